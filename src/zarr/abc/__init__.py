@@ -1,0 +1,1 @@
+"""Contracts that stores, codecs, buffers and metadata of others implement."""

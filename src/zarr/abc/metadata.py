@@ -1,0 +1,52 @@
+"""The contract of objects that are stored as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.core.common import JSON
+
+__all__ = ["Metadata"]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """A dataclass with a JSON form.
+
+    Subclasses add fields, and override the two methods where the JSON form is not an object of
+    those fields.
+    """
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the JSON form.
+
+        Returns
+        -------
+        dict
+            One member per field; nested metadata in its own JSON form.
+        """
+        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make an instance from its JSON form.
+
+        Parameters
+        ----------
+        data : dict
+            As `to_dict` returns it.
+        """
+        return cls(**data)
+
+
+def _to_json(value: object) -> JSON:
+    if isinstance(value, Metadata):
+        return value.to_dict()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_to_json(item) for item in value]
+    return cast("JSON", value)

@@ -1,0 +1,119 @@
+"""Which bytes of a stored value a request asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class RangeByteRequest:
+    """The bytes from `start` up to, not including, `end`.
+
+    What lies past the end of the value is left out, so the answer may be shorter than
+    ``end - start``, or empty.
+
+    Parameters
+    ----------
+    start : int
+        First byte, counted from the start of the value.
+    end : int
+        One past the last byte.
+    """
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class OffsetByteRequest:
+    """The bytes from `offset` to the end of the value; empty where `offset` lies past the end.
+
+    Parameters
+    ----------
+    offset : int
+        First byte, counted from the start of the value.
+    """
+
+    offset: int
+
+
+@dataclass(frozen=True)
+class SuffixByteRequest:
+    """The last `suffix` bytes of the value, or all of it where it is shorter.
+
+    Parameters
+    ----------
+    suffix : int
+        Number of bytes.
+    """
+
+    suffix: int
+
+
+ByteRequest: TypeAlias = RangeByteRequest | OffsetByteRequest | SuffixByteRequest
+
+
+class ByteRangeError(TypeError, ValueError):
+    """Something that is not a byte request was passed as one.
+
+    It is a `TypeError` by nature; the stores of the field differ in which of the two they
+    raise, so handlers for either are served.
+    """
+
+
+def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int, int]:
+    """Turn a byte request into bounds within a value of known size.
+
+    Parameters
+    ----------
+    byte_range : ByteRequest or None
+        The request; None asks for the whole value.
+    nbytes : int
+        Size of the value in bytes.
+
+    Returns
+    -------
+    tuple of int
+        ``(start, stop)`` with ``0 <= start <= stop <= nbytes``.
+
+    Raises
+    ------
+    ByteRangeError
+        If `byte_range` is not a byte request.
+    ValueError
+        If it has a negative bound.
+    """
+    if byte_range is None:
+        return 0, nbytes
+    check_byte_range(byte_range)
+    if isinstance(byte_range, RangeByteRequest):
+        start = min(byte_range.start, nbytes)
+        return start, max(start, min(byte_range.end, nbytes))
+    if isinstance(byte_range, OffsetByteRequest):
+        return min(byte_range.offset, nbytes), nbytes
+    return max(0, nbytes - byte_range.suffix), nbytes
+
+
+def check_byte_range(byte_range: object) -> None:
+    """Refuse what is not a byte request, or one with a negative bound.
+
+    Raises
+    ------
+    ByteRangeError
+        If it is neither a byte request nor None.
+    ValueError
+        If a bound is negative.
+    """
+    if byte_range is None:
+        return
+    if isinstance(byte_range, RangeByteRequest):
+        bounds: tuple[int, ...] = (byte_range.start, byte_range.end)
+    elif isinstance(byte_range, OffsetByteRequest):
+        bounds = (byte_range.offset,)
+    elif isinstance(byte_range, SuffixByteRequest):
+        bounds = (byte_range.suffix,)
+    else:
+        raise ByteRangeError(f"Unexpected byte_range, got {byte_range}.")
+    if min(bounds) < 0:
+        raise ValueError(f"Negative bounds are not allowed in a byte range, got {byte_range}.")

@@ -1,0 +1,520 @@
+"""Leaf helpers: constants, type aliases, argument parsing, bounded concurrency."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import operator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from itertools import groupby
+from typing import Any, Final, Generic, Literal, Required, TypeAlias, TypeVar, cast
+
+from typing_extensions import ReadOnly, TypedDict
+
+from zarr.core.config import config as zarr_config
+
+ZARR_JSON: Final = "zarr.json"
+ZARRAY_JSON: Final = ".zarray"
+ZGROUP_JSON: Final = ".zgroup"
+ZATTRS_JSON: Final = ".zattrs"
+ZMETADATA_V2_JSON: Final = ".zmetadata"
+
+ZarrFormat: TypeAlias = Literal[2, 3]
+NodeType: TypeAlias = Literal["array", "group"]
+MemoryOrder: TypeAlias = Literal["C", "F"]
+AccessModeLiteral: TypeAlias = Literal["r", "r+", "a", "w", "w-"]
+ANY_ACCESS_MODE: Final = frozenset({"r", "r+", "a", "w", "w-"})
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+ShapeLike: TypeAlias = Iterable[int] | int
+ChunksLike: TypeAlias = ShapeLike | Sequence[Sequence[int]] | None
+DimensionNames: TypeAlias = Iterable[str | None] | None
+JSON: TypeAlias = str | int | float | Mapping[str, "JSON"] | Sequence["JSON"] | None
+
+_NameT = TypeVar("_NameT", bound=str)
+_ConfigT = TypeVar("_ConfigT", bound=Mapping[str, object])
+_EnumT = TypeVar("_EnumT", bound=Enum)
+_R = TypeVar("_R")
+
+
+class NamedConfig(TypedDict, Generic[_NameT, _ConfigT], total=False):
+    """The JSON form of an extension point: a name and, where it has one, its configuration."""
+
+    name: Required[ReadOnly[_NameT]]
+    configuration: ReadOnly[_ConfigT]
+
+
+class NamedRequiredConfig(TypedDict, Generic[_NameT, _ConfigT]):
+    """The JSON form of an extension point whose configuration may not be left out."""
+
+    name: ReadOnly[_NameT]
+    configuration: ReadOnly[_ConfigT]
+
+
+def product(tup: tuple[int, ...]) -> int:
+    """Return the product of integers, 1 for none."""
+    return math.prod(tup)
+
+
+def ceildiv_int(a: int, b: int) -> int:
+    """Divide integers and round up; exact for any size.
+
+    Raises
+    ------
+    ZeroDivisionError
+        If `b` is 0 and `a` is not; zero chunks of length zero cover an empty extent.
+    """
+    return 0 if a == 0 else -(-a // b)
+
+
+def ceildiv(a: float, b: float) -> int:
+    """Divide and round up to an integer; 0 where `a` is 0, whatever `b` is."""
+    return 0 if a == 0 else math.ceil(a / b)
+
+
+# --- bounded concurrency ----------------------------------------------------------------
+
+
+async def concurrent_iter(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[_R]],
+    limit: int | None = None,
+) -> AsyncIterator[_R]:
+    """Yield the results of ``func(*item)`` as they become ready.
+
+    At most `limit` calls run at a time, and `items` is read no further than that ahead.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        Arguments of one call each.
+    func : callable
+        Called with the members of an item; returns an awaitable.
+    limit : int or None
+        Most calls in flight; None for the configured ``async.concurrency``.
+
+    Yields
+    ------
+    object
+        Results in the order of completion.
+
+    Raises
+    ------
+    Exception
+        The first failure. The calls still running are cancelled and waited for, also when the
+        consumer closes the iterator.
+    """
+    most = limit if limit is not None else int(zarr_config.get("async.concurrency"))
+    source = iter(items)
+    running: set[asyncio.Future[_R]] = set()
+    exhausted = False
+    try:
+        while True:
+            while not exhausted and len(running) < max(1, most):
+                try:
+                    item = next(source)
+                except StopIteration:
+                    exhausted = True
+                else:
+                    running.add(asyncio.ensure_future(func(*item)))
+            if not running:
+                return
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            running -= done
+            # A failure must not wait behind results that finished in the same step.
+            failed = [task for task in done if task.cancelled() or task.exception() is not None]
+            for task in failed:
+                task.result()
+            for task in done:
+                yield task.result()
+    finally:
+        await _cancel(running)
+
+
+@asynccontextmanager
+async def closing(items: AsyncIterator[_R]) -> AsyncIterator[AsyncIterator[_R]]:
+    """Close an async iterator on leaving, if it can be closed.
+
+    `contextlib.aclosing` for iterators that others wrote, which may have no ``aclose``.
+    """
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    pending = list(tasks)
+    for task in pending:
+        task.cancel()
+    # Also of those that are done already: a failure nobody looks at is reported when it is freed.
+    if pending:
+        await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def concurrent_map(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[_R]],
+    limit: int | None = None,
+) -> list[_R]:
+    """Call ``func(*item)`` for every item, at most `limit` at a time, and keep the order.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        Arguments of one call each.
+    func : callable
+        Called with the members of an item; returns an awaitable.
+    limit : int or None
+        Most calls in flight; None for the configured ``async.concurrency``.
+
+    Returns
+    -------
+    list
+        One result per item, in the order of `items`.
+
+    Raises
+    ------
+    Exception
+        The first failure; no further call starts and the running ones are cancelled.
+    """
+    results: dict[int, _R] = {}
+
+    async def numbered(index: int, item: tuple[Any, ...]) -> None:
+        results[index] = await func(*item)
+
+    await concurrent_foreach(enumerate(items), numbered, limit)
+    return [results[index] for index in range(len(results))]
+
+
+async def concurrent_foreach(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[object]],
+    limit: int | None,
+) -> None:
+    """Call ``func(*item)`` for every item, at most `limit` at a time; results are dropped.
+
+    Raises
+    ------
+    Exception
+        The first failure, as in `concurrent_map`.
+    """
+    async for _ in concurrent_iter(items, func, limit):
+        pass
+
+
+# --- parsing of arguments and metadata values -------------------------------------------
+
+
+def parse_int(data: object) -> int:
+    """Return `data` if it is an integer, and not a bool.
+
+    Raises
+    ------
+    TypeError
+        Otherwise.
+    """
+    if isinstance(data, int) and not isinstance(data, bool):
+        return data
+    raise TypeError(f"Expected an integer. Got {data!r} instead.")
+
+
+def parse_bool(data: object) -> bool:
+    """Return `data` if it is a bool.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    if isinstance(data, bool):
+        return data
+    raise ValueError(f"Expected bool, got {data} instead.")
+
+
+def parse_fill_value(data: object) -> Any:
+    """Return `data`; a data type is what can judge a fill value."""
+    return data
+
+
+def parse_order(data: object) -> MemoryOrder:
+    """Return `data` if it names a memory layout, ``"C"`` or ``"F"``.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    if data == "C" or data == "F":
+        return data
+    raise ValueError(
+        f"Failed to parse input for 'order': expected Literal['C', 'F'], got {data!r}."
+    )
+
+
+def enum_names(enum: type[_EnumT]) -> Iterable[str]:
+    """Iterate over the names of the members of an enumeration."""
+    return (member.name for member in enum)
+
+
+def parse_enum(data: object, cls: type[_EnumT]) -> _EnumT:
+    """Return the member of an enumeration that `data` is or names.
+
+    Raises
+    ------
+    TypeError
+        If `data` is neither a member nor a string.
+    ValueError
+        If no member has that name.
+    """
+    if isinstance(data, cls):
+        return data
+    if not isinstance(data, str):
+        raise TypeError(f"Expected str, got {type(data)}")
+    if data in cls.__members__:
+        return cls[data]
+    raise ValueError(f"Value must be one of {list(enum_names(cls))!r}. Got {data} instead.")
+
+
+def parse_shapelike(data: object) -> tuple[int, ...]:
+    """Return a shape as a tuple of Python integers.
+
+    Parameters
+    ----------
+    data : int or iterable of int
+        An integer is a shape of one dimension.
+
+    Returns
+    -------
+    tuple of int
+        Lengths in elements, all 0 or more.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not an integer or iterable of integers.
+    ValueError
+        If a length is negative.
+    """
+    lengths = (data,) if _is_index(data) else _as_tuple(data)
+    if not all(_is_index(length) for length in lengths):
+        raise TypeError(f"Expected an iterable of integers. Got {data} instead.")
+    shape = tuple(operator.index(cast("int", length)) for length in lengths)
+    if any(length < 0 for length in shape):
+        if _is_index(data):
+            raise ValueError(f"Expected a non-negative integer. Got {data} instead")
+        raise ValueError(f"Expected all values to be non-negative. Got {data} instead.")
+    return shape
+
+
+def _is_index(value: object) -> bool:
+    return (
+        hasattr(value, "__index__")
+        and not isinstance(value, bool)
+        and not hasattr(value, "__len__")
+    )
+
+
+def _as_tuple(data: object) -> tuple[object, ...]:
+    try:
+        return tuple(cast("Iterable[object]", data))
+    except TypeError as error:
+        raise TypeError(
+            f"Expected an integer or an iterable of integers. Got {data} instead."
+        ) from error
+
+
+def parse_name(data: JSON, expected: str | None = None) -> str:
+    """Return a name, checked against the one expected.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not a string.
+    ValueError
+        If it differs from `expected`.
+    """
+    if not isinstance(data, str):
+        raise TypeError(f"Expected a string, got an instance of {type(data)}.")
+    if expected is not None and data != expected:
+        raise ValueError(f"Expected '{expected}'. Got {data} instead.")
+    return data
+
+
+def parse_configuration(data: JSON) -> JSON:
+    """Return a configuration, which has to be an object.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"Expected dict, got {type(data)}")
+    return data
+
+
+def parse_named_configuration(
+    data: JSON | NamedConfig[str, Any],
+    expected_name: str | None = None,
+    *,
+    require_configuration: bool = True,
+) -> tuple[str, dict[str, JSON] | None]:
+    """Take the JSON form of an extension point apart.
+
+    Parameters
+    ----------
+    data : JSON
+        ``{"name": ..., "configuration": ...}``, or the bare name of an extension point that
+        needs no configuration (Zarr v3 core specification, "Extension points").
+    expected_name : str or None
+        The name it has to have; None for any.
+    require_configuration : bool
+        Whether the configuration may not be left out.
+
+    Returns
+    -------
+    tuple
+        The name and the configuration, None where there is none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the form, the name or the configuration is not as required.
+    """
+    if isinstance(data, str) and not require_configuration:
+        return parse_name(data, expected_name), None
+    if not isinstance(data, Mapping):
+        raise TypeError(f"Expected dict, got {type(data)}")
+    if "name" not in data:
+        raise ValueError(f"Named configuration does not have a 'name' key. Got {data}.")
+    name = parse_name(data["name"], expected_name)
+    if "configuration" in data:
+        return name, dict(cast("Mapping[str, JSON]", parse_configuration(data["configuration"])))
+    if require_configuration:
+        raise ValueError(f"Named configuration does not have a 'configuration' key. Got {data}.")
+    return name, None
+
+
+# --- chunk shapes, regular and rectilinear ----------------------------------------------
+
+
+def parse_chunk_shape(data: object) -> tuple[int, ...]:
+    """Return a chunk shape as a tuple of positive integers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an iterable of integers above 0.
+    """
+    shape = parse_shapelike(data)
+    for axis, length in enumerate(shape):
+        parse_chunk_edge(length, axis)
+    return shape
+
+
+def parse_chunk_edge(size: object, axis: int | None = None) -> int:
+    """Return the length of a chunk along one axis, an integer above 0.
+
+    Raises
+    ------
+    TypeError
+        If `size` is not an integer.
+    ValueError
+        If it is below 1; `axis` is named where it is given.
+    """
+    where = "" if axis is None else f" in dimension {axis}"
+    if not _is_index(size):
+        raise TypeError(f"Chunk edge lengths have to be integers. Got {size!r}{where}.")
+    length = operator.index(cast("int", size))
+    if length < 1:
+        raise ValueError(f"Chunk edge lengths have to be at least 1. Got {length}{where}.")
+    return length
+
+
+def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> tuple[int, ...]:
+    """Write out run-length encoded chunk edges.
+
+    Parameters
+    ----------
+    data : sequence
+        Edge lengths and ``[length, count]`` pairs, mixed (rectilinear chunk grid, zarr-extensions).
+    axis : int or None
+        Named in errors.
+
+    Returns
+    -------
+    tuple of int
+        One edge length per chunk.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a length or a count is not an integer above 0, or a run is not a pair.
+    """
+    edges: list[int] = []
+    for item in data:
+        if _is_index(item):
+            edges.append(parse_chunk_edge(item, axis))
+            continue
+        if not isinstance(item, Sequence) or len(item) != 2 or not _is_index(item[1]):
+            raise ValueError(f"A run of chunk edges is a pair [length, count]. Got {item!r}.")
+        length, count = parse_chunk_edge(item[0], axis), item[1]
+        if operator.index(count) < 1:
+            raise ValueError(
+                f"The count of a run of chunk edges has to be at least 1. Got {count!r}."
+            )
+        edges.extend([length] * operator.index(count))
+    return tuple(edges)
+
+
+def compress_rle(sizes: Sequence[int]) -> list[int | list[int]]:
+    """Run-length encode chunk edges: a lone edge stays a number, a run becomes ``[length, count]``."""
+    runs = [(length, sum(1 for _ in run)) for length, run in groupby(sizes)]
+    return [length if count == 1 else [length, count] for length, count in runs]
+
+
+def validate_rectilinear_kind(kind: str | None) -> None:
+    """Refuse a rectilinear chunk grid whose ``kind`` is not ``"inline"``.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or another.
+    """
+    if kind is None:
+        raise ValueError(
+            "A rectilinear chunk grid needs a 'kind' in its configuration. Only 'inline' is supported."
+        )
+    if kind != "inline":
+        raise ValueError(
+            f"Unsupported kind of rectilinear chunk grid: {kind!r}. Only 'inline' is supported."
+        )
+
+
+def validate_rectilinear_edges(
+    chunk_shapes: Sequence[int | Sequence[int]], array_shape: Sequence[int]
+) -> None:
+    """Refuse explicit chunk edges that do not cover the array.
+
+    Parameters
+    ----------
+    chunk_shapes : sequence
+        Per dimension one edge length for all chunks, or the edge length of each chunk, in elements.
+    array_shape : sequence of int
+        Shape of the array in elements.
+
+    Raises
+    ------
+    ValueError
+        Naming the first dimension whose edges add up to less than its length.
+    """
+    for axis, (edges, extent) in enumerate(zip(chunk_shapes, array_shape)):
+        if isinstance(edges, Sequence) and sum(edges) < extent:
+            raise ValueError(
+                f"The chunk edges of dimension {axis} add up to {sum(edges)}, "
+                f"which is less than the length of the array there, {extent}."
+            )

@@ -1,0 +1,120 @@
+"""Run-time configuration: defaults, files and environment variables, by donfig.
+
+Keys are dotted paths such as ``array.order``. Each can be set for the process with
+``zarr.config.set``, for a while with the same call as a context manager, in a YAML file, or in an
+environment variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order`` (two underscores for a dot).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from donfig import Config as DConfig
+
+
+class BadConfigError(ValueError):
+    """A configuration value cannot be used; the message names the key."""
+
+
+_NUMCODECS_CLASSES = {
+    "bz2": "BZ2",
+    "crc32": "CRC32",
+    "crc32c": "CRC32C",
+    "lz4": "LZ4",
+    "lzma": "LZMA",
+    "zfpy": "ZFPY",
+    "adler32": "Adler32",
+    "astype": "AsType",
+    "bitround": "BitRound",
+    "blosc": "Blosc",
+    "delta": "Delta",
+    "fixedscaleoffset": "FixedScaleOffset",
+    "fletcher32": "Fletcher32",
+    "gzip": "GZip",
+    "jenkins_lookup3": "JenkinsLookup3",
+    "pcodec": "PCodec",
+    "packbits": "PackBits",
+    "shuffle": "Shuffle",
+    "quantize": "Quantize",
+    "zlib": "Zlib",
+    "zstd": "Zstd",
+}
+
+_CODECS = {
+    "blosc": "zarr.codecs.blosc.BloscCodec",
+    "gzip": "zarr.codecs.gzip.GzipCodec",
+    "zstd": "zarr.codecs.zstd.ZstdCodec",
+    "bytes": "zarr.codecs.bytes.BytesCodec",
+    "endian": "zarr.codecs.bytes.BytesCodec",
+    "crc32c": "zarr.codecs.crc32c_.Crc32cCodec",
+    "sharding_indexed": "zarr.codecs.sharding.ShardingCodec",
+    "transpose": "zarr.codecs.transpose.TransposeCodec",
+    "vlen-utf8": "zarr.codecs.vlen_utf8.VLenUTF8Codec",
+    "vlen-bytes": "zarr.codecs.vlen_utf8.VLenBytesCodec",
+} | {
+    f"numcodecs.{key}": f"zarr.codecs.numcodecs.{name}" for key, name in _NUMCODECS_CLASSES.items()
+}
+
+_DEFAULTS: dict[str, Any] = {
+    "default_zarr_format": 3,
+    "array": {
+        "order": "C",
+        "write_empty_chunks": False,
+        "read_missing_chunks": True,
+        "target_shard_size_bytes": None,
+        "rectilinear_chunks": False,
+        "sharding_coalesce_max_gap_bytes": 1 << 20,
+        "sharding_coalesce_max_bytes": 16 << 20,
+        "allow_unsafe_pickle_decode": False,
+    },
+    "async": {"concurrency": 10, "timeout": None},
+    "threading": {"max_workers": None},
+    "json_indent": 2,
+    "codec_pipeline": {
+        "path": "zarr.core.codec_pipeline.BatchedCodecPipeline",
+        "batch_size": 1,
+        "max_workers": None,
+    },
+    "codecs": _CODECS,
+    "buffer": "zarr.buffer.cpu.Buffer",
+    "ndbuffer": "zarr.buffer.cpu.NDBuffer",
+}
+
+
+class Config(DConfig):  # type: ignore[misc]
+    """The configuration of zarr; see `donfig.Config` for its methods."""
+
+    def reset(self) -> None:
+        """Drop everything set at run time; defaults, files and environment apply again."""
+        self.clear()
+        self.refresh()
+
+    def enable_gpu(self) -> Any:
+        """Let arrays hold their data on the GPU: `zarr.buffer.gpu` buffers, for this process.
+
+        Returns
+        -------
+        context manager
+            Leaving it goes back to the buffers from before.
+        """
+        return self.set(
+            {"buffer": "zarr.buffer.gpu.Buffer", "ndbuffer": "zarr.buffer.gpu.NDBuffer"}
+        )
+
+
+config = Config("zarr", defaults=[_DEFAULTS])
+
+
+def parse_indexing_order(data: object) -> Literal["C", "F"]:
+    """Return `data` if it names a memory layout, ``"C"`` or ``"F"``.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    if data == "C" or data == "F":
+        return data
+    raise ValueError(
+        f"Failed to parse input for 'order': expected Literal['C', 'F'], got {data!r}."
+    )

@@ -1,0 +1,112 @@
+"""Modules import only what lies below them, also inside functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+# From the bottom up. A module belongs to the longest name that is a prefix of its own; modules of
+# one layer may import each other.
+LAYERS: list[set[str]] = [
+    {
+        "zarr.errors",
+        "zarr._version",
+        "zarr.core.common",
+        "zarr.core.config",
+        "zarr.core._byte_ranges",
+        "zarr.core.sync",
+        "zarr.core._derive",
+        "zarr.abc.metadata",
+    },
+    {"zarr.core.dtype", "zarr.dtype"},
+    {"zarr.registry"},
+    {
+        "zarr.core.buffer",
+        "zarr.abc.buffer",
+        "zarr.buffer",
+        "zarr.core.array_spec",
+        "zarr.core.chunk_grids",
+        "zarr.core.chunk_key_encodings",
+        "zarr.core.indexing",
+    },
+    {"zarr.core._coalesce", "zarr.core._fetch"},
+    {"zarr.abc"},
+    {"zarr.core.metadata", "zarr.storage"},
+    {"zarr.core._codec_chain", "zarr.core._chunk_io", "zarr.core.codec_pipeline"},
+    {"zarr.codecs"},
+    {"zarr.core.array", "zarr.core.attributes", "zarr.core._info", "zarr.types"},
+    {"zarr.core.group", "zarr.core.sync_group", "zarr.core._tree"},
+    {"zarr.api"},
+    {"zarr", "zarr.metadata", "zarr.experimental", "zarr._cli", "zarr.testing"},
+]
+EMPTY_PACKAGES = {"zarr.core", "zarr.abc"}
+
+
+def layer_of(module: str) -> int:
+    found = [
+        (len(name), level)
+        for level, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}.")
+    ]
+    return max(found)[1]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def run_time_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield what a module imports, leaving out what only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield from run_time_imports(ast.Module([other], []))
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            for alias in node.names:
+                submodule = f"{module}.{alias.name}"
+                path = SOURCE / Path(*submodule.split("."))
+                is_module = path.is_dir() or path.with_suffix(".py").is_file()
+                yield node.lineno, submodule if is_module else module
+        yield from run_time_imports(node)
+
+
+MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_downwards(module: str) -> None:
+    if module in EMPTY_PACKAGES:
+        return
+    upward = [
+        f"line {line}: {name}"
+        for line, name in run_time_imports(ast.parse(MODULES[module].read_text()))
+        if name.split(".")[0] == "zarr"
+        and name not in EMPTY_PACKAGES
+        and layer_of(name) > layer_of(module)
+    ]
+    assert upward == [], f"{module} (layer {layer_of(module)}) imports from above"
+
+
+def test_the_check_sees_imports_inside_functions() -> None:
+    tree = ast.parse(
+        "def f():\n    from zarr.core.array import Array\nif TYPE_CHECKING:\n    import zarr.api\n"
+    )
+    assert [name for _, name in run_time_imports(tree)] == ["zarr.core.array"]
+
+
+@pytest.mark.parametrize("module", sorted(EMPTY_PACKAGES))
+def test_folders_of_rooms_hold_no_code(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text())
+    assert all(isinstance(node, ast.Expr) for node in tree.body)
