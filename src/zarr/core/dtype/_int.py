@@ -1,0 +1,144 @@
+"""Integer data types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import numpy as np
+
+from zarr.core.dtype._named import NamedDType, WideNamedDType
+from zarr.core.dtype.wrapper import cannot_cast
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from zarr.core.common import JSON, ZarrFormat
+
+_TIntDType = TypeVar("_TIntDType", bound="np.dtype[Any]", covariant=True)
+_TInt = TypeVar("_TInt", bound="np.integer[Any]", covariant=True)
+
+
+class BaseInt(NamedDType[_TIntDType, _TInt]):
+    """The base of integer data types."""
+
+    def _check_scalar(self, data: object) -> TypeGuard[Any]:
+        if isinstance(data, np.ndarray | np.generic):
+            return data.ndim == 0 and data.dtype.kind in "biufSU"
+        return (
+            hasattr(data, "__int__") or hasattr(data, "__index__") or isinstance(data, str | bytes)
+        )
+
+    def cast_scalar(self, data: object) -> _TInt:
+        """Convert a number, cutting off a fraction, or parse a decimal string.
+
+        Parameters
+        ----------
+        data : object
+            A real number of any type, or a string.
+
+        Raises
+        ------
+        TypeError
+            If `data` is something else, such as a sequence or a complex number.
+        ValueError
+            If `data` is a string that is no integer, or NaN.
+        OverflowError
+            If the value is out of the range of the data type.
+        """
+        if not self._check_scalar(data):
+            raise cannot_cast(self, data)
+        # By way of int, because NumPy wraps NumPy integers that are out of range.
+        return cast("_TInt", self._scalar_cls(int(data)))
+
+    def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TInt:
+        """Read an integer; whole floats and decimal strings are taken as well."""
+        if isinstance(data, int) or (isinstance(data, float) and data.is_integer()):
+            return self.cast_scalar(data)
+        if isinstance(data, str):
+            try:
+                number = int(data)
+            except ValueError:
+                pass
+            else:
+                return self.cast_scalar(number)
+        raise TypeError(f"Invalid type: {data}. Expected an integer.")
+
+    def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> int:
+        # docstring inherited
+        return int(self.cast_scalar(data))
+
+
+class Int8(BaseInt[np.dtypes.Int8DType, np.int8]):
+    """Signed integers of 8 bits: ``int8`` in format 3, ``|i1`` in format 2."""
+
+    dtype_cls = np.dtypes.Int8DType
+    _zarr_v3_name: ClassVar[str] = "int8"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = ("|i1",)
+
+
+class UInt8(BaseInt[np.dtypes.UInt8DType, np.uint8]):
+    """Unsigned integers of 8 bits: ``uint8`` in format 3, ``|u1`` in format 2."""
+
+    dtype_cls = np.dtypes.UInt8DType
+    _zarr_v3_name: ClassVar[str] = "uint8"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = ("|u1",)
+
+
+class Int16(
+    BaseInt[np.dtypes.Int16DType, np.int16], WideNamedDType[np.dtypes.Int16DType, np.int16]
+):
+    """Signed integers of 16 bits: ``int16`` in format 3, ``<i2`` or ``>i2`` in format 2."""
+
+    dtype_cls = np.dtypes.Int16DType
+    _zarr_v3_name: ClassVar[str] = "int16"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = (">i2", "<i2")
+
+
+class UInt16(
+    BaseInt[np.dtypes.UInt16DType, np.uint16], WideNamedDType[np.dtypes.UInt16DType, np.uint16]
+):
+    """Unsigned integers of 16 bits: ``uint16`` in format 3, ``<u2`` or ``>u2`` in format 2."""
+
+    dtype_cls = np.dtypes.UInt16DType
+    _zarr_v3_name: ClassVar[str] = "uint16"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = (">u2", "<u2")
+
+
+class Int32(
+    BaseInt[np.dtypes.Int32DType, np.int32], WideNamedDType[np.dtypes.Int32DType, np.int32]
+):
+    """Signed integers of 32 bits: ``int32`` in format 3, ``<i4`` or ``>i4`` in format 2."""
+
+    dtype_cls = np.dtypes.Int32DType
+    _zarr_v3_name: ClassVar[str] = "int32"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = (">i4", "<i4")
+
+
+class UInt32(
+    BaseInt[np.dtypes.UInt32DType, np.uint32], WideNamedDType[np.dtypes.UInt32DType, np.uint32]
+):
+    """Unsigned integers of 32 bits: ``uint32`` in format 3, ``<u4`` or ``>u4`` in format 2."""
+
+    dtype_cls = np.dtypes.UInt32DType
+    _zarr_v3_name: ClassVar[str] = "uint32"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = (">u4", "<u4")
+
+
+class Int64(
+    BaseInt[np.dtypes.Int64DType, np.int64], WideNamedDType[np.dtypes.Int64DType, np.int64]
+):
+    """Signed integers of 64 bits: ``int64`` in format 3, ``<i8`` or ``>i8`` in format 2."""
+
+    dtype_cls = np.dtypes.Int64DType
+    _zarr_v3_name: ClassVar[str] = "int64"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = (">i8", "<i8")
+
+
+class UInt64(
+    BaseInt[np.dtypes.UInt64DType, np.uint64], WideNamedDType[np.dtypes.UInt64DType, np.uint64]
+):
+    """Unsigned integers of 64 bits: ``uint64`` in format 3, ``<u8`` or ``>u8`` in format 2."""
+
+    dtype_cls = np.dtypes.UInt64DType
+    _zarr_v3_name: ClassVar[str] = "uint64"
+    _zarr_v2_names: ClassVar[tuple[str, ...]] = (">u8", "<u8")

@@ -1,0 +1,104 @@
+"""JSON forms of scalars that JSON has no type for: special floats, and bytes."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from zarr.core.common import JSON, ZarrFormat
+
+_TFloat = TypeVar("_TFloat", bound="np.floating[Any]")
+
+# Digits of a hexadecimal float, and the type whose bits they spell.
+_HEX_TYPES = {4: ">f2", 8: ">f4", 16: ">f8"}
+_HEX_DIGITS = re.compile("[0-9a-fA-F]+")
+
+
+def encode_float(value: np.floating[Any], *, zarr_format: ZarrFormat) -> float | str:
+    """Return the JSON form of a float.
+
+    Both formats have the words NaN, Infinity and -Infinity (v2 "Fill value encoding", v3 "Fill
+    value"). In format 3 NaN means one bit pattern, and all others are spelled in hexadecimal, so
+    that rewriting metadata does not change the bits.
+    """
+    if math.isfinite(value):
+        return float(value)
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    bits = value.tobytes()
+    if zarr_format == 3 and bits != type(value)(math.nan).tobytes():
+        return "0x" + (bits[::-1] if sys.byteorder == "little" else bits).hex()
+    return "NaN"
+
+
+def decode_float(
+    data: JSON, scalar_cls: type[_TFloat], *, zarr_format: ZarrFormat
+) -> _TFloat | None:
+    """Read the JSON form of a float.
+
+    Parameters
+    ----------
+    data : JSON
+        A number, a word that Python's `float` takes, or in format 3 the bits in hexadecimal.
+    scalar_cls : type
+        Class of the result.
+
+    Returns
+    -------
+    numpy.floating or None
+        None if `data` is no form of a float.
+
+    Raises
+    ------
+    ValueError
+        If a hexadecimal form is malformed.
+    """
+    if isinstance(data, str):
+        if zarr_format == 3 and data.startswith("0x"):
+            return _decode_hex(data, scalar_cls)
+        try:
+            return scalar_cls(float(data))
+        except ValueError:
+            return None
+    if isinstance(data, int | float):
+        return scalar_cls(float(data))
+    return None
+
+
+def _decode_hex(data: str, scalar_cls: type[_TFloat]) -> _TFloat:
+    digits = data[2:]
+    if len(digits) not in _HEX_TYPES or not _HEX_DIGITS.fullmatch(digits):
+        raise ValueError(
+            f"Invalid hexadecimal float value: {data!r}. Expected the '0x' prefix to be followed by "
+            "4, 8, or 16 numeral characters"
+        )
+    bits = np.frombuffer(bytes.fromhex(digits), dtype=_HEX_TYPES[len(digits)])
+    # A conversion between types of one size keeps every bit of a NaN.
+    scalar: _TFloat = bits.astype(np.dtype(scalar_cls))[0]
+    return scalar
+
+
+def encode_bytes(data: bytes) -> str:
+    """Return bytes in standard base64."""
+    return b64encode(data).decode("ascii")
+
+
+def decode_bytes(data: str) -> bytes:
+    """Return the bytes of a standard base64 string.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not base64.
+    """
+    try:
+        return b64decode(data, validate=True)
+    except (Base64Error, ValueError) as exc:
+        raise ValueError(f"Invalid base64 string: {data!r}. {exc}.") from exc

@@ -1,0 +1,105 @@
+"""Making a data type from what users pass for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+from typing_extensions import TypeAliasType
+
+from zarr.core.common import JSON
+from zarr.core.dtype._lookup import data_type_registry, get_data_type_from_native_dtype
+from zarr.core.dtype._string import VariableLengthUTF8
+from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType, unknown_format
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from zarr.core.common import ZarrFormat
+    from zarr.core.dtype.common import DTypeJSON
+
+# In quotes, because numpy.typing is not worth importing for it.
+ZDTypeLike = TypeAliasType(
+    "ZDTypeLike", "npt.DTypeLike | ZDType[TBaseDType, TBaseScalar] | Mapping[str, JSON] | str"
+)
+
+# NumPy takes these for strings of length zero, which nothing can be stored in.
+VLEN_UTF8_ALIAS: Final = ("str", str, "string")
+
+
+def parse_dtype(
+    dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
+) -> ZDType[TBaseDType, TBaseScalar]:
+    """Make a data type from any description of one.
+
+    Parameters
+    ----------
+    dtype_spec : ZDType, dtype-like, str or Mapping
+        A data type, which is returned; what NumPy takes for a dtype (None is float64); or the
+        JSON form of a data type. ``str``, "str" and "string" mean strings of variable length.
+    zarr_format : {2, 3}
+        Format of JSON forms. Names that NumPy does not know are understood for format 3 only.
+
+    Raises
+    ------
+    TypeError
+        If `dtype_spec` is neither a JSON form nor understood by NumPy.
+    ValueError
+        If there is no data type for it, or no single one, or its parameters are out of range.
+    """
+    if isinstance(dtype_spec, ZDType):
+        return dtype_spec
+    if zarr_format not in (2, 3):
+        raise unknown_format(zarr_format)
+    if isinstance(dtype_spec, np.dtype):
+        return data_type_registry.match_dtype(dtype_spec)
+    if isinstance(dtype_spec, str | type) and dtype_spec in VLEN_UTF8_ALIAS:
+        return VariableLengthUTF8()
+    if isinstance(dtype_spec, Mapping) or (zarr_format == 3 and isinstance(dtype_spec, str)):
+        return _parse_json_or_native(cast("Mapping[str, JSON] | str", dtype_spec), zarr_format)
+    if isinstance(dtype_spec, list):
+        dtype_spec = _fields_as_tuples(dtype_spec)
+    return get_data_type_from_native_dtype(cast("npt.DTypeLike", dtype_spec))
+
+
+def _parse_json_or_native(
+    spec: Mapping[str, JSON] | str, zarr_format: ZarrFormat
+) -> ZDType[TBaseDType, TBaseScalar]:
+    form = cast("DTypeJSON", spec)
+    known = data_type_registry._recall(spec) if isinstance(spec, str) else None
+    if known is not None:
+        return known
+    # Entry points come last: looking them up costs more than all else, and is rarely needed.
+    known = data_type_registry._known_for_json(form, zarr_format)
+    if known is not None:
+        return known
+    try:
+        native = np.dtype(cast("npt.DTypeLike", spec))
+    except (TypeError, ValueError) as not_native:
+        try:
+            return data_type_registry.match_json(form, zarr_format=zarr_format)
+        except ValueError as not_json:
+            not_native.add_note(str(not_json))
+        raise
+    found = data_type_registry.match_dtype(native)
+    if isinstance(spec, str):
+        data_type_registry._remember(spec, found)
+    return found
+
+
+def _fields_as_tuples(fields: list[Any]) -> list[Any]:
+    """Return the fields of a structured type as NumPy wants them; in JSON they are lists."""
+    return [
+        (field[0], _fields_as_tuples(field[1]) if isinstance(field[1], list) else field[1])
+        if isinstance(field, list) and len(field) == 2
+        else field
+        for field in fields
+    ]
+
+
+def parse_data_type(
+    dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
+) -> ZDType[TBaseDType, TBaseScalar]:
+    """Make a data type from any description of one; another name of `parse_dtype`."""
+    return parse_dtype(dtype_spec, zarr_format=zarr_format)

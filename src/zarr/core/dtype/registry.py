@@ -1,0 +1,230 @@
+"""`DataTypeRegistry`, which finds the data type for a NumPy dtype or a JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarr.errors import DataTypeValidationError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from zarr.core.common import ZarrFormat
+    from zarr.core.dtype.common import DTypeJSON
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+__all__ = ["DataTypeRegistry"]
+
+# Matches are remembered, because arrays of a hierarchy share a handful of data types.
+_MEMO_LIMIT = 256
+
+_OBJECT_DTYPE = (
+    "Zarr data type resolution from {dtype} failed. "
+    'Attempted to resolve a zarr data type from a numpy "Object" data type, which is ambiguous, '
+    'as multiple zarr data types can be represented by the numpy "Object" data type. '
+    "In this case you should construct your array by providing a specific Zarr data type. "
+    'For a list of Zarr data types that are compatible with the numpy "Object"'
+    "data type, see https://github.com/zarr-developers/zarr-python/issues/3117"
+)
+_AMBIGUOUS_DTYPE = (
+    "Zarr data type resolution from {dtype} failed. "
+    "Multiple data type wrappers found that match dtype '{dtype}': {matched}. "
+    "You should unregister one of these data types, or avoid Zarr data type inference entirely by "
+    "providing a specific Zarr data type when creating your array."
+    "For more information, see https://github.com/zarr-developers/zarr-python/issues/3117"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTypeRegistry:
+    """The data types that can be found by NumPy dtype or JSON form.
+
+    Types of entry points are loaded when one is asked for that is not registered otherwise.
+
+    Attributes
+    ----------
+    contents : dict
+        Classes of data types by the key they were registered with. To change it, use `register`
+        and `unregister`.
+    _lazy_load_list : list of EntryPoint
+        Entry points still to be loaded.
+    """
+
+    contents: dict[str, type[ZDType[Any, Any]]] = field(default_factory=dict, init=False)
+    _lazy_load_list: list[EntryPoint] = field(default_factory=list, init=False)
+    _entry_point_groups: list[str] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    _memo: dict[Any, ZDType[TBaseDType, TBaseScalar]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
+        """Add a data type, in place of another one with the same key.
+
+        Parameters
+        ----------
+        key : str
+            Commonly the name of the data type in format 3.
+        cls : type
+            Subclass of `ZDType`.
+        """
+        self.contents[key] = cls
+        self._memo.clear()
+
+    def unregister(self, key: str) -> None:
+        """Remove a data type.
+
+        Raises
+        ------
+        KeyError
+            If nothing is registered with `key`.
+        """
+        if key not in self.contents:
+            raise KeyError(f"Data type '{key}' not found in registry.")
+        del self.contents[key]
+        self._memo.clear()
+
+    def get(self, key: str) -> type[ZDType[Any, Any]]:
+        """Return the data type registered with a key.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        if key not in self.contents:
+            self._lazy_load()
+        return self.contents[key]
+
+    def match_dtype(self, dtype: TBaseDType) -> ZDType[TBaseDType, TBaseScalar]:
+        """Return the data type that wraps a NumPy dtype.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            A dtype object, not merely something that NumPy would make one of.
+
+        Raises
+        ------
+        ValueError
+            If no registered type wraps it, or more than one does; always for dtype ``O``.
+        """
+        # Structured dtypes are not remembered: converting them may warn each time.
+        simple = dtype.names is None
+        if simple and (known := self._recall(dtype)) is not None:
+            return known
+        if dtype == np.dtype("O"):
+            raise ValueError(_OBJECT_DTYPE.format(dtype=dtype))
+        matched = self._all_for_dtype(dtype)
+        if not matched and self._lazy_load():
+            matched = self._all_for_dtype(dtype)
+        if not matched:
+            raise ValueError(f"No Zarr data type found that matches dtype '{dtype!r}'")
+        if len(matched) > 1:
+            raise ValueError(_AMBIGUOUS_DTYPE.format(dtype=dtype, matched=matched))
+        if simple:
+            self._remember(dtype, matched[0])
+        return matched[0]
+
+    def match_json(
+        self, data: DTypeJSON, *, zarr_format: ZarrFormat
+    ) -> ZDType[TBaseDType, TBaseScalar]:
+        """Return the data type with a JSON form.
+
+        Parameters
+        ----------
+        data : str or Mapping
+            The form, as `ZDType.from_json` takes it.
+        zarr_format : {2, 3}
+            Format of the form.
+
+        Raises
+        ------
+        ValueError
+            If no registered type has that form, or the one that has it refuses its parameters.
+        """
+        found = self._known_for_json(data, zarr_format)
+        if found is None and self._lazy_load():
+            found = self._known_for_json(data, zarr_format)
+        if found is None:
+            raise ValueError(f"No Zarr data type found that matches {data!r}")
+        return found
+
+    def _known_for_json(
+        self, data: DTypeJSON, zarr_format: ZarrFormat
+    ) -> ZDType[TBaseDType, TBaseScalar] | None:
+        """As `match_json`, but without a look at entry points; None if there is no match."""
+        key = _memo_key(data, zarr_format)
+        if key is not None and (known := self._recall(key)) is not None:
+            return known
+        found = self._first_for_json(data, zarr_format)
+        if found is not None and key is not None:
+            self._remember(key, found)
+        return found
+
+    def _all_for_dtype(self, dtype: TBaseDType) -> list[ZDType[TBaseDType, TBaseScalar]]:
+        matched = []
+        for cls in self.contents.values():
+            try:
+                matched.append(cls.from_native_dtype(dtype))
+            except DataTypeValidationError:
+                continue
+        return matched
+
+    def _first_for_json(
+        self, data: DTypeJSON, zarr_format: ZarrFormat
+    ) -> ZDType[TBaseDType, TBaseScalar] | None:
+        name = data.get("name") if isinstance(data, Mapping) else data
+        named = self.contents.get(name) if isinstance(name, str) else None
+        for cls in (*(() if named is None else (named,)), *self.contents.values()):
+            try:
+                found: ZDType[TBaseDType, TBaseScalar] = cls.from_json(
+                    data, zarr_format=zarr_format
+                )
+            except DataTypeValidationError:
+                continue
+            return found
+        return None
+
+    def _recall(self, key: object) -> ZDType[TBaseDType, TBaseScalar] | None:
+        """Return what was remembered for a key since the registry last changed, or None."""
+        return self._memo.get(key)
+
+    def _remember(self, key: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
+        if len(self._memo) >= _MEMO_LIMIT:
+            self._memo.clear()
+        self._memo[key] = dtype
+
+    def _discover(self, group: str) -> None:
+        """Name a group of entry points to look into when a data type is not found."""
+        self._entry_point_groups.append(group)
+
+    def _lazy_load(self) -> bool:
+        """Register what entry points offer; return whether there was anything."""
+        while self._entry_point_groups:
+            # Imported late: reading the metadata of all installed distributions takes a while.
+            from importlib.metadata import entry_points
+
+            self._lazy_load_list.extend(entry_points(group=self._entry_point_groups.pop()))
+        loaded = False
+        while self._lazy_load_list:
+            entry_point = self._lazy_load_list.pop(0)
+            self.register(entry_point.name, entry_point.load())
+            loaded = True
+        return loaded
+
+
+def _memo_key(data: DTypeJSON, zarr_format: ZarrFormat) -> tuple[object, ...] | None:
+    """Return a key for the forms that are remembered: names, with or without an object codec."""
+    if isinstance(data, str):
+        return (zarr_format, data)
+    if isinstance(data, Mapping) and data.keys() == {"name", "object_codec_id"}:
+        name, codec = data["name"], data["object_codec_id"]
+        if isinstance(name, str) and isinstance(codec, str | None):
+            return (zarr_format, name, codec)
+    return None
