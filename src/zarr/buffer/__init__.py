@@ -1,0 +1,6 @@
+"""Public doors to the buffers."""
+
+from zarr.buffer import cpu
+from zarr.core.buffer import default_buffer_prototype
+
+__all__ = ["cpu", "default_buffer_prototype"]

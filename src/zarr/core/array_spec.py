@@ -1,0 +1,171 @@
+"""What a codec knows about the chunk it codes, and the run-time options of an array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from zarr.core.common import parse_bool, parse_fill_value, parse_int, parse_order, parse_shapelike
+from zarr.core.config import config as zarr_config
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.core.buffer import BufferPrototype
+    from zarr.core.common import MemoryOrder
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+_CONFIG_KEYS = (
+    "order",
+    "write_empty_chunks",
+    "read_missing_chunks",
+    "sharding_coalesce_max_gap_bytes",
+    "sharding_coalesce_max_bytes",
+)
+
+
+class ArrayConfigParams(TypedDict, total=False):
+    """The options of `ArrayConfig` as a dictionary; what is left out follows the configuration."""
+
+    order: MemoryOrder
+    write_empty_chunks: bool
+    read_missing_chunks: bool
+    sharding_coalesce_max_gap_bytes: int
+    sharding_coalesce_max_bytes: int
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """Options of an array that are not stored with it.
+
+    Parameters
+    ----------
+    order : {"C", "F"}
+        Memory layout of the arrays that reading returns.
+    write_empty_chunks : bool
+        Whether a chunk that holds nothing but the fill value is stored; it is deleted otherwise.
+    read_missing_chunks : bool
+        Whether an absent chunk reads as fill value; reading one raises `ChunkNotFoundError`
+        otherwise.
+    sharding_coalesce_max_gap_bytes : int
+        Inner chunks of a shard that lie no further apart than this, in bytes, are fetched by one
+        read.
+    sharding_coalesce_max_bytes : int
+        Largest such merged read, in bytes.
+    """
+
+    order: MemoryOrder
+    write_empty_chunks: bool
+    read_missing_chunks: bool
+    sharding_coalesce_max_gap_bytes: int
+    sharding_coalesce_max_bytes: int
+
+    def __init__(
+        self,
+        order: MemoryOrder,
+        write_empty_chunks: bool,
+        *,
+        read_missing_chunks: bool = True,
+        sharding_coalesce_max_gap_bytes: int = 1 << 20,
+        sharding_coalesce_max_bytes: int = 16 << 20,
+    ) -> None:
+        object.__setattr__(self, "order", parse_order(order))
+        object.__setattr__(self, "write_empty_chunks", parse_bool(write_empty_chunks))
+        object.__setattr__(self, "read_missing_chunks", parse_bool(read_missing_chunks))
+        for name, value in (
+            ("sharding_coalesce_max_gap_bytes", sharding_coalesce_max_gap_bytes),
+            ("sharding_coalesce_max_bytes", sharding_coalesce_max_bytes),
+        ):
+            if parse_int(value) < 0:
+                raise ValueError(f"{name} has to be 0 or more bytes, got {value}.")
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_dict(cls, data: ArrayConfigParams) -> Self:
+        """Make a configuration from some of its options; the rest follow `zarr.config`.
+
+        Raises
+        ------
+        TypeError
+            If `data` holds an option that does not exist.
+        """
+        options: dict[str, Any] = {key: zarr_config.get(f"array.{key}") for key in _CONFIG_KEYS}
+        return cls(**(options | dict(data)))
+
+    def to_dict(self) -> ArrayConfigParams:
+        """Return all options as a dictionary."""
+        return cast("ArrayConfigParams", {name: getattr(self, name) for name in _CONFIG_KEYS})
+
+
+def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayConfig:
+    """Return a full array configuration.
+
+    Parameters
+    ----------
+    data : ArrayConfig, dict or None
+        A configuration, some of its options, or None for those of `zarr.config`.
+
+    Raises
+    ------
+    TypeError
+        If a dictionary holds an option that does not exist.
+    """
+    if isinstance(data, ArrayConfig):
+        return data
+    if data is None:
+        return ArrayConfig.from_dict({})
+    unknown = [key for key in data if key not in _CONFIG_KEYS]
+    if unknown:
+        raise TypeError(
+            f"Unknown array config keys: {unknown}. Valid keys are {list(_CONFIG_KEYS)}."
+        )
+    return ArrayConfig.from_dict(data)
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Describes one chunk on the array side of a codec.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the chunk in elements.
+    dtype : ZDType
+        Data type of its elements.
+    fill_value : scalar
+        Value of the elements that are not stored.
+    config : ArrayConfig
+        Options of the array.
+    prototype : BufferPrototype
+        Classes that hold encoded and decoded data.
+    """
+
+    shape: tuple[int, ...]
+    dtype: ZDType[TBaseDType, TBaseScalar]
+    fill_value: Any
+    config: ArrayConfig
+    prototype: BufferPrototype
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: ZDType[TBaseDType, TBaseScalar],
+        fill_value: Any,
+        config: ArrayConfig,
+        prototype: BufferPrototype,
+    ) -> None:
+        object.__setattr__(self, "shape", parse_shapelike(shape))
+        object.__setattr__(self, "dtype", dtype)
+        object.__setattr__(self, "fill_value", parse_fill_value(fill_value))
+        object.__setattr__(self, "config", config)
+        object.__setattr__(self, "prototype", prototype)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def order(self) -> MemoryOrder:
+        """Memory layout of the decoded chunk."""
+        return self.config.order

@@ -1,0 +1,404 @@
+"""The contracts of buffers: flat bytes (`Buffer`) and N-dimensional arrays (`NDBuffer`)."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    Protocol,
+    SupportsIndex,
+    TypeAlias,
+    cast,
+    runtime_checkable,
+)
+
+import numpy as np
+import numpy.typing as npt
+
+from zarr.registry import get_buffer_class, get_ndbuffer_class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Self
+
+    from zarr.core.common import BytesLike, MemoryOrder
+
+ScalarType: TypeAlias = int | float | complex | bytes | str | bool | np.generic
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """The part of a one-dimensional array that a `Buffer` needs."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the elements."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+
+    def __getitem__(self, key: slice) -> Self:
+        """Return a slice."""
+
+    def __setitem__(self, key: slice, value: Any) -> None:
+        """Assign to a slice."""
+
+    def copy(self) -> Self:
+        """Return a copy."""
+
+
+@runtime_checkable
+class NDArrayLike(Protocol):
+    """The part of an N-dimensional array that an `NDBuffer` needs."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the elements."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in elements."""
+
+    def __len__(self) -> int:
+        """Length of the first dimension."""
+
+    def __getitem__(self, key: Any) -> Self:
+        """Return a selection."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Assign to a selection."""
+
+    def __array__(self) -> npt.NDArray[Any]:
+        """Return a NumPy array."""
+
+    def __eq__(self, other: object) -> Self:  # type: ignore[override]
+        """Compare element by element."""
+
+    def reshape(self, shape: tuple[int, ...] | Literal[-1], *, order: MemoryOrder = ...) -> Self:
+        """Return the same elements in another shape."""
+
+    def view(self, dtype: npt.DTypeLike) -> Self:
+        """Return the same memory as another data type."""
+
+    def astype(self, dtype: npt.DTypeLike, order: Any = ..., *, copy: bool = ...) -> Self:
+        """Return the elements converted to another data type."""
+
+    def fill(self, value: Any) -> None:
+        """Set every element to one value."""
+
+    def copy(self) -> Self:
+        """Return a copy."""
+
+    def transpose(self, axes: SupportsIndex | Sequence[SupportsIndex] | None) -> Self:
+        """Return the dimensions in another order."""
+
+    def ravel(self, order: Any = ...) -> Self:
+        """Return the elements in one dimension."""
+
+    def all(self) -> bool:
+        """Tell whether every element is true."""
+
+
+NDArrayLikeOrScalar = ScalarType | NDArrayLike
+
+
+def check_item_key_is_1d_contiguous(key: Any) -> None:
+    """Refuse a key that is not a slice of step 1.
+
+    Raises
+    ------
+    TypeError
+        If `key` is not a slice.
+    ValueError
+        If it has another step.
+    """
+    if not isinstance(key, slice):
+        raise TypeError(
+            f"Item key has incorrect type (expected slice, got {key.__class__.__name__})"
+        )
+    if key.step not in (None, 1):
+        raise ValueError("slice must be contiguous")
+
+
+class Buffer(ABC):
+    """A flat run of bytes.
+
+    Slicing shares memory. What a buffer holds may be read-only, so nothing that reads from one
+    writes into it.
+
+    Parameters
+    ----------
+    array_like : ArrayLike
+        One-dimensional, of a data type of one byte an element; it is not copied.
+
+    Raises
+    ------
+    ValueError
+        If `array_like` has another number of dimensions or another item size.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, array_like: ArrayLike) -> None:
+        if array_like.ndim != 1:
+            raise ValueError("array_like: only 1-dim allowed")
+        if array_like.dtype.itemsize != 1:
+            raise ValueError("array_like: only byte dtype allowed")
+        self._data = array_like
+
+    @classmethod
+    @abstractmethod
+    def create_zero_length(cls) -> Self:
+        """Return a buffer of no bytes."""
+
+    @classmethod
+    def from_array_like(cls, array_like: ArrayLike) -> Self:
+        """Return a buffer over a one-dimensional array of bytes, without a copy.
+
+        Raises
+        ------
+        ValueError
+            If it has another number of dimensions or another item size.
+        """
+        return cls(array_like)
+
+    @classmethod
+    @abstractmethod
+    def from_buffer(cls, buffer: Buffer) -> Self:
+        """Return the content of another buffer, perhaps of another class, as this class."""
+
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, bytes_like: BytesLike) -> Self:
+        """Return a buffer over an object with the buffer protocol, where possible without a copy."""
+
+    def as_array_like(self) -> ArrayLike:
+        """Return the array behind the buffer, not copied."""
+        return self._data
+
+    @abstractmethod
+    def as_numpy_array(self) -> npt.NDArray[Any]:
+        """Return the bytes as a NumPy array, copied only where they are not in host memory."""
+
+    def as_buffer_like(self) -> BytesLike:
+        """Return the bytes as an object with the buffer protocol, copied only where they are not in host memory."""
+        return memoryview(self.as_numpy_array())  # type: ignore[arg-type]
+
+    def to_bytes(self) -> bytes:
+        """Return a copy of the bytes."""
+        return self.as_numpy_array().tobytes()
+
+    def __getitem__(self, key: slice) -> Self:
+        check_item_key_is_1d_contiguous(key)
+        return self.__class__(self._data[key])
+
+    def __setitem__(self, key: slice, value: Any) -> None:
+        check_item_key_is_1d_contiguous(key)
+        self._data[key] = value.as_array_like() if isinstance(value, Buffer) else value
+
+    def __len__(self) -> int:
+        return self._data.size
+
+    @abstractmethod
+    def combine(self, others: Iterable[Buffer]) -> Self:
+        """Return a new buffer: these bytes followed by those of `others`, joined at once."""
+
+    def __add__(self, other: Buffer) -> Self:
+        return self.combine([other])
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Buffer)
+            and len(self) == len(other)
+            and bool((self.as_numpy_array() == other.as_numpy_array()).all())
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+
+class NDBuffer:
+    """An N-dimensional array: a decoded chunk, or the result of a selection.
+
+    Indexing shares memory where NumPy would.
+
+    Parameters
+    ----------
+    array : NDArrayLike
+        The array; it is not copied.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, array: NDArrayLike) -> None:
+        array.shape  # noqa: B018  (what has no shape is not an array)
+        self._data = array
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        shape: Iterable[int],
+        dtype: npt.DTypeLike,
+        order: MemoryOrder = "C",
+        fill_value: Any | None = None,
+    ) -> Self:
+        """Make a new array.
+
+        Parameters
+        ----------
+        shape : iterable of int
+            Shape in elements.
+        dtype : dtype-like
+            Data type of the elements.
+        order : {"C", "F"}
+            Memory layout.
+        fill_value : scalar or None
+            Value of every element; None for zeros.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: npt.DTypeLike, order: MemoryOrder = "C") -> Self:
+        """Make a new array whose elements are still to be set."""
+        return cls.create(shape=shape, dtype=dtype, order=order)
+
+    @classmethod
+    def from_ndarray_like(cls, ndarray_like: NDArrayLike) -> Self:
+        """Return a buffer over an array, without a copy."""
+        return cls(ndarray_like)
+
+    @classmethod
+    def from_numpy_array(cls, array_like: npt.ArrayLike) -> Self:
+        """Return a buffer over a NumPy array or what converts to one."""
+        raise NotImplementedError
+
+    def as_ndarray_like(self) -> NDArrayLike:
+        """Return the array behind the buffer, not copied."""
+        return self._data
+
+    def as_numpy_array(self) -> npt.NDArray[Any]:
+        """Return a NumPy array, copied only where the data are not in host memory."""
+        raise NotImplementedError
+
+    def as_scalar(self) -> ScalarType:
+        """Return the one element.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or more than one.
+        """
+        if self._data.size != 1:
+            raise ValueError("Buffer does not contain a single scalar value")
+        return cast("ScalarType", self.as_numpy_array()[()])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the elements."""
+        return self._data.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in elements."""
+        return self._data.shape
+
+    @property
+    def byteorder(self) -> Literal["little", "big"]:
+        """Byte order of the elements; that of the machine where a data type has none."""
+        if self.dtype.byteorder == "<":
+            return "little"
+        if self.dtype.byteorder == ">":
+            return "big"
+        return sys.byteorder
+
+    def reshape(self, newshape: tuple[int, ...] | Literal[-1]) -> Self:
+        """Return the same elements in another shape, -1 for one dimension."""
+        return self.__class__(self._data.reshape(newshape))
+
+    def squeeze(self, axis: tuple[int, ...]) -> Self:
+        """Drop dimensions of length 1.
+
+        Raises
+        ------
+        ValueError
+            If one of them has another length.
+        """
+        kept = tuple(length for index, length in enumerate(self.shape) if index not in axis)
+        return self.__class__(self._data.reshape(kept))
+
+    def astype(self, dtype: npt.DTypeLike, order: Literal["K", "A", "C", "F"] = "K") -> Self:
+        """Return the elements converted to another data type."""
+        return self.__class__(self._data.astype(dtype=dtype, order=order))
+
+    def __getitem__(self, key: Any) -> Self:
+        return self.__class__(self._data[key])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._data[key] = value.as_ndarray_like() if isinstance(value, NDBuffer) else value
+
+    def __len__(self) -> int:
+        return self._data.__len__()
+
+    def __repr__(self) -> str:
+        return f"<NDBuffer shape={self.shape} dtype={self.dtype} {self._data!r}>"
+
+    def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
+        """Tell whether every element is one value, to the bit for zeros: -0.0 is not 0.0.
+
+        Parameters
+        ----------
+        other : scalar
+            The value.
+        equal_nan : bool
+            Whether NaN, or NaT, equals itself.
+        """
+        raise NotImplementedError
+
+    def fill(self, value: Any) -> None:
+        """Set every element to one value."""
+        self._data.fill(value)
+
+    def copy(self) -> Self:
+        """Return a copy."""
+        return self.__class__(self._data.copy())
+
+    def transpose(self, axes: SupportsIndex | Sequence[SupportsIndex] | None) -> Self:
+        """Return the dimensions in another order, sharing memory."""
+        return self.__class__(self._data.transpose(axes))
+
+
+class BufferPrototype(NamedTuple):
+    """The classes that hold data while it is read or written.
+
+    Parameters
+    ----------
+    buffer : type of Buffer
+        For encoded bytes.
+    nd_buffer : type of NDBuffer
+        For decoded chunks.
+    """
+
+    buffer: type[Buffer]
+    nd_buffer: type[NDBuffer]
+
+
+def default_buffer_prototype() -> BufferPrototype:
+    """Return the classes that the configuration names (``buffer`` and ``ndbuffer``)."""
+    return BufferPrototype(get_buffer_class(), get_ndbuffer_class())

@@ -1,0 +1,179 @@
+"""Buffers in host memory, over NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from zarr.core.buffer import core
+from zarr.registry import register_buffer, register_ndbuffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Self
+
+    from zarr.core.buffer.core import ArrayLike, NDArrayLike
+    from zarr.core.common import BytesLike, MemoryOrder
+
+__all__ = [
+    "Buffer",
+    "NDBuffer",
+    "as_numpy_array_wrapper",
+    "buffer_prototype",
+    "numpy_buffer_prototype",
+]
+
+
+class Buffer(core.Buffer):
+    """Bytes in host memory.
+
+    Parameters
+    ----------
+    array_like : ArrayLike
+        One-dimensional, of a data type of one byte an element; it is not copied.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, array_like: ArrayLike) -> None:
+        super().__init__(array_like)
+
+    @classmethod
+    def create_zero_length(cls) -> Self:
+        # docstring inherited
+        return cls(np.empty(0, dtype="B"))
+
+    @classmethod
+    def from_buffer(cls, buffer: core.Buffer) -> Self:
+        # docstring inherited
+        return cls.from_array_like(buffer.as_numpy_array())
+
+    @classmethod
+    def from_bytes(cls, bytes_like: BytesLike) -> Self:
+        # docstring inherited
+        return cls.from_array_like(np.frombuffer(bytes_like, dtype="B"))
+
+    def as_numpy_array(self) -> npt.NDArray[Any]:
+        # docstring inherited
+        return np.asanyarray(self._data)
+
+    def combine(self, others: Iterable[core.Buffer]) -> Self:
+        # docstring inherited
+        parts = [self.as_numpy_array(), *(other.as_numpy_array() for other in others)]
+        return self.__class__(np.concatenate(parts))
+
+
+class NDBuffer(core.NDBuffer):
+    """An array in host memory.
+
+    Parameters
+    ----------
+    array : NDArrayLike
+        The array; it is not copied.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, array: NDArrayLike) -> None:
+        super().__init__(array)
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        shape: Iterable[int],
+        dtype: npt.DTypeLike,
+        order: MemoryOrder = "C",
+        fill_value: Any | None = None,
+    ) -> Self:
+        # docstring inherited
+        lengths = tuple(shape)
+        # np.zeros gets zeroed pages from the system; filling would touch each of them.
+        if fill_value is None or (isinstance(fill_value, int) and fill_value == 0):
+            return cls(cast("NDArrayLike", np.zeros(lengths, dtype=dtype, order=order)))
+        array = np.empty(lengths, dtype=dtype, order=order)
+        array.fill(fill_value)
+        return cls(cast("NDArrayLike", array))
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: npt.DTypeLike, order: MemoryOrder = "C") -> Self:
+        # docstring inherited
+        return cls(cast("NDArrayLike", np.empty(shape, dtype=dtype, order=order)))
+
+    @classmethod
+    def from_numpy_array(cls, array_like: npt.ArrayLike) -> Self:
+        # docstring inherited
+        return cls.from_ndarray_like(cast("NDArrayLike", np.asanyarray(array_like)))
+
+    def as_numpy_array(self) -> npt.NDArray[Any]:
+        # docstring inherited
+        return np.asanyarray(self._data)
+
+    def __getitem__(self, key: Any) -> Self:
+        return self.__class__(cast("NDArrayLike", np.asanyarray(self._data[key])))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._data[key] = value.as_ndarray_like() if isinstance(value, core.NDBuffer) else value
+
+    def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
+        # docstring inherited
+        if other is None:
+            return False
+        data = self.as_numpy_array()
+        kind = data.dtype.kind
+        if data.size == 0:
+            return True
+        if kind in "OTV":
+            return bool(np.all(data == np.array(other, dtype=data.dtype)))
+        value = np.asarray(other, dtype=data.dtype)
+        # Comparing one element first makes the common case, a chunk with data, cheap.
+        same = _same(data[(0,) * data.ndim], value, kind, equal_nan)
+        return bool(same) and bool(np.all(_same(data, value, kind, equal_nan)))
+
+
+def _same(data: Any, value: npt.NDArray[Any], kind: str, equal_nan: bool) -> Any:
+    """Compare element by element, with NaN equal to NaN where asked, and -0.0 unlike 0.0."""
+    equal = data == value
+    if kind == "f":
+        if value == 0:
+            return equal & (np.signbit(data) == np.signbit(value))
+        if equal_nan and np.isnan(value):
+            return np.isnan(data)
+    elif kind == "c":
+        return _same(data.real, value.real, "f", equal_nan) & _same(
+            data.imag, value.imag, "f", equal_nan
+        )
+    elif kind in "mM" and equal_nan and np.isnat(value):
+        return np.isnat(data)
+    return equal
+
+
+def as_numpy_array_wrapper(
+    func: Callable[[npt.NDArray[Any]], bytes], buf: core.Buffer, prototype: core.BufferPrototype
+) -> core.Buffer:
+    """Call a function of NumPy arrays on a buffer.
+
+    Parameters
+    ----------
+    func : callable
+        Takes a one-dimensional NumPy array of bytes and returns bytes.
+    buf : Buffer
+        Its input.
+    prototype : BufferPrototype
+        Its ``buffer`` class holds the result.
+    """
+    return prototype.buffer.from_bytes(func(buf.as_numpy_array()))
+
+
+buffer_prototype = core.BufferPrototype(buffer=Buffer, nd_buffer=NDBuffer)
+
+
+def numpy_buffer_prototype() -> core.BufferPrototype:
+    """Return the classes of this module, whatever the configuration says."""
+    return buffer_prototype
+
+
+register_buffer(Buffer, qualname="zarr.buffer.cpu.Buffer")
+register_ndbuffer(NDBuffer, qualname="zarr.buffer.cpu.NDBuffer")

@@ -1,0 +1,321 @@
+"""Finding implementations by name: codecs, pipelines, buffers, chunk key encodings.
+
+An implementation gets in by a ``register_*`` call, by an entry point of an installed package
+(groups ``zarr.codecs``, ``zarr.codec_pipeline``, ``zarr.buffer``, ``zarr.ndbuffer``,
+``zarr.chunk_key_encoding``; the older ``zarr`` group with names such as ``codecs.x`` is read too), or
+by a dotted path in the configuration. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections import defaultdict
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from zarr.core.config import BadConfigError, config
+from zarr.errors import UnknownCodecError, ZarrUserWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.metadata import EntryPoint
+
+    from zarr.abc.numcodec import Numcodec
+
+    from zarr.abc.codec import Codec, CodecPipeline
+    from zarr.core.buffer.core import Buffer, NDBuffer
+    from zarr.core.chunk_key_encodings import ChunkKeyEncoding
+
+__all__ = [
+    "Registry",
+    "get_buffer_class",
+    "get_chunk_key_encoding_class",
+    "get_codec_class",
+    "get_ndbuffer_class",
+    "get_pipeline_class",
+    "register_buffer",
+    "register_chunk_key_encoding",
+    "register_codec",
+    "register_ndbuffer",
+    "register_pipeline",
+]
+
+T = TypeVar("T")
+
+
+class Registry(dict[str, type[T]], Generic[T]):
+    """Implementations of one kind by their qualified name, entry points loaded on first use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lazy_load_list: list[EntryPoint] = []
+
+    def lazy_load(self, use_entrypoint_name: bool = False) -> None:
+        """Import the entry points still waiting.
+
+        Parameters
+        ----------
+        use_entrypoint_name : bool
+            Whether to register a class under the name of its entry point instead of its own.
+        """
+        waiting, self.lazy_load_list = self.lazy_load_list, []
+        for entry in waiting:
+            self.register(entry.load(), qualname=entry.name if use_entrypoint_name else None)
+
+    def register(self, cls: type[T], qualname: str | None = None) -> None:
+        """Add a class.
+
+        Parameters
+        ----------
+        cls : type
+            The class.
+        qualname : str or None
+            Name it is found by; None for module and qualified name, joined by a dot.
+        """
+        self[fully_qualified_name(cls) if qualname is None else qualname] = cls
+
+
+_codecs: dict[str, Registry[Codec]] = defaultdict(Registry)
+_pipelines: Registry[CodecPipeline] = Registry()
+_buffers: Registry[Buffer] = Registry()
+_ndbuffers: Registry[NDBuffer] = Registry()
+_chunk_key_encodings: Registry[ChunkKeyEncoding] = Registry()
+_entry_points_collected = False
+
+
+def _collect_entrypoints() -> None:
+    """Note what installed packages offer, without importing it."""
+    global _entry_points_collected
+    if _entry_points_collected:
+        return
+    _entry_points_collected = True
+    found = entry_points()
+    for group, registry in (
+        ("buffer", _buffers),
+        ("ndbuffer", _ndbuffers),
+        ("codec_pipeline", _pipelines),
+        ("chunk_key_encoding", _chunk_key_encodings),
+    ):
+        registry.lazy_load_list.extend(found.select(group=f"zarr.{group}"))
+        registry.lazy_load_list.extend(found.select(group="zarr", name=group))
+    for entry in found.select(group="zarr.codecs"):
+        _codecs[entry.name].lazy_load_list.append(entry)
+    for entry in found.select(group="zarr"):
+        if entry.name.startswith("codecs."):
+            _codecs[entry.name.split(".")[1]].lazy_load_list.append(entry)
+
+
+def fully_qualified_name(cls: type[Any]) -> str:
+    """Return module and qualified name of a class, joined by a dot."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _import_class(path: str) -> type[Any] | None:
+    """Import a class by its dotted path; None where there is no such module or name."""
+    module, _, name = path.rpartition(".")
+    if not module:
+        return None
+    try:
+        return cast("type[Any] | None", getattr(importlib.import_module(module), name, None))
+    except ModuleNotFoundError as error:
+        # Only the configured path itself may be missing; an import that fails inside it is a fault.
+        if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
+            return None
+        raise
+
+
+def _configured(registry: Registry[T], path: str) -> type[T] | None:
+    """Return the class that a configured path names, registering it where it had to be imported."""
+    if path in registry:
+        return registry[path]
+    _collect_entrypoints()
+    registry.lazy_load()
+    if path in registry:
+        return registry[path]
+    cls = _import_class(path)
+    if cls is not None:
+        registry.register(cls, qualname=path)
+    return cls
+
+
+def _select(registry: Registry[T], key: str, reload_config: bool) -> type[T]:
+    if reload_config:
+        config.refresh()
+    path = cast("str", config.get(key))
+    cls = _configured(registry, path)
+    if cls is None:
+        raise BadConfigError(
+            f"The configured {key} {path!r} is neither registered nor importable. "
+            f"Registered: {sorted(registry)}."
+        )
+    return cls
+
+
+# --- registering ------------------------------------------------------------------------
+
+
+def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = None) -> None:
+    """Make a codec known by its name in metadata.
+
+    Parameters
+    ----------
+    key : str
+        The name, ``"gzip"`` say. Several classes may implement it; the configured
+        ``codecs.<key>`` chooses.
+    codec_cls : type of Codec
+        The class.
+    qualname : str or None
+        What the configuration calls it; None for module and qualified name, joined by a dot.
+    """
+    _codecs[key].register(codec_cls, qualname=qualname)
+
+
+def register_pipeline(pipe_cls: type[CodecPipeline]) -> None:
+    """Make a codec pipeline known; the configured ``codec_pipeline.path`` chooses."""
+    _pipelines.register(pipe_cls)
+
+
+def register_buffer(cls: type[Buffer], qualname: str | None = None) -> None:
+    """Make a class of byte buffers known; the configured ``buffer`` chooses."""
+    _buffers.register(cls, qualname)
+
+
+def register_ndbuffer(cls: type[NDBuffer], qualname: str | None = None) -> None:
+    """Make a class of array buffers known; the configured ``ndbuffer`` chooses."""
+    _ndbuffers.register(cls, qualname)
+
+
+def register_chunk_key_encoding(key: str, cls: type[ChunkKeyEncoding]) -> None:
+    """Make a chunk key encoding known by its name in metadata."""
+    _chunk_key_encodings.register(cls, key)
+
+
+# --- finding ----------------------------------------------------------------------------
+
+
+def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
+    """Return the class of the codec that metadata call `key`.
+
+    Parameters
+    ----------
+    key : str
+        The name of the codec.
+    reload_config : bool
+        Whether to read configuration files and environment again first.
+
+    Raises
+    ------
+    UnknownCodecError
+        If no implementation is registered, installed or configured.
+    """
+    if reload_config:
+        config.refresh()
+    registry = _codecs[key] if key in _codecs else None
+    path = config.get("codecs", {}).get(key)
+    if path is not None:
+        cls = _configured(_codecs[key] if registry is None else registry, path)
+        if cls is not None:
+            return cls
+    _collect_entrypoints()
+    registry = _codecs.get(key)
+    if registry is not None:
+        registry.lazy_load()
+    if not registry:
+        raise UnknownCodecError(
+            f"An implementation for codec {key!r} is not available. Register one explicitly using "
+            "the codec registry (see "
+            "https://zarr.readthedocs.io/en/stable/user-guide/extending/#custom-codecs), or install "
+            "a Python package that registers a codec implementation with zarr."
+        )
+    if path is not None:
+        raise BadConfigError(
+            f"The configured codec {path!r} for {key!r} is neither registered nor importable. "
+            f"Registered: {sorted(registry)}."
+        )
+    if len(registry) > 1:
+        warnings.warn(
+            f"Codec '{key}' not configured in config. Selecting any implementation.",
+            stacklevel=2,
+            category=ZarrUserWarning,
+        )
+    return list(registry.values())[-1]
+
+
+def get_numcodec(data: Mapping[str, Any]) -> Numcodec:
+    """Return the numcodecs codec that a format 2 configuration describes.
+
+    Parameters
+    ----------
+    data : mapping
+        ``{"id": ..., ...}``, as in ``.zarray``.
+
+    Raises
+    ------
+    UnknownCodecError
+        If numcodecs knows no codec of that id.
+    """
+    import numcodecs.registry
+    from numcodecs.errors import UnknownCodecError as NumcodecsUnknownCodecError
+
+    try:
+        return cast("Numcodec", numcodecs.registry.get_codec(dict(data)))
+    except NumcodecsUnknownCodecError as error:
+        raise UnknownCodecError(
+            f"An implementation for codec {data.get('id')!r} is not available. Register one "
+            "explicitly using the codec registry (see "
+            "https://numcodecs.readthedocs.io/en/stable/registry.html#numcodecs.registry.register_codec"
+            "), or install a Python package that registers a codec implementation with numcodecs."
+        ) from error
+
+
+def get_pipeline_class(reload_config: bool = False) -> type[CodecPipeline]:
+    """Return the configured codec pipeline class (``codec_pipeline.path``).
+
+    Raises
+    ------
+    BadConfigError
+        If it is neither registered nor importable.
+    """
+    return _select(_pipelines, "codec_pipeline.path", reload_config)
+
+
+def get_buffer_class(reload_config: bool = False) -> type[Buffer]:
+    """Return the configured class of byte buffers (``buffer``).
+
+    Raises
+    ------
+    BadConfigError
+        If it is neither registered nor importable.
+    """
+    return _select(_buffers, "buffer", reload_config)
+
+
+def get_ndbuffer_class(reload_config: bool = False) -> type[NDBuffer]:
+    """Return the configured class of array buffers (``ndbuffer``).
+
+    Raises
+    ------
+    BadConfigError
+        If it is neither registered nor importable.
+    """
+    return _select(_ndbuffers, "ndbuffer", reload_config)
+
+
+def get_chunk_key_encoding_class(key: str) -> type[ChunkKeyEncoding]:
+    """Return the class of the chunk key encoding that metadata call `key`.
+
+    Raises
+    ------
+    KeyError
+        If none is registered or installed.
+    """
+    if key not in _chunk_key_encodings:
+        _collect_entrypoints()
+        _chunk_key_encodings.lazy_load(use_entrypoint_name=True)
+    if key not in _chunk_key_encodings:
+        raise KeyError(
+            f"Chunk key encoding '{key}' not found in registered chunk key encodings: "
+            f"{list(_chunk_key_encodings)}."
+        )
+    return _chunk_key_encodings[key]
