@@ -1,0 +1,244 @@
+"""Chunk key encodings: how the position of a chunk in its grid becomes a key below the array.
+
+Zarr v3 core specification, "Chunk key encoding": ``default`` and ``v2``. Others can be added with
+`zarr.registry.register_chunk_key_encoding`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NotRequired, TypeAlias, TypedDict, cast
+
+from typing_extensions import TypeAliasType
+
+from zarr.abc.metadata import Metadata
+from zarr.core.common import JSON, parse_named_configuration
+from zarr.registry import get_chunk_key_encoding_class, register_chunk_key_encoding
+
+if TYPE_CHECKING:
+    from typing import Self
+
+SeparatorLiteral: TypeAlias = Literal[".", "/"]
+
+
+def parse_separator(data: JSON) -> SeparatorLiteral:
+    """Return `data` if it may stand between the numbers of a chunk key, ``"."`` or ``"/"``.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    if data == "." or data == "/":
+        return cast("SeparatorLiteral", data)
+    raise ValueError(
+        f"Failed to parse input for 'separator': expected Literal['.', '/'], got {data!r}."
+    )
+
+
+def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
+    # A bare name is legal for other extension points, not for this one.
+    if not isinstance(data, Mapping):
+        raise TypeError(f"Expected dict, got {type(data)}")
+    name, configuration = parse_named_configuration(data, require_configuration=False)
+    return name, dict(configuration or {})
+
+
+class ChunkKeyEncodingParams(TypedDict):
+    """The short form that users may give instead of a chunk key encoding."""
+
+    name: Literal["v2", "default"]
+    separator: NotRequired[SeparatorLiteral]
+
+
+@dataclass(frozen=True)
+class ChunkKeyEncoding(ABC, Metadata):
+    """Base of the chunk key encodings.
+
+    A subclass is a frozen dataclass that sets `name`, the name in metadata, and has one field per
+    member of its stored configuration.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make an instance from its JSON form.
+
+        Parameters
+        ----------
+        data : dict
+            ``{"name": ..., "configuration": {...}}``; the configuration may be left out.
+
+        Raises
+        ------
+        TypeError
+            If `data` or its configuration is not an object, or a member of the configuration is
+            unknown.
+        ValueError
+            If there is no name, or a value is not allowed.
+        """
+        _, configuration = _parse_name_and_configuration(data)
+        return cls(**configuration)
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the JSON form, ``{"name": ..., "configuration": {...}}``."""
+        return {"name": self.name, "configuration": super().to_dict()}
+
+    def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
+        """Return the position in the chunk grid that a key encodes.
+
+        Optional for an encoding; the built-in ones have it.
+
+        Parameters
+        ----------
+        chunk_key : str
+            Key relative to the array.
+
+        Raises
+        ------
+        NotImplementedError
+            If the encoding cannot be inverted.
+        ValueError
+            If `chunk_key` is not a key of this encoding.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement decode_chunk_key.")
+
+    @abstractmethod
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        """Return the key, relative to the array, of the chunk at a position of the grid.
+
+        Parameters
+        ----------
+        chunk_coords : tuple of int
+            Position in chunks along each dimension, empty for an array without dimensions.
+        """
+
+
+ChunkKeyEncodingLike = TypeAliasType(
+    "ChunkKeyEncodingLike", Mapping[str, JSON] | ChunkKeyEncodingParams | ChunkKeyEncoding
+)
+"""What is accepted where a chunk key encoding is asked for."""
+
+
+def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> tuple[int, ...]:
+    parts = text.split(separator)
+    # int() alone would also take signs, blanks and underscores, which no encoder writes.
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"Invalid chunk key for {name} encoding: {chunk_key!r}")
+    return tuple(map(int, parts))
+
+
+@dataclass(frozen=True)
+class DefaultChunkKeyEncoding(ChunkKeyEncoding):
+    """The ``default`` encoding: ``c`` and the position, ``c/0/1`` or ``c.0.1``.
+
+    Parameters
+    ----------
+    separator : {"/", "."}
+        What stands between the parts.
+
+    Raises
+    ------
+    ValueError
+        If `separator` is another string.
+    """
+
+    name: ClassVar[Literal["default"]] = "default"
+    separator: SeparatorLiteral = "/"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "separator", parse_separator(self.separator))
+
+    def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
+        # docstring inherited
+        if chunk_key == "c":
+            return ()
+        prefix = f"c{self.separator}"
+        if not chunk_key.startswith(prefix):
+            raise ValueError(f"Invalid chunk key for {self.name} encoding: {chunk_key!r}")
+        return _decode_numbers(
+            chunk_key[len(prefix) :], self.separator, name=self.name, chunk_key=chunk_key
+        )
+
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        # docstring inherited
+        return self.separator.join(("c", *map(str, chunk_coords)))
+
+
+@dataclass(frozen=True)
+class V2ChunkKeyEncoding(ChunkKeyEncoding):
+    """The ``v2`` encoding: the position alone, ``0.1`` or ``0/1``, and ``0`` without dimensions.
+
+    Parameters
+    ----------
+    separator : {".", "/"}
+        What stands between the parts.
+
+    Raises
+    ------
+    ValueError
+        If `separator` is another string.
+    """
+
+    name: ClassVar[Literal["v2"]] = "v2"
+    separator: SeparatorLiteral = "."
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "separator", parse_separator(self.separator))
+
+    def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
+        """Return the position in the chunk grid that a key encodes.
+
+        The key ``"0"`` stands for the first chunk of one dimension and for the only chunk of an
+        array without dimensions alike; it is decoded as the former, ``(0,)``.
+
+        Parameters
+        ----------
+        chunk_key : str
+            Key relative to the array.
+
+        Raises
+        ------
+        ValueError
+            If `chunk_key` is not a key of this encoding.
+        """
+        return _decode_numbers(chunk_key, self.separator, name=self.name, chunk_key=chunk_key)
+
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        # docstring inherited
+        return self.separator.join(map(str, chunk_coords)) or "0"
+
+
+def parse_chunk_key_encoding(data: ChunkKeyEncodingLike) -> ChunkKeyEncoding:
+    """Return the chunk key encoding that `data` is or describes.
+
+    Parameters
+    ----------
+    data : ChunkKeyEncoding or mapping
+        The JSON form, ``{"name": ..., "configuration": {...}}``, or the short form
+        ``{"name": ..., "separator": ...}``, whose separator wins over a configured one.
+
+    Raises
+    ------
+    TypeError
+        If `data` is neither, or a member of the configuration is unknown.
+    ValueError
+        If no encoding of that name is registered, or the separator is not allowed.
+    """
+    if isinstance(data, ChunkKeyEncoding):
+        return data
+    name, members = _parse_name_and_configuration(data)
+    try:
+        cls = get_chunk_key_encoding_class(name)
+    except KeyError as error:
+        raise ValueError(f"Unknown chunk key encoding: {error}") from error
+    if "separator" in data:
+        members["separator"] = data["separator"]
+    return cls.from_dict({"name": name, "configuration": members})
+
+
+register_chunk_key_encoding("default", DefaultChunkKeyEncoding)
+register_chunk_key_encoding("v2", V2ChunkKeyEncoding)

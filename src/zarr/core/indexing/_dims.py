@@ -1,0 +1,370 @@
+"""Selections along one dimension, cut into the parts that fall into each chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zarr.core.chunk_grids import DimensionGrid, FixedDimension
+from zarr.core.common import ceildiv_int
+from zarr.core.indexing._kinds import is_bool_array, is_integer_array
+from zarr.core.indexing._normalize import normalize_indices, normalize_integer_selection
+from zarr.core.indexing._runs import (
+    Order,
+    count_distinct,
+    run_starts,
+    select_runs,
+    sorted_run_ends,
+)
+from zarr.core.indexing._types import ChunkDimProjection, ComparedByIdentity, DimSelection
+from zarr.errors import NegativeStepError
+
+
+@dataclass(init=False, unsafe_hash=True)
+class IntDimIndexer:
+    """One element of a dimension, which is dropped from the output.
+
+    Parameters
+    ----------
+    dim_sel : int
+        Index of the element; a negative one counts from the end.
+    dim_len : int
+        Length of the dimension in elements.
+    dim_grid : DimensionGrid
+        How the dimension is cut into chunks.
+
+    Raises
+    ------
+    BoundsCheckError
+        If `dim_sel` lies outside the dimension.
+    """
+
+    dim_sel: int
+    dim_len: int
+    dim_grid: DimensionGrid
+    nitems: int = 1
+
+    def __init__(self, dim_sel: int, dim_len: int, dim_grid: DimensionGrid) -> None:
+        self.dim_sel = normalize_integer_selection(dim_sel, dim_len)
+        self.dim_len = dim_len
+        self.dim_grid = dim_grid
+
+    def __iter__(self) -> Iterator[ChunkDimProjection]:
+        ix = self.dim_grid.index_to_chunk(self.dim_sel)
+        index = self.dim_sel - self.dim_grid.chunk_offset(ix)
+        yield ChunkDimProjection(ix, index, None, self.dim_grid.data_size(ix) == 1)
+
+
+@dataclass(init=False, unsafe_hash=True)
+class SliceDimIndexer:
+    """A slice of a dimension.
+
+    Parameters
+    ----------
+    dim_sel : slice
+        The slice, with a step of 1 or more.
+    dim_len : int
+        Length of the dimension in elements.
+    dim_grid : DimensionGrid
+        How the dimension is cut into chunks.
+
+    Attributes
+    ----------
+    start, stop, step : int
+        The slice with its bounds inside the dimension.
+    nitems : int
+        Number of elements selected.
+    nchunks : int
+        Number of chunks along the dimension.
+
+    Raises
+    ------
+    NegativeStepError
+        If the step is negative.
+    ValueError
+        If the step is 0.
+    TypeError
+        If a bound is not an integer.
+    """
+
+    dim_len: int
+    nitems: int
+    nchunks: int
+    dim_grid: DimensionGrid
+    start: int
+    stop: int
+    step: int
+
+    def __init__(self, dim_sel: slice, dim_len: int, dim_grid: DimensionGrid) -> None:
+        self.start, self.stop, self.step = dim_sel.indices(dim_len)
+        if self.step < 1:
+            raise NegativeStepError("only slices with step >= 1 are supported.")
+        self.dim_len = dim_len
+        self.dim_grid = dim_grid
+        self.nitems = len(range(self.start, self.stop, self.step))
+        self.nchunks = dim_grid.nchunks
+
+    def __iter__(self) -> Iterator[ChunkDimProjection]:
+        if self.nitems and self.step == 1 and isinstance(self.dim_grid, FixedDimension):
+            return self._iter_regular(self.dim_grid)
+        return self._iter_any()
+
+    def _iter_regular(self, grid: FixedDimension) -> Iterator[ChunkDimProjection]:
+        start, stop, size = self.start, self.stop, grid.size
+        whole = slice(0, size, 1)
+        for ix in range(start // size, ceildiv_int(stop, size)):
+            offset = ix * size
+            first, last = max(start - offset, 0), min(stop - offset, size)
+            if first == 0 and last == size:
+                taken, complete = whole, True
+            else:
+                taken = slice(first, last, 1)
+                complete = first == 0 and stop == grid.extent
+            out = slice(offset + first - start, offset + last - start, 1)
+            yield ChunkDimProjection(ix, taken, out, complete)
+
+    def _iter_any(self) -> Iterator[ChunkDimProjection]:
+        grid, step = self.dim_grid, self.step
+        position, taken = self.start, 0
+        while taken < self.nitems:
+            ix = grid.index_to_chunk(position)
+            offset, length = grid.chunk_offset(ix), grid.data_size(ix)
+            count = ceildiv_int(min(offset + length, self.stop) - position, step)
+            first, last = position - offset, position - offset + (count - 1) * step
+            # A stride that is never taken would hide that the part is contiguous.
+            part = slice(first, last + 1, step if count > 1 else 1)
+            yield ChunkDimProjection(ix, part, slice(taken, taken + count, 1), count == length)
+            position += count * step
+            taken += count
+
+
+class _ArrayDimIndexer(ComparedByIdentity):
+    """Elements of a dimension, brought into order."""
+
+    dim_grid: DimensionGrid
+    dim_chunk_ixs: npt.NDArray[np.intp]
+    chunk_run_ends: npt.NDArray[np.intp]
+
+    def _bind(self, indices: npt.NDArray[np.intp], dim_grid: DimensionGrid) -> None:
+        self.dim_grid = dim_grid
+        chunk_ixs = dim_grid.indices_to_chunks(indices)
+        self.dim_chunk_ixs, self.chunk_run_ends = sorted_run_ends(chunk_ixs)
+
+    @property
+    def chunk_nitems(self) -> npt.NDArray[np.intp]:
+        """Number of elements selected of each chunk along the dimension."""
+        counts = np.zeros(self.dim_grid.nchunks, dtype=np.intp)
+        counts[self.dim_chunk_ixs] = np.diff(self.chunk_run_ends, prepend=0)
+        return counts
+
+    @property
+    def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
+        """Number of elements selected of each chunk and those before it."""
+        return np.cumsum(self.chunk_nitems)
+
+    def _project(
+        self, indices: npt.NDArray[np.intp], out: npt.NDArray[np.intp] | None
+    ) -> Iterator[ChunkDimProjection]:
+        """Iterate over the chunks touched by sorted indices.
+
+        Parameters
+        ----------
+        indices : array of int
+            Elements selected, in order.
+        out : array of int or None
+            Where each goes in the output; None for the same order.
+        """
+        yield from project_sorted(
+            indices, out, self.dim_grid, self.dim_chunk_ixs, self.chunk_run_ends
+        )
+
+
+def chunk_values(values: Iterator[int], count: int) -> npt.NDArray[np.intp]:
+    """Return one number per chunk as an array."""
+    return np.fromiter(values, dtype=np.intp, count=count)
+
+
+def project_sorted(
+    indices: npt.NDArray[np.intp],
+    out: npt.NDArray[np.intp] | None,
+    dim_grid: DimensionGrid,
+    chunk_ixs: npt.NDArray[np.intp],
+    run_ends: npt.NDArray[np.intp],
+) -> Iterator[ChunkDimProjection]:
+    """Return what sorted indices take of each chunk.
+
+    All arithmetic is done once for all chunks; what is left for each is a few lookups.
+
+    Parameters
+    ----------
+    indices : array of int
+        Elements selected, in order; duplicates are allowed.
+    out : array of int or None
+        Where each goes in the output; None for the same order.
+    dim_grid : DimensionGrid
+        How the dimension is cut into chunks.
+    chunk_ixs, run_ends : array of int
+        The chunks touched, and where the run of each ends in `indices`.
+    """
+    if indices.size == 0:
+        return iter(())
+    chunks: list[int] = chunk_ixs.tolist()
+    offsets = chunk_values(map(dim_grid.chunk_offset, chunks), len(chunks))
+    sizes = chunk_values(map(dim_grid.data_size, chunks), len(chunks))
+    local = indices - np.repeat(offsets, np.diff(run_ends, prepend=0))
+    out_sels: Sequence[DimSelection]
+    if out is None:
+        ends = run_ends.tolist()
+        out_sels = [slice(a, b, 1) for a, b in zip(run_starts(run_ends).tolist(), ends)]
+    else:
+        out_sels = select_runs(out, run_ends)
+    complete = (count_distinct(indices, run_ends) == sizes).tolist()
+    return map(
+        ChunkDimProjection._make,
+        zip(chunks, select_runs(local, run_ends), out_sels, complete, strict=True),
+    )
+
+
+@dataclass(init=False, eq=False)
+class IntArrayDimIndexer(_ArrayDimIndexer):
+    """Elements of a dimension by their indices, in any order and repeatedly.
+
+    Parameters
+    ----------
+    dim_sel : array of int
+        Indices, one-dimensional.
+    dim_len : int
+        Length of the dimension in elements.
+    dim_grid : DimensionGrid
+        How the dimension is cut into chunks.
+    wraparound : bool
+        Whether negative indices count from the end.
+    boundscheck : bool
+        Whether to check that all indices lie within the dimension; the caller has to know if not.
+    order : Order
+        How the indices are ordered; ``UNKNOWN`` to find out.
+
+    Attributes
+    ----------
+    dim_sel : array of int
+        The indices in order.
+    dim_out_sel : array of int or None
+        Where each goes in the output; None for the same order.
+    dim_chunk_ixs : array of int
+        Chunks that are touched.
+    chunk_run_ends : array of int
+        For each of them the position in `dim_sel` at which its indices end.
+    nitems : int
+        Number of elements selected.
+    nchunks : int
+        Number of chunks along the dimension.
+
+    Raises
+    ------
+    IndexError
+        If `dim_sel` is no one-dimensional array of integers.
+    BoundsCheckError
+        If an index lies outside the dimension.
+    """
+
+    dim_len: int
+    dim_grid: DimensionGrid
+    nchunks: int
+    nitems: int
+    order: Order
+    dim_sel: npt.NDArray[np.intp]
+    dim_out_sel: npt.NDArray[np.intp] | None
+    dim_chunk_ixs: npt.NDArray[np.intp]
+    chunk_run_ends: npt.NDArray[np.intp]
+
+    def __init__(
+        self,
+        dim_sel: Any,
+        dim_len: int,
+        dim_grid: DimensionGrid,
+        wraparound: bool = True,
+        boundscheck: bool = True,
+        order: Order = Order.UNKNOWN,
+    ) -> None:
+        given = np.asarray(dim_sel)
+        if not is_integer_array(given, 1):
+            raise IndexError("integer arrays in an orthogonal selection must be 1-dimensional only")
+        indices = normalize_indices(given, dim_len, wraparound=wraparound, boundscheck=boundscheck)
+        self.dim_len = dim_len
+        self.nitems = indices.size
+        self.nchunks = dim_grid.nchunks
+        self.order = Order.check(indices) if order is Order.UNKNOWN else order
+        self.dim_out_sel = None
+        if self.order is not Order.INCREASING:
+            # Stable, so that of duplicates the last one wins when written.
+            self.dim_out_sel = np.argsort(indices, kind="stable")
+            indices = indices[self.dim_out_sel]
+        self.dim_sel = indices
+        self._bind(indices, dim_grid)
+
+    def __iter__(self) -> Iterator[ChunkDimProjection]:
+        return self._project(self.dim_sel, self.dim_out_sel)
+
+
+@dataclass(init=False, eq=False)
+class BoolArrayDimIndexer(_ArrayDimIndexer):
+    """Elements of a dimension where an array is true.
+
+    Parameters
+    ----------
+    dim_sel : array of bool
+        One bool per element of the dimension.
+    dim_len : int
+        Length of the dimension in elements.
+    dim_grid : DimensionGrid
+        How the dimension is cut into chunks.
+
+    Attributes
+    ----------
+    dim_chunk_ixs : array of int
+        Chunks that are touched.
+    nitems : int
+        Number of elements selected.
+    nchunks : int
+        Number of chunks along the dimension.
+
+    Raises
+    ------
+    IndexError
+        If `dim_sel` is no one-dimensional array of bools, or has another length.
+    """
+
+    dim_sel: npt.NDArray[np.bool_]
+    dim_len: int
+    dim_grid: DimensionGrid
+    nchunks: int
+    nitems: int
+    dim_chunk_ixs: npt.NDArray[np.intp]
+
+    def __init__(
+        self, dim_sel: npt.NDArray[np.bool_], dim_len: int, dim_grid: DimensionGrid
+    ) -> None:
+        if not is_bool_array(dim_sel, 1):
+            raise IndexError("Boolean arrays in an orthogonal selection must be 1-dimensional only")
+        if dim_sel.shape[0] != dim_len:
+            raise IndexError(
+                "Boolean array has the wrong length for dimension; "
+                f"expected {dim_len}, got {dim_sel.shape[0]}"
+            )
+        self.dim_sel = dim_sel
+        self.dim_len = dim_len
+        self.nchunks = dim_grid.nchunks
+        self._bind(self._indices, dim_grid)
+        self.nitems = self._indices.size
+
+    @cached_property
+    def _indices(self) -> npt.NDArray[np.intp]:
+        return np.flatnonzero(self.dim_sel)
+
+    def __iter__(self) -> Iterator[ChunkDimProjection]:
+        return self._project(self._indices, None)

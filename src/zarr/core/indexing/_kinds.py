@@ -1,0 +1,177 @@
+"""Telling kinds of selections apart. Nothing here raises."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+
+def is_integer(x: Any) -> TypeGuard[int]:
+    """Return whether `x` is an integer, of Python or numpy, and not a bool."""
+    return isinstance(x, numbers.Integral) and not is_bool(x)
+
+
+def is_bool(x: Any) -> TypeGuard[bool | np.bool_]:
+    """Return whether `x` is a bool, of Python or numpy."""
+    return isinstance(x, (bool, np.bool_))
+
+
+def _is_array(x: Any, kinds: str, ndim: int | None) -> bool:
+    # Arrays of any library count, numpy scalars do not: they have a shape as well.
+    if isinstance(x, np.generic) or not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        return False
+    return getattr(x.dtype, "kind", "") in kinds and (ndim is None or len(x.shape) == ndim)
+
+
+def is_integer_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[np.intp]]:
+    """Return whether `x` is an array of integers.
+
+    Parameters
+    ----------
+    x : object
+        What to look at. Scalars of numpy are not arrays.
+    ndim : int or None
+        Number of dimensions it has to have; None for any.
+    """
+    return _is_array(x, "iu", ndim)
+
+
+def is_bool_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[np.bool_]]:
+    """Return whether `x` is an array of bools; the parameters are those of `is_integer_array`."""
+    return _is_array(x, "b", ndim)
+
+
+def is_integer_list(x: Any) -> TypeGuard[list[int]]:
+    """Return whether `x` is a list of integers that is not empty."""
+    return isinstance(x, list) and len(x) > 0 and all(map(is_integer, x))
+
+
+def is_bool_list(x: Any) -> TypeGuard[list[bool | np.bool_]]:
+    """Return whether `x` is a list of bools that is not empty."""
+    return isinstance(x, list) and len(x) > 0 and all(map(is_bool, x))
+
+
+def is_int_or_bool_iterable(x: Any) -> bool:
+    """Return whether `x` is an array or a list that holds only integers or only bools."""
+    return is_integer_array(x) or is_bool_array(x) or is_integer_list(x) or is_bool_list(x)
+
+
+def is_slice(s: Any) -> TypeGuard[slice]:
+    """Return whether `s` is a slice."""
+    return isinstance(s, slice)
+
+
+def is_contiguous_slice(s: Any) -> TypeGuard[slice]:
+    """Return whether `s` is a slice of step 1."""
+    return is_slice(s) and s.step in (None, 1)
+
+
+def is_positive_slice(s: Any) -> TypeGuard[slice]:
+    """Return whether `s` is a slice of step 1 or more."""
+    return is_slice(s) and (s.step is None or s.step >= 1)
+
+
+def is_contiguous_selection(selection: Any) -> TypeGuard[slice | tuple[slice, ...]]:
+    """Return whether a selection consists of slices of step 1 and ``...`` only."""
+    items = selection if isinstance(selection, tuple) else (selection,)
+    return all(item is Ellipsis or is_contiguous_slice(item) for item in items)
+
+
+def is_basic_selection(selection: Any) -> bool:
+    """Return whether a selection consists of integers and slices of step 1 or more only."""
+    items = selection if isinstance(selection, tuple) else (selection,)
+    return all(is_integer(item) or is_positive_slice(item) for item in items)
+
+
+def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether `selection` is a tuple with integers or an array of them per dimension."""
+    return (
+        isinstance(selection, tuple)
+        and len(selection) == len(shape)
+        and all(is_integer(item) or is_integer_array(item) for item in selection)
+    )
+
+
+def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether `selection` is a tuple of one bool array that has the given shape."""
+    return (
+        isinstance(selection, tuple)
+        and len(selection) == 1
+        and is_bool_array(selection[0])
+        and selection[0].shape == shape
+    )
+
+
+def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
+    """Return whether numpy would select points: a bool array, or integer arrays for all dimensions.
+
+    Parameters
+    ----------
+    selection : object
+        A selection without field names.
+    ndim : int
+        Number of dimensions of the array it applies to.
+
+    Returns
+    -------
+    bool
+        False where there are only integers, which select a single element.
+    """
+    if is_bool_array(selection):
+        return True
+    if ndim == 1 and is_int_or_bool_iterable(selection):
+        return True
+    if not isinstance(selection, tuple) or len(selection) != ndim:
+        return False
+    arrays = [is_integer_array(item) or is_integer_list(item) for item in selection]
+    return any(arrays) and all(
+        array or is_integer(item) for array, item in zip(arrays, selection, strict=True)
+    )
+
+
+def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
+    """Return whether numpy and orthogonal indexing agree, or an array is given for each dimension.
+
+    Parameters
+    ----------
+    selection : object
+        A selection without field names.
+    ndim : int
+        Number of dimensions of the array it applies to.
+
+    Returns
+    -------
+    bool
+        True for integers and slices with at most one list or array, and for as many lists or arrays
+        as dimensions. False for more items than dimensions, and for an array without dimensions.
+    """
+    if ndim == 0:
+        return False
+    items = selection if isinstance(selection, tuple) else (selection,)
+    if len(items) > ndim:
+        return False
+    arrays = sum(1 for item in items if is_int_or_bool_iterable(item))
+    if arrays == len(items) == ndim:
+        return True
+    simple = sum(1 for item in items if isinstance(item, (int, slice)))
+    return arrays <= 1 and arrays + simple == len(items)
+
+
+def is_scalar(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Return whether `value` is a single element of a data type.
+
+    Parameters
+    ----------
+    value : object
+        A scalar, an array without dimensions, or for a structured data type a tuple with one member
+        per field.
+    dtype : numpy.dtype
+        The data type.
+    """
+    if np.isscalar(value) or getattr(value, "shape", None) == ():
+        return True
+    names = dtype.names
+    return names is not None and isinstance(value, tuple) and len(value) == len(names)

@@ -1,0 +1,183 @@
+"""Selections by one index, slice or array per dimension, each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from zarr.core.chunk_grids import ChunkGrid, DimensionGrid
+from zarr.core.indexing._combine import combine
+from zarr.core.indexing._dims import (
+    BoolArrayDimIndexer,
+    IntArrayDimIndexer,
+    IntDimIndexer,
+    SliceDimIndexer,
+)
+from zarr.core.indexing._kinds import is_bool_array, is_integer, is_integer_array, is_slice
+from zarr.core.indexing._normalize import (
+    ensure_tuple,
+    normalize_integer_selection,
+    replace_ellipsis,
+    replace_lists,
+    slice_to_range,
+)
+from zarr.core.indexing._types import ChunkProjection, Indexer
+
+_DimIndexer: TypeAlias = IntDimIndexer | SliceDimIndexer | IntArrayDimIndexer | BoolArrayDimIndexer
+
+
+@dataclass(init=False, unsafe_hash=True)
+class OrthogonalIndexer(Indexer):
+    """A selection that treats each dimension on its own.
+
+    Parameters
+    ----------
+    selection : int, slice, list, array, Ellipsis or tuple of these
+        Per dimension an integer, which drops it, a slice with a step of 1 or more, a one-dimensional
+        list or array of integers in any order, or one bool for each of its elements. Dimensions that
+        are not named are taken in full.
+    shape : tuple of int
+        Shape of the array in elements.
+    chunk_grid : ChunkGrid
+        The chunks of the array.
+
+    Attributes
+    ----------
+    is_advanced : bool
+        Whether an array selects along some dimension. Chunk selections keep all dimensions then, and
+        those with an integer are listed in `drop_axes`.
+
+    Raises
+    ------
+    IndexError
+        If an item is something else or has a wrong shape, or there are too many.
+    BoundsCheckError, NegativeStepError
+        If an integer or a slice does not fit.
+    """
+
+    dim_indexers: tuple[_DimIndexer, ...]
+    dim_grids: tuple[DimensionGrid, ...]
+    shape: tuple[int, ...]
+    is_advanced: bool
+    drop_axes: tuple[int, ...]
+
+    def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
+        items = replace_ellipsis(replace_lists(ensure_tuple(selection)), shape)
+        self.dim_grids = chunk_grid.dimensions
+        self.dim_indexers = tuple(
+            _index_dimension(item, length, grid)
+            for item, length, grid in zip(items, shape, self.dim_grids, strict=True)
+        )
+        dropped = [isinstance(dim, IntDimIndexer) for dim in self.dim_indexers]
+        self.shape = tuple(
+            dim.nitems for dim, drop in zip(self.dim_indexers, dropped, strict=True) if not drop
+        )
+        self.is_advanced = any(
+            isinstance(dim, (IntArrayDimIndexer, BoolArrayDimIndexer)) for dim in self.dim_indexers
+        )
+        self.drop_axes = tuple(np.flatnonzero(dropped).tolist()) if self.is_advanced else ()
+
+    def __iter__(self) -> Iterator[ChunkProjection]:
+        return combine(self.dim_indexers, keep_dims=self.is_advanced)
+
+
+def _index_dimension(item: Any, length: int, grid: DimensionGrid) -> _DimIndexer:
+    if is_integer(item):
+        return IntDimIndexer(item, length, grid)
+    if is_slice(item):
+        return SliceDimIndexer(item, length, grid)
+    if is_integer_array(item):
+        return IntArrayDimIndexer(item, length, grid)
+    if is_bool_array(item):
+        return BoolArrayDimIndexer(item, length, grid)
+    raise IndexError(
+        "unsupported selection item for orthogonal indexing; "
+        f"expected integer, slice, integer array or Boolean array, got {type(item)!r}"
+    )
+
+
+# --- the same on numpy arrays -----------------------------------------------------------
+
+
+def ix_(selection: Sequence[Any], shape: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], ...]:
+    """Return index arrays that make numpy select orthogonally.
+
+    Parameters
+    ----------
+    selection : sequence
+        Per dimension an integer, slice, list, or array of integers or bools.
+    shape : tuple of int
+        Shape of the array in elements.
+
+    Returns
+    -------
+    tuple of array
+        One array per dimension, longer than one only along that dimension. No dimension is dropped:
+        an integer selects a range of length one.
+    """
+    return np.ix_(
+        *[
+            _indices(item, length)
+            for item, length in zip(replace_lists(selection), shape, strict=True)
+        ]
+    )
+
+
+def _indices(item: Any, length: int) -> npt.NDArray[np.intp]:
+    if is_slice(item):
+        return np.array(slice_to_range(item, length), dtype=np.intp)
+    if is_integer(item):
+        return np.array([normalize_integer_selection(item, length)], dtype=np.intp)
+    return np.flatnonzero(item) if is_bool_array(item) else np.asarray(item)
+
+
+def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
+    """Return a copy of an orthogonal selection of a numpy array.
+
+    Parameters
+    ----------
+    a : array
+        Array to read.
+    selection : object
+        As for `OrthogonalIndexer`; slices may have a negative step.
+
+    Returns
+    -------
+    array
+        Without the dimensions that an integer selects.
+    """
+    items = replace_ellipsis(replace_lists(ensure_tuple(selection)), a.shape)
+    taken: npt.NDArray[Any] = a[ix_(items, a.shape)]
+    return taken.reshape(_kept_shape(items, taken.shape))
+
+
+def oindex_set(a: npt.NDArray[Any], selection: Any, value: Any) -> None:
+    """Write to an orthogonal selection of a numpy array.
+
+    Parameters
+    ----------
+    a : array
+        Array to write to.
+    selection : object
+        As for `oindex`.
+    value : object
+        Anything that numpy broadcasts to the shape of the selection.
+
+    Raises
+    ------
+    ValueError
+        If `value` cannot be broadcast.
+    """
+    items = replace_ellipsis(replace_lists(ensure_tuple(selection)), a.shape)
+    mesh = ix_(items, a.shape)
+    shape = np.broadcast_shapes(*[part.shape for part in mesh])
+    kept = np.broadcast_to(np.asarray(value, dtype=a.dtype), _kept_shape(items, shape))
+    a[mesh] = kept.reshape(shape)
+
+
+def _kept_shape(items: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for item, n in zip(items, shape, strict=True) if not is_integer(item))

@@ -1,0 +1,105 @@
+"""Choosing the indexer for a selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.indexing._basic import BasicIndexer
+from zarr.core.indexing._coordinate import CoordinateIndexer
+from zarr.core.indexing._kinds import (
+    is_basic_selection,
+    is_coordinate_selection,
+    is_integer_array,
+    is_mask_selection,
+    is_pure_fancy_indexing,
+    is_pure_orthogonal_indexing,
+)
+from zarr.core.indexing._mask import MaskIndexer
+from zarr.core.indexing._normalize import ensure_tuple, replace_lists
+from zarr.core.indexing._orthogonal import OrthogonalIndexer
+from zarr.errors import VindexInvalidSelectionError
+
+if TYPE_CHECKING:
+    from zarr.core.chunk_grids import ChunkGrid
+    from zarr.core.indexing._types import Indexer
+
+
+def is_vectorized_mask(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
+    """Return whether a selection of points is given by a mask rather than by coordinates.
+
+    Parameters
+    ----------
+    items : tuple
+        A selection without lists.
+    shape : tuple of int
+        Shape of the array in elements.
+
+    Raises
+    ------
+    VindexInvalidSelectionError
+        If it is neither.
+    """
+    if is_coordinate_selection(items, shape):
+        return False
+    if is_mask_selection(items, shape):
+        return True
+    raise VindexInvalidSelectionError(
+        "unsupported selection type for vectorized indexing; only coordinate selection "
+        "(tuple of integer arrays) and mask selection (single Boolean array) are supported; "
+        f"got {items!r}"
+    )
+
+
+def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> Indexer:
+    """Return the indexer that selects what numpy would.
+
+    Parameters
+    ----------
+    selection : object
+        Without field names. One array or list among integers and slices selects along its dimension;
+        arrays for all dimensions select points, or, if shaped as `numpy.ix_` shapes them, each along
+        its own dimension.
+    shape : tuple of int
+        Shape of the array in elements.
+    chunk_grid : ChunkGrid
+        The chunks of the array.
+
+    Raises
+    ------
+    IndexError
+        If the selection is not supported or does not fit the shape.
+    """
+    if is_basic_selection(selection):
+        return BasicIndexer(selection, shape, chunk_grid)
+    flattened = _flatten_mesh(selection, len(shape))
+    if flattened is not None:
+        return OrthogonalIndexer(flattened, shape, chunk_grid)
+    if is_pure_fancy_indexing(selection, len(shape)):
+        items = replace_lists(ensure_tuple(selection))
+        if is_vectorized_mask(items, shape):
+            return MaskIndexer(items, shape, chunk_grid)
+        return CoordinateIndexer(items, shape, chunk_grid)
+    if is_pure_orthogonal_indexing(selection, len(shape)):
+        return OrthogonalIndexer(selection, shape, chunk_grid)
+    return BasicIndexer(selection, shape, chunk_grid)
+
+
+def _flatten_mesh(selection: Any, ndim: int) -> tuple[Any, ...] | None:
+    """Return an open mesh, as orthogonal indexers select from chunks, with one-dimensional arrays.
+
+    Neighbouring dimensions have an array each, longer than one only along its own dimension, the
+    others slices. Selected point by point, the same would cost a coordinate per element.
+    """
+    if not isinstance(selection, tuple) or len(selection) != ndim:
+        return None
+    axes = [axis for axis, item in enumerate(selection) if is_integer_array(item)]
+    if len(axes) < 2 or axes[-1] - axes[0] != len(axes) - 1:
+        return None
+    for place, axis in enumerate(axes):
+        shape = selection[axis].shape
+        if len(shape) != len(axes) or any(n != 1 for at, n in enumerate(shape) if at != place):
+            return None
+    others = [item for axis, item in enumerate(selection) if axis not in axes]
+    if not all(isinstance(item, slice) for item in others):
+        return None
+    return tuple(item.reshape(-1) if is_integer_array(item) else item for item in selection)
