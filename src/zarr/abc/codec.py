@@ -1,0 +1,427 @@
+"""The contracts of codecs and of the pipeline that runs them.
+
+A codec turns the chunk of an array into bytes in one of three roles: array to array, array to
+bytes, bytes to bytes. It is written by giving two plain functions, `_decode_sync` and
+`_encode_sync`, for one chunk; everything else is derived from them. A codec that has to wait for
+something gives the coroutines `_decode_single` and `_encode_single` instead, and one that codes many
+chunks at once overrides `decode` and `encode`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    runtime_checkable,
+)
+
+from typing_extensions import ReadOnly, TypeIs
+
+from zarr.abc.metadata import Metadata
+from zarr.core.buffer import Buffer, NDBuffer
+from zarr.core.common import NamedConfig, concurrent_map
+from zarr.core.sync import get_pool
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.abc.store import ByteGetter, ByteSetter, Store
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+    from zarr.core.indexing import SelectorTuple
+    from zarr.core.metadata import ArrayMetadata
+    from zarr.core.metadata.v3 import ChunkGridMetadata
+
+__all__ = [
+    "ArrayArrayCodec",
+    "ArrayBytesCodec",
+    "ArrayBytesCodecPartialDecodeMixin",
+    "ArrayBytesCodecPartialEncodeMixin",
+    "BaseCodec",
+    "BytesBytesCodec",
+    "CodecInput",
+    "CodecOutput",
+    "CodecPipeline",
+    "GetResult",
+    "SupportsSyncCodec",
+]
+
+CodecInput = TypeVar("CodecInput", bound=NDBuffer | Buffer)
+CodecOutput = TypeVar("CodecOutput", bound=NDBuffer | Buffer)
+
+_NameT_co = TypeVar("_NameT_co", bound=str, covariant=True)
+
+
+class CodecJSON_V2(TypedDict, Generic[_NameT_co]):
+    """The form of a codec in format 2 metadata: its id, beside its parameters."""
+
+    id: ReadOnly[_NameT_co]
+
+
+CodecJSON_V3: TypeAlias = str | NamedConfig[str, Mapping[str, object]]
+CodecJSON: TypeAlias = str | CodecJSON_V2[str] | NamedConfig[str, Mapping[str, object]]
+
+
+class GetResult(TypedDict):
+    """What became of one chunk of a read: found, or proven absent."""
+
+    status: Literal["present", "missing"]
+
+
+@runtime_checkable
+class SupportsSyncCodec(Protocol[CodecInput, CodecOutput]):
+    """A codec that codes a chunk without waiting for anything."""
+
+    def _decode_sync(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput: ...
+
+    def _encode_sync(self, chunk_data: CodecInput, chunk_spec: ArraySpec) -> CodecOutput | None: ...
+
+
+class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
+    """What codecs of every role have in common.
+
+    A subclass says in `is_fixed_size` whether the size of its output follows from the size of its
+    input, whatever the values are.
+    """
+
+    is_fixed_size: bool
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        """Return the size of the encoded chunk.
+
+        Parameters
+        ----------
+        input_byte_length : int
+            Size of the chunk before encoding, in bytes.
+        chunk_spec : ArraySpec
+            Describes the chunk before encoding.
+
+        Returns
+        -------
+        int
+            Size in bytes.
+
+        Raises
+        ------
+        NotImplementedError
+            If the size depends on the values.
+        """
+        raise NotImplementedError(
+            f"The encoded size of {type(self).__name__} depends on the values it encodes."
+        )
+
+    def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
+        """Return the spec of a chunk after this codec has encoded it.
+
+        Codecs that change shape, data type or fill value override this.
+
+        Parameters
+        ----------
+        chunk_spec : ArraySpec
+            Describes the chunk before encoding.
+        """
+        return chunk_spec
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Return the codec with the parameters settled that depend on the array.
+
+        Parameters
+        ----------
+        array_spec : ArraySpec
+            Describes the chunks before this codec encodes them.
+        """
+        return self
+
+    def validate(
+        self,
+        *,
+        shape: tuple[int, ...],
+        dtype: ZDType[TBaseDType, TBaseScalar],
+        chunk_grid: ChunkGridMetadata,
+    ) -> None:
+        """Refuse an array that this codec cannot encode; the default accepts all.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the array in elements.
+        dtype : ZDType
+            Data type of its elements.
+        chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
+            How it is divided into chunks.
+
+        Raises
+        ------
+        ValueError
+            If the array does not suit the codec.
+        """
+
+    async def _decode_single(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput:
+        """Decode one chunk; the default runs `_decode_sync` in the worker pool."""
+        function: Callable[..., CodecInput] = _sync_hook(self, "_decode_sync")
+        return await _in_pool(function, chunk_data, chunk_spec)
+
+    async def _encode_single(
+        self, chunk_data: CodecInput, chunk_spec: ArraySpec
+    ) -> CodecOutput | None:
+        """Encode one chunk; the default runs `_encode_sync` in the worker pool."""
+        function: Callable[..., CodecOutput | None] = _sync_hook(self, "_encode_sync")
+        return await _in_pool(function, chunk_data, chunk_spec)
+
+    async def decode(
+        self, chunks_and_specs: Iterable[tuple[CodecOutput | None, ArraySpec]]
+    ) -> Iterable[CodecInput | None]:
+        """Decode several chunks.
+
+        Parameters
+        ----------
+        chunks_and_specs : iterable of tuple
+            Encoded chunks, None for an absent one, each with the spec of the decoded chunk.
+
+        Returns
+        -------
+        iterable
+            Decoded chunks in the same order; None for an absent one.
+        """
+        return await _each_present(self._decode_single, chunks_and_specs)
+
+    async def encode(
+        self, chunks_and_specs: Iterable[tuple[CodecInput | None, ArraySpec]]
+    ) -> Iterable[CodecOutput | None]:
+        """Encode several chunks.
+
+        Parameters
+        ----------
+        chunks_and_specs : iterable of tuple
+            Chunks, None for an absent one, each with its spec.
+
+        Returns
+        -------
+        iterable
+            Encoded chunks in the same order; None for an absent one.
+        """
+        return await _each_present(self._encode_single, chunks_and_specs)
+
+
+def _sync_hook(codec: object, name: str) -> Callable[..., Any]:
+    hook = getattr(codec, name, None)
+    if hook is None:
+        raise NotImplementedError(
+            f"{type(codec).__name__} gives neither {name} nor its coroutine or batch form."
+        )
+    return hook  # type: ignore[no-any-return]
+
+
+_T = TypeVar("_T")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+async def _in_pool(function: Callable[..., _T], *args: object) -> _T:
+    return await asyncio.get_running_loop().run_in_executor(get_pool(), function, *args)
+
+
+async def _each_present(
+    function: Callable[[_In, ArraySpec], Awaitable[_Out]],
+    items: Iterable[tuple[_In | None, ArraySpec]],
+) -> list[_Out | None]:
+    """Apply `function` to what is not None."""
+
+    async def one(chunk: _In | None, spec: ArraySpec) -> _Out | None:
+        return None if chunk is None else await function(chunk, spec)
+
+    return await concurrent_map(items, one)
+
+
+class ArrayArrayCodec(BaseCodec[NDBuffer, NDBuffer]):
+    """A codec from array to array, such as a transposition."""
+
+
+class ArrayBytesCodec(BaseCodec[NDBuffer, Buffer]):
+    """A codec from array to bytes; every chain of codecs has exactly one."""
+
+
+class BytesBytesCodec(BaseCodec[Buffer, Buffer]):
+    """A codec from bytes to bytes, such as a compressor."""
+
+
+Codec: TypeAlias = ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec
+
+
+class ArrayBytesCodecPartialDecodeMixin:
+    """For a codec that can decode a selection of a chunk without reading all of it."""
+
+    async def _decode_partial_single(
+        self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        """Read and decode a selection of one chunk; None where the chunk is absent."""
+        raise NotImplementedError
+
+    async def decode_partial(
+        self, batch_info: Iterable[tuple[ByteGetter, SelectorTuple, ArraySpec]]
+    ) -> Iterable[NDBuffer | None]:
+        """Read and decode a selection of each of several chunks.
+
+        Parameters
+        ----------
+        batch_info : iterable of tuple
+            Where the chunk is stored, the selection within it, and the spec of the whole chunk.
+
+        Returns
+        -------
+        iterable
+            The selections, in the same order; None for an absent chunk.
+        """
+        return await concurrent_map(batch_info, self._decode_partial_single)
+
+
+class ArrayBytesCodecPartialEncodeMixin:
+    """For a codec that can change a selection of a stored chunk by itself."""
+
+    async def _encode_partial_single(
+        self,
+        byte_setter: ByteSetter,
+        chunk_array: NDBuffer,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+    ) -> None:
+        """Encode and store a selection of one chunk."""
+        raise NotImplementedError
+
+    async def encode_partial(
+        self, batch_info: Iterable[tuple[ByteSetter, NDBuffer, SelectorTuple, ArraySpec]]
+    ) -> None:
+        """Encode and store a selection of each of several chunks.
+
+        Parameters
+        ----------
+        batch_info : iterable of tuple
+            Where the chunk is stored, the values, the selection they replace within the chunk, and
+            the spec of the whole chunk.
+        """
+        await concurrent_map(batch_info, self._encode_partial_single)
+
+
+class CodecPipeline(ABC):
+    """Reads and writes the chunks of one array through its codecs.
+
+    Third parties plug one in by the configured ``codec_pipeline.path``.
+    """
+
+    @abstractmethod
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Return the pipeline with its codecs settled for chunks of this spec."""
+
+    @classmethod
+    @abstractmethod
+    def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
+        """Make a pipeline of codecs in the order of encoding."""
+
+    @classmethod
+    def from_array_metadata_and_store(cls, array_metadata: ArrayMetadata, store: Store) -> Self:
+        """Make a pipeline for an array, for pipelines that read the store by themselves.
+
+        Raises
+        ------
+        NotImplementedError
+            If the pipeline is made of codecs; `from_codecs` is the way then.
+        """
+        raise NotImplementedError(
+            f"{cls.__name__} is made by from_codecs, not from metadata and a store."
+        )
+
+    @property
+    @abstractmethod
+    def supports_partial_decode(self) -> bool:
+        """Whether a selection of a chunk is read without the rest of it."""
+
+    @property
+    @abstractmethod
+    def supports_partial_encode(self) -> bool:
+        """Whether a selection of a stored chunk is changed by the codec itself."""
+
+    @abstractmethod
+    def validate(
+        self,
+        *,
+        shape: tuple[int, ...],
+        dtype: ZDType[TBaseDType, TBaseScalar],
+        chunk_grid: ChunkGridMetadata,
+    ) -> None:
+        """Refuse an array that a codec cannot encode; see `BaseCodec.validate`."""
+
+    @abstractmethod
+    def compute_encoded_size(self, byte_length: int, array_spec: ArraySpec) -> int:
+        """Return the size in bytes of an encoded chunk; see `BaseCodec.compute_encoded_size`."""
+
+    @abstractmethod
+    async def decode(
+        self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
+    ) -> Iterable[NDBuffer | None]:
+        """Decode chunks, None for an absent one; see `BaseCodec.decode`."""
+
+    @abstractmethod
+    async def encode(
+        self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
+    ) -> Iterable[Buffer | None]:
+        """Encode chunks, None for an absent one; see `BaseCodec.encode`."""
+
+    @abstractmethod
+    async def read(
+        self,
+        batch_info: Iterable[tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+    ) -> tuple[GetResult, ...]:
+        """Read chunks and put a selection of each into an array.
+
+        Parameters
+        ----------
+        batch_info : iterable of tuple
+            For each chunk: where it is stored, its spec, the selection within it, the place of
+            that selection in `out`, and whether the selection is the whole chunk.
+        out : NDBuffer
+            Receives the selections; where a chunk is absent, its fill value.
+        drop_axes : tuple of int
+            Dimensions of length 1 of the chunk selections that `out` does not have.
+
+        Returns
+        -------
+        tuple of GetResult
+            One for each chunk, in order.
+        """
+
+    @abstractmethod
+    async def write(
+        self,
+        batch_info: Iterable[tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]],
+        value: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+    ) -> None:
+        """Put selections of an array into chunks and store them.
+
+        Parameters
+        ----------
+        batch_info : iterable of tuple
+            For each chunk: where it is stored, its spec, the selection within it, the place of
+            its values in `value`, and whether the selection is the whole chunk. A chunk that is
+            not replaced whole is read first.
+        value : NDBuffer
+            The values; of shape ``()`` for one value everywhere.
+        drop_axes : tuple of int
+            Dimensions of length 1 of the chunk selections that `value` does not have.
+        """
+
+
+def is_codec(value: object) -> TypeIs[Codec]:
+    """Tell whether `value` is a codec of any role."""
+    return isinstance(value, ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec)

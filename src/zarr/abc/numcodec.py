@@ -1,0 +1,62 @@
+"""The contract of the codecs of format 2 arrays, as `numcodecs.abc.Codec` implements it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+__all__ = ["Numcodec"]
+
+
+class Numcodec(Protocol):
+    """A filter or compressor of the numcodecs library, or one that behaves like it.
+
+    Attributes
+    ----------
+    codec_id : str
+        The ``id`` in its configuration.
+    """
+
+    codec_id: ClassVar[str]
+
+    def encode(self, buf: Any) -> Any:
+        """Encode an array or bytes.
+
+        Parameters
+        ----------
+        buf : array or bytes-like
+            What to encode.
+
+        Returns
+        -------
+        array or bytes-like
+        """
+        ...
+
+    def decode(self, buf: Any, out: Any | None = None) -> Any:
+        """Decode what `encode` returned.
+
+        Parameters
+        ----------
+        buf : array or bytes-like
+            Encoded data.
+        out : array, bytes-like or None
+            Writable memory for the result, of exactly its size; None to allocate it.
+
+        Returns
+        -------
+        array or bytes-like
+        """
+        ...
+
+    def get_config(self) -> Any:
+        """Return the JSON form: the member ``id`` and the parameters."""
+        ...
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a codec from the members of its JSON form, without ``id``."""
+        ...

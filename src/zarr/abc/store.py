@@ -1,0 +1,627 @@
+"""The contract of stores: keys to values, as bytes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from zarr.core._byte_ranges import (
+    ByteRequest as ByteRequest,
+)
+from zarr.core._byte_ranges import (
+    OffsetByteRequest as OffsetByteRequest,
+)
+from zarr.core._byte_ranges import (
+    RangeByteRequest as RangeByteRequest,
+)
+from zarr.core._byte_ranges import (
+    SuffixByteRequest as SuffixByteRequest,
+)
+from zarr.core._coalesce import CoalescePolicy, MiB, Read, plan_reads
+from zarr.core._fetch import Answered, answer, answer_sync, answered_nbytes, stream
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.common import closing, concurrent_map
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+# What is made of one way to read unless a class says how it does it better.
+_DERIVED_READS = {
+    "get": ("get_ranges", "get_partial_values"),
+    "get_sync": ("get_ranges_sync",),
+}
+
+__all__ = [
+    "ByteGetter",
+    "ByteSetter",
+    "Store",
+    "SupportsDeleteSync",
+    "SupportsGetSync",
+    "SupportsSetSync",
+    "SupportsSyncStore",
+    "SyncByteGetter",
+    "SyncByteSetter",
+    "set_or_delete",
+]
+
+
+class Store(ABC):
+    """A mapping from keys to byte strings: memory, a directory, an object store, …
+
+    A key is a relative path with ``/`` between its parts, a prefix one that may be empty. `get`
+    is the one way to read that a store has to give; what else reads is derived from it, and a
+    store overrides what it can do better. A subclass that overrides `get` alone, to retry or to
+    log, means every read: what it inherits that reads otherwise goes back to being derived from
+    `get`. The same holds for `get_sync` in the calling thread.
+
+    Parameters
+    ----------
+    read_only : bool
+        Whether every method that changes the store refuses to.
+    """
+
+    _read_only: bool
+    _is_open: bool
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self._is_open = False
+        self._read_only = read_only
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for single, derived in _DERIVED_READS.items():
+            for name in derived:
+                if _nearest(cls, single) < _nearest(cls, name):
+                    by_single = _partial_values if name == "get_partial_values" else None
+                    setattr(cls, name, by_single or vars(Store)[name])
+
+    # --- life cycle ---------------------------------------------------------------------
+
+    @classmethod
+    async def open(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make a store and open it.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Those of the class.
+        """
+        store = cls(*args, **kwargs)
+        await store._open()
+        return store
+
+    async def _open(self) -> None:
+        """Open the store, which may be done once.
+
+        Raises
+        ------
+        ValueError
+            If it is open already.
+        """
+        if self._is_open:
+            raise ValueError("store is already open")
+        self._is_open = True
+
+    async def _ensure_open(self) -> None:
+        """Open the store if it is not."""
+        if not self._is_open:
+            await self._open()
+
+    def close(self) -> None:
+        """Let go of what the store holds open."""
+        self._is_open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def with_read_only(self, read_only: bool = False) -> Store:
+        """Return a store over the same data that is, or is not, read-only.
+
+        Parameters
+        ----------
+        read_only : bool
+            What the new store is.
+
+        Raises
+        ------
+        NotImplementedError
+            If the store cannot be made a second time.
+        """
+        raise NotImplementedError(
+            f"with_read_only is not implemented for the {type(self)} store type."
+        )
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every method that changes the store refuses to."""
+        return self._read_only
+
+    def _check_writable(self) -> None:
+        """Refuse to change a read-only store.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only.
+        """
+        if self.read_only:
+            raise ValueError("store was opened in read-only mode and does not support writing")
+
+    @abstractmethod
+    def __eq__(self, value: object) -> bool:
+        """Tell whether `value` is a store over the same data."""
+
+    # --- reading ------------------------------------------------------------------------
+
+    @abstractmethod
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read the value of a key.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the result.
+        byte_range : ByteRequest or None
+            Which bytes; None for all. What lies past the end of the value is left out.
+
+        Returns
+        -------
+        Buffer or None
+            The bytes; None only if the key is proven to be absent.
+
+        Raises
+        ------
+        Exception
+            Whatever else goes wrong. A fault is never None.
+        """
+
+    @abstractmethod
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Read values, or parts of them.
+
+        Parameters
+        ----------
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the results.
+        key_ranges : iterable of tuple
+            Keys, each with the bytes wanted, None for all. A key may come more than once.
+
+        Returns
+        -------
+        list of Buffer or None
+            In the order of `key_ranges`, each what `get` returns.
+        """
+
+    async def get_ranges(
+        self,
+        key: str,
+        byte_ranges: Iterable[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_concurrency: int = 10,
+        max_gap_bytes: int = 1 * MiB,
+        max_coalesced_bytes: int = 16 * MiB,
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read many parts of one value, neighbours together.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        byte_ranges : iterable of ByteRequest or None
+            The parts; None for the whole value.
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the results.
+        max_concurrency : int
+            Most reads in flight.
+        max_gap_bytes : int
+            Ranges no further apart than this are fetched by one read; 0 for touching ones only.
+        max_coalesced_bytes : int
+            Largest such merged read, in bytes; a single range may be larger.
+
+        Yields
+        ------
+        sequence of tuple
+            ``(index into byte_ranges, bytes)``, in the order in which reads complete; each index
+            comes exactly once.
+
+        Raises
+        ------
+        ExceptionGroup
+            Of the first failure; of a `FileNotFoundError` if the key is absent. Use ``except*``.
+        """
+        plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
+
+        async def get(byte_range: ByteRequest | None) -> Buffer:
+            buffer = await self.get(key, prototype, byte_range)
+            if buffer is None:
+                raise FileNotFoundError(key)
+            return buffer
+
+        async def fetch(read: Read) -> Answered:
+            return await answer(read, get)
+
+        batches = stream(
+            ((read, read.nbytes) for read in plan),
+            fetch,
+            size=answered_nbytes,
+            max_concurrency=max_concurrency,
+        )
+        try:
+            async with closing(batches):
+                async for batch in batches:
+                    for _, answered in batch:
+                        yield answered.answers
+        except Exception as error:
+            raise ExceptionGroup("unhandled errors in a TaskGroup", [error]) from None
+
+    def get_ranges_sync(
+        self,
+        key: str,
+        byte_ranges: Iterable[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_gap_bytes: int = 1 * MiB,
+        max_coalesced_bytes: int = 16 * MiB,
+    ) -> list[tuple[int, Buffer | None]]:
+        """Read many parts of one value, neighbours together, in the calling thread.
+
+        Parameters
+        ----------
+        key, byte_ranges, prototype, max_gap_bytes, max_coalesced_bytes
+            As for `get_ranges`.
+
+        Returns
+        -------
+        list of tuple
+            ``(index into byte_ranges, bytes)``.
+
+        Raises
+        ------
+        TypeError
+            If the store has no `get_sync`.
+        FileNotFoundError
+            If the key is absent.
+        """
+        if not isinstance(self, SupportsGetSync):
+            raise TypeError(f"{type(self).__name__} does not support synchronous reads")
+        get_sync = self.get_sync
+
+        def get(byte_range: ByteRequest | None) -> Buffer:
+            buffer = get_sync(key, prototype=prototype, byte_range=byte_range)
+            if buffer is None:
+                raise FileNotFoundError(key)
+            return buffer
+
+        return [
+            answered
+            for read in _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
+            for answered in answer_sync(read, get).answers
+        ]
+
+    async def _get_many(
+        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
+    ) -> AsyncIterator[tuple[str, Buffer | None]]:
+        """Yield the answers to several `get` requests, each with its key, in the given order."""
+        for key, prototype, byte_range in requests:
+            yield key, await self.get(key, prototype, byte_range)
+
+    @abstractmethod
+    async def exists(self, key: str) -> bool:
+        """Tell whether a key has a value."""
+
+    async def getsize(self, key: str) -> int:
+        """Return the size of the value of a key.
+
+        Returns
+        -------
+        int
+            Size in bytes.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the key is absent.
+        """
+        value = await self.get(key, default_buffer_prototype())
+        if value is None:
+            raise FileNotFoundError(key)
+        return len(value)
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        """Return the size of all values below a prefix together.
+
+        Parameters
+        ----------
+        prefix : str
+            The prefix; empty for the whole store.
+
+        Returns
+        -------
+        int
+            Size in bytes, 0 where there is nothing.
+        """
+        keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
+        return sum(await concurrent_map(keys, self.getsize))
+
+    # --- writing ------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def supports_writes(self) -> bool:
+        """Whether values can be written at all."""
+
+    @property
+    def supports_partial_writes(self) -> bool:
+        """Always False: values are written whole."""
+        return False
+
+    @property
+    @abstractmethod
+    def supports_deletes(self) -> bool:
+        """Whether values can be deleted."""
+
+    @property
+    def supports_consolidated_metadata(self) -> bool:
+        """Whether consolidated metadata make sense for the store."""
+        return True
+
+    @abstractmethod
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write the value of a key, replacing the one before.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        value : Buffer
+            All bytes of the new value.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only.
+        """
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write the value of a key unless it has one.
+
+        Two writers at once may both find the key absent, unless the store overrides this.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only.
+        """
+        self._check_writable()
+        if not await self.exists(key):
+            await self.set(key, value)
+
+    async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
+        """Write several values, several at a time."""
+        await concurrent_map(values, self.set)
+
+    @abstractmethod
+    async def delete(self, key: str) -> None:
+        """Delete a key; one that is absent already is no error.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only.
+        """
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Delete all keys below a prefix.
+
+        Parameters
+        ----------
+        prefix : str
+            The prefix, taken as a directory: ``a`` does not cover the key ``ab``. Empty for all.
+
+        Raises
+        ------
+        NotImplementedError
+            If the store cannot list, or cannot delete.
+        ValueError
+            If the store is read-only.
+        """
+        if not self.supports_deletes or not self.supports_listing:
+            raise NotImplementedError(f"{type(self).__name__} cannot delete by prefix.")
+        self._check_writable()
+        keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
+        await concurrent_map(keys, self.delete)
+
+    async def clear(self) -> None:
+        """Delete all keys.
+
+        Raises
+        ------
+        NotImplementedError
+            If the store cannot list, or cannot delete.
+        ValueError
+            If the store is read-only.
+        """
+        self._check_writable()
+        await self.delete_dir("")
+
+    # --- listing ------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def supports_listing(self) -> bool:
+        """Whether keys can be listed."""
+
+    @abstractmethod
+    def list(self) -> AsyncIterator[str]:
+        """Yield all keys, in no particular order."""
+
+    @abstractmethod
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Yield all keys that begin with a prefix, in full and in no particular order."""
+
+    @abstractmethod
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the names directly below a prefix: keys and first parts of keys, without ``/``."""
+
+    async def is_empty(self, prefix: str) -> bool:
+        """Tell whether no key lies below a prefix.
+
+        Parameters
+        ----------
+        prefix : str
+            The prefix, taken as a directory; empty for the whole store.
+
+        Raises
+        ------
+        NotImplementedError
+            If the store cannot list.
+        """
+        if not self.supports_listing:
+            raise NotImplementedError(f"{type(self).__name__} cannot list keys.")
+        keys = self.list_prefix(_as_directory(prefix))
+        async for _ in keys:
+            if (close := getattr(keys, "aclose", None)) is not None:
+                await close()
+            return False
+        return True
+
+
+async def _partial_values(
+    self: Store,
+    prototype: BufferPrototype,
+    key_ranges: Iterable[tuple[str, ByteRequest | None]],
+) -> list[Buffer | None]:
+    """Read values, or parts of them, by `Store.get`; see `Store.get_partial_values`."""
+    return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+
+def _nearest(cls: type, name: str) -> int:
+    """Return the position in the method resolution order of the class that defines a method."""
+    return next((i for i, base in enumerate(cls.__mro__) if name in vars(base)), len(cls.__mro__))
+
+
+def _as_directory(prefix: str) -> str:
+    return prefix if prefix == "" or prefix.endswith("/") else f"{prefix}/"
+
+
+def _plan_one_key(
+    byte_ranges: Iterable[ByteRequest | None], max_gap_bytes: int, max_coalesced_bytes: int
+) -> list[Read]:
+    policy = CoalescePolicy(max_gap_bytes, max_coalesced_bytes)
+    return plan_reads((("", byte_range) for byte_range in byte_ranges), policy)
+
+
+@runtime_checkable
+class ByteGetter(Protocol):
+    """One key of a store, to be read."""
+
+    async def get(
+        self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read the value; see `Store.get`."""
+
+
+@runtime_checkable
+class ByteSetter(Protocol):
+    """One key of a store, to be read and written."""
+
+    async def get(
+        self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read the value; see `Store.get`."""
+
+    async def set(self, value: Buffer) -> None:
+        """Write the value; see `Store.set`."""
+
+    async def delete(self) -> None:
+        """Delete the key; see `Store.delete`."""
+
+    async def set_if_not_exists(self, default: Buffer) -> None:
+        """Write the value unless there is one; see `Store.set_if_not_exists`."""
+
+
+@runtime_checkable
+class SupportsGetSync(Protocol):
+    """A store that reads in the calling thread."""
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Read the value of a key; see `Store.get`."""
+
+
+@runtime_checkable
+class SupportsSetSync(Protocol):
+    """A store that writes in the calling thread."""
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Write the value of a key; see `Store.set`."""
+
+
+@runtime_checkable
+class SupportsDeleteSync(Protocol):
+    """A store that deletes in the calling thread."""
+
+    def delete_sync(self, key: str) -> None:
+        """Delete a key; see `Store.delete`."""
+
+
+@runtime_checkable
+class SupportsSyncStore(SupportsGetSync, SupportsSetSync, SupportsDeleteSync, Protocol):
+    """A store that does all of it in the calling thread."""
+
+
+@runtime_checkable
+class SyncByteGetter(Protocol):
+    """One key of a store, to be read in the calling thread."""
+
+    def get_sync(
+        self,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Read the value; see `Store.get`."""
+
+
+@runtime_checkable
+class SyncByteSetter(SyncByteGetter, Protocol):
+    """One key of a store, to be read and written in the calling thread."""
+
+    def set_sync(self, value: Buffer) -> None:
+        """Write the value; see `Store.set`."""
+
+    def delete_sync(self) -> None:
+        """Delete the key; see `Store.delete`."""
+
+
+async def set_or_delete(byte_setter: ByteSetter, value: Buffer | None) -> None:
+    """Write a value, or delete the key where the value is None."""
+    if value is None:
+        await byte_setter.delete()
+    else:
+        await byte_setter.set(value)

@@ -1,0 +1,203 @@
+"""Planning of bulk reads: which requests share one read, and where each finds its bytes in it.
+
+Pure: no I/O, no clock, no configuration. A *request* is what a caller asks for, a *read* is one
+physical operation, and a plan covers every request by exactly one read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from zarr.core._byte_ranges import (
+    ByteRequest,
+    RangeByteRequest,
+    check_byte_range,
+)
+
+KiB = 1 << 10
+MiB = 1 << 20
+
+
+@dataclass(frozen=True)
+class CoalescePolicy:
+    """When two reads of one object become one.
+
+    Parameters
+    ----------
+    max_gap_bytes : int or None
+        Largest number of unwanted bytes between two neighbours that are read through, inclusive.
+        0 merges touching and overlapping ranges only; None merges nothing.
+    max_coalesced_bytes : int
+        Largest merged read, inclusive. A single request may be larger; it is then read alone,
+        with the requests that lie within it.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative.
+    """
+
+    max_gap_bytes: int | None
+    max_coalesced_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.max_gap_bytes is not None and self.max_gap_bytes < 0:
+            raise ValueError(f"max_gap_bytes has to be 0 or more, got {self.max_gap_bytes}.")
+        if self.max_coalesced_bytes < 0:
+            raise ValueError(
+                f"max_coalesced_bytes has to be 0 or more, got {self.max_coalesced_bytes}."
+            )
+
+
+class Slice(NamedTuple):
+    """Where the answer to one request lies in the bytes that a read returns.
+
+    `request` is the index of the request; `byte_range` is relative to the start of the read; None takes all of it.
+    """
+
+    request: int
+    byte_range: ByteRequest | None
+
+
+class Read(NamedTuple):
+    """One physical read, and the requests it answers.
+
+    `path` names the object, `byte_range` what is read of it (None: all), `slices` has one entry
+    per request.
+    """
+
+    path: Hashable
+    byte_range: ByteRequest | None
+    slices: tuple[Slice, ...]
+
+    @property
+    def nbytes(self) -> int | None:
+        """Size in bytes at most; None where only the object knows."""
+        if isinstance(self.byte_range, RangeByteRequest):
+            return self.byte_range.end - self.byte_range.start
+        return getattr(self.byte_range, "suffix", None)
+
+    def request_of(self, part: Slice) -> ByteRequest | None:
+        """Return the request behind a slice, in terms of the object instead of the read."""
+        if not isinstance(self.byte_range, RangeByteRequest):
+            return part.byte_range if self.byte_range is None else self.byte_range
+        if not isinstance(part.byte_range, RangeByteRequest):
+            return self.byte_range
+        shift = self.byte_range.start
+        return RangeByteRequest(part.byte_range.start + shift, part.byte_range.end + shift)
+
+
+def plan_reads(
+    requests: Iterable[tuple[Hashable, ByteRequest | None]], policy: CoalescePolicy
+) -> list[Read]:
+    """Cover requests by as few reads as a policy allows.
+
+    - Requests for the same bytes of the same object share one read.
+    - A request for a whole object answers all other requests for that object.
+    - Bounded ranges merge with their neighbours as `policy` says; one that lies within another
+      always shares its read.
+    - Suffix and open-ended requests are read alone, because where they lie depends on the size
+      of the object.
+    - An empty range rides along with any other read of its object, and is a read of its own where
+      there is none: whether the object exists still has to be found out.
+
+    Parameters
+    ----------
+    requests : iterable of tuple
+        An object and the bytes wanted of it, None for all. The position of a request is its index.
+    policy : CoalescePolicy
+        What may be merged.
+
+    Returns
+    -------
+    list of Read
+        Ordered by the first request of each object, then by offset.
+
+    Raises
+    ------
+    ByteRangeError, ValueError
+        If a byte range is not one, or has a negative bound.
+    """
+    by_path: dict[Hashable, list[tuple[int, ByteRequest | None]]] = defaultdict(list)
+    for index, (path, byte_range) in enumerate(requests):
+        if byte_range is not None:
+            check_byte_range(byte_range)
+        by_path[path].append((index, byte_range))
+    plan: list[Read] = []
+    for path, wanted in by_path.items():
+        if len(wanted) == 1:
+            index, byte_range = wanted[0]
+            plan.append(Read(path, byte_range, (Slice(index, None),)))
+        else:
+            plan.extend(_plan_object(path, wanted, policy))
+    return plan
+
+
+def _plan_object(
+    path: Hashable, wanted: list[tuple[int, ByteRequest | None]], policy: CoalescePolicy
+) -> list[Read]:
+    if any(byte_range is None for _, byte_range in wanted):
+        # The bytes are on their way already; a slice of them is what a ranged read would return.
+        return [Read(path, None, tuple(Slice(*request) for request in wanted))]
+    bounded: list[tuple[int, int, int]] = []
+    empty: list[int] = []
+    alone: dict[ByteRequest, list[int]] = defaultdict(list)
+    for index, byte_range in wanted:
+        if not isinstance(byte_range, RangeByteRequest):
+            assert byte_range is not None
+            alone[byte_range].append(index)
+        elif byte_range.end <= byte_range.start:
+            empty.append(index)
+        else:
+            bounded.append((byte_range.start, byte_range.end, index))
+    reads = [_merged(path, group) for group in _groups(sorted(bounded), policy)]
+    reads += [
+        Read(path, byte_range, tuple(Slice(index, None) for index in indices))
+        for byte_range, indices in alone.items()
+    ]
+    if empty:
+        nothing = RangeByteRequest(0, 0)
+        if reads:
+            riders = tuple(Slice(index, nothing) for index in empty)
+            reads[0] = reads[0]._replace(slices=reads[0].slices + riders)
+        else:
+            reads.append(Read(path, nothing, tuple(Slice(index, None) for index in empty)))
+    return reads
+
+
+def _groups(
+    ranges: list[tuple[int, int, int]], policy: CoalescePolicy
+) -> Iterable[list[tuple[int, int, int]]]:
+    """Split sorted ``(start, end, index)`` into runs that are read together."""
+    group: list[tuple[int, int, int]] = []
+    first = last = 0
+    for item in ranges:
+        start, end, _ = item
+        if group:
+            within = end <= last
+            near = policy.max_gap_bytes is not None and start - last <= policy.max_gap_bytes
+            fits = max(end, last) - first <= policy.max_coalesced_bytes
+            if within or (near and fits):
+                group.append(item)
+                last = max(end, last)
+                continue
+            yield group
+        group, first, last = [item], start, end
+    if group:
+        yield group
+
+
+def _merged(path: Hashable, group: list[tuple[int, int, int]]) -> Read:
+    first = group[0][0]
+    last = max(end for _, end, _ in group)
+    slices = tuple(
+        Slice(
+            index,
+            None if (start, end) == (first, last) else RangeByteRequest(start - first, end - first),
+        )
+        for start, end, index in group
+    )
+    return Read(path, RangeByteRequest(first, last), slices)

@@ -1,0 +1,277 @@
+"""Running many reads at once: streaming, bounded, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from zarr.core._byte_ranges import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    resolve_byte_range,
+)
+from zarr.core._coalesce import MiB
+
+if TYPE_CHECKING:
+    from zarr.core._coalesce import Read
+    from zarr.core.buffer import Buffer
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+# Bytes read but not consumed, per bulk read. Two merged reads of the largest default size fit.
+MAX_PENDING_BYTES = 32 * MiB
+
+# A slice that is smaller than this part of its read is copied, so that keeping it does not keep
+# the whole read in memory. Larger ones are views: at most this many times their size stays alive.
+_MAX_PINNED = 2
+
+
+class _Stream(Generic[R, T]):
+    """Keeps reads going in the background while a consumer is busy with what has arrived.
+
+    New reads start as earlier ones finish, not when the consumer asks, so that fetching and
+    decoding overlap; they wait while `max_pending_bytes` are read and not consumed.
+    """
+
+    def __init__(
+        self,
+        reads: Iterator[tuple[R, int | None]],
+        fetch: Callable[[R], Awaitable[T]],
+        size: Callable[[T], int],
+        max_concurrency: int,
+        max_pending_bytes: int,
+    ) -> None:
+        self._reads = reads
+        self._fetch = fetch
+        self._size = size
+        self._max_concurrency = max(1, max_concurrency)
+        self._max_pending_bytes = max_pending_bytes
+        self._waiting: tuple[R, int | None] | None = None
+        self._running: dict[asyncio.Future[T], tuple[R, int]] = {}
+        self._pending_bytes = 0
+        self._largest = 0
+        self._failure: BaseException | None = None
+        self._wake = asyncio.Event()
+        self.arrived: deque[tuple[R, T, int]] = deque()
+
+    def start(self) -> None:
+        """Start as many reads as the bounds allow."""
+        while self._failure is None and len(self._running) < self._max_concurrency:
+            if self._waiting is None:
+                self._waiting = next(self._reads, None)
+                if self._waiting is None:
+                    return
+            read, nbytes = self._waiting
+            # Where the size is unknown, the largest answer so far stands for it.
+            expected = self._largest if nbytes is None else nbytes
+            if self._pending_bytes and self._pending_bytes + expected > self._max_pending_bytes:
+                return
+            self._waiting = None
+            task = asyncio.ensure_future(self._fetch(read))
+            self._running[task] = (read, expected)
+            self._pending_bytes += expected
+            task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Future[T]) -> None:
+        entry = self._running.pop(task, None)
+        if entry is None:  # closed already
+            if not task.cancelled():
+                task.exception()
+            return
+        read, expected = entry
+        if task.cancelled():
+            self._failure = self._failure or asyncio.CancelledError()
+        elif (error := task.exception()) is not None:
+            self._failure = self._failure or error
+        else:
+            nbytes = self._size(task.result())
+            self._pending_bytes += nbytes - expected
+            self._largest = max(self._largest, nbytes)
+            self.arrived.append((read, task.result(), nbytes))
+            self.start()
+        self._wake.set()
+
+    def consumed(self, nbytes: int) -> None:
+        """Free the room of what the consumer is done with."""
+        self._pending_bytes -= nbytes
+        self.start()
+
+    async def wait(self) -> bool:
+        """Wait until something has arrived; False once all has.
+
+        Raises
+        ------
+        BaseException
+            The first failure, before anything that arrived and was not yet handed out.
+        """
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if self.arrived:
+                return True
+            if not self._running and self._waiting is None:
+                return False
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def close(self) -> None:
+        """Cancel what runs and wait for it to end."""
+        tasks = list(self._running)
+        self._running.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self.arrived.clear()
+
+
+async def stream(
+    reads: Iterable[tuple[R, int | None]],
+    fetch: Callable[[R], Awaitable[T]],
+    *,
+    size: Callable[[T], int],
+    max_concurrency: int,
+    max_pending_bytes: int = MAX_PENDING_BYTES,
+) -> AsyncIterator[list[tuple[R, T]]]:
+    """Run reads and yield what they return, in the order of completion.
+
+    Parameters
+    ----------
+    reads : iterable of tuple
+        A read and its size in bytes, None where it is not known beforehand. Read once, as far as
+        the bounds allow.
+    fetch : callable
+        Performs one read; returns an awaitable.
+    size : callable
+        Gives the size of an answer in bytes.
+    max_concurrency : int
+        Most reads in flight.
+    max_pending_bytes : int
+        Most bytes that are in flight, or read and not consumed; a lone read may be larger. What
+        has been yielded counts until the next batch is asked for.
+
+    Yields
+    ------
+    list of tuple
+        All answers that arrived since the last batch, each with its read.
+
+    Raises
+    ------
+    Exception
+        The first failure, as it was raised. Then, on cancellation, and when the iterator is
+        closed, the reads in flight are cancelled and waited for, and no further one starts.
+    """
+    running = _Stream(iter(reads), fetch, size, max_concurrency, max_pending_bytes)
+    try:
+        running.start()
+        while await running.wait():
+            arrived = list(running.arrived)
+            running.arrived.clear()
+            yield [(read, answer) for read, answer, _ in arrived]
+            running.consumed(sum(nbytes for _, _, nbytes in arrived))
+    finally:
+        await running.close()
+
+
+class Answered(NamedTuple):
+    """The answers that one read gave, and its size in bytes."""
+
+    answers: Sequence[tuple[int, Buffer | None]]
+    nbytes: int
+
+
+def answered_nbytes(answered: Answered) -> int:
+    """Return the size of a read in bytes."""
+    return answered.nbytes
+
+
+async def answer(
+    read: Read, get: Callable[[ByteRequest | None], Awaitable[Buffer | None]]
+) -> Answered:
+    """Perform one read and give each of its requests its bytes.
+
+    A request is cut out of the read only where the read reached as far as it. One that lies, or
+    runs, past the end of what came is asked for by itself, so that it gets the bytes or the error
+    that it would get alone: merging never hides a fault.
+
+    Parameters
+    ----------
+    read : Read
+        The read.
+    get : callable
+        Fetches bytes of the object; None for all. Returns None where the object is absent.
+
+    Returns
+    -------
+    Answered
+        One answer per request, None for bytes of an absent object.
+    """
+    buffer = await get(read.byte_range)
+    if buffer is None:
+        return Answered([(part.request, None) for part in read.slices], 0)
+    nbytes = len(buffer)
+    result: list[tuple[int, Buffer | None]] = []
+    for part in read.slices:
+        if reaches(part.byte_range, nbytes):
+            result.append((part.request, cut(buffer, part.byte_range)))
+        else:
+            result.append((part.request, await get(read.request_of(part))))
+    return Answered(result, nbytes)
+
+
+def answer_sync(read: Read, get: Callable[[ByteRequest | None], Buffer | None]) -> Answered:
+    """Perform one read in the calling thread; see `answer`."""
+    buffer = get(read.byte_range)
+    if buffer is None:
+        return Answered([(part.request, None) for part in read.slices], 0)
+    nbytes = len(buffer)
+    return Answered(
+        [
+            (
+                part.request,
+                cut(buffer, part.byte_range)
+                if reaches(part.byte_range, nbytes)
+                else get(read.request_of(part)),
+            )
+            for part in read.slices
+        ],
+        nbytes,
+    )
+
+
+def reaches(byte_range: ByteRequest | None, nbytes: int) -> bool:
+    """Tell whether a read that returned `nbytes` bytes holds all that a slice of it wants."""
+    if isinstance(byte_range, RangeByteRequest):
+        return max(byte_range.start, byte_range.end) <= nbytes
+    if isinstance(byte_range, OffsetByteRequest):
+        return byte_range.offset <= nbytes
+    return True
+
+
+def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
+    """Return part of what a read returned.
+
+    Parameters
+    ----------
+    buffer : Buffer
+        What the read returned.
+    byte_range : ByteRequest or None
+        The part; None for all.
+
+    Returns
+    -------
+    Buffer
+        Shares memory with `buffer`, unless it would keep a much larger read alive.
+    """
+    if byte_range is None:
+        return buffer
+    nbytes = len(buffer)
+    start, stop = resolve_byte_range(byte_range, nbytes)
+    part = buffer[start:stop]
+    if (stop - start) * _MAX_PINNED < nbytes:
+        return type(buffer).from_bytes(part.to_bytes())
+    return part
