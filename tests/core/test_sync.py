@@ -81,7 +81,10 @@ def test_timeout_cancels() -> None:
         sync(forever(), timeout=0.05)
     assert cancelled.wait(5)
     with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError):
-        sync(forever())
+        SyncMixin()._sync(forever())
+    twin = sync_twin(forever)
+    with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError):
+        twin()
 
 
 def test_a_timeout_error_of_the_coroutine_is_its_own() -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -86,9 +86,20 @@ class Fault:
     ignore_range: bool = False
 
 
+Matcher: TypeAlias = Callable[[str, str, str | None], bool]
+
+
+def matcher(where: str | Matcher, method: str | None) -> Matcher:
+    """Return the function of method, path and ``Range`` for a path and a method, None for all."""
+    if not isinstance(where, str):
+        return where
+    wanted = where.lstrip("/")
+    return lambda verb, path, _: path == wanted and method in (None, verb)
+
+
 @dataclass
 class _Injection:
-    matches: Callable[[str, str, str | None], bool]
+    matches: Matcher
     fault: Fault
     times: int | None
 
@@ -126,13 +137,14 @@ class RangeServer:
 
     Parameters
     ----------
-    objects : mapping or pathlib.Path
-        Paths, without leading slash, and what is stored there; or a directory. A path that ends
-        in ``/``, and the root, answer with an HTML index of links.
+    objects : dict or pathlib.Path
+        Paths, without leading slash, and what is stored there, used in place; or a directory.
+        Other paths that begin stored ones answer with an HTML index of links.
     """
 
-    def __init__(self, objects: Mapping[str, bytes] | Path) -> None:
-        self.objects = _Directory(objects) if isinstance(objects, Path) else objects
+    def __init__(self, objects: dict[str, bytes] | Path) -> None:
+        self.objects: dict[str, bytes] = {} if isinstance(objects, Path) else objects
+        self._source = _Directory(objects) if isinstance(objects, Path) else self.objects
         self.max_in_flight = 0
         self._requests: list[Request] = []
         self._injections: list[_Injection] = []
@@ -166,7 +178,7 @@ class RangeServer:
 
     def inject(
         self,
-        where: str | Callable[[str, str, str | None], bool],
+        where: str | Matcher,
         fault: Fault,
         *,
         times: int | None = None,
@@ -186,15 +198,8 @@ class RangeServer:
         method : str or None
             The method that a path is for; None for all.
         """
-        if isinstance(where, str):
-            wanted = where.lstrip("/")
-
-            def matches(verb: str, path: str, _: str | None) -> bool:
-                return path == wanted and method in (None, verb)
-        else:
-            matches = where
         with self._lock:
-            self._injections.append(_Injection(matches, fault, times))
+            self._injections.append(_Injection(matcher(where, method), fault, times))
 
     def __enter__(self) -> RangeServer:
         self._thread.start()
@@ -243,7 +248,7 @@ class RangeServer:
 
     def _reply(self, path: str, range_: str | None) -> _Reply:
         try:
-            stored = self.objects[path]
+            stored = self._source[path]
         except KeyError:
             return self._index(path)
         if range_ is None:
@@ -256,9 +261,9 @@ class RangeServer:
         return _Reply(206, {"Content-Range": described}, stored[start:stop])
 
     def _index(self, path: str) -> _Reply:
-        prefix = path if path in ("",) or path.endswith("/") else f"{path}/"
+        prefix = path if not path or path.endswith("/") else f"{path}/"
         names = set()
-        for key in self.objects:
+        for key in self._source:
             if key.startswith(prefix):
                 name, slash, _ = key[len(prefix) :].partition("/")
                 names.add(name + slash)

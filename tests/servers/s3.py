@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tests.servers.range_server import Request
+from tests.servers.range_server import Matcher, Request, matcher
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _ERROR_CODES = {
 
 @dataclass
 class _Injection:
-    matches: Callable[[str, str, str | None], bool]
+    matches: Matcher
     status: int
     times: int | None
 
@@ -95,7 +95,7 @@ class S3Server:
 
     def inject(
         self,
-        where: str | Callable[[str, str, str | None], bool],
+        where: str | Matcher,
         status: int,
         *,
         times: int | None = None,
@@ -114,15 +114,8 @@ class S3Server:
         method : str or None
             The method that a path is for; None for all.
         """
-        if isinstance(where, str):
-            wanted = where
-
-            def matches(verb: str, path: str, _: str | None) -> bool:
-                return path == wanted and method in (None, verb)
-        else:
-            matches = where
         with self._lock:
-            self._injections.append(_Injection(matches, status, times))
+            self._injections.append(_Injection(matcher(where, method), status, times))
 
     def create_bucket(self, name: str) -> None:
         """Make an empty bucket."""

@@ -245,13 +245,19 @@ async def _each_present(
 class ArrayArrayCodec(BaseCodec[NDBuffer, NDBuffer]):
     """A codec from array to array, such as a transposition."""
 
+    is_fixed_size: bool
+
 
 class ArrayBytesCodec(BaseCodec[NDBuffer, Buffer]):
     """A codec from array to bytes; every chain of codecs has exactly one."""
 
+    is_fixed_size: bool
+
 
 class BytesBytesCodec(BaseCodec[Buffer, Buffer]):
     """A codec from bytes to bytes, such as a compressor."""
+
+    is_fixed_size: bool
 
 
 Codec: TypeAlias = ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec

@@ -113,8 +113,7 @@ def sync(
     loop : asyncio.AbstractEventLoop or None
         The loop to use, running in another thread; None for the one of the process.
     timeout : float or None
-        Seconds to wait; None for the configured ``async.timeout``, which may be None as well: as
-        long as it takes.
+        Seconds to wait; None for as long as it takes.
 
     Returns
     -------
@@ -137,18 +136,23 @@ def sync(
     if _runs_here(target):
         coro.close()
         raise SyncError("Calling sync() from within a running loop")
-    limit = config.get("async.timeout", None) if timeout is None else timeout
     future = asyncio.run_coroutine_threadsafe(coro, target)
     try:
-        return future.result(limit)
+        return future.result(timeout)
     except FutureTimeoutError:
         if future.done():
             raise  # the coroutine's own TimeoutError
         _cancel_and_wait(future)
-        raise TimeoutError(f"Coroutine {coro} failed to finish within {limit} s") from None
+        raise TimeoutError(f"Coroutine {coro} failed to finish within {timeout} s") from None
     except BaseException:
         _cancel_and_wait(future)
         raise
+
+
+def configured_timeout() -> float | None:
+    """Return how many seconds synchronous methods wait (``async.timeout``); None for ever."""
+    timeout: float | None = config.get("async.timeout", None)
+    return timeout
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -185,7 +189,7 @@ def collect_aiterator(data: AsyncIterator[T]) -> tuple[T, ...]:
     tuple
         All it yields, in order.
     """
-    return sync(_collect(data))
+    return sync(_collect(data), timeout=configured_timeout())
 
 
 class SyncMixin:
@@ -193,7 +197,7 @@ class SyncMixin:
 
     def _sync(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine and wait for its result."""
-        return sync(coroutine)
+        return sync(coroutine, timeout=configured_timeout())
 
     def _sync_iter(self, async_iterator: AsyncIterator[T]) -> list[T]:
         """Run an async iterator to its end and return what it yields."""

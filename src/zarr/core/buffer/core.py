@@ -91,7 +91,9 @@ class NDArrayLike(Protocol):
     def __eq__(self, other: object) -> Self:  # type: ignore[override]
         """Compare element by element."""
 
-    def reshape(self, shape: tuple[int, ...] | Literal[-1], *, order: MemoryOrder = ...) -> Self:
+    def reshape(
+        self, shape: tuple[int, ...] | Literal[-1], /, *, order: Any = ..., copy: bool | None = ...
+    ) -> Self:
         """Return the same elements in another shape."""
 
     def view(self, dtype: npt.DTypeLike) -> Self:
