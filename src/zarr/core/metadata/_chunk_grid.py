@@ -1,0 +1,286 @@
+"""The ``chunk_grid`` of format 3 metadata: regular, and rectilinear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
+
+from zarr.abc.metadata import Metadata
+from zarr.core.common import (
+    NamedRequiredConfig,
+    compress_rle,
+    expand_rle,
+    parse_chunk_edge,
+    parse_chunk_shape,
+    parse_named_configuration,
+    validate_rectilinear_kind,
+)
+from zarr.core.config import config
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.core.chunk_grids import ChunkGrid
+    from zarr.core.common import JSON
+
+RectilinearDimSpecJSON: TypeAlias = int | Sequence[int | Sequence[int]]
+
+
+class RegularChunkGridMetadataConfig(TypedDict):
+    """Configuration of the ``regular`` chunk grid."""
+
+    chunk_shape: Sequence[int]
+
+
+class RectilinearChunkGridMetadataConfig(TypedDict):
+    """Configuration of the ``rectilinear`` chunk grid."""
+
+    kind: Literal["inline"]
+    chunk_shapes: Sequence[RectilinearDimSpecJSON]
+
+
+RegularChunkGridMetadataJSON: TypeAlias = NamedRequiredConfig[
+    Literal["regular"], RegularChunkGridMetadataConfig
+]
+RectilinearChunkGridMetadataJSON: TypeAlias = NamedRequiredConfig[
+    Literal["rectilinear"], RectilinearChunkGridMetadataConfig
+]
+
+
+class RectilinearChunksDisabledError(ValueError):
+    """A rectilinear chunk grid was met while ``array.rectilinear_chunks`` is off."""
+
+
+def check_rectilinear_enabled() -> None:
+    """Refuse rectilinear chunk grids unless the configuration allows them.
+
+    Raises
+    ------
+    RectilinearChunksDisabledError
+        If ``array.rectilinear_chunks`` is off.
+    """
+    if not config.get("array.rectilinear_chunks"):
+        raise RectilinearChunksDisabledError(
+            "Rectilinear chunk grids are experimental and disabled by default. Enable them with: "
+            "zarr.config.set({'array.rectilinear_chunks': True}) or set the environment variable "
+            "ZARR_ARRAY__RECTILINEAR_CHUNKS=True"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegularChunkGridMetadata(Metadata):
+    """Chunks of one shape (Zarr v3 core specification, "Regular grids").
+
+    Parameters
+    ----------
+    chunk_shape : tuple of int
+        Shape of every chunk in elements, lengths of 1 or more. Chunks at the upper bounds may
+        reach past the array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a length is not an integer above 0.
+    """
+
+    chunk_shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.chunk_shape, Iterable):
+            raise TypeError(
+                f"The shape of a chunk has to be a sequence of integers. Got {self.chunk_shape!r}."
+            )
+        object.__setattr__(self, "chunk_shape", parse_chunk_shape(self.chunk_shape))
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.chunk_shape)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make an instance from its JSON form.
+
+        Raises
+        ------
+        TypeError, ValueError, KeyError
+            If `data` is not the JSON form of a regular chunk grid.
+        """
+        _, configuration = parse_named_configuration(data, "regular")
+        return cls(chunk_shape=cast("Any", configuration)["chunk_shape"])
+
+    def to_dict(self) -> dict[str, JSON]:
+        # docstring inherited
+        return {"name": "regular", "configuration": {"chunk_shape": self.chunk_shape}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RectilinearChunkGridMetadata(Metadata):
+    """Chunks whose lengths vary along a dimension (zarr-extensions, "rectilinear").
+
+    Parameters
+    ----------
+    chunk_shapes : tuple
+        Per dimension either one length for all chunks, repeated as often as the array needs, or
+        the length of each chunk in order; in elements, 1 or more. The lengths of a dimension add
+        up to at least the length of the array there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a length is not an integer above 0, or a dimension has no chunk.
+    """
+
+    chunk_shapes: tuple[int | tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        dimensions = tuple(
+            _parse_dimension(edges, axis) for axis, edges in enumerate(self.chunk_shapes)
+        )
+        object.__setattr__(self, "chunk_shapes", dimensions)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.chunk_shapes)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make an instance from its JSON form, in which runs of equal lengths may be encoded.
+
+        Raises
+        ------
+        RectilinearChunksDisabledError
+            If ``array.rectilinear_chunks`` is off.
+        TypeError, ValueError, KeyError
+            If `data` is not the JSON form of a rectilinear chunk grid of kind ``inline``.
+        """
+        check_rectilinear_enabled()
+        _, configuration = parse_named_configuration(data, "rectilinear")
+        settings = cast("dict[str, Any]", configuration)
+        validate_rectilinear_kind(settings.get("kind"))
+        shapes = settings["chunk_shapes"]
+        if isinstance(shapes, str) or not isinstance(shapes, Sequence):
+            raise TypeError(f"chunk_shapes has to list the dimensions of the grid. Got {shapes!r}.")
+        return cls(
+            chunk_shapes=tuple(
+                edges if isinstance(edges, int) else _expand_dimension(edges, axis)
+                for axis, edges in enumerate(shapes)
+            )
+        )
+
+    def to_dict(self) -> dict[str, JSON]:
+        # docstring inherited
+        shapes = tuple(
+            edges if isinstance(edges, int) else compress_rle(edges) for edges in self.chunk_shapes
+        )
+        return {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": shapes}}
+
+    def update_shape(self, old_shape: tuple[int, ...], new_shape: tuple[int, ...]) -> Self:
+        """Return the grid of an array that is resized.
+
+        Parameters
+        ----------
+        old_shape, new_shape : tuple of int
+            Shape of the array in elements, before and after.
+
+        Returns
+        -------
+        RectilinearChunkGridMetadata
+            Where the listed chunks do not reach the new bound, one chunk more that covers the
+            rest. Chunks are never dropped or cut, so shrinking and growing again keeps them.
+        """
+        dimensions = tuple(
+            edges
+            if isinstance(edges, int) or sum(edges) >= extent
+            else (*edges, extent - sum(edges))
+            for edges, extent in zip(self.chunk_shapes, new_shape)
+        )
+        return type(self)(chunk_shapes=dimensions)
+
+
+def _parse_dimension(edges: object, axis: int) -> int | tuple[int, ...]:
+    if isinstance(edges, str) or not isinstance(edges, Iterable):
+        return parse_chunk_edge(edges, axis)
+    lengths = tuple(parse_chunk_edge(edge, axis) for edge in edges)
+    if not lengths:
+        raise ValueError(f"Dimension {axis} has no chunk edges.")
+    return lengths
+
+
+def _expand_dimension(edges: object, axis: int) -> tuple[int, ...]:
+    if isinstance(edges, str) or not isinstance(edges, Sequence):
+        raise TypeError(
+            f"The chunks of dimension {axis} have to be an integer or a list. Got {edges!r}."
+        )
+    return expand_rle(edges, axis)
+
+
+ChunkGridMetadata: TypeAlias = RegularChunkGridMetadata | RectilinearChunkGridMetadata
+
+
+def parse_chunk_grid(data: object) -> ChunkGridMetadata:
+    """Return chunk grid metadata from their JSON form; an instance is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If the name is not ``regular`` or ``rectilinear``.
+    RectilinearChunksDisabledError
+        If the grid is rectilinear and ``array.rectilinear_chunks`` is off.
+    TypeError, ValueError, KeyError
+        If the form or the chunk lengths are not valid.
+    """
+    if isinstance(data, RegularChunkGridMetadata | RectilinearChunkGridMetadata):
+        return data
+    name, _ = parse_named_configuration(cast("JSON", data))
+    document = dict(cast("Mapping[str, JSON]", data))
+    if name == "regular":
+        return RegularChunkGridMetadata.from_dict(document)
+    if name == "rectilinear":
+        return RectilinearChunkGridMetadata.from_dict(document)
+    raise ValueError(f"Unknown chunk grid name: {name!r}")
+
+
+def create_chunk_grid_metadata(
+    chunks: ChunkGrid | Iterable[int | Sequence[int]],
+) -> ChunkGridMetadata:
+    """Return the metadata of a chunk grid.
+
+    Parameters
+    ----------
+    chunks : ChunkGrid or iterable
+        A grid, or per dimension the length of all chunks or of each chunk, in elements.
+
+    Returns
+    -------
+    RegularChunkGridMetadata or RectilinearChunkGridMetadata
+        Regular where every dimension has one chunk length.
+    """
+    dimensions = getattr(chunks, "dimensions", None)
+    if dimensions is None:
+        shapes = tuple(
+            tuple(edges) if isinstance(edges, Iterable) else edges
+            for edges in cast("Iterable[int | Sequence[int]]", chunks)
+        )
+    else:
+        # A dimension with explicit edges keeps them even where they happen to be equal.
+        shapes = tuple(
+            tuple(dimension.edges) if hasattr(dimension, "edges") else dimension.size
+            for dimension in dimensions
+        )
+    if not any(isinstance(edges, tuple) for edges in shapes):
+        return RegularChunkGridMetadata(chunk_shape=cast("tuple[int, ...]", shapes))
+    return RectilinearChunkGridMetadata(chunk_shapes=shapes)
+
+
+for _class in (
+    RectilinearChunkGridMetadata,
+    RectilinearChunkGridMetadataConfig,
+    RectilinearChunksDisabledError,
+    RegularChunkGridMetadata,
+    RegularChunkGridMetadataConfig,
+):
+    _class.__module__ = "zarr.core.metadata.v3"  # where they are public
+del _class

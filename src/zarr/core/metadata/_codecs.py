@@ -1,0 +1,160 @@
+"""The ``codecs`` of format 3 metadata: their JSON forms, their order, and what suits an array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, is_codec
+from zarr.core.array_spec import ArrayConfig, ArraySpec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.common import parse_named_configuration
+from zarr.core.dtype import VariableLengthUTF8
+from zarr.core.metadata._chunk_grid import RegularChunkGridMetadata
+from zarr.registry import get_codec_class
+
+if TYPE_CHECKING:
+    from zarr.abc.codec import Codec
+    from zarr.codecs.sharding import ShardingCodec
+    from zarr.core.common import JSON
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+    from zarr.core.metadata._chunk_grid import ChunkGridMetadata
+
+
+def parse_codecs(data: object) -> tuple[Codec, ...]:
+    """Return a chain of codecs from their JSON forms; codecs are taken as they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `data` is not an iterable, or an item is neither a codec nor the JSON form of one.
+    UnknownCodecError
+        If no implementation of a codec is available.
+    """
+    if not isinstance(data, Iterable):
+        raise TypeError(f"Expected iterable, got {type(data)}")
+    return tuple(item if is_codec(item) else _codec_from_json(item) for item in data)
+
+
+def _codec_from_json(data: object) -> Codec:
+    name, _ = parse_named_configuration(cast("JSON", data), require_configuration=False)
+    if not isinstance(data, Mapping):
+        raise TypeError(f"Expected dict, got {type(data)}")
+    return get_codec_class(name).from_dict(dict(data))
+
+
+def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
+    """Return the one array-to-bytes codec of a chain.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or more than one.
+    """
+    found = [codec for codec in codecs if isinstance(codec, ArrayBytesCodec)]
+    if not found:
+        raise ValueError("At least one ArrayBytesCodec is required.")
+    if len(found) > 1:
+        raise ValueError("Only one ArrayBytesCodec is allowed.")
+    return found[0]
+
+
+def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
+    """Refuse a chain of codecs that is not in order, or cannot encode a data type.
+
+    The order is array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one array-to-bytes codec, or `dtype` is ``string`` and it is not
+        ``vlen-utf8``. Of a sharding codec, the codecs of the inner chunks are looked at.
+    TypeError
+        If the order is another.
+    """
+    serializer = validate_array_bytes_codec(codecs)
+    for before, codec in pairwise(codecs):
+        _check_successor(before, codec)
+    inner = inner_codecs_of(serializer)
+    if inner is not None:
+        validate_codecs(inner, dtype)
+    elif isinstance(dtype, VariableLengthUTF8) and not isinstance(
+        serializer, get_codec_class("vlen-utf8")
+    ):
+        raise ValueError(
+            "For string dtype, ArrayBytesCodec must be `VLenUTF8Codec`, "
+            f"got `{type(serializer).__name__}`."
+        )
+
+
+def _check_successor(before: Codec, codec: Codec) -> None:
+    # A bytes-to-bytes codec may follow anything here: too early, it makes the next one fail.
+    if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
+        problem = f"ArrayArrayCodec {codec} must be preceded by another ArrayArrayCodec."
+    elif isinstance(codec, ArrayBytesCodec) and not isinstance(before, ArrayArrayCodec):
+        problem = f"ArrayBytes codec {codec} must be preceded by an ArrayArrayCodec."
+    else:
+        return
+    raise TypeError(f"Invalid codec order. {problem} Got {type(before)} instead.")
+
+
+def inner_codecs_of(codec: object) -> tuple[Codec, ...] | None:
+    """Return the codecs of the inner chunks where a codec is a sharding codec, else None."""
+    # Told by its parts: the codecs are a layer above, and the configuration may name another class.
+    if all(hasattr(codec, name) for name in ("chunk_shape", "codecs", "index_codecs")):
+        return cast("ShardingCodec", codec).codecs
+    return None
+
+
+def settle_codecs(
+    codecs: tuple[Codec, ...],
+    shape: tuple[int, ...],
+    dtype: ZDType[TBaseDType, TBaseScalar],
+    fill_value: object,
+    chunk_grid: ChunkGridMetadata,
+) -> tuple[Codec, ...]:
+    """Settle and validate each codec for what the ones before it leave.
+
+    Parameters
+    ----------
+    codecs : tuple of Codec
+        In the order of encoding.
+    shape : tuple of int
+        Shape of the array in elements.
+    dtype : ZDType
+        Data type of its elements.
+    fill_value : scalar
+        Value of the elements that are not stored.
+    chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
+        How the array is divided into chunks.
+
+    Returns
+    -------
+    tuple of Codec
+        The codecs with the parameters settled that depend on the array.
+
+    Raises
+    ------
+    ValueError
+        If the array does not suit a codec.
+    """
+    spec = ArraySpec(
+        shape, dtype, fill_value, ArrayConfig.from_dict({}), default_buffer_prototype()
+    )
+    grid = chunk_grid
+    settled: list[Codec] = []
+    for codec in codecs:
+        evolved = codec.evolve_from_array_spec(spec)
+        if not isinstance(codec, BytesBytesCodec):
+            evolved.validate(shape=spec.shape, dtype=spec.dtype, chunk_grid=grid)
+        if isinstance(codec, ArrayArrayCodec):
+            if isinstance(grid, RegularChunkGridMetadata):
+                chunk_spec = replace(spec, shape=grid.chunk_shape)
+                grid = RegularChunkGridMetadata(
+                    chunk_shape=evolved.resolve_metadata(chunk_spec).shape
+                )
+            spec = evolved.resolve_metadata(spec)
+        settled.append(evolved)
+    return tuple(settled)

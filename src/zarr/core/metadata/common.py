@@ -1,0 +1,162 @@
+"""What the metadata of format 2 and format 3 arrays share: reading documents, writing buffers."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from zarr.core.config import config
+from zarr.errors import MetadataValidationError, ZarrUserWarning
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.core.common import JSON
+
+
+class MissingFieldError(MetadataValidationError, KeyError, TypeError):
+    """A metadata document lacks a field that its format requires.
+
+    It is a `KeyError` and a `TypeError` as well, so handlers written for either are served.
+    """
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the message.
+        return str(self.args[0])
+
+
+def required_field(document: Mapping[str, JSON], name: str, *, path: str | None) -> JSON:
+    """Return a field of a metadata document.
+
+    Parameters
+    ----------
+    document : mapping
+        The parsed document.
+    name : str
+        The field.
+    path : str or None
+        Where the document was found, for the message; None where that is not known.
+
+    Raises
+    ------
+    MissingFieldError
+        If the document has no such field.
+    """
+    try:
+        return document[name]
+    except KeyError:
+        where = "" if path is None else f" at {path!r}"
+        raise MissingFieldError(f"The array metadata{where} lack the field {name!r}.") from None
+
+
+def parse_attributes(data: object) -> dict[str, JSON]:
+    """Return user attributes as a new dictionary.
+
+    Parameters
+    ----------
+    data : mapping or None
+        The attributes; None for none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `data` is not a mapping, nor pairs that make one.
+    """
+    return {} if data is None else dict(cast("Mapping[str, JSON]", data))
+
+
+def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffer:
+    """Encode a metadata document.
+
+    Parameters
+    ----------
+    data : mapping
+        The document. Attributes may hold NaN and infinities, which are written as the bare words
+        ``NaN`` and ``Infinity``: no strict JSON, but what Zarr libraries read and write.
+    prototype : BufferPrototype
+        Its ``buffer`` class holds the result.
+
+    Returns
+    -------
+    Buffer
+        UTF-8 text, indented by the configured ``json_indent``.
+
+    Raises
+    ------
+    TypeError
+        If an attribute has no JSON form.
+    """
+    text = json.dumps(data, indent=config.get("json_indent"), allow_nan=True)
+    return prototype.buffer.from_bytes(text.encode())
+
+
+def same_json(one: object, other: object) -> bool:
+    """Compare JSON values, NaN being equal to NaN."""
+    if one == other:
+        return True
+    try:
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    except (TypeError, ValueError):
+        return False
+
+
+def repair_chunk_shape(
+    shape: object,
+    chunk_shape: object,
+    *,
+    path: str | None,
+    inner_chunk_shape: Sequence[int] | None = None,
+) -> list[int] | None:
+    """Replace chunk lengths of 0 in a stored chunk shape, which some writers left behind.
+
+    No chunk of such an array can be stored, so any other chunk length describes the same data.
+
+    Parameters
+    ----------
+    shape, chunk_shape : object
+        As stored; only lists of integers of the same length are looked at.
+    path : str or None
+        Where the document was found, for the warning.
+    inner_chunk_shape : sequence of int or None
+        Shape of the inner chunks in elements where the chunks are shards. It replaces a 0; 1
+        does where this is None.
+
+    Returns
+    -------
+    list of int or None
+        The shape to use, or None where there is nothing to repair, or more wrong than zeros.
+
+    Warns
+    -----
+    ZarrUserWarning
+        If the array is not empty along a dimension of chunk length 0. An array without elements
+        loses nothing, and is repaired silently.
+    """
+    extents, lengths = _int_list(shape), _int_list(chunk_shape)
+    if extents is None or lengths is None or len(extents) != len(lengths) or 0 not in lengths:
+        return None
+    if inner_chunk_shape is None:
+        inner_chunk_shape = [1] * len(lengths)
+    if len(inner_chunk_shape) != len(lengths) or min(inner_chunk_shape) < 1 or min(lengths) < 0:
+        return None
+    repaired = [length or inner for length, inner in zip(lengths, inner_chunk_shape)]
+    axes = [
+        axis for axis, (length, extent) in enumerate(zip(lengths, extents)) if not length and extent
+    ]
+    if axes:
+        warnings.warn(
+            f"{'The array' if path is None else f'Array {path!r}'} is stored with the chunk shape "
+            f"{lengths}, but a chunk length is at least 1 (dimensions: {axes}). It is read with the "
+            f"chunk shape {repaired}; no chunk of it can have been stored, so it holds its fill "
+            "value only. `array.update_attributes({})` stores the valid chunk shape.",
+            category=ZarrUserWarning,
+            stacklevel=4,
+        )
+    return repaired
+
+
+def _int_list(value: object) -> list[int] | None:
+    if isinstance(value, list | tuple) and all(type(item) is int for item in value):
+        return list(value)
+    return None

@@ -1,0 +1,473 @@
+"""Metadata of format 2 arrays: the ``.zarray`` and ``.zattrs`` documents (Zarr v2 specification)."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
+
+import numpy as np
+from typing_extensions import TypedDict, TypeIs
+
+from zarr.abc.metadata import Metadata
+from zarr.core.array_spec import ArraySpec
+from zarr.core.chunk_grids import ChunkGrid
+from zarr.core.chunk_key_encodings import parse_separator
+from zarr.core.common import (
+    JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    MemoryOrder,
+    ShapeLike,
+    parse_order,
+    parse_shapelike,
+)
+from zarr.core.dtype import get_data_type_from_json
+from zarr.core.metadata.common import (
+    json_to_buffer,
+    parse_attributes,
+    repair_chunk_shape,
+    required_field,
+    same_json,
+)
+from zarr.core.metadata.v3 import check_storable
+from zarr.errors import ZarrUserWarning
+from zarr.registry import get_numcodec
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.abc.numcodec import Numcodec
+    from zarr.core.array_spec import ArrayConfig
+    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+CompressorLikev2: TypeAlias = "dict[str, JSON] | Numcodec | None"
+
+# Codecs that turn NumPy object arrays into bytes; which of them it is decides the data type.
+OBJECT_CODEC_IDS: Final = ("vlen-utf8", "vlen-bytes", "vlen-array", "pickle", "json2", "msgpack2")
+
+
+class ArrayV2MetadataDict(TypedDict):
+    """The documents of a format 2 array in one dictionary; further fields as in ``.zarray``."""
+
+    zarr_format: Literal[2]
+    attributes: dict[str, JSON]
+
+
+# --- parsing of fields ------------------------------------------------------------------
+
+
+def parse_zarr_format(data: object) -> Literal[2]:
+    """Return `data` if it is 2.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    if data == 2:
+        return 2
+    raise ValueError(f"Failed to parse input for 'zarr_format': expected Literal[2], got {data!r}.")
+
+
+def parse_dtype(data: Any) -> np.dtype[Any]:
+    """Return the NumPy data type that a ``dtype`` field describes.
+
+    Parameters
+    ----------
+    data : str or list
+        As NumPy writes it in array protocol type strings; a list of fields for a structure.
+    """
+    return np.dtype(_fields(data) if isinstance(data, list) else data)
+
+
+def _fields(data: list[Any]) -> list[tuple[Any, ...]]:
+    return [
+        (name, _fields(spec) if isinstance(spec, list) else spec, *(tuple(s) for s in shape))
+        for name, spec, *shape in data
+    ]
+
+
+def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the chunk shape of an array.
+
+    Parameters
+    ----------
+    chunks : iterable of int or int
+        Chunk shape in elements.
+    shape : tuple of int
+        Shape of the array in elements.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `chunks` is not a shape, or has another number of dimensions.
+    """
+    lengths = parse_shapelike(chunks)
+    if len(lengths) != len(shape):
+        raise ValueError(
+            "The `shape` and `chunks` attributes must have the same length. `chunks` has length "
+            f"{len(lengths)}, but `shape` has length {len(shape)}."
+        )
+    return lengths
+
+
+def _is_numcodec(value: object) -> TypeIs[Numcodec]:
+    # A codec of format 3 encodes and decodes too; its configuration is what it lacks.
+    return not isinstance(value, type) and all(
+        callable(getattr(value, name, None)) for name in ("encode", "decode", "get_config")
+    )
+
+
+def parse_filters(data: object) -> tuple[Numcodec, ...] | None:
+    """Return filters as codecs; None where there are none.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not None, nor an iterable of codecs of numcodecs or their configurations.
+    UnknownCodecError
+        If numcodecs knows no such codec.
+    """
+    if data is None:
+        return None
+    if _is_numcodec(data):
+        return (data,)
+    if not isinstance(data, Iterable):
+        raise TypeError(
+            "Invalid filters. Expected None, an iterable of numcodecs.abc.Codec or dict "
+            f"representations of numcodecs.abc.Codec. Got {type(data)} instead."
+        )
+    filters = tuple(_parse_filter(item, index) for index, item in enumerate(data))
+    return filters or None
+
+
+def _parse_filter(data: object, index: int) -> Numcodec:
+    if _is_numcodec(data):
+        return data
+    if isinstance(data, dict):
+        return get_numcodec(data)
+    raise TypeError(
+        f"Invalid filter at index {index}. Expected a numcodecs.abc.Codec or a dict representation "
+        f"of numcodecs.abc.Codec. Got {type(data)} instead."
+    )
+
+
+def parse_compressor(data: object) -> Numcodec | None:
+    """Return a compressor as a codec; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not None, a codec of numcodecs or its configuration.
+    UnknownCodecError
+        If numcodecs knows no such codec.
+    """
+    if data is None or _is_numcodec(data):
+        return data
+    if isinstance(data, dict):
+        return get_numcodec(data)
+    raise ValueError(
+        "Invalid compressor. Expected None, a numcodecs.abc.Codec, or a dict representation of a "
+        f"numcodecs.abc.Codec. Got {type(data)} instead."
+    )
+
+
+def get_object_codec_id(maybe_object_codecs: Sequence[JSON]) -> str | None:
+    """Return the id of the first codec that encodes NumPy objects.
+
+    Parameters
+    ----------
+    maybe_object_codecs : sequence of dict
+        Configurations of codecs; other items are passed over.
+
+    Returns
+    -------
+    str or None
+        None where there is no such codec.
+    """
+    for codec in maybe_object_codecs:
+        if isinstance(codec, Mapping) and codec.get("id") in OBJECT_CODEC_IDS:
+            return cast("str", codec["id"])
+    return None
+
+
+# --- the documents ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArrayV2Metadata(Metadata):
+    """Metadata of a format 2 array.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape of the array in elements.
+    dtype : ZDType
+        Data type of its elements.
+    chunks : iterable of int or int
+        Shape of every chunk in elements.
+    fill_value : scalar or None
+        Value of the elements that are not stored, anything `dtype` can convert; None leaves them
+        undefined.
+    order : {"C", "F"}
+        Memory layout of an encoded chunk.
+    dimension_separator : {".", "/"}
+        What joins the numbers in the key of a chunk.
+    compressor : numcodecs codec, dict or None
+        Last step of encoding; None for none.
+    filters : iterable of numcodecs codec or dict, or None
+        Steps of encoding before the compressor, in order; None for none.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is not valid, or `shape` and `chunks` differ in length.
+    UnknownCodecError
+        If numcodecs knows no codec of that id.
+    """
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: ZDType[TBaseDType, TBaseScalar]
+    fill_value: Any = None
+    order: MemoryOrder = "C"
+    filters: tuple[Numcodec, ...] | None = None
+    dimension_separator: Literal[".", "/"] = "."
+    compressor: Numcodec | None
+    attributes: dict[str, JSON]
+    zarr_format: Literal[2] = field(default=2, init=False)
+
+    # The document as read, where reading repaired it; see `ArrayV3Metadata`.
+    _stored_document: ClassVar[dict[str, JSON] | None] = None
+
+    def __init__(
+        self,
+        *,
+        shape: ShapeLike,
+        dtype: ZDType[TBaseDType, TBaseScalar],
+        chunks: ShapeLike,
+        fill_value: object,
+        order: MemoryOrder,
+        dimension_separator: Literal[".", "/"] = ".",
+        compressor: CompressorLikev2 = None,
+        filters: Iterable[Numcodec | dict[str, JSON]] | None = None,
+        attributes: Mapping[str, JSON] | None = None,
+    ) -> None:
+        lengths = parse_shapelike(shape)
+        for name, value in (
+            ("shape", lengths),
+            ("chunks", parse_chunks(chunks, lengths)),
+            ("dtype", dtype),
+            ("fill_value", None if fill_value is None else dtype.cast_scalar(fill_value)),
+            ("order", parse_order(order)),
+            ("filters", parse_filters(filters)),
+            ("dimension_separator", parse_separator(dimension_separator)),
+            ("compressor", parse_compressor(compressor)),
+            ("attributes", parse_attributes(attributes)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._identity() == other._identity() and (
+            same_json(self.attributes, other.attributes)
+            and same_json(self._fill_value_json(), other._fill_value_json())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.chunks, self.dtype, self.order, self.dimension_separator))
+
+    def _identity(self) -> tuple[object, ...]:
+        return (
+            self.shape,
+            self.chunks,
+            self.dtype,
+            self.order,
+            self.filters,
+            self.dimension_separator,
+            self.compressor,
+        )
+
+    def _fill_value_json(self) -> JSON:
+        if self.fill_value is None:
+            return None
+        return self.dtype.to_json_scalar(self.fill_value, zarr_format=2)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """None: format 2 arrays have no shards."""
+        return None
+
+    @property
+    def chunk_grid(self) -> ChunkGrid:
+        """How the array is divided into chunks."""
+        return ChunkGrid.from_sizes(self.shape, self.chunks)
+
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        """Return the key of a chunk, relative to the array; ``"0"`` in zero dimensions.
+
+        Parameters
+        ----------
+        chunk_coords : tuple of int
+            Position of the chunk in the chunk grid.
+        """
+        return self.dimension_separator.join(map(str, chunk_coords)) or "0"
+
+    def get_chunk_spec(
+        self,
+        _chunk_coords: tuple[int, ...],
+        array_config: ArrayConfig,
+        prototype: BufferPrototype,
+    ) -> ArraySpec:
+        """Return the spec of a chunk; it is the same for all.
+
+        Parameters
+        ----------
+        _chunk_coords : tuple of int
+            Position of the chunk in the chunk grid.
+        array_config : ArrayConfig
+            Options of the array.
+        prototype : BufferPrototype
+            Classes that hold encoded and decoded data.
+        """
+        return ArraySpec(self.chunks, self.dtype, self.fill_value, array_config, prototype)
+
+    def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
+        """Encode the documents for storing.
+
+        Parameters
+        ----------
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the result.
+
+        Returns
+        -------
+        dict
+            The keys ``.zarray`` and ``.zattrs``, relative to the array, and their documents.
+
+        Raises
+        ------
+        ValueError
+            If a chunk length is 0.
+        TypeError
+            If an attribute has no JSON form.
+        """
+        check_storable(self)
+        document = self.to_dict()
+        attributes = cast("dict[str, JSON]", document.pop("attributes"))
+        return {
+            ZARRAY_JSON: json_to_buffer(document, prototype),
+            ZATTRS_JSON: json_to_buffer(attributes, prototype),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, path: str | None = None) -> Self:
+        """Make an instance from a ``.zarray`` document and attributes.
+
+        Parameters
+        ----------
+        data : mapping
+            The parsed document, with the parsed ``.zattrs`` as ``attributes``. Unknown fields are
+            ignored, as the specification asks.
+        path : str or None
+            Where it was found, for messages; None where that is not known.
+
+        Raises
+        ------
+        MetadataValidationError
+            If the document lacks a field.
+        TypeError, ValueError
+            If a field is not valid.
+
+        Warns
+        -----
+        ZarrUserWarning
+            If ``filters`` is an empty list, which the specification does not allow.
+        """
+        document = dict(data)
+        parse_zarr_format(required_field(document, "zarr_format", path=path))
+        filters, compressor = document.get("filters"), document.get("compressor")
+        if isinstance(filters, list | tuple) and len(filters) == 0:
+            warnings.warn(
+                "Found an empty list of filters in the array metadata document. This is contrary "
+                "to the Zarr V2 specification, and will cause an error in the future. Use None (or "
+                "Null in a JSON document) instead of an empty list of filters.",
+                category=ZarrUserWarning,
+                stacklevel=2,
+            )
+        dtype_json = {
+            "name": required_field(document, "dtype", path=path),
+            "object_codec_id": get_object_codec_id(_configs(filters) + _configs([compressor])),
+        }
+        dtype = get_data_type_from_json(cast("Any", dtype_json), zarr_format=2)
+        fill_value = required_field(document, "fill_value", path=path)
+        shape = required_field(document, "shape", path=path)
+        chunks = required_field(document, "chunks", path=path)
+        repaired = repair_chunk_shape(shape, chunks, path=path)
+        metadata = cls(
+            shape=cast("Any", shape),
+            dtype=dtype,
+            chunks=cast("Any", chunks) if repaired is None else repaired,
+            fill_value=(
+                None if fill_value is None else dtype.from_json_scalar(fill_value, zarr_format=2)
+            ),
+            order=cast("Any", required_field(document, "order", path=path)),
+            dimension_separator=document.get("dimension_separator", "."),
+            compressor=compressor,
+            filters=filters,
+            attributes=document.get("attributes"),
+        )
+        if repaired is not None:
+            object.__setattr__(metadata, "_stored_document", copy.deepcopy(document))
+        return metadata
+
+    def to_dict(self) -> dict[str, JSON]:
+        # docstring inherited
+        document: dict[str, Any] = {
+            "shape": self.shape,
+            "chunks": self.chunks,
+            "dtype": cast("Any", self.dtype.to_json(zarr_format=2))["name"],
+            "fill_value": self._fill_value_json(),
+            "order": self.order,
+            "filters": None if self.filters is None else [f.get_config() for f in self.filters],
+            "dimension_separator": self.dimension_separator,
+            "compressor": None if self.compressor is None else _compressor_json(self.compressor),
+            "attributes": self.attributes,
+            "zarr_format": self.zarr_format,
+        }
+        return document
+
+    def update_shape(self, shape: tuple[int, ...]) -> Self:
+        """Return the metadata of the array resized to `shape`, in elements."""
+        return replace(self, shape=shape)
+
+    def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
+        """Return the metadata with other attributes; None for none."""
+        return replace(self, attributes=cast("Any", attributes))
+
+
+def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
+    config = dict(compressor.get_config())
+    # Readers from before zstd had the parameter refuse it; left out, it means the same.
+    if config["id"] == "zstd" and config.get("checksum") is False:
+        del config["checksum"]
+    return config
+
+
+def _configs(codecs: object) -> list[JSON]:
+    """Return the configurations of codecs, whether given as such or as instances."""
+    if codecs is None or not isinstance(codecs, Iterable):
+        return []
+    return [item.get_config() if _is_numcodec(item) else item for item in codecs]

@@ -1,0 +1,617 @@
+"""Metadata of format 3 arrays: the ``zarr.json`` document (Zarr v3 core specification)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NotRequired, TypeAlias, cast
+
+from typing_extensions import TypedDict, TypeIs
+
+from zarr.abc.metadata import Metadata
+from zarr.core.chunk_key_encodings import parse_chunk_key_encoding
+from zarr.core.common import (
+    JSON,
+    ZARR_JSON,
+    DimensionNames,
+    NamedConfig,
+    parse_shapelike,
+    validate_rectilinear_edges,
+)
+from zarr.core.dtype import get_data_type_from_json
+from zarr.core.metadata._chunk_grid import (
+    ChunkGridMetadata,
+    RectilinearChunkGridMetadata,
+    RectilinearChunkGridMetadataConfig,
+    RectilinearChunksDisabledError,
+    RegularChunkGridMetadata,
+    RegularChunkGridMetadataConfig,
+    check_rectilinear_enabled,
+    create_chunk_grid_metadata,
+    parse_chunk_grid,
+)
+from zarr.core.metadata._codecs import (
+    inner_codecs_of,
+    parse_codecs,
+    settle_codecs,
+    validate_array_bytes_codec,
+    validate_codecs,
+)
+from zarr.core.metadata.common import (
+    json_to_buffer,
+    parse_attributes,
+    repair_chunk_shape,
+    required_field,
+    same_json,
+)
+from zarr.errors import MetadataValidationError, NodeTypeValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+    from typing import Self
+
+    from zarr.abc.codec import Codec
+    from zarr.codecs.sharding import ShardingCodec
+    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.core.chunk_key_encodings import ChunkKeyEncoding, ChunkKeyEncodingLike
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+__all__ = [
+    "ARRAY_METADATA_KEYS",
+    "AllowedExtraField",
+    "ArrayMetadataJSON_V3",
+    "ArrayV3Metadata",
+    "ChunkGridMetadata",
+    "RectilinearChunkGridMetadata",
+    "RectilinearChunkGridMetadataConfig",
+    "RectilinearChunksDisabledError",
+    "RegularChunkGridMetadata",
+    "RegularChunkGridMetadataConfig",
+    "check_allowed_extra_field",
+    "check_storable",
+    "create_chunk_grid_metadata",
+    "parse_chunk_grid",
+    "parse_codecs",
+    "parse_dimension_names",
+    "parse_extra_fields",
+    "parse_node_type_array",
+    "parse_shapelike",
+    "parse_storage_transformers",
+    "parse_zarr_format",
+    "settle_codecs",
+    "validate_array_bytes_codec",
+    "validate_codecs",
+]
+
+_ExtensionJSON: TypeAlias = str | NamedConfig[str, Mapping[str, JSON]]
+
+
+class AllowedExtraField(TypedDict):
+    """A field of a document that readers may ignore when they do not know it."""
+
+    must_understand: Literal[False]
+
+
+class ArrayMetadataJSON_V3(TypedDict):
+    """The ``zarr.json`` document of an array."""
+
+    zarr_format: Literal[3]
+    node_type: Literal["array"]
+    data_type: _ExtensionJSON
+    shape: tuple[int, ...]
+    chunk_grid: _ExtensionJSON
+    chunk_key_encoding: _ExtensionJSON
+    fill_value: JSON
+    codecs: tuple[_ExtensionJSON, ...]
+    attributes: NotRequired[Mapping[str, JSON]]
+    storage_transformers: NotRequired[tuple[_ExtensionJSON, ...]]
+    dimension_names: NotRequired[tuple[str | None, ...]]
+
+
+ARRAY_METADATA_KEYS: Final = frozenset(ArrayMetadataJSON_V3.__annotations__)
+
+
+# --- parsing of fields ------------------------------------------------------------------
+
+
+def parse_zarr_format(data: object) -> Literal[3]:
+    """Return `data` if it is 3.
+
+    Raises
+    ------
+    MetadataValidationError
+        Otherwise.
+    """
+    if data == 3:
+        return 3
+    raise MetadataValidationError(
+        f"Failed to parse input for 'zarr_format': expected Literal[3], got {data!r}."
+    )
+
+
+def parse_node_type_array(data: object) -> Literal["array"]:
+    """Return `data` if it is ``"array"``.
+
+    Raises
+    ------
+    NodeTypeValidationError
+        Otherwise.
+    """
+    if data == "array":
+        return "array"
+    raise NodeTypeValidationError(
+        f"Failed to parse input for 'node_type': expected Literal['array'], got {data!r}."
+    )
+
+
+def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
+    """Return dimension names as a tuple, or None where there are none.
+
+    Raises
+    ------
+    TypeError
+        If `data` is neither None nor an iterable of strings and None.
+    """
+    if data is None:
+        return None
+    if isinstance(data, Iterable):
+        names = tuple(data)
+        if all(name is None or isinstance(name, str) for name in names):
+            return names
+    raise TypeError(f"Expected either None or an iterable of str, got {type(data)}")
+
+
+def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
+    """Return storage transformers as a tuple, empty for None.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not a list or tuple.
+    """
+    if data is None:
+        return ()
+    if isinstance(data, Iterable) and not isinstance(data, str):
+        return tuple(data)
+    raise TypeError(
+        f"Invalid storage_transformers. Expected an iterable of dicts. Got {type(data)} instead."
+    )
+
+
+def check_allowed_extra_field(data: object) -> TypeIs[AllowedExtraField]:
+    """Tell whether an unknown field may be ignored: an object with ``must_understand: false``."""
+    return isinstance(data, Mapping) and data.get("must_understand", True) is False
+
+
+def parse_extra_fields(
+    data: Mapping[str, object] | None,
+    *,
+    reserved_keys: AbstractSet[str],
+    node_type: Literal["array", "group"],
+) -> dict[str, AllowedExtraField]:
+    """Return the unknown fields of a document.
+
+    Parameters
+    ----------
+    data : mapping or None
+        The fields; None for none.
+    reserved_keys : set of str
+        Names that the specification defines.
+    node_type : {"array", "group"}
+        For messages.
+
+    Raises
+    ------
+    MetadataValidationError
+        If a field is not an object with ``must_understand: false``.
+    ValueError
+        If a field has a reserved name.
+    """
+    fields = {} if data is None else dict(data)
+    reserved = sorted(reserved_keys & fields.keys())
+    if reserved:
+        raise ValueError(
+            f"Invalid extra fields. The following keys: {reserved} are invalid because they collide "
+            f"with keys reserved for use by the {node_type} metadata document."
+        )
+    refused = [name for name, value in fields.items() if not check_allowed_extra_field(value)]
+    if refused:
+        raise MetadataValidationError(
+            f"Got Zarr V3 {node_type} metadata with the following disallowed extra fields: "
+            f"{refused}. Extra fields are not allowed unless they are an object with a "
+            '"must_understand" key which is assigned the value `false`.'
+        )
+    return cast("dict[str, AllowedExtraField]", fields)
+
+
+# --- the document -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArrayV3Metadata(Metadata):
+    """Metadata of a format 3 array.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape of the array in elements.
+    data_type : ZDType
+        Data type of its elements.
+    chunk_grid : RegularChunkGridMetadata, RectilinearChunkGridMetadata or dict
+        How it is divided into chunks: shards, where the only codec is a sharding codec.
+    chunk_key_encoding : ChunkKeyEncoding or dict
+        How chunks are named in the store.
+    fill_value : scalar
+        Value of the elements that are not stored; anything `data_type` can convert.
+    codecs : iterable of Codec or dict
+        The codecs of a chunk in the order of encoding.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+    dimension_names : iterable of str or None
+        A name, or None, per dimension; None for no names at all.
+    storage_transformers : iterable of dict or None
+        None, or empty: transformers are not supported.
+    extra_fields : mapping or None
+        Further fields of the document, each with ``must_understand: false``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is not valid, or fields contradict each other.
+    UnknownCodecError
+        If no implementation of a codec is available.
+    RectilinearChunksDisabledError
+        If the chunk grid is given as a dictionary, is rectilinear, and
+        ``array.rectilinear_chunks`` is off.
+    """
+
+    shape: tuple[int, ...]
+    data_type: ZDType[TBaseDType, TBaseScalar]
+    chunk_grid: ChunkGridMetadata
+    chunk_key_encoding: ChunkKeyEncoding
+    fill_value: Any
+    codecs: tuple[Codec, ...]
+    attributes: dict[str, Any]
+    dimension_names: tuple[str | None, ...] | None = None
+    zarr_format: Literal[3] = field(default=3, init=False)
+    node_type: Literal["array"] = field(default="array", init=False)
+    storage_transformers: tuple[dict[str, JSON], ...]
+    extra_fields: dict[str, AllowedExtraField]
+
+    # The document as read, where reading repaired it: saving stores the repaired form, copying
+    # the document elsewhere must not. Every changed copy starts without it.
+    _stored_document: ClassVar[dict[str, JSON] | None] = None
+
+    def __init__(
+        self,
+        *,
+        shape: Iterable[int] | int,
+        data_type: ZDType[TBaseDType, TBaseScalar],
+        chunk_grid: Mapping[str, JSON] | ChunkGridMetadata,
+        chunk_key_encoding: ChunkKeyEncodingLike,
+        fill_value: object,
+        codecs: Iterable[Codec | Mapping[str, JSON]],
+        attributes: Mapping[str, JSON] | None,
+        dimension_names: DimensionNames,
+        storage_transformers: Iterable[Mapping[str, JSON]] | None = None,
+        extra_fields: Mapping[str, AllowedExtraField] | None = None,
+    ) -> None:
+        lengths = parse_shapelike(shape)
+        grid = parse_chunk_grid(chunk_grid)
+        names = parse_dimension_names(dimension_names)
+        _check_dimensions(lengths, grid, names)
+        if not names:  # no names for no dimensions are no names
+            names = None
+        transformers = parse_storage_transformers(storage_transformers)
+        if transformers:
+            # The chunks are not laid out as the rest of the document says.
+            raise ValueError(
+                f"Array metadata contains storage transformers: {transformers}."
+                "Arrays with storage transformers are not supported in zarr-python at this time."
+            )
+        fill = data_type.cast_scalar(fill_value)
+        chain = parse_codecs(codecs)
+        validate_codecs(chain, data_type)
+
+        for name, value in (
+            ("shape", lengths),
+            ("data_type", data_type),
+            ("chunk_grid", grid),
+            ("chunk_key_encoding", parse_chunk_key_encoding(chunk_key_encoding)),
+            ("fill_value", fill),
+            ("codecs", settle_codecs(chain, lengths, data_type, fill, grid)),
+            ("attributes", parse_attributes(attributes)),
+            ("dimension_names", names),
+            ("storage_transformers", transformers),
+            (
+                "extra_fields",
+                parse_extra_fields(
+                    extra_fields, reserved_keys=ARRAY_METADATA_KEYS, node_type="array"
+                ),
+            ),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._identity() == other._identity() and (
+            same_json(self.attributes, other.attributes)
+            and same_json(self._fill_value_json(), other._fill_value_json())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.data_type, self.chunk_grid, self.dimension_names))
+
+    def _identity(self) -> tuple[object, ...]:
+        return (
+            self.shape,
+            self.data_type,
+            self.chunk_grid,
+            self.chunk_key_encoding,
+            self.codecs,
+            self.dimension_names,
+            self.extra_fields,
+        )
+
+    def _fill_value_json(self) -> JSON:
+        return self.data_type.to_json_scalar(self.fill_value, zarr_format=3)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> ZDType[TBaseDType, TBaseScalar]:
+        """Data type of the elements."""
+        return self.data_type
+
+    @property
+    def sharding_codec(self) -> ShardingCodec | None:
+        """The sharding codec where it is the only codec; None otherwise.
+
+        Further codecs around it hide the inner chunks: a shard is then read and written whole.
+        """
+        if len(self.codecs) == 1 and inner_codecs_of(self.codecs[0]) is not None:
+            return cast("ShardingCodec", self.codecs[0])
+        return None
+
+    @property
+    def inner_codecs(self) -> tuple[Codec, ...]:
+        """The codecs of the smallest unit of reading: of the inner chunks in a sharded array."""
+        sharding = self.sharding_codec
+        return self.codecs if sharding is None else sharding.codecs
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of the smallest unit of reading in elements: of the inner chunks of shards.
+
+        Raises
+        ------
+        NotImplementedError
+            If the array is not sharded and its chunk grid is rectilinear.
+        """
+        sharding = self.sharding_codec
+        return self._chunk_shape("chunks", "read") if sharding is None else sharding.chunk_shape
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Shape of the shards in elements, None where the array is not sharded.
+
+        Raises
+        ------
+        NotImplementedError
+            If the array is sharded and its chunk grid is rectilinear.
+        """
+        return None if self.sharding_codec is None else self._chunk_shape("shards", "write")
+
+    def _chunk_shape(self, name: str, access: str) -> tuple[int, ...]:
+        if isinstance(self.chunk_grid, RegularChunkGridMetadata):
+            return self.chunk_grid.chunk_shape
+        raise NotImplementedError(
+            f"The `{name}` attribute is only defined for arrays using regular chunk grids. This "
+            f"array has a rectilinear chunk grid. Use `{access}_chunk_sizes` for general access."
+        )
+
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        """Return the key of a chunk, relative to the array.
+
+        Parameters
+        ----------
+        chunk_coords : tuple of int
+            Position of the chunk in the chunk grid.
+        """
+        return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
+
+    def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
+        """Encode the document for storing.
+
+        Parameters
+        ----------
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the result.
+
+        Returns
+        -------
+        dict
+            The key ``zarr.json``, relative to the array, and the document.
+
+        Raises
+        ------
+        RectilinearChunksDisabledError
+            If the chunk grid is rectilinear and ``array.rectilinear_chunks`` is off.
+        TypeError
+            If an attribute has no JSON form.
+        """
+        check_storable(self)
+        return {ZARR_JSON: json_to_buffer(self.to_dict(), prototype)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON], *, path: str | None = None) -> Self:
+        """Make an instance from a ``zarr.json`` document.
+
+        Parameters
+        ----------
+        data : mapping
+            The parsed document.
+        path : str or None
+            Where it was found, for messages; None where that is not known.
+
+        Raises
+        ------
+        MetadataValidationError
+            If the document describes something else than a format 3 array, lacks a field, or has
+            a field that must be understood and is not.
+        TypeError, ValueError
+            If a field is not valid.
+        """
+        document = dict(data)
+        parse_zarr_format(required_field(document, "zarr_format", path=path))
+        parse_node_type_array(required_field(document, "node_type", path=path))
+        repaired = _repair(document, path)
+        source = document if repaired is None else repaired
+        data_type_json = required_field(source, "data_type", path=path)
+        _check_data_type_form(data_type_json)
+        data_type = get_data_type_from_json(cast("Any", data_type_json), zarr_format=3)
+        metadata = cls(
+            shape=cast("Any", required_field(source, "shape", path=path)),
+            data_type=data_type,
+            chunk_grid=cast("Any", required_field(source, "chunk_grid", path=path)),
+            chunk_key_encoding=cast("Any", required_field(source, "chunk_key_encoding", path=path)),
+            fill_value=data_type.from_json_scalar(
+                required_field(source, "fill_value", path=path), zarr_format=3
+            ),
+            codecs=cast("Any", required_field(source, "codecs", path=path)),
+            attributes=cast("Any", source.get("attributes")),
+            dimension_names=cast("Any", source.get("dimension_names")),
+            storage_transformers=cast("Any", source.get("storage_transformers")),
+            extra_fields=cast(
+                "Any", {key: source[key] for key in source if key not in ARRAY_METADATA_KEYS}
+            ),
+        )
+        if repaired is not None:
+            object.__setattr__(metadata, "_stored_document", copy.deepcopy(document))
+        return metadata
+
+    def to_dict(self) -> dict[str, JSON]:
+        # docstring inherited
+        document: dict[str, Any] = {
+            "shape": self.shape,
+            "data_type": self.data_type.to_json(zarr_format=3),
+            "chunk_grid": self.chunk_grid.to_dict(),
+            "chunk_key_encoding": self.chunk_key_encoding.to_dict(),
+            "fill_value": self._fill_value_json(),
+            "codecs": tuple(codec.to_dict() for codec in self.codecs),
+            "attributes": self.attributes,
+            "dimension_names": self.dimension_names,
+            "zarr_format": self.zarr_format,
+            "node_type": self.node_type,
+            "storage_transformers": self.storage_transformers,
+            **self.extra_fields,
+        }
+        if self.dimension_names is None:
+            del document["dimension_names"]
+        return document
+
+    def update_shape(self, shape: tuple[int, ...]) -> Self:
+        """Return the metadata of the array resized.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            The new shape in elements. A rectilinear grid gets one chunk more where its chunks
+            do not reach the new bound.
+        """
+        grid = self.chunk_grid
+        if isinstance(grid, RectilinearChunkGridMetadata):
+            grid = grid.update_shape(self.shape, shape)
+        return replace(self, shape=shape, chunk_grid=grid)
+
+    def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
+        """Return the metadata with other attributes; None for none."""
+        return replace(self, attributes=cast("Any", attributes))
+
+
+def _check_dimensions(
+    shape: tuple[int, ...], grid: ChunkGridMetadata, names: Sequence[str | None] | None
+) -> None:
+    if len(shape) != grid.ndim:
+        raise ValueError("`chunk_grid` and `shape` need to have the same number of dimensions.")
+    if names is not None and len(names) != len(shape):
+        raise ValueError(
+            "`dimension_names` and `shape` need to have the same number of dimensions."
+        )
+    if isinstance(grid, RectilinearChunkGridMetadata):
+        validate_rectilinear_edges(grid.chunk_shapes, shape)
+
+
+def _check_data_type_form(data: object) -> None:
+    if isinstance(data, str) or (
+        isinstance(data, Mapping)
+        and isinstance(data.get("name"), str)
+        and isinstance(data.get("configuration"), Mapping)
+    ):
+        return
+    raise ValueError(f"Invalid data_type: {data!r}")
+
+
+def _repair(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
+    """Return a document with the chunk lengths of 0 replaced; None where there are none."""
+    grid = document.get("chunk_grid")
+    if not isinstance(grid, Mapping) or grid.get("name") != "regular":
+        return None
+    configuration = grid.get("configuration")
+    if not isinstance(configuration, Mapping):
+        return None
+    chunk_shape = repair_chunk_shape(
+        document.get("shape"),
+        configuration.get("chunk_shape"),
+        path=path,
+        inner_chunk_shape=_inner_chunk_shape(document.get("codecs")),
+    )
+    if chunk_shape is None:
+        return None
+    return {
+        **document,
+        "chunk_grid": {**grid, "configuration": {**configuration, "chunk_shape": chunk_shape}},
+    }
+
+
+def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
+    """Return the inner chunk shape of the JSON form of codecs, where a shard is the outer chunk."""
+    if not isinstance(codecs, list | tuple):
+        return None
+    for codec in codecs:
+        if isinstance(codec, Mapping) and codec.get("name") == "sharding_indexed":
+            configuration = codec.get("configuration")
+            inner = configuration.get("chunk_shape") if isinstance(configuration, Mapping) else None
+            if isinstance(inner, list) and all(type(length) is int for length in inner):
+                return cast("list[int]", inner)
+    return None
+
+
+def check_storable(metadata: object) -> None:
+    """Refuse metadata that must not be stored although they can be held in memory.
+
+    Parameters
+    ----------
+    metadata : ArrayV2Metadata or ArrayV3Metadata
+        The metadata.
+
+    Raises
+    ------
+    RectilinearChunksDisabledError
+        If the chunk grid is rectilinear and ``array.rectilinear_chunks`` is off.
+    ValueError
+        If a chunk length is 0.
+    """
+    if isinstance(metadata, ArrayV3Metadata):
+        if isinstance(metadata.chunk_grid, RectilinearChunkGridMetadata):
+            check_rectilinear_enabled()
+        return
+    chunks = cast("Any", metadata).chunks
+    if 0 in chunks:
+        raise ValueError(f"Chunk lengths have to be at least 1, got {chunks}.")
