@@ -1,0 +1,50 @@
+"""Stores: where the keys and values of a hierarchy live."""
+
+from __future__ import annotations
+
+import sys
+import types
+import warnings
+from typing import Any
+
+from zarr.errors import ZarrDeprecationWarning
+from zarr.storage._common import StoreLike, StorePath
+from zarr.storage._fsspec import FsspecStore
+from zarr.storage._local import LocalStore
+from zarr.storage._logging import LoggingStore
+from zarr.storage._memory import ManagedMemoryStore, MemoryStore
+from zarr.storage._obstore import ObjectStore
+from zarr.storage._wrapper import WrapperStore
+from zarr.storage._zip import ZipStore
+
+__all__ = [
+    "FsspecStore",
+    "LocalStore",
+    "LoggingStore",
+    "ManagedMemoryStore",
+    "MemoryStore",
+    "ObjectStore",
+    "StoreLike",
+    "StorePath",
+    "WrapperStore",
+    "ZipStore",
+]
+
+
+class VerboseModule(types.ModuleType):
+    """A module that says what has replaced a setting it once had."""
+
+    def __setattr__(self, attr: str, value: Any) -> None:
+        if attr != "default_compressor":
+            super().__setattr__(attr, value)
+            return
+        warnings.warn(
+            "setting zarr.storage.default_compressor is deprecated, use zarr.config to configure "
+            "array.v2_default_compressor e.g. config.set({'codecs.zstd':'numcodecs.Zstd', "
+            "'array.v2_default_compressor.numeric': 'zstd'})",
+            category=ZarrDeprecationWarning,
+            stacklevel=2,
+        )
+
+
+sys.modules[__name__].__class__ = VerboseModule

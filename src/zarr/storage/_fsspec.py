@@ -1,0 +1,578 @@
+"""`FsspecStore`: the file systems of fsspec as stores. fsspec is imported when one is made."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from zarr.abc.store import Store
+from zarr.core._byte_ranges import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    SuffixByteRequest,
+    check_byte_range,
+)
+from zarr.core.buffer import Buffer
+from zarr.core.common import (
+    ZARR_JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    ZGROUP_JSON,
+    ZMETADATA_V2_JSON,
+    concurrent_map,
+)
+from zarr.errors import ZarrUserWarning
+from zarr.storage._fsspec_faults import (
+    RangeReply,
+    check_length,
+    fault_behind,
+    is_range_error,
+    starts_past_the_end,
+)
+from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
+from zarr.storage._fsspec_loops import for_running_loop, keep_for
+from zarr.storage._utils import check_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.mapping import FSMap
+    from upath import UPath
+
+    from zarr.core.buffer import BufferPrototype
+
+ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+_METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
+
+
+class FsspecStore(Store):
+    """The keys below a path of an fsspec file system.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        The file system. It should have been made with ``asynchronous=True``; one that was not
+        is never called itself, but made anew from its arguments.
+    read_only : bool
+        Whether every method that changes the store refuses to.
+    path : str
+        Root of the store within the file system.
+    allowed_exceptions : tuple of type
+        Exceptions that may mean that a key is absent. Of those in the default, a
+        `FileNotFoundError` does unless it hides another failure, an `IsADirectoryError` if keys
+        lie below the key, and a `NotADirectoryError` for a metadata document beside a file.
+        Every type added to them turns faults into absent keys, and so into fill values.
+
+    Raises
+    ------
+    TypeError
+        If `fs` is a synchronous file system: see `from_url` and `from_mapper`, or wrap it in
+        fsspec's ``AsyncFileSystemWrapper``.
+
+    Warns
+    -----
+    ZarrUserWarning
+        If `fs` was not made with ``asynchronous=True``.
+    """
+
+    supports_writes: bool = True
+    supports_deletes: bool = True
+    supports_listing: bool = True
+
+    fs: AsyncFileSystem
+    path: str
+    allowed_exceptions: tuple[type[Exception], ...]
+
+    def __init__(
+        self,
+        fs: AsyncFileSystem,
+        read_only: bool = False,
+        path: str = "/",
+        allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+    ) -> None:
+        super().__init__(read_only=read_only)
+        if not is_async(fs):
+            raise TypeError("Filesystem needs to support async operations.")
+        if not fs.asynchronous:
+            warnings.warn(
+                f"fs ({fs}) was not created with `asynchronous=True`, "
+                "this may lead to surprising behavior",
+                category=ZarrUserWarning,
+                stacklevel=2,
+            )
+        self.fs = fs
+        self.path = path
+        self.allowed_exceptions = allowed_exceptions
+        keep_for(self, fs)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        keep_for(self, as_own(self.fs))
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        storage_options: dict[str, Any] | None = None,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+    ) -> FsspecStore:
+        """Make a store from a URL.
+
+        Parameters
+        ----------
+        url : str
+            A URL that fsspec knows, chained (``simplecache::s3://bucket/key``) or not.
+        storage_options : dict or None
+            Arguments for the file system; None for none.
+        read_only, allowed_exceptions
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            If no file system is known for the protocol.
+        """
+        fs, path = open_url(url, storage_options)
+        return cls(fs, read_only=read_only, path=path, allowed_exceptions=allowed_exceptions)
+
+    @classmethod
+    def from_mapper(
+        cls,
+        fs_map: FSMap,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+    ) -> FsspecStore:
+        """Make a store from an fsspec mapper, as `fsspec.get_mapper` returns it.
+
+        Parameters
+        ----------
+        fs_map : fsspec.FSMap
+            The mapper; its file system may be synchronous.
+        read_only, allowed_exceptions
+            As for the class.
+        """
+        return cls._over(as_async(fs_map.fs), read_only, fs_map.root, allowed_exceptions)
+
+    @classmethod
+    def from_upath(
+        cls,
+        upath: UPath,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+    ) -> FsspecStore:
+        """Make a store from a path of universal_pathlib.
+
+        Parameters
+        ----------
+        upath : upath.UPath
+            The path; its file system may be synchronous.
+        read_only, allowed_exceptions
+            As for the class.
+        """
+        return cls._over(as_async(upath.fs), read_only, upath.path, allowed_exceptions)
+
+    @classmethod
+    def _over(
+        cls,
+        fs: AsyncFileSystem,
+        read_only: bool,
+        path: str,
+        allowed_exceptions: tuple[type[Exception], ...],
+    ) -> FsspecStore:
+        """Make a store over a file system that the user need not be warned about."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ZarrUserWarning)
+            return cls(fs, read_only=read_only, path=path, allowed_exceptions=allowed_exceptions)
+
+    def with_read_only(self, read_only: bool = False) -> FsspecStore:
+        # docstring inherited
+        return self._over(self.fs, read_only, self.path, self.allowed_exceptions)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, type(self))
+            and self.path == other.path
+            and self.read_only == other.read_only
+            and same(self.fs, other.fs)
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}({type(self.fs).__name__}, {self.path})>"
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        check_byte_range(byte_range)
+        path = self._path_of(key)
+        make_buffer = prototype.buffer.from_bytes
+        fs = for_running_loop(self.fs)
+        empty = _is_empty_request(byte_range)
+        if empty:
+            # There is no empty range in HTTP, and S3 would send the whole object: ask for one
+            # byte, to learn as with every other request whether the key is there.
+            byte_range = RangeByteRequest(0, 1)
+        try:
+            data = await _read(fs, path, byte_range)
+        except Exception as error:
+            if await self._means_absent(fs, key, path, error):
+                return None
+            if byte_range is None or not await _means_past_the_end(fs, path, byte_range, error):
+                self._fail(error, key, byte_range)
+            data = b""
+        return make_buffer(b"" if empty else data)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        # docstring inherited
+        requests = [(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return await concurrent_map(requests, self.get)
+
+    async def exists(self, key: str) -> bool:
+        # docstring inherited
+        path = self._path_of(key)
+        fs = for_running_loop(self.fs)
+        try:
+            await fs._info(path)
+        except Exception as error:
+            if isinstance(error, NotADirectoryError):
+                return False
+            if await self._means_absent(fs, key, path, error):
+                return False
+            self._fail(error, key)
+        return True
+
+    async def getsize(self, key: str) -> int:
+        # docstring inherited
+        fs = for_running_loop(self.fs)
+        try:
+            info = await fs._info(self._path_of(key))
+        except Exception as error:
+            self._fail(error, key)
+        if info["type"] == "directory":
+            raise FileNotFoundError(key)
+        if info["size"] is None:  # the server does not say
+            return await super().getsize(key)
+        return int(info["size"])
+
+    # --- writing ------------------------------------------------------------------------
+
+    async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
+        """Write the value of a key, replacing the one before; see `Store.set`.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        value : Buffer
+            All bytes of the new value.
+        byte_range : None
+            Part of a value cannot be written.
+
+        Raises
+        ------
+        TypeError
+            If `value` is no Buffer.
+        NotImplementedError
+            If a byte range is given.
+        ValueError
+            If the store is read-only.
+        """
+        self._check_writable()
+        path = self._path_of(key)
+        if not key:
+            raise ValueError("A value cannot be stored under the empty key.")
+        if not isinstance(value, Buffer):
+            raise TypeError(
+                "FsspecStore.set(): `value` must be a Buffer instance. "
+                f"Got an instance of {type(value)} instead."
+            )
+        if byte_range is not None:
+            raise NotImplementedError
+        await for_running_loop(self.fs)._pipe_file(path, value.to_bytes())
+
+    async def delete(self, key: str) -> None:
+        # docstring inherited
+        self._check_writable()
+        path = self._path_of(key)
+        try:
+            await for_running_loop(self.fs)._rm_file(path)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            if fault_behind(error) is not None:
+                self._fail(error, key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        # docstring inherited
+        self._check_writable()
+        fs = for_running_loop(self.fs)
+        fs.invalidate_cache()  # what a cached listing lacks would stay behind
+        directory = self._path_of_prefix(prefix)
+        if prefix.strip("/"):
+            targets = [directory]
+        else:
+            # The root stays: it may be a bucket, or a directory that the store cannot make.
+            targets = [name for name, _ in await _children(fs, directory)]
+        keys = [key async for key in self.list_prefix(prefix)]
+        if any(_has_magic(name) for name in (directory, *keys)):
+            # fsspec would take the name for a pattern, and delete what matches.
+            await concurrent_map([(key,) for key in keys], self.delete)
+            return
+        for target in targets:
+            try:
+                await fs._rm(target, recursive=True)
+            except FileNotFoundError as error:
+                if fault_behind(error) is not None:
+                    self._fail(error, prefix)
+        # Bulk deletion of S3 reports failures in a part of the reply that s3fs does not read.
+        fs.invalidate_cache()
+        kept = set(keys).intersection([key async for key in self.list_prefix(prefix)])
+        if kept:
+            raise OSError(
+                f"{len(kept)} keys below {prefix!r} in {self!r} could not be deleted, "
+                f"among them {min(kept)!r}."
+            )
+
+    # --- listing ------------------------------------------------------------------------
+
+    async def list(self) -> AsyncIterator[str]:
+        # docstring inherited
+        async for key in self.list_prefix(""):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Yield all keys below a prefix, taken as a directory, and the key of that name.
+
+        Parameters
+        ----------
+        prefix : str
+            The prefix; empty for all keys.
+        """
+        fs = for_running_loop(self.fs)
+        root = _bare(fs, self._path_of_prefix(""))
+        for name in await _files(fs, self._path_of_prefix(prefix)):
+            yield _bare(fs, name)[len(root) :].lstrip("/")
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        fs = for_running_loop(self.fs)
+        directory = self._path_of_prefix(prefix)
+        seen = set()
+        for name, is_directory in await _children(fs, directory):
+            if is_directory and _bare(fs, name) == _bare(fs, directory):
+                continue  # the marker of an empty directory in an object store
+            child = name.rstrip("/").rsplit("/", 1)[-1]
+            if child not in seen:
+                seen.add(child)
+                yield child
+
+    # --- paths --------------------------------------------------------------------------
+
+    def _path_of(self, key: str) -> str:
+        """Return the path of a key in the file system."""
+        check_key(key)
+        return _join(self.path, key)
+
+    def _path_of_prefix(self, prefix: str) -> str:
+        prefix = prefix.strip("/")
+        if prefix:
+            return self._path_of(prefix)
+        return self.path.rstrip("/") or self.path[:1]
+
+    # --- failures -----------------------------------------------------------------------
+
+    async def _means_absent(
+        self, fs: AsyncFileSystem, key: str, path: str, error: Exception
+    ) -> bool:
+        """Tell whether a failure proves that there is no such key."""
+        if not isinstance(error, self.allowed_exceptions):
+            return False
+        if isinstance(error, FileNotFoundError):
+            return fault_behind(error) is None
+        if isinstance(error, IsADirectoryError):
+            # A prefix of other keys, as it could be in any store. An empty directory is no such
+            # prefix: something put it where a value should be.
+            return await _has_children(fs, path)
+        if isinstance(error, NotADirectoryError):
+            # Files like README.md lie beside nodes, and are asked for their metadata.
+            return key.rpartition("/")[2] in _METADATA_NAMES
+        return True
+
+    def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
+        """Raise a failure, or the one it hides, with a note that says what was asked for."""
+        fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
+        failure = error if fault is None else fault
+        part = "" if byte_range is None else f", {byte_range}"
+        failure.add_note(f"key {key!r}{part} in {self!r}")
+        raise failure from failure.__cause__
+
+
+async def _read(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | None) -> bytes:
+    """Read a file, or a part of it, and check the length as far as it is known."""
+    # Keywords only: the order of the parameters differs between file systems.
+    limits: dict[str, Any] = {}
+    reply: RangeReply | None = None
+    if isinstance(byte_range, SuffixByteRequest) and _lacks_suffixes(fs):
+        size = int((await fs._info(path))["size"])
+        limits = {"start": max(0, size - byte_range.suffix), "end": size}
+    elif byte_range is not None:
+        limits = _limits(byte_range)
+    if limits and _is_from(_class(fs), "fsspec.implementations.http"):
+        assert byte_range is not None
+        reply = limits["raise_for_status"] = RangeReply(byte_range)
+    elif not limits and _reads_in_parts(_class(fs)):
+        # One request per value: s3fs would ask for the size of each value first, to split
+        # large ones.
+        limits["max_concurrency"] = 1
+    data: bytes = await fs._cat_file(path, **limits)
+    if reply is not None:
+        return reply.part(data)
+    check_length(data, byte_range, _referenced_size(fs, path))
+    return data
+
+
+def _limits(byte_range: ByteRequest) -> dict[str, Any]:
+    if isinstance(byte_range, RangeByteRequest):
+        return {"start": byte_range.start, "end": byte_range.end}
+    if isinstance(byte_range, OffsetByteRequest):
+        return {"start": byte_range.offset, "end": None} if byte_range.offset else {}
+    return {"start": -byte_range.suffix, "end": None}
+
+
+def _is_empty_request(byte_range: ByteRequest | None) -> bool:
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.end <= byte_range.start
+    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
+
+
+def _lacks_suffixes(fs: AsyncFileSystem) -> bool:
+    """Tell whether a file system looks for the size of a file where there is none."""
+    inner = fs.__dict__.get("sync_fs")
+    return inner is not None and _is_from(_class(inner), "fsspec.implementations.cached")
+
+
+def _class(fs: AsyncFileSystem) -> type:
+    return type(fs)
+
+
+@lru_cache(maxsize=256)
+def _is_from(cls: type, module: str) -> bool:
+    # By name: what the module needs may not be installed for other file systems.
+    return any(base.__module__ == module for base in cls.__mro__)
+
+
+@lru_cache(maxsize=64)
+def _reads_in_parts(cls: type) -> bool:
+    return "max_concurrency" in inspect.signature(cls._cat_file).parameters  # type: ignore[attr-defined]
+
+
+def _referenced_size(fs: AsyncFileSystem, path: str) -> int | None:
+    """Return the size of a part of a file that a reference names, None for anything else."""
+    references = getattr(fs, "references", None)
+    if references is None:
+        return None
+    reference = references.get(fs._strip_protocol(path))
+    if isinstance(reference, (list, tuple)) and len(reference) == 3:
+        return int(reference[2])
+    return None
+
+
+async def _means_past_the_end(
+    fs: AsyncFileSystem, path: str, byte_range: ByteRequest, error: Exception
+) -> bool:
+    """Tell whether a refused byte range indeed lies past the end of the object.
+
+    The size is looked up, since a server may refuse a range for a reason of its own.
+    """
+    if not is_range_error(error):
+        return False
+    try:
+        size = (await fs._info(path))["size"]
+    except Exception:  # the first failure is the one to report
+        return False
+    return size is not None and starts_past_the_end(byte_range, int(size))
+
+
+async def _files(fs: AsyncFileSystem, path: str) -> list[str]:
+    """Return the names of all files below a path, or the path itself if it is a file."""
+    if not _walks(fs):
+        try:
+            found: list[str] = await fs._find(path, maxdepth=None, withdirs=False, detail=False)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if (fault := fault_behind(error)) is not None:
+                raise fault from fault.__cause__
+            return []
+        return found
+    # fsspec's own walk takes a directory that it cannot list for an empty one.
+    result: list[str] = []
+    directories = [path]
+    while directories:
+        listings = await concurrent_map([(fs, directory) for directory in directories], _children)
+        parents, directories = directories, []
+        for parent, listing in zip(parents, listings, strict=True):
+            for name, is_directory in listing:
+                if not is_directory:
+                    result.append(name)
+                elif name.rstrip("/") != parent.rstrip("/"):
+                    directories.append(name)
+    return result
+
+
+def _walks(fs: AsyncFileSystem) -> bool:
+    """Tell whether a file system finds files by listing one directory after the other."""
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    inner = getattr(fs, "sync_fs", None)
+    if inner is not None:
+        return type(inner).find is AbstractFileSystem.find
+    return type(fs)._find is AsyncFileSystem._find
+
+
+async def _has_children(fs: AsyncFileSystem, path: str) -> bool:
+    """Tell whether a path is proven to be a directory with something in it."""
+    try:
+        children = await _children(fs, path)
+    except Exception:  # no proof; the failure that led here is the one to report
+        return False
+    return any(_bare(fs, name) != _bare(fs, path) for name, _ in children)
+
+
+async def _children(fs: AsyncFileSystem, path: str) -> list[tuple[str, bool]]:
+    """Return names in a directory, and whether each is a directory; none if it is absent."""
+    try:
+        listing = await fs._ls(path, detail=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if (fault := fault_behind(error)) is not None:
+            raise fault from fault.__cause__
+        return []
+    return [(entry["name"], entry["type"] == "directory") for entry in listing]
+
+
+def _join(root: str, key: str) -> str:
+    if not root or not key:
+        return root or key
+    return f"{root}{key}" if root.endswith("/") else f"{root}/{key}"
+
+
+def _bare(fs: AsyncFileSystem, path: str) -> str:
+    """Return a path in the form that listings of the file system use, without outer slashes."""
+    stripped: str = fs._strip_protocol(path)
+    return stripped.strip("/")
+
+
+def _has_magic(name: str) -> bool:
+    return any(character in name for character in "*?[")

@@ -1,0 +1,167 @@
+"""What a failure of an fsspec file system says about a key: absent, past its end, or a fault."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from zarr.core._byte_ranges import RangeByteRequest, SuffixByteRequest, resolve_byte_range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zarr.core._byte_ranges import ByteRequest
+
+_ABSENT_CODES = frozenset({404, 410, "404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"})
+_RANGE_CODES = frozenset({416, "416", "InvalidRange"})
+_parse_content_range = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z").match
+
+
+def fault_behind(error: BaseException) -> BaseException | None:
+    """Return what a `FileNotFoundError` hides, None if nothing.
+
+    Some file systems, fsspec's HTTP one among them, report every failure to look at a path as a
+    file that does not exist, and keep the reason as the cause.
+    """
+    for cause in _causes(error):
+        code = _status(cause)
+        if code is not None:
+            if code not in _ABSENT_CODES:
+                return cause
+        elif isinstance(cause, (FileNotFoundError, NotADirectoryError)):
+            continue
+        elif isinstance(cause, (OSError, RuntimeError)) or _is_client_error(cause):
+            return cause
+    return None
+
+
+def is_range_error(error: BaseException) -> bool:
+    """Tell whether a server refused a byte range as lying outside the object."""
+    return any(_status(cause) in _RANGE_CODES for cause in (error, *_causes(error)))
+
+
+def starts_past_the_end(byte_range: ByteRequest, nbytes: int) -> bool:
+    """Tell whether a byte request has no byte in an object of `nbytes` bytes."""
+    start, stop = resolve_byte_range(byte_range, nbytes)
+    return start == stop
+
+
+def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None = None) -> None:
+    """Refuse an answer that cannot be the one to a byte request.
+
+    Parameters
+    ----------
+    data : bytes
+        The answer.
+    byte_range : ByteRequest or None
+        The request.
+    nbytes : int or None
+        Size of the object in bytes; None if it is not known.
+
+    Raises
+    ------
+    OSError
+        If the answer is longer than the request, or, where the size is known, has not just the
+        length that it has to have.
+    """
+    if nbytes is not None:
+        start, stop = resolve_byte_range(byte_range, nbytes)
+        if len(data) == stop - start:
+            return
+        wanted = f"{stop - start}"
+    else:
+        if isinstance(byte_range, RangeByteRequest):
+            most = max(0, byte_range.end - byte_range.start)
+        elif isinstance(byte_range, SuffixByteRequest):
+            most = byte_range.suffix
+        else:
+            return
+        if len(data) <= most:
+            return
+        wanted = f"at most {most}"
+    raise OSError(errno.EIO, f"the file system answered {len(data)} bytes, not {wanted}")
+
+
+class RangeReply:
+    """Judges the reply of an HTTP server to a byte request, before its body is read.
+
+    A server may ignore ``Range`` and reply with the whole object (RFC 9110, section 14.2), which
+    fsspec's HTTP file system would hand on as if it were the range. Pass an instance as the
+    ``raise_for_status`` of a request, and its body to `part`.
+
+    Parameters
+    ----------
+    byte_range : ByteRequest
+        The request; not an empty one.
+    """
+
+    def __init__(self, byte_range: ByteRequest) -> None:
+        self._byte_range = byte_range
+        self._is_part = False
+        self._described = ""
+
+    async def __call__(self, response: Any) -> None:
+        """Note what a reply says about itself; failures are left to the file system."""
+        self._is_part = response.status == 206
+        self._described = response.headers.get("Content-Range", "")
+
+    def part(self, body: bytes) -> bytes:
+        """Return the bytes asked for from the body of the reply.
+
+        Raises
+        ------
+        OSError
+            If it is another range than the one asked for, or has not the length it promised.
+        """
+        if not self._is_part:
+            start, stop = resolve_byte_range(self._byte_range, len(body))
+            return body[start:stop]
+        nbytes = self._promised()
+        if len(body) != nbytes:
+            raise OSError(errno.EIO, f"the server sent {len(body)} bytes of a range of {nbytes}")
+        return body
+
+    def _promised(self) -> int:
+        """Return the length of the range that the header describes, if it is the one wanted."""
+        match = _parse_content_range(self._described.strip())
+        if match is not None:
+            start, stop = int(match[1]), int(match[2]) + 1
+            if match[3] != "*":
+                fits = resolve_byte_range(self._byte_range, int(match[3])) == (start, stop)
+            elif isinstance(self._byte_range, SuffixByteRequest):
+                fits = stop - start <= self._byte_range.suffix
+            else:
+                first, last = resolve_byte_range(self._byte_range, sys.maxsize)
+                fits = start == first and stop <= last
+            if fits and start < stop:
+                return stop - start
+        raise OSError(
+            errno.EIO, f"the server sent another range: Content-Range {self._described!r}"
+        )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _status(error: BaseException) -> int | str | None:
+    """Return the status that a client library attached to an exception, None if there is none."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        code = response.get("Error", {}).get("Code")
+        return code if isinstance(code, (int, str)) else None
+    for holder in (error, response):
+        for name in ("status", "status_code", "code"):
+            code = getattr(holder, name, None)
+            if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()):
+                return int(code)
+    return None
+
+
+def _is_client_error(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] in ("aiohttp", "botocore", "aiobotocore")

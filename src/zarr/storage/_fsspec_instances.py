@@ -1,0 +1,232 @@
+"""Making file system instances of fsspec that can be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+Options: TypeAlias = dict[str, Any]
+
+# Clients of these speak over one connection, or seek one file: one call at a time.
+_SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
+
+
+OWN = "_zarr_made_it"  # on instances that nobody but stores knows
+
+
+def is_async(fs: AbstractFileSystem) -> bool:
+    """Tell whether a file system has coroutines of its own.
+
+    The class is asked, since caching file systems pass the question on to the one they cache.
+    """
+    return bool(getattr(type(fs), "async_impl", False))
+
+
+def is_wrapper(fs: AbstractFileSystem) -> bool:
+    """Tell whether a file system runs a synchronous one in threads; such are tied to no loop."""
+    return hasattr(fs, "sync_fs")
+
+
+def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
+    """Return a file system whose coroutines may be awaited in any loop.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+        Any file system.
+
+    Returns
+    -------
+    fsspec.asyn.AsyncFileSystem
+        `fs` itself if it was made with ``asynchronous=True``, an instance made so from its
+        arguments, or, around a synchronous one, a wrapper that uses threads. One that was made
+        from other instances is left as it is, for `for_running_loop`.
+    """
+    if not is_async(fs):
+        from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+        serial = {"semaphore": OneAtATime()} if _is_serial(fs) else {}
+        return AsyncFileSystemWrapper(fs, asynchronous=True, **serial)
+    if fs.asynchronous or is_wrapper(fs) or _has_inner_instances(fs):
+        return fs
+    # From the cache of fsspec, as if the user had asked for it: so that it is made once.
+    result = type(fs)(*fs.storage_args, **_async_options(type(fs), fs.storage_options))
+    return as_own(result)
+
+
+def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
+    """Mark an instance as made for stores, whose client may end with them."""
+    if is_async(fs):
+        fs.__dict__[OWN] = True
+    return fs
+
+
+def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSystem, str]:
+    """Make the file system of a URL.
+
+    Parameters
+    ----------
+    url : str
+        A URL that fsspec knows, chained or not.
+    options : mapping or None
+        Arguments for the file system; None for none.
+
+    Returns
+    -------
+    tuple
+        The file system, asynchronous, and the path of the URL in it.
+
+    Raises
+    ------
+    ValueError
+        If no file system is known for the protocol.
+    """
+    from fsspec.core import get_filesystem_class, split_protocol, url_to_fs
+
+    kwargs = dict(options or {})
+    if "::" not in url:
+        cls = get_filesystem_class(kwargs.get("protocol") or split_protocol(url)[0] or "file")
+        if cls.async_impl and "asynchronous" not in kwargs:
+            kwargs = _async_options(cls, kwargs)
+    fs, path = url_to_fs(url, **kwargs)
+    as_own(fs)
+    if is_async(fs) and kwargs.get("asynchronous") is False:
+        return fs, path  # as asked for; calls go through an instance that is asynchronous
+    return as_async(fs), path
+
+
+def same(one: AbstractFileSystem, other: AbstractFileSystem) -> bool:
+    """Tell whether two file systems have the same class and arguments.
+
+    fsspec's own comparison includes the thread in which an instance was made.
+    """
+    return one is other or _identity(one) == _identity(other)
+
+
+class OneAtATime:
+    """An asynchronous lock that belongs to no loop, for `AsyncFileSystemWrapper`.
+
+    It guards one file system in each loop that uses it. Pickled, it is a new lock.
+    """
+
+    def __init__(self) -> None:
+        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def _lock(self) -> asyncio.Lock:
+        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+    async def __aenter__(self) -> None:
+        await self._lock().acquire()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock().release()
+
+    def __reduce__(self) -> tuple[type[OneAtATime], tuple[()]]:
+        return OneAtATime, ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OneAtATime)
+
+    def __hash__(self) -> int:
+        return hash(OneAtATime)
+
+    def __repr__(self) -> str:
+        return "OneAtATime()"
+
+
+def _has_inner_instances(fs: AbstractFileSystem) -> bool:
+    from fsspec import AbstractFileSystem
+
+    values = [*fs.storage_args, *fs.storage_options.values()]
+    for value in list(values):
+        if isinstance(value, dict):
+            values.extend(value.values())
+    return any(isinstance(value, AbstractFileSystem) for value in values)
+
+
+def clone(fs: AbstractFileSystem) -> AsyncFileSystem:
+    """Make an asynchronous file system from the arguments of another, which nobody else has."""
+    cls = type(fs)
+    args = tuple(_async_value(value) for value in fs.storage_args)
+    options = _async_options(cls, fs.storage_options)
+    return cls(*args, **options, skip_instance_cache=True)
+
+
+def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) -> Options:
+    """Return the arguments that make a file system, and those it reads through, asynchronous."""
+    from fsspec.implementations.dirfs import DirFileSystem
+    from fsspec.implementations.reference import ReferenceFileSystem
+
+    result = {name: _async_value(value) for name, value in options.items() if name != "loop"}
+    result["asynchronous"] = True
+    # fsspec would hand the same inner instance to outer ones of several loops.
+    inner_options = {"asynchronous": True, "skip_instance_cache": True}
+    if issubclass(cls, ReferenceFileSystem):
+        # Its target_options are for the reference document, which it reads synchronously.
+        result["remote_options"] = {**(result.get("remote_options") or {}), **inner_options}
+        if isinstance(fss := result.get("fs"), dict):
+            result["fs"] = _reference_targets(fss)
+    elif issubclass(cls, DirFileSystem):
+        if result.get("fs") is None:
+            result["target_options"] = {**(result.get("target_options") or {}), **inner_options}
+        elif not is_async(result["fs"]):
+            result["fs"] = as_async(result["fs"])
+    return result
+
+
+def _reference_targets(targets: Mapping[Any, Any]) -> dict[Any, AsyncFileSystem]:
+    """Make the target file systems of references, which are not wrapped when given in a dict."""
+    import fsspec
+
+    result = {}
+    for protocol, target in targets.items():
+        if isinstance(target, dict):
+            target = fsspec.filesystem(protocol.split(":", 1)[0], **target)
+        result[protocol] = clone(target) if is_async(target) else as_async(target)
+    result.setdefault(None, as_async(fsspec.filesystem("file")))
+    return result
+
+
+def _async_value(value: Any) -> Any:
+    from fsspec import AbstractFileSystem
+
+    if isinstance(value, AbstractFileSystem) and is_async(value) and not is_wrapper(value):
+        return clone(value)  # it may share no client with an instance that another loop uses
+    return value
+
+
+def _is_serial(fs: AbstractFileSystem | None) -> bool:
+    while fs is not None:
+        protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+        if protocols & _SERIAL_PROTOCOLS:
+            return True
+        fs = getattr(fs, "__dict__", {}).get("fs")
+    return False
+
+
+def _identity(value: Any) -> Any:
+    from fsspec import AbstractFileSystem
+
+    if isinstance(value, AbstractFileSystem):
+        options = {
+            name: _identity(option)
+            for name, option in value.storage_options.items()
+            if name != "asynchronous"
+        }
+        return type(value), [_identity(arg) for arg in value.storage_args], options
+    return value

@@ -1,0 +1,336 @@
+"""Stores in the memory of the process."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import AsyncIterator, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from zarr.abc.store import Store
+from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.storage._utils import as_directory, check_key, children, normalize_path
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["ManagedMemoryStore", "MemoryStore"]
+
+
+class MemoryStore(Store):
+    """Values in a dictionary.
+
+    Parameters
+    ----------
+    store_dict : mutable mapping or None
+        From keys to `Buffer`; used as it is, not copied. None for a new dictionary.
+    read_only : bool
+        Whether every method that changes the store refuses to.
+    """
+
+    supports_writes = True
+    supports_deletes = True
+    supports_listing = True
+
+    _store_dict: MutableMapping[str, Buffer]
+
+    def __init__(
+        self,
+        store_dict: MutableMapping[str, Buffer] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        super().__init__(read_only=read_only)
+        self._store_dict = {} if store_dict is None else store_dict
+
+    def with_read_only(self, read_only: bool = False) -> MemoryStore:
+        # docstring inherited
+        return type(self)(self._store_dict, read_only=read_only)
+
+    def __str__(self) -> str:
+        return f"memory://{id(self._store_dict)}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('{self}')"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, type(self))
+            and self._store_dict == other._store_dict
+            and self.read_only == other.read_only
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # its content may change
+
+    # --- in the calling thread ----------------------------------------------------------
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Read the value of a key in the calling thread; see `Store.get`."""
+        value = self._store_dict.get(check_key(key))
+        if value is None:
+            return None
+        if byte_range is not None:
+            start, stop = resolve_byte_range(byte_range, len(value))
+            value = value[start:stop]
+        buffer_class = (prototype or default_buffer_prototype()).buffer
+        return value if type(value) is buffer_class else buffer_class.from_buffer(value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Write the value of a key in the calling thread; see `Store.set`."""
+        self._check_writable()
+        check_key(key)
+        if not isinstance(value, Buffer):
+            raise TypeError(
+                "MemoryStore.set(): `value` must be a Buffer instance. "
+                f"Got an instance of {type(value)} instead."
+            )
+        self._store_dict[key] = self._to_stored(value)
+
+    def _to_stored(self, value: Buffer) -> Buffer:
+        """Return what is kept of a value."""
+        return value
+
+    def delete_sync(self, key: str) -> None:
+        """Delete a key in the calling thread; see `Store.delete`."""
+        self._check_writable()
+        self._store_dict.pop(check_key(key), None)
+
+    # --- the contract -------------------------------------------------------------------
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        # docstring inherited
+        return self.get_sync(key, prototype=prototype, byte_range=byte_range)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        # docstring inherited
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        # docstring inherited
+        return check_key(key) in self._store_dict
+
+    async def getsize(self, key: str) -> int:
+        # docstring inherited
+        value = self._store_dict.get(check_key(key))
+        if value is None:
+            raise FileNotFoundError(key)
+        return len(value)
+
+    async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
+        """Write the value of a key; see `Store.set`.
+
+        Parameters
+        ----------
+        key, value
+            As for `Store.set`.
+        byte_range : None
+            Values are written whole.
+
+        Raises
+        ------
+        NotImplementedError
+            If `byte_range` is not None.
+        """
+        if byte_range is not None:
+            raise NotImplementedError("MemoryStore writes whole values, not byte ranges.")
+        self.set_sync(key, value)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        self._check_writable()
+        # One step of the dictionary, so that of two writers one wins.
+        self._store_dict.setdefault(check_key(key), self._to_stored(value))
+
+    async def delete(self, key: str) -> None:
+        # docstring inherited
+        self.delete_sync(key)
+
+    async def clear(self) -> None:
+        # docstring inherited
+        self._check_writable()
+        await self.delete_dir("")
+
+    async def delete_dir(self, prefix: str) -> None:
+        # docstring inherited
+        self._check_writable()
+        base = as_directory(prefix)
+        for key in [key for key in self._keys() if key.startswith(base)]:
+            self.delete_sync(key)
+
+    def _keys(self) -> list[str]:
+        # A copy: others may write while a consumer walks through it.
+        return list(self._store_dict)
+
+    async def list(self) -> AsyncIterator[str]:
+        # docstring inherited
+        for key in self._keys():
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        for key in self._keys():
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        for name in children(self._keys(), prefix):
+            yield name
+
+
+class _Shared(dict[str, Buffer]):
+    """A dictionary that can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
+
+
+class ManagedMemoryStore(MemoryStore):
+    """Values in memory under a name: all stores of one name in a process share them.
+
+    They last as long as one of those stores does.
+
+    Parameters
+    ----------
+    name : str or None
+        The name, without ``/``; None for one that no other store has.
+    path : str
+        Prefix of all keys within the shared values.
+    read_only : bool
+        Whether every method that changes the store refuses to.
+
+    Raises
+    ------
+    ValueError
+        If the name holds a ``/``.
+    """
+
+    _registry: ClassVar[weakref.WeakValueDictionary[str, _Shared]] = weakref.WeakValueDictionary()
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _unnamed: ClassVar[int] = 0
+
+    def __init__(self, name: str | None = None, *, path: str = "", read_only: bool = False) -> None:
+        with self._lock:
+            if name is None:
+                name = f"managed-{ManagedMemoryStore._unnamed}"
+                ManagedMemoryStore._unnamed += 1
+            elif "/" in name:
+                raise ValueError(f"The name of a memory store has no '/', got {name!r}.")
+            shared = self._registry.get(name)
+            if shared is None:
+                shared = self._registry[name] = _Shared()
+        super().__init__(shared, read_only=read_only)
+        self._name = name
+        self.path = normalize_path(path)
+
+    @classmethod
+    def from_url(cls, url: str, *, read_only: bool = False) -> Self:
+        """Return a store over the values that exist under a URL.
+
+        Parameters
+        ----------
+        url : str
+            ``memory://name/path``.
+        read_only : bool
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            If no store of that name lives in this process.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "memory" or not parts.netloc or parts.netloc not in cls._registry:
+            raise ValueError(
+                f"Memory store not found for URL '{url}'. The store may have been garbage collected."
+            )
+        return cls(parts.netloc, path=parts.path, read_only=read_only)
+
+    @property
+    def name(self) -> str:
+        """The name under which the values are shared."""
+        return self._name
+
+    def with_read_only(self, read_only: bool = False) -> ManagedMemoryStore:
+        # docstring inherited
+        return type(self)(self._name, path=self.path, read_only=read_only)
+
+    def __str__(self) -> str:
+        return f"memory://{self._name}" + (f"/{self.path}" if self.path else "")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, type(self))
+            and self._store_dict is other._store_dict
+            and self.path == other.path
+            and self.read_only == other.read_only
+        )
+
+    __hash__ = None
+
+    def __reduce__(self) -> Any:
+        # Only the name travels: in this process it leads back to the same values.
+        return _managed, (type(self), self._name, self.path, self.read_only)
+
+    def _full(self, key: str) -> str:
+        return f"{self.path}/{check_key(key)}" if self.path else check_key(key)
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        # docstring inherited
+        return super().get_sync(self._full(key), prototype=prototype, byte_range=byte_range)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        super().set_sync(self._full(key), value)
+
+    def delete_sync(self, key: str) -> None:
+        # docstring inherited
+        super().delete_sync(self._full(key))
+
+    async def exists(self, key: str) -> bool:
+        # docstring inherited
+        return await super().exists(self._full(key))
+
+    async def getsize(self, key: str) -> int:
+        # docstring inherited
+        if not await self.exists(key):
+            raise FileNotFoundError(key)
+        return await super().getsize(self._full(key))
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        await super().set_if_not_exists(self._full(key), value)
+
+    def _keys(self) -> list[str]:
+        if not self.path:
+            return super()._keys()
+        base = f"{self.path}/"
+        return [key[len(base) :] for key in super()._keys() if key.startswith(base)]
+
+
+def _managed(
+    cls: type[ManagedMemoryStore], name: str, path: str, read_only: bool
+) -> ManagedMemoryStore:
+    return cls(name, path=path, read_only=read_only)

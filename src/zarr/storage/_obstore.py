@@ -1,0 +1,338 @@
+"""`ObjectStore`: the stores of obstore. obstore is imported when one is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from zarr.abc.store import Store
+from zarr.core._byte_ranges import (
+    OffsetByteRequest,
+    RangeByteRequest,
+    SuffixByteRequest,
+    check_byte_range,
+    resolve_byte_range,
+)
+from zarr.core.buffer import Buffer
+from zarr.core.common import concurrent_map
+from zarr.storage._utils import check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from obstore.store import ObjectStore as AnyObstore
+
+    from zarr.core._byte_ranges import ByteRequest
+    from zarr.core.buffer import BufferPrototype
+
+T_Store = TypeVar("T_Store", bound="AnyObstore")
+
+_KEYS_PER_DELETION = 1000  # what one request to S3 may hold
+_runtime_pid: int | None = None
+
+
+class ObjectStore(Store, Generic[T_Store]):
+    """The objects of an obstore store: S3, Google Cloud, Azure, HTTP, a directory, memory.
+
+    Parameters
+    ----------
+    store : obstore.store.ObjectStore
+        The store; a prefix it was made with becomes the root.
+    read_only : bool
+        Whether every method that changes the store refuses to.
+
+    Raises
+    ------
+    TypeError
+        If `store` is no obstore store.
+    """
+
+    store: T_Store
+
+    def __init__(self, store: T_Store, *, read_only: bool = False) -> None:
+        from obstore.store import ObjectStore as AnyObstore
+
+        if not isinstance(store, AnyObstore):
+            raise TypeError(f"expected ObjectStore class, got {store!r}")
+        super().__init__(read_only=read_only)
+        self.store = store
+
+    def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
+        # docstring inherited
+        return type(self)(self.store, read_only=read_only)
+
+    def __eq__(self, value: object) -> bool:
+        return (
+            isinstance(value, ObjectStore)
+            and self.read_only == value.read_only
+            and bool(self.store == value.store)
+        )
+
+    def __str__(self) -> str:
+        return f"object_store://{self.store}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        check_byte_range(byte_range)
+        check_key(key)
+        make_buffer = prototype.buffer.from_bytes
+        if not key:
+            return None
+        try:
+            return make_buffer(await self._read(key, byte_range))
+        except Exception as error:
+            if _is_not_found(error):
+                return None
+            part = "" if byte_range is None else f", {byte_range}"
+            error.add_note(f"key {key!r}{part} in {self!r}")
+            raise
+
+    async def _read(self, key: str, byte_range: ByteRequest | None) -> Any:
+        """Return the bytes as an object with the buffer protocol."""
+        import obstore
+
+        _check_runtime()
+        if byte_range is None or byte_range == OffsetByteRequest(0):
+            return await (await obstore.get_async(self.store, key)).bytes_async()
+        if _is_empty_request(byte_range):
+            await obstore.head_async(self.store, key)  # obstore has no empty range
+            return b""
+        try:
+            if isinstance(byte_range, RangeByteRequest):
+                return await obstore.get_range_async(
+                    self.store, key, start=byte_range.start, end=byte_range.end
+                )
+            return await (
+                await obstore.get_async(self.store, key, options={"range": _option(byte_range)})
+            ).bytes_async()
+        except obstore.exceptions.BaseError as error:
+            if _is_not_found(error):
+                raise
+            return await self._read_by_size(key, byte_range, error)
+
+    async def _read_by_size(
+        self, key: str, byte_range: ByteRequest, error: Exception
+    ) -> bytes | Buffer:
+        """Answer a byte request that the backend refused, if its bounds are the reason.
+
+        obstore reports a range past the end of an object as a generic error, and Azure has no
+        suffix ranges; what the size says about either is certain.
+        """
+        import obstore
+
+        try:
+            nbytes = int((await obstore.head_async(self.store, key))["size"])
+        except Exception as other:
+            if _is_not_found(other):
+                raise
+            raise error from None  # the first failure is the one to report
+        start, stop = resolve_byte_range(byte_range, nbytes)
+        if start == stop:
+            return b""
+        if isinstance(byte_range, SuffixByteRequest) and isinstance(
+            error, obstore.exceptions.NotSupportedError
+        ):
+            found: bytes = await obstore.get_range_async(self.store, key, start=start, end=stop)
+            return found
+        raise error
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        # docstring inherited
+        requests = [(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return await concurrent_map(requests, self.get)
+
+    async def exists(self, key: str) -> bool:
+        # docstring inherited
+        import obstore
+
+        check_key(key)
+        if not key:
+            return False
+        _check_runtime()
+        try:
+            await obstore.head_async(self.store, key)
+        except Exception as error:
+            if _is_not_found(error):
+                return False
+            raise
+        return True
+
+    async def getsize(self, key: str) -> int:
+        # docstring inherited
+        import obstore
+
+        check_key(key)
+        _check_runtime()
+        try:
+            return int((await obstore.head_async(self.store, key))["size"])
+        except obstore.exceptions.NotFoundError as error:
+            raise FileNotFoundError(key) from error
+
+    # --- writing ------------------------------------------------------------------------
+
+    @property
+    def supports_writes(self) -> bool:
+        # docstring inherited
+        return True
+
+    @property
+    def supports_deletes(self) -> bool:
+        # docstring inherited
+        return True
+
+    async def set(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        import obstore
+
+        self._check_value(key, value)
+        await obstore.put_async(self.store, key, value.as_buffer_like())
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        import obstore
+
+        self._check_value(key, value)
+        try:
+            await obstore.put_async(self.store, key, value.as_buffer_like(), mode="create")
+        except (obstore.exceptions.AlreadyExistsError, FileExistsError):
+            return
+        except (obstore.exceptions.NotSupportedError, NotImplementedError):
+            await super().set_if_not_exists(key, value)
+
+    def _check_value(self, key: str, value: Buffer) -> None:
+        self._check_writable()
+        check_key(key)
+        if not key:
+            raise ValueError("A value cannot be stored under the empty key.")
+        if not isinstance(value, Buffer):
+            raise TypeError(
+                "ObjectStore.set(): `value` must be a Buffer instance. "
+                f"Got an instance of {type(value)} instead."
+            )
+        _check_runtime()
+
+    async def delete(self, key: str) -> None:
+        # docstring inherited
+        import obstore
+
+        self._check_writable()
+        check_key(key)
+        _check_runtime()
+        try:
+            await obstore.delete_async(self.store, key)
+        except Exception as error:
+            if not _is_not_found(error):
+                raise
+
+    async def delete_dir(self, prefix: str) -> None:
+        # docstring inherited
+        self._check_writable()
+        keys = iter([key async for key in self.list_prefix(prefix)])
+        while batch := list(islice(keys, _KEYS_PER_DELETION)):
+            await self._delete_batch(batch)
+
+    async def _delete_batch(self, keys: list[str]) -> None:
+        import obstore
+
+        try:
+            await obstore.delete_async(self.store, keys)
+        except Exception as error:
+            if not _is_not_found(error):
+                raise
+            # Somebody else deleted one of them; which of the others are left is not said.
+            await concurrent_map([(key,) for key in keys], self.delete)
+
+    # --- listing ------------------------------------------------------------------------
+
+    @property
+    def supports_listing(self) -> bool:
+        # docstring inherited
+        return True
+
+    def list(self) -> AsyncIterator[str]:
+        # docstring inherited
+        return self.list_prefix("")
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Yield all keys below a prefix, taken as a directory.
+
+        Parameters
+        ----------
+        prefix : str
+            The prefix; empty for all keys.
+        """
+        return self._list_prefix(prefix)
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        return self._list_dir(prefix)
+
+    async def _list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        import obstore
+
+        _check_runtime()
+        async for batch in obstore.list(self.store, prefix=prefix.strip("/") or None):
+            for entry in batch:
+                yield entry["path"]
+
+    async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
+        import obstore
+
+        _check_runtime()
+        prefix = prefix.strip("/")
+        found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
+        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
+        for path in paths:
+            yield path[len(prefix) :].strip("/")
+
+
+def _is_not_found(error: BaseException) -> bool:
+    from obstore.exceptions import NotFoundError
+
+    return isinstance(error, (NotFoundError, FileNotFoundError))
+
+
+def _is_empty_request(byte_range: ByteRequest) -> bool:
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.end <= byte_range.start
+    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
+
+
+def _option(byte_range: ByteRequest) -> dict[str, int]:
+    if isinstance(byte_range, OffsetByteRequest):
+        return {"offset": byte_range.offset}
+    assert isinstance(byte_range, SuffixByteRequest)
+    return {"suffix": byte_range.suffix}
+
+
+def _check_runtime() -> None:
+    """Refuse use in a forked child: the threads that serve obstore did not come along.
+
+    Raises
+    ------
+    RuntimeError
+        If a parent process has used an obstore store before it forked. Waiting for an answer
+        would never end.
+    """
+    global _runtime_pid
+    pid = os.getpid()
+    if _runtime_pid is None:
+        _runtime_pid = pid
+    elif _runtime_pid != pid:
+        raise RuntimeError(
+            "obstore cannot be used in a process that was forked after its first use; start "
+            "processes with the 'spawn' or 'forkserver' method."
+        )

@@ -1,0 +1,90 @@
+"""Keys and paths: what every store checks in the same way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+# A key must not lead out of its store, nor mean different places on different systems.
+_SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
+
+
+def check_key(key: str) -> str:
+    """Return a key that is a relative path within a store.
+
+    Raises
+    ------
+    TypeError
+        If it is not a string.
+    ValueError
+        If it is absolute, has a ``..`` part, a backslash or a NUL character; those could name
+        something outside the store.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"sequence item 0: expected str instance, {type(key).__name__} found")
+    if _SUSPICIOUS.search(key) is not None:
+        raise ValueError(
+            f"The key {key!r} is not allowed: a key is a relative path with '/' between its "
+            "parts, without '..', backslash or NUL."
+        )
+    return key
+
+
+def normalize_path(path: str | bytes | Path | None) -> str:
+    """Return the path of a node as stores use it: parts joined by ``/``, none at the ends.
+
+    Parameters
+    ----------
+    path : str, bytes, Path or None
+        The path; None for the root, as is the empty path. Backslashes count as ``/``.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    ValueError
+        If a part is ``.`` or ``..``.
+    """
+    if path is None:
+        return ""
+    if isinstance(path, bytes):
+        text = path.decode("ascii")
+    elif isinstance(path, str):
+        text = path
+    elif isinstance(path, Path):
+        text = str(path)
+    else:
+        raise TypeError(f'Object {path} has an invalid type for "path": {type(path)}')
+    parts = [part for part in text.replace("\\", "/").split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise ValueError(
+            f"The path {text!r} is invalid because its string representation contains '.' or '..' "
+            "segments."
+        )
+    return "/".join(parts)
+
+
+def as_directory(prefix: str) -> str:
+    """Return a prefix that covers what lies below it and nothing beside: ``a`` becomes ``a/``."""
+    return prefix if prefix == "" or prefix.endswith("/") else f"{prefix}/"
+
+
+def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
+    """Yield the names directly below a prefix, each once.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of a store.
+    prefix : str
+        Taken as a directory; empty for the whole store.
+    """
+    base = as_directory(prefix)
+    seen: set[str] = set()
+    for key in keys:
+        if key.startswith(base):
+            name = key[len(base) :].split("/", 1)[0]
+            if name not in seen:
+                seen.add(name)
+                yield name

@@ -1,0 +1,532 @@
+"""`ZipStore`: one ZIP archive as a store."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+import threading
+import time
+import weakref
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+
+from zarr.abc.store import Store
+from zarr.core._byte_ranges import check_byte_range, resolve_byte_range
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.common import concurrent_map
+from zarr.storage._utils import as_directory, check_key, children
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from zipfile import ZipFile, ZipInfo
+
+    from zarr.core._byte_ranges import ByteRequest
+    from zarr.core.buffer import BufferPrototype
+
+ZipMode: TypeAlias = Literal["r", "w", "a", "x"]
+
+_LOCAL_HEADER_NBYTES = 30  # the fixed part, in APPNOTE.TXT 4.3.7; name and extra field follow
+_STORED = 0
+_ENCRYPTED = 0x1
+_REGULAR_FILE = 0o100644 << 16
+
+
+class ZipStore(Store):
+    """The members of a ZIP archive.
+
+    The archive is opened on first use. A value that is written again is appended once more, and
+    the last one counts; nothing can be deleted. A written archive can be read by others after
+    `close` only, which writes its directory. Values may be read by several threads at once. In a
+    forked child, and after unpickling, an archive opened for reading is opened anew; one opened
+    for writing cannot be used there.
+
+    Parameters
+    ----------
+    path : str, pathlib.Path or file object
+        The archive; a file object has to be open in binary mode and to support ``read``,
+        ``seek`` and ``tell``. It is not closed by the store.
+    mode : {"r", "w", "a", "x"}
+        As for `zipfile.ZipFile`: read, create or truncate, append, create. After a store has
+        been closed, use opens it for appending in the last three.
+    read_only : bool or None
+        Whether every method that changes the store refuses to; None for a store of mode ``"r"``.
+    compression : int
+        Compression of values written, a constant of `zipfile`.
+    allowZip64 : bool
+        Whether the archive may exceed 4 GiB.
+
+    Raises
+    ------
+    TypeError
+        If `path` is neither a path nor a file object.
+    """
+
+    supports_writes: bool = True
+    supports_deletes: bool = False
+    supports_listing: bool = True
+
+    path: Path | None
+    compression: int
+    allowZip64: bool
+
+    def __init__(
+        self,
+        path: Path | str | IO[bytes],
+        *,
+        mode: ZipMode = "r",
+        read_only: bool | None = None,
+        compression: int = _STORED,
+        allowZip64: bool = True,
+    ) -> None:
+        super().__init__(read_only=mode == "r" if read_only is None else read_only)
+        self.path, self._file = _path_or_file(path)
+        self._mode: ZipMode = mode
+        self.compression = compression
+        self.allowZip64 = allowZip64
+        self._reset(mode, orphaned=False)
+
+    def _reset(self, next_mode: ZipMode, *, orphaned: bool) -> None:
+        self._next_mode: ZipMode = next_mode
+        self._orphaned = orphaned
+        self._lock = threading.RLock()
+        self._archive: ZipFile | None = None
+        self._reader: _PositionalReader | None = None
+        _stores[id(self)] = self
+
+    # --- life cycle ---------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        # docstring inherited
+        if self._is_open:
+            raise ValueError("store is already open")
+        await asyncio.to_thread(self._opened)
+
+    def _opened(self) -> ZipFile:
+        """Return the archive, opened if it is not."""
+        archive = self._archive
+        if archive is not None:
+            return archive
+        with self._lock:
+            if self._archive is None:
+                self._archive = self._open_archive()
+                self._is_open = True
+            return self._archive
+
+    def _open_archive(self) -> ZipFile:
+        from zipfile import BadZipFile, ZipFile, is_zipfile
+
+        if self._orphaned:
+            raise RuntimeError(
+                f"{self!r} is a copy, in another process or from a pickle, of a store that is "
+                "open for writing; only the store that opened the archive can use it."
+            )
+        target = self.path if self._file is None else self._file
+        assert target is not None
+        # ZipFile appends to any file; what is there would be lost without a word.
+        if self._next_mode == "a" and _nbytes(target) > 0 and not is_zipfile(target):
+            raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
+        archive = ZipFile(
+            target, self._next_mode, compression=self.compression, allowZip64=self.allowZip64
+        )
+        if self._next_mode == "r":
+            if self.path is not None and _PositionalReader.is_available:
+                self._reader = _PositionalReader(self.path)
+        else:
+            self._next_mode = "a"
+        return archive
+
+    def close(self) -> None:
+        """Write the directory of a written archive, and close it."""
+        with self._lock:
+            archive, self._archive = self._archive, None
+            reader, self._reader = self._reader, None
+            super().close()
+            if reader is not None:
+                reader.close()
+            if archive is not None:
+                archive.close()
+
+    def _forget_archive_of_parent(self) -> None:
+        """Let go, in a forked child, of what the parent has open, without writing to it."""
+        archive, next_mode = self._archive, self._next_mode
+        if archive is not None:
+            archive.fp = None  # else it would write the directory when it is collected
+        self._is_open = False
+        self._reset(next_mode, orphaned=next_mode != "r")
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._file is not None:
+            raise TypeError(f"cannot pickle {self!r}: it uses an open file object")
+        with self._lock:
+            is_written = self._archive is not None and self._next_mode != "r"
+            state = dict(self.__dict__)
+        for name in ("_lock", "_archive", "_reader"):
+            del state[name]
+        return {**state, "_is_open": False, "_orphaned": self._orphaned or is_written}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset(state["_next_mode"], orphaned=state["_orphaned"])
+
+    def __str__(self) -> str:
+        return f"zip://{self._file if self.path is None else self.path}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('{self}')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._identity() == other._identity()
+
+    def _identity(self) -> tuple[object, ...]:
+        return self.path, self._file, self._mode, self.read_only, self.compression, self.allowZip64
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        check_byte_range(byte_range)
+        check_key(key)
+        make_buffer = prototype.buffer.from_bytes
+        data = await asyncio.to_thread(self._read, key, byte_range)
+        return None if data is None else make_buffer(data)
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Read the value of a key in the calling thread.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        prototype : BufferPrototype or None
+            Its ``buffer`` class holds the result; None for the configured one.
+        byte_range : ByteRequest or None
+            Which bytes; None for all.
+
+        Returns
+        -------
+        Buffer or None
+            The bytes; None only if the key is absent.
+        """
+        check_byte_range(byte_range)
+        check_key(key)
+        if prototype is None:
+            prototype = default_buffer_prototype()
+        data = self._read(key, byte_range)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
+        archive = self._opened()
+        with self._exclusive():
+            member = archive.NameToInfo.get(key)
+            if member is None or _is_directory(member):
+                return None
+            start, stop = resolve_byte_range(byte_range, member.file_size)
+            try:
+                return self._read_member(archive, member, start, stop)
+            except Exception as error:
+                error.add_note(f"key {key!r}, {byte_range} in {self!r}")
+                raise
+
+    def _read_member(self, archive: ZipFile, member: ZipInfo, start: int, stop: int) -> bytes:
+        if start == stop:
+            return b""
+        if stop - start == member.file_size:
+            return archive.read(member)  # checks the CRC
+        if (
+            self._reader is not None
+            and member.compress_type == _STORED
+            and not member.flag_bits & _ENCRYPTED
+        ):
+            return self._reader.read_stored(member, start, stop)
+        with archive.open(member) as file:
+            file.seek(start)
+            return file.read(stop - start)
+
+    def _exclusive(self) -> AbstractContextManager[object]:
+        """Return the lock, unless the archive is a file that is only read.
+
+        `zipfile` shares a file among readers by itself, but not with a writer, and cannot know
+        who else moves the position of a file object.
+        """
+        return nullcontext() if self._next_mode == "r" and self._file is None else self._lock
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        # docstring inherited
+        requests = [(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return await concurrent_map(requests, self.get)
+
+    async def exists(self, key: str) -> bool:
+        # docstring inherited
+        check_key(key)
+        return await self._member(key) is not None
+
+    async def getsize(self, key: str) -> int:
+        # docstring inherited
+        check_key(key)
+        member = await self._member(key)
+        if member is None:
+            raise FileNotFoundError(key)
+        return member.file_size
+
+    async def _member(self, key: str) -> ZipInfo | None:
+        member = (await self._ready()).NameToInfo.get(key)
+        return None if member is None or _is_directory(member) else member
+
+    async def _ready(self) -> ZipFile:
+        """Return the archive; its directory is read in another thread."""
+        archive = self._archive
+        return archive if archive is not None else await asyncio.to_thread(self._opened)
+
+    # --- writing ------------------------------------------------------------------------
+
+    async def set(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        self._check_value(key, value)
+        await asyncio.to_thread(self._write, key, value, replace=True)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        self._check_value(key, value)
+        await asyncio.to_thread(self._write, key, value, replace=False)
+
+    def _check_value(self, key: str, value: Buffer) -> None:
+        self._check_writable()
+        check_key(key)
+        if not key:
+            raise ValueError("A value cannot be stored under the empty key.")
+        if not isinstance(value, Buffer):
+            raise TypeError(
+                "ZipStore.set(): `value` must be a Buffer instance. "
+                f"Got an instance of {type(value)} instead."
+            )
+
+    def _write(self, key: str, value: Buffer, *, replace: bool) -> None:
+        from zipfile import ZipInfo
+
+        with self._lock:
+            archive = self._opened()
+            if not replace and key in archive.NameToInfo:
+                return
+            member = ZipInfo(key, date_time=time.localtime()[:6])
+            member.compress_type = self.compression
+            member.external_attr = _REGULAR_FILE
+            archive.writestr(member, value.to_bytes())
+
+    async def delete(self, key: str) -> None:
+        """Do nothing for an absent key: members of an archive cannot be deleted.
+
+        Raises
+        ------
+        NotImplementedError
+            If the key has a value.
+        ValueError
+            If the store is read-only.
+        """
+        self._check_writable()
+        if await self.exists(key):
+            raise NotImplementedError(f"{type(self).__name__} cannot delete {key!r}.")
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Do nothing where there are no keys: members of an archive cannot be deleted.
+
+        Raises
+        ------
+        NotImplementedError
+            If there are keys below the prefix.
+        ValueError
+            If the store is read-only.
+        """
+        self._check_writable()
+        base = as_directory(prefix)
+        if any(key.startswith(base) for key in await self._keys()):
+            raise NotImplementedError(f"{type(self).__name__} cannot delete below {prefix!r}.")
+
+    async def clear(self) -> None:
+        """Truncate the archive.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only, or was opened for reading.
+        """
+        self._check_writable()
+        if self._mode == "r":
+            raise ValueError(f"{self!r} was opened in mode 'r' and cannot be cleared")
+        await asyncio.to_thread(self._truncate)
+
+    def _truncate(self) -> None:
+        with self._lock:
+            if self._orphaned:
+                self._opened()  # refuses
+            self.close()
+            if self._file is not None:
+                self._file.seek(0)
+                self._file.truncate()
+            self._next_mode = "w"
+            self._opened()
+
+    async def move(self, path: Path | str) -> None:
+        """Close the archive and move it to another place in the local file system.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The new path; missing directories are made. An existing file there is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the store uses a file object.
+        """
+        if self.path is None:
+            raise ValueError(f"{self!r} uses an open file object, which cannot be moved")
+        await asyncio.to_thread(self._move, Path(path))
+
+    def _move(self, path: Path) -> None:
+        with self._lock:
+            assert self.path is not None
+            self.close()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(self.path, path)
+            self.path = path
+
+    # --- listing ------------------------------------------------------------------------
+
+    async def _keys(self) -> tuple[str, ...]:
+        archive = await self._ready()
+        with self._lock:
+            members = tuple(archive.NameToInfo.items())
+        return tuple(key for key, member in members if not _is_directory(member))
+
+    async def list(self) -> AsyncIterator[str]:
+        # docstring inherited
+        for key in await self._keys():
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        for key in await self._keys():
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        for name in children(await self._keys(), prefix):
+            yield name
+
+
+class _PositionalReader:
+    """Reads from a file at given positions, so that threads need no lock.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    """
+
+    is_available: bool = hasattr(os, "pread")
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+        self._starts: dict[int, int] = {}
+        # Readers in other threads may be at work when the store is closed.
+        self.close = weakref.finalize(self, os.close, self._fd)
+
+    def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:
+        """Return bytes ``start`` to ``stop`` of a member that is not compressed."""
+        first = self._starts.get(member.header_offset)
+        if first is None:
+            first = self._starts[member.header_offset] = self._find_start(member)
+        return self._read(first + start, stop - start)
+
+    def _find_start(self, member: ZipInfo) -> int:
+        from zipfile import BadZipFile
+
+        header = self._read(member.header_offset, _LOCAL_HEADER_NBYTES)
+        if header[:4] != b"PK\x03\x04":
+            raise BadZipFile(f"Bad magic number for file header of {member.filename!r}")
+        name_nbytes = int.from_bytes(header[26:28], "little")
+        extra_nbytes = int.from_bytes(header[28:30], "little")
+        return member.header_offset + _LOCAL_HEADER_NBYTES + name_nbytes + extra_nbytes
+
+    def _read(self, offset: int, nbytes: int) -> bytes:
+        parts = []
+        while nbytes:
+            part = os.pread(self._fd, nbytes, offset)
+            if not part:
+                raise EOFError("The archive ends within one of its members.")
+            parts.append(part)
+            offset, nbytes = offset + len(part), nbytes - len(part)
+        return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def _path_or_file(path: object) -> tuple[Path | None, Any]:
+    if isinstance(path, (str, os.PathLike)):
+        return Path(os.fspath(path)), None
+    if all(hasattr(path, method) for method in ("read", "seek", "tell")) and not isinstance(
+        path, io.TextIOBase
+    ):
+        return None, path
+    raise TypeError(
+        "expected a path or an open binary file object supporting read/seek/tell, "
+        f"got {type(path).__name__}"
+    )
+
+
+def _is_directory(member: ZipInfo) -> bool:
+    """Tell whether a member stands for a directory, as archivers add them, and is no value."""
+    return member.is_dir() and member.file_size == 0
+
+
+def _nbytes(target: Path | IO[bytes]) -> int:
+    if isinstance(target, Path):
+        return target.stat().st_size if target.exists() else 0
+    return target.seek(0, os.SEEK_END)
+
+
+# --- forking ----------------------------------------------------------------------------
+
+_stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
+_held: list[ZipStore] = []
+
+
+def _before_fork() -> None:
+    """Leave no half-written member, and nothing buffered that both processes would write."""
+    for store in list(_stores.values()):
+        store._lock.acquire()
+        _held.append(store)
+        if store._next_mode != "r" and store._archive is not None:
+            store._archive.fp.flush()  # type: ignore[union-attr]
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop()._lock.release()
+
+
+def _after_fork_in_child() -> None:
+    while _held:
+        _held.pop()._forget_archive_of_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

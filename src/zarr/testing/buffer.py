@@ -1,0 +1,86 @@
+"""Buffers and a store that tell whether the classes a caller asked for are the ones it gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarr.core.buffer import Buffer, BufferPrototype, cpu
+from zarr.storage import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
+    import numpy.typing as npt
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.common import MemoryOrder
+
+__all__ = [
+    "NDBufferUsingTestNDArrayLike",
+    "StoreExpectingTestBuffer",
+    "TestBuffer",
+    "TestNDArrayLike",
+]
+
+
+class TestNDArrayLike(np.ndarray):
+    """An array of a class of its own."""
+
+    __test__ = False
+
+
+class TestBuffer(cpu.Buffer):
+    """Bytes in host memory, of a class of its own."""
+
+    __test__ = False
+
+
+class NDBufferUsingTestNDArrayLike(cpu.NDBuffer):
+    """An array buffer that makes arrays of class `TestNDArrayLike`."""
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        shape: Iterable[int],
+        dtype: npt.DTypeLike,
+        order: MemoryOrder = "C",
+        fill_value: Any | None = None,
+    ) -> Self:
+        # docstring inherited
+        array: Any = TestNDArrayLike(shape=tuple(shape), dtype=np.dtype(dtype), order=order)
+        array[...] = 0 if fill_value is None else fill_value
+        return cls(array)
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: npt.DTypeLike, order: MemoryOrder = "C") -> Self:
+        # docstring inherited
+        array: Any = TestNDArrayLike(shape=shape, dtype=np.dtype(dtype), order=order)
+        return cls(array)
+
+
+class StoreExpectingTestBuffer(MemoryStore):
+    """A store that refuses chunks, and requests for chunks, in other buffers than `TestBuffer`."""
+
+    async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
+        # docstring inherited
+        if "json" not in key:
+            assert isinstance(value, TestBuffer)
+        await super().set(key, value, byte_range)
+
+    async def get(  # type: ignore[override]  # here a prototype has to be given
+        self,
+        key: str,
+        prototype: BufferPrototype,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        # docstring inherited
+        if "json" not in key:
+            assert prototype.buffer is TestBuffer
+        value = await super().get(key, prototype, byte_range)
+        if "json" not in key and value is not None:
+            assert isinstance(value, TestBuffer)
+        return value

@@ -1,0 +1,556 @@
+"""A conformance kit for stores, and a store that is as slow as a network.
+
+Derive a test class from `StoreTests`, say how to make a store and how to get past it to its data, and
+pytest runs the contract of `zarr.abc.store.Store` against it::
+
+    class TestMyStore(StoreTests[MyStore, cpu.Buffer]):
+        store_cls = MyStore
+        buffer_cls = cpu.Buffer
+
+        async def set(self, store, key, value): ...
+        async def get(self, store, key): ...
+
+        @pytest.fixture
+        def store_kwargs(self): return {...}
+
+It needs pytest and pytest-asyncio, in either mode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import pytest
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+    SupportsDeleteSync,
+    SupportsGetSync,
+    SupportsSetSync,
+)
+from zarr.core._byte_ranges import resolve_byte_range
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.storage import WrapperStore
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["LatencyStore", "StoreTests"]
+
+S = TypeVar("S", bound=Store)
+B = TypeVar("B", bound=Buffer)
+
+# Ranges at and past every edge of a value of 10 bytes.
+EDGE_RANGES: tuple[ByteRequest | None, ...] = (
+    None,
+    RangeByteRequest(1, 4),
+    RangeByteRequest(0, 10),
+    RangeByteRequest(6, 50),
+    OffsetByteRequest(1),
+    OffsetByteRequest(9),
+    SuffixByteRequest(1),
+    SuffixByteRequest(10),
+    SuffixByteRequest(50),
+)
+TEN_BYTES = b"0123456789"
+
+
+class StoreTests(Generic[S, B]):
+    """Tests that every store passes.
+
+    Attributes
+    ----------
+    store_cls : type of Store
+        The class under test.
+    buffer_cls : type of Buffer
+        The class of values written in the tests.
+    """
+
+    store_cls: type[S]
+    buffer_cls: type[B]
+
+    # --- what a subclass says -----------------------------------------------------------
+
+    @abstractmethod
+    async def set(self, store: S, key: str, value: Buffer) -> None:
+        """Put a value where the store will find it, without using the store."""
+
+    @abstractmethod
+    async def get(self, store: S, key: str) -> Buffer:
+        """Fetch a value that the store wrote, without using the store."""
+
+    @pytest.fixture
+    def store_kwargs(self) -> dict[str, Any]:
+        """Arguments that make a new, empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def open_kwargs(self, store_kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Arguments for the class method ``open``; those of the class unless overridden."""
+        return store_kwargs
+
+    @pytest.fixture
+    async def store(self, open_kwargs: dict[str, Any]) -> Store:
+        """An open, empty store."""
+        return await self.store_cls.open(**open_kwargs)
+
+    @pytest.fixture
+    async def store_not_open(self, store_kwargs: dict[str, Any]) -> Store:
+        """A store that has not been opened."""
+        return self.store_cls(**store_kwargs)
+
+    def _buffer(self, value: bytes) -> B:
+        return self.buffer_cls.from_bytes(value)
+
+    async def _fill(self, store: S, **values: bytes) -> None:
+        for key, value in values.items():
+            await self.set(store, key.replace("__", "/"), self._buffer(value))
+
+    # --- the object itself --------------------------------------------------------------
+
+    def test_store_type(self, store: S) -> None:
+        assert isinstance(store, Store)
+        assert isinstance(store, self.store_cls)
+
+    def test_store_eq(self, store: S, store_kwargs: dict[str, Any]) -> None:
+        assert store == self.store_cls(**store_kwargs)
+        assert store != object()
+
+    async def test_serializable_store(self, store: S) -> None:
+        again = pickle.loads(pickle.dumps(store))
+        assert again == store
+        assert again.read_only == store.read_only
+
+    @abstractmethod
+    def test_store_repr(self, store: S) -> None:
+        """Check what `repr` and `str` show."""
+
+    @abstractmethod
+    def test_store_supports_writes(self, store: S) -> None:
+        """Check `supports_writes`."""
+
+    @abstractmethod
+    def test_store_supports_listing(self, store: S) -> None:
+        """Check `supports_listing`."""
+
+    def test_store_supports_partial_writes(self, store: S) -> None:
+        assert not store.supports_partial_writes
+
+    def test_store_read_only(self, store: S) -> None:
+        assert not store.read_only
+        with pytest.raises(AttributeError):
+            store.read_only = False  # type: ignore[misc]
+
+    @pytest.mark.parametrize("read_only", [True, False])
+    async def test_store_open_read_only(self, open_kwargs: dict[str, Any], read_only: bool) -> None:
+        store = await self.store_cls.open(**(open_kwargs | {"read_only": read_only}))
+        assert store._is_open
+        assert store.read_only == read_only
+
+    async def test_store_context_manager(self, open_kwargs: dict[str, Any]) -> None:
+        with await self.store_cls.open(**open_kwargs) as store:
+            assert store._is_open
+            with pytest.raises(ValueError, match="store is already open"):
+                await store._open()
+        assert not store._is_open
+
+    async def test_read_only_store_raises(self, open_kwargs: dict[str, Any]) -> None:
+        store = await self.store_cls.open(**(open_kwargs | {"read_only": True}))
+        await self._refuses_changes(store)
+
+    async def _refuses_changes(self, store: Store) -> None:
+        """Check that nothing that changes a store is done by a read-only one."""
+        refusal = "store was opened in read-only mode and does not support writing"
+        value = self._buffer(b"\x00")
+        changes: tuple[Callable[[], Awaitable[None]], ...] = (
+            lambda: store.set("foo", value),
+            lambda: store.set_if_not_exists("foo", value),
+            lambda: store.delete("foo"),
+            lambda: store.delete_dir("foo"),
+            lambda: store.clear(),
+        )
+        for change in changes:
+            with pytest.raises(ValueError, match=refusal):
+                await change()
+
+    async def test_with_read_only_store(self, open_kwargs: dict[str, Any]) -> None:
+        store = await self.store_cls.open(**open_kwargs)
+        await self.set(store, "foo", self._buffer(b"\x01"))
+        reader = store.with_read_only(read_only=True)
+        assert reader.read_only
+        await self._refuses_changes(reader)
+        found = await reader.get("foo", default_buffer_prototype())
+        assert found is not None
+        assert found.to_bytes() == b"\x01"
+        writer = reader.with_read_only(read_only=False)
+        assert not writer.read_only
+        await writer.set("foo", self._buffer(b"\x02"))
+        await writer.delete("foo")
+
+    # --- reading ------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("key", ["zarr.json", "c/0", "foo/c/0.0", "foo/0/0"])
+    @pytest.mark.parametrize("data", [TEN_BYTES])
+    @pytest.mark.parametrize("byte_range", EDGE_RANGES)
+    async def test_get(
+        self, store: S, key: str, data: bytes, byte_range: ByteRequest | None
+    ) -> None:
+        await self.set(store, key, self._buffer(data))
+        observed = await store.get(key, default_buffer_prototype(), byte_range)
+        assert observed is not None
+        start, stop = resolve_byte_range(byte_range, len(data))
+        assert observed.to_bytes() == data[start:stop]
+
+    async def test_get_not_open(self, store_not_open: S) -> None:
+        """A store opens itself when it is first read."""
+        assert not store_not_open._is_open
+        await self.set(store_not_open, "c/0", self._buffer(b"\x01\x02"))
+        observed = await store_not_open.get("c/0", default_buffer_prototype())
+        assert observed is not None
+        assert observed.to_bytes() == b"\x01\x02"
+
+    async def test_get_missing(self, store: S) -> None:
+        """What is proven absent is None, also where something else is there."""
+        await self._fill(store, a=b"x", b__c=b"y")
+        for key in ("nope", "b/nope", "b/c2"):
+            assert await store.get(key, default_buffer_prototype()) is None
+            assert await store.get(key, default_buffer_prototype(), RangeByteRequest(0, 1)) is None
+
+    async def test_get_empty_value(self, store: S) -> None:
+        """A value of no bytes is not an absent one."""
+        await self._fill(store, a=b"")
+        observed = await store.get("a", default_buffer_prototype())
+        assert observed is not None
+        assert len(observed) == 0
+
+    async def test_get_raises(self, store: S) -> None:
+        """What is not a byte range is refused."""
+        await self.set(store, "c/0", self._buffer(TEN_BYTES))
+        with pytest.raises((ValueError, TypeError), match="Unexpected byte_range, got"):
+            await store.get("c/0", default_buffer_prototype(), byte_range=(0, 2))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("key", ["../up", "/absolute", "a/../../up", "a\\b", "a\x00b"])
+    async def test_keys_that_lead_outside_are_refused(self, store: S, key: str) -> None:
+        with pytest.raises(ValueError, match="not allowed"):
+            await store.get(key, default_buffer_prototype())
+        with pytest.raises(ValueError, match="not allowed"):
+            await store.set(key, self._buffer(b"x"))
+
+    async def test_get_many(self, store: S) -> None:
+        """Several values one after the other."""
+        wanted = {f"c/{i}": bytes([i]) for i in range(10)}
+        for key, value in wanted.items():
+            await self.set(store, key, self._buffer(value))
+        requests = [(key, default_buffer_prototype(), None) for key in wanted]
+        found = {key: value async for key, value in store._get_many(requests)}
+        assert {key: value and value.to_bytes() for key, value in found.items()} == wanted
+
+    @pytest.mark.parametrize(
+        "key_ranges",
+        [
+            [],
+            [("zarr.json", RangeByteRequest(0, 2))],
+            [("c/0", RangeByteRequest(0, 2)), ("zarr.json", None)],
+            [("c/0/0", RangeByteRequest(1, 2)), ("c/0/1", SuffixByteRequest(2))],
+            [("c/0/0", OffsetByteRequest(3)), ("c/0/0", OffsetByteRequest(3))],
+        ],
+    )
+    async def test_get_partial_values(
+        self, store: S, key_ranges: list[tuple[str, ByteRequest | None]]
+    ) -> None:
+        for key, _ in key_ranges:
+            await self.set(store, key, self._buffer(key.encode() * 3))
+        observed = await store.get_partial_values(default_buffer_prototype(), key_ranges)
+        expected = []
+        for key, byte_range in key_ranges:
+            value = key.encode() * 3
+            start, stop = resolve_byte_range(byte_range, len(value))
+            expected.append(value[start:stop])
+        assert [value and value.to_bytes() for value in observed] == expected
+
+    async def test_get_ranges(self, store: S) -> None:
+        """Parts of one value, however they are merged."""
+        await self.set(store, "c/0", self._buffer(TEN_BYTES))
+        wanted: list[ByteRequest | None] = [
+            RangeByteRequest(0, 2),
+            RangeByteRequest(5, 6),
+            SuffixByteRequest(3),
+            None,
+        ]
+        for gap in (0, 100):
+            found: dict[int, bytes | None] = {}
+            batches = store.get_ranges(
+                "c/0", wanted, prototype=default_buffer_prototype(), max_gap_bytes=gap
+            )
+            async for batch in batches:
+                found |= {index: value.to_bytes() for index, value in batch if value is not None}
+            assert [found[index] for index in range(4)] == [b"01", b"5", b"789", TEN_BYTES]
+
+    async def test_exists(self, store: S) -> None:
+        assert not await store.exists("foo")
+        await self.set(store, "foo/zarr.json", self._buffer(b"x"))
+        assert await store.exists("foo/zarr.json")
+        assert not await store.exists("foo/zarr")
+
+    @pytest.mark.parametrize("key", ["zarr.json", "c/0", "foo/0.0"])
+    @pytest.mark.parametrize("data", [b"\x01\x02\x03\x04", b""])
+    async def test_getsize(self, store: S, key: str, data: bytes) -> None:
+        await self.set(store, key, self._buffer(data))
+        assert await store.getsize(key) == len(data)
+
+    async def test_getsize_raises(self, store: S) -> None:
+        with pytest.raises(FileNotFoundError):
+            await store.getsize("not-a-real-key")
+
+    async def test_getsize_prefix(self, store: S) -> None:
+        await self._fill(store, c__0__0=b"x" * 4, c__0__1=b"x" * 5, c2__0=b"x" * 100)
+        assert await store.getsize_prefix("c") == 9
+
+    # --- writing ------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("key", ["zarr.json", "c/0", "foo/c/0.0", "foo/0/0"])
+    @pytest.mark.parametrize("data", [b"\x01\x02\x03\x04", b""])
+    async def test_set(self, store: S, key: str, data: bytes) -> None:
+        await self.set(store, key, self._buffer(b"old and longer"))
+        await store.set(key, self._buffer(data))
+        assert (await self.get(store, key)).to_bytes() == data
+        with pytest.raises(TypeError, match="must be a Buffer"):
+            await store.set(key, 1)  # type: ignore[arg-type]
+
+    async def test_set_not_open(self, store_not_open: S) -> None:
+        """A store opens itself when it is first written."""
+        assert not store_not_open._is_open
+        await store_not_open.set("c/0", self._buffer(b"\x01"))
+        assert (await self.get(store_not_open, "c/0")).to_bytes() == b"\x01"
+
+    async def test_set_many(self, store: S) -> None:
+        wanted = {f"c/{i}": bytes([i]) for i in range(10)}
+        await store._set_many((key, self._buffer(value)) for key, value in wanted.items())
+        for key, value in wanted.items():
+            assert (await self.get(store, key)).to_bytes() == value
+
+    async def test_set_if_not_exists(self, store: S) -> None:
+        await self.set(store, "k", self._buffer(b"old"))
+        await store.set_if_not_exists("k", self._buffer(b"new"))
+        await store.set_if_not_exists("k2", self._buffer(b"new"))
+        assert (await self.get(store, "k")).to_bytes() == b"old"
+        assert (await self.get(store, "k2")).to_bytes() == b"new"
+
+    async def test_delete(self, store: S) -> None:
+        if not store.supports_deletes:
+            pytest.skip("this store does not delete")
+        await store.set("foo/zarr.json", self._buffer(b"bar"))
+        assert await store.exists("foo/zarr.json")
+        await store.delete("foo/zarr.json")
+        assert not await store.exists("foo/zarr.json")
+        assert await store.get("foo/zarr.json", default_buffer_prototype()) is None
+
+    async def test_delete_nonexistent_key_does_not_raise(self, store: S) -> None:
+        if not store.supports_deletes:
+            pytest.skip("this store does not delete")
+        await store.delete("nonexistent_key")
+
+    async def test_delete_dir(self, store: S) -> None:
+        if not store.supports_deletes:
+            pytest.skip("this store does not delete")
+        await self._fill(store, foo__zarr=b"r", foo__c__0=b"c", foo_bar__zarr=b"r", zarr=b"r")
+        await store.delete_dir("foo")
+        assert sorted([key async for key in store.list()]) == ["foo_bar/zarr", "zarr"]
+
+    async def test_clear(self, store: S) -> None:
+        if not store.supports_deletes:
+            pytest.skip("this store does not delete")
+        await self._fill(store, key=b"x", a__b=b"y")
+        await store.clear()
+        assert await store.is_empty("")
+        assert await store.get("key", default_buffer_prototype()) is None
+
+    # --- listing ------------------------------------------------------------------------
+
+    async def test_is_empty(self, store: S) -> None:
+        assert await store.is_empty("")
+        await self._fill(store, key=b"x", foo__bar=b"y")
+        assert not await store.is_empty("")
+        assert not await store.is_empty("foo")
+        assert await store.is_empty("fo")
+        assert await store.is_empty("spam")
+
+    async def test_list(self, store: S) -> None:
+        assert [key async for key in store.list()] == []
+        keys = {f"{prefix}/c/{i}" for prefix in ("foo", "foobar") for i in range(4)} | {"top"}
+        for key in keys:
+            await self.set(store, key, self._buffer(b"x"))
+        found = [key async for key in store.list()]
+        assert len(found) == len(keys)
+        assert set(found) == keys
+
+    async def test_list_prefix(self, store: S) -> None:
+        await self._fill(store, a__b=b"x", a__c__d=b"x", ab=b"x", b=b"x")
+        for prefix in ("", "a", "a/", "a/c", "b", "nope"):
+            found = sorted([key async for key in store.list_prefix(prefix)])
+            keys = ["a/b", "a/c/d", "ab", "b"]
+            assert found == [key for key in keys if key.startswith(prefix)]
+
+    async def test_list_empty_path(self, store: S) -> None:
+        """An empty prefix covers everything, under full keys."""
+        keys = {"foo/bar/zarr.json", "foo/bar/c/1", "foo/baz/c/0"}
+        for key in keys:
+            await self.set(store, key, self._buffer(b"x"))
+        assert {key async for key in store.list_prefix("")} == keys
+
+    async def test_list_dir(self, store: S) -> None:
+        assert [name async for name in store.list_dir("")] == []
+        await self._fill(store, foo__zarr=b"x", foo__c__1=b"x", foobar=b"x", group__foo__c=b"x")
+        for prefix, names in (
+            ("", {"foo", "foobar", "group"}),
+            ("foo", {"zarr", "c"}),
+            ("foo/", {"zarr", "c"}),
+            ("group/foo", {"c"}),
+            ("nope", set()),
+        ):
+            found = [name async for name in store.list_dir(prefix)]
+            assert len(found) == len(names)
+            assert set(found) == names
+
+    # --- in the calling thread, for stores that can -------------------------------------
+
+    def _needs_sync(self, store: S, *protocols: type) -> None:
+        if not all(isinstance(store, protocol) for protocol in protocols):
+            pytest.skip("this store does not work in the calling thread")
+        if isinstance(store, WrapperStore) and not isinstance(store._store, protocols):
+            pytest.skip("the wrapped store does not work in the calling thread")
+
+    def test_get_sync(self, store: S) -> None:
+        self._needs_sync(store, SupportsGetSync)
+        asyncio.run(self.set(store, "foo", self._buffer(TEN_BYTES)))
+        found = cast("SupportsGetSync", store).get_sync("foo", prototype=default_buffer_prototype())
+        assert found is not None
+        assert found.to_bytes() == TEN_BYTES
+
+    def test_get_sync_missing(self, store: S) -> None:
+        self._needs_sync(store, SupportsGetSync)
+        assert cast("SupportsGetSync", store).get_sync("nope") is None
+
+    @pytest.mark.parametrize("byte_range", EDGE_RANGES)
+    async def test_get_sync_byte_range_parity(
+        self, store: S, byte_range: ByteRequest | None
+    ) -> None:
+        self._needs_sync(store, SupportsGetSync)
+        await self.set(store, "foo", self._buffer(TEN_BYTES))
+        prototype = default_buffer_prototype()
+        awaited = await store.get("foo", prototype, byte_range)
+        direct = cast("SupportsGetSync", store).get_sync(
+            "foo", prototype=prototype, byte_range=byte_range
+        )
+        assert awaited is not None
+        assert direct is not None
+        assert awaited.to_bytes() == direct.to_bytes()
+
+    def test_set_sync(self, store: S) -> None:
+        self._needs_sync(store, SupportsSetSync)
+        cast("SupportsSetSync", store).set_sync("foo", self._buffer(b"x"))
+        assert asyncio.run(self.get(store, "foo")).to_bytes() == b"x"
+
+    @pytest.mark.parametrize("direction", ["sync to async", "async to sync"])
+    async def test_sync_async_set_get_parity(self, store: S, direction: str) -> None:
+        self._needs_sync(store, SupportsGetSync, SupportsSetSync)
+        direct = cast("Any", store)
+        prototype = default_buffer_prototype()
+        if direction == "sync to async":
+            direct.set_sync("foo", self._buffer(b"x"))
+            found = await store.get("foo", prototype)
+        else:
+            await store.set("foo", self._buffer(b"x"))
+            found = direct.get_sync("foo", prototype=prototype)
+        assert found is not None
+        assert found.to_bytes() == b"x"
+
+    def test_delete_sync(self, store: S) -> None:
+        self._needs_sync(store, SupportsDeleteSync, SupportsSetSync)
+        direct = cast("Any", store)
+        direct.set_sync("foo", self._buffer(b"x"))
+        direct.delete_sync("foo")
+        assert direct.get_sync("foo") is None
+
+    def test_delete_sync_missing(self, store: S) -> None:
+        self._needs_sync(store, SupportsDeleteSync)
+        cast("SupportsDeleteSync", store).delete_sync("nope")
+
+    async def test_delete_sync_visible_to_async_get(self, store: S) -> None:
+        self._needs_sync(store, SupportsDeleteSync)
+        await store.set("foo", self._buffer(b"x"))
+        cast("SupportsDeleteSync", store).delete_sync("foo")
+        assert await store.get("foo", default_buffer_prototype()) is None
+
+
+class LatencyStore(WrapperStore[S]):
+    """Waits before every read and write, as if the store were far away.
+
+    Parameters
+    ----------
+    store : Store
+        The store that does the work.
+    get_latency : float
+        Seconds before each read; reads that run at the same time wait at the same time.
+    set_latency : float
+        Seconds before each write.
+    """
+
+    def __init__(self, store: S, *, get_latency: float = 0, set_latency: float = 0) -> None:
+        super().__init__(store)
+        self._get_latency = float(get_latency)
+        self._set_latency = float(set_latency)
+
+    @property
+    def get_latency(self) -> float:
+        """Seconds before each read."""
+        return self._get_latency
+
+    @property
+    def set_latency(self) -> float:
+        """Seconds before each write."""
+        return self._set_latency
+
+    def _with_store(self, store: S) -> Self:
+        return type(self)(store, get_latency=self.get_latency, set_latency=self.set_latency)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        await asyncio.sleep(self._get_latency)
+        return await self._store.get(key, prototype, byte_range)
+
+    async def get_ranges(
+        self,
+        key: str,
+        byte_ranges: Iterable[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_concurrency: int | None = None,
+        max_gap_bytes: int | None = None,
+        max_coalesced_bytes: int | None = None,
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        limits: dict[str, Any] = {
+            "max_concurrency": max_concurrency,
+            "max_gap_bytes": max_gap_bytes,
+            "max_coalesced_bytes": max_coalesced_bytes,
+        }
+        given = {name: value for name, value in limits.items() if value is not None}
+        # By `get` of this store, so that each merged read waits.
+        async for batch in Store.get_ranges(self, key, byte_ranges, prototype=prototype, **given):
+            yield batch
+
+    async def set(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        await asyncio.sleep(self._set_latency)
+        await self._store.set(key, value)

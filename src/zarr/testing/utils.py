@@ -1,0 +1,51 @@
+"""Small helpers of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from zarr.core.buffer import Buffer
+
+__all__ = ["assert_bytes_equal", "gpu_test", "has_cupy"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def assert_bytes_equal(
+    b1: Buffer | bytes | bytearray | memoryview | None,
+    b2: Buffer | bytes | bytearray | memoryview | None,
+) -> None:
+    """Check that two values hold the same bytes, whatever holds them, or are both None.
+
+    Raises
+    ------
+    AssertionError
+        If they differ.
+    """
+    one, other = (value.to_bytes() if isinstance(value, Buffer) else value for value in (b1, b2))
+    assert (one is None) == (other is None), f"{one!r} is not {other!r}"
+    if one is not None and other is not None:
+        assert bytes(one) == bytes(other)
+
+
+def has_cupy() -> bool:
+    """Tell whether cupy is installed and finds a GPU."""
+    if find_spec("cupy") is None:
+        return False
+    import cupy
+
+    try:
+        return bool(cupy.cuda.runtime.getDeviceCount() > 0)
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+
+
+def gpu_test(func: F) -> F:
+    """Mark a test that needs a GPU; it is skipped where there is none."""
+    import pytest
+
+    skipping = pytest.mark.skipif(not has_cupy(), reason="needs cupy and a GPU")
+    marked: F = pytest.mark.gpu(skipping(func))
+    return marked
