@@ -1,0 +1,64 @@
+"""The codecs that turn chunks of format 3 arrays into bytes.
+
+Those of the numcodecs library are in `zarr.codecs.numcodecs`, and can be imported from here as well.
+"""
+
+from __future__ import annotations
+
+from zarr.codecs.blosc import BloscCname, BloscCodec, BloscShuffle
+from zarr.codecs.bytes import BytesCodec, Endian
+from zarr.codecs.cast_value import CastValue
+from zarr.codecs.crc32c_ import Crc32cCodec
+from zarr.codecs.gzip import GzipCodec
+from zarr.codecs.numcodecs import (  # noqa: F401
+    BZ2,
+    CRC32,
+    CRC32C,
+    LZ4,
+    LZMA,
+    ZFPY,
+    Adler32,
+    AsType,
+    BitRound,
+    Blosc,
+    Delta,
+    FixedScaleOffset,
+    Fletcher32,
+    GZip,
+    JenkinsLookup3,
+    PackBits,
+    PCodec,
+    Quantize,
+    Shuffle,
+    Zlib,
+    Zstd,
+)
+from zarr.codecs.scale_offset import ScaleOffset
+from zarr.codecs.sharding import ShardingCodec, ShardingCodecIndexLocation, SubchunkWriteOrder
+from zarr.codecs.transpose import TransposeCodec
+from zarr.codecs.vlen_utf8 import VLenBytesCodec, VLenUTF8Codec
+from zarr.codecs.zstd import ZstdCodec
+from zarr.registry import register_codec
+
+__all__ = [
+    "BloscCname",
+    "BloscCodec",
+    "BloscShuffle",
+    "BytesCodec",
+    "CastValue",
+    "Crc32cCodec",
+    "Endian",
+    "GzipCodec",
+    "ScaleOffset",
+    "ShardingCodec",
+    "ShardingCodecIndexLocation",
+    "SubchunkWriteOrder",
+    "TransposeCodec",
+    "VLenBytesCodec",
+    "VLenUTF8Codec",
+    "ZstdCodec",
+]
+
+# The other codecs are found by their path in the default configuration.
+register_codec("cast_value", CastValue)
+register_codec("scale_offset", ScaleOffset)

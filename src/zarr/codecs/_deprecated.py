@@ -1,0 +1,37 @@
+"""Classes of names that were enumerations once: each attribute warns and is the plain string."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+
+class DeprecatedNames(type):
+    """Metaclass; ``class Endian(metaclass=DeprecatedNames, names=("little", "big"))``.
+
+    ``Endian.big`` is ``"big"`` after a `DeprecationWarning`. The class has no members to iterate.
+    """
+
+    _names: tuple[str, ...]
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], names: tuple[str, ...]
+    ) -> DeprecatedNames:
+        cls = super().__new__(mcs, name, bases, namespace)
+        cls._names = names
+        return cls
+
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], names: tuple[str, ...]
+    ) -> None:
+        super().__init__(name, bases, namespace)
+
+    def __getattr__(cls, name: str) -> str:
+        if name.startswith("_") or name not in cls._names:
+            raise AttributeError(f"{cls.__name__} has no member {name!r}.")
+        warnings.warn(
+            f"{cls.__name__}.{name} is deprecated; pass the string {name!r} instead.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return name

@@ -1,0 +1,67 @@
+"""The JSON form that the built-in codecs share: a name, and a configuration of their fields."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from zarr.abc.metadata import Metadata
+from zarr.core.common import parse_named_configuration
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.core.common import JSON
+
+
+class NamedCodec(Metadata):
+    """Mixed into a codec whose constructor takes the members of its configuration.
+
+    A subclass names itself in ``_name``. The form is that of the Zarr v3 core specification,
+    "Extension points"; ``_configuration_required`` says whether reading it insists on a
+    configuration.
+    """
+
+    _name: ClassVar[str]
+    _configuration_required: ClassVar[bool] = True
+
+    def _configuration(self) -> dict[str, JSON] | None:
+        """Return the configuration; None to store the name alone."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the form stored in array metadata.
+
+        Returns
+        -------
+        dict
+            With the member ``name`` and, unless the codec has nothing to configure,
+            ``configuration``.
+        """
+        configuration = self._configuration()
+        if configuration is None:
+            return {"name": self._name}
+        return {"name": self._name, "configuration": configuration}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make a codec from the form stored in array metadata.
+
+        Parameters
+        ----------
+        data : dict
+            With the members ``name`` and ``configuration``.
+
+        Raises
+        ------
+        TypeError
+            If `data` is not an object, or its configuration has a member the codec does not know.
+        ValueError
+            If the name is that of another codec, a required configuration is missing, or one of
+            its values is out of range.
+        """
+        _, found = parse_named_configuration(
+            data, cls._name, require_configuration=cls._configuration_required
+        )
+        members: dict[str, Any] = {} if found is None else found
+        return cls(**members)

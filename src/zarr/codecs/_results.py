@@ -1,0 +1,110 @@
+"""What numcodecs codecs return, as the buffers and arrays that zarr hands on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+
+def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
+    """Return the bytes that a codec encoded, not copied where they are contiguous.
+
+    Parameters
+    ----------
+    encoded : bytes-like or array
+        An array counts as the bytes of its elements in memory order.
+    prototype : BufferPrototype
+        Its ``buffer`` class holds the result.
+
+    Raises
+    ------
+    TypeError
+        If `encoded` is a string, or an array of Python objects, which no codec has turned into
+        bytes.
+    """
+    if isinstance(encoded, bytes):
+        return prototype.buffer.from_bytes(encoded)
+    flat = flat_array(encoded)
+    if flat.dtype.hasobject or flat.dtype.kind == "T":
+        raise TypeError(
+            f"An array of {flat.dtype} cannot be stored as it is; a codec has to turn it into bytes."
+        )
+    if flat.dtype.itemsize == 0:
+        return prototype.buffer.create_zero_length()
+    return prototype.buffer.from_bytes(flat.view("B").data)
+
+
+def flat_array(data: object) -> npt.NDArray[Any]:
+    """Return array or bytes-like data as a one-dimensional contiguous array, in memory order."""
+    if isinstance(data, np.ndarray):
+        return np.ascontiguousarray(data.reshape(-1, order="A"))
+    if isinstance(data, str):
+        raise TypeError("A codec returned a string instead of bytes.")
+    return np.frombuffer(memoryview(data).cast("B"), dtype="B")  # type: ignore[arg-type]
+
+
+def array_of(
+    data: object, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any = "C"
+) -> npt.NDArray[Any]:
+    """Interpret decoded data as the elements of a chunk, not copied where they are contiguous.
+
+    Parameters
+    ----------
+    data : bytes-like or array
+        An array that has the shape and item size of the chunk keeps its layout; anything else
+        counts as bytes.
+    dtype : numpy.dtype
+        Data type of the chunk, without Python objects.
+    shape : tuple of int
+        Its shape in elements.
+    order : {"C", "F"}
+        Layout in which bytes fill the shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        May be read-only.
+
+    Raises
+    ------
+    ValueError
+        If the data are not exactly those of one chunk.
+    """
+    if isinstance(data, np.ndarray) and data.shape == shape and data.dtype == dtype:
+        return data
+    if isinstance(data, np.ndarray) and data.dtype.hasobject:
+        raise ValueError(f"A chunk of {dtype} was decoded to an array of Python objects.")
+    if (
+        isinstance(data, np.ndarray)
+        and data.ndim > 1
+        and data.shape == shape
+        and data.dtype.itemsize == dtype.itemsize
+    ):
+        return data.view(dtype)
+    flat = flat_array(data)
+    check_nbytes(flat.nbytes, dtype, shape)
+    if dtype.itemsize == 0:
+        return np.zeros(shape, dtype=dtype)
+    return flat.view(dtype).reshape(shape, order=order)
+
+
+def check_nbytes(nbytes: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Refuse decoded data that are longer or shorter than a chunk.
+
+    Raises
+    ------
+    ValueError
+        Naming both sizes in bytes.
+    """
+    expected = math.prod(shape) * dtype.itemsize
+    if nbytes != expected:
+        raise ValueError(
+            f"A chunk of shape {shape} and dtype {dtype} has {expected} bytes, but decoding gave "
+            f"{nbytes}. The stored chunk is truncated, corrupt, or of another array."
+        )

@@ -1,0 +1,105 @@
+"""The filters and the compressor of a format 2 array, as one codec of the pipeline."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.codecs._decoders import decoder_of
+from zarr.codecs._results import array_of, encoded_buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from zarr.abc.numcodec import Numcodec
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+
+@dataclass(frozen=True)
+class V2Codec(ArrayBytesCodec):
+    """Runs the filters, in order, and then the compressor (Zarr v2 specification, "Chunks").
+
+    The elements are stored in the order of the chunk's spec, ``"C"`` or ``"F"``, and in the byte
+    order of its data type. Python objects, such as strings of variable length, have to be turned
+    into bytes by one of the codecs.
+
+    Parameters
+    ----------
+    filters : tuple of Numcodec or None
+        Applied before the compressor.
+    compressor : Numcodec or None
+        Applied last.
+    """
+
+    is_fixed_size = False
+
+    filters: tuple[Numcodec, ...] | None
+    compressor: Numcodec | None
+
+    @cached_property
+    def _decoders(self) -> tuple[Callable[[Any], Any], ...]:
+        encoders = (*(self.filters or ()), *(() if self.compressor is None else (self.compressor,)))
+        return tuple(decoder_of(codec) for codec in reversed(encoders))
+
+    def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
+        # docstring inherited
+        return super().compute_encoded_size(input_byte_length, _chunk_spec)
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        decoded: Any = chunk_data.as_numpy_array()
+        for decode in self._decoders:
+            decoded = decode(decoded)
+        native = chunk_spec.dtype.to_native_dtype()
+        if _is_object(native):
+            array = _objects(decoded, native, chunk_spec)
+        else:
+            array = array_of(decoded, native, chunk_spec.shape, chunk_spec.order)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(array)
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        order = chunk_spec.order
+        native = chunk_spec.dtype.to_native_dtype()
+        stored = np.dtype(object) if _is_object(native) else native
+        encoded: Any = chunk_data.as_numpy_array().astype(stored, order=order, copy=False)
+        for codec in self.filters or ():
+            encoded = codec.encode(encoded)
+            if isinstance(encoded, np.ndarray) and encoded.ndim > 1:
+                # Later codecs take the elements as they lie in memory; some codecs, BitRound for
+                # one, return them in C order whatever the order of their input.
+                encoded = np.asarray(encoded, order=order)
+        if self.compressor is not None:
+            if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:
+                # Fields of dates cannot be exported as a buffer; the item size is what matters.
+                encoded = encoded.view(f"V{encoded.dtype.itemsize}")
+            encoded = self.compressor.encode(encoded)
+        return encoded_buffer(encoded, chunk_spec.prototype)
+
+
+def _is_object(dtype: np.dtype[Any]) -> bool:
+    return dtype.hasobject or dtype.kind == "T"
+
+
+def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
+    """Return decoded strings, byte strings or other objects as the elements of a chunk."""
+    if not isinstance(decoded, np.ndarray) or decoded.dtype.kind not in "OTUS":
+        raise ValueError(
+            f"A chunk of {native} was decoded to bytes. One of the filters of the array has to be "
+            "a codec for objects, such as vlen-utf8, or the chunk belongs to another array."
+        )
+    expected = math.prod(chunk_spec.shape)
+    if decoded.size != expected:
+        raise ValueError(
+            f"A chunk of shape {chunk_spec.shape} has {expected} elements, but decoding gave "
+            f"{decoded.size}. The stored chunk is corrupt, or of another array."
+        )
+    if decoded.shape != chunk_spec.shape:
+        decoded = decoded.reshape(-1, order="A").reshape(chunk_spec.shape, order=chunk_spec.order)
+    return decoded.astype(native, copy=False)

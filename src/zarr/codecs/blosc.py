@@ -1,0 +1,241 @@
+"""The ``blosc`` codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias
+
+from typing_extensions import TypedDict
+
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs._decoders import blosc_library, decode_blosc
+from zarr.codecs._deprecated import DeprecatedNames
+from zarr.codecs._named import NamedCodec
+from zarr.codecs._parse import parse_choice, parse_integer
+from zarr.core.common import NamedRequiredConfig
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer
+    from zarr.core.common import JSON
+
+BloscCnameLiteral: TypeAlias = Literal["lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd"]
+BloscShuffleLiteral: TypeAlias = Literal["noshuffle", "shuffle", "bitshuffle"]
+
+_CNAMES: tuple[BloscCnameLiteral, ...] = ("lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd")
+# The position is the number that stands for it in format 2 metadata and in the Blosc library.
+_SHUFFLES: tuple[BloscShuffleLiteral, ...] = ("noshuffle", "shuffle", "bitshuffle")
+
+_MAX_CLEVEL = 9
+_MAX_BLOCKSIZE = (1 << 31) - 1
+
+
+class BloscConfigV2(TypedDict):
+    """Parameters of Blosc in format 2 metadata."""
+
+    cname: BloscCnameLiteral
+    clevel: int
+    shuffle: int
+    blocksize: int
+    typesize: NotRequired[int]
+
+
+class BloscConfigV3(TypedDict):
+    """Configuration of the codec in format 3 metadata."""
+
+    cname: BloscCnameLiteral
+    clevel: int
+    shuffle: BloscShuffleLiteral
+    blocksize: int
+    typesize: int
+
+
+class BloscJSON_V3(NamedRequiredConfig[Literal["blosc"], BloscConfigV3]):
+    """The codec in format 3 metadata."""
+
+
+class BloscCname(metaclass=DeprecatedNames, names=_CNAMES):
+    """Deprecated names of the compressors within Blosc."""
+
+
+class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
+    """Deprecated names of the ways to shuffle."""
+
+    @staticmethod
+    def from_int(num: int) -> BloscShuffleLiteral:
+        """Return the name of the way that format 2 metadata give by a number.
+
+        Parameters
+        ----------
+        num : int
+            0 for ``"noshuffle"``, 1 for ``"shuffle"``, 2 for ``"bitshuffle"``.
+
+        Raises
+        ------
+        ValueError
+            If it is another number.
+        """
+        if num not in range(len(_SHUFFLES)):
+            raise ValueError(f"Value must be between 0 and {len(_SHUFFLES) - 1}. Got {num}.")
+        return _SHUFFLES[num]
+
+
+def parse_typesize(data: object) -> int:
+    """Return the size of the elements that are shuffled, in bytes, an integer above 0.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not an integer.
+    ValueError
+        If it is 0 or negative.
+    """
+    typesize = parse_integer(data, "typesize")
+    if typesize <= 0:
+        raise ValueError(
+            f"Value must be greater than 0. Got {typesize}, which is less or equal to 0."
+        )
+    return typesize
+
+
+def parse_clevel(data: object) -> int:
+    """Return a Blosc compression level, an integer from 0 to 9.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not an integer.
+    ValueError
+        If it is out of range.
+    """
+    clevel = parse_integer(data, "clevel")
+    if not 0 <= clevel <= _MAX_CLEVEL:
+        raise ValueError(
+            f"clevel must be an integer from 0 to {_MAX_CLEVEL}, inclusive. Got {clevel}."
+        )
+    return clevel
+
+
+def parse_blocksize(data: object) -> int:
+    """Return the size of Blosc's blocks in bytes, 0 for one that Blosc chooses.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not an integer.
+    ValueError
+        If it is negative, or 2 GiB or more.
+    """
+    blocksize = parse_integer(data, "blocksize")
+    if not 0 <= blocksize <= _MAX_BLOCKSIZE:
+        raise ValueError(
+            f"blocksize must be 0 or more bytes, and less than 2 GiB. Got {blocksize}."
+        )
+    return blocksize
+
+
+@dataclass(frozen=True)
+class BloscCodec(BytesBytesCodec, NamedCodec):
+    """Compresses with Blosc 1 (Zarr v3 core specification, "blosc codec").
+
+    Parameters
+    ----------
+    typesize : int or None
+        Size of the elements to shuffle, in bytes; None for that of the data type.
+    cname : {"lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd"}
+        The compressor.
+    clevel : int
+        From 0, not compressed, to 9, smallest.
+    shuffle : {"noshuffle", "shuffle", "bitshuffle"} or None
+        What is shuffled first: nothing, bytes or bits. None for bits of elements of one byte, and
+        bytes of larger ones.
+    blocksize : int
+        Size of the blocks in bytes, 0 for one that Blosc chooses.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an integer.
+    ValueError
+        If a value is out of range.
+    """
+
+    is_fixed_size = False
+    _name = "blosc"
+
+    # Which of the parameters follow the data type, because the caller left them open.
+    _tunable_attrs: frozenset[Literal["typesize", "shuffle"]] = field(init=False)
+    typesize: int
+    cname: BloscCnameLiteral
+    clevel: int
+    shuffle: BloscShuffleLiteral
+    blocksize: int
+
+    def __init__(
+        self,
+        *,
+        typesize: int | None = None,
+        cname: BloscCnameLiteral = "zstd",
+        clevel: int = 5,
+        shuffle: BloscShuffleLiteral | None = None,
+        blocksize: int = 0,
+    ) -> None:
+        given = {"typesize": typesize, "shuffle": shuffle}
+        tunable = frozenset(name for name, value in given.items() if value is None)
+        object.__setattr__(self, "_tunable_attrs", tunable)
+        object.__setattr__(self, "typesize", 1 if typesize is None else parse_typesize(typesize))
+        object.__setattr__(self, "cname", parse_choice(cname, "cname", _CNAMES))
+        object.__setattr__(self, "clevel", parse_clevel(clevel))
+        object.__setattr__(
+            self,
+            "shuffle",
+            "bitshuffle" if shuffle is None else parse_choice(shuffle, "shuffle", _SHUFFLES),
+        )
+        object.__setattr__(self, "blocksize", parse_blocksize(blocksize))
+
+    def _configuration(self) -> dict[str, JSON] | None:
+        return {
+            "typesize": self.typesize,
+            "cname": self.cname,
+            "clevel": self.clevel,
+            "shuffle": self.shuffle,
+            "blocksize": self.blocksize,
+        }
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Take typesize and shuffle, where they were left open, from the data type."""
+        if not self._tunable_attrs:
+            return self
+        native = array_spec.dtype.to_native_dtype()
+        of_variable_size = native.hasobject or native.kind == "T"
+        nbytes = 1 if of_variable_size else max(native.itemsize, 1)
+        typesize = nbytes if "typesize" in self._tunable_attrs else self.typesize
+        shuffle = self.shuffle
+        if "shuffle" in self._tunable_attrs:
+            shuffle = "bitshuffle" if nbytes == 1 else "shuffle"
+        return replace(self, typesize=typesize, shuffle=shuffle)
+
+    def compute_encoded_size(self, _input_byte_length: int, _chunk_spec: ArraySpec) -> int:
+        # docstring inherited
+        return super().compute_encoded_size(_input_byte_length, _chunk_spec)
+
+    @cached_property
+    def _codec(self) -> Any:
+        return blosc_library().Blosc(
+            cname=self.cname,
+            clevel=self.clevel,
+            shuffle=_SHUFFLES.index(self.shuffle),
+            blocksize=self.blocksize,
+            typesize=self.typesize,
+        )
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        decoded = decode_blosc(chunk_data.as_numpy_array())
+        return chunk_spec.prototype.buffer.from_bytes(decoded)
+
+    def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
+        encoded = self._codec.encode(chunk_data.as_numpy_array())
+        return chunk_spec.prototype.buffer.from_bytes(encoded)

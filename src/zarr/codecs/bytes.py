@@ -1,0 +1,142 @@
+"""The ``bytes`` codec: the elements of a chunk in C order, in a chosen byte order."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.codecs._deprecated import DeprecatedNames
+from zarr.codecs._named import NamedCodec
+from zarr.codecs._parse import parse_choice
+from zarr.codecs._results import check_nbytes
+from zarr.core.common import parse_named_configuration
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.common import JSON
+
+_ENDIANS: tuple[Literal["little", "big"], ...] = ("little", "big")
+_NUMPY_ORDER: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
+
+
+class Endian(metaclass=DeprecatedNames, names=_ENDIANS):
+    """Deprecated names of the byte orders ``"little"`` and ``"big"``."""
+
+
+@dataclass(frozen=True)
+class BytesCodec(ArrayBytesCodec, NamedCodec):
+    """Stores the elements of a chunk one after the other, in C order.
+
+    Zarr v3 core specification, "bytes codec".
+
+    Parameters
+    ----------
+    endian : {"little", "big"} or None
+        Byte order of the stored elements; None for data types of one byte an element, and for
+        those without byte order.
+
+    Raises
+    ------
+    ValueError
+        If `endian` is anything else.
+    """
+
+    is_fixed_size = True
+    _name = "bytes"
+    _configuration_required = False
+
+    endian: Literal["little", "big"] | None
+
+    def __init__(self, *, endian: Literal["little", "big"] | None = "little") -> None:
+        parsed = None if endian is None else parse_choice(endian, "endian", _ENDIANS)
+        object.__setattr__(self, "endian", parsed)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        # docstring inherited
+        _, found = parse_named_configuration(data, cls._name, require_configuration=False)
+        # Left out of the metadata, the byte order is unspecified; the constructor's default is not.
+        members: dict[str, Any] = {"endian": None, **(found or {})}
+        return cls(**members)
+
+    def _configuration(self) -> dict[str, JSON] | None:
+        return None if self.endian is None else {"endian": self.endian}
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Drop the byte order where the data type has none, and insist on it where it has.
+
+        Raises
+        ------
+        ValueError
+            If the data type has a byte order and the codec does not specify one. For structured
+            data types a `UserWarning` takes its place, and little-endian is assumed.
+        """
+        dtype = array_spec.dtype.to_native_dtype()
+        if not has_byte_order(dtype):
+            return self if self.endian is None else replace(self, endian=None)
+        if self.endian is not None:
+            return self
+        if dtype.names is None:
+            raise ValueError(
+                "The `endian` configuration needs to be specified for multi-byte data types."
+            )
+        warnings.warn(
+            "Missing 'endian' for structured dtype with multi-byte fields. "
+            "Assuming little-endian for legacy compatibility.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return replace(self, endian="little")
+
+    def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
+        # docstring inherited
+        return input_byte_length
+
+    def _stored_dtype(self, native: np.dtype[Any]) -> np.dtype[Any]:
+        if native.hasobject or native.kind == "T":
+            raise TypeError(
+                f"The bytes codec needs elements of a fixed size; those of {native} have none."
+            )
+        return native if self.endian is None else native.newbyteorder(_NUMPY_ORDER[self.endian])
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        native = chunk_spec.dtype.to_native_dtype()
+        stored = self._stored_dtype(native)
+        shape = chunk_spec.shape
+        check_nbytes(len(chunk_data), native, shape)
+        nd_buffer = chunk_spec.prototype.nd_buffer
+        if native.itemsize == 0:
+            return nd_buffer.from_numpy_array(np.zeros(shape, dtype=native))
+        # Not as NumPy: memory of a GPU stays where it is.
+        array: Any = chunk_data.as_array_like()
+        if not hasattr(array, "reshape"):
+            array = chunk_data.as_numpy_array()
+        array = array.view(stored).reshape(shape)
+        if stored != native:
+            array = array.astype(native)
+        return nd_buffer.from_ndarray_like(array)
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        array: Any = chunk_data.as_ndarray_like()
+        stored = self._stored_dtype(array.dtype)
+        if stored != array.dtype:
+            array = array.astype(stored)
+        buffer = chunk_spec.prototype.buffer
+        if stored.itemsize == 0:
+            return buffer.create_zero_length()
+        return buffer.from_array_like(array.ravel(order="C").view("B"))
+
+
+def has_byte_order(dtype: np.dtype[Any]) -> bool:
+    """Tell whether the elements of a NumPy dtype, or a field of them, have a byte order."""
+    element = dtype.base
+    if element.fields is not None:
+        return any(has_byte_order(field[0]) for field in element.fields.values())
+    return element.byteorder != "|"

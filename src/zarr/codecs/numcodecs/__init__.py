@@ -1,0 +1,61 @@
+"""The codecs of the numcodecs library, as format 3 codecs named ``numcodecs.<id>``."""
+
+from __future__ import annotations
+
+from zarr.codecs.numcodecs._base import (
+    _NumcodecsArrayArrayCodec,
+    _NumcodecsArrayBytesCodec,
+    _NumcodecsBytesBytesCodec,
+    _NumcodecsCodec,
+)
+from zarr.codecs.numcodecs._codecs import (
+    BZ2,
+    CRC32,
+    CRC32C,
+    LZ4,
+    LZMA,
+    ZFPY,
+    Adler32,
+    AsType,
+    BitRound,
+    Blosc,
+    Delta,
+    FixedScaleOffset,
+    Fletcher32,
+    GZip,
+    JenkinsLookup3,
+    PackBits,
+    PCodec,
+    Quantize,
+    Shuffle,
+    Zlib,
+    Zstd,
+)
+
+__all__ = [
+    "BZ2",
+    "CRC32",
+    "CRC32C",
+    "LZ4",
+    "LZMA",
+    "ZFPY",
+    "Adler32",
+    "AsType",
+    "BitRound",
+    "Blosc",
+    "Delta",
+    "FixedScaleOffset",
+    "Fletcher32",
+    "GZip",
+    "JenkinsLookup3",
+    "PCodec",
+    "PackBits",
+    "Quantize",
+    "Shuffle",
+    "Zlib",
+    "Zstd",
+    "_NumcodecsArrayArrayCodec",
+    "_NumcodecsArrayBytesCodec",
+    "_NumcodecsBytesBytesCodec",
+    "_NumcodecsCodec",
+]

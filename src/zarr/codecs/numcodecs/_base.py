@@ -1,0 +1,295 @@
+"""What the ``numcodecs.*`` codecs have in common, by role.
+
+Each wraps one codec of the numcodecs library, under the name ``numcodecs.<id>`` and with the
+parameters of that codec as configuration (zarr-extensions, "numcodecs.*").
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+from zarr.abc.metadata import Metadata
+from zarr.codecs._decoders import decoder_of
+from zarr.codecs._results import array_of, encoded_buffer
+from zarr.core.common import parse_named_configuration
+from zarr.core.dtype import get_data_type_from_native_dtype
+from zarr.errors import UnknownCodecError
+from zarr.registry import get_numcodec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    import numpy.typing as npt
+
+    from zarr.abc.numcodec import Numcodec
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.common import JSON
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+_PREFIX = "numcodecs."
+_EXTRAS = {"pcodec": "numcodecs[pcodec]", "zfpy": "numcodecs[zfpy]"}
+
+
+@dataclass(frozen=True)
+class _NumcodecsCodec(Metadata):
+    """A codec of the numcodecs library.
+
+    The library's codec is made on first use, so that metadata that name one which is not installed
+    can be read.
+
+    Parameters
+    ----------
+    **codec_config : JSON
+        Parameters of the numcodecs codec. Its ``id`` may be among them.
+
+    Raises
+    ------
+    ValueError
+        If ``id`` is that of another codec.
+    """
+
+    codec_name: str
+    codec_config: dict[str, JSON]
+
+    def __init__(self, **codec_config: Any) -> None:
+        config = {key: _to_json(value) for key, value in codec_config.items()}
+        expected = self.codec_name.removeprefix(_PREFIX)
+        found = config.pop("id", expected)
+        if found != expected:
+            raise ValueError(f"Codec id does not match {expected}. Got: {found}.")
+        object.__setattr__(self, "codec_config", config)
+
+    def __hash__(self) -> int:
+        return hash((self.codec_name, json.dumps(self.codec_config, sort_keys=True, default=repr)))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make a codec from the form stored in array metadata.
+
+        Parameters
+        ----------
+        data : dict
+            With the members ``name``, which starts with ``numcodecs.``, and ``configuration``.
+
+        Raises
+        ------
+        TypeError
+            If `data` is not an object.
+        ValueError
+            If the configuration is missing, or the name is that of another codec.
+        """
+        name, configuration = parse_named_configuration(data)
+        if not name.startswith(_PREFIX):
+            raise ValueError(f"Expected name to start with '{_PREFIX}'. Got {name} instead.")
+        parameters: dict[str, Any] = configuration or {}
+        return cls(**(parameters | {"id": name.removeprefix(_PREFIX)}))
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the form stored in array metadata: name and configuration."""
+        return {"name": self.codec_name, "configuration": dict(self.codec_config)}
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        """Return the size of the encoded chunk in bytes.
+
+        Raises
+        ------
+        NotImplementedError
+            Unless the codec adds a checksum: the size depends on the values.
+        """
+        raise NotImplementedError(
+            f"The encoded size of {self.codec_name} depends on the values it encodes."
+        )
+
+    @cached_property
+    def _codec(self) -> Numcodec:
+        codec_id = self.codec_name.removeprefix(_PREFIX)
+        try:
+            return get_numcodec({**self.codec_config, "id": codec_id})
+        except UnknownCodecError as error:
+            if codec_id not in _EXTRAS:
+                raise
+            raise UnknownCodecError(
+                f"{error} Known packages supporting this codec: {_EXTRAS[codec_id]}."
+            ) from error
+
+    @cached_property
+    def _decode(self) -> Callable[[Any], Any]:
+        return decoder_of(self._codec)
+
+    def _with_defaults(self, **parameters: Any) -> Self:
+        """Add parameters where they are not given, and check all of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the numcodecs codec does for parameters it does not take.
+        """
+        missing = {key: value for key, value in parameters.items() if key not in self.codec_config}
+        evolved = type(self)(**(self.codec_config | missing)) if missing else self
+        try:
+            _ = evolved._codec
+        except UnknownCodecError:
+            # Chunks cannot be coded then, but the metadata still can be looked at.
+            pass
+        return evolved
+
+
+def _to_json(value: object) -> JSON:
+    if isinstance(value, np.dtype):
+        return value.str
+    if isinstance(value, np.generic):
+        return value.item()  # type: ignore[no-any-return]
+    return value  # type: ignore[return-value]
+
+
+class _NumcodecsBytesBytesCodec(_NumcodecsCodec, BytesBytesCodec):
+    """A numcodecs codec from bytes to bytes."""
+
+    is_fixed_size = False
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        # docstring inherited
+        return self._with_defaults()
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return encoded_buffer(self._decode(chunk_data.as_numpy_array()), chunk_spec.prototype)
+
+    def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
+        return encoded_buffer(self._codec.encode(chunk_data.as_numpy_array()), chunk_spec.prototype)
+
+
+class _NumcodecsChecksumCodec(_NumcodecsBytesBytesCodec):
+    """A numcodecs codec that adds a checksum of 4 bytes."""
+
+    is_fixed_size = True
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        # docstring inherited
+        return input_byte_length + 4
+
+
+class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
+    """A numcodecs codec from array to bytes."""
+
+    is_fixed_size = False
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        # docstring inherited
+        return self._with_defaults()
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        decoded = self._decode(chunk_data.as_numpy_array())
+        native = chunk_spec.dtype.to_native_dtype()
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(
+            array_of(decoded, native, chunk_spec.shape)
+        )
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        array = chunk_data.as_numpy_array().astype(
+            chunk_spec.dtype.to_native_dtype(), order="C", copy=False
+        )
+        return encoded_buffer(self._codec.encode(array), chunk_spec.prototype)
+
+
+class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
+    """A numcodecs codec from array to array.
+
+    The library's codecs of this role know the data types of their two sides by parameters, and
+    reinterpret memory where an array is of another type. Here an array that differs in byte order
+    alone is converted instead.
+    """
+
+    is_fixed_size = False
+
+    # Parameters of the numcodecs codec that hold the data type of decoded and encoded arrays. The
+    # first is filled in from the array; without the second, or its value, the types are the same.
+    _decoded_parameter: ClassVar[str | None] = None
+    _encoded_parameter: ClassVar[str | None] = None
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        # docstring inherited
+        if self._decoded_parameter is None:
+            return self._with_defaults()
+        return self._with_defaults(
+            **{self._decoded_parameter: str(array_spec.dtype.to_native_dtype())}
+        )
+
+    def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
+        # docstring inherited
+        dtype = self._encoded_dtype(chunk_spec.dtype)
+        if dtype == chunk_spec.dtype:
+            return chunk_spec
+        fill_value = _converted(chunk_spec.fill_value, dtype)
+        return replace(chunk_spec, dtype=dtype, fill_value=fill_value)
+
+    def _encoded_dtype(
+        self, dtype: ZDType[TBaseDType, TBaseScalar]
+    ) -> ZDType[TBaseDType, TBaseScalar]:
+        if self._encoded_parameter is None:
+            return dtype
+        name = self.codec_config.get(self._encoded_parameter)
+        return dtype if name is None else _data_type(str(name))
+
+    def _encoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
+
+    def _decode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
+        encoded = _in_byte_order_of(
+            getattr(self._codec, self._encoded_parameter or "", None), chunk_data.as_numpy_array()
+        )
+        decoded = self._decode(encoded)
+        return _handed_on(decoded, chunk_spec.dtype.to_native_dtype(), chunk_spec.shape, chunk_spec)
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer | None:
+        array = _in_byte_order_of(
+            getattr(self._codec, self._decoded_parameter or "", None), chunk_data.as_numpy_array()
+        )
+        encoded = self._codec.encode(array)
+        native = self._encoded_dtype(chunk_spec.dtype).to_native_dtype()
+        return _handed_on(encoded, native, self._encoded_shape(chunk_spec.shape), chunk_spec)
+
+
+def _in_byte_order_of(dtype: np.dtype[Any] | None, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a C-contiguous array, in the byte order that the numcodecs codec assumes."""
+    if dtype is not None and array.dtype != dtype and _swapped(array.dtype, dtype):
+        return array.astype(dtype, order="C")
+    return np.ascontiguousarray(array) if array.ndim else array
+
+
+def _handed_on(
+    data: object, native: np.dtype[Any], shape: tuple[int, ...], chunk_spec: ArraySpec
+) -> NDBuffer:
+    if isinstance(data, np.ndarray) and data.dtype != native and _swapped(data.dtype, native):
+        data = data.astype(native)
+    return chunk_spec.prototype.nd_buffer.from_numpy_array(array_of(data, native, shape))
+
+
+def _swapped(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    return one.newbyteorder("=") == other.newbyteorder("=")
+
+
+@cache
+def _data_type(name: str) -> ZDType[TBaseDType, TBaseScalar]:
+    """Return the data type of a NumPy dtype string, as numcodecs parameters hold it."""
+    return get_data_type_from_native_dtype(np.dtype(name))
+
+
+def _converted(fill_value: Any, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
+    """Return the fill value in the data type of encoded arrays, which has to hold one.
+
+    It marks what is left out of a shard, so all that matters is that writing and reading agree.
+    """
+    native = dtype.to_native_dtype()
+    with np.errstate(all="ignore"):
+        try:
+            return np.asarray(fill_value).astype(native)[()]
+        except (TypeError, ValueError):
+            return dtype.default_scalar()

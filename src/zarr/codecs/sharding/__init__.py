@@ -1,0 +1,17 @@
+"""The ``sharding_indexed`` codec: many inner chunks in one stored value."""
+
+from __future__ import annotations
+
+from zarr.codecs.sharding._codec import ShardingCodec, ShardingCodecIndexLocation
+from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, SubchunkWriteOrder
+
+__all__ = [
+    "SUBCHUNK_WRITE_ORDERS",
+    "ShardingCodec",
+    "ShardingCodecIndexLocation",
+    "SubchunkWriteOrder",
+]
+
+# Where they are public; configuration and pickles name them by it.
+ShardingCodec.__module__ = __name__
+ShardingCodecIndexLocation.__module__ = __name__

@@ -1,0 +1,378 @@
+"""The ``sharding_indexed`` codec (Zarr v3, "Sharding codec", version 1.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from zarr.abc.codec import (
+    ArrayBytesCodec,
+    ArrayBytesCodecPartialDecodeMixin,
+    ArrayBytesCodecPartialEncodeMixin,
+)
+from zarr.codecs._deprecated import DeprecatedNames
+from zarr.codecs.bytes import BytesCodec
+from zarr.codecs.crc32c_ import Crc32cCodec
+from zarr.codecs.sharding._index import IndexFormat, index_nbytes, index_spec
+from zarr.codecs.sharding._layout import ShardLayout
+from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, plan_selection, plan_whole
+from zarr.codecs.sharding._read import read_shard
+from zarr.codecs.sharding._runner import InPlace, InPool, run_now
+from zarr.codecs.sharding._source import GetterSource, MemorySource, SyncGetterSource, name_of
+from zarr.codecs.sharding._write import rewrite_shard
+from zarr.core._codec_chain import CodecChain, split_codecs
+from zarr.core.common import parse_chunk_shape, parse_named_configuration, parse_shapelike
+from zarr.core.metadata.v3 import RegularChunkGridMetadata, parse_codecs, settle_codecs
+from zarr.registry import get_pipeline_class
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.abc.codec import Codec, CodecPipeline
+    from zarr.abc.store import ByteGetter, ByteSetter, SyncByteGetter, SyncByteSetter
+    from zarr.codecs.sharding._index import ShardingIndexLocation
+    from zarr.codecs.sharding._plan import SubchunkWriteOrder
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.common import JSON, ShapeLike
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+    from zarr.core.indexing import SelectorTuple
+    from zarr.core.metadata.v3 import ChunkGridMetadata
+
+_INDEX_LOCATIONS: Final = ("start", "end")
+
+# Distinct shard shapes whose layouts are kept.
+_KEPT_LAYOUTS = 64
+
+
+class ShardingCodecIndexLocation(metaclass=DeprecatedNames, names=_INDEX_LOCATIONS):
+    """The names ``"start"`` and ``"end"`` as attributes; deprecated, pass the strings."""
+
+
+def _parse_index_location(data: object) -> ShardingIndexLocation:
+    if data in _INDEX_LOCATIONS:
+        return data
+    raise ValueError(f"index_location must be one of {list(_INDEX_LOCATIONS)!r}. Got {data!r}.")
+
+
+def _parse_write_order(data: object) -> SubchunkWriteOrder:
+    if data in SUBCHUNK_WRITE_ORDERS:
+        return data
+    raise ValueError(
+        f"Unrecognized subchunk write order: {data}. Only {SUBCHUNK_WRITE_ORDERS} are allowed."
+    )
+
+
+@dataclass(frozen=True)
+class ShardingCodec(
+    ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin
+):
+    """Stores many inner chunks in one value, with an index of where each lies.
+
+    Parameters
+    ----------
+    chunk_shape : iterable of int or int
+        Shape of an inner chunk in elements; the shape of the shard is a multiple of it.
+    codecs : iterable of Codec or dict
+        The codecs of an inner chunk.
+    index_codecs : iterable of Codec or dict
+        The codecs of the index, an array of ``uint64``. The size of what they make may not depend
+        on the values.
+    index_location : {"end", "start"}
+        Which end of the shard holds the index.
+    subchunk_write_order : {"morton", "unordered", "lexicographic", "colexicographic"}
+        In which order a shard holds its inner chunks; see `write_order`. It concerns writing only
+        and is not stored.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not valid.
+    UnknownCodecError
+        If no implementation of a codec is available.
+    """
+
+    is_fixed_size = False
+
+    chunk_shape: tuple[int, ...]
+    codecs: tuple[Codec, ...]
+    index_codecs: tuple[Codec, ...]
+    index_location: ShardingIndexLocation = "end"
+    subchunk_write_order: SubchunkWriteOrder = "morton"
+
+    def __init__(
+        self,
+        *,
+        chunk_shape: ShapeLike,
+        codecs: Iterable[Codec | Mapping[str, JSON]] = (BytesCodec(),),
+        index_codecs: Iterable[Codec | Mapping[str, JSON]] = (BytesCodec(), Crc32cCodec()),
+        index_location: ShardingIndexLocation = "end",
+        subchunk_write_order: SubchunkWriteOrder = "morton",
+    ) -> None:
+        parsed_index_codecs = parse_codecs(index_codecs)
+        variable = [codec for codec in parsed_index_codecs if not codec.is_fixed_size]
+        if variable:
+            raise ValueError(
+                "Sharding `index_codecs` must produce a fixed-size encoding, but these codecs do "
+                f"not: {variable}. Compression codecs cannot be used for the shard index."
+            )
+        for name, value in (
+            ("chunk_shape", parse_chunk_shape(parse_shapelike(chunk_shape))),
+            ("codecs", parse_codecs(codecs)),
+            ("index_codecs", parsed_index_codecs),
+            ("index_location", _parse_index_location(index_location)),
+            ("subchunk_write_order", _parse_write_order(subchunk_write_order)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Layouts are worked out again where they are needed.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        # docstring inherited
+        _, configuration = parse_named_configuration(data, "sharding_indexed")
+        return cls(**cast("dict[str, Any]", configuration))
+
+    def to_dict(self) -> dict[str, JSON]:
+        # docstring inherited
+        return {
+            "name": "sharding_indexed",
+            "configuration": {
+                "chunk_shape": self.chunk_shape,
+                "codecs": tuple(codec.to_dict() for codec in self.codecs),
+                "index_codecs": tuple(codec.to_dict() for codec in self.index_codecs),
+                "index_location": self.index_location,
+            },
+        }
+
+    @property
+    def codec_pipeline(self) -> CodecPipeline:
+        """A pipeline of the codecs of an inner chunk, of the class that the configuration names."""
+        return get_pipeline_class().from_codecs(self.codecs)
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        # docstring inherited
+        chain = _chain(self.codecs).evolve(self._inner_spec(array_spec))
+        if chain.codecs == self.codecs:
+            return self
+        return replace(self, codecs=chain.codecs)
+
+    def validate(
+        self,
+        *,
+        shape: tuple[int, ...],
+        dtype: ZDType[TBaseDType, TBaseScalar],
+        chunk_grid: ChunkGridMetadata,
+    ) -> None:
+        """Refuse shards that are no whole number of inner chunks along a dimension.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the array in elements.
+        dtype : ZDType
+            Data type of its elements.
+        chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
+            How it is divided into shards.
+
+        Raises
+        ------
+        ValueError
+            If so, if the number of dimensions differs, or if an inner or index codec refuses.
+        TypeError
+            If the inner codecs are not in order.
+        """
+        if len(self.chunk_shape) != len(shape):
+            raise ValueError(
+                "The shard's `chunk_shape` and array's `shape` need to have the same number of "
+                "dimensions."
+            )
+        if isinstance(chunk_grid, RegularChunkGridMetadata):
+            shards: tuple[int | tuple[int, ...], ...] = chunk_grid.chunk_shape
+        else:
+            shards = chunk_grid.chunk_shapes
+        for axis, (lengths, inner) in enumerate(zip(shards, self.chunk_shape)):
+            for length in {lengths} if isinstance(lengths, int) else set(lengths):
+                if length % inner:
+                    raise ValueError(
+                        f"Chunk edge length {length} in dimension {axis} is not divisible by the "
+                        f"shard's inner chunk size {inner}."
+                    )
+        split_codecs(self.codecs)  # checks the order, and warns of what keeps from partial reads
+        _chain(self.index_codecs).evolve(index_spec((1,) * len(shape)))
+        settle_codecs(
+            self.codecs,
+            self.chunk_shape,
+            dtype,
+            dtype.default_scalar(),
+            RegularChunkGridMetadata(chunk_shape=self.chunk_shape),
+        )
+
+    def compute_encoded_size(self, input_byte_length: int, shard_spec: ArraySpec) -> int:
+        """Return the size of a shard whose inner chunks are all stored and not compressed.
+
+        Parameters
+        ----------
+        input_byte_length : int
+            Size of the inner chunks together, in bytes.
+        shard_spec : ArraySpec
+            Describes the shard.
+
+        Returns
+        -------
+        int
+            Size in bytes, the index included.
+        """
+        return input_byte_length + index_nbytes(self.index_codecs, self._grid_shape(shard_spec))
+
+    def _grid_shape(self, shard_spec: ArraySpec) -> tuple[int, ...]:
+        return tuple(n // inner for n, inner in zip(shard_spec.shape, self.chunk_shape))
+
+    def _inner_spec(self, shard_spec: ArraySpec) -> ArraySpec:
+        return replace(shard_spec, shape=self.chunk_shape)
+
+    @cached_property
+    def _layouts(self) -> dict[tuple[int, ...], ShardLayout]:
+        return {}
+
+    def _layout(self, spec: ArraySpec) -> ShardLayout:
+        """Return the layout of shards of a spec, from memory where it was asked before."""
+        # By shape, then compared: some fill values cannot be hashed.
+        found = self._layouts.get(spec.shape)
+        if found is not None and (found.spec is spec or found.spec == spec):
+            return found
+        layout = self._make_layout(spec)
+        if len(self._layouts) >= _KEPT_LAYOUTS:
+            self._layouts.clear()
+        self._layouts[spec.shape] = layout
+        return layout
+
+    def _make_layout(self, spec: ArraySpec) -> ShardLayout:
+        grid_shape = self._grid_shape(spec)
+        inner_spec = self._inner_spec(spec)
+        chain = _chain(self.codecs).evolve(inner_spec)
+        index_chain = _chain(self.index_codecs).evolve(index_spec(grid_shape))
+        inner = [codec for codec in chain.codecs if isinstance(codec, ShardingCodec)]
+        nested = inner[0]._layout(inner_spec) if len(chain.codecs) == len(inner) == 1 else None
+        return ShardLayout(
+            spec=spec,
+            inner_spec=inner_spec,
+            chain=chain,
+            index=IndexFormat(
+                grid_shape,
+                self.index_location,
+                index_nbytes(index_chain.codecs, grid_shape),
+            ),
+            index_chain=index_chain,
+            order=self.subchunk_write_order,
+            nested=nested,
+            is_sync=_codes_sync(chain) and _codes_sync(index_chain),
+        )
+
+    @property
+    def _is_sync(self) -> bool:
+        """Whether shards are coded without waiting; not where an inner codec is async only."""
+        return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
+
+    # --- whole shards -------------------------------------------------------------------
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        layout = self._sync_layout(chunk_spec)
+        source = MemorySource(chunk_data, "<bytes>")
+        plan = plan_whole(chunk_spec.shape, self.chunk_shape)
+        return cast("NDBuffer", run_now(read_shard(layout, source, InPlace(), plan)))
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        layout = self._sync_layout(chunk_spec)
+        plan = plan_whole(chunk_spec.shape, self.chunk_shape)
+        return run_now(rewrite_shard(layout, None, chunk_data, plan, InPlace(), "<bytes>"))
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        source = MemorySource(chunk_data, "<bytes>")
+        plan = plan_whole(chunk_spec.shape, self.chunk_shape)
+        shard = await read_shard(self._layout(chunk_spec), source, InPool(), plan)
+        return cast("NDBuffer", shard)
+
+    async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        plan = plan_whole(chunk_spec.shape, self.chunk_shape)
+        layout = self._layout(chunk_spec)
+        return await rewrite_shard(layout, None, chunk_data, plan, InPool(), "<bytes>")
+
+    def _sync_layout(self, spec: ArraySpec) -> ShardLayout:
+        layout = self._layout(spec)
+        if not layout.is_sync:
+            raise TypeError(
+                "A codec of the inner chunks or of the index is given by coroutines only, so the "
+                "shard cannot be coded without an event loop."
+            )
+        return layout
+
+    # --- parts of shards ----------------------------------------------------------------
+
+    async def _decode_partial_single(
+        self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        # docstring inherited
+        plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
+        layout = self._layout(chunk_spec)
+        return await read_shard(layout, GetterSource(byte_getter), InPool(), plan)
+
+    def _decode_partial_sync(
+        self, byte_getter: SyncByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        """Do what `_decode_partial_single` does in the calling thread, without an event loop."""
+        plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
+        layout = self._sync_layout(chunk_spec)
+        return run_now(read_shard(layout, SyncGetterSource(byte_getter), InPlace(), plan))
+
+    async def _encode_partial_single(
+        self,
+        byte_setter: ByteSetter,
+        chunk_array: NDBuffer,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+    ) -> None:
+        # docstring inherited
+        plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
+        layout = self._layout(chunk_spec)
+        existing = None if plan.covers_all else await byte_setter.get(chunk_spec.prototype)
+        shard = await rewrite_shard(
+            layout, existing, chunk_array, plan, InPool(), name_of(byte_setter)
+        )
+        if shard is not None:
+            await byte_setter.set(shard)
+        elif existing is not None or plan.covers_all:
+            await byte_setter.delete()
+
+    def _encode_partial_sync(
+        self,
+        byte_setter: SyncByteSetter,
+        chunk_array: NDBuffer,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+    ) -> None:
+        """Do what `_encode_partial_single` does in the calling thread, without an event loop."""
+        plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
+        layout = self._sync_layout(chunk_spec)
+        existing = None if plan.covers_all else byte_setter.get_sync(prototype=chunk_spec.prototype)
+        shard = run_now(
+            rewrite_shard(layout, existing, chunk_array, plan, InPlace(), name_of(byte_setter))
+        )
+        if shard is not None:
+            byte_setter.set_sync(shard)
+        elif existing is not None or plan.covers_all:
+            byte_setter.delete_sync()
+
+
+def _chain(codecs: tuple[Codec, ...]) -> CodecChain:
+    return CodecChain(*split_codecs(codecs, check_order=False))
+
+
+def _codes_sync(chain: CodecChain) -> bool:
+    return chain.is_sync and all(
+        codec._is_sync for codec in chain.codecs if isinstance(codec, ShardingCodec)
+    )

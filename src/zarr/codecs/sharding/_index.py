@@ -1,0 +1,215 @@
+"""The index of a shard: where each inner chunk lies (Zarr v3 sharding codec, "Binary shard format")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from zarr.core._byte_ranges import RangeByteRequest, SuffixByteRequest
+from zarr.core.array_spec import ArrayConfig, ArraySpec
+from zarr.core.buffer.cpu import Buffer as CpuBuffer
+from zarr.core.buffer.cpu import NDBuffer as CpuNDBuffer
+from zarr.core.buffer.cpu import numpy_buffer_prototype
+from zarr.core.dtype import UInt64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy.typing as npt
+
+    from zarr.abc.codec import Codec
+    from zarr.core._byte_ranges import ByteRequest
+    from zarr.core.buffer import Buffer, NDBuffer
+
+ShardingIndexLocation = Literal["start", "end"]
+
+# Offset and length of an inner chunk that is not stored.
+_ABSENT = 2**64 - 1
+
+
+class ShardIndex:
+    """Where the inner chunks of one shard lie.
+
+    Parameters
+    ----------
+    entries : ndarray of uint64
+        Shape ``(number of inner chunks, 2)``: offset and length in bytes, inner chunks in C order.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: npt.NDArray[np.uint64]) -> None:
+        self._entries = entries
+
+    def locate(
+        self, numbers: list[int], shard_nbytes: int | None = None
+    ) -> list[tuple[int, int] | None]:
+        """Return where inner chunks lie.
+
+        Parameters
+        ----------
+        numbers : list of int
+            Their places in the index.
+        shard_nbytes : int or None
+            Size of the shard in bytes; None where it is not known.
+
+        Returns
+        -------
+        list
+            For each the first byte and one past the last byte; None where it is not stored.
+
+        Raises
+        ------
+        ValueError
+            If an entry is half absent, or reaches past the end of the shard.
+        """
+        limit = _ABSENT >> 1 if shard_nbytes is None else shard_nbytes
+        places: list[tuple[int, int] | None] = []
+        for number, (offset, nbytes) in zip(numbers, self._entries[numbers].tolist()):
+            if offset == _ABSENT and nbytes == _ABSENT:
+                places.append(None)
+                continue
+            if offset + nbytes > limit:
+                size = "" if shard_nbytes is None else f", the shard has {shard_nbytes}"
+                raise ValueError(
+                    f"The shard index is corrupt: inner chunk number {number} begins at byte "
+                    f"{offset} and has {nbytes} bytes{size}."
+                )
+            places.append((offset, offset + nbytes))
+        return places
+
+    def present(self) -> list[int]:
+        """Return the places in the index of the inner chunks that are stored."""
+        stored = (self._entries != np.uint64(_ABSENT)).any(axis=1)
+        return [int(number) for number in np.flatnonzero(stored)]
+
+
+@dataclass(frozen=True)
+class IndexFormat:
+    """How the index of the shards of one grid is stored.
+
+    Parameters
+    ----------
+    grid_shape : tuple of int
+        Number of inner chunks along each dimension.
+    location : {"start", "end"}
+        Which end of the shard holds the index.
+    nbytes : int
+        Size of the encoded index.
+    """
+
+    grid_shape: tuple[int, ...]
+    location: ShardingIndexLocation
+    nbytes: int
+
+    @cached_property
+    def spec(self) -> ArraySpec:
+        """The spec of the index as an array."""
+        return index_spec(self.grid_shape)
+
+    @property
+    def byte_range(self) -> ByteRequest:
+        """The bytes of the shard that hold the index."""
+        if self.location == "start":
+            return RangeByteRequest(0, self.nbytes)
+        return SuffixByteRequest(self.nbytes)
+
+    @property
+    def data_offset(self) -> int:
+        """First byte that an inner chunk may occupy."""
+        return self.nbytes if self.location == "start" else 0
+
+    def cut(self, shard: Buffer) -> Buffer:
+        """Return the encoded index of a shard given whole."""
+        if self.location == "start":
+            return shard[: self.nbytes]
+        return shard[max(0, len(shard) - self.nbytes) :]
+
+    def check(self, encoded: Buffer) -> Buffer:
+        """Return an encoded index in host memory.
+
+        Raises
+        ------
+        ValueError
+            If it is too short.
+        """
+        if len(encoded) != self.nbytes:
+            raise ValueError(
+                f"The stored shard is too short to hold its index: read {len(encoded)} bytes of "
+                f"index, expected {self.nbytes}. The shard is truncated or corrupt."
+            )
+        return CpuBuffer.from_buffer(encoded)
+
+    def parse(self, decoded: NDBuffer) -> ShardIndex:
+        """Return the index that a decoded array holds."""
+        entries = decoded.as_numpy_array().reshape(-1, 2).astype(np.uint64, copy=False)
+        return ShardIndex(entries)
+
+    def lay_out(
+        self, lengths: Mapping[int, int], order: Iterable[int]
+    ) -> tuple[list[int], NDBuffer]:
+        """Place inner chunks one behind the other.
+
+        Parameters
+        ----------
+        lengths : mapping
+            Size in bytes of each inner chunk that is stored, by its place in the index.
+        order : iterable of int
+            All places, in the order in which the shard holds the chunks.
+
+        Returns
+        -------
+        tuple
+            The places that are stored, in that order, and the index as an array.
+        """
+        entries = np.full((*self.grid_shape, 2), _ABSENT, dtype=np.uint64)
+        flat = entries.reshape(-1, 2)
+        stored = [number for number in order if number in lengths]
+        offset = self.data_offset
+        for number in stored:
+            flat[number] = (offset, lengths[number])
+            offset += lengths[number]
+        return stored, CpuNDBuffer.from_numpy_array(entries)
+
+
+def index_spec(grid_shape: tuple[int, ...]) -> ArraySpec:
+    """Return the spec of an index as an array of offsets and lengths.
+
+    Parameters
+    ----------
+    grid_shape : tuple of int
+        Number of inner chunks along each dimension.
+    """
+    return ArraySpec(
+        shape=(*grid_shape, 2),
+        dtype=UInt64(endianness="little"),
+        fill_value=np.uint64(_ABSENT),
+        config=ArrayConfig(order="C", write_empty_chunks=True),
+        prototype=numpy_buffer_prototype(),
+    )
+
+
+def index_nbytes(codecs: Iterable[Codec], grid_shape: tuple[int, ...]) -> int:
+    """Return the size of an encoded index, as its codecs tell it.
+
+    Parameters
+    ----------
+    codecs : iterable of Codec
+        The index codecs.
+    grid_shape : tuple of int
+        Number of inner chunks along each dimension.
+
+    Returns
+    -------
+    int
+        Size in bytes.
+    """
+    spec = index_spec(grid_shape)
+    nbytes = int(np.prod(spec.shape)) * 8
+    for codec in codecs:
+        nbytes = codec.compute_encoded_size(nbytes, spec)
+        spec = codec.resolve_metadata(spec)
+    return nbytes

@@ -1,0 +1,91 @@
+"""What is known about the shards of one spec, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zarr.codecs.sharding._plan import write_order
+
+if TYPE_CHECKING:
+    from zarr.codecs.sharding._index import IndexFormat, ShardIndex
+    from zarr.codecs.sharding._plan import SubchunkWriteOrder
+    from zarr.codecs.sharding._runner import Runner
+    from zarr.core._codec_chain import CodecChain
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer
+
+
+@dataclass(frozen=True)
+class ShardLayout:
+    """How a shard is made of inner chunks.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Describes the shard.
+    inner_spec : ArraySpec
+        Describes an inner chunk.
+    chain : CodecChain
+        The codecs of an inner chunk, settled for it.
+    index : IndexFormat
+        How the index is stored.
+    index_chain : CodecChain
+        The codecs of the index, settled for it.
+    order : str
+        In which order inner chunks are stored.
+    nested : ShardLayout or None
+        The layout of the inner chunks where they are shards and nothing else.
+    is_sync : bool
+        Whether all codecs code without waiting.
+    """
+
+    spec: ArraySpec
+    inner_spec: ArraySpec
+    chain: CodecChain
+    index: IndexFormat
+    index_chain: CodecChain
+    order: SubchunkWriteOrder
+    nested: ShardLayout | None
+    is_sync: bool
+
+    @property
+    def write_order(self) -> tuple[int, ...]:
+        """The places in the index of the inner chunks in the order in which they are stored."""
+        return write_order(self.index.grid_shape, self.order)
+
+    @property
+    def inner_nbytes(self) -> int:
+        """Size of a decoded inner chunk in bytes; a guess for elements of variable length."""
+        size = self.inner_spec.dtype.to_native_dtype().itemsize
+        for length in self.inner_spec.shape:
+            size *= length
+        return size
+
+    async def decode_index(self, encoded: Buffer, runner: Runner, name: str) -> ShardIndex:
+        """Decode the index of a shard.
+
+        Parameters
+        ----------
+        encoded : Buffer
+            The bytes of the index.
+        runner : Runner
+            Where codecs run.
+        name : str
+            What messages call the shard.
+
+        Raises
+        ------
+        ValueError
+            If it is too short, or fails its checksum.
+        """
+        try:
+            data, spec = self.index.check(encoded), self.index.spec
+            if self.index_chain.decodes_sync:
+                return self.index.parse(await runner.run(self.index_chain.decode_sync, data, spec))
+            (decoded,) = await self.index_chain.decode([(data, spec)])
+            assert decoded is not None
+            return self.index.parse(decoded)
+        except Exception as error:
+            error.add_note(f"while decoding the index of the shard {name}")
+            raise

@@ -1,0 +1,177 @@
+"""Which inner chunks a selection of a shard touches, and in which order a shard holds them. Pure."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
+
+import numpy as np
+
+from zarr.core.chunk_grids import ChunkGrid
+from zarr.core.indexing import get_indexer
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from zarr.core.indexing import SelectorTuple
+
+SubchunkWriteOrder: TypeAlias = Literal["morton", "unordered", "lexicographic", "colexicographic"]
+SUBCHUNK_WRITE_ORDERS: Final = ("morton", "unordered", "lexicographic", "colexicographic")
+
+
+class InnerChunk(NamedTuple):
+    """One inner chunk that a selection touches.
+
+    `number` is its place in the index in C order, `chunk_selection` the part of it that is
+    selected, `out_selection` where that part goes in the result. `is_complete` tells whether every
+    element is selected, `is_identity` whether the selection is the chunk as it is: a fancy
+    selection may take all elements in another order.
+    """
+
+    number: int
+    chunk_selection: SelectorTuple
+    out_selection: SelectorTuple
+    is_complete: bool
+    is_identity: bool
+
+
+class SelectionPlan(NamedTuple):
+    """A selection of a shard, taken apart into inner chunks.
+
+    `shape` is the shape of the selection in elements. `touches_all` tells whether it takes
+    something of every inner chunk, `covers_all` whether it takes all of every one.
+    """
+
+    shape: tuple[int, ...]
+    chunks: tuple[InnerChunk, ...]
+    touches_all: bool
+    covers_all: bool
+
+
+def plan_selection(
+    selection: SelectorTuple, shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]
+) -> SelectionPlan:
+    """Take a selection of a shard apart.
+
+    Parameters
+    ----------
+    selection : tuple
+        Within the shard, one item per dimension.
+    shard_shape, chunk_shape : tuple of int
+        Shapes of the shard and of an inner chunk in elements; the first is a multiple of the
+        second.
+    """
+    if _selects_all(selection, shard_shape):
+        return plan_whole(shard_shape, chunk_shape)
+    grid = _inner_grid(shard_shape, chunk_shape)
+    indexer = get_indexer(selection, shape=shard_shape, chunk_grid=grid)
+    strides = _strides(grid.grid_shape)
+    chunks = tuple(
+        InnerChunk(
+            sum(coord * stride for coord, stride in zip(coords, strides)),
+            chunk_selection,
+            out_selection,
+            is_complete,
+            is_complete and _selects_all(chunk_selection, chunk_shape),
+        )
+        for coords, chunk_selection, out_selection, is_complete in indexer
+    )
+    touches_all = len({chunk.number for chunk in chunks}) == grid.get_nchunks()
+    return SelectionPlan(
+        shape=indexer.shape,
+        chunks=chunks,
+        touches_all=touches_all,
+        covers_all=touches_all and all(chunk.is_complete for chunk in chunks),
+    )
+
+
+@lru_cache(maxsize=8)
+def plan_whole(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> SelectionPlan:
+    """Return the plan of a whole shard, the inner chunks in C order.
+
+    Parameters
+    ----------
+    shard_shape, chunk_shape : tuple of int
+        As for `plan_selection`.
+    """
+    whole = tuple(slice(0, length) for length in chunk_shape)
+    grid_shape = _grid_shape(shard_shape, chunk_shape)
+    chunks = tuple(
+        InnerChunk(
+            number,
+            whole,
+            tuple(slice(at * n, (at + 1) * n) for at, n in zip(coords, chunk_shape)),
+            is_complete=True,
+            is_identity=True,
+        )
+        for number, coords in enumerate(np.ndindex(grid_shape))
+    )
+    return SelectionPlan(shard_shape, chunks, touches_all=True, covers_all=True)
+
+
+@lru_cache(maxsize=16)
+def _inner_grid(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> ChunkGrid:
+    return ChunkGrid.from_sizes(shard_shape, chunk_shape)
+
+
+def _selects_all(selection: SelectorTuple, shape: tuple[int, ...]) -> bool:
+    if not isinstance(selection, tuple) or len(selection) != len(shape):
+        return False
+    return all(
+        isinstance(item, slice)
+        and item.start in (0, None)
+        and item.stop in (length, None)
+        and item.step in (1, None)
+        for item, length in zip(cast("tuple[Any, ...]", selection), shape)
+    )
+
+
+def _grid_shape(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shard // chunk for shard, chunk in zip(shard_shape, chunk_shape))
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+@lru_cache(maxsize=16)
+def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple[int, ...]:
+    """Return the order in which a shard stores its inner chunks.
+
+    Parameters
+    ----------
+    grid_shape : tuple of int
+        Number of inner chunks along each dimension.
+    order : str
+        ``"lexicographic"`` lets the last coordinate vary fastest and ``"colexicographic"`` the
+        first. ``"morton"`` follows the Z-order curve on which the bits of the coordinates take
+        turns, the first dimension lowest. ``"unordered"`` promises nothing.
+
+    Returns
+    -------
+    tuple of int
+        The place in the index, in C order, of each inner chunk.
+    """
+    numbers = np.arange(math.prod(grid_shape)).reshape(grid_shape)
+    if order == "colexicographic":
+        return tuple(numbers.ravel(order="F").tolist())
+    if order == "morton":
+        return tuple(np.argsort(_morton_keys(grid_shape), kind="stable").tolist())
+    return tuple(numbers.ravel().tolist())
+
+
+def _morton_keys(grid_shape: tuple[int, ...]) -> npt.NDArray[np.uint64]:
+    """Return the place on the Z-order curve of each position, positions in C order."""
+    size = math.prod(grid_shape)
+    coords = np.indices(grid_shape, dtype=np.uint64).reshape(len(grid_shape), size)
+    keys = np.zeros(size, dtype=np.uint64)
+    place = 0
+    one = np.uint64(1)
+    for bit in range(max(((length - 1).bit_length() for length in grid_shape), default=0)):
+        for axis, length in enumerate(grid_shape):
+            # A dimension that has run out of bits takes no turn: the keys stay within 64 bits.
+            if bit < (length - 1).bit_length():
+                keys |= ((coords[axis] >> np.uint64(bit)) & one) << np.uint64(place)
+                place += 1
+    return keys

@@ -1,0 +1,239 @@
+"""Reading a selection of a shard: the index, then the inner chunks it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from zarr.codecs.sharding._plan import plan_selection
+from zarr.codecs.sharding._runner import closing
+from zarr.codecs.sharding._source import MemorySource, WindowSource
+from zarr.core._byte_ranges import RangeByteRequest
+from zarr.core._chunk_io import fill_value_of
+from zarr.core._coalesce import CoalescePolicy
+from zarr.core.buffer.cpu import numpy_buffer_prototype
+
+if TYPE_CHECKING:
+    from zarr.codecs.sharding._index import ShardIndex
+    from zarr.codecs.sharding._layout import ShardLayout
+    from zarr.codecs.sharding._plan import InnerChunk, SelectionPlan
+    from zarr.codecs.sharding._runner import Batch, Runner
+    from zarr.codecs.sharding._source import Source
+    from zarr.core.buffer import Buffer, NDBuffer
+
+
+async def read_shard(
+    layout: ShardLayout, source: Source, runner: Runner, plan: SelectionPlan
+) -> NDBuffer | None:
+    """Read and decode a selection of a shard.
+
+    A selection of something of every inner chunk reads the shard whole; any other one reads the
+    index, then the ranges of the inner chunks it takes.
+
+    Parameters
+    ----------
+    layout : ShardLayout
+        How the shard is made.
+    source : Source
+        Where its bytes come from.
+    runner : Runner
+        Where codecs run.
+    plan : SelectionPlan
+        The selection.
+
+    Returns
+    -------
+    NDBuffer or None
+        Of the shape of the selection; None where the shard is absent.
+
+    Raises
+    ------
+    ValueError
+        If the index is corrupt, or an inner chunk is shorter than the index says.
+    FileNotFoundError
+        If the shard is gone after its index was read.
+    """
+    nbytes: int | None = None
+    if plan.touches_all:
+        shard = await source.get(layout.spec.prototype, None)
+        if shard is None:
+            return None
+        nbytes = len(shard)
+        source, encoded = MemorySource(shard, source.name), layout.index.cut(shard)
+    else:
+        found = await source.get(numpy_buffer_prototype(), layout.index.byte_range)
+        if found is None:
+            return None
+        encoded = found
+    index = await layout.decode_index(encoded, runner, source.name)
+    return await _Selection(layout, source, plan).read(index, nbytes, runner)
+
+
+class _Selection:
+    """A selection of a shard that is stored, on its way into an array."""
+
+    def __init__(self, layout: ShardLayout, source: Source, plan: SelectionPlan) -> None:
+        self._layout = layout
+        self._source = source
+        self._plan = plan
+        self._chunks: list[InnerChunk] = []
+        self._ranges: list[RangeByteRequest] = []
+        self._out: NDBuffer | None = None
+
+    async def read(self, index: ShardIndex, shard_nbytes: int | None, runner: Runner) -> NDBuffer:
+        """Fetch the inner chunks that are stored, and put their parts into place."""
+        layout, plan = self._layout, self._plan
+        try:
+            places = index.locate([chunk.number for chunk in plan.chunks], shard_nbytes)
+        except ValueError as error:
+            error.add_note(f"in the shard {self._source.name}")
+            raise
+        out = self._out = _allocate(layout, plan.shape, filled=None in places)
+        parts: list[tuple[InnerChunk, RangeByteRequest, SelectionPlan]] = []
+        for chunk, place in zip(plan.chunks, places):
+            if place is None:
+                continue
+            within = self._plan_within(chunk)
+            if within is None:
+                self._chunks.append(chunk)
+                self._ranges.append(RangeByteRequest(*place))
+            else:
+                parts.append((chunk, RangeByteRequest(*place), within))
+        if self._chunks:
+            await self._read_chunks(runner)
+        if parts:
+            await runner.gather([self._read_part(*part, runner) for part in parts])
+        return out
+
+    def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
+        """Plan the selection of an inner chunk that is a shard itself and not needed whole."""
+        nested = self._layout.nested
+        if nested is None or chunk.is_complete:
+            return None
+        plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)
+        # With a piece of all its own inner chunks, it is fetched like any other inner chunk.
+        return None if plan.touches_all else plan
+
+    async def _read_part(
+        self, chunk: InnerChunk, place: RangeByteRequest, plan: SelectionPlan, runner: Runner
+    ) -> None:
+        """Read a selection of an inner chunk that is a shard itself."""
+        nested = cast("ShardLayout", self._layout.nested)
+        where = self._describe(chunk, place)
+        part = await read_shard(
+            nested, WindowSource(self._source, place.start, place.end, where), runner, plan
+        )
+        if part is None:
+            raise FileNotFoundError(f"The shard is gone after its index was read: {where}.")
+        self._target[chunk.out_selection] = part
+
+    async def _read_chunks(self, runner: Runner) -> None:
+        layout = self._layout
+        config = layout.spec.config
+        policy = CoalescePolicy(
+            config.sharding_coalesce_max_gap_bytes, config.sharding_coalesce_max_bytes
+        )
+        outstanding = set(range(len(self._ranges)))
+        batches = self._arriving(
+            self._source.get_ranges(layout.spec.prototype, self._ranges, policy), outstanding
+        )
+        if layout.is_sync:
+            await runner.consume(batches, self._place)
+        else:
+            async with closing(batches):
+                async for batch in batches:
+                    await self._place_async(batch)
+        if outstanding:
+            raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
+
+    async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
+        """Pass on what arrives; say which inner chunk was waited for when reading fails."""
+        try:
+            async with closing(batches):
+                async for batch in batches:
+                    outstanding.difference_update(index for index, _ in batch)
+                    yield batch
+        except Exception as error:
+            self._explain(error, outstanding)
+
+    def _explain(self, error: Exception, outstanding: set[int]) -> NoReturn:
+        while isinstance(error, ExceptionGroup):  # `Store.get_ranges` wraps its first failure
+            error = error.exceptions[0]
+        waited_for = self._name(min(outstanding, default=0))
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(
+                f"The shard is gone after its index was read: {waited_for}."
+            ) from error
+        error.add_note(f"while reading {waited_for}")
+        raise error
+
+    def _place(self, batch: Batch) -> None:
+        """Decode inner chunks and put their parts into place."""
+        decode = self._layout.chain.for_spec(self._layout.inner_spec).decode_sync
+        out = self._target
+        for index, buffer in batch:
+            encoded = self._checked(index, buffer)
+            chunk = self._chunks[index]
+            try:
+                decoded = decode(encoded)
+            except Exception as error:
+                error.add_note(f"while decoding {self._name(index)}")
+                raise
+            if not chunk.is_identity:
+                decoded = decoded[chunk.chunk_selection]
+            out[chunk.out_selection] = decoded
+
+    async def _place_async(self, batch: Batch) -> None:
+        """Decode inner chunks by the coroutines of their codecs, and put their parts into place."""
+        spec = self._layout.inner_spec
+        indexes = [index for index, _ in batch]
+        encoded = [(self._checked(index, buffer), spec) for index, buffer in batch]
+        try:
+            decoded = await self._layout.chain.decode(encoded)
+        except Exception as error:
+            error.add_note(f"while decoding {', '.join(map(self._name, indexes))}")
+            raise
+        for index, inner in zip(indexes, decoded):
+            chunk = self._chunks[index]
+            self._target[chunk.out_selection] = cast("NDBuffer", inner)[chunk.chunk_selection]
+
+    def _checked(self, index: int, buffer: Buffer | None) -> Buffer:
+        """Refuse an answer that is not all that was asked for: it must not turn into data."""
+        if buffer is None:
+            raise FileNotFoundError(
+                f"The shard is gone after its index was read: {self._name(index)}."
+            )
+        wanted = self._ranges[index].end - self._ranges[index].start
+        if len(buffer) != wanted:
+            raise ValueError(
+                f"Read {len(buffer)} of {wanted} bytes of {self._name(index)}. The shard is "
+                "truncated, or its index corrupt."
+            )
+        return buffer
+
+    @property
+    def _target(self) -> NDBuffer:
+        return cast("NDBuffer", self._out)
+
+    def _name(self, index: int) -> str:
+        return self._describe(self._chunks[index], self._ranges[index])
+
+    def _describe(self, chunk: InnerChunk, place: RangeByteRequest) -> str:
+        coords: list[int] = []
+        rest = chunk.number
+        for length in reversed(self._layout.index.grid_shape):
+            rest, coord = divmod(rest, length)
+            coords.insert(0, coord)
+        return (
+            f"inner chunk {tuple(coords)} of the shard {self._source.name} "
+            f"at bytes [{place.start}, {place.end})"
+        )
+
+
+def _allocate(layout: ShardLayout, shape: tuple[int, ...], *, filled: bool) -> NDBuffer:
+    spec = layout.spec
+    dtype = spec.dtype.to_native_dtype()
+    if not filled:
+        return spec.prototype.nd_buffer.empty(shape, dtype, spec.order)
+    return spec.prototype.nd_buffer.create(
+        shape=shape, dtype=dtype, order=spec.order, fill_value=fill_value_of(spec)
+    )

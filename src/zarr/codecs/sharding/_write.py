@@ -1,0 +1,169 @@
+"""Writing a selection of a shard: the inner chunks it takes anew, the others as they were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zarr.codecs.sharding._plan import InnerChunk, plan_selection
+from zarr.codecs.sharding._runner import InPlace, run_now
+from zarr.core._chunk_io import is_empty, merge
+
+if TYPE_CHECKING:
+    from zarr.codecs.sharding._layout import ShardLayout
+    from zarr.codecs.sharding._plan import SelectionPlan
+    from zarr.codecs.sharding._runner import Runner
+    from zarr.core.buffer import Buffer, NDBuffer
+
+
+async def rewrite_shard(
+    layout: ShardLayout,
+    existing: Buffer | None,
+    value: NDBuffer,
+    plan: SelectionPlan,
+    runner: Runner,
+    name: str,
+) -> Buffer | None:
+    """Return a shard with a selection of it replaced.
+
+    Parameters
+    ----------
+    layout : ShardLayout
+        How the shard is made.
+    existing : Buffer or None
+        The shard so far; None where it is absent, or the selection covers all of it.
+    value : NDBuffer
+        The new values, of the shape of the selection, or ``()`` for one value everywhere.
+    plan : SelectionPlan
+        The selection.
+    runner : Runner
+        Where codecs run.
+    name : str
+        What messages call the shard.
+
+    Returns
+    -------
+    Buffer or None
+        The new shard, or None where it has no inner chunk left: then it is not stored. Inner
+        chunks of fill value only are left out, unless the configuration of the array keeps them.
+
+    Raises
+    ------
+    ValueError
+        If the shard so far is corrupt.
+    """
+    stored = {} if existing is None else await _inner_chunks(layout, existing, runner, name)
+    rewriting = _Rewriting(layout, stored, value, name)
+    if layout.is_sync:
+        encoded = await runner.map(rewriting.encode, plan.chunks, layout.inner_nbytes)
+    else:
+        encoded = await rewriting.encode_async(plan.chunks)
+    for chunk, buffer in zip(plan.chunks, encoded):
+        if buffer is None:
+            stored.pop(chunk.number, None)
+        else:
+            stored[chunk.number] = buffer
+    if not stored:
+        return None
+    return await _join(layout, stored, runner)
+
+
+async def _inner_chunks(
+    layout: ShardLayout, shard: Buffer, runner: Runner, name: str
+) -> dict[int, Buffer]:
+    """Return the inner chunks that a shard holds, by their places in the index."""
+    index = await layout.decode_index(layout.index.cut(shard), runner, name)
+    numbers = index.present()
+    try:
+        places = index.locate(numbers, len(shard))
+    except ValueError as error:
+        error.add_note(f"in the shard {name}")
+        raise
+    return {
+        number: shard[place[0] : place[1]]
+        for number, place in zip(numbers, places)
+        if place is not None
+    }
+
+
+async def _join(layout: ShardLayout, stored: dict[int, Buffer], runner: Runner) -> Buffer:
+    """Put inner chunks and their index together."""
+    numbers, entries = layout.index.lay_out(
+        {number: len(buffer) for number, buffer in stored.items()}, layout.write_order
+    )
+    chain, spec = layout.index_chain, layout.index.spec
+    index: Buffer | None
+    if chain.encodes_sync:
+        index = await runner.run(chain.encode_sync, entries, spec)
+    else:
+        (index,) = await chain.encode([(entries, spec)])
+    if index is None or len(index) != layout.index.nbytes:
+        size = 0 if index is None else len(index)
+        raise ValueError(
+            f"The index codecs made {size} bytes, their compute_encoded_size says "
+            f"{layout.index.nbytes}. The shard could not be read back."
+        )
+    parts = [stored[number] for number in numbers]
+    parts = [index, *parts] if layout.index.location == "start" else [*parts, index]
+    return await runner.run(_concatenate, layout, parts)
+
+
+def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
+    # One allocation for the whole shard: adding part by part would copy it over and over.
+    return layout.spec.prototype.buffer.create_zero_length().combine(parts)
+
+
+class _Rewriting:
+    """New values on their way into inner chunks."""
+
+    def __init__(
+        self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str
+    ) -> None:
+        self._layout = layout
+        self._stored = stored
+        self._value = value
+        self._name = name
+
+    def encode(self, chunk: InnerChunk) -> Buffer | None:
+        """Return an inner chunk with its part of the values, encoded; None for an empty one."""
+        layout, spec = self._layout, self._layout.inner_spec
+        encoded = None if chunk.is_complete else self._stored.get(chunk.number)
+        if layout.nested is not None and not chunk.is_complete:
+            plan = plan_selection(chunk.chunk_selection, spec.shape, layout.nested.inner_spec.shape)
+            part = self._part(chunk)
+            return run_now(
+                rewrite_shard(layout.nested, encoded, part, plan, InPlace(), self._describe(chunk))
+            )
+        chain = layout.chain.for_spec(spec)
+        try:
+            merged = self._merged(chunk, None if encoded is None else chain.decode_sync(encoded))
+            return None if merged is None else chain.encode_sync(merged)
+        except Exception as error:
+            error.add_note(f"while encoding {self._describe(chunk)}")
+            raise
+
+    async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
+        """Do what `encode` does for several inner chunks, by the coroutines of their codecs."""
+        chain, spec = self._layout.chain, self._layout.inner_spec
+        before = [
+            (None if chunk.is_complete else self._stored.get(chunk.number), spec)
+            for chunk in chunks
+        ]
+        try:
+            existing = await chain.decode(before)
+            merged = [self._merged(*pair) for pair in zip(chunks, existing)]
+            return await chain.encode([(chunk, spec) for chunk in merged])
+        except Exception as error:
+            error.add_note(f"while encoding inner chunks of the shard {self._name}")
+            raise
+
+    def _part(self, chunk: InnerChunk) -> NDBuffer:
+        return self._value if self._value.shape == () else self._value[chunk.out_selection]
+
+    def _merged(self, chunk: InnerChunk, existing: NDBuffer | None) -> NDBuffer | None:
+        spec = self._layout.inner_spec
+        part = self._part(chunk)
+        merged = merge(existing, part, chunk.chunk_selection, spec, chunk.is_identity)
+        return None if is_empty(merged, spec) else merged
+
+    def _describe(self, chunk: InnerChunk) -> str:
+        return f"inner chunk number {chunk.number} of the shard {self._name}"

@@ -1,0 +1,97 @@
+"""The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
+
+The stored form is that of numcodecs, which zarr-extensions adopts: the number of elements, then for
+each element in C order its length in bytes and its bytes; the numbers 4 bytes little-endian each.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.codecs._named import NamedCodec
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+
+class _VLenCodec(ArrayBytesCodec, NamedCodec):
+    """What the two codecs share; they differ in the kind of element and its numcodecs codec."""
+
+    is_fixed_size = False
+    _configuration_required = False
+
+    # Kinds of NumPy dtypes whose elements the codec stores, and what they are called.
+    _kinds: ClassVar[str]
+    _element: ClassVar[str]
+
+    @staticmethod
+    @abstractmethod
+    def _codec() -> Any:
+        """Return the numcodecs codec."""
+
+    def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
+        # docstring inherited
+        raise NotImplementedError("compute_encoded_size is not implemented for VLen codecs")
+
+    def _check_kind(self, dtype: np.dtype[Any]) -> None:
+        if dtype.kind not in self._kinds:
+            raise TypeError(f"Expected {self._element}, got {dtype}")
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        native = chunk_spec.dtype.to_native_dtype()
+        self._check_kind(native)
+        elements = self._codec().decode(chunk_data.as_numpy_array())
+        expected = math.prod(chunk_spec.shape)
+        if elements.size != expected:
+            raise ValueError(
+                f"A chunk of shape {chunk_spec.shape} has {expected} elements, but decoding gave "
+                f"{elements.size}. The stored chunk is corrupt, or of another array."
+            )
+        array = elements.reshape(chunk_spec.shape).astype(native, copy=False)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(array)
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        array = chunk_data.as_numpy_array()
+        self._check_kind(array.dtype)
+        elements = array.astype(object, copy=False).reshape(-1)
+        return chunk_spec.prototype.buffer.from_bytes(self._codec().encode(elements))
+
+
+@dataclass(frozen=True)
+class VLenUTF8Codec(_VLenCodec):
+    """Stores strings of variable length, encoded as UTF-8."""
+
+    _name = "vlen-utf8"
+    _kinds = "OTU"
+    _element = "str"
+
+    @staticmethod
+    @cache
+    def _codec() -> Any:
+        from numcodecs.vlen import VLenUTF8
+
+        return VLenUTF8()
+
+
+@dataclass(frozen=True)
+class VLenBytesCodec(_VLenCodec):
+    """Stores byte strings of variable length."""
+
+    _name = "vlen-bytes"
+    _kinds = "OS"
+    _element = "bytes"
+
+    @staticmethod
+    @cache
+    def _codec() -> Any:
+        from numcodecs.vlen import VLenBytes
+
+        return VLenBytes()

@@ -1,0 +1,93 @@
+"""The ``zstd`` codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs._decoders import decode_zstd
+from zarr.codecs._named import NamedCodec
+from zarr.codecs._parse import parse_flag, parse_integer
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer
+
+_MAX_LEVEL = 22
+
+
+def parse_zstd_level(data: object) -> int:
+    """Return a Zstandard compression level, an integer of at most 22.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not an integer.
+    ValueError
+        If it is out of range.
+    """
+    level = parse_integer(data, "level")
+    if level > _MAX_LEVEL:
+        raise ValueError(f"Value must be less than or equal to {_MAX_LEVEL}. Got {level} instead.")
+    return level
+
+
+def parse_checksum(data: object) -> bool:
+    """Return whether a checksum is stored, a bool.
+
+    Raises
+    ------
+    TypeError
+        If `data` is anything else.
+    """
+    return parse_flag(data, "checksum")
+
+
+@dataclass(frozen=True)
+class ZstdCodec(BytesBytesCodec, NamedCodec):
+    """Compresses with Zstandard (RFC 8878; zarr-extensions, "zstd").
+
+    Parameters
+    ----------
+    level : int
+        At most 22, smallest; 0 for the library's default, negative ones are faster.
+    checksum : bool
+        Whether each chunk carries a checksum, which decoding verifies.
+
+    Raises
+    ------
+    TypeError
+        If `level` is not an integer, or `checksum` not a bool.
+    ValueError
+        If `level` is out of range.
+    """
+
+    is_fixed_size = False
+    _name = "zstd"
+
+    level: int = 0
+    checksum: bool = False
+
+    def __init__(self, *, level: int = 0, checksum: bool = False) -> None:
+        object.__setattr__(self, "level", parse_zstd_level(level))
+        object.__setattr__(self, "checksum", parse_checksum(checksum))
+
+    @cached_property
+    def _codec(self) -> Any:
+        from numcodecs.zstd import Zstd
+
+        return Zstd(level=self.level, checksum=self.checksum)
+
+    def compute_encoded_size(self, _input_byte_length: int, _chunk_spec: ArraySpec) -> int:
+        # docstring inherited
+        return super().compute_encoded_size(_input_byte_length, _chunk_spec)
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        decoded = decode_zstd(chunk_data.as_numpy_array())
+        return chunk_spec.prototype.buffer.from_bytes(decoded)
+
+    def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
+        encoded = self._codec.encode(chunk_data.as_numpy_array())
+        return chunk_spec.prototype.buffer.from_bytes(encoded)

@@ -1,0 +1,143 @@
+"""One chunk between its encoded bytes and its place in an array; no I/O, any thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.indexing import SelectorTuple
+
+
+def fill_value_of(spec: ArraySpec) -> Any:
+    """Return the value of elements that are not stored; that of the data type where none is set."""
+    return spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
+
+
+def scatter(
+    out: NDBuffer,
+    chunk: NDBuffer,
+    chunk_selection: SelectorTuple,
+    out_selection: SelectorTuple,
+    drop_axes: tuple[int, ...],
+) -> None:
+    """Put a selection of a chunk into its place.
+
+    Parameters
+    ----------
+    out : NDBuffer
+        Receives the selection.
+    chunk : NDBuffer
+        A decoded chunk.
+    chunk_selection, out_selection : tuple
+        The selection within the chunk, and its place in `out`.
+    drop_axes : tuple of int
+        Dimensions of length 1 of the selection that `out` does not have.
+    """
+    scatter_part(out, chunk[chunk_selection], out_selection, drop_axes)
+
+
+def scatter_part(
+    out: NDBuffer, part: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]
+) -> None:
+    """Put what was selected of a chunk already into its place; see `scatter`."""
+    out[out_selection] = part.squeeze(axis=drop_axes) if drop_axes else part
+
+
+def fill(out: NDBuffer, out_selection: SelectorTuple, spec: ArraySpec) -> None:
+    """Put the fill value where the selection of an absent chunk would go."""
+    out[out_selection] = fill_value_of(spec)
+
+
+def gather(value: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]) -> NDBuffer:
+    """Take the values for one chunk out of the values of a write.
+
+    Parameters
+    ----------
+    value : NDBuffer
+        All values; of shape ``()`` for one value everywhere.
+    out_selection : tuple
+        Where the values for the chunk are.
+    drop_axes : tuple of int
+        Dimensions of length 1 of the chunk selection that `value` does not have.
+
+    Returns
+    -------
+    NDBuffer
+        Values that can be assigned to the selection within the chunk.
+    """
+    if value.shape == ():
+        return value
+    part = value[out_selection]
+    if drop_axes:
+        ndim = len(part.shape) + len(drop_axes)
+        part = part[tuple(None if axis in drop_axes else slice(None) for axis in range(ndim))]
+    return part
+
+
+def merge(
+    existing: NDBuffer | None,
+    part: NDBuffer,
+    chunk_selection: SelectorTuple,
+    spec: ArraySpec,
+    is_complete_chunk: bool,
+) -> NDBuffer:
+    """Make the new content of a chunk.
+
+    Parameters
+    ----------
+    existing : NDBuffer or None
+        Its content so far; None where it is absent, or replaced whole.
+    part : NDBuffer
+        The new values, of shape ``()`` for one value everywhere.
+    chunk_selection : tuple
+        Which elements of the chunk they replace.
+    spec : ArraySpec
+        Describes the chunk.
+    is_complete_chunk : bool
+        Whether they replace all elements that lie within the array.
+
+    Returns
+    -------
+    NDBuffer
+        Of the shape of the spec. It may share memory with `part`, never with `existing`.
+    """
+    dtype = spec.dtype.to_native_dtype()
+    if is_complete_chunk and part.shape == spec.shape and _in_order(chunk_selection):
+        return part if part.dtype == dtype else part.astype(dtype)
+    if existing is None:
+        chunk = spec.prototype.nd_buffer.create(
+            shape=spec.shape, dtype=dtype, order=spec.order, fill_value=fill_value_of(spec)
+        )
+    else:
+        # Decoded data may be a read-only view of what the store holds.
+        chunk = existing.copy()
+    chunk[chunk_selection] = part
+    return chunk
+
+
+def _in_order(selection: SelectorTuple) -> bool:
+    """Tell whether a selection takes elements as they lie, so that it moves none."""
+    return isinstance(selection, tuple) and all(
+        isinstance(item, slice) and item.step in (None, 1) for item in selection
+    )
+
+
+def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
+    """Tell whether a chunk need not be stored: only fill value, and empty chunks are not kept."""
+    return not spec.config.write_empty_chunks and chunk.all_equal(fill_value_of(spec))
+
+
+def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:
+    """Copy an encoded chunk that shares memory with the values of a write.
+
+    A store may keep the buffer it is given, and the caller is free to change its array afterwards.
+    """
+    if encoded is None:
+        return None
+    if np.may_share_memory(encoded.as_numpy_array(), value.as_numpy_array()):
+        return type(encoded).from_bytes(encoded.to_bytes())
+    return encoded

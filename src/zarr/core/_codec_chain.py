@@ -1,0 +1,351 @@
+"""The codecs of a chunk in their order, and what each of them sees, resolved once per spec."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from zarr.abc.codec import (
+    ArrayArrayCodec,
+    ArrayBytesCodec,
+    ArrayBytesCodecPartialDecodeMixin,
+    BytesBytesCodec,
+)
+from zarr.errors import ZarrUserWarning
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.abc.codec import Codec
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+_ROLES = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
+
+# Distinct chunk shapes whose resolved specs are kept. A regular grid has one, two with a shard.
+_KEPT_SPECS = 64
+
+
+def split_codecs(
+    codecs: Iterable[Codec], *, check_order: bool = True
+) -> tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]]:
+    """Sort codecs by role.
+
+    Parameters
+    ----------
+    codecs : iterable of codec
+        In the order of encoding (Zarr v3 core specification, "Chunk encoding"): any number from
+        array to array, one from array to bytes, any number from bytes to bytes.
+    check_order : bool
+        Whether to refuse another order, and to warn where codecs around a sharding codec keep it
+        from reading parts of a shard.
+
+    Returns
+    -------
+    tuple
+        Codecs from array to array, the one from array to bytes, codecs from bytes to bytes.
+
+    Raises
+    ------
+    TypeError
+        If something is not a codec, or a codec follows one whose output it cannot take.
+    ValueError
+        If there is no codec from array to bytes, or more than one.
+    """
+    by_role: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    previous: Codec | None = None
+    previous_role = 0
+    for codec in codecs:
+        role = next((i for i, kind in enumerate(_ROLES) if isinstance(codec, kind)), None)  # type: ignore[redundant-expr]
+        if role is None:
+            raise TypeError(f"Expected a codec. Got {type(codec)} instead.")
+        if check_order and previous is not None:
+            _check_follows(codec, role, previous, previous_role)
+        if role == 1 and by_role[1]:
+            raise ValueError("Only one ArrayBytesCodec is allowed.")
+        by_role[role].append(codec)
+        previous, previous_role = codec, role
+    if not by_role[1]:
+        raise ValueError("At least one ArrayBytesCodec is required.")
+    if (
+        check_order
+        and isinstance(by_role[1][0], ArrayBytesCodecPartialDecodeMixin)
+        and len(by_role[0]) + len(by_role[2]) > 0
+    ):
+        warnings.warn(
+            "Combining a `sharding_indexed` codec disables partial reads and "
+            "writes, which may lead to inefficient performance.",
+            category=ZarrUserWarning,
+            stacklevel=3,
+        )
+    return tuple(by_role[0]), by_role[1][0], tuple(by_role[2])
+
+
+def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int) -> None:
+    """Refuse a codec that does not take what the previous one gives."""
+    if role < 2 and previous_role == 0:
+        return
+    if role == 2 and previous_role > 0:
+        return
+    if role == 1 and previous_role == 1:
+        raise ValueError("Only one ArrayBytesCodec is allowed.")
+    wanted = "ArrayArrayCodec" if role < 2 else "ArrayBytesCodec or BytesBytesCodec"
+    name = ("ArrayArray", "ArrayBytes", "BytesBytes")[role]
+    raise TypeError(
+        f"Invalid codec order. {name} codec {codec} must be preceded by "
+        f"an {wanted}. Got {type(previous)} instead."
+    )
+
+
+def _is_sync(codec: Codec, direction: str) -> bool:
+    """Tell whether a codec codes without waiting.
+
+    A class decides by what it defines nearest: a subclass that overrides only a coroutine, or the
+    batch form, wants that to be called. A codec that runs other codecs knows by itself.
+    """
+    known: bool | None = getattr(codec, "_is_sync", None)
+    if known is not None:
+        return known
+    for cls in type(codec).__mro__:
+        if f"_{direction}_sync" in vars(cls):
+            return True
+        if f"_{direction}_single" in vars(cls) or direction in vars(cls):
+            return False
+    return False
+
+
+@dataclass(frozen=True)
+class _Stage:
+    codec: Codec
+    spec: ArraySpec
+
+
+class ResolvedChain:
+    """A chain for chunks of one spec: each codec with the spec it sees.
+
+    Parameters
+    ----------
+    stages : sequence
+        In the order of encoding.
+    """
+
+    def __init__(self, stages: Sequence[_Stage]) -> None:
+        self.stages = tuple(stages)
+        self.spec = stages[0].spec
+        # Bound once: looking the methods up for every chunk costs as much as a small codec.
+        self._decoders: list[Any] = [
+            (_hook(s.codec, "_decode_sync"), s.spec) for s in reversed(self.stages)
+        ]
+        self._encoders: list[Any] = [(_hook(s.codec, "_encode_sync"), s.spec) for s in self.stages]
+
+    def decode_sync(self, buffer: Buffer) -> NDBuffer:
+        """Decode one chunk in the calling thread.
+
+        Parameters
+        ----------
+        buffer : Buffer
+            The encoded chunk.
+
+        Returns
+        -------
+        NDBuffer
+            The chunk, of the shape and data type of the spec.
+
+        Raises
+        ------
+        ValueError
+            If the decoded chunk has another shape.
+        """
+        data: Any = buffer
+        for decode, spec in self._decoders:
+            data = decode(data, spec)
+        return self.checked(data)
+
+    def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
+        """Encode one chunk in the calling thread; None where a codec finds nothing to store."""
+        data: Any = chunk
+        for encode, spec in self._encoders:
+            data = encode(data, spec)
+            if data is None:
+                return None
+        return data  # type: ignore[no-any-return]
+
+    def checked(self, chunk: NDBuffer) -> NDBuffer:
+        """Refuse a decoded chunk whose shape is not that of the spec.
+
+        Raises
+        ------
+        ValueError
+            Naming both shapes. NumPy would broadcast it into the result otherwise.
+        """
+        if chunk.shape != self.spec.shape:
+            raise ValueError(
+                f"A chunk of shape {self.spec.shape} was expected, its data decode to shape "
+                f"{chunk.shape}."
+            )
+        return chunk
+
+
+def _hook(codec: Codec, name: str) -> Callable[[Any, ArraySpec], Any] | None:
+    return getattr(codec, name, None)
+
+
+@dataclass(frozen=True)
+class CodecChain:
+    """The codecs of an array, by role and in the order of encoding.
+
+    Parameters
+    ----------
+    array_array_codecs : tuple of ArrayArrayCodec
+        Applied first.
+    array_bytes_codec : ArrayBytesCodec
+        Applied next.
+    bytes_bytes_codecs : tuple of BytesBytesCodec
+        Applied last.
+    """
+
+    array_array_codecs: tuple[ArrayArrayCodec, ...]
+    array_bytes_codec: ArrayBytesCodec
+    bytes_bytes_codecs: tuple[BytesBytesCodec, ...]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is resolved is made again where it is needed; it would only make pickles large.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
+        """Make a chain of codecs in the order of encoding; see `split_codecs` for the errors."""
+        return cls(*split_codecs(codecs))
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """All codecs in the order of encoding."""
+        return (*self.array_array_codecs, self.array_bytes_codec, *self.bytes_bytes_codecs)
+
+    @cached_property
+    def decodes_sync(self) -> bool:
+        """Whether every codec decodes without waiting."""
+        return all(_is_sync(codec, "decode") for codec in self.codecs)
+
+    @cached_property
+    def encodes_sync(self) -> bool:
+        """Whether every codec encodes without waiting."""
+        return all(_is_sync(codec, "encode") for codec in self.codecs)
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether every codec codes without waiting."""
+        return self.decodes_sync and self.encodes_sync
+
+    @cached_property
+    def _resolved(self) -> dict[int, tuple[ArraySpec, ResolvedChain]]:
+        return {}
+
+    def for_spec(self, spec: ArraySpec) -> ResolvedChain:
+        """Return the chain resolved for chunks of a spec, from memory where it was asked before.
+
+        Parameters
+        ----------
+        spec : ArraySpec
+            Describes the decoded chunk.
+        """
+        # Keyed by identity, which is an int to hash; the spec is kept so that it stays unique.
+        found = self._resolved.get(id(spec))
+        if found is not None and found[0] is spec:
+            return found[1]
+        resolved = ResolvedChain(list(self._stages(spec)))
+        if len(self._resolved) >= _KEPT_SPECS:
+            self._resolved.clear()
+        self._resolved[id(spec)] = (spec, resolved)
+        return resolved
+
+    def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
+        for codec in self.codecs:
+            yield _Stage(codec, spec)
+            spec = codec.resolve_metadata(spec)
+
+    def evolve(self, spec: ArraySpec) -> Self:
+        """Return the chain with every codec settled for chunks of a spec."""
+        evolved: list[Codec] = []
+        for codec in self.codecs:
+            settled = codec.evolve_from_array_spec(spec)
+            evolved.append(settled)
+            spec = settled.resolve_metadata(spec)
+        return type(self)(*split_codecs(evolved, check_order=False))
+
+    def compute_encoded_size(self, nbytes: int, spec: ArraySpec) -> int:
+        """Return the size in bytes of an encoded chunk.
+
+        Parameters
+        ----------
+        nbytes : int
+            Size of the chunk before encoding, in bytes.
+        spec : ArraySpec
+            Describes the chunk before encoding.
+
+        Raises
+        ------
+        NotImplementedError
+            If it depends on the values.
+        """
+        for codec in self.codecs:
+            nbytes = codec.compute_encoded_size(nbytes, spec)
+            spec = codec.resolve_metadata(spec)
+        return nbytes
+
+    def decode_sync(self, buffer: Buffer, spec: ArraySpec) -> NDBuffer:
+        """Decode one chunk in the calling thread; see `ResolvedChain.decode_sync`."""
+        return self.for_spec(spec).decode_sync(buffer)
+
+    def encode_sync(self, chunk: NDBuffer, spec: ArraySpec) -> Buffer | None:
+        """Encode one chunk in the calling thread; see `ResolvedChain.encode_sync`."""
+        return self.for_spec(spec).encode_sync(chunk)
+
+    async def decode(
+        self, chunks: Sequence[tuple[Buffer | None, ArraySpec]]
+    ) -> list[NDBuffer | None]:
+        """Decode chunks by the coroutines of the codecs, a whole batch codec by codec.
+
+        Parameters
+        ----------
+        chunks : sequence of tuple
+            Encoded chunks, None for an absent one, each with the spec of the decoded chunk.
+
+        Returns
+        -------
+        list of NDBuffer or None
+            In the same order.
+        """
+        chains = [self.for_spec(spec) for _, spec in chunks]
+        data: list[Any] = [chunk for chunk, _ in chunks]
+        for position in reversed(range(len(self.codecs))):
+            specs = [chain.stages[position].spec for chain in chains]
+            data = list(await self.codecs[position].decode(zip(data, specs)))
+        return [
+            None if chunk is None else chain.checked(chunk) for chunk, chain in zip(data, chains)
+        ]
+
+    async def encode(
+        self, chunks: Sequence[tuple[NDBuffer | None, ArraySpec]]
+    ) -> list[Buffer | None]:
+        """Encode chunks by the coroutines of the codecs, a whole batch codec by codec.
+
+        Parameters
+        ----------
+        chunks : sequence of tuple
+            Chunks, None for one that is not stored, each with its spec.
+
+        Returns
+        -------
+        list of Buffer or None
+            In the same order.
+        """
+        chains = [self.for_spec(spec) for _, spec in chunks]
+        data: list[Any] = [chunk for chunk, _ in chunks]
+        for position, codec in enumerate(self.codecs):
+            specs = [chain.stages[position].spec for chain in chains]
+            data = list(await codec.encode(zip(data, specs)))
+        return data
