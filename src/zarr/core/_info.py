@@ -1,0 +1,156 @@
+"""What ``node.info`` returns: a readable summary of an array or a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+    from zarr.abc.numcodec import Numcodec
+    from zarr.core.common import MemoryOrder, ZarrFormat
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+_UNITS = "KMGTP"
+
+
+def human_readable_size(nbytes: int) -> str:
+    """Return a number of bytes to one decimal in the largest fitting unit: ``7.6M`` for 8000000.
+
+    A unit is 1024 of the one before; there is none below 1024 bytes and none above ``P``.
+    """
+    if nbytes < 1024:
+        return str(nbytes)
+    power = min((nbytes.bit_length() - 1) // 10, len(_UNITS))
+    return f"{nbytes / 1024**power:.1f}{_UNITS[power - 1]}"
+
+
+def byte_info(nbytes: int) -> str:
+    """Return a number of bytes, and the readable form behind it where it differs."""
+    return str(nbytes) if nbytes < 1024 else f"{nbytes} ({human_readable_size(nbytes)})"
+
+
+def _table(rows: Iterator[tuple[str, object]], width: int) -> str:
+    return "\n".join(f"{label:<{width}} : {value}" for label, value in rows if value is not None)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GroupInfo:
+    """Summary of a group; its text form is what users read.
+
+    Parameters
+    ----------
+    _name : str
+        Path of the group in its store, empty for the root.
+    _zarr_format : {2, 3}
+        Format of its metadata.
+    _read_only : bool
+        Whether the store refuses to be written.
+    _store_type : str
+        Name of the class of the store.
+    _count_members, _count_arrays, _count_groups : int or None
+        Number of nodes below the group at any depth; None where they were not counted.
+    """
+
+    _name: str
+    _type: Literal["Group"] = field(default="Group", init=False)
+    _zarr_format: ZarrFormat
+    _read_only: bool
+    _store_type: str
+    _count_members: int | None = None
+    _count_arrays: int | None = None
+    _count_groups: int | None = None
+
+    def __repr__(self) -> str:
+        return _table(self._rows(), 11)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield "Name", self._name
+        yield "Type", self._type
+        yield "Zarr format", self._zarr_format
+        yield "Read-only", self._read_only
+        yield "Store type", self._store_type
+        yield "No. members", self._count_members
+        yield "No. arrays", self._count_arrays
+        yield "No. groups", self._count_groups
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ArrayInfo:
+    """Summary of an array; its text form is what users read.
+
+    Parameters
+    ----------
+    _zarr_format : {2, 3}
+        Format of its metadata.
+    _data_type : ZDType
+        Data type of its elements.
+    _fill_value : scalar or None
+        Value of the elements that are not stored.
+    _shape : tuple of int
+        Shape in elements.
+    _shard_shape, _chunk_shape : tuple of int or None
+        Shape of shards and chunks in elements. None for the shards of an array without any, and
+        for chunks whose shapes differ.
+    _order : {"C", "F"}
+        Memory layout of what reading returns.
+    _read_only : bool
+        Whether the store refuses to be written.
+    _store_type : str
+        Name of the class of the store.
+    _filters, _compressors : tuple of codec
+        Codecs by their roles.
+    _serializer : ArrayBytesCodec or None
+        The array-to-bytes codec; None in format 2.
+    _count_bytes : int or None
+        Size of all elements in bytes.
+    _count_bytes_stored : int or None
+        Size of all that is stored for the array in bytes, metadata included; None where it was
+        not asked for.
+    _count_chunks_initialized : int or None
+        Number of stored shards, or chunks without shards; None where they were not counted.
+    """
+
+    _type: Literal["Array"] = field(default="Array", init=False)
+    _zarr_format: ZarrFormat
+    _data_type: ZDType[TBaseDType, TBaseScalar]
+    _fill_value: object
+    _shape: tuple[int, ...]
+    _shard_shape: tuple[int, ...] | None = None
+    _chunk_shape: tuple[int, ...] | None = None
+    _order: MemoryOrder
+    _read_only: bool
+    _store_type: str
+    _filters: tuple[Numcodec, ...] | tuple[ArrayArrayCodec, ...] = ()
+    _serializer: ArrayBytesCodec | None = None
+    _compressors: tuple[Numcodec, ...] | tuple[BytesBytesCodec, ...] = ()
+    _count_bytes: int | None = None
+    _count_bytes_stored: int | None = None
+    _count_chunks_initialized: int | None = None
+
+    def __repr__(self) -> str:
+        return _table(self._rows(), 18)
+
+    def _rows(self) -> Iterator[tuple[str, Any]]:
+        sharded = self._shard_shape is not None
+        yield "Type", self._type
+        yield "Zarr format", self._zarr_format
+        yield "Data type", self._data_type
+        yield "Fill value", str(self._fill_value)
+        yield "Shape", self._shape
+        yield "Shard shape", self._shard_shape
+        yield "Chunk shape", "<variable>" if self._chunk_shape is None else self._chunk_shape
+        yield "Order", self._order
+        yield "Read-only", self._read_only
+        yield "Store type", self._store_type
+        yield "Filters", self._filters
+        yield "Serializer", self._serializer
+        yield "Compressors", self._compressors
+        if self._count_bytes is not None:
+            yield "No. bytes", byte_info(self._count_bytes)
+        if self._count_bytes_stored is not None:
+            yield "No. bytes stored", byte_info(self._count_bytes_stored)
+            if self._count_bytes is not None and self._count_bytes_stored > 0:
+                yield "Storage ratio", f"{self._count_bytes / self._count_bytes_stored:.1f}"
+        yield f"{'Shards' if sharded else 'Chunks'} Initialized", self._count_chunks_initialized

@@ -1,0 +1,441 @@
+"""The array of the asynchronous API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic
+
+from zarr.core.array._chunks import initialized_chunks, nbytes_stored, nchunks_initialized
+from zarr.core.array._documents import open_metadata
+from zarr.core.array._info import ArrayProperties
+from zarr.core.array._parse import parse_array_metadata
+from zarr.core.array._pipeline import chunk_grid, chunk_spec, create_codec_pipeline
+from zarr.core.array._read import plan_read, read, scalar_or_array
+from zarr.core.array._resize import plan_append, resize
+from zarr.core.array._types import T_ArrayMetadata
+from zarr.core.array._write import convert, plan_write, write
+from zarr.core.array_spec import ArrayConfig, parse_array_config
+from zarr.core.attributes import replace_attributes
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.indexing import (
+    AsyncOIndex,
+    AsyncVIndex,
+    BasicIndexer,
+    CoordinateIndexer,
+    MaskIndexer,
+    OrthogonalIndexer,
+)
+from zarr.storage._common import make_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    import numpy.typing as npt
+
+    from zarr.abc.codec import CodecPipeline
+    from zarr.core._info import ArrayInfo
+    from zarr.core.array_spec import ArrayConfigParams
+    from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar, NDBuffer
+    from zarr.core.chunk_grids import ChunkGrid
+    from zarr.core.common import JSON, ShapeLike, ZarrFormat
+    from zarr.core.indexing import (
+        BasicSelection,
+        CoordinateSelection,
+        Fields,
+        Indexer,
+        MaskSelection,
+        OrthogonalSelection,
+    )
+    from zarr.core.metadata import ArrayMetadata
+    from zarr.storage._common import StoreLike, StorePath
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
+    """An array whose chunks are in a store, with coroutines to read and write it.
+
+    Parameters
+    ----------
+    metadata : ArrayV2Metadata, ArrayV3Metadata or dict
+        Metadata of the array, or their JSON form.
+    store_path : StorePath
+        Where the array is.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If metadata or options are not valid.
+    """
+
+    metadata: T_ArrayMetadata
+    store_path: StorePath
+    # Both follow from the metadata.
+    codec_pipeline: CodecPipeline = field(init=False, compare=False)
+    _chunk_grid: ChunkGrid = field(init=False, compare=False)
+    config: ArrayConfig
+
+    def __init__(
+        self,
+        metadata: T_ArrayMetadata | Mapping[str, JSON],
+        store_path: StorePath,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+    ) -> None:
+        parsed = parse_array_metadata(metadata, path=str(store_path))
+        options = parse_array_config(config)
+        grid = chunk_grid(parsed)
+        first = tuple(dimension.chunk_size(0) for dimension in grid.dimensions)
+        pipeline = create_codec_pipeline(parsed, store=store_path.store).evolve_from_array_spec(
+            chunk_spec(parsed, options, first, default_buffer_prototype())
+        )
+        object.__setattr__(self, "metadata", parsed)
+        object.__setattr__(self, "store_path", store_path)
+        object.__setattr__(self, "config", options)
+        object.__setattr__(self, "_chunk_grid", grid)
+        object.__setattr__(self, "codec_pipeline", pipeline)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The pipeline is made anew, by the configuration of the process that unpickles.
+        return type(self), (self.metadata, self.store_path, self.config)
+
+    def _replace_metadata(self, metadata: ArrayMetadata) -> None:
+        """Take over metadata of another shape or with other attributes."""
+        object.__setattr__(self, "metadata", metadata)
+        object.__setattr__(self, "_chunk_grid", chunk_grid(metadata))
+
+    @classmethod
+    def from_dict(cls, store_path: StorePath, data: Mapping[str, JSON]) -> AsyncArray[Any]:
+        """Make an array from the JSON form of its metadata; nothing is read or stored.
+
+        Parameters
+        ----------
+        store_path : StorePath
+            Where the array is.
+        data : dict
+            A ``zarr.json`` document; or a ``.zarray`` document with the content of ``.zattrs``
+            under ``attributes``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the metadata are not valid.
+        """
+        return cls(data, store_path)
+
+    @classmethod
+    async def open(
+        cls,
+        store: StoreLike,
+        zarr_format: ZarrFormat | None = 3,
+        *,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+    ) -> AsyncArray[Any]:
+        """Open a stored array.
+
+        Parameters
+        ----------
+        store : StoreLike
+            Where the array is.
+        zarr_format : {2, 3} or None
+            Its format; None for whichever is stored, 3 if both are.
+        config : ArrayConfig, dict or None
+            Options that are not stored; what is left out follows `zarr.config`.
+
+        Raises
+        ------
+        ArrayNotFoundError
+            If no array of that format is there.
+        TypeError, ValueError
+            If its metadata are not valid.
+        """
+        store_path = await make_store_path(store)
+        metadata: Any = await open_metadata(store_path, zarr_format)
+        return cls(metadata, store_path, config)
+
+    def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
+        """Return the same array with other options.
+
+        Parameters
+        ----------
+        config : ArrayConfig or dict
+            All options, or those that change.
+
+        Raises
+        ------
+        TypeError
+            If an option does not exist.
+        """
+        if not isinstance(config, ArrayConfig):
+            options: dict[str, Any] = {**self.config.to_dict(), **config}
+            config = ArrayConfig(**options)
+        return type(self)(self.metadata, self.store_path, config)
+
+    @property
+    def attrs(self) -> dict[str, JSON]:
+        """The user attributes; changes to this dictionary are not stored."""
+        return self.metadata.attributes
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def _read(
+        self,
+        indexer: Indexer,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        plan = plan_read(self, indexer, out=out, fields=fields, prototype=prototype)
+        return (await read(plan)).as_ndarray_like()
+
+    async def getitem(
+        self, selection: BasicSelection, *, prototype: BufferPrototype | None = None
+    ) -> NDArrayLikeOrScalar:
+        """Read a box of the array.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of them
+            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
+
+        Returns
+        -------
+        array or scalar
+            A scalar where every dimension is selected by an integer.
+
+        Raises
+        ------
+        IndexError
+            If the selection is of another kind, or out of bounds.
+        ChunkNotFoundError
+            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        """
+        indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
+        return scalar_or_array(await read(plan_read(self, indexer, prototype=prototype)))
+
+    async def get_orthogonal_selection(
+        self,
+        selection: OrthogonalSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read the product of one selection per dimension.
+
+        Parameters
+        ----------
+        selection : int, slice, integer array, boolean array or tuple of them
+            One item per dimension; missing ones stand for the whole dimension.
+        out : NDBuffer or None
+            Receives the result; None for a new array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
+
+        Raises
+        ------
+        IndexError
+            If the selection is not valid, or out of bounds.
+        TypeError, ValueError
+            If `out` does not suit the result.
+        ChunkNotFoundError
+            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        """
+        indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
+        return await self._read(indexer, out=out, fields=fields, prototype=prototype)
+
+    async def get_mask_selection(
+        self,
+        mask: MaskSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read the elements where a mask is true, in one dimension.
+
+        Parameters
+        ----------
+        mask : boolean array
+            Of the shape of the array.
+        out, fields, prototype
+            As for `get_orthogonal_selection`.
+
+        Raises
+        ------
+        IndexError
+            If the mask is not valid.
+        TypeError, ValueError
+            If `out` does not suit the result.
+        ChunkNotFoundError
+            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        """
+        indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
+        return await self._read(indexer, out=out, fields=fields, prototype=prototype)
+
+    async def get_coordinate_selection(
+        self,
+        selection: CoordinateSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read single elements by their coordinates.
+
+        Parameters
+        ----------
+        selection : integer array or tuple of them
+            One array per dimension; they are broadcast to one shape, which the result has.
+        out, fields, prototype
+            As for `get_orthogonal_selection`.
+
+        Raises
+        ------
+        IndexError
+            If the selection is not valid, or out of bounds.
+        TypeError, ValueError
+            If `out` does not suit the result.
+        ChunkNotFoundError
+            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        """
+        indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
+        return await self._read(indexer, out=out, fields=fields, prototype=prototype)
+
+    @property
+    def oindex(self) -> AsyncOIndex[T_ArrayMetadata]:
+        """Orthogonal selection: ``await array.oindex.getitem(...)``."""
+        return AsyncOIndex(self)
+
+    @property
+    def vindex(self) -> AsyncVIndex[T_ArrayMetadata]:
+        """Selection by coordinates or a mask: ``await array.vindex.getitem(...)``."""
+        return AsyncVIndex(self)
+
+    # --- writing ------------------------------------------------------------------------
+
+    async def setitem(
+        self,
+        selection: BasicSelection,
+        value: npt.ArrayLike | NDBuffer | AsyncArray[Any],
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        """Write a box of the array.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of them
+            As for `getitem`.
+        value : scalar or array-like
+            Converted to the data type of the array, and broadcast to the selection.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
+
+        Raises
+        ------
+        IndexError
+            If the selection is of another kind, or out of bounds.
+        TypeError, ValueError, OverflowError
+            If `value` does not suit the selection or the data type, or the store is read-only.
+            Nothing is written then.
+        """
+        indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
+        await write(plan_write(self, indexer, await in_memory(value), prototype=prototype))
+
+    async def append(self, data: npt.ArrayLike, axis: int = 0) -> tuple[int, ...]:
+        """Append along a dimension.
+
+        Parameters
+        ----------
+        data : array-like
+            Of the shape of the array, except along `axis`.
+        axis : int
+            Dimension that grows; a negative one counts from the last.
+
+        Returns
+        -------
+        tuple of int
+            The new shape in elements.
+
+        Raises
+        ------
+        ValueError
+            If the array has no such dimension, the shapes do not match, or the store is
+            read-only.
+        TypeError, ValueError, OverflowError
+            If `data` cannot be converted to the data type of the array. Its shape stays then.
+        """
+        values = convert(await in_memory(data), self.dtype)
+        new_shape, place = plan_append(self, values, axis)
+        await self.resize(new_shape)
+        await self.setitem(place, values)
+        return self.shape
+
+    async def resize(self, new_shape: ShapeLike, delete_outside_chunks: bool = True) -> None:
+        """Change the shape.
+
+        Parameters
+        ----------
+        new_shape : iterable of int or int
+            Shape in elements, with as many dimensions as the array has.
+        delete_outside_chunks : bool
+            Whether chunks that lie outside the new shape altogether are deleted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `new_shape` is not valid, or the store is read-only.
+        """
+        await resize(self, new_shape, delete_outside_chunks=delete_outside_chunks)
+
+    async def update_attributes(self, new_attributes: Mapping[str, JSON]) -> Self:
+        """Add user attributes, replacing those of the same names.
+
+        Parameters
+        ----------
+        new_attributes : mapping
+            JSON values.
+
+        Returns
+        -------
+        AsyncArray
+            This array.
+
+        Raises
+        ------
+        TypeError
+            If a value has no JSON form.
+        ValueError
+            If the store is read-only.
+        """
+        await replace_attributes(self, {**self.metadata.attributes, **new_attributes})
+        return self
+
+    # --- what is stored -----------------------------------------------------------------
+
+    async def nchunks_initialized(self) -> int:
+        """Count the chunks that are stored; a stored shard counts with all its chunks."""
+        return await nchunks_initialized(self)
+
+    async def nbytes_stored(self) -> int:
+        """Return the size in bytes of all that is stored for the array, metadata included."""
+        return await nbytes_stored(self)
+
+    async def info_complete(self) -> ArrayInfo:
+        """Return the summary with what is stored; the store is listed for it."""
+        return self._summary(
+            count_chunks_initialized=len(await initialized_chunks(self)),
+            count_bytes_stored=await nbytes_stored(self),
+        )
+
+
+async def in_memory(value: Any) -> Any:
+    """Return a value that can be indexed without waiting: the content of an array of ours."""
+    inner = getattr(value, "async_array", value)
+    return await inner.getitem(...) if isinstance(inner, AsyncArray) else value

@@ -1,0 +1,110 @@
+"""Which chunks of an array are stored, and how many bytes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.chunk_key_encodings import V2ChunkKeyEncoding
+from zarr.core.common import concurrent_map
+from zarr.core.metadata import ArrayV3Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from zarr.core.array._async import AsyncArray
+    from zarr.storage._common import StorePath
+
+Coords = tuple[int, ...]
+
+
+async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
+    """Return the positions in the grid of the shards, or chunks without shards, that are stored.
+
+    A store that lists is asked for the keys below the array, so the cost follows from what is
+    stored. Each key of the grid is asked for otherwise.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        The array.
+
+    Returns
+    -------
+    list of tuple of int
+        In no particular order.
+    """
+    decode = _key_decoder(array)
+    if decode is not None and array.store.supports_listing:
+        found = [decode(key) async for key in _keys_below(array)]
+        return [coords for coords in found if coords is not None]
+    every = [(coords,) for coords in array._chunk_grid.all_chunk_coords()]
+
+    async def is_stored(coords: Coords) -> bool:
+        place: StorePath = array.store_path / array.metadata.encode_chunk_key(coords)
+        return await place.exists()
+
+    stored = await concurrent_map(every, is_stored)
+    return [coords for (coords,), there in zip(every, stored, strict=True) if there]
+
+
+async def _keys_below(array: AsyncArray[Any]) -> AsyncIterator[str]:
+    prefix = f"{array.path}/" if array.path else ""
+    async for key in array.store.list_prefix(prefix):
+        yield key[len(prefix) :]
+
+
+def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | None:
+    """Return what turns a key into a position in the grid, or None where it is no chunk's key.
+
+    None where the chunk key encoding cannot be inverted.
+    """
+    metadata, grid_shape = array.metadata, array._chunk_grid.grid_shape
+    if isinstance(metadata, ArrayV3Metadata):
+        encoding = metadata.chunk_key_encoding
+    else:
+        encoding = V2ChunkKeyEncoding(separator=metadata.dimension_separator)
+    if not grid_shape:
+        only = metadata.encode_chunk_key(())
+        return lambda key: () if key == only else None
+    try:
+        encoding.decode_chunk_key(metadata.encode_chunk_key((0,) * len(grid_shape)))
+    except NotImplementedError:
+        return None
+
+    def decode(key: str) -> Coords | None:
+        try:
+            coords = encoding.decode_chunk_key(key)
+        except ValueError:
+            return None
+        inside = len(coords) == len(grid_shape) and all(
+            index < count for index, count in zip(coords, grid_shape)
+        )
+        # A key such as c/00 decodes, and yet is not the key of the chunk.
+        return coords if inside and metadata.encode_chunk_key(coords) == key else None
+
+    return decode
+
+
+def chunks_within(array: AsyncArray[Any], coords: Coords) -> int:
+    """Return the number of chunks in a shard, 1 for an array without shards."""
+    metadata = array.metadata
+    sharding = metadata.sharding_codec if isinstance(metadata, ArrayV3Metadata) else None
+    if sharding is None:
+        return 1
+    return prod(
+        dimension.chunk_size(index) // size
+        for dimension, index, size in zip(
+            array._chunk_grid.dimensions, coords, sharding.chunk_shape, strict=True
+        )
+    )
+
+
+async def nchunks_initialized(array: AsyncArray[Any]) -> int:
+    """Return the number of chunks that are stored; a stored shard counts with all its chunks."""
+    return sum(chunks_within(array, coords) for coords in await initialized_chunks(array))
+
+
+async def nbytes_stored(array: AsyncArray[Any]) -> int:
+    """Return the size in bytes of all that is stored below the array, metadata included."""
+    return await array.store.getsize_prefix(array.path)

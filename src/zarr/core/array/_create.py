@@ -1,0 +1,535 @@
+"""Creating arrays in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zarr.abc.codec import BytesBytesCodec
+from zarr.core.array._async import AsyncArray, in_memory
+from zarr.core.array._build import (
+    build_metadata,
+    build_v2,
+    build_v3,
+    resolve_zarr_format,
+    warn_order_without_effect,
+)
+from zarr.core.array._documents import open_metadata, store_new_array
+from zarr.core.array._parse import parse_chunk_layout, parse_codecs_v2, parse_codecs_v3
+from zarr.core.array._source import array_of, copy_elements, refuse_overlap, settle_parameters
+from zarr.core.array._types import DEFAULT_FILL_VALUE
+from zarr.core.array._write import convert
+from zarr.core.array_spec import ArrayConfig, parse_array_config
+from zarr.core.common import parse_shapelike
+from zarr.core.dtype import parse_dtype
+from zarr.core.metadata.v3 import parse_codecs
+from zarr.storage._common import make_store_path
+
+if TYPE_CHECKING:
+    from zarr.core.array._types import (
+        CompressorLike,
+        CompressorsLike,
+        FiltersLike,
+        SerializerLike,
+        ShardsLike,
+    )
+    from zarr.core.array_spec import ArrayConfigParams
+    from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
+    from zarr.core.common import (
+        JSON,
+        ChunksLike,
+        DimensionNames,
+        MemoryOrder,
+        ShapeLike,
+        ZarrFormat,
+    )
+    from zarr.core.dtype import ZDTypeLike
+    from zarr.core.metadata import ArrayMetadata
+    from zarr.storage._common import StoreLike, StorePath
+
+
+async def open_array_node(
+    store_path: StorePath,
+    zarr_format: ZarrFormat | None = None,
+    config: ArrayConfig | ArrayConfigParams | None = None,
+) -> AsyncArray[Any]:
+    """Open a stored array.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        Where the array is.
+    zarr_format : {2, 3} or None
+        Its format; None for whichever is stored, 3 if both are.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
+
+    Raises
+    ------
+    ArrayNotFoundError
+        If no array of that format is there.
+    TypeError, ValueError
+        If its metadata are not valid.
+    """
+    return AsyncArray(await open_metadata(store_path, zarr_format), store_path, config)
+
+
+async def _store_new(
+    store_path: StorePath, metadata: ArrayMetadata, config: ArrayConfig, *, overwrite: bool
+) -> AsyncArray[Any]:
+    """Make the array, which checks that its codecs work together, then store its metadata."""
+    array: AsyncArray[Any] = AsyncArray(metadata, store_path, config)
+    await store_new_array(store_path, metadata, overwrite=overwrite)
+    return array
+
+
+async def init_array(
+    *,
+    store_path: StorePath,
+    shape: ShapeLike,
+    dtype: ZDTypeLike,
+    chunks: ChunksLike | Literal["auto"] = "auto",
+    shards: ShardsLike | None = None,
+    filters: FiltersLike = "auto",
+    compressors: CompressorsLike = "auto",
+    serializer: SerializerLike = "auto",
+    fill_value: Any = DEFAULT_FILL_VALUE,
+    order: MemoryOrder | None = None,
+    zarr_format: ZarrFormat | None = 3,
+    attributes: Mapping[str, JSON] | None = None,
+    chunk_key_encoding: ChunkKeyEncodingLike | None = None,
+    dimension_names: DimensionNames = None,
+    overwrite: bool = False,
+    config: ArrayConfig | ArrayConfigParams | None = None,
+) -> AsyncArray[Any]:
+    """Create an array without elements: store its metadata.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        Where the array goes. Groups above it that are not stored yet are created.
+    shape : iterable of int or int
+        Shape in elements.
+    dtype : dtype-like or ZDType
+        Data type of the elements.
+    chunks : iterable of int, int or "auto"
+        Shape of the chunks in elements; -1 along a dimension for its whole length. With
+        ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
+    shards : iterable of int, int, dict, "auto" or None
+        Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under
+        ``shape`` and may have an ``index_location``. None for no shards. Format 3 only.
+    filters : iterable of codec, codec, "auto" or None
+        Format 3: codecs from array to array. Format 2: codecs of numcodecs. None for none.
+    compressors : iterable of codec, codec, "auto" or None
+        Format 3: codecs from bytes to bytes. Format 2: one codec of numcodecs. None for none.
+    serializer : ArrayBytesCodec, dict or "auto"
+        Codec from array to bytes. Format 3 only.
+    fill_value : scalar or None
+        Value of the elements that are not stored; by default that of the data type. None leaves
+        it undefined in format 2, and is the default in format 3.
+    order : {"C", "F"} or None
+        Memory layout of encoded chunks, format 2 only; None for that of `config`.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+    chunk_key_encoding : ChunkKeyEncoding, dict or None
+        How chunks are named; None for the default of the format.
+    dimension_names : iterable of str or None, or None
+        One name, or None, per dimension; None for no names. Format 3 only.
+    overwrite : bool
+        Whether all that is stored at `store_path` is deleted first.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
+
+    Returns
+    -------
+    AsyncArray
+        The array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not valid, or does not go with the format or with another parameter; if
+        the store is read-only. Nothing is stored or deleted then.
+    ContainsArrayError, ContainsGroupError
+        If a node is stored there already and `overwrite` is False.
+    """
+    metadata, options = build_metadata(
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        shards=shards,
+        filters=filters,
+        compressors=compressors,
+        serializer=serializer,
+        fill_value=fill_value,
+        order=order,
+        zarr_format=zarr_format,
+        attributes=attributes,
+        chunk_key_encoding=chunk_key_encoding,
+        dimension_names=dimension_names,
+        config=config,
+    )
+    return await _store_new(store_path, metadata, options, overwrite=overwrite)
+
+
+async def create_array(
+    store: StoreLike,
+    *,
+    name: str | None = None,
+    shape: ShapeLike | None = None,
+    dtype: ZDTypeLike | None = None,
+    data: Any | None = None,
+    chunks: ChunksLike | Literal["auto"] = "auto",
+    shards: ShardsLike | None = None,
+    filters: FiltersLike = "auto",
+    compressors: CompressorsLike = "auto",
+    serializer: SerializerLike = "auto",
+    fill_value: Any = DEFAULT_FILL_VALUE,
+    order: MemoryOrder | None = None,
+    zarr_format: ZarrFormat | None = 3,
+    attributes: Mapping[str, JSON] | None = None,
+    chunk_key_encoding: ChunkKeyEncodingLike | None = None,
+    dimension_names: DimensionNames = None,
+    storage_options: dict[str, Any] | None = None,
+    overwrite: bool = False,
+    config: ArrayConfig | ArrayConfigParams | None = None,
+    write_data: bool = True,
+) -> AsyncArray[Any]:
+    """Create an array, empty or from data.
+
+    Parameters
+    ----------
+    store : StoreLike
+        Where the array goes.
+    name : str or None
+        Path of the array below `store`; None for `store` itself.
+    shape, dtype
+        As for `init_array`; both are needed unless `data` is given.
+    data : array or None
+        Gives shape, data type and elements; None for an array without elements. Of an array of
+        this library, fill value, attributes and dimension names are kept as well.
+    chunks, shards, filters, compressors, serializer, fill_value, order, zarr_format
+        As for `init_array`.
+    attributes, chunk_key_encoding, dimension_names, overwrite, config
+        As for `init_array`.
+    storage_options : dict or None
+        For the file system, where `store` is a URL.
+    write_data : bool
+        Whether the elements of `data` are written.
+
+    Returns
+    -------
+    AsyncArray
+        The array.
+
+    Raises
+    ------
+    TypeError, ValueError, ContainsArrayError, ContainsGroupError
+        As `init_array`; also if shape or data type are missing, or given together with `data`.
+    """
+    shared: dict[str, Any] = {
+        "chunks": chunks,
+        "shards": shards,
+        "filters": filters,
+        "compressors": compressors,
+        "serializer": serializer,
+        "fill_value": fill_value,
+        "order": order,
+        "attributes": attributes,
+        "chunk_key_encoding": chunk_key_encoding,
+        "dimension_names": dimension_names,
+        "overwrite": overwrite,
+        "config": config,
+    }
+    zarr_format = resolve_zarr_format(zarr_format)
+    if data is not None:
+        for parameter, value in (("shape", shape), ("dtype", dtype)):
+            if value is not None:
+                raise ValueError(
+                    f"The data parameter was used, but the {parameter} parameter was also used. "
+                    f"This is an error. Either use the data parameter, or the {parameter} "
+                    "parameter, but not both."
+                )
+        data.shape, data.dtype  # noqa: B018  (what has neither is no array)
+        return await from_array(
+            store,
+            data=data,
+            write_data=write_data,
+            name=name,
+            zarr_format=zarr_format,
+            storage_options=storage_options,
+            **shared,
+        )
+    if shape is None:
+        raise ValueError(
+            "The data parameter was set to None, but shape was not specified. Either provide a "
+            "value for data, or specify shape."
+        )
+    if dtype is None:
+        raise ValueError(
+            "The data parameter was set to None, but dtype was not specified. Either provide an "
+            "array-like value for data, or specify dtype."
+        )
+    return await init_array(
+        store_path=await _place(store, name, storage_options),
+        shape=shape,
+        dtype=dtype,
+        zarr_format=zarr_format,
+        **shared,
+    )
+
+
+async def _place(
+    store: StoreLike, name: str | None, storage_options: dict[str, Any] | None
+) -> StorePath:
+    return await make_store_path(store, path=name or "", mode="a", storage_options=storage_options)
+
+
+async def from_array(
+    store: StoreLike,
+    *,
+    data: Any,
+    write_data: bool = True,
+    name: str | None = None,
+    chunks: ChunksLike | Literal["auto", "keep"] = "keep",
+    shards: ShardsLike | Literal["keep"] | None = "keep",
+    filters: FiltersLike | Literal["keep"] = "keep",
+    compressors: CompressorsLike | Literal["keep"] = "keep",
+    serializer: SerializerLike | Literal["keep"] = "keep",
+    fill_value: Any = DEFAULT_FILL_VALUE,
+    order: MemoryOrder | None = None,
+    zarr_format: ZarrFormat | None = None,
+    attributes: Mapping[str, JSON] | None = None,
+    chunk_key_encoding: ChunkKeyEncodingLike | None = None,
+    dimension_names: DimensionNames = None,
+    storage_options: dict[str, Any] | None = None,
+    overwrite: bool = False,
+    config: ArrayConfig | ArrayConfigParams | None = None,
+) -> AsyncArray[Any]:
+    """Create an array from another array.
+
+    Parameters
+    ----------
+    store : StoreLike
+        Where the array goes.
+    data : Array, AsyncArray or array-like
+        Gives shape, data type and elements. What is not in memory is copied by the stored chunk.
+    write_data : bool
+        Whether the elements are written.
+    name : str or None
+        Path of the array below `store`; None for `store` itself.
+    chunks, shards, filters, compressors, serializer
+        As for `init_array`. ``"keep"`` takes over what `data` has where that is an array of this
+        library, the codecs only within one format; it is ``"auto"`` otherwise, and no shards.
+    fill_value, order, attributes, chunk_key_encoding, dimension_names
+        As for `init_array`; by default those of `data`, where it has them.
+    zarr_format : {2, 3} or None
+        Format of the array; None for that of `data`, 3 where it has none.
+    storage_options : dict or None
+        For the file system, where `store` is a URL.
+    overwrite, config
+        As for `init_array`.
+
+    Returns
+    -------
+    AsyncArray
+        The new array.
+
+    Raises
+    ------
+    TypeError, ValueError, ContainsArrayError, ContainsGroupError
+        As `init_array`; a `ValueError` also if `overwrite` would delete `data`.
+    """
+    source = array_of(data)
+    if source is None and not (hasattr(data, "shape") and hasattr(data, "dtype")):
+        data = np.asarray(data)
+    if zarr_format is None:
+        zarr_format = 3 if source is None else source.metadata.zarr_format
+    zarr_format = resolve_zarr_format(zarr_format)
+    parameters = settle_parameters(
+        source,
+        zarr_format,
+        {
+            "chunks": chunks,
+            "shards": shards,
+            "filters": filters,
+            "compressors": compressors,
+            "serializer": serializer,
+            "fill_value": fill_value,
+            "order": order,
+            "attributes": attributes,
+            "chunk_key_encoding": chunk_key_encoding,
+            "dimension_names": dimension_names,
+        },
+    )
+    store_path = await _place(store, name, storage_options)
+    if source is not None and write_data and overwrite:
+        refuse_overlap(source, store_path)
+    array = await init_array(
+        store_path=store_path,
+        shape=data.shape,
+        dtype=data.dtype if source is None else source.metadata.dtype,
+        zarr_format=zarr_format,
+        overwrite=overwrite,
+        config=config,
+        **parameters,
+    )
+    if write_data:
+        await copy_elements(array, data)
+    return array
+
+
+async def create_legacy_array(
+    store_path: StorePath,
+    *,
+    shape: ShapeLike,
+    dtype: ZDTypeLike | None = None,
+    zarr_format: ZarrFormat | None = None,
+    fill_value: Any = DEFAULT_FILL_VALUE,
+    attributes: Mapping[str, JSON] | None = None,
+    chunks: ChunksLike | bool = None,
+    chunk_shape: ChunksLike | bool = None,
+    chunk_key_encoding: ChunkKeyEncodingLike | tuple[str, str] | None = None,
+    codecs: Any | None = None,
+    dimension_names: DimensionNames = None,
+    dimension_separator: Literal[".", "/"] | None = None,
+    order: MemoryOrder | None = None,
+    filters: Any | None = None,
+    compressor: CompressorLike = "auto",
+    overwrite: bool = False,
+    data: Any | None = None,
+    config: ArrayConfig | ArrayConfigParams | None = None,
+) -> AsyncArray[Any]:
+    """Create an array from the parameters of `zarr.create`.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        Where the array goes. Groups above it that are not stored yet are created.
+    shape : iterable of int or int
+        Shape in elements.
+    dtype : dtype-like, ZDType or None
+        Data type of the elements; None for ``float64``.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    fill_value : scalar or None
+        As for `init_array`.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+    chunks, chunk_shape : iterable of int, int, False or None
+        Shape of the stored chunks in elements, by one of two names; False for one chunk, None to
+        have it chosen.
+    chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
+        Format 3: how chunks are named; a tuple has name and separator.
+    codecs : iterable of codec or dict, or None
+        Format 3: all codecs in the order of encoding; None for the defaults.
+    dimension_names : iterable of str or None, or None
+        Format 3: one name, or None, per dimension.
+    dimension_separator : {".", "/"} or None
+        Format 2: what joins the numbers in the key of a chunk; None for ``"."``.
+    order : {"C", "F"} or None
+        Format 2: memory layout of encoded chunks; None for that of `config`.
+    filters : iterable of numcodecs codec or dict, or None
+        Format 2: steps of encoding before the compressor; None for what the data type needs.
+    compressor : numcodecs codec, dict, "auto" or None
+        Format 2: last step of encoding; None for none.
+    overwrite : bool
+        Whether all that is stored at `store_path` is deleted first.
+    data : array-like or None
+        Elements to write; None for none.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
+
+    Returns
+    -------
+    AsyncArray
+        The array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not valid, or belongs to the other format; if the store is read-only.
+        Nothing is stored or deleted then.
+    ContainsArrayError, ContainsGroupError
+        If a node is stored there already and `overwrite` is False.
+    """
+    zarr_format = resolve_zarr_format(zarr_format)
+    if chunks is not None and chunk_shape is not None:
+        raise ValueError("Only one of chunk_shape or chunks can be provided.")
+    given = chunks if chunks is not None else chunk_shape
+    lengths = parse_shapelike(shape)
+    data_type = parse_dtype("float64" if dtype is None else dtype, zarr_format=zarr_format)
+    options = parse_array_config(config)
+    layout = parse_chunk_layout("auto" if given is None else given, None, lengths, data_type)
+    metadata: ArrayMetadata
+    if zarr_format == 3:
+        _refuse(
+            3,
+            (dimension_separator is not None, "dimension_separator", "chunk_key_encoding"),
+            (filters is not None, "filters", "array-to-array codecs"),
+            (compressor != "auto", "compressor", "bytes-to-bytes codecs"),
+        )
+        if order is not None:
+            warn_order_without_effect()
+        if codecs is None:
+            before, serializer, after = parse_codecs_v3("auto", "auto", "auto", data_type)
+            codecs = (*before, serializer, *after)
+        if isinstance(chunk_key_encoding, tuple):
+            chunk_key_encoding = dict(zip(("name", "separator"), chunk_key_encoding))
+        metadata = build_v3(
+            shape=lengths,
+            dtype=data_type,
+            grid=layout.outer_chunks,
+            fill_value=fill_value,
+            codecs=parse_codecs(codecs),
+            chunk_key_encoding=chunk_key_encoding,
+            dimension_names=dimension_names,
+            attributes=attributes,
+        )
+    else:
+        _refuse(
+            2,
+            (codecs is not None, "codecs", "filters and compressor"),
+            (chunk_key_encoding is not None, "chunk_key_encoding", "dimension_separator"),
+            (dimension_names is not None, "dimension_names", None),
+        )
+        if isinstance(compressor, BytesBytesCodec):
+            raise ValueError(
+                "Cannot use a BytesBytesCodec as a compressor for zarr v2 arrays. Use a numcodecs "
+                "codec directly instead."
+            )
+        chosen = parse_codecs_v2("auto" if filters is None else filters, compressor, data_type)
+        metadata = build_v2(
+            shape=lengths,
+            dtype=data_type,
+            grid=layout.outer_chunks,
+            fill_value=fill_value,
+            order=options.order if order is None else order,
+            filters=chosen[0],
+            compressor=chosen[1],
+            dimension_separator="." if dimension_separator is None else dimension_separator,
+            attributes=attributes,
+        )
+        options = replace(options, order=metadata.order)
+    if data is not None:
+        data = convert(await in_memory(data), data_type.to_native_dtype())
+        np.broadcast_to(data, lengths)
+    array = await _store_new(store_path, metadata, options, overwrite=overwrite)
+    if data is not None:
+        await array.setitem(..., data)
+    return array
+
+
+def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
+    """Refuse parameters that belong to the other format, naming what to use instead."""
+    for is_given, name, instead in parameters:
+        if is_given:
+            hint = "" if instead is None else f" Use {instead} instead."
+            raise ValueError(
+                f"{name} cannot be used for arrays with zarr_format {zarr_format}.{hint}"
+            )

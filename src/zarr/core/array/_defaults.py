@@ -1,0 +1,92 @@
+"""The codecs of an array for which none were chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numcodecs import Zstd
+from numcodecs.registry import get_codec
+
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.codecs.bytes import BytesCodec
+from zarr.codecs.zstd import ZstdCodec
+from zarr.core.dtype.common import HasObjectCodec
+from zarr.registry import get_codec_class
+
+if TYPE_CHECKING:
+    from zarr.abc.codec import BytesBytesCodec
+    from zarr.abc.numcodec import Numcodec
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+
+def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
+    """Return the filters of a format 2 array.
+
+    Parameters
+    ----------
+    dtype : ZDType
+        Data type of the array.
+
+    Returns
+    -------
+    tuple of numcodecs codec or None
+        The codec that encodes the objects of a data type of variable length; None for others.
+    """
+    if isinstance(dtype, HasObjectCodec):
+        return (cast("Numcodec", get_codec({"id": dtype.object_codec_id})),)
+    return None
+
+
+def default_compressor_v2(dtype: ZDType[Any, Any]) -> Numcodec:
+    """Return the compressor of a format 2 array: Zstandard at its default level.
+
+    Parameters
+    ----------
+    dtype : ZDType
+        Data type of the array; it makes no difference.
+    """
+    return cast("Numcodec", Zstd(level=0))
+
+
+def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesCodec:
+    """Return the array-to-bytes codec of a format 3 array.
+
+    Parameters
+    ----------
+    dtype : ZDType
+        Data type of the array.
+
+    Returns
+    -------
+    ArrayBytesCodec
+        ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length. ``bytes`` for others,
+        little-endian, or without a byte order where the data type has none.
+    """
+    if isinstance(dtype, HasObjectCodec):
+        return cast("type[ArrayBytesCodec]", get_codec_class(dtype.object_codec_id))()
+    native = cast("np.dtype[Any]", dtype.to_native_dtype())
+    return BytesCodec(endian="little" if _has_byte_order(native) else None)
+
+
+def _has_byte_order(dtype: np.dtype[Any]) -> bool:
+    if dtype.names is not None:
+        return any(_is_wide(dtype[name]) for name in dtype.names)
+    return dtype.byteorder != "|"
+
+
+def _is_wide(dtype: np.dtype[Any]) -> bool:
+    if dtype.names is not None:
+        return any(_is_wide(dtype[name]) for name in dtype.names)
+    return dtype.base.itemsize > 1
+
+
+def default_compressors_v3(dtype: ZDType[Any, Any]) -> tuple[BytesBytesCodec, ...]:
+    """Return the bytes-to-bytes codecs of a format 3 array: Zstandard at its default level.
+
+    Parameters
+    ----------
+    dtype : ZDType
+        Data type of the array; it makes no difference.
+    """
+    return (ZstdCodec(),)

@@ -1,0 +1,240 @@
+"""Metadata documents of an array and of the groups around it: reading, storing, making room."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.array._parse import parse_array_metadata
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
+from zarr.core.common import (
+    JSON,
+    ZARR_JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    ZGROUP_JSON,
+    ZarrFormat,
+    concurrent_map,
+)
+from zarr.core.metadata.common import json_to_buffer
+from zarr.errors import ArrayNotFoundError, MetadataValidationError, ZarrUserWarning
+from zarr.storage._common import StorePath, ensure_no_existing_node
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
+    from zarr.core.metadata import ArrayMetadata
+
+
+# --- reading ----------------------------------------------------------------------------
+
+
+async def read_documents(
+    store_path: StorePath, names: Iterable[str]
+) -> dict[str, dict[str, JSON] | None]:
+    """Read metadata documents of a node, all at once.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The node.
+    names : iterable of str
+        Keys relative to the node.
+
+    Returns
+    -------
+    dict
+        The parsed documents by name, None where one is absent.
+
+    Raises
+    ------
+    json.JSONDecodeError
+        If a document is not JSON.
+    TypeError
+        If it is not a JSON object.
+    """
+    keys = list(names)
+
+    async def get(name: str) -> Buffer | None:
+        return await (store_path / name).get(cpu_prototype)
+
+    buffers = await concurrent_map([(key,) for key in keys], get, limit=len(keys))
+    return {
+        key: None if buffer is None else _parse_document(buffer)
+        for key, buffer in zip(keys, buffers, strict=True)
+    }
+
+
+def _parse_document(buffer: Buffer) -> dict[str, JSON]:
+    document = json.loads(buffer.to_bytes())
+    if not isinstance(document, dict):
+        raise TypeError(f"Expected a JSON object, got {type(document).__name__}.")
+    return document
+
+
+async def get_array_metadata(
+    store_path: StorePath, zarr_format: ZarrFormat | None = 3
+) -> dict[str, JSON]:
+    """Read the metadata document of an array, in one round trip.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The array.
+    zarr_format : {2, 3} or None
+        Its format; None for whichever is stored, 3 if both are.
+
+    Returns
+    -------
+    dict
+        The parsed ``zarr.json``; or the parsed ``.zarray`` with the content of ``.zattrs`` as
+        ``attributes``.
+
+    Raises
+    ------
+    ArrayNotFoundError
+        If there is no such document.
+    MetadataValidationError
+        If `zarr_format` is something else.
+    json.JSONDecodeError, TypeError
+        If a document is not a JSON object.
+
+    Warns
+    -----
+    ZarrUserWarning
+        If both formats are stored and none was asked for.
+    """
+    if zarr_format not in (2, 3, None):
+        raise MetadataValidationError(
+            f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got '{zarr_format}'."
+        )
+    names = ([ZARR_JSON] if zarr_format != 2 else []) + (
+        [ZARRAY_JSON, ZATTRS_JSON] if zarr_format != 3 else []
+    )
+    documents = await read_documents(store_path, names)
+    v3, v2 = documents.get(ZARR_JSON), documents.get(ZARRAY_JSON)
+    if v3 is not None and v2 is not None:
+        warnings.warn(
+            f"Both zarr.json (Zarr format 3) and .zarray (Zarr format 2) metadata objects exist at "
+            f"{store_path}. Zarr v3 will be used.",
+            category=ZarrUserWarning,
+            stacklevel=1,
+        )
+    if v3 is not None:
+        return v3
+    if v2 is not None:
+        return {**v2, "attributes": documents[ZATTRS_JSON] or {}}
+    where = f"found in store {store_path.store!r} at path {store_path.path!r}."
+    if zarr_format is None:
+        raise ArrayNotFoundError(
+            f"Neither Zarr V3 nor Zarr V2 array metadata documents were {where}"
+        )
+    raise ArrayNotFoundError(f"A Zarr V{zarr_format} array metadata document was not {where}")
+
+
+async def open_metadata(store_path: StorePath, zarr_format: ZarrFormat | None) -> ArrayMetadata:
+    """Read the metadata of an array; see `get_array_metadata` and `parse_array_metadata`."""
+    document = await get_array_metadata(store_path, zarr_format)
+    return parse_array_metadata(document, path=str(store_path))
+
+
+# --- storing ----------------------------------------------------------------------------
+
+
+async def store_metadata(store_path: StorePath, metadata: ArrayMetadata) -> None:
+    """Store the metadata documents of an array."""
+    documents = metadata.to_buffer_dict(default_buffer_prototype())
+    await store_documents(store_path, documents)
+
+
+async def store_documents(store_path: StorePath, documents: Mapping[str, Buffer]) -> None:
+    """Store encoded documents of a node by their names, all at once."""
+
+    async def put(name: str, buffer: Buffer) -> None:
+        await (store_path / name).set(buffer)
+
+    await concurrent_map(documents.items(), put)
+
+
+async def store_new_array(
+    store_path: StorePath, metadata: ArrayMetadata, *, overwrite: bool
+) -> None:
+    """Store the metadata of a new array, and of the groups above it that are not there yet.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The array.
+    metadata : ArrayV2Metadata or ArrayV3Metadata
+        Its metadata.
+    overwrite : bool
+        Whether all that is stored at that place is deleted first. Nothing is deleted before the
+        metadata are known to be storable.
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError
+        If a node of the same format is there and `overwrite` is False.
+    ValueError
+        If the store is read-only, or something above the array is an array itself.
+    TypeError
+        If an attribute has no JSON form.
+    """
+    documents = metadata.to_buffer_dict(default_buffer_prototype())
+    store_path.store._check_writable()
+    missing = await _missing_parents(store_path, metadata.zarr_format)
+    if overwrite and store_path.store.supports_deletes:
+        await store_path.delete_dir()
+    else:
+        await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
+
+    async def put(place: StorePath, buffer: Buffer) -> None:
+        await place.set_if_not_exists(buffer)
+
+    await concurrent_map(missing, put)
+    await store_documents(store_path, documents)
+
+
+async def _missing_parents(
+    store_path: StorePath, zarr_format: ZarrFormat
+) -> list[tuple[StorePath, Buffer]]:
+    """Return the documents that the groups above a new node lack, and where they belong.
+
+    A group without attributes is what a hierarchy implies (Zarr v3 core specification, "Hierarchy";
+    v2, "Groups").
+
+    Raises
+    ------
+    ValueError
+        If something above the node is an array.
+    """
+    group: dict[str, dict[str, Any]]
+    if zarr_format == 3:
+        group = {ZARR_JSON: {"attributes": {}, "zarr_format": 3, "node_type": "group"}}
+    else:
+        group = {ZGROUP_JSON: {"zarr_format": 2}, ZATTRS_JSON: {}}
+    names = {ZARR_JSON, ZARRAY_JSON, *group}
+    parents = _parents(store_path)
+    found = await concurrent_map([(parent, names) for parent in parents], read_documents)
+    prototype = default_buffer_prototype()
+    missing: list[tuple[StorePath, Buffer]] = []
+    for parent, documents in zip(parents, found, strict=True):
+        v3 = documents[ZARR_JSON] or {}
+        if documents[ZARRAY_JSON] is not None or v3.get("node_type") == "array":
+            raise ValueError(
+                f"A parent of {store_path} is an array - only groups may have child nodes."
+            )
+        if documents[ZARR_JSON if zarr_format == 3 else ZGROUP_JSON] is None:
+            missing += [
+                (parent / name, json_to_buffer(document, prototype))
+                for name, document in group.items()
+            ]
+    return missing
+
+
+def _parents(store_path: StorePath) -> list[StorePath]:
+    """Return the places above a node, the root first."""
+    parts = store_path.path.split("/") if store_path.path else []
+    return [StorePath(store_path.store, "/".join(parts[:depth])) for depth in range(len(parts))]

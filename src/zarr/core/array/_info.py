@@ -1,0 +1,266 @@
+"""What is known of an array without any I/O, for the asynchronous and the synchronous class."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.core._info import ArrayInfo
+from zarr.core.array._parse import native_dtype
+from zarr.core.array._types import T_ArrayMetadata
+from zarr.core.chunk_grids import ChunkGrid
+from zarr.core.common import product
+from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
+from zarr.core.metadata.v3 import RegularChunkGridMetadata
+from zarr.errors import ZarrDeprecationWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zarr.abc.codec import ArrayArrayCodec, BytesBytesCodec
+    from zarr.abc.numcodec import Numcodec
+    from zarr.abc.store import Store
+    from zarr.core.array_spec import ArrayConfig
+    from zarr.core.common import MemoryOrder
+    from zarr.storage._common import StorePath
+
+
+class ArrayProperties(Generic[T_ArrayMetadata]):
+    """Properties that follow from metadata, store path and options.
+
+    A chunk is the smallest unit of reading, a shard the unit of storing; in an array without
+    shards they are the same. Shapes are in elements.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def metadata(self) -> T_ArrayMetadata: ...
+
+        @property
+        def store_path(self) -> StorePath: ...
+
+        @property
+        def config(self) -> ArrayConfig: ...
+
+        @property
+        def _chunk_grid(self) -> ChunkGrid: ...
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.store_path} shape={self.shape} dtype={self.dtype}>"
+
+    # --- the place ---
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the array."""
+        return self.store_path.store
+
+    @property
+    def path(self) -> str:
+        """Path of the array in its store, empty for the root."""
+        return self.store_path.path
+
+    @property
+    def name(self) -> str:
+        """The path with a leading slash."""
+        return "/" + self.path
+
+    @property
+    def basename(self) -> str:
+        """Last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store refuses to be written."""
+        return self.store_path.read_only
+
+    # --- the elements ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in elements."""
+        return self.metadata.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.metadata.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return product(self.metadata.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy data type of decoded elements."""
+        return native_dtype(self.metadata.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all decoded elements in bytes; for a variable length, of the references only."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def order(self) -> MemoryOrder:
+        """Memory layout of what reading returns; the stored one in format 2."""
+        metadata = self.metadata
+        return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
+
+    @property
+    def fill_value(self) -> Any:
+        """Value of the elements that are not stored; None for undefined (format 2 only)."""
+        return self.metadata.fill_value
+
+    # --- chunks ---
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of the chunks.
+
+        Raises
+        ------
+        NotImplementedError
+            If chunks differ in shape; see `read_chunk_sizes`.
+        """
+        return self.metadata.chunks
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Shape of the shards; None for an array without shards.
+
+        Raises
+        ------
+        NotImplementedError
+            If shards differ in shape; see `write_chunk_sizes`.
+        """
+        return self.metadata.shards
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Per dimension the number of elements of the array in each chunk."""
+        inner = _inner_chunk_shape(self.metadata)
+        if inner is None:
+            return self._chunk_grid.chunk_sizes
+        return tuple(
+            tuple(part for shard in shards for part in _split(shard, size))
+            for shards, size in zip(self._chunk_grid.chunk_sizes, inner, strict=True)
+        )
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Per dimension the number of elements of the array in each shard."""
+        return self._chunk_grid.chunk_sizes
+
+    @property
+    def cdata_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each dimension."""
+        inner = _inner_chunk_shape(self.metadata)
+        if inner is None:
+            return self._chunk_grid.grid_shape
+        if self._chunk_grid.is_regular:
+            return ChunkGrid.from_sizes(self.shape, inner).grid_shape
+        return tuple(map(len, self.read_chunk_sizes))
+
+    @property
+    def nchunks(self) -> int:
+        """Number of chunks, stored or not."""
+        return product(self.cdata_shape)
+
+    # --- codecs ---
+
+    @property
+    def filters(self) -> tuple[Numcodec, ...] | tuple[ArrayArrayCodec, ...]:
+        """Codecs from array to array, in the order of encoding; of a chunk, not of a shard."""
+        metadata = self.metadata
+        if isinstance(metadata, ArrayV3Metadata):
+            return _by_role(metadata)[0]
+        return metadata.filters or ()
+
+    @property
+    def serializer(self) -> ArrayBytesCodec | None:
+        """Codec from array to bytes, of a chunk, not of a shard; None in format 2."""
+        metadata = self.metadata
+        return _by_role(metadata)[1] if isinstance(metadata, ArrayV3Metadata) else None
+
+    @property
+    def compressors(self) -> tuple[Numcodec, ...] | tuple[BytesBytesCodec, ...]:
+        """Codecs from bytes to bytes, in the order of encoding; of a chunk, not of a shard."""
+        metadata = self.metadata
+        if isinstance(metadata, ArrayV3Metadata):
+            return _by_role(metadata)[2]
+        return () if metadata.compressor is None else (metadata.compressor,)
+
+    @property
+    def compressor(self) -> Numcodec | None:
+        """The compressor of a format 2 array; deprecated in favour of `compressors`.
+
+        Raises
+        ------
+        TypeError
+            In format 3.
+        """
+        warnings.warn(
+            f"Use {type(self).__name__}.compressors instead.", ZarrDeprecationWarning, stacklevel=2
+        )
+        metadata = self.metadata
+        if isinstance(metadata, ArrayV2Metadata):
+            return metadata.compressor
+        raise TypeError("`compressor` is not available for Zarr format 3 arrays.")
+
+    # --- the summary ---
+
+    @property
+    def info(self) -> ArrayInfo:
+        """A readable summary of what is known without I/O; see `info_complete`."""
+        return self._summary()
+
+    def _summary(
+        self, count_chunks_initialized: int | None = None, count_bytes_stored: int | None = None
+    ) -> ArrayInfo:
+        metadata = self.metadata
+        regular = isinstance(metadata, ArrayV2Metadata) or isinstance(
+            metadata.chunk_grid, RegularChunkGridMetadata
+        )
+        return ArrayInfo(
+            _zarr_format=metadata.zarr_format,
+            _data_type=metadata.dtype,
+            _fill_value=metadata.fill_value,
+            _shape=self.shape,
+            _shard_shape=self.shards if regular else None,
+            _chunk_shape=self.chunks if regular else _inner_chunk_shape(metadata),
+            _order=self.order,
+            _read_only=self.read_only,
+            _store_type=type(self.store).__name__,
+            _filters=self.filters,
+            _serializer=self.serializer,
+            _compressors=self.compressors,
+            _count_bytes=self.nbytes,
+            _count_bytes_stored=count_bytes_stored,
+            _count_chunks_initialized=count_chunks_initialized,
+        )
+
+
+def _inner_chunk_shape(metadata: ArrayV2Metadata | ArrayV3Metadata) -> tuple[int, ...] | None:
+    """Return the shape of the chunks within shards; None for an array without shards."""
+    if isinstance(metadata, ArrayV3Metadata) and metadata.sharding_codec is not None:
+        return metadata.sharding_codec.chunk_shape
+    return None
+
+
+def _split(length: int, size: int) -> list[int]:
+    whole, rest = divmod(length, size)
+    return [size] * whole + ([rest] if rest else [])
+
+
+def _by_role(
+    metadata: ArrayV3Metadata,
+) -> tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]]:
+    codecs = metadata.inner_codecs
+    at = next(i for i, codec in enumerate(codecs) if isinstance(codec, ArrayBytesCodec))
+    before = cast("tuple[ArrayArrayCodec, ...]", codecs[:at])
+    after = cast("tuple[BytesBytesCodec, ...]", codecs[at + 1 :])
+    return before, cast("ArrayBytesCodec", codecs[at]), after

@@ -1,0 +1,227 @@
+"""Reading a selection of an array: a plan that does no I/O, and the two ways to carry it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from zarr.core.array._batch import make_batch
+from zarr.core.buffer import NDBuffer, default_buffer_prototype
+from zarr.core.indexing import check_fields
+from zarr.core.sync import sync
+from zarr.errors import ChunkNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zarr.abc.codec import GetResult
+    from zarr.core.array._async import AsyncArray
+    from zarr.core.array._batch import BatchItem
+    from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar
+    from zarr.core.indexing import ChunkProjection, Fields, Indexer
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """A read that is ready to run.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        What is read.
+    projections : list of ChunkProjection
+        The chunks it needs.
+    batch : list of tuple
+        The same for the codec pipeline.
+    target : NDBuffer
+        Receives whole elements, in the shape of the indexer.
+    drop_axes : tuple of int
+        Dimensions of the chunk selections that `target` does not have.
+    shape : tuple of int
+        Shape of the result in elements; differs from that of `target` for coordinates in
+        several dimensions, which are read in one.
+    fields : str, list of str or None
+        Fields of a structured data type to return; None for whole elements.
+    field_dtype : numpy.dtype
+        Data type of the result.
+    out : NDBuffer or None
+        The buffer of the caller, where it is not `target` itself.
+    """
+
+    array: AsyncArray[Any]
+    projections: list[ChunkProjection]
+    batch: list[BatchItem]
+    target: NDBuffer
+    drop_axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    fields: Fields | None
+    field_dtype: np.dtype[Any]
+    out: NDBuffer | None
+
+    def finish(self, results: Sequence[GetResult] | None) -> NDBuffer:
+        """Return the result of the read.
+
+        Parameters
+        ----------
+        results : sequence of GetResult or None
+            What the pipeline answered for each chunk; None from a pipeline that does not tell.
+
+        Raises
+        ------
+        ChunkNotFoundError
+            If chunks are absent and ``array.read_missing_chunks`` is off, naming each of them.
+        """
+        if not self.array.config.read_missing_chunks:
+            self._check_present(results)
+        result = self.target
+        if self.fields:
+            result = _take_fields(result, self.fields, self.field_dtype)
+        if result.shape != self.shape:
+            result = result.reshape(self.shape)
+        if self.out is not None:
+            self.out[...] = (
+                result if self.out.shape == result.shape else result.reshape(self.out.shape)
+            )
+            result = self.out if self.out.shape == self.shape else self.out.reshape(self.shape)
+        return result
+
+    def _check_present(self, results: Sequence[GetResult] | None) -> None:
+        if results is None:
+            raise RuntimeError(
+                f"{type(self.array.codec_pipeline).__name__} does not tell which chunks are absent. "
+                "Set the 'array.read_missing_chunks' config to True to read with it."
+            )
+        coords = [
+            projection.chunk_coords
+            for projection, result in zip(self.projections, results, strict=True)
+            if result["status"] == "missing"
+        ]
+        if coords:
+            key = self.array.metadata.encode_chunk_key
+            chunks = "\n".join(f"  chunk '{key(at)}' (grid position {at})" for at in coords)
+            raise ChunkNotFoundError(
+                f"{len(coords)} chunk(s) not found in store '{self.array.store_path}'.\n"
+                "Set the 'array.read_missing_chunks' config to True to fill missing chunks with "
+                f"the fill value.\nMissing chunks:\n{chunks}"
+            )
+
+
+def _take_fields(buffer: NDBuffer, fields: Fields, dtype: np.dtype[Any]) -> NDBuffer:
+    """Return some fields of structured elements, in memory of their own."""
+    elements = buffer.as_numpy_array()
+    if isinstance(fields, str):
+        return type(buffer).from_numpy_array(elements[fields].copy())
+    taken = np.empty(elements.shape, dtype=dtype)
+    for name in fields:
+        taken[name] = elements[name]
+    return type(buffer).from_numpy_array(taken)
+
+
+def plan_read(
+    array: AsyncArray[Any],
+    indexer: Indexer,
+    *,
+    out: NDBuffer | None = None,
+    fields: Fields | None = None,
+    prototype: BufferPrototype | None = None,
+) -> ReadPlan:
+    """Plan the read of a selection.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        What to read.
+    indexer : Indexer
+        The selection.
+    out : NDBuffer or None
+        Receives the result; None for a new buffer. It has the shape of the result, and a data
+        type that NumPy converts to within a kind; it need not be contiguous.
+    fields : str, list of str or None
+        Fields of a structured data type to return; None for whole elements.
+    prototype : BufferPrototype or None
+        Classes that hold encoded and decoded data; None for the configured ones.
+
+    Raises
+    ------
+    TypeError
+        If `out` is not an `NDBuffer`, or has an unsuitable data type.
+    ValueError
+        If `out` has another shape.
+    IndexError
+        If the data type does not have the fields.
+    """
+    classes = default_buffer_prototype() if prototype is None else prototype
+    dtype = array.dtype
+    field_dtype = check_fields(fields, dtype)
+    shape = cast("tuple[int, ...]", getattr(indexer, "sel_shape", indexer.shape))
+    if out is not None:
+        _check_out(out, shape, indexer.shape, field_dtype)
+    direct = out is not None and not fields and out.dtype == dtype and out.shape == indexer.shape
+    if out is not None and direct:
+        target, out = out, None
+    else:
+        target = classes.nd_buffer.empty(shape=indexer.shape, dtype=dtype, order=array.order)
+    projections = list(indexer)
+    return ReadPlan(
+        array=array,
+        projections=projections,
+        batch=make_batch(array, projections, classes),
+        target=target,
+        drop_axes=indexer.drop_axes,
+        shape=shape,
+        fields=fields,
+        field_dtype=field_dtype,
+        out=out,
+    )
+
+
+def _check_out(
+    out: object, shape: tuple[int, ...], flat_shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    if not isinstance(out, NDBuffer):
+        raise TypeError(f"out argument needs to be an NDBuffer. Got {type(out)!r}")
+    if out.shape not in (shape, flat_shape):
+        raise ValueError(f"shape of out argument doesn't match. Expected {shape}, got {out.shape}")
+    if out.dtype != dtype and not np.can_cast(dtype, out.dtype, casting="same_kind"):
+        raise TypeError(
+            f"dtype of out argument doesn't match. Expected {dtype} or one it converts to within "
+            f"its kind, got {out.dtype}"
+        )
+
+
+async def read(plan: ReadPlan) -> NDBuffer:
+    """Carry out a read.
+
+    Raises
+    ------
+    ChunkNotFoundError
+        See `ReadPlan.finish`.
+    """
+    if not plan.batch:
+        return plan.finish(())
+    pipeline = plan.array.codec_pipeline
+    return plan.finish(await pipeline.read(plan.batch, plan.target, plan.drop_axes))
+
+
+def read_sync(plan: ReadPlan) -> NDBuffer:
+    """Carry out a read and wait; where the pipeline can, this thread decodes.
+
+    Raises
+    ------
+    ChunkNotFoundError
+        See `ReadPlan.finish`.
+    """
+    if not plan.batch:
+        return plan.finish(())
+    pipeline: Any = plan.array.codec_pipeline
+    here = getattr(pipeline, "read_sync", None)
+    if here is None:
+        return plan.finish(sync(pipeline.read(plan.batch, plan.target, plan.drop_axes)))
+    return plan.finish(here(plan.batch, plan.target, plan.drop_axes))
+
+
+def scalar_or_array(result: NDBuffer) -> NDArrayLikeOrScalar:
+    """Return the element of a result without dimensions, the array behind any other."""
+    return result.as_scalar() if result.shape == () else result.as_ndarray_like()

@@ -1,0 +1,194 @@
+"""Arrays that new arrays are made from: what to keep of them, and copying their elements."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarr.core.array._async import AsyncArray
+from zarr.core.array._types import DEFAULT_FILL_VALUE
+from zarr.core.common import concurrent_map
+from zarr.core.metadata import ArrayV2Metadata
+from zarr.errors import ZarrUserWarning
+from zarr.storage import LocalStore, MemoryStore, WrapperStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zarr.core.chunk_grids import DimensionGrid
+    from zarr.core.common import ZarrFormat
+    from zarr.storage._common import StorePath
+
+_KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
+
+
+def array_of(data: Any) -> AsyncArray[Any] | None:
+    """Return the asynchronous array behind an array of ours; None for other data."""
+    inner = getattr(data, "async_array", data)
+    return inner if isinstance(inner, AsyncArray) else None
+
+
+def settle_parameters(
+    source: AsyncArray[Any] | None, zarr_format: ZarrFormat, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters of a new array, those of its source where they are to be kept.
+
+    Parameters
+    ----------
+    source : AsyncArray or None
+        Where the elements come from; None for data that are no array of ours.
+    zarr_format : {2, 3}
+        Format of the new array. Codecs and chunk keys are kept within a format only.
+    given : mapping
+        The parameters of `from_array` that describe the array. ``"keep"``, and for the others
+        None or `DEFAULT_FILL_VALUE`, ask for what the source has.
+
+    Warns
+    -----
+    ZarrUserWarning
+        If the source stores its chunks in Fortran order and the new format cannot.
+    """
+    settled = dict(given)
+    keep = {name for name in _KEPT if isinstance(given[name], str) and given[name] == "keep"}
+    if source is None:
+        settled |= dict.fromkeys(keep, "auto")
+        if "shards" in keep:
+            settled["shards"] = None
+        return settled
+    same_format = source.metadata.zarr_format == zarr_format
+    own = _parameters_of(source)
+    for name in keep:
+        portable = same_format or name in ("chunks", "shards")
+        settled[name] = own[name] if portable else "auto"
+    if given["fill_value"] is DEFAULT_FILL_VALUE:
+        settled["fill_value"] = source.fill_value
+    for name in ("attributes", "dimension_names"):
+        if given[name] is None:
+            settled[name] = own[name]
+    if given["chunk_key_encoding"] is None and same_format:
+        settled["chunk_key_encoding"] = own["chunk_key_encoding"]
+    if isinstance(source.metadata, ArrayV2Metadata):
+        if zarr_format == 2 and given["order"] is None:
+            settled["order"] = source.order
+        elif zarr_format == 3 and source.order == "F":
+            warnings.warn(
+                "The 'order' attribute of a Zarr format 2 array does not have a direct analogue in "
+                f"Zarr format 3. The existing order='{source.order}' of the source Zarr format 2 "
+                "array will be ignored.",
+                ZarrUserWarning,
+                stacklevel=3,
+            )
+    return settled
+
+
+def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
+    metadata = source.metadata
+    own: dict[str, Any] = {
+        "attributes": metadata.attributes,
+        "filters": source.filters,
+        "compressors": source.compressors,
+        "shards": None,
+    }
+    outer = tuple(map(_lengths, source._chunk_grid.dimensions))
+    if isinstance(metadata, ArrayV2Metadata):
+        encoding = {"name": "v2", "separator": metadata.dimension_separator}
+        return own | {
+            "chunks": outer,
+            "serializer": "auto",
+            "dimension_names": None,
+            "chunk_key_encoding": encoding,
+        }
+    sharding = metadata.sharding_codec
+    own |= {
+        "chunks": outer if sharding is None else sharding.chunk_shape,
+        "serializer": source.serializer,
+        "dimension_names": metadata.dimension_names,
+        "chunk_key_encoding": metadata.chunk_key_encoding,
+    }
+    if sharding is not None:
+        own["shards"] = {"shape": outer, "index_location": sharding.index_location}
+    return own
+
+
+def _lengths(dimension: DimensionGrid) -> int | Sequence[int]:
+    size = getattr(dimension, "size", None)
+    if size is not None:
+        return int(size)
+    return [dimension.data_size(index) for index in range(dimension.nchunks)]
+
+
+def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
+    """Refuse to make room for a copy by deleting what is to be copied.
+
+    Parameters
+    ----------
+    source : AsyncArray
+        Where the elements come from.
+    target : StorePath
+        The place that would be overwritten.
+
+    Raises
+    ------
+    ValueError
+        If the source is stored at or below the target.
+    """
+    (store, parts), (target_store, target_parts) = map(_location, (source.store_path, target))
+    same = store is target_store or store == target_store
+    if same and parts[: len(target_parts)] == target_parts:
+        raise ValueError(
+            f"Cannot overwrite {target.path!r} with the array at {source.path!r} because the paths "
+            "overlap. Write to a different path, or pass data=array[...]."
+        )
+
+
+def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
+    """Return what holds the keys of a place, and the place within it.
+
+    Equal stores in memory are still two, and one directory is reached through many roots.
+    """
+    store = place.store
+    while isinstance(store, WrapperStore):
+        store = store._store
+    parts = tuple(place.path.split("/")) if place.path else ()
+    if isinstance(store, MemoryStore):
+        return id(store._store_dict), parts
+    if isinstance(store, LocalStore):
+        return "file", (*store.root.resolve().parts, *parts)
+    return store, parts
+
+
+async def copy_elements(target: AsyncArray[Any], data: Any) -> None:
+    """Copy all elements of an array-like into an array of the same shape.
+
+    An array in memory is written at once. Anything else is asked for one region per stored chunk
+    of the target, a bounded number at a time.
+
+    Parameters
+    ----------
+    target : AsyncArray
+        The new array.
+    data : array-like
+        Has ``shape`` and ``dtype``, and gives regions for tuples of slices.
+    """
+    if isinstance(data, np.ndarray):
+        await target.setitem(..., data)
+        return
+    source = array_of(data)
+
+    async def copy(region: tuple[slice, ...]) -> None:
+        if source is not None:
+            values = await source.getitem(region)
+        else:
+            # It may compute, or wait for the event loop of this library.
+            values = await asyncio.to_thread(_take, data, region)
+        await target.setitem(region, values)
+
+    await concurrent_map(((region,) for region in target._chunk_grid.iter_chunk_regions()), copy)
+
+
+def _take(data: Any, region: tuple[slice, ...]) -> Any:
+    part = data[region]
+    return part if hasattr(part, "__cuda_array_interface__") else np.asarray(part)

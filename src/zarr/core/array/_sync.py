@@ -1,0 +1,551 @@
+"""The array of the synchronous API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+import numpy as np
+
+from zarr.core._derive import sync_method
+from zarr.core.array._async import AsyncArray
+from zarr.core.array._info import ArrayProperties
+from zarr.core.array._read import plan_read, read_sync, scalar_or_array
+from zarr.core.array._resize import plan_append
+from zarr.core.array._types import T_ArrayMetadata
+from zarr.core.array._write import convert, plan_write, write_sync
+from zarr.core.attributes import Attributes
+from zarr.core.indexing import (
+    BasicIndexer,
+    BlockIndex,
+    BlockIndexer,
+    CoordinateIndexer,
+    MaskIndexer,
+    OIndex,
+    OrthogonalIndexer,
+    VIndex,
+    is_pure_fancy_indexing,
+    is_pure_orthogonal_indexing,
+    pop_fields,
+)
+from zarr.core.sync import sync
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    import numpy.typing as npt
+
+    from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
+    from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar, NDBuffer
+    from zarr.core.chunk_grids import ChunkGrid
+    from zarr.core.common import JSON, ShapeLike
+    from zarr.core.indexing import (
+        BasicSelection,
+        CoordinateSelection,
+        Fields,
+        Indexer,
+        MaskSelection,
+        OrthogonalSelection,
+        Selection,
+    )
+    from zarr.storage._common import StoreLike, StorePath
+
+
+def _async_of(array: Array[Any]) -> AsyncArray[Any]:
+    return array._async_array
+
+
+@dataclass(repr=False)
+class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
+    """An array whose chunks are in a store.
+
+    Indexing reads NumPy arrays and writes from them; nothing is kept in memory. The thread that
+    reads decodes, so several threads read in parallel.
+
+    Parameters
+    ----------
+    _async_array : AsyncArray
+        The array of the asynchronous API that does the work.
+    """
+
+    _async_array: AsyncArray[T_ArrayMetadata]
+
+    @classmethod
+    def from_dict(cls, store_path: StorePath, data: Mapping[str, JSON]) -> Array[Any]:
+        # docstring inherited
+        inner: Any = AsyncArray.from_dict(store_path, data)
+        return cls(inner)
+
+    @classmethod
+    def open(
+        cls, store: StoreLike, *, config: ArrayConfig | ArrayConfigParams | None = None
+    ) -> Array[Any]:
+        """Open a stored array of format 3; `zarr.open_array` opens either format.
+
+        Parameters
+        ----------
+        store : StoreLike
+            Where the array is.
+        config : ArrayConfig, dict or None
+            Options that are not stored; what is left out follows `zarr.config`.
+
+        Raises
+        ------
+        ArrayNotFoundError
+            If no such array is there.
+        TypeError, ValueError
+            If its metadata are not valid.
+        """
+        inner: Any = sync(AsyncArray.open(store, config=config))
+        return cls(inner)
+
+    # --- properties ---------------------------------------------------------------------
+
+    @property
+    def async_array(self) -> AsyncArray[T_ArrayMetadata]:
+        """The same array for the asynchronous API."""
+        return self._async_array
+
+    @property
+    def metadata(self) -> T_ArrayMetadata:
+        """Metadata of the array."""
+        return self._async_array.metadata
+
+    @property
+    def store_path(self) -> StorePath:
+        """Where the array is."""
+        return self._async_array.store_path
+
+    @property
+    def config(self) -> ArrayConfig:
+        """Options that are not stored."""
+        return self._async_array.config
+
+    @property
+    def _chunk_grid(self) -> ChunkGrid:
+        return self._async_array._chunk_grid
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in elements; assigning to it resizes the array."""
+        return self._async_array.metadata.shape
+
+    @shape.setter
+    def shape(self, value: ShapeLike) -> None:
+        self.resize(value)
+
+    @property
+    def attrs(self) -> Attributes:
+        """The user attributes; changes are stored at once."""
+        return Attributes(self)
+
+    @property
+    def nchunks_initialized(self) -> int:
+        """Number of chunks that are stored; a stored shard counts with all its chunks."""
+        return sync(self._async_array.nchunks_initialized())
+
+    def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
+        # docstring inherited
+        return type(self)(self._async_array.with_config(config))
+
+    # --- NumPy --------------------------------------------------------------------------
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("`copy=False` is not supported. This method always creates a copy.")
+        elements = np.asarray(self[...])
+        return elements if dtype is None else elements.astype(dtype, copy=False)
+
+    def __getitem__(self, selection: Selection | str | tuple[Any, ...]) -> NDArrayLikeOrScalar:
+        """Read a selection, as NumPy would.
+
+        Integers and slices select a box. One integer or boolean array together with integers and
+        slices selects the product of its dimensions (see `oindex`); several integer arrays select
+        single elements (see `vindex`). Names of fields of a structured data type may be among the
+        items.
+
+        Returns
+        -------
+        array or scalar
+            In most cases an array, without dimensions where one element is selected.
+
+        Raises
+        ------
+        IndexError
+            If the selection is not valid, or out of bounds.
+        ChunkNotFoundError
+            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        """
+        fields, plain = pop_fields(selection)
+        if is_pure_fancy_indexing(plain, self.ndim):
+            return cast("NDArrayLikeOrScalar", self.vindex[cast("Any", selection)])
+        if is_pure_orthogonal_indexing(plain, self.ndim):
+            return self.get_orthogonal_selection(cast("Any", plain), fields=fields)
+        return self.get_basic_selection(cast("Any", plain), fields=fields)
+
+    def __setitem__(
+        self, selection: Selection | str | tuple[Any, ...], value: npt.ArrayLike | NDBuffer
+    ) -> None:
+        """Write a selection; see `__getitem__` for what selects, `set_basic_selection` for values."""
+        fields, plain = pop_fields(selection)
+        if is_pure_fancy_indexing(plain, self.ndim):
+            self.vindex[cast("Any", selection)] = value
+        elif is_pure_orthogonal_indexing(plain, self.ndim):
+            self.set_orthogonal_selection(cast("Any", plain), value, fields=fields)
+        else:
+            self.set_basic_selection(cast("Any", plain), value, fields=fields)
+
+    @property
+    def oindex(self) -> OIndex:
+        """Orthogonal selection, one selection per dimension: ``array.oindex[...]``."""
+        return OIndex(self)
+
+    @property
+    def vindex(self) -> VIndex:
+        """Selection by coordinates or a mask: ``array.vindex[...]``."""
+        return VIndex(self)
+
+    @property
+    def blocks(self) -> BlockIndex:
+        """Selection by shards, or chunks without shards: ``array.blocks[...]``."""
+        return BlockIndex(self)
+
+    # --- reading ------------------------------------------------------------------------
+
+    def _read(
+        self,
+        indexer: Indexer,
+        *,
+        out: NDBuffer | None,
+        fields: Fields | None,
+        prototype: BufferPrototype | None,
+    ) -> NDBuffer:
+        plan = plan_read(self._async_array, indexer, out=out, fields=fields, prototype=prototype)
+        return read_sync(plan)
+
+    def get_basic_selection(
+        self,
+        selection: BasicSelection = Ellipsis,
+        *,
+        out: NDBuffer | None = None,
+        prototype: BufferPrototype | None = None,
+        fields: Fields | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read a box.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of them
+            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+        out : NDBuffer or None
+            Receives the result; None for a new array. It has the shape of the result, and a data
+            type that NumPy converts to within a kind; it need not be contiguous.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+
+        Returns
+        -------
+        array or scalar
+            A scalar where every dimension is selected by an integer.
+
+        Raises
+        ------
+        IndexError
+            If the selection is of another kind, or out of bounds.
+        TypeError, ValueError
+            If `out` does not suit the result.
+        ChunkNotFoundError
+            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        """
+        indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
+        return scalar_or_array(self._read(indexer, out=out, fields=fields, prototype=prototype))
+
+    def get_orthogonal_selection(
+        self,
+        selection: OrthogonalSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read the product of one selection per dimension.
+
+        Parameters
+        ----------
+        selection : int, slice, integer array, boolean array or tuple of them
+            One item per dimension; missing ones stand for the whole dimension.
+        out, fields, prototype
+            As for `get_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `get_basic_selection`.
+        """
+        indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
+        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
+        return result.as_ndarray_like()
+
+    def get_mask_selection(
+        self,
+        mask: MaskSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read the elements where a mask is true, in one dimension.
+
+        Parameters
+        ----------
+        mask : boolean array
+            Of the shape of the array.
+        out, fields, prototype
+            As for `get_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `get_basic_selection`.
+        """
+        indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
+        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
+        return result.as_ndarray_like()
+
+    def get_coordinate_selection(
+        self,
+        selection: CoordinateSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read single elements by their coordinates.
+
+        Parameters
+        ----------
+        selection : integer array or tuple of them
+            One array per dimension; they are broadcast to one shape, which the result has.
+        out : NDBuffer or None
+            As for `get_basic_selection`; of the shape of the result, or in one dimension.
+        fields, prototype
+            As for `get_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `get_basic_selection`.
+        """
+        indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
+        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
+        return result.as_ndarray_like()
+
+    def get_block_selection(
+        self,
+        selection: BasicSelection,
+        *,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read shards, or chunks without shards, by their position in the grid.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of them
+            One item per dimension; missing ones stand for the whole dimension. Slices have step 1.
+        out, fields, prototype
+            As for `get_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `get_basic_selection`.
+        """
+        indexer = BlockIndexer(selection, self.shape, self._chunk_grid)
+        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
+        return result.as_ndarray_like()
+
+    # --- writing ------------------------------------------------------------------------
+
+    def _write(
+        self,
+        indexer: Indexer,
+        value: object,
+        *,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        plan = plan_write(self._async_array, indexer, value, fields=fields, prototype=prototype)
+        write_sync(plan)
+
+    def set_basic_selection(
+        self,
+        selection: BasicSelection,
+        value: npt.ArrayLike | NDBuffer,
+        *,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        """Write a box.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of them
+            As for `get_basic_selection`.
+        value : scalar or array-like
+            Converted to the data type of the array, and broadcast to the selection.
+        fields : str or None
+            Field of a structured data type to set, the others keep their values; None for whole
+            elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
+
+        Raises
+        ------
+        IndexError
+            If the selection is not valid, or out of bounds.
+        TypeError, ValueError, OverflowError
+            If `value` does not suit the selection or the data type, or the store is read-only.
+            Nothing is written then.
+        """
+        indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
+        self._write(indexer, value, fields=fields, prototype=prototype)
+
+    def set_orthogonal_selection(
+        self,
+        selection: OrthogonalSelection,
+        value: npt.ArrayLike | NDBuffer,
+        *,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        """Write the product of one selection per dimension.
+
+        Parameters
+        ----------
+        selection : int, slice, integer array, boolean array or tuple of them
+            As for `get_orthogonal_selection`.
+        value, fields, prototype
+            As for `set_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, OverflowError
+            As `set_basic_selection`.
+        """
+        indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
+        self._write(indexer, value, fields=fields, prototype=prototype)
+
+    def set_mask_selection(
+        self,
+        mask: MaskSelection,
+        value: npt.ArrayLike | NDBuffer,
+        *,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        """Write the elements where a mask is true.
+
+        Parameters
+        ----------
+        mask : boolean array
+            Of the shape of the array.
+        value, fields, prototype
+            As for `set_basic_selection`; several values in one dimension.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, OverflowError
+            As `set_basic_selection`.
+        """
+        indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
+        self._write(indexer, value, fields=fields, prototype=prototype)
+
+    def set_coordinate_selection(
+        self,
+        selection: CoordinateSelection,
+        value: npt.ArrayLike | NDBuffer,
+        *,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        """Write single elements by their coordinates; of an element named twice, the last wins.
+
+        Parameters
+        ----------
+        selection : integer array or tuple of them
+            As for `get_coordinate_selection`.
+        value : scalar or array-like
+            As for `set_basic_selection`; of the shape of the coordinates, or in one dimension.
+        fields, prototype
+            As for `set_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, OverflowError
+            As `set_basic_selection`.
+        """
+        indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
+        self._write(indexer, value, fields=fields, prototype=prototype)
+
+    def set_block_selection(
+        self,
+        selection: BasicSelection,
+        value: npt.ArrayLike | NDBuffer,
+        *,
+        fields: Fields | None = None,
+        prototype: BufferPrototype | None = None,
+    ) -> None:
+        """Write shards, or chunks without shards, by their position in the grid.
+
+        Parameters
+        ----------
+        selection : int, slice, Ellipsis or tuple of them
+            As for `get_block_selection`.
+        value, fields, prototype
+            As for `set_basic_selection`.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError, OverflowError
+            As `set_basic_selection`.
+        """
+        indexer = BlockIndexer(selection, self.shape, self._chunk_grid)
+        self._write(indexer, value, fields=fields, prototype=prototype)
+
+    def append(self, data: npt.ArrayLike, axis: int = 0) -> tuple[int, ...]:
+        # docstring inherited
+        values = convert(data, self.dtype)
+        new_shape, place = plan_append(self._async_array, values, axis)
+        self.resize(new_shape)
+        self.set_basic_selection(place, values)
+        return self.shape
+
+    def resize(self, new_shape: ShapeLike) -> None:
+        """Change the shape; chunks that lie outside altogether are deleted.
+
+        Parameters
+        ----------
+        new_shape : iterable of int or int
+            Shape in elements, with as many dimensions as the array has. Elements that come new
+            have the fill value, or what is stored in a chunk that was only partly outside.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `new_shape` is not valid, or the store is read-only.
+        """
+        sync(self._async_array.resize(new_shape))
+
+    def update_attributes(self, new_attributes: Mapping[str, JSON]) -> Self:
+        # docstring inherited
+        return type(self)(sync(self._async_array.update_attributes(new_attributes)))
+
+    nbytes_stored = sync_method(AsyncArray.nbytes_stored, to=_async_of)
+    info_complete = sync_method(AsyncArray.info_complete, to=_async_of)

@@ -1,0 +1,184 @@
+"""Writing a selection of an array: values are settled first, then two ways to carry it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from zarr.core.array._batch import make_batch
+from zarr.core.array._read import plan_read, read, read_sync
+from zarr.core.buffer import NDBuffer, default_buffer_prototype
+from zarr.core.indexing import check_fields, check_no_multi_fields
+from zarr.core.sync import sync
+
+if TYPE_CHECKING:
+    from zarr.core.array._async import AsyncArray
+    from zarr.core.array._batch import BatchItem
+    from zarr.core.array._read import ReadPlan
+    from zarr.core.buffer import BufferPrototype
+    from zarr.core.indexing import Fields, Indexer
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """A write that is ready to run.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        What is written.
+    batch : list of tuple
+        The chunks, for the codec pipeline.
+    value : NDBuffer
+        The values in the data type of the array: of the shape of the indexer, or of shape ``()``
+        for one value everywhere. With `field`, the values of that field.
+    drop_axes : tuple of int
+        Dimensions of the chunk selections that `value` does not have.
+    current : ReadPlan or None
+        Reads the elements of which only a field is replaced; None to replace whole elements.
+    field : str or None
+        That field.
+    """
+
+    array: AsyncArray[Any]
+    batch: list[BatchItem]
+    value: NDBuffer
+    drop_axes: tuple[int, ...]
+    current: ReadPlan | None = None
+    field: str | None = None
+
+    def with_field(self, elements: NDBuffer) -> NDBuffer:
+        """Return elements with one field replaced."""
+        whole = elements.as_numpy_array()
+        whole[cast("str", self.field)] = self.value.as_numpy_array()
+        return type(elements).from_numpy_array(whole)
+
+
+def plan_write(
+    array: AsyncArray[Any],
+    indexer: Indexer,
+    value: object,
+    *,
+    fields: Fields | None = None,
+    prototype: BufferPrototype | None = None,
+) -> WritePlan:
+    """Plan the write of a selection; nothing is stored yet.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        What to write.
+    indexer : Indexer
+        The selection.
+    value : scalar, array-like or NDBuffer
+        Converted to the data type of the array, and broadcast to the selection, as NumPy does on
+        assignment. For coordinates in several dimensions, all values in one dimension will do.
+    fields : str, list of str or None
+        One field of a structured data type to set; None for whole elements.
+    prototype : BufferPrototype or None
+        Classes that hold encoded and decoded data; None for the configured ones.
+
+    Raises
+    ------
+    ValueError
+        If the store is read-only, or `value` cannot be broadcast to the selection.
+    TypeError, OverflowError
+        If `value` cannot be converted.
+    IndexError
+        If the data type does not have the field, or there are several.
+    """
+    array.store_path.store._check_writable()
+    classes = default_buffer_prototype() if prototype is None else prototype
+    field = _one_field(fields)
+    dtype = check_fields(field, array.dtype)
+    values = _broadcast(convert(value, dtype.base), indexer, dtype.shape)
+    projections = list(indexer)
+    plan = WritePlan(
+        array=array,
+        batch=make_batch(array, projections, classes),
+        value=_as_buffer(values, classes),
+        drop_axes=indexer.drop_axes,
+    )
+    if field is None:
+        return plan
+    # The other fields keep what is stored, or the fill value where nothing is.
+    lenient = (
+        array
+        if array.config.read_missing_chunks
+        else array.with_config({"read_missing_chunks": True})
+    )
+    current = plan_read(lenient, indexer, prototype=prototype)
+    return replace(plan, current=replace(current, shape=indexer.shape), field=field)
+
+
+def _one_field(fields: Fields | None) -> str | None:
+    one = check_no_multi_fields(list(fields) if isinstance(fields, tuple) else fields)
+    return None if not one else cast("str", one)
+
+
+def convert(value: object, dtype: np.dtype[Any]) -> Any:
+    """Return a value as an array of a data type, on the device where it is."""
+    if isinstance(value, NDBuffer):
+        value = value.as_ndarray_like()
+    if hasattr(value, "__cuda_array_interface__"):
+        return cast("Any", value).astype(dtype, copy=False)
+    # Arrays are cast, as on assignment in NumPy; other objects are converted with checks.
+    return np.asarray(value, dtype=dtype)
+
+
+def _broadcast(values: Any, indexer: Indexer, element_shape: tuple[int, ...]) -> Any:
+    """Return values in the shape of a selection, or of shape ``()``.
+
+    `element_shape` is the shape of one element in elements of the base data type, ``()`` but for
+    fields that are arrays themselves.
+    """
+    flat = (*indexer.shape, *element_shape)
+    if values.shape in ((), flat):
+        return values
+    points = getattr(indexer, "sel_shape", None)
+    shape = flat if points is None else (*points, *element_shape)
+    if shape == ():
+        raise ValueError("setting an array element with a sequence.")
+    trimmed = values
+    while trimmed.ndim > len(shape) and trimmed.shape[0] == 1:
+        trimmed = trimmed[0]
+    try:
+        return np.broadcast_to(trimmed, shape).reshape(flat)
+    except ValueError:
+        if points is not None:
+            raise ValueError(
+                f"Attempting to set a selection of {indexer.shape[0]} elements with an array of "
+                f"{values.size} elements."
+            ) from None
+        raise ValueError(
+            f"could not broadcast input array from shape {values.shape} into shape {shape}"
+        ) from None
+
+
+def _as_buffer(values: Any, prototype: BufferPrototype) -> NDBuffer:
+    if isinstance(values, np.ndarray):
+        return prototype.nd_buffer.from_numpy_array(values)
+    return prototype.nd_buffer.from_ndarray_like(values)
+
+
+async def write(plan: WritePlan) -> None:
+    """Carry out a write."""
+    if not plan.batch:
+        return
+    value = plan.value if plan.current is None else plan.with_field(await read(plan.current))
+    await plan.array.codec_pipeline.write(plan.batch, value, plan.drop_axes)
+
+
+def write_sync(plan: WritePlan) -> None:
+    """Carry out a write and wait; where the pipeline can, this thread encodes."""
+    if not plan.batch:
+        return
+    value = plan.value if plan.current is None else plan.with_field(read_sync(plan.current))
+    pipeline: Any = plan.array.codec_pipeline
+    here = getattr(pipeline, "write_sync", None)
+    if here is None:
+        sync(pipeline.write(plan.batch, value, plan.drop_axes))
+    else:
+        here(plan.batch, value, plan.drop_axes)

@@ -1,0 +1,115 @@
+"""User attributes of arrays and groups, as a mapping that writes through to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.common import JSON, concurrent_map
+from zarr.core.sync import sync
+
+if TYPE_CHECKING:
+    from zarr.core.array import Array, AsyncArray
+    from zarr.core.group import AsyncGroup, Group
+
+
+async def replace_attributes(
+    node: AsyncArray[Any] | AsyncGroup, attributes: Mapping[str, JSON]
+) -> None:
+    """Replace all user attributes of a node, in the store and then in memory.
+
+    Parameters
+    ----------
+    node : AsyncArray or AsyncGroup
+        The node. It keeps its attributes where storing the new ones fails.
+    attributes : mapping
+        The new attributes, JSON values.
+
+    Raises
+    ------
+    TypeError
+        If a key is no string, or a value has no JSON form.
+    ValueError
+        If the store is read-only.
+    """
+    if not all(isinstance(key, str) for key in attributes):
+        raise TypeError(f"Expected dict with string keys. Got {type(attributes)} instead.")
+    old: Any = node.metadata
+    if hasattr(old, "update_attributes"):
+        metadata = old.update_attributes(attributes)
+    else:
+        metadata = replace(old, attributes=dict(attributes))
+    documents = metadata.to_buffer_dict(default_buffer_prototype())
+
+    async def put(name: str, buffer: Buffer) -> None:
+        await (node.store_path / name).set(buffer)
+
+    await concurrent_map(documents.items(), put)
+    object.__setattr__(node, "metadata", metadata)
+
+
+class Attributes(MutableMapping[str, JSON]):
+    """The user attributes of an array or a group.
+
+    Every change stores all attributes; what another process stored in the meantime is lost. A value
+    that is changed in place is not noticed: assign it again.
+
+    Parameters
+    ----------
+    obj : Array or Group
+        The node.
+    """
+
+    def __init__(self, obj: Array[Any] | Group) -> None:
+        self._obj = obj
+
+    def __getitem__(self, key: str) -> JSON:
+        value: JSON = self._obj.metadata.attributes[key]
+        return value
+
+    def __setitem__(self, key: str, value: JSON) -> None:
+        self.put({**self._obj.metadata.attributes, key: value})
+
+    def __delitem__(self, key: str) -> None:
+        attributes = self.asdict()
+        del attributes[key]
+        self.put(attributes)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._obj.metadata.attributes)
+
+    def __len__(self) -> int:
+        return len(self._obj.metadata.attributes)
+
+    def asdict(self) -> dict[str, JSON]:
+        """Return a copy of the attributes; nested values are shared."""
+        return dict(self._obj.metadata.attributes)
+
+    def put(self, d: Mapping[str, JSON]) -> None:
+        """Replace all attributes at once.
+
+        Parameters
+        ----------
+        d : mapping
+            The new attributes, JSON values.
+
+        Raises
+        ------
+        TypeError
+            If a key is no string, or a value has no JSON form.
+        ValueError
+            If the store is read-only.
+        """
+        node: Any = self._obj
+        inner = node._async_array if hasattr(node, "_async_array") else node._async_group
+        sync(replace_attributes(inner, dict(d)))
+
+    def update(self, *args: Any, **kwargs: JSON) -> None:
+        """Set several attributes in one write; parameters are those of `dict.update`."""
+        self.put({**self.asdict(), **dict(*args, **kwargs)})
+
+    def clear(self) -> None:
+        """Remove all attributes in one write."""
+        self.put({})
