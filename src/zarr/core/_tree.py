@@ -1,0 +1,82 @@
+"""Drawing a hierarchy as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, Final
+
+_STYLE: Final = (
+    "white-space:pre;overflow-x:auto;line-height:normal;"
+    "font-family:Menlo,'DejaVu Sans Mono',consolas,'Courier New',monospace"
+)
+
+
+class TreeRepr:
+    """A drawn hierarchy: its text form is what terminals show, notebooks show the HTML form.
+
+    Parameters
+    ----------
+    text, html : str
+        The drawing.
+    note : str
+        A line above the text that says what is missing; empty if nothing is.
+    """
+
+    def __init__(self, text: str, html: str, note: str = "") -> None:
+        self._text = text
+        self._html = html
+        self._note = note
+
+    def __repr__(self) -> str:
+        return self._note + self._text
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {
+            "text/plain": repr(self),
+            "text/html": f'{escape(self._note)}<pre style="{_STYLE}">{self._html}</pre>\n',
+        }
+
+
+def render_tree(
+    title: str, labels: Mapping[str, str | None], *, bold: bool, max_nodes: int | None
+) -> TreeRepr:
+    """Draw a hierarchy.
+
+    Parameters
+    ----------
+    title : str
+        What stands for the root.
+    labels : mapping
+        What stands behind the name of each node, None for nothing, by paths relative to the root.
+        Parents are among them.
+    bold : bool
+        Whether names are bold in the HTML form.
+    max_nodes : int or None
+        The limit at which the hierarchy was cut off, None if it is complete.
+    """
+    below: dict[str, list[str]] = {}
+    for path in sorted(labels):
+        below.setdefault(path.rpartition("/")[0], []).append(path)
+
+    def rows(parent: str, indent: str) -> Iterator[tuple[str, str, str]]:
+        children = below.get(parent, [])
+        for path in children:
+            is_last = path == children[-1]
+            label = labels[path]
+            name = path.rpartition("/")[2]
+            yield indent + ("└── " if is_last else "├── "), name, f" {label}" if label else ""
+            yield from rows(path, indent + ("    " if is_last else "│   "))
+
+    lines = [("", title, ""), *rows("", "")]
+    opening, closing = ("<b>", "</b>") if bold else ("", "")
+    return TreeRepr(
+        "".join(f"{branch}{name}{label}\n" for branch, name, label in lines),
+        "".join(
+            f"{branch}{opening}{escape(name)}{closing}{escape(label)}\n"
+            for branch, name, label in lines
+        ),
+        ""
+        if max_nodes is None
+        else f"Truncated at max_nodes={max_nodes}, some nodes and their children may be missing\n",
+    )

@@ -1,0 +1,47 @@
+"""Groups: finding, creating and deleting the nodes of a hierarchy."""
+
+from zarr.core.group._async import AsyncGroup
+from zarr.core.group._metadata import (
+    ConsolidatedMetadata,
+    GroupMetadata,
+    ImplicitGroupMarker,
+    parse_attributes,
+    parse_node_type,
+    parse_zarr_format,
+)
+from zarr.core.group._open import (
+    create_hierarchy,
+    create_nodes,
+    create_rooted_hierarchy,
+    get_node,
+)
+from zarr.core.group._sync import Group
+
+__all__ = [
+    "AsyncGroup",
+    "ConsolidatedMetadata",
+    "Group",
+    "GroupMetadata",
+    "ImplicitGroupMarker",
+    "create_hierarchy",
+    "create_nodes",
+    "create_rooted_hierarchy",
+    "get_node",
+    "parse_attributes",
+    "parse_node_type",
+    "parse_zarr_format",
+]
+
+# Users meet these names here, and pickles refer to them by it.
+for _public in (
+    AsyncGroup,
+    ConsolidatedMetadata,
+    Group,
+    GroupMetadata,
+    ImplicitGroupMarker,
+    create_hierarchy,
+    create_nodes,
+    create_rooted_hierarchy,
+    get_node,
+):
+    _public.__module__ = __name__

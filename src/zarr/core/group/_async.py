@@ -1,0 +1,883 @@
+"""The group of the asynchronous API."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+import numpy as np
+
+from zarr.core._info import GroupInfo
+from zarr.core._tree import TreeRepr, render_tree
+from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, create_array
+from zarr.core.array._documents import store_documents, store_new_array
+from zarr.core.attributes import replace_attributes
+from zarr.core.common import concurrent_map, parse_shapelike
+from zarr.core.dtype import parse_dtype
+from zarr.core.group import _creation, _hierarchy
+from zarr.core.group._documents import find_place, read_group_metadata, read_node_metadata
+from zarr.core.group._members import walk
+from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
+from zarr.errors import (
+    ArrayNotFoundError,
+    ContainsArrayError,
+    ContainsGroupError,
+    GroupNotFoundError,
+    NodeNotFoundError,
+    ZarrUserWarning,
+)
+from zarr.storage._common import make_store_path
+from zarr.storage._utils import normalize_path
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+    from zarr.core.array import (
+        CompressorLike,
+        CompressorsLike,
+        FiltersLike,
+        SerializerLike,
+        ShardsLike,
+    )
+    from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
+    from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
+    from zarr.core.common import (
+        JSON,
+        ChunksLike,
+        DimensionNames,
+        MemoryOrder,
+        ShapeLike,
+        ZarrFormat,
+    )
+    from zarr.core.dtype import ZDTypeLike
+    from zarr.storage._common import StoreLike, StorePath
+
+    AsyncNode: TypeAlias = "AsyncArray[Any] | AsyncGroup"
+
+
+# What arrays of format 2 groups are compressed with where nothing else is asked for.
+_DEFAULT_COMPRESSOR_V2: Final = {"id": "blosc"}
+
+
+def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
+    """Return the array or the group that metadata describe; nothing is read."""
+    if isinstance(metadata, ImplicitGroupMarker):  # the group exists now
+        metadata = GroupMetadata(
+            metadata.attributes,
+            metadata.zarr_format,
+            metadata.consolidated_metadata,
+            metadata.extra_fields,
+        )
+    if isinstance(metadata, GroupMetadata):
+        return AsyncGroup(metadata=metadata, store_path=store_path)
+    return AsyncArray(metadata=metadata, store_path=store_path)
+
+
+@dataclass(frozen=True, repr=False)
+class AsyncGroup:
+    """A group, with coroutines to find, create and delete what is in it.
+
+    Parameters
+    ----------
+    metadata : GroupMetadata
+        Its metadata.
+    store_path : StorePath
+        Where the group is.
+    """
+
+    metadata: GroupMetadata
+    store_path: StorePath
+
+    @classmethod
+    async def from_store(
+        cls,
+        store: StoreLike,
+        *,
+        attributes: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        zarr_format: ZarrFormat = 3,
+    ) -> AsyncGroup:
+        """Create a group.
+
+        Parameters
+        ----------
+        store : StoreLike
+            Where the group goes. Groups above it that are not stored yet are created.
+        attributes : dict or None
+            User attributes, JSON values; None for none.
+        overwrite : bool
+            Whether all that is stored at that place is deleted first.
+        zarr_format : {2, 3}
+            Format of the group.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            If a node is stored there already and `overwrite` is False.
+        TypeError, ValueError
+            If a parameter is not valid, the store is read-only, or a node above the group is an
+            array. Nothing is stored or deleted then.
+        """
+        store_path = await make_store_path(store)
+        metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
+        await store_new_array(store_path, cast("Any", metadata), overwrite=overwrite)
+        return cls(metadata=metadata, store_path=store_path)
+
+    @classmethod
+    async def open(
+        cls,
+        store: StoreLike,
+        zarr_format: ZarrFormat | None = 3,
+        use_consolidated: bool | str | None = None,
+    ) -> AsyncGroup:
+        """Open a stored group, in one round trip.
+
+        Parameters
+        ----------
+        store : StoreLike
+            Where the group is.
+        zarr_format : {2, 3} or None
+            Its format; None for whichever is stored, 3 if both are.
+        use_consolidated : bool, str or None
+            Whether consolidated metadata have to be there and are used; None to use them where
+            they are. A string is the key, relative to the group, at which a format 2 group has
+            them.
+
+        Raises
+        ------
+        GroupNotFoundError
+            If no group of that format is there.
+        FileNotFoundError
+            If the directory of the store is not there.
+        ContainsArrayError
+            If there is a format 3 array.
+        MetadataValidationError, TypeError, ValueError
+            If the metadata, or a parameter, are not valid; also if consolidated metadata are asked
+            for and absent.
+        """
+        store_path = await find_place(store)
+        metadata = await read_group_metadata(store_path, zarr_format, use_consolidated)
+        return cls(metadata=metadata, store_path=store_path)
+
+    @classmethod
+    def from_dict(cls, store_path: StorePath, data: dict[str, Any]) -> AsyncGroup:
+        """Make a group from the JSON form of its metadata; nothing is read or stored.
+
+        Parameters
+        ----------
+        store_path : StorePath
+            Where the group is.
+        data : dict
+            As for `GroupMetadata.from_dict`.
+        """
+        return cls(GroupMetadata.from_dict(data, path=str(store_path)), store_path)
+
+    # --- properties ---------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Path of the group in its store, after a slash."""
+        return f"/{self.path}"
+
+    @property
+    def path(self) -> str:
+        """Path of the group in its store, empty for the root."""
+        return self.store_path.path
+
+    @property
+    def basename(self) -> str:
+        """Last part of the path, empty for the root."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The user attributes; changes to this dictionary are not stored."""
+        return self.metadata.attributes
+
+    @property
+    def store(self) -> Store:
+        """The store the group is in."""
+        return self.store_path.store
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store refuses to be written."""
+        return self.store_path.store.read_only
+
+    @property
+    def synchronizer(self) -> None:
+        """Always None; locks between processes are not part of this version."""
+        return
+
+    @property
+    def info(self) -> GroupInfo:
+        """A summary; members are counted where consolidated metadata are known."""
+        below = self.metadata.consolidated_metadata
+        if below is None:
+            return self._info(None)
+        return self._info(list(below.flattened_metadata.values()))
+
+    async def info_complete(self) -> GroupInfo:
+        """Return a summary with the number of members at all depths."""
+        return self._info([node async for _, node in self._walk(None)])
+
+    def _info(self, members: list[NodeMetadata] | None) -> GroupInfo:
+        groups = None if members is None else sum(isinstance(m, GroupMetadata) for m in members)
+        return GroupInfo(
+            _name=self.path,
+            _read_only=self.read_only,
+            _store_type=type(self.store).__name__,
+            _zarr_format=self.metadata.zarr_format,
+            _count_members=None if members is None else len(members),
+            _count_arrays=None if members is None or groups is None else len(members) - groups,
+            _count_groups=groups,
+        )
+
+    def __repr__(self) -> str:
+        return f"<AsyncGroup {self.store_path}>"
+
+    # --- finding members ----------------------------------------------------------------
+
+    async def _read(self, key: str) -> NodeMetadata | None:
+        """Return metadata of the node that the store has at a path, None where it has none."""
+        try:
+            return await read_node_metadata(self.store_path / key, self.metadata.zarr_format)
+        except NodeNotFoundError:
+            return None
+
+    async def _find(self, key: str, *, use_consolidated: bool = True) -> NodeMetadata:
+        path = normalize_path(key)
+        if not path:
+            return self.metadata
+        below = self.metadata.consolidated_metadata
+        if below is not None and use_consolidated:
+            node = below.get(path)
+            if node is None:
+                raise KeyError(f"'{key}' not found in consolidated metadata.")
+            return node
+        node = await self._read(path)
+        if node is None:
+            raise KeyError(key)
+        return node
+
+    async def getitem(self, key: str) -> AsyncNode:
+        """Return a member.
+
+        Parameters
+        ----------
+        key : str
+            Path of an array or a group relative to this group. The empty path is the group itself.
+
+        Raises
+        ------
+        KeyError
+            If there is no such member, or consolidated metadata do not know it.
+        TypeError, ValueError
+            If `key` is not a path, or the metadata of the member are not valid.
+        """
+        return make_node(self.store_path / key, await self._find(key))
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """Return a member, or `default` if there is none; see `getitem`."""
+        try:
+            return await self.getitem(key)
+        except KeyError:
+            return default
+
+    async def get_array(self, path: str) -> AsyncArray[Any]:
+        """Return a member that is an array.
+
+        Parameters
+        ----------
+        path : str
+            Path relative to this group.
+
+        Raises
+        ------
+        ArrayNotFoundError
+            If there is no such member.
+        ContainsGroupError
+            If it is a group.
+        """
+        node = await self.get(path)
+        place = self.store_path / path
+        if node is None:
+            raise ArrayNotFoundError(place.store, place.path)
+        if isinstance(node, AsyncGroup):
+            raise ContainsGroupError(place.store, place.path)
+        return cast("AsyncArray[Any]", node)
+
+    async def get_group(self, path: str) -> AsyncGroup:
+        """Return a member that is a group.
+
+        Parameters
+        ----------
+        path : str
+            Path relative to this group.
+
+        Raises
+        ------
+        GroupNotFoundError
+            If there is no such member.
+        ContainsArrayError
+            If it is an array.
+        """
+        node = await self.get(path)
+        place = self.store_path / path
+        if node is None:
+            raise GroupNotFoundError(place.store, place.path)
+        if not isinstance(node, AsyncGroup):
+            raise ContainsArrayError(place.store, place.path)
+        return node
+
+    async def contains(self, member: str) -> bool:
+        """Tell whether there is a member at a path relative to this group; see `getitem`."""
+        try:
+            await self._find(member)
+        except KeyError:
+            return False
+        return True
+
+    def _walk(
+        self, max_depth: int | None, *, use_consolidated_for_children: bool = True
+    ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
+        return walk(
+            self.store_path,
+            self.metadata,
+            max_depth=max_depth,
+            use_consolidated_for_children=use_consolidated_for_children,
+        )
+
+    async def members(
+        self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
+    ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
+        """Yield the members of the group, those of groups within it on request.
+
+        Their metadata are read concurrently; nothing is read where consolidated metadata are known.
+
+        Parameters
+        ----------
+        max_depth : int or None
+            How many levels of groups to look into; None for all, 0 for the children of this group.
+        use_consolidated_for_children : bool
+            Whether consolidated metadata found in groups further down are used.
+
+        Yields
+        ------
+        tuple
+            Path relative to this group, and array or group; those higher up go first.
+
+        Raises
+        ------
+        ValueError
+            If `max_depth` is negative, or the store cannot list.
+        """
+        nodes = self._walk(max_depth, use_consolidated_for_children=use_consolidated_for_children)
+        async with aclosing(nodes):
+            async for path, metadata in nodes:
+                yield path, make_node(self.store_path / path, metadata)
+
+    async def nmembers(self, max_depth: int | None = 0) -> int:
+        """Return the number of members.
+
+        Parameters
+        ----------
+        max_depth : int or None
+            As for `members`.
+        """
+        return len([path async for path, _ in self._walk(max_depth)])
+
+    async def keys(self) -> AsyncGenerator[str, None]:
+        """Yield the names of the children."""
+        async for name, _ in self._walk(0):
+            yield name
+
+    async def groups(self) -> AsyncGenerator[tuple[str, AsyncGroup], None]:
+        """Yield names and groups of the children that are groups."""
+        async for name, node in self.members():
+            if isinstance(node, AsyncGroup):
+                yield name, node
+
+    async def group_keys(self) -> AsyncGenerator[str, None]:
+        """Yield the names of the children that are groups."""
+        async for name, metadata in self._walk(0):
+            if isinstance(metadata, GroupMetadata):
+                yield name
+
+    async def group_values(self) -> AsyncGenerator[AsyncGroup, None]:
+        """Yield the children that are groups."""
+        async for _, node in self.groups():
+            yield node
+
+    async def arrays(self) -> AsyncGenerator[tuple[str, AsyncArray[Any]], None]:
+        """Yield names and arrays of the children that are arrays."""
+        async for name, node in self.members():
+            if isinstance(node, AsyncArray):
+                yield name, node
+
+    async def array_keys(self) -> AsyncGenerator[str, None]:
+        """Yield the names of the children that are arrays."""
+        async for name, metadata in self._walk(0):
+            if not isinstance(metadata, GroupMetadata):
+                yield name
+
+    async def array_values(self) -> AsyncGenerator[AsyncArray[Any], None]:
+        """Yield the children that are arrays."""
+        async for _, node in self.arrays():
+            yield node
+
+    async def tree(
+        self,
+        expand: bool | None = None,
+        level: int | None = None,
+        *,
+        max_nodes: int = 500,
+        plain: bool = False,
+    ) -> TreeRepr:
+        """Draw the hierarchy below the group.
+
+        Parameters
+        ----------
+        expand : None
+            Has no effect yet.
+        level : int or None
+            How many levels of groups to look into; None for all.
+        max_nodes : int
+            At most as many nodes are drawn.
+        plain : bool
+            Whether the HTML form has no bold names.
+
+        Raises
+        ------
+        NotImplementedError
+            If `expand` is given.
+        """
+        if expand is not None:
+            raise NotImplementedError("'expand' is not yet implemented.")
+        members: dict[str, NodeMetadata] = {}
+        is_complete = True
+        async for path, metadata in self._walk(level):
+            if len(members) == max_nodes:
+                is_complete = False
+                break
+            members[path] = metadata
+        labels = {
+            path: None
+            if isinstance(metadata, GroupMetadata)
+            else f"{metadata.shape} {metadata.dtype.to_native_dtype()}"
+            for path, metadata in members.items()
+        }
+        return render_tree(
+            self.name, labels, bold=not plain, max_nodes=None if is_complete else max_nodes
+        )
+
+    # --- creating members ---------------------------------------------------------------
+
+    async def create_group(
+        self, name: str, *, overwrite: bool = False, attributes: dict[str, Any] | None = None
+    ) -> AsyncGroup:
+        """Create a group in this group.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group. Groups in between that are not stored yet are created.
+        overwrite : bool
+            Whether all that is stored at that place is deleted first.
+        attributes : dict or None
+            User attributes, JSON values; None for none.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            If a node is stored there already and `overwrite` is False.
+        TypeError, ValueError
+            If a parameter is not valid, or the store is read-only.
+        """
+        return await type(self).from_store(
+            self.store_path / normalize_path(name),
+            attributes=attributes,
+            overwrite=overwrite,
+            zarr_format=self.metadata.zarr_format,
+        )
+
+    async def require_group(self, name: str, overwrite: bool = False) -> AsyncGroup:
+        """Return a group in this group, which is created if it is not there.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        overwrite : bool
+            Whether it is created anew in any case, and all that is stored there is deleted.
+
+        Raises
+        ------
+        TypeError
+            If an array is there and `overwrite` is False.
+        ValueError
+            If the group has to be created and the store is read-only.
+        """
+        if overwrite:
+            return await self.create_group(name, overwrite=True)
+        try:
+            node = make_node(self.store_path / name, await self._find(name, use_consolidated=False))
+        except KeyError:
+            return await self.create_group(name)
+        if not isinstance(node, AsyncGroup):
+            raise TypeError(f"Incompatible object ({type(node).__name__}) already exists")
+        return node
+
+    async def require_groups(self, *names: str) -> tuple[AsyncGroup, ...]:
+        """Return groups in this group, which are created if they are not there.
+
+        Parameters
+        ----------
+        *names : str
+            Paths relative to this group.
+        """
+        return tuple(await concurrent_map([(name,) for name in names], self.require_group))
+
+    async def create_array(
+        self,
+        name: str,
+        *,
+        shape: ShapeLike | None = None,
+        dtype: ZDTypeLike | None = None,
+        data: Any | None = None,
+        chunks: ChunksLike | Literal["auto"] = "auto",
+        shards: ShardsLike | None = None,
+        filters: FiltersLike = "auto",
+        compressors: CompressorsLike = "auto",
+        compressor: CompressorLike = "auto",
+        serializer: SerializerLike = "auto",
+        fill_value: Any = DEFAULT_FILL_VALUE,
+        order: MemoryOrder | None = None,
+        attributes: dict[str, JSON] | None = None,
+        chunk_key_encoding: ChunkKeyEncodingLike | None = None,
+        dimension_names: DimensionNames = None,
+        storage_options: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+        write_data: bool = True,
+    ) -> AsyncArray[Any]:
+        """Create an array in this group, of the format of this group.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group. Groups in between that are not stored yet are created.
+        shape, dtype, data, chunks, shards, filters, compressors, serializer, fill_value, order
+            As for `zarr.create_array`.
+        attributes, chunk_key_encoding, dimension_names, overwrite, config, write_data
+            As for `zarr.create_array`.
+        compressor : codec or None
+            One compressor instead of `compressors`. The default is Blosc in a format 2 group.
+        storage_options : dict or None
+            Refused: the store of the group is open already.
+
+        Returns
+        -------
+        AsyncArray
+            The array.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            If a node is stored there already and `overwrite` is False.
+        TypeError, ValueError
+            If a parameter is not valid, or the store is read-only.
+
+        Warns
+        -----
+        ZarrUserWarning
+            If `compressor` is given for a format 3 array.
+        """
+        if not (isinstance(compressor, str) and compressor == "auto"):
+            if not (isinstance(compressors, str) and compressors == "auto"):
+                raise ValueError("Cannot specify both `compressor` and `compressors`.")
+            if self.metadata.zarr_format == 3:
+                warnings.warn(
+                    "The `compressor` argument is deprecated. Use `compressors` instead.",
+                    category=ZarrUserWarning,
+                    stacklevel=1,
+                )
+            compressors = None if compressor is None else (compressor,)
+        elif self.metadata.zarr_format == 2 and isinstance(compressors, str):
+            compressors = cast("Any", _DEFAULT_COMPRESSOR_V2)
+        return await create_array(
+            self.store_path,
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            data=data,
+            chunks=chunks,
+            shards=shards,
+            filters=filters,
+            compressors=compressors,
+            serializer=serializer,
+            fill_value=fill_value,
+            order=order,
+            zarr_format=self.metadata.zarr_format,
+            attributes=attributes,
+            chunk_key_encoding=chunk_key_encoding,
+            dimension_names=dimension_names,
+            storage_options=storage_options,
+            overwrite=overwrite,
+            config=config,
+            write_data=write_data,
+        )
+
+    async def require_array(
+        self,
+        name: str,
+        *,
+        shape: ShapeLike,
+        dtype: ZDTypeLike | None = None,
+        exact: bool = False,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+        **kwargs: Any,
+    ) -> AsyncArray[Any]:
+        """Return an array in this group, which is created if it is not there.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        shape : iterable of int or int
+            Shape in elements.
+        dtype : dtype-like, ZDType or None
+            Data type of the elements; None for that of an existing array.
+        exact : bool
+            Whether an existing array needs just that data type, not only one whose values it can
+            hold.
+        config : ArrayConfig, dict or None
+            Options that are not stored; what is left out follows `zarr.config`.
+        **kwargs
+            As for `create_array`; not looked at if the array exists.
+
+        Raises
+        ------
+        TypeError
+            If a group is there, or an array of another shape or data type.
+        ValueError
+            If the array has to be created and the store is read-only, or `dtype` is missing.
+        """
+        try:
+            metadata = await self._find(name, use_consolidated=False)
+        except KeyError:
+            return await self.create_array(name, shape=shape, dtype=dtype, config=config, **kwargs)
+        if isinstance(metadata, GroupMetadata):
+            raise TypeError("Incompatible object (AsyncGroup) already exists")
+        wanted_shape = parse_shapelike(shape)
+        if wanted_shape != metadata.shape:
+            raise TypeError(f"Incompatible shape ({metadata.shape} vs {wanted_shape})")
+        if dtype is not None:
+            have = cast("np.dtype[Any]", metadata.dtype.to_native_dtype())
+            wanted = cast(
+                "np.dtype[Any]",
+                parse_dtype(dtype, zarr_format=metadata.zarr_format).to_native_dtype(),
+            )
+            if have != wanted and (exact or not np.can_cast(have, wanted)):
+                raise TypeError(f"Incompatible dtype ({have} vs {wanted})")
+        return AsyncArray(metadata=metadata, store_path=self.store_path / name, config=config)
+
+    async def create_hierarchy(
+        self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
+    ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
+        """Create many nodes below this group.
+
+        Parameters
+        ----------
+        nodes : mapping
+            Metadata of arrays and groups by paths relative to this group. Groups in between that
+            are not among them are created too, unless they are there.
+        overwrite : bool
+            Whether all that is stored at and below the given paths is deleted first.
+
+        Yields
+        ------
+        tuple
+            Path relative to this group, and array or group, for each node that was created.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            If a node is stored at one of the paths already and `overwrite` is False.
+        ValueError
+            If this group itself is among the nodes, formats are mixed, or a node lies below an
+            array; if the store is read-only. Nothing is stored or deleted then.
+        """
+        given = _hierarchy.normalize_paths(nodes)
+        if "" in given:
+            raise ValueError(
+                "The input defines a root node, but a root node already exists, namely this Group "
+                "instance.It is an error to use this method to create a root node. Remove the root "
+                "node from the input dict, or use a function like create_rooted_hierarchy to "
+                "create a rooted hierarchy."
+            )
+        for path, node in given.items():
+            if node.zarr_format != self.metadata.zarr_format:
+                raise ValueError(
+                    "The zarr_format of the nodes must be the same as the parent group. The node "
+                    f"at {path} has zarr_format {node.zarr_format}, but the parent group has "
+                    f"zarr_format {self.metadata.zarr_format}."
+                )
+        everything = _hierarchy.complete(given)
+        everything.pop("", None)
+        stored = _hierarchy.store_hierarchy(self.store_path, everything, overwrite=overwrite)
+        async with aclosing(stored):
+            async for path, metadata in stored:
+                yield path, make_node(self.store_path / path, metadata)
+
+    # --- creating arrays with one value -------------------------------------------------
+
+    def _creation(self, name: str) -> dict[str, Any]:
+        return {
+            "store": self.store_path,
+            "path": name,
+            "zarr_format": self.metadata.zarr_format,
+        }
+
+    async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array whose elements have no particular value.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        shape : iterable of int or int
+            Shape in elements.
+        **kwargs
+            As for `zarr.create`.
+        """
+        return await _creation.empty(shape, **self._creation(name), **kwargs)
+
+    async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array with the fill value 0; see `empty`."""
+        return await _creation.zeros(shape, **self._creation(name), **kwargs)
+
+    async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array with the fill value 1; see `empty`."""
+        return await _creation.ones(shape, **self._creation(name), **kwargs)
+
+    async def full(
+        self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
+    ) -> AsyncArray[Any]:
+        """Create an array with a fill value; see `empty`."""
+        return await _creation.full(shape, fill_value, **self._creation(name), **kwargs)
+
+    async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one; its elements have no particular value.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        data : Array, AsyncArray or array-like
+            As for `zarr.empty_like`.
+        **kwargs
+            As for `zarr.create`.
+        """
+        return await _creation.empty_like(data, **self._creation(name), **kwargs)
+
+    async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one with the fill value 0; see `empty_like`."""
+        return await _creation.zeros_like(data, **self._creation(name), **kwargs)
+
+    async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one with the fill value 1; see `empty_like`."""
+        return await _creation.ones_like(data, **self._creation(name), **kwargs)
+
+    async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one with a fill value; see `empty_like`."""
+        return await _creation.full_like(data, **self._creation(name), **kwargs)
+
+    # --- changing -----------------------------------------------------------------------
+
+    async def setitem(self, key: str, value: Any) -> None:
+        """Store an array, in place of what is stored there.
+
+        Parameters
+        ----------
+        key : str
+            Path relative to this group.
+        value : NumPy array or similar
+            The elements.
+
+        Raises
+        ------
+        TypeError
+            If `value` is something else.
+        ValueError
+            If `key` is the group itself, or the store is read-only.
+        """
+        await _creation.store_elements(
+            self._member_path(key), value, zarr_format=self.metadata.zarr_format, overwrite=True
+        )
+
+    async def delitem(self, key: str) -> None:
+        """Delete a member and all that lies below it; nothing happens where there is none.
+
+        Where this group has consolidated metadata, they are brought up to date.
+
+        Parameters
+        ----------
+        key : str
+            Path relative to this group.
+
+        Raises
+        ------
+        ValueError
+            If `key` is the group itself, or the store is read-only.
+        NotImplementedError
+            If the store cannot delete.
+        """
+        await self._member_path(key).delete_dir()
+        below = self.metadata.consolidated_metadata
+        rest = None if below is None else below.without(normalize_path(key))
+        if rest is not None:
+            metadata = replace(self.metadata, consolidated_metadata=rest)
+            await store_documents(self.store_path, _hierarchy.encode(metadata))
+            object.__setattr__(self, "metadata", metadata)
+
+    def _member_path(self, key: str) -> StorePath:
+        path = normalize_path(key)
+        if not path:
+            raise ValueError("The empty path names the group itself, not a member of it.")
+        return self.store_path / path
+
+    async def update_attributes(self, new_attributes: dict[str, Any]) -> AsyncGroup:
+        """Set several user attributes in one write; the others stay.
+
+        Parameters
+        ----------
+        new_attributes : dict
+            JSON values by names.
+
+        Returns
+        -------
+        AsyncGroup
+            This group.
+
+        Raises
+        ------
+        TypeError
+            If a key is no string, or a value has no JSON form.
+        ValueError
+            If the store is read-only.
+        """
+        await replace_attributes(self, {**self.metadata.attributes, **dict(new_attributes)})
+        return self
+
+    async def move(self, source: str, dest: str) -> None:
+        """Move a member; stores have no operation for it yet.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError

@@ -1,0 +1,69 @@
+"""Writing the metadata of all nodes below a group into those of the group."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zarr.core.array._documents import store_documents
+from zarr.core.group import _hierarchy
+from zarr.core.group._async import AsyncGroup
+from zarr.core.group._documents import read_group_metadata
+from zarr.core.group._members import walk
+from zarr.core.group._metadata import ConsolidatedMetadata
+from zarr.errors import ZarrUserWarning
+
+if TYPE_CHECKING:
+    from zarr.core.common import ZarrFormat
+    from zarr.storage._common import StorePath
+
+
+async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> AsyncGroup:
+    """Read the metadata of all nodes below a group and store them with the group.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The group.
+    zarr_format : {2, 3} or None
+        Its format; None for whichever is stored, 3 if both are.
+
+    Returns
+    -------
+    AsyncGroup
+        The group, which knows them.
+
+    Raises
+    ------
+    TypeError
+        If the store cannot have consolidated metadata.
+    GroupNotFoundError, ContainsArrayError
+        If no group of that format is there.
+    ValueError
+        If the store is read-only, or metadata are not valid.
+
+    Warns
+    -----
+    ZarrUserWarning
+        For format 3, whose specification does not have them.
+    """
+    store = store_path.store
+    if not store.supports_consolidated_metadata:
+        raise TypeError(
+            f"The Zarr Store in use ({type(store).__name__}) doesn't support consolidated metadata"
+        )
+    group = await read_group_metadata(store_path, zarr_format, False)
+    store._check_writable()
+    members = walk(store_path, group, use_consolidated_for_children=False)
+    nodes = {path: node async for path, node in members}
+    if nodes and group.zarr_format == 3:
+        warnings.warn(
+            "Consolidated metadata is currently not part in the Zarr format 3 specification. It "
+            "may not be supported by other zarr implementations and may change in the future.",
+            category=ZarrUserWarning,
+            stacklevel=1,
+        )
+    metadata = replace(group, consolidated_metadata=ConsolidatedMetadata.from_nodes(nodes))
+    await store_documents(store_path, _hierarchy.encode(metadata))
+    return AsyncGroup(metadata=metadata, store_path=store_path)

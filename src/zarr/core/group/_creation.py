@@ -1,0 +1,396 @@
+"""Creating arrays by the parameters of `zarr.create`, which zarr-python 2 had already."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zarr.core.array import DEFAULT_FILL_VALUE, Array, AsyncArray, create_legacy_array
+from zarr.core.array_spec import ArrayConfig, parse_array_config
+from zarr.core.buffer import NDArrayLike
+from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
+from zarr.core.metadata.v3 import RegularChunkGridMetadata
+from zarr.errors import ZarrRuntimeWarning, ZarrUserWarning
+from zarr.storage._common import make_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from zarr.abc.codec import Codec
+    from zarr.core.array import CompressorLike
+    from zarr.core.array_spec import ArrayConfigParams
+    from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
+    from zarr.core.common import (
+        JSON,
+        AccessModeLiteral,
+        ChunksLike,
+        DimensionNames,
+        MemoryOrder,
+        ShapeLike,
+        ZarrFormat,
+    )
+    from zarr.core.dtype import ZDTypeLike
+    from zarr.storage._common import StoreLike, StorePath
+
+
+def warn_without_effect(**parameters: object) -> None:
+    """Tell the user of each parameter that was given, that it has no effect in this version."""
+    for name, value in parameters.items():
+        if value is not None:
+            warnings.warn(
+                f"{name} is not yet implemented", category=ZarrRuntimeWarning, stacklevel=3
+            )
+
+
+def merge_config(
+    config: ArrayConfig | ArrayConfigParams | None, write_empty_chunks: bool | None
+) -> ArrayConfig | None:
+    """Return the options of an array, of which one may be given by a parameter of its own.
+
+    Parameters
+    ----------
+    config : ArrayConfig, dict or None
+        The options; None where none are given.
+    write_empty_chunks : bool or None
+        Goes before the option in `config`; None where it is not given.
+
+    Warns
+    -----
+    ZarrRuntimeWarning
+        If `write_empty_chunks` is given.
+    ZarrUserWarning
+        If both are.
+    """
+    if write_empty_chunks is None:
+        return None if config is None else parse_array_config(config)
+    warnings.warn(
+        "The `write_empty_chunks` keyword argument is deprecated and will be removed in future "
+        "versions. To control whether empty chunks are written to storage, either use the "
+        "`config` keyword argument, as in `config={'write_empty_chunks': True}`,"
+        "or change the global 'array.write_empty_chunks' configuration variable.",
+        category=ZarrRuntimeWarning,
+        stacklevel=3,
+    )
+    if config is not None:
+        warnings.warn(
+            "Both write_empty_chunks and config keyword arguments are set. This is redundant. "
+            "When both are set, write_empty_chunks will be used instead of the value in config.",
+            category=ZarrUserWarning,
+            stacklevel=3,
+        )
+    return replace(parse_array_config(config), write_empty_chunks=write_empty_chunks)
+
+
+async def create(
+    shape: ShapeLike,
+    *,
+    chunks: ChunksLike | bool = None,
+    dtype: ZDTypeLike | None = None,
+    compressor: CompressorLike = "auto",
+    fill_value: Any = DEFAULT_FILL_VALUE,
+    order: MemoryOrder | None = None,
+    store: StoreLike | None = None,
+    synchronizer: Any | None = None,
+    overwrite: bool = False,
+    path: str | None = None,
+    chunk_store: StoreLike | None = None,
+    filters: Iterable[Any] | None = None,
+    cache_metadata: bool | None = None,
+    cache_attrs: bool | None = None,
+    read_only: bool | None = None,
+    object_codec: Codec | None = None,
+    dimension_separator: Literal[".", "/"] | None = None,
+    write_empty_chunks: bool | None = None,
+    zarr_format: ZarrFormat | None = None,
+    meta_array: Any | None = None,
+    attributes: Mapping[str, JSON] | None = None,
+    chunk_shape: ChunksLike | bool = None,
+    chunk_key_encoding: ChunkKeyEncodingLike | tuple[str, str] | None = None,
+    codecs: Iterable[Codec | dict[str, JSON]] | None = None,
+    dimension_names: DimensionNames = None,
+    storage_options: dict[str, Any] | None = None,
+    config: ArrayConfig | ArrayConfigParams | None = None,
+    mode: AccessModeLiteral | None = None,
+    data: Any | None = None,
+) -> AsyncArray[Any]:
+    """Create an array by parameters that name the codecs of either format.
+
+    `create_array` has one set of parameters for both formats, and shards.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape in elements.
+    chunks, chunk_shape : iterable of int, int, False or None
+        Shape of the chunks in elements, by one of two names; False for one chunk, None to have it
+        chosen.
+    dtype : dtype-like, ZDType or None
+        Data type of the elements; None for ``float64``.
+    compressor : numcodecs codec, dict, "auto" or None
+        Format 2: last step of encoding; None for none.
+    fill_value : scalar or None
+        Value of the elements that are not stored; by default that of the data type. None leaves it
+        undefined in format 2, and is the default in format 3.
+    order : {"C", "F"} or None
+        Format 2: memory layout of encoded chunks; None for that of `config`.
+    store : StoreLike or None
+        Where the array goes; None for a new store in memory.
+    overwrite : bool
+        Whether all that is stored at that place is deleted first.
+    path : str or None
+        Path of the array below `store`; None for `store` itself.
+    filters : iterable of numcodecs codec or dict, or None
+        Format 2: steps of encoding before the compressor; None for what the data type needs.
+    dimension_separator : {".", "/"} or None
+        Format 2: what joins the numbers in the key of a chunk; None for ``"."``.
+    write_empty_chunks : bool or None
+        The option of that name; None for that of `config`.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+    chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
+        Format 3: how chunks are named; a tuple has name and separator.
+    codecs : iterable of codec or dict, or None
+        Format 3: all codecs in the order of encoding; None for the defaults.
+    dimension_names : iterable of str or None, or None
+        Format 3: one name, or None, per dimension.
+    storage_options : dict or None
+        For the file system, where `store` is a URL.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
+    mode : {"a", "w", "w-"} or None
+        Access mode of the store; ``"w"`` overwrites, None is ``"a"``.
+    data : array-like or None
+        Elements to write; None for none.
+    synchronizer, chunk_store, cache_metadata, cache_attrs, read_only, object_codec, meta_array
+        Parameters of zarr-python 2 without effect.
+
+    Returns
+    -------
+    AsyncArray
+        The array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not valid, or belongs to the other format; if the store is read-only.
+        Nothing is stored or deleted then.
+    ContainsArrayError, ContainsGroupError
+        If a node is stored there already and is not overwritten.
+
+    Warns
+    -----
+    ZarrRuntimeWarning
+        Of parameters that have no effect or another place.
+    """
+    warn_without_effect(
+        synchronizer=synchronizer,
+        chunk_store=chunk_store,
+        cache_attrs=cache_attrs,
+        object_codec=object_codec,
+        read_only=read_only,
+        meta_array=meta_array,
+        cache_metadata=cache_metadata,
+    )
+    options = merge_config(config, write_empty_chunks)
+    store_path = await make_store_path(
+        store, path=path, mode="a" if mode is None else mode, storage_options=storage_options
+    )
+    return await create_legacy_array(
+        store_path,
+        shape=shape,
+        dtype=dtype,
+        zarr_format=zarr_format,
+        fill_value=fill_value,
+        attributes=attributes,
+        chunks=chunks,
+        chunk_shape=chunk_shape,
+        chunk_key_encoding=chunk_key_encoding,
+        codecs=codecs,
+        dimension_names=dimension_names,
+        dimension_separator=dimension_separator,
+        order=order,
+        filters=filters,
+        compressor=compressor,
+        overwrite=overwrite or mode == "w",
+        data=data,
+        config=options,
+    )
+
+
+async def empty(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array whose elements have no particular value.
+
+    Nothing is stored for them: they read as the fill value.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape in elements.
+    **kwargs
+        As for `create`.
+    """
+    return await create(shape, **kwargs)
+
+
+async def zeros(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array with the fill value 0; parameters are those of `create`."""
+    return await create(shape, fill_value=0, **kwargs)
+
+
+async def ones(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array with the fill value 1; parameters are those of `create`."""
+    return await create(shape, fill_value=1, **kwargs)
+
+
+async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array with a fill value.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape in elements.
+    fill_value : scalar
+        Value of all elements.
+    **kwargs
+        As for `create`.
+    """
+    return await create(shape, fill_value=fill_value, **kwargs)
+
+
+async def empty_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one; its elements have no particular value.
+
+    Parameters
+    ----------
+    a : Array, AsyncArray or array-like
+        Gives shape and data type. An array of this library gives chunks and fill value as well,
+        and format and codecs unless another format is asked for.
+    zarr_format : {2, 3} or None
+        Format of the array; None for that of `a`, the configured one where it has none.
+    **kwargs
+        As for `create`; they go before what `a` gives.
+    """
+    return await empty(**like(a, zarr_format, {"fill_value": _fill_value(a), **kwargs}))
+
+
+async def zeros_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one with the fill value 0; see `empty_like`."""
+    return await zeros(**like(a, zarr_format, kwargs))
+
+
+async def ones_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one with the fill value 1; see `empty_like`."""
+    return await ones(**like(a, zarr_format, kwargs))
+
+
+async def full_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one with a fill value.
+
+    Parameters
+    ----------
+    a, zarr_format
+        As for `empty_like`.
+    **kwargs
+        As for `create`. A ``fill_value`` has to be among them unless `a` has one.
+    """
+    if "fill_value" not in kwargs and isinstance(a, Array | AsyncArray):
+        kwargs["fill_value"] = a.metadata.fill_value
+    return await full(**like(a, zarr_format, kwargs))
+
+
+def _fill_value(a: object) -> Any:
+    return a.metadata.fill_value if isinstance(a, Array | AsyncArray) else DEFAULT_FILL_VALUE
+
+
+def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of `create` for an array like another one.
+
+    Parameters
+    ----------
+    a : object
+        What it has of shape, data type and chunks counts; see `empty_like`.
+    zarr_format : {2, 3} or None
+        Format of the new array.
+    kwargs : mapping
+        Parameters that go before.
+    """
+    parameters: dict[str, Any] = {}
+    if isinstance(a, Array | AsyncArray):
+        metadata: ArrayV2Metadata | ArrayV3Metadata = a.metadata
+        zarr_format = metadata.zarr_format if zarr_format is None else zarr_format
+        parameters = {"shape": metadata.shape, "dtype": metadata.dtype}
+        if isinstance(metadata, ArrayV2Metadata):
+            parameters["chunks"] = metadata.chunks
+        elif isinstance(metadata.chunk_grid, RegularChunkGridMetadata):
+            parameters["chunks"] = metadata.chunk_grid.chunk_shape
+        else:
+            parameters["chunks"] = metadata.chunk_grid.chunk_shapes
+        if zarr_format == metadata.zarr_format and "dtype" not in kwargs:
+            parameters |= _codecs_of(metadata)
+    else:
+        for name in ("shape", "dtype"):
+            if hasattr(a, name):
+                parameters[name] = getattr(a, name)
+        if hasattr(a, "chunks"):
+            parameters["chunks"] = a.chunks
+    if "chunk_shape" in kwargs:
+        parameters.pop("chunks", None)
+    return {**parameters, "zarr_format": zarr_format, **kwargs}
+
+
+def _codecs_of(metadata: ArrayV2Metadata | ArrayV3Metadata) -> dict[str, Any]:
+    if isinstance(metadata, ArrayV3Metadata):
+        return {"codecs": metadata.codecs}
+    return {
+        "compressor": metadata.compressor,
+        "filters": metadata.filters,
+        "order": metadata.order,
+    }
+
+
+async def store_elements(
+    store_path: StorePath, arr: object, *, zarr_format: ZarrFormat | None, **kwargs: Any
+) -> None:
+    """Create an array from elements in memory.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        Where the array goes.
+    arr : NumPy array or similar
+        The elements.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    **kwargs
+        As for `create`.
+
+    Raises
+    ------
+    TypeError
+        If `arr` is something else, a list or an array of this library say.
+    TypeError, ValueError, ContainsArrayError, ContainsGroupError
+        As `create`.
+    """
+    if not isinstance(arr, NDArrayLike):
+        raise TypeError("arr argument must be numpy or other NDArrayLike array")
+    await create(
+        arr.shape,
+        store=store_path,
+        dtype=np.dtype(arr.dtype),
+        zarr_format=zarr_format,
+        data=arr,
+        **kwargs,
+    )

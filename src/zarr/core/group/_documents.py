@@ -1,0 +1,419 @@
+"""Metadata documents of nodes: which ones there are, reading them in bulk, what they say."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from zarr.abc.store import Store
+from zarr.core.array import parse_array_metadata
+from zarr.core.array._documents import read_documents
+from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
+from zarr.core.common import (
+    JSON,
+    ZARR_JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    ZGROUP_JSON,
+    ZMETADATA_V2_JSON,
+    ZarrFormat,
+    concurrent_map,
+)
+from zarr.core.group._metadata import (
+    ConsolidatedMetadata,
+    GroupMetadata,
+    NodeMetadata,
+    parse_consolidated_v2,
+)
+from zarr.core.metadata import ArrayMetadata
+from zarr.errors import (
+    ContainsArrayError,
+    GroupNotFoundError,
+    MetadataValidationError,
+    NodeNotFoundError,
+    ZarrUserWarning,
+)
+from zarr.storage._common import StorePath, make_store_path
+
+if TYPE_CHECKING:
+    from zarr.storage._common import StoreLike
+
+Document: TypeAlias = Mapping[str, JSON]
+Documents: TypeAlias = Mapping[str, Document | None]
+
+# The documents that make a node.
+NODE_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
+    2: (ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON),
+    3: (ZARR_JSON,),
+}
+_GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
+    2: (ZGROUP_JSON, ZATTRS_JSON),
+    3: (ZARR_JSON,),
+}
+
+
+def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
+    """Return the formats to look for, the preferred one first.
+
+    Parameters
+    ----------
+    zarr_format : {2, 3} or None
+        What the user asked for; None for whichever is stored.
+
+    Raises
+    ------
+    MetadataValidationError
+        If there is no such format.
+    """
+    if zarr_format is None:
+        return (3, 2)
+    if zarr_format == 2:
+        return (2,)
+    if zarr_format == 3:
+        return (3,)
+    raise MetadataValidationError(
+        f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got '{zarr_format}'."
+    )
+
+
+async def find_place(
+    store: StoreLike | None,
+    *,
+    path: str | None = "",
+    storage_options: dict[str, Any] | None = None,
+) -> StorePath:
+    """Return the place of a node to open, without creating a directory that is not there.
+
+    Parameters
+    ----------
+    store, path, storage_options
+        As for `make_store_path`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `store` is the path of a local directory that does not exist.
+    TypeError, ValueError
+        As `make_store_path`.
+    """
+    is_store = store is None or isinstance(store, Store | StorePath)
+    return await make_store_path(
+        store, path=path, mode=None if is_store else "r+", storage_options=storage_options
+    )
+
+
+# --- one node ---------------------------------------------------------------------------
+
+
+async def read_group_metadata(
+    store_path: StorePath,
+    zarr_format: ZarrFormat | None,
+    use_consolidated: bool | str | None,
+) -> GroupMetadata:
+    """Read the metadata of a group, in one round trip.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The group.
+    zarr_format : {2, 3} or None
+        Its format; None for whichever is stored, 3 if both are.
+    use_consolidated : bool, str or None
+        Whether consolidated metadata have to be there and are used; None to use them where they
+        are. A string is the key, relative to the group, at which a format 2 group has them.
+
+    Raises
+    ------
+    GroupNotFoundError
+        If no group of that format is there.
+    ContainsArrayError
+        If the ``zarr.json`` is that of an array.
+    MetadataValidationError, TypeError, ValueError
+        If the metadata, or a parameter, are not valid; also if consolidated metadata are asked for
+        and absent.
+
+    Warns
+    -----
+    ZarrUserWarning
+        If both formats are stored and none was asked for; if consolidated metadata are not valid
+        and were not asked for.
+    """
+    wanted = _Consolidated(store_path, use_consolidated)
+    chosen = formats(zarr_format)
+    names = [name for each in chosen for name in _GROUP_KEYS[each]]
+    documents = await read_documents(store_path, wanted.add_key(names, chosen))
+    v3 = documents.get(ZARR_JSON)
+    if v3 is not None and v3.get("node_type") == "array":
+        raise ContainsArrayError(
+            f"An array already exists in store {store_path.store} at path {store_path.path}."
+        )
+    metadata = _group_of(documents, store_path, wanted)
+    if metadata is None:
+        raise GroupNotFoundError(store_path.store, store_path.path)
+    return metadata
+
+
+async def read_node_metadata(
+    store_path: StorePath,
+    zarr_format: ZarrFormat | None,
+    use_consolidated: bool | str | None = False,
+) -> NodeMetadata:
+    """Read the metadata of an array or a group, in one round trip.
+
+    Parameters
+    ----------
+    store_path, zarr_format, use_consolidated
+        As for `read_group_metadata`. Within format 2, an array wins over a group.
+
+    Raises
+    ------
+    NodeNotFoundError
+        If neither is there.
+    MetadataValidationError, TypeError, ValueError
+        As `read_group_metadata`.
+
+    Warns
+    -----
+    ZarrUserWarning
+        As `read_group_metadata`.
+    """
+    wanted = _Consolidated(store_path, use_consolidated)
+    chosen = formats(zarr_format)
+    names = [name for each in chosen for name in NODE_KEYS[each]]
+    documents = await read_documents(store_path, wanted.add_key(names, chosen))
+    array = _array_of(documents, store_path)
+    if array is not None:
+        return array
+    group = _group_of(documents, store_path, wanted)
+    if group is None:
+        raise NodeNotFoundError(
+            f"No array or group found in store {store_path.store} at path {store_path.path!r}"
+        )
+    return group
+
+
+def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
+    """Return the metadata of the array that documents describe, None where they describe none."""
+    v3, v2 = documents.get(ZARR_JSON), documents.get(ZARRAY_JSON)
+    if v3 is not None:
+        if v3.get("node_type") != "array":
+            return None
+        if v2 is not None:
+            _warn_of_both(ZARRAY_JSON, store_path, "Zarr v3")
+        return parse_array_metadata(v3, path=str(store_path))
+    if v2 is None:
+        return None
+    attributes = documents.get(ZATTRS_JSON) or {}
+    return parse_array_metadata({**v2, "attributes": attributes}, path=str(store_path))
+
+
+def _group_of(
+    documents: Documents, store_path: StorePath, consolidated: _Consolidated
+) -> GroupMetadata | None:
+    """Return the metadata of the group that documents describe, None where they describe none."""
+    v3, v2 = documents.get(ZARR_JSON), documents.get(ZGROUP_JSON)
+    path = str(store_path)
+    if v3 is not None:
+        if v2 is not None:
+            _warn_of_both(ZGROUP_JSON, store_path, "Zarr format 3")
+        return consolidated.into_v3(v3, path)
+    if v2 is None:
+        return None
+    return consolidated.into_v2(parse_group_v2(v2, documents.get(ZATTRS_JSON), path), documents)
+
+
+def _warn_of_both(name: str, store_path: StorePath, used: str) -> None:
+    warnings.warn(
+        f"Both zarr.json (Zarr format 3) and {name} (Zarr format 2) metadata objects exist at "
+        f"{store_path}. {used} will be used.",
+        category=ZarrUserWarning,
+        stacklevel=1,
+    )
+
+
+def parse_group_v2(zgroup: Document, zattrs: Document | None, path: str) -> GroupMetadata:
+    """Return the metadata that a ``.zgroup`` and a ``.zattrs`` document hold.
+
+    Raises
+    ------
+    MetadataValidationError
+        If the document names another format (Zarr v2 specification, "Groups").
+    TypeError
+        If the attributes are not valid.
+    """
+    if zgroup.get("zarr_format", 2) != 2:
+        raise MetadataValidationError(
+            f"The {ZGROUP_JSON} document at {path} has zarr_format {zgroup['zarr_format']!r}; "
+            "expected 2."
+        )
+    return GroupMetadata.from_dict({"zarr_format": 2, "attributes": zattrs}, path=path)
+
+
+# --- consolidated metadata --------------------------------------------------------------
+
+
+class _Consolidated:
+    """What the user wants of consolidated metadata, held against what is stored.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The group.
+    wanted : bool, str or None
+        As `use_consolidated` of `read_group_metadata`.
+
+    Raises
+    ------
+    ValueError
+        If they are asked for and the store cannot have them.
+    """
+
+    def __init__(self, store_path: StorePath, wanted: bool | str | None) -> None:
+        if not store_path.store.supports_consolidated_metadata:
+            if wanted:
+                raise ValueError(
+                    f"The Zarr store in use ({type(store_path.store).__name__}) doesn't support "
+                    "consolidated metadata."
+                )
+            wanted = False
+        self.store_path = store_path
+        self.wanted = wanted
+        self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
+
+    def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
+        """Return the documents to read, with the one that consolidates a format 2 group."""
+        return names if self.wanted is False or 2 not in chosen else [*names, self.key]
+
+    def into_v3(self, document: Document, path: str) -> GroupMetadata:
+        """Return the metadata of a format 3 group, which has the consolidated ones inline."""
+        if isinstance(self.wanted, str):
+            raise TypeError("use_consolidated must be a bool or None for Zarr format 3.")
+        own: dict[str, Any] = dict(document)
+        stored = own.pop("consolidated_metadata", None)
+        metadata = GroupMetadata.from_dict(own, path=path)
+        if self.wanted is False:
+            return metadata
+        if stored is None:
+            self._refuse_absence("")
+            return metadata
+        return self._add(metadata, lambda: ConsolidatedMetadata.from_dict(stored, path=path))
+
+    def into_v2(self, metadata: GroupMetadata, documents: Documents) -> GroupMetadata:
+        """Return the metadata of a format 2 group with those from its own document added."""
+        if self.wanted is False:
+            return metadata
+        stored = documents[self.key]
+        if stored is None:
+            self._refuse_absence(f" under {self.key!r}")
+            return metadata
+        return self._add(metadata, lambda: parse_consolidated_v2(stored))
+
+    def _refuse_absence(self, where: str) -> None:
+        if self.wanted:
+            raise ValueError(
+                f"Consolidated metadata requested with 'use_consolidated={self.wanted!r}' but not "
+                f"found in '{self.store_path.path}'{where}."
+            )
+
+    def _add(
+        self, metadata: GroupMetadata, parse: Callable[[], ConsolidatedMetadata]
+    ) -> GroupMetadata:
+        try:
+            consolidated = parse()
+        except (TypeError, ValueError, LookupError) as error:
+            if self.wanted:
+                raise
+            # They are a copy: what they describe can be read from the store itself.
+            warnings.warn(
+                f"The consolidated metadata of the group at {self.store_path} are not valid and "
+                f"are not used: {error}",
+                category=ZarrUserWarning,
+                stacklevel=1,
+            )
+            return metadata
+        return replace(metadata, consolidated_metadata=consolidated)
+
+
+# --- many nodes -------------------------------------------------------------------------
+
+
+async def read_many(
+    store_path: StorePath, paths: Iterable[str], zarr_format: ZarrFormat
+) -> list[NodeMetadata | None]:
+    """Read the metadata of many nodes, all their documents concurrently.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        Where the paths start.
+    paths : iterable of str
+        The nodes.
+    zarr_format : {2, 3}
+        Their format.
+
+    Returns
+    -------
+    list
+        Metadata in the order of `paths`, None where no node of that format is. Groups come without
+        the consolidated metadata of format 2, which are documents of their own.
+
+    Raises
+    ------
+    json.JSONDecodeError, MetadataValidationError, TypeError, ValueError
+        If a document is not valid; a note says which.
+    """
+    places = [store_path / path for path in paths]
+    names = NODE_KEYS[zarr_format]
+    keys = [(place, name) for place in places for name in names]
+    found = iter(await concurrent_map(keys, _read))
+    return [
+        parse_node(dict(zip(names, found, strict=False)), zarr_format, str(place))
+        for place in places
+    ]
+
+
+async def _read(place: StorePath, name: str) -> Document | None:
+    value = await (place / name).get(cpu_prototype)
+    if value is None:
+        return None
+    try:
+        document = json.loads(value.to_bytes())
+        if not isinstance(document, dict):
+            raise TypeError(f"Expected a JSON object, got {type(document).__name__}.")
+    except (TypeError, ValueError) as error:
+        error.add_note(f"in the metadata document {place / name}")
+        raise
+    return document
+
+
+def parse_node(documents: Documents, zarr_format: ZarrFormat, path: str) -> NodeMetadata | None:
+    """Return the metadata of the node that documents of one format describe.
+
+    Parameters
+    ----------
+    documents : mapping
+        The parsed documents of `NODE_KEYS`, None for those that are absent.
+    zarr_format : {2, 3}
+        The format.
+    path : str
+        The node, for messages.
+
+    Returns
+    -------
+    ArrayV2Metadata, ArrayV3Metadata, GroupMetadata or None
+        None where the documents describe no node.
+    """
+    if zarr_format == 3:
+        document = documents[ZARR_JSON]
+        if document is None:
+            return None
+        if document.get("node_type") == "array":
+            return parse_array_metadata(document, path=path)
+        return GroupMetadata.from_dict(document, path=path)
+    array, group, attributes = (documents[name] for name in NODE_KEYS[2])
+    if array is not None:
+        return parse_array_metadata({**array, "attributes": attributes or {}}, path=path)
+    return None if group is None else parse_group_v2(group, attributes, path)

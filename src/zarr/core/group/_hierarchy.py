@@ -1,0 +1,193 @@
+"""Creating many nodes at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.common import ZarrFormat, concurrent_iter, concurrent_map
+from zarr.core.group._documents import read_many
+from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
+from zarr.errors import ContainsArrayError, ContainsGroupError
+from zarr.storage._common import StorePath
+from zarr.storage._utils import normalize_path
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
+
+_T = TypeVar("_T")
+
+
+def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
+    """Return nodes by normalized paths.
+
+    Raises
+    ------
+    ValueError
+        If a path has a part ``.`` or ``..``, or two paths are the same when normalized.
+    """
+    given: dict[str, str] = {}
+    for path in nodes:
+        normal = normalize_path(path)
+        if normal in given:
+            first = given[normal]
+            raise ValueError(
+                f"After normalization, the value '{path}' collides with '{first}'. Both '{path}' "
+                f"and '{first}' normalize to the same value: '{normal}'. You should use either "
+                f"'{path}' or '{first}', but not both."
+            )
+        given[normal] = path
+    return {normal: nodes[path] for normal, path in given.items()}
+
+
+def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
+    """Return a hierarchy with the groups that its nodes imply.
+
+    Parameters
+    ----------
+    nodes : mapping
+        Metadata by paths, all of one format.
+
+    Returns
+    -------
+    dict
+        Metadata by normalized paths, parents before children. Groups that were not given, up to
+        the root, are `ImplicitGroupMarker`.
+
+    Raises
+    ------
+    ValueError
+        If two paths are the same when normalized, formats are mixed, or a node lies below an
+        array.
+    """
+    given = normalize_paths(nodes)
+    zarr_format = _one_format(given)
+    everything = dict(given)
+    for path in given:
+        parts = path.split("/") if path else []
+        for depth in range(len(parts)):
+            parent = "/".join(parts[:depth])
+            node = everything.setdefault(parent, ImplicitGroupMarker(zarr_format=zarr_format))
+            if not isinstance(node, GroupMetadata):
+                raise ValueError(
+                    f"The node at {parent} contains other nodes, but it is not a Zarr group. "
+                    "This is invalid. Only Zarr groups can contain other nodes."
+                )
+    return dict(sorted(everything.items(), key=lambda item: (len(item[0].split("/")), item[0])))
+
+
+def _one_format(nodes: Mapping[str, NodeMetadata]) -> ZarrFormat:
+    v2 = [path for path, node in nodes.items() if node.zarr_format == 2]
+    v3 = [path for path, node in nodes.items() if node.zarr_format == 3]
+    if v2 and v3:
+        raise ValueError(
+            "Got data with both Zarr v2 and Zarr v3 nodes, which is invalid. "
+            f"The following keys map to Zarr v2 nodes: {v2}. "
+            f"The following keys map to Zarr v3 nodes: {v3}."
+            "Ensure that all nodes have the same Zarr format."
+        )
+    return 2 if v2 else 3
+
+
+def root_of(nodes: Mapping[str, NodeMetadata]) -> str:
+    """Return the path of the node that all others lie below.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    paths = sorted(nodes, key=len)
+    if paths:
+        root = paths[0]
+        prefix = f"{root}/" if root else ""
+        if all(path.startswith(prefix) for path in paths[1:]):
+            return root
+    raise ValueError(
+        "The input does not specify a root node. This function can only create hierarchies that "
+        "contain a root node, which is defined as a group that is ancestral to all the other "
+        "arrays and groups in the hierarchy, or a single array."
+    )
+
+
+async def store_hierarchy(
+    store_path: StorePath, nodes: Mapping[str, NodeMetadata], *, overwrite: bool
+) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
+    """Store the metadata of a hierarchy.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The root.
+    nodes : mapping
+        What `complete` returns.
+    overwrite : bool
+        Whether all that is stored at and below the given nodes is deleted first. Otherwise nothing
+        may be stored there. Implied groups that are there already stay as they are in either case.
+
+    Yields
+    ------
+    tuple
+        Path and metadata of a node that was stored, in the order of completion.
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError
+        If a node is stored at the path of a given one and `overwrite` is False, or an array at the
+        path of an implied group. Nothing is stored or deleted then.
+    ValueError
+        If the store is read-only.
+    TypeError
+        If an attribute has no JSON form.
+    """
+    store_path.store._check_writable()
+    encoded = {path: encode(node) for path, node in nodes.items()}
+    overwrite = overwrite and store_path.store.supports_deletes
+    zarr_format = _one_format(nodes)
+    doomed = [
+        path
+        for path, node in nodes.items()
+        if overwrite and not isinstance(node, ImplicitGroupMarker)
+    ]
+    kept = [path for path in nodes if not _lies_in(path, doomed)]
+    found = dict(zip(kept, await read_many(store_path, kept, zarr_format), strict=True))
+    for path, node in found.items():
+        if isinstance(node, GroupMetadata):
+            if not isinstance(nodes[path], ImplicitGroupMarker):
+                raise ContainsGroupError(store_path.store, (store_path / path).path)
+            del encoded[path]
+        elif node is not None:
+            raise ContainsArrayError(store_path.store, (store_path / path).path)
+    await concurrent_map([(store_path / path,) for path in doomed], StorePath.delete_dir)
+    stored = store_encoded({path: store_path / path for path in encoded}, encoded)
+    async with aclosing(stored):
+        async for path in stored:
+            yield path, nodes[path]
+
+
+def _lies_in(path: str, tops: list[str]) -> bool:
+    return any(top in ("", path) or path.startswith(f"{top}/") for top in tops)
+
+
+def encode(node: NodeMetadata) -> dict[str, Buffer]:
+    """Return the documents of a node."""
+    return node.to_buffer_dict(default_buffer_prototype())
+
+
+async def store_encoded(
+    places: Mapping[str, StorePath], documents: Mapping[str, Mapping[str, Buffer]]
+) -> AsyncGenerator[str, None]:
+    """Store the documents of many nodes concurrently, and yield the key of each that is stored."""
+
+    async def put(key: str) -> str:
+        for name, value in documents[key].items():
+            await (places[key] / name).set(value)
+        return key
+
+    items = [(key,) for key in documents]
+    stored = cast("AsyncGenerator[str, None]", concurrent_iter(items, put))
+    async with aclosing(stored):
+        async for key in stored:
+            yield key

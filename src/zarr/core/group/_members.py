@@ -1,0 +1,151 @@
+"""Walking through the nodes below a group."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from zarr.core.common import (
+    ZARR_JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    ZGROUP_JSON,
+    ZMETADATA_V2_JSON,
+    ZarrFormat,
+    concurrent_map,
+)
+from zarr.core.group._documents import read_many
+from zarr.core.group._metadata import GroupMetadata, NodeMetadata
+from zarr.errors import ZarrUserWarning
+
+if TYPE_CHECKING:
+    from zarr.storage._common import StorePath
+
+# Keys in the directory of a group that belong to the group itself.
+_OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
+    2: frozenset({ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON}),
+    3: frozenset({ZARR_JSON}),
+}
+# Metadata of as many nodes are read ahead of the consumer.
+_PORTION: Final = 500
+
+
+async def walk(
+    store_path: StorePath,
+    group: GroupMetadata,
+    *,
+    max_depth: int | None = None,
+    use_consolidated_for_children: bool = True,
+) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
+    """Yield the nodes below a group, level by level, each level in one or two round trips.
+
+    Where consolidated metadata are known nothing is read.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The group.
+    group : GroupMetadata
+        Its metadata.
+    max_depth : int or None
+        How many levels of groups below this one to look into; None for all, 0 for its children.
+    use_consolidated_for_children : bool
+        Whether consolidated metadata found in groups further down are used as well.
+
+    Yields
+    ------
+    tuple
+        Path relative to the group, and metadata. What was listed is in the order of names.
+
+    Raises
+    ------
+    ValueError
+        If `max_depth` is negative, or the store cannot list.
+    json.JSONDecodeError, MetadataValidationError, TypeError, ValueError
+        If metadata are not valid.
+
+    Warns
+    -----
+    ZarrUserWarning
+        Of every key next to the children that is no node.
+    """
+    if max_depth is not None and max_depth < 0:
+        raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
+    level = {"": group}
+    depth = 0
+    while level and (max_depth is None or depth <= max_depth):
+        below: dict[str, GroupMetadata] = {}
+        known = list(await _children(store_path, level))
+        for start in range(0, len(known), _PORTION):
+            portion = known[start : start + _PORTION]
+            for path, node in await _complete(
+                store_path, portion, group.zarr_format, use_consolidated_for_children
+            ):
+                if isinstance(node, GroupMetadata):
+                    below[path] = node
+                yield path, node
+        level = below
+        depth += 1
+
+
+async def _children(
+    store_path: StorePath, level: Mapping[str, GroupMetadata]
+) -> Iterator[tuple[str, NodeMetadata | None]]:
+    """Return paths and, where they are known, metadata of the children of several groups."""
+    unknown = [path for path, group in level.items() if group.consolidated_metadata is None]
+    if unknown and not store_path.store.supports_listing:
+        raise ValueError(
+            f"The store associated with this group ({type(store_path.store)}) does not support "
+            "listing, which finding the members of a group without consolidated metadata needs."
+        )
+    formats = [level[path].zarr_format for path in unknown]
+    places = [store_path / path if path else store_path for path in unknown]
+    names = await concurrent_map(zip(places, formats, strict=True), _list)
+    listed = dict(zip(unknown, names, strict=True))
+
+    def merged() -> Iterator[tuple[str, NodeMetadata | None]]:
+        for path, group in level.items():
+            prefix = f"{path}/" if path else ""
+            if group.consolidated_metadata is None:
+                yield from ((f"{prefix}{name}", None) for name in listed[path])
+            else:
+                for name, node in group.consolidated_metadata.metadata.items():
+                    yield f"{prefix}{name}", node
+
+    return merged()
+
+
+async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
+    names = {name async for name in place.store.list_dir(place.path)}
+    return sorted(names - _OWN_KEYS[zarr_format])
+
+
+async def _complete(
+    store_path: StorePath,
+    children: list[tuple[str, NodeMetadata | None]],
+    zarr_format: ZarrFormat,
+    use_consolidated: bool,
+) -> list[tuple[str, NodeMetadata]]:
+    """Read the metadata that are not known, and leave out what is no node."""
+    unknown = [path for path, node in children if node is None]
+    found = dict(
+        zip(unknown, await read_many(store_path, unknown, zarr_format), strict=True)
+        if unknown
+        else ()
+    )
+    nodes: list[tuple[str, NodeMetadata]] = []
+    for path, known in children:
+        node = found[path] if known is None else known
+        if node is None:
+            warnings.warn(
+                f"Object at {path} is not recognized as a component of a Zarr hierarchy.",
+                category=ZarrUserWarning,
+                stacklevel=1,
+            )
+            continue
+        if known is None and isinstance(node, GroupMetadata) and not use_consolidated:
+            node = replace(node, consolidated_metadata=None)
+        nodes.append((path, node))
+    return nodes

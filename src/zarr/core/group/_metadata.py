@@ -1,0 +1,476 @@
+"""Metadata of groups, and the metadata of all nodes below a group kept in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+from zarr.abc.metadata import Metadata
+from zarr.core.common import (
+    JSON,
+    ZARR_JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    ZGROUP_JSON,
+    ZMETADATA_V2_JSON,
+    NodeType,
+    ZarrFormat,
+)
+from zarr.core.metadata import ArrayMetadata, ArrayV2Metadata, ArrayV3Metadata
+from zarr.core.metadata.common import json_to_buffer
+from zarr.core.metadata.v3 import parse_extra_fields
+from zarr.errors import MetadataValidationError, NodeTypeValidationError
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.core.metadata.v3 import AllowedExtraField
+
+GROUP_METADATA_KEYS: Final = frozenset(
+    {"attributes", "zarr_format", "consolidated_metadata", "node_type"}
+)
+
+
+# --- parsing of fields ------------------------------------------------------------------
+
+
+def parse_zarr_format(data: Any) -> ZarrFormat:
+    """Return `data` if it is a format there is, 2 or 3.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    if data in (2, 3) and not isinstance(data, bool):
+        return cast("ZarrFormat", data)
+    raise ValueError(
+        f"Failed to parse input for 'zarr_format': expected Literal[2, 3], got {data!r}."
+    )
+
+
+def parse_node_type(data: Any) -> NodeType:
+    """Return `data` if it is a type of node, ``"array"`` or ``"group"``.
+
+    Raises
+    ------
+    MetadataValidationError
+        Otherwise.
+    """
+    if data in ("array", "group"):
+        return cast("NodeType", data)
+    raise MetadataValidationError(
+        f"Failed to parse input for 'node_type': expected Literal['array', 'group'], got {data!r}."
+    )
+
+
+def parse_attributes(data: Any) -> dict[str, Any]:
+    """Return user attributes as a new dictionary, an empty one for None.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not a mapping whose keys are strings.
+    """
+    if data is None:
+        return {}
+    if isinstance(data, Mapping) and all(isinstance(key, str) for key in data):
+        return dict(data)
+    raise TypeError(f"Expected dict with string keys. Got {type(data)} instead.")
+
+
+# --- all nodes below a group ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ConsolidatedMetadata:
+    """Metadata of all nodes below a group, as of some moment.
+
+    Parameters
+    ----------
+    metadata : dict
+        Metadata of the children by their names. Those of a child that is a group have the
+        metadata of its children in turn, as their `consolidated_metadata`.
+    kind : "inline"
+        How they are stored: within the metadata of the group.
+    must_understand : bool
+        Always False: a reader that does not know them lists the store instead.
+    """
+
+    metadata: dict[str, NodeMetadata]
+    kind: Literal["inline"] = "inline"
+    must_understand: Literal[False] = False
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the JSON form.
+
+        Returns
+        -------
+        dict
+            The nodes at all depths are side by side under ``metadata``, by their paths relative to
+            the group: first by depth, then by name.
+        """
+        nodes = self.flattened_metadata
+        return {
+            "kind": self.kind,
+            "must_understand": self.must_understand,
+            "metadata": {path: nodes[path].to_dict() for path in _by_depth(nodes)},
+        }
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, JSON], *, path: str | None = None
+    ) -> ConsolidatedMetadata:
+        """Make an instance from its JSON form.
+
+        Parameters
+        ----------
+        data : mapping
+            As `to_dict` returns it, in any order.
+        path : str or None
+            Where it was found, for messages; None where that is not known.
+
+        Raises
+        ------
+        ValueError
+            If the kind is another than ``"inline"``.
+        TypeError
+            If it does not hold an object of objects.
+        MetadataValidationError
+            If a node lies below something that is not a group of `data`, or its metadata are not
+            valid.
+        """
+        kind = data.get("kind")
+        if kind != "inline":
+            raise ValueError(f"Consolidated metadata kind={str(kind)!r} is not supported.")
+        documents = data.get("metadata")
+        if not isinstance(documents, Mapping):
+            raise TypeError(f"Unexpected type for 'metadata': {type(documents)}")
+        for name, document in documents.items():
+            if not isinstance(document, Mapping):
+                raise TypeError(
+                    "Invalid value for metadata items. "
+                    f"key={name!r}, type={type(document).__name__!r}"
+                )
+        prefix = "" if path is None else f"{path}/"
+        return cls.from_nodes(
+            {
+                name: _parse_node(cast("Mapping[str, JSON]", document), f"{prefix}{name}")
+                for name, document in documents.items()
+            }
+        )
+
+    @classmethod
+    def from_nodes(cls, nodes: Mapping[str, NodeMetadata]) -> ConsolidatedMetadata:
+        """Make an instance from metadata of nodes at all depths.
+
+        Parameters
+        ----------
+        nodes : mapping
+            Metadata by paths relative to the group, in any order.
+
+        Raises
+        ------
+        MetadataValidationError
+            If a node lies below something that is not a group of `nodes`.
+        """
+        top: dict[str, NodeMetadata] = {}
+        # The children of each group: its metadata hold the dictionary, which is filled below.
+        children = {"": top}
+        hung = dict(nodes)
+        for path, node in nodes.items():
+            if isinstance(node, GroupMetadata):
+                own = node.consolidated_metadata
+                children[path] = {} if own is None else dict(own.metadata)
+                hung[path] = replace(node, consolidated_metadata=cls(children[path]))
+        for path, node in hung.items():
+            parent, _, name = path.rpartition("/")
+            if parent not in children or not name:
+                raise MetadataValidationError(
+                    f"Consolidated metadata describe a node at {path!r}, but no group above it."
+                )
+            children[parent][name] = node
+        return cls(top)
+
+    @property
+    def flattened_metadata(self) -> dict[str, NodeMetadata]:
+        """Metadata of the nodes at all depths, by their paths relative to the group.
+
+        Groups among them have no children: their `consolidated_metadata` are empty.
+        """
+        return dict(self._flatten(""))
+
+    def _flatten(self, prefix: str) -> Iterator[tuple[str, NodeMetadata]]:
+        for name, node in self.metadata.items():
+            path = f"{prefix}{name}"
+            below = node.consolidated_metadata if isinstance(node, GroupMetadata) else None
+            if below is None:
+                yield path, node
+            else:
+                group = cast("GroupMetadata", node)
+                yield path, replace(group, consolidated_metadata=ConsolidatedMetadata({}))
+                yield from below._flatten(f"{path}/")
+
+    def get(self, path: str) -> NodeMetadata | None:
+        """Return the metadata of a node by its path relative to the group, None if not known."""
+        name, _, rest = path.partition("/")
+        node = self.metadata.get(name)
+        if not rest:
+            return node
+        below = node.consolidated_metadata if isinstance(node, GroupMetadata) else None
+        return None if below is None else below.get(rest)
+
+    def without(self, path: str) -> ConsolidatedMetadata | None:
+        """Return the metadata without one node and what lies below it.
+
+        Parameters
+        ----------
+        path : str
+            The node, relative to the group.
+
+        Returns
+        -------
+        ConsolidatedMetadata or None
+            None if there is no such node.
+        """
+        name, _, rest = path.partition("/")
+        others = dict(self.metadata)
+        node = others.pop(name, None)
+        if not rest:
+            return None if node is None else replace(self, metadata=others)
+        if not isinstance(node, GroupMetadata) or node.consolidated_metadata is None:
+            return None
+        below = node.consolidated_metadata.without(rest)
+        if below is None:
+            return None
+        changed: NodeMetadata = replace(node, consolidated_metadata=below)
+        # In the place it had before.
+        return replace(self, metadata={**self.metadata, name: changed})
+
+
+def _by_depth(paths: Mapping[str, object]) -> list[str]:
+    return sorted(paths, key=lambda path: (path.count("/"), path))
+
+
+def _parse_node(document: Mapping[str, JSON], path: str) -> NodeMetadata:
+    if parse_zarr_format(document.get("zarr_format")) == 2:
+        if "shape" in document:
+            return ArrayV2Metadata.from_dict(document, path=path)
+        return GroupMetadata.from_dict({**document, "consolidated_metadata": None}, path=path)
+    if parse_node_type(document.get("node_type")) == "array":
+        return ArrayV3Metadata.from_dict(document, path=path)
+    return GroupMetadata.from_dict(document, path=path)
+
+
+# --- one group --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GroupMetadata(Metadata):
+    """Metadata of a group.
+
+    Parameters
+    ----------
+    attributes : dict or None
+        User attributes, JSON values; None for none.
+    zarr_format : {2, 3}
+        The format.
+    consolidated_metadata : ConsolidatedMetadata or None
+        Metadata of all nodes below the group; None where there are none to use.
+    extra_fields : mapping or None
+        Fields of the ``zarr.json`` document that the specification does not define, each an object
+        with ``must_understand: false``; None for none.
+
+    Raises
+    ------
+    TypeError
+        If the attributes are not a dictionary whose keys are strings.
+    ValueError
+        If there is no such format, or an extra field has the name of another field.
+    MetadataValidationError
+        If an extra field may not be ignored.
+    """
+
+    attributes: dict[str, Any] = field(default_factory=dict)
+    zarr_format: ZarrFormat = 3
+    consolidated_metadata: ConsolidatedMetadata | None = None
+    node_type: Literal["group"] = field(default="group", init=False)
+    extra_fields: dict[str, AllowedExtraField] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        attributes: dict[str, Any] | None = None,
+        zarr_format: ZarrFormat = 3,
+        consolidated_metadata: ConsolidatedMetadata | None = None,
+        extra_fields: Mapping[str, AllowedExtraField] | None = None,
+    ) -> None:
+        extra = parse_extra_fields(
+            extra_fields, reserved_keys=GROUP_METADATA_KEYS, node_type="group"
+        )
+        object.__setattr__(self, "attributes", parse_attributes(attributes))
+        object.__setattr__(self, "zarr_format", parse_zarr_format(zarr_format))
+        object.__setattr__(self, "consolidated_metadata", consolidated_metadata)
+        object.__setattr__(self, "extra_fields", extra)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, path: str | None = None) -> GroupMetadata:
+        """Make an instance from its JSON form.
+
+        Parameters
+        ----------
+        data : mapping
+            A ``zarr.json`` document (Zarr v3 core specification, "Group metadata"); or a
+            ``.zgroup`` document with the content of ``.zattrs`` under ``attributes``. Unknown
+            fields of the latter are ignored.
+        path : str or None
+            Where it was found, for messages; None where that is not known.
+
+        Raises
+        ------
+        NodeTypeValidationError
+            If it is the document of something else.
+        MetadataValidationError, TypeError, ValueError
+            If a field is not valid.
+        """
+        if data.get("node_type", "group") not in ("group", None):
+            raise NodeTypeValidationError(
+                "Invalid value for 'node_type'. Expected 'group' or None. "
+                f"Got {data['node_type']!r}."
+            )
+        consolidated = data.get("consolidated_metadata")
+        zarr_format = data.get("zarr_format", 3)
+        extra_fields = None
+        if zarr_format == 3:
+            extra_fields = {
+                name: value for name, value in data.items() if name not in GROUP_METADATA_KEYS
+            }
+        return cls(
+            attributes=data.get("attributes"),
+            zarr_format=zarr_format,
+            consolidated_metadata=(
+                None
+                if consolidated is None
+                else ConsolidatedMetadata.from_dict(consolidated, path=path)
+            ),
+            extra_fields=extra_fields,
+        )
+
+    def to_dict(self) -> dict[str, JSON]:
+        # docstring inherited
+        document: dict[str, Any] = {
+            "attributes": dict(self.attributes),
+            "zarr_format": self.zarr_format,
+        }
+        if self.consolidated_metadata is not None:
+            document["consolidated_metadata"] = self.consolidated_metadata.to_dict()
+        document["node_type"] = self.node_type
+        document.update(self.extra_fields)
+        return document
+
+    def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
+        """Return the documents to store.
+
+        Parameters
+        ----------
+        prototype : BufferPrototype
+            Its ``buffer`` class holds them.
+
+        Returns
+        -------
+        dict
+            Format 3: ``zarr.json``. Format 2: ``.zgroup`` and ``.zattrs``, and ``.zmetadata`` where
+            the metadata are consolidated. Text is indented by the configured ``json_indent``, but
+            for ``.zmetadata``.
+
+        Raises
+        ------
+        TypeError
+            If an attribute has no JSON form.
+        """
+        if self.zarr_format == 3:
+            return {ZARR_JSON: json_to_buffer(self.to_dict(), prototype)}
+        documents = {
+            ZGROUP_JSON: json_to_buffer({"zarr_format": self.zarr_format}, prototype),
+            ZATTRS_JSON: json_to_buffer(self.attributes, prototype),
+        }
+        if self.consolidated_metadata is not None:
+            text = json.dumps(consolidated_document_v2(self))
+            documents[ZMETADATA_V2_JSON] = prototype.buffer.from_bytes(text.encode())
+        return documents
+
+
+@dataclass(frozen=True)
+class ImplicitGroupMarker(GroupMetadata):
+    """Metadata of a group that only has to exist because nodes lie below it.
+
+    Where a hierarchy is created, a group that is stored at that place already stays as it is.
+    """
+
+
+NodeMetadata: TypeAlias = ArrayMetadata | GroupMetadata
+
+
+# --- consolidated metadata of format 2 --------------------------------------------------
+
+
+def consolidated_document_v2(group: GroupMetadata) -> dict[str, JSON]:
+    """Return the ``.zmetadata`` document of a format 2 group.
+
+    Parameters
+    ----------
+    group : GroupMetadata
+        Its metadata, which are consolidated.
+
+    Returns
+    -------
+    dict
+        All ``.zgroup``, ``.zarray`` and ``.zattrs`` documents under their keys relative to the
+        group, as zarr-python 2 wrote them.
+    """
+    documents: dict[str, JSON] = {
+        ZGROUP_JSON: {"zarr_format": 2},
+        ZATTRS_JSON: dict(group.attributes),
+    }
+    below = group.consolidated_metadata
+    nodes = {} if below is None else below.flattened_metadata
+    for path in _by_depth(nodes):
+        document = nodes[path].to_dict()
+        documents[f"{path}/{ZATTRS_JSON}"] = document.pop("attributes")
+        document.pop("node_type", None)
+        is_group = isinstance(nodes[path], GroupMetadata)
+        documents[f"{path}/{ZGROUP_JSON if is_group else ZARRAY_JSON}"] = document
+    return {"metadata": documents, "zarr_consolidated_format": 1}
+
+
+def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
+    """Return the consolidated metadata that a ``.zmetadata`` document holds.
+
+    Parameters
+    ----------
+    document : mapping
+        The parsed document. What is stored under other keys than those of metadata documents is
+        ignored, as are attributes without a node.
+
+    Raises
+    ------
+    MetadataValidationError
+        If the document has another layout, or a node lies below something that is not a group.
+    TypeError, ValueError
+        If metadata in it are not valid.
+    """
+    layout, contents = document.get("zarr_consolidated_format", 1), document.get("metadata")
+    if layout != 1 or not isinstance(contents, Mapping):
+        raise MetadataValidationError(
+            f"Consolidated metadata of layout {layout!r} are not supported, only those of layout 1."
+        )
+    nodes: dict[str, dict[str, JSON]] = {}
+    for key, content in contents.items():
+        path, _, name = key.rpartition("/")
+        # An array wins over a group at the same path, as where documents are read one by one.
+        if path and (name == ZARRAY_JSON or (name == ZGROUP_JSON and path not in nodes)):
+            nodes[path] = dict(cast("Mapping[str, JSON]", content))
+    for path, node in nodes.items():
+        node.setdefault("zarr_format", 2)
+        node["attributes"] = contents.get(f"{path}/{ZATTRS_JSON}")
+    return ConsolidatedMetadata.from_dict({"kind": "inline", "metadata": nodes})

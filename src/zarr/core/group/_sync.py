@@ -1,0 +1,316 @@
+"""The group of the synchronous API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from zarr.core._derive import sync_iteration, sync_method
+from zarr.core.array import Array, AsyncArray
+from zarr.core.attributes import Attributes
+from zarr.core.group._async import AsyncGroup
+from zarr.core.sync import SyncMixin, collect_aiterator, sync
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from zarr.abc.store import Store
+    from zarr.core._info import GroupInfo
+    from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
+    from zarr.core.common import ShapeLike, ZarrFormat
+    from zarr.core.group._metadata import GroupMetadata, NodeMetadata
+    from zarr.storage._common import StoreLike, StorePath
+
+P = ParamSpec("P")
+A = TypeVar("A")
+S = TypeVar("S")
+
+
+def wrap_node(node: AsyncArray[Any] | AsyncGroup) -> Array[Any] | Group:
+    """Return an array or a group for the synchronous API."""
+    return Group(node) if isinstance(node, AsyncGroup) else Array(node)
+
+
+def _async_of(group: Group) -> AsyncGroup:
+    return group._async_group
+
+
+def _method(
+    function: Callable[Concatenate[AsyncGroup, P], Coroutine[Any, Any, A]],
+    wrap: Callable[[A], S],
+) -> Callable[Concatenate[Group, P], S]:
+    """Make a method of `Group` from a coroutine of `AsyncGroup`."""
+    return sync_method(function, to=_async_of, wrap=wrap)
+
+
+def _generator(
+    function: Callable[Concatenate[AsyncGroup, P], AsyncIterator[A]], wrap: Callable[[A], S]
+) -> Callable[Concatenate[Group, P], Generator[S, None, None]]:
+    """Make a generator method of `Group` from an async generator of `AsyncGroup`."""
+    return sync_iteration(function, to=_async_of, wrap=wrap)
+
+
+def _same(value: A) -> A:
+    return value
+
+
+def _named(item: tuple[str, AsyncArray[Any] | AsyncGroup]) -> tuple[str, Array[Any] | Group]:
+    return item[0], wrap_node(item[1])
+
+
+def _named_array(item: tuple[str, AsyncArray[Any]]) -> tuple[str, Array[Any]]:
+    return item[0], Array(item[1])
+
+
+def _named_group(item: tuple[str, AsyncGroup]) -> tuple[str, Group]:
+    return item[0], Group(item[1])
+
+
+def _group(group: AsyncGroup) -> Group:
+    return Group(group)
+
+
+def _array(array: AsyncArray[Any]) -> Array[Any]:
+    return Array(array)
+
+
+@dataclass(frozen=True, repr=False)
+class Group(SyncMixin):
+    """A group: arrays and other groups by name.
+
+    Parameters
+    ----------
+    _async_group : AsyncGroup
+        The group of the asynchronous API that does the work.
+    """
+
+    _async_group: AsyncGroup
+
+    @classmethod
+    def from_store(
+        cls,
+        store: StoreLike,
+        *,
+        attributes: dict[str, Any] | None = None,
+        zarr_format: ZarrFormat = 3,
+        overwrite: bool = False,
+    ) -> Group:
+        """Create a group; see `AsyncGroup.from_store`."""
+        return cls(
+            sync(
+                AsyncGroup.from_store(
+                    store, attributes=attributes, overwrite=overwrite, zarr_format=zarr_format
+                )
+            )
+        )
+
+    @classmethod
+    def open(cls, store: StoreLike, zarr_format: ZarrFormat | None = 3) -> Group:
+        """Open a stored group; see `AsyncGroup.open`."""
+        return cls(sync(AsyncGroup.open(store, zarr_format=zarr_format)))
+
+    # --- properties ---------------------------------------------------------------------
+
+    @property
+    def store_path(self) -> StorePath:
+        """Where the group is."""
+        return self._async_group.store_path
+
+    @property
+    def metadata(self) -> GroupMetadata:
+        """Metadata of the group."""
+        return self._async_group.metadata
+
+    @property
+    def path(self) -> str:
+        """Path of the group in its store, empty for the root."""
+        return self._async_group.path
+
+    @property
+    def name(self) -> str:
+        """Path of the group in its store, after a slash."""
+        return self._async_group.name
+
+    @property
+    def basename(self) -> str:
+        """Last part of the path, empty for the root."""
+        return self._async_group.basename
+
+    @property
+    def attrs(self) -> Attributes:
+        """The user attributes; changes are stored at once."""
+        return Attributes(self)
+
+    @property
+    def info(self) -> GroupInfo:
+        """A summary; members are counted where consolidated metadata are known."""
+        return self._async_group.info
+
+    @property
+    def store(self) -> Store:
+        """The store the group is in."""
+        return self._async_group.store
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store refuses to be written."""
+        return self._async_group.read_only
+
+    @property
+    def synchronizer(self) -> None:
+        """Always None; locks between processes are not part of this version."""
+        return self._async_group.synchronizer
+
+    def __repr__(self) -> str:
+        return f"<Group {self.store_path}>"
+
+    # --- members ------------------------------------------------------------------------
+
+    def __getitem__(self, path: str) -> Array[Any] | Group:
+        """Return a member; see `AsyncGroup.getitem`."""
+        return wrap_node(sync(self._async_group.getitem(path)))
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return a member, or `default` if there is none; see `AsyncGroup.getitem`."""
+        try:
+            return self[path]
+        except KeyError:
+            return default
+
+    def __contains__(self, member: str) -> bool:
+        return sync(self._async_group.contains(member))
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.keys()
+
+    def __len__(self) -> int:
+        return self.nmembers()
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Store an array, in place of what is stored there; see `AsyncGroup.setitem`."""
+        sync(self._async_group.setitem(key, value))
+
+    def __delitem__(self, key: str) -> None:
+        """Delete a member; see `AsyncGroup.delitem`."""
+        sync(self._async_group.delitem(key))
+
+    def members(
+        self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
+    ) -> tuple[tuple[str, Array[Any] | Group], ...]:
+        """Return the members of the group; see `AsyncGroup.members`."""
+        found = self._async_group.members(
+            max_depth, use_consolidated_for_children=use_consolidated_for_children
+        )
+        return tuple(_named(item) for item in collect_aiterator(found))
+
+    get_array = _method(AsyncGroup.get_array, _array)
+    get_group = _method(AsyncGroup.get_group, _group)
+    nmembers = _method(AsyncGroup.nmembers, _same)
+    keys = _generator(AsyncGroup.keys, _same)
+    groups = _generator(AsyncGroup.groups, _named_group)
+    group_keys = _generator(AsyncGroup.group_keys, _same)
+    group_values = _generator(AsyncGroup.group_values, _group)
+    arrays = _generator(AsyncGroup.arrays, _named_array)
+    array_keys = _generator(AsyncGroup.array_keys, _same)
+    array_values = _generator(AsyncGroup.array_values, _array)
+    info_complete = _method(AsyncGroup.info_complete, _same)
+    tree = _method(AsyncGroup.tree, _same)
+
+    # --- creating and changing ----------------------------------------------------------
+
+    def create_group(self, name: str, **kwargs: Any) -> Group:
+        """Create a group in this group; parameters are those of `AsyncGroup.create_group`."""
+        return Group(sync(self._async_group.create_group(name, **kwargs)))
+
+    def require_group(self, name: str, **kwargs: Any) -> Group:
+        """Return a group in this group, which is created if it is not there.
+
+        Parameters are those of `AsyncGroup.require_group`.
+        """
+        return Group(sync(self._async_group.require_group(name, **kwargs)))
+
+    def require_groups(self, *names: str) -> tuple[Group, ...]:
+        """Return groups in this group, which are created if they are not there."""
+        return tuple(Group(each) for each in sync(self._async_group.require_groups(*names)))
+
+    def require_array(
+        self,
+        name: str,
+        *,
+        shape: ShapeLike,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+        **kwargs: Any,
+    ) -> Array[Any]:
+        """Return an array in this group, which is created if it is not there.
+
+        Parameters are those of `AsyncGroup.require_array`.
+        """
+        return Array(
+            sync(self._async_group.require_array(name, shape=shape, config=config, **kwargs))
+        )
+
+    def create_hierarchy(
+        self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
+    ) -> Iterator[tuple[str, Array[Any] | Group]]:
+        """Create many nodes below this group, before the first is returned.
+
+        Parameters are those of `AsyncGroup.create_hierarchy`.
+        """
+        created = self._async_group.create_hierarchy(nodes, overwrite=overwrite)
+        return (_named(item) for item in collect_aiterator(created))
+
+    create_array = _method(AsyncGroup.create_array, _array)
+    create = _method(AsyncGroup.create_array, _array)
+    update_attributes = _method(AsyncGroup.update_attributes, _group)
+    move = _method(AsyncGroup.move, _same)
+
+    async def update_attributes_async(self, new_attributes: dict[str, Any]) -> Group:
+        """Set several user attributes in one write, from a coroutine.
+
+        Parameters are those of `AsyncGroup.update_attributes`.
+        """
+        return Group(await self._async_group.update_attributes(new_attributes))
+
+    # --- creating arrays with one value -------------------------------------------------
+
+    def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
+        """Create an array whose elements have no particular value; see `AsyncGroup.empty`."""
+        return Array(sync(self._async_group.empty(name=name, shape=shape, **kwargs)))
+
+    def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
+        """Create an array with the fill value 0; see `AsyncGroup.empty`."""
+        return Array(sync(self._async_group.zeros(name=name, shape=shape, **kwargs)))
+
+    def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
+        """Create an array with the fill value 1; see `AsyncGroup.empty`."""
+        return Array(sync(self._async_group.ones(name=name, shape=shape, **kwargs)))
+
+    def full(
+        self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
+    ) -> Array[Any]:
+        """Create an array with a fill value; see `AsyncGroup.empty`."""
+        array = self._async_group.full(name=name, shape=shape, fill_value=fill_value, **kwargs)
+        return Array(sync(array))
+
+    def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
+        """Create an array like another one; see `AsyncGroup.empty_like`."""
+        return Array(sync(self._async_group.empty_like(name=name, data=data, **kwargs)))
+
+    def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
+        """Create an array like another one with the fill value 0; see `AsyncGroup.empty_like`."""
+        return Array(sync(self._async_group.zeros_like(name=name, data=data, **kwargs)))
+
+    def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
+        """Create an array like another one with the fill value 1; see `AsyncGroup.empty_like`."""
+        return Array(sync(self._async_group.ones_like(name=name, data=data, **kwargs)))
+
+    def full_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
+        """Create an array like another one with a fill value; see `AsyncGroup.empty_like`."""
+        return Array(sync(self._async_group.full_like(name=name, data=data, **kwargs)))
+
+
+for _name, _twin in list(vars(Group).items()):
+    if hasattr(_twin, "__signature__"):
+        _twin.__name__ = _name
+        _twin.__qualname__ = f"Group.{_name}"
