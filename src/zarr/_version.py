@@ -1,0 +1,5 @@
+"""The version of this distribution, for when its metadata are not installed."""
+
+from __future__ import annotations
+
+__version__ = "3.4.2+getmany.1"

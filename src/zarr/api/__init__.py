@@ -1,0 +1,1 @@
+"""The functions of the package, asynchronous and synchronous."""
