@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.metadata import EntryPoint
 
-    from zarr.abc.numcodec import Numcodec
-
     from zarr.abc.codec import Codec, CodecPipeline
+    from zarr.abc.numcodec import Numcodec
     from zarr.core.buffer.core import Buffer, NDBuffer
     from zarr.core.chunk_key_encodings import ChunkKeyEncoding
 
