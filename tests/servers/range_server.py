@@ -33,8 +33,8 @@ _parse_range = re.compile(r"bytes=(\d*)-(\d*)\Z").match
 class Request:
     """One request that the server has answered, or given up on.
 
-    Times are seconds of the monotonic clock: from the arrival of the request to the moment when
-    the last byte was handed to the kernel.
+    Times are seconds of the monotonic clock: from the arrival of the request to the moment
+    before the answer is sent, after any delay.
     """
 
     method: str
@@ -165,7 +165,7 @@ class RangeServer:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests so far, in the order in which they were finished."""
+        """All requests answered so far, in that order."""
         with self._lock:
             return list(self._requests)
 
@@ -319,26 +319,33 @@ class _Handler(BaseHTTPRequestHandler):
         started = time.monotonic()
         path = unquote(urlsplit(self.path).path).lstrip("/")
         range_ = self.headers.get("Range")
-        status, sent = 0, 0
-        try:
-            fault = owner._fault_for(self.command, path, range_)
-            if fault.delay:
-                owner._stopping.wait(fault.delay)
-            if fault.hang:
-                self._hang()
-            elif fault.reset:
-                self._reset()
-            else:
-                reply = owner._reply(path, None if fault.ignore_range else range_)
-                status, sent = self._send(_distort(reply, fault), fault)
-        except OSError:
-            self.close_connection = True
-        finally:
-            owner._finished(
-                Request(self.command, path, range_, status, sent, started, time.monotonic())
-            )
 
-    def _send(self, reply: _Reply, fault: Fault) -> tuple[int, int]:
+        def record(status: int, body_nbytes: int) -> None:
+            now = time.monotonic()
+            owner._finished(Request(self.command, path, range_, status, body_nbytes, started, now))
+
+        fault = owner._fault_for(self.command, path, range_)
+        if fault.delay:
+            owner._stopping.wait(fault.delay)
+        if fault.hang:
+            self._hang()
+            record(0, 0)
+        elif fault.reset:
+            record(0, 0)
+            self._reset()
+        else:
+            reply = owner._reply(path, None if fault.ignore_range else range_)
+            head, body = self._prepare(_distort(reply, fault), fault)
+            # Before it is sent: who has read the answer finds it recorded.
+            record(reply.status if fault.status is None else fault.status, len(body))
+            try:
+                self.wfile.write(head + body)
+            except OSError:
+                self.close_connection = True
+            if fault.reset_after is not None:
+                self._reset()
+
+    def _prepare(self, reply: _Reply, fault: Fault) -> tuple[bytes, bytes]:
         body = b"" if self.command == "HEAD" else reply.body
         nbytes = len(reply.body) if fault.declare is None else fault.declare
         lines = [f"HTTP/1.1 {reply.status} {self.responses.get(reply.status, ('?',))[0]}"]
@@ -349,11 +356,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             body = body if cut is None else body[:cut]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-        self.wfile.write(head + body)
-        if fault.reset_after is not None:
-            self._reset()
-        return reply.status, len(body)
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n", body
 
     def _reset(self) -> None:
         """Close the connection in a way that the client sees as an error."""

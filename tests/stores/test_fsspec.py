@@ -214,6 +214,20 @@ def test_sizes_and_existence(filled: Callable[..., FsspecStore]) -> None:
         sync(store.getsize("nope"))
 
 
+def test_size_of_what_has_none(tmp_path: Path) -> None:
+    store = FsspecStore.from_url(f"file://{tmp_path}", {"auto_mkdir": True})
+    sync(store.set("g/a", buffer(TEN)))
+    with pytest.raises(FileNotFoundError, match="g"):
+        sync(store.getsize("g"))
+    silent, fs = fake(a=TEN)
+
+    async def info(path: str, **kwargs: Any) -> dict[str, Any]:
+        return {"name": path, "type": "file", "size": None}
+
+    fs._info = info  # type: ignore[method-assign]
+    assert sync(silent.getsize("a")) == 10
+
+
 def test_listing(filled: Callable[..., FsspecStore]) -> None:
     store = filled(**{"a": b"1", "g/zarr.json": b"2", "g/c/0": b"3", "gg": b"4"})
     assert sync(listed(store)) == ["a", "g/c/0", "g/zarr.json", "gg"]

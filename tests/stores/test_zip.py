@@ -421,7 +421,8 @@ def test_forked_readers_do_not_disturb_each_other(tmp_path: Path, compression: i
 @needs_fork
 @ignore_fork
 def test_forked_child_leaves_the_archive_of_its_parent_alone(tmp_path: Path) -> None:
-    stores = [ZipStore(tmp_path / "x.zip", mode="w")]
+    path = tmp_path / "x.zip"
+    stores = [ZipStore(path, mode="w")]
     sync(stores[0].set("a", buffer(b"1")))
 
     def use_and_drop() -> bool:
@@ -442,10 +443,12 @@ def test_forked_child_leaves_the_archive_of_its_parent_alone(tmp_path: Path) -> 
         gc.collect()
         return True
 
+    before = path.read_bytes()
     assert in_child(use_and_drop) == 0
+    assert path.read_bytes() == before
     sync(stores[0].set("b", buffer(b"2")))
     stores[0].close()
-    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+    with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["a", "b"]
 

@@ -7,9 +7,8 @@ import errno
 import os
 import shutil
 import stat
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from itertools import count
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +17,7 @@ import numpy as np
 from zarr.abc.store import Store
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.core.common import ANY_ACCESS_MODE
+from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
 from zarr.core.sync import get_pool
 from zarr.storage._utils import as_directory, check_key
 
@@ -33,14 +32,19 @@ _T = TypeVar("_T")
 
 # Names of files still being written begin with this; they are never keys.
 _PARTIAL = ".__zarr_partial-"
-_partial_numbers = count()
+
+# How many names a listing fetches per hop to the worker pool.
+_LISTED_AT_ONCE = 1000
+
+# What file systems without hard links say when asked for one.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 class LocalStore(Store):
     """Values in files below a directory.
 
     A write goes to a file of its own first and then replaces the old one in one step, so a reader,
-    and whoever comes after a crash, finds the old value or the new.
+    and whoever comes after a writer that was killed, finds the old value or the new.
 
     Parameters
     ----------
@@ -133,7 +137,26 @@ class LocalStore(Store):
         return hash((type(self), self.root))
 
     def _path(self, key: str) -> str:
-        return os.path.join(self.root, check_key(key)) if key else str(self.root)
+        if os.path.splitdrive(check_key(key))[0]:
+            raise ValueError(f"The key {key!r} is not allowed: it names a drive.")
+        return os.path.join(self.root, key.rstrip("/")) if key else str(self.root)
+
+    def _path_of_value(self, key: str) -> str:
+        path = self._path(key)
+        if _names_root(key):
+            # Before a file beside the root is made, to replace it.
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return path
+
+    def _is_gone(self, error: OSError) -> bool:
+        """Tell whether a failure to open a file proves that there is no such key.
+
+        Where the root is a file there is no store, so no key. A file in the middle of a path
+        means a damaged store, which must not read as fill value.
+        """
+        return isinstance(error, FileNotFoundError) or (
+            isinstance(error, NotADirectoryError) and not os.path.isdir(self.root)
+        )
 
     # --- in the calling thread ----------------------------------------------------------
 
@@ -148,29 +171,27 @@ class LocalStore(Store):
         prototype = prototype or default_buffer_prototype()
         try:
             data = _read(self._path(key), byte_range)
-        except FileNotFoundError:
-            return None
-        except NotADirectoryError:
-            # Where the root is a file there is no store, so no key. A file in the middle of a
-            # path means a damaged store, which must not read as fill value.
-            if os.path.isdir(self.root):
-                raise
-            return None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if self._is_gone(error):
+                return None
+            raise
         return prototype.buffer.from_array_like(data)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key in the calling thread; see `Store.set`."""
         self._check_writable()
         _check_value(value)
-        _replace(self._path(key), value)
+        _replace(self._path_of_value(key), value)
 
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`.
 
-        A directory is deleted with all keys in it.
+        A directory is deleted with all keys in it, except for the root, which no key names.
         """
         self._check_writable()
-        _remove(self._path(key))
+        path = self._path(key)
+        if not _names_root(key):
+            _remove(path)
 
     # --- the contract -------------------------------------------------------------------
 
@@ -191,24 +212,29 @@ class LocalStore(Store):
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> list[Buffer | None]:
         # docstring inherited
-        wanted = list(key_ranges)
-        return list(
-            await asyncio.gather(
-                *(self.get(key, prototype, byte_range) for key, byte_range in wanted)
-            )
-        )
+        requests = ((key, prototype, byte_range) for key, byte_range in key_ranges)
+        return await concurrent_map(requests, self.get)
 
     async def exists(self, key: str) -> bool:
         # docstring inherited
-        return await _in_pool(lambda: os.path.isfile(self._path(key)))
+        path = self._path(key)
+        try:
+            # Not `os.path.isfile`, for which a file that may not be looked at is not there.
+            return stat.S_ISREG((await _in_pool(lambda: os.stat(path))).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     async def getsize(self, key: str) -> int:
         # docstring inherited
         path = self._path(key)
         try:
-            return (await _in_pool(lambda: os.stat(path))).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            raise FileNotFoundError(key) from None
+            status = await _in_pool(lambda: os.stat(path))
+        except NotADirectoryError as error:
+            if self._is_gone(error):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+            raise
+        _refuse_directory(status, path)
+        return status.st_size
 
     async def set(self, key: str, value: Buffer) -> None:
         # docstring inherited
@@ -218,7 +244,7 @@ class LocalStore(Store):
         # docstring inherited
         self._check_writable()
         _check_value(value)
-        path = self._path(key)
+        path = self._path_of_value(key)
         await _in_pool(lambda: _replace(path, value, unless_exists=True))
 
     async def delete(self, key: str) -> None:
@@ -228,10 +254,14 @@ class LocalStore(Store):
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
         self._check_writable()
-        path = self._path(prefix.rstrip("/"))
-        if os.path.isfile(path):
-            raise ValueError(f"delete_dir was passed a {prefix=!r} that is a file")
-        await _in_pool(lambda: _remove_tree(path))
+        path = self._path(prefix)
+
+        def remove() -> None:
+            if os.path.isfile(path):
+                raise ValueError(f"delete_dir was passed a {prefix=!r} that is a file")
+            _remove_tree(path)
+
+        await _in_pool(remove)
 
     async def clear(self) -> None:
         # docstring inherited
@@ -269,27 +299,41 @@ class LocalStore(Store):
 
     async def list(self) -> AsyncIterator[str]:
         # docstring inherited
-        for key in await _in_pool(lambda: list(_walk(str(self.root), ""))):
-            yield key
+        async with closing(_in_steps(_walk(str(self.root), ""))) as keys:
+            async for key in keys:
+                yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
         folder = prefix.rpartition("/")[0]
         base = as_directory(folder)
         top = self._path(folder)
-        for key in await _in_pool(lambda: list(_walk(top, base))):
-            if key.startswith(prefix):
-                yield key
+        async with closing(_in_steps(_walk(top, base))) as keys:
+            async for key in keys:
+                if key.startswith(prefix):
+                    yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
-        path = self._path(prefix.rstrip("/"))
-        for name in await _in_pool(lambda: [entry.name for entry in _entries(path)]):
-            yield name
+        path = self._path(prefix)
+        async with closing(_in_steps(entry.name for entry in _entries(path))) as names:
+            async for name in names:
+                yield name
 
 
 async def _in_pool(function: Callable[[], _T]) -> _T:
     return await asyncio.get_running_loop().run_in_executor(get_pool(), function)
+
+
+async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
+    """Yield what an iterator yields that has to wait for the file system."""
+    while batch := await _in_pool(lambda: list(islice(items, _LISTED_AT_ONCE))):
+        for item in batch:
+            yield item
+
+
+def _names_root(key: str) -> bool:
+    return all(part in ("", ".") for part in key.split("/"))
 
 
 def _check_value(value: object) -> None:
@@ -308,8 +352,7 @@ def _read(path: str, byte_range: ByteRequest | None) -> np.ndarray[tuple[int], n
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        _refuse_directory(status, path)
         start, stop = resolve_byte_range(byte_range, status.st_size)
         data = np.empty(stop - start, dtype="u1")
         view = memoryview(data.data)
@@ -334,11 +377,18 @@ def _read(path: str, byte_range: ByteRequest | None) -> np.ndarray[tuple[int], n
         os.close(descriptor)
 
 
+def _refuse_directory(status: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+
+
 def _replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
     """Write a file so that it appears, or replaces the one before, in one step."""
+    if unless_exists and os.path.isfile(path):
+        return
     folder = os.path.dirname(path)
-    unique = f"{os.getpid()}-{threading.get_ident()}-{next(_partial_numbers)}"
-    partial = os.path.join(folder, f"{_PARTIAL}{unique}")
+    # Random, as process and thread numbers repeat: on another host, after a crash.
+    partial = os.path.join(folder, f"{_PARTIAL}{os.urandom(12).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(partial, flags, 0o666)
@@ -353,11 +403,7 @@ def _replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
         finally:
             os.close(descriptor)
         if unless_exists:
-            try:
-                os.link(partial, path)
-            except FileExistsError:
-                pass
-            os.unlink(partial)
+            _take_place(partial, path)
         else:
             os.replace(partial, path)
     except BaseException:
@@ -366,6 +412,24 @@ def _replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
         except FileNotFoundError:
             pass
         raise
+
+
+def _take_place(partial: str, path: str) -> None:
+    """Move a file to a path, unless something is there."""
+    try:
+        # One step: of several writers, one makes the link.
+        os.link(partial, path)
+    except FileExistsError:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Two steps: each writer finds whole values, but the last of several may win.
+        if not os.path.exists(path):
+            os.replace(partial, path)
+            return
+    os.unlink(partial)
 
 
 def _remove(path: str) -> None:

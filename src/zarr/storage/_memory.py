@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterable, MutableMapping
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from zarr.abc.store import Store
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
@@ -16,7 +16,16 @@ from zarr.storage._utils import as_directory, check_key, children, normalize_pat
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["ManagedMemoryStore", "MemoryStore"]
+__all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
+
+
+def _checked(value: Buffer, store: str) -> Buffer:
+    if not isinstance(value, Buffer):
+        raise TypeError(
+            f"{store}.set(): `value` must be a Buffer instance. "
+            f"Got an instance of {type(value)} instead."
+        )
+    return value
 
 
 class MemoryStore(Store):
@@ -86,17 +95,17 @@ class MemoryStore(Store):
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key in the calling thread; see `Store.set`."""
         self._check_writable()
-        check_key(key)
-        if not isinstance(value, Buffer):
-            raise TypeError(
-                "MemoryStore.set(): `value` must be a Buffer instance. "
-                f"Got an instance of {type(value)} instead."
-            )
-        self._store_dict[key] = self._to_stored(value)
+        self._store_dict[check_key(key)] = self._to_stored(value)
 
     def _to_stored(self, value: Buffer) -> Buffer:
-        """Return what is kept of a value."""
-        return value
+        """Return what is kept of a value.
+
+        Raises
+        ------
+        TypeError
+            If it is not a `Buffer`.
+        """
+        return _checked(value, "MemoryStore")
 
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`."""
@@ -231,7 +240,10 @@ class ManagedMemoryStore(MemoryStore):
                 name = f"managed-{ManagedMemoryStore._unnamed}"
                 ManagedMemoryStore._unnamed += 1
             elif "/" in name:
-                raise ValueError(f"The name of a memory store has no '/', got {name!r}.")
+                raise ValueError(
+                    f"Store name cannot contain '/': {name!r}. "
+                    "Use the 'path' parameter to specify a path within the store."
+                )
             shared = self._registry.get(name)
             if shared is None:
                 shared = self._registry[name] = _Shared()
@@ -255,12 +267,15 @@ class ManagedMemoryStore(MemoryStore):
         ValueError
             If no store of that name lives in this process.
         """
-        parts = urlsplit(url)
-        if parts.scheme != "memory" or not parts.netloc or parts.netloc not in cls._registry:
+        scheme, _, place = url.partition("://")
+        name, _, path = place.partition("/")
+        # Held here, so that the values cannot go before the store below refers to them.
+        shared = cls._registry.get(name) if scheme == "memory" and name else None
+        if shared is None:
             raise ValueError(
                 f"Memory store not found for URL '{url}'. The store may have been garbage collected."
             )
-        return cls(parts.netloc, path=parts.path, read_only=read_only)
+        return cls(name, path=path, read_only=read_only)
 
     @property
     def name(self) -> str:
@@ -334,3 +349,51 @@ def _managed(
     cls: type[ManagedMemoryStore], name: str, path: str, read_only: bool
 ) -> ManagedMemoryStore:
     return cls(name, path=path, read_only=read_only)
+
+
+class GpuMemoryStore(MemoryStore):
+    """Values in the memory of the GPU.
+
+    A value that is written from host memory is moved there; one that is read comes in the class
+    that the caller asks for.
+
+    Parameters
+    ----------
+    store_dict : mutable mapping or None
+        From keys to `zarr.buffer.gpu.Buffer`; used as it is, not copied. None for a new dictionary.
+    read_only : bool
+        Whether every method that changes the store refuses to.
+    """
+
+    @classmethod
+    def from_dict(cls, store_dict: Mapping[str, Buffer]) -> Self:
+        """Return a store over copies, on the GPU, of values in host memory.
+
+        Parameters
+        ----------
+        store_dict : mapping
+            From keys to `Buffer`.
+
+        Raises
+        ------
+        ImportError
+            If there are values, and cupy is not installed.
+        """
+        return cls({key: _on_gpu(value) for key, value in store_dict.items()})
+
+    def __str__(self) -> str:
+        return f"gpumemory://{id(self._store_dict)}"
+
+    def _to_stored(self, value: Buffer) -> Buffer:
+        return _on_gpu(_checked(value, "GpuMemoryStore"))
+
+
+def _on_gpu(value: Buffer) -> Buffer:
+    # By name: cupy is an optional dependency, and slow to import.
+    try:
+        buffer_class = cast("type[Buffer]", import_module("zarr.buffer.gpu").Buffer)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "Cannot use zarr.buffer.gpu.Buffer without cupy. Please install cupy."
+        ) from error
+    return value if isinstance(value, buffer_class) else buffer_class.from_buffer(value)

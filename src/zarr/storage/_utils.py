@@ -55,7 +55,7 @@ def normalize_path(path: str | bytes | Path | None) -> str:
     elif isinstance(path, Path):
         text = str(path)
     else:
-        raise TypeError(f'Object {path} has an invalid type for "path": {type(path)}')
+        raise TypeError(f'Object {path} has an invalid type for "path": {type(path).__name__}')
     parts = [part for part in text.replace("\\", "/").split("/") if part]
     if any(part in (".", "..") for part in parts):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from zarr.abc.store import (
@@ -12,7 +12,10 @@ from zarr.abc.store import (
     SupportsGetSync,
     SupportsSetSync,
 )
+from zarr.core._coalesce import MiB
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import closing
+from zarr.core.sync import sync
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +32,9 @@ T_Store = TypeVar("T_Store", bound=Store)
 class WrapperStore(Store, Generic[T_Store]):
     """Forwards everything to another store.
 
-    A subclass that overrides `get` sees every read, also those of parts of a value; see `Store`.
+    A subclass that overrides `get` sees every read, also those of parts of a value, see `Store`,
+    and those in the calling thread. One that overrides `set` or `delete` sees those of `set_sync`
+    or `delete_sync`; what changes a store in other ways is forwarded still.
 
     Parameters
     ----------
@@ -42,6 +47,12 @@ class WrapperStore(Store, Generic[T_Store]):
     def __init__(self, store: T_Store) -> None:
         # The life cycle and the mode are those of the other store; there is no state here.
         self._store = store
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        for name, by_async in _BY_ASYNC.items():
+            if _nearest(cls, name) < _nearest(cls, by_async.__name__):
+                setattr(cls, by_async.__name__, by_async)
+        super().__init_subclass__(**kwargs)
 
     @classmethod
     async def open(cls, store_cls: type[T_Store], *args: Any, **kwargs: Any) -> Self:
@@ -196,7 +207,8 @@ class WrapperStore(Store, Generic[T_Store]):
         await self._store.set_if_not_exists(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        await self._store._set_many(values)
+        # Not forwarded: a subclass that overrides `set` means these too.
+        await super()._set_many(values)
 
     async def delete(self, key: str) -> None:
         # docstring inherited
@@ -259,8 +271,8 @@ class WrapperStore(Store, Generic[T_Store]):
         byte_ranges: Iterable[ByteRequest | None],
         *,
         prototype: BufferPrototype,
-        max_gap_bytes: int = 1 << 20,
-        max_coalesced_bytes: int = 16 << 20,
+        max_gap_bytes: int = 1 * MiB,
+        max_coalesced_bytes: int = 16 * MiB,
     ) -> builtins.list[tuple[int, Buffer | None]]:
         # docstring inherited
         limits = {"max_gap_bytes": max_gap_bytes, "max_coalesced_bytes": max_coalesced_bytes}
@@ -289,3 +301,39 @@ class WrapperStore(Store, Generic[T_Store]):
         if not isinstance(self._store, SupportsDeleteSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous deletes")
         self._store.delete_sync(key)
+
+
+def _nearest(cls: type, name: str) -> int:
+    """Return the position in the method resolution order of the class that defines a method."""
+    return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
+
+
+# What a subclass has in place of the forwarding methods once it overrides the asynchronous ones.
+
+
+def get_sync(
+    self: Store,
+    key: str,
+    *,
+    prototype: BufferPrototype | None = None,
+    byte_range: ByteRequest | None = None,
+) -> Buffer | None:
+    """Read the value of a key by `get`, waiting for it; see `Store.get`."""
+    return sync(self.get(key, prototype or default_buffer_prototype(), byte_range))
+
+
+def set_sync(self: Store, key: str, value: Buffer) -> None:
+    """Write the value of a key by `set`, waiting for it; see `Store.set`."""
+    sync(self.set(key, value))
+
+
+def delete_sync(self: Store, key: str) -> None:
+    """Delete a key by `delete`, waiting for it; see `Store.delete`."""
+    sync(self.delete(key))
+
+
+_BY_ASYNC: dict[str, Callable[..., Any]] = {
+    "get": get_sync,
+    "set": set_sync,
+    "delete": delete_sync,
+}

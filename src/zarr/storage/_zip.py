@@ -506,12 +506,10 @@ _held: list[ZipStore] = []
 
 
 def _before_fork() -> None:
-    """Leave no half-written member, and nothing buffered that both processes would write."""
+    """Wait for members that are being written; between them `zipfile` holds nothing back."""
     for store in list(_stores.values()):
         store._lock.acquire()
         _held.append(store)
-        if store._next_mode != "r" and store._archive is not None:
-            store._archive.fp.flush()  # type: ignore[union-attr]
 
 
 def _after_fork_in_parent() -> None:

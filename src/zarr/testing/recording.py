@@ -1,0 +1,237 @@
+"""A store that writes down what is asked of it, and is slow or fails where a test wants it to."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from zarr.abc.store import Store
+from zarr.core.common import closing
+from zarr.storage import WrapperStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+__all__ = ["Asked", "RecordingStore"]
+
+S = TypeVar("S", bound=Store)
+
+
+class Asked(NamedTuple):
+    """One thing that was asked of a store.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method that was called.
+    key : str
+        The key, or the prefix for a method that lists.
+    byte_range : ByteRequest or None
+        Which bytes of the value; None for all, and for a method that reads no value.
+    """
+
+    method: str
+    key: str
+    byte_range: ByteRequest | None = None
+
+
+class _Traffic:
+    """What a store and its read-only views have in common."""
+
+    def __init__(
+        self,
+        delays: Mapping[str, float],
+        failures: Mapping[str, Exception],
+        asked: Iterable[Asked] = (),
+    ) -> None:
+        self.delays = dict(delays)
+        self.failures = dict(failures)
+        self.asked = list(asked)
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._lock = threading.Lock()  # reads may come from several threads
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.delays, self.failures, self.asked)
+
+    @contextmanager
+    def call(self, method: str, items: Sequence[tuple[str, Any]]) -> Iterator[float]:
+        """Write down one call; the value is how many seconds to wait in it."""
+        with self._lock:
+            self.asked += [Asked(method, key, byte_range) for key, byte_range in items]
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            yield max((self.delays.get(key, 0) for key, _ in items), default=0)
+        finally:
+            with self._lock:
+                self.in_flight -= 1
+
+    @asynccontextmanager
+    async def awaited(self, method: str, items: Sequence[tuple[str, Any]]) -> AsyncIterator[None]:
+        """Write down one asynchronous call, wait, and fail if a key is to fail."""
+        with self.call(method, items) as seconds:
+            await asyncio.sleep(seconds)
+            self.fail(items)
+            yield
+
+    def fail(self, items: Sequence[tuple[str, Any]]) -> None:
+        """Raise the failure of the first key that has one."""
+        for key, _ in items:
+            if key in self.failures:
+                raise self.failures[key]
+
+
+class RecordingStore(WrapperStore[S]):
+    """Forwards every read to another store and keeps a list of them, in order.
+
+    A bulk read is one call with one entry per request. Read-only views share the list, and what
+    they should fail at, with the store they were made from.
+
+    Parameters
+    ----------
+    store : Store
+        The store that does the work.
+    delays : mapping or None
+        Seconds that a read of a key waits, by key; reads at the same time wait at the same time.
+        None for no waiting.
+    failures : mapping or None
+        What a read of a key raises, by key, after it has waited. None for no failures.
+    """
+
+    def __init__(
+        self,
+        store: S,
+        *,
+        delays: Mapping[str, float] | None = None,
+        failures: Mapping[str, Exception] | None = None,
+    ) -> None:
+        super().__init__(store)
+        self._traffic = _Traffic(delays or {}, failures or {})
+
+    def _with_store(self, store: S) -> Self:
+        view = type(self)(store)
+        view._traffic = self._traffic
+        return view
+
+    @property
+    def delays(self) -> dict[str, float]:
+        """Seconds that a read of a key waits, by key; may be changed at any time."""
+        return self._traffic.delays
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """What a read of a key raises, by key; may be changed at any time."""
+        return self._traffic.failures
+
+    @property
+    def asked(self) -> list[Asked]:
+        """What was asked so far, in the order in which the calls began."""
+        return self._traffic.asked
+
+    @property
+    def most_in_flight(self) -> int:
+        """Largest number of calls that ran at the same time."""
+        return self._traffic.most_in_flight
+
+    def reset(self) -> None:
+        """Forget what was asked so far; delays and failures stay."""
+        self._traffic.asked.clear()
+        self._traffic.most_in_flight = self._traffic.in_flight
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        async with self._traffic.awaited("get", [(key, byte_range)]):
+            return await self._store.get(key, prototype, byte_range)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        # docstring inherited
+        items = list(key_ranges)
+        async with self._traffic.awaited("get_partial_values", items):
+            return await self._store.get_partial_values(prototype, items)
+
+    async def get_ranges(
+        self,
+        key: str,
+        byte_ranges: Iterable[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_concurrency: int | None = None,
+        max_gap_bytes: int | None = None,
+        max_coalesced_bytes: int | None = None,
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        items = [(key, byte_range) for byte_range in byte_ranges]
+        async with self._traffic.awaited("get_ranges", items):
+            batches = super().get_ranges(
+                key,
+                [byte_range for _, byte_range in items],
+                prototype=prototype,
+                max_concurrency=max_concurrency,
+                max_gap_bytes=max_gap_bytes,
+                max_coalesced_bytes=max_coalesced_bytes,
+            )
+            async with closing(batches):
+                async for batch in batches:
+                    yield batch
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        # docstring inherited
+        items = [(key, byte_range)]
+        with self._traffic.call("get_sync", items) as seconds:
+            time.sleep(seconds)
+            self._traffic.fail(items)
+            return super().get_sync(key, prototype=prototype, byte_range=byte_range)
+
+    async def exists(self, key: str) -> bool:
+        # docstring inherited
+        async with self._traffic.awaited("exists", [(key, None)]):
+            return await self._store.exists(key)
+
+    async def getsize(self, key: str) -> int:
+        # docstring inherited
+        async with self._traffic.awaited("getsize", [(key, None)]):
+            return await self._store.getsize(key)
+
+    # --- listing ------------------------------------------------------------------------
+
+    def list(self) -> AsyncIterator[str]:
+        # docstring inherited
+        return self._listing("list", "", self._store.list())
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        return self._listing("list_prefix", prefix, self._store.list_prefix(prefix))
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        # docstring inherited
+        return self._listing("list_dir", prefix, self._store.list_dir(prefix))
+
+    async def _listing(
+        self, method: str, prefix: str, names: AsyncIterator[str]
+    ) -> AsyncIterator[str]:
+        async with self._traffic.awaited(method, [(prefix, None)]), closing(names):
+            async for name in names:
+                yield name
