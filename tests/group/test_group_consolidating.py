@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,9 @@ def test_format_2_document() -> None:
 def test_format_3_is_warned_of() -> None:
     store = MemoryStore()
     group = zarr.create_group(store)
-    zarr.consolidate_metadata(store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        zarr.consolidate_metadata(store)
     group.create_group("x")
     with pytest.warns(ZarrUserWarning, match="not part in the Zarr format 3 specification"):
         zarr.consolidate_metadata(store)
@@ -131,6 +134,16 @@ def test_what_cannot_be_consolidated() -> None:
     assert contents(store)["zarr.json"] == before["zarr.json"]
 
 
+def test_a_read_only_store_is_not_walked_in_vain() -> None:
+    store = RecordingStore()
+    _fill(store, 3)
+    frozen = store.with_read_only(True)
+    assert isinstance(frozen, RecordingStore)
+    with pytest.raises(ValueError, match="read-only"):
+        zarr.consolidate_metadata(frozen)
+    assert frozen.listed == []
+
+
 def test_no_directory_is_created(tmp_path: Path) -> None:
     for function in (zarr.consolidate_metadata, zarr.open_consolidated):
         with pytest.raises(FileNotFoundError):
@@ -165,6 +178,7 @@ def test_they_are_as_of_some_moment(zarr_format: Any) -> None:
     for key in ("s/nope", "a/nope"):
         with pytest.raises(KeyError, match="not found in consolidated metadata"):
             opened[key]
+    assert opened[""] == opened
     assert "later" in zarr.open_group(store, use_consolidated=False)
     # To create or keep, the store itself is asked.
     assert opened.require_group("later").path == "later"

@@ -155,6 +155,15 @@ def test_overwriting_makes_groups_again_that_it_deleted() -> None:
     assert zarr.open_group(store, path="g/kid").attrs.asdict() == {}
 
 
+def test_overwriting_spares_what_has_a_longer_name() -> None:
+    store = _existing()
+    zarr.create_group(store, path="gg", attributes={"kept": 1}).create_group("kid")
+    created = _create(store, {"g": GROUP, "gg/new": GROUP}, overwrite=True)
+    assert sorted(created) == ["g", "gg/new"]
+    group = zarr.open_group(store, path="gg")
+    assert (group.attrs.asdict(), list(group)) == ({"kept": 1}, ["kid", "new"])
+
+
 def test_overwriting_spares_an_array_that_was_not_named() -> None:
     store = _existing()
     before = contents(store)
@@ -206,6 +215,14 @@ def test_below_a_group() -> None:
         group.create_hierarchy({"g": GROUP})
     again = dict(group.create_hierarchy({"g": GROUP}, overwrite=True))
     assert again["g"].attrs.asdict() == {}
+
+
+def test_a_group_is_not_among_what_it_creates() -> None:
+    store = RecordingStore()
+    group = zarr.create_group(store)
+    store.reset()
+    assert sorted(path for path, _ in group.create_hierarchy({"a/b": GROUP})) == ["a", "a/b"]
+    assert sorted(store.keys) == ["a/b/zarr.json", "a/zarr.json"]
 
 
 def test_a_group_does_not_create_itself_nor_another_format() -> None:

@@ -184,6 +184,15 @@ def test_nodes_hang_below_their_groups() -> None:
         assert flat.consolidated_metadata == ConsolidatedMetadata({})
 
 
+def test_groups_that_bring_their_own_nodes() -> None:
+    inner = {**GROUP, "consolidated_metadata": _inline({"x": GROUP, "y": GROUP})}
+    parsed = ConsolidatedMetadata.from_dict(
+        _inline({"a": inner, "a/y": {**GROUP, "attributes": {"k": 1}}})
+    )
+    assert sorted(parsed.flattened_metadata) == ["a", "a/x", "a/y"]
+    assert parsed.flattened_metadata["a/y"].attributes == {"k": 1}
+
+
 def test_json_form_is_ordered_by_depth_and_name() -> None:
     nodes = {path: GroupMetadata() for path in ("b", "a", "a/z", "a/b", "c", "a/b/a")}
     written = ConsolidatedMetadata.from_nodes(nodes).to_dict()["metadata"]
@@ -299,10 +308,16 @@ def test_format_2_document_other_keys() -> None:
                     key: value for key, value in ARRAYS[2].to_dict().items() if key != "attributes"
                 },
                 "both/.zattrs": {"k": 1},
+                "other/.zarray": {
+                    key: value for key, value in ARRAYS[2].to_dict().items() if key != "attributes"
+                },
+                "other/.zgroup": {"zarr_format": 2, "consolidated_metadata": {"kind": "odd"}},
+                "g/.zgroup": {"zarr_format": 2, "consolidated_metadata": {"kind": "odd"}},
             }
         }
     )
-    assert list(parsed.metadata) == ["a", "both"]
+    assert list(parsed.metadata) == ["a", "both", "other", "g"]
+    assert isinstance(parsed.metadata["other"], ArrayV2Metadata)
     both = parsed.metadata["both"]
     assert isinstance(both, ArrayV2Metadata)
     assert both.attributes == {"k": 1}

@@ -71,6 +71,11 @@ EDGE_RANGES: tuple[ByteRequest | None, ...] = (
 TEN_BYTES = b"0123456789"
 
 
+def as_bytes(value: Buffer | None) -> bytes | None:
+    """Return a copy of the bytes of a value, None for None."""
+    return None if value is None else value.to_bytes()
+
+
 class StoreTests(Generic[S, B]):
     """Tests that every store passes.
 
@@ -171,7 +176,7 @@ class StoreTests(Generic[S, B]):
         assert not store._is_open
 
     async def test_read_only_store_raises(self, open_kwargs: dict[str, Any]) -> None:
-        store = cast("S", await self.store_cls.open(**(open_kwargs | {"read_only": True})))
+        store = await self.store_cls.open(**(open_kwargs | {"read_only": True}))
         await self._refuses_changes(store)
 
     async def _refuses_changes(self, store: Store) -> None:
@@ -257,7 +262,7 @@ class StoreTests(Generic[S, B]):
         """No method takes a key that could name something outside the store."""
         prototype = default_buffer_prototype()
         value = self._buffer(b"x")
-        calls = [
+        calls: list[Callable[[], Awaitable[object]]] = [
             lambda: store.get(key, prototype),
             lambda: store.get(key, prototype, RangeByteRequest(0, 0)),
             lambda: store.get_partial_values(prototype, [(key, None)]),
@@ -280,7 +285,7 @@ class StoreTests(Generic[S, B]):
             await self.set(store, key, self._buffer(value))
         requests = [(key, default_buffer_prototype(), None) for key in wanted]
         found = {key: value async for key, value in store._get_many(requests)}
-        assert {key: value and value.to_bytes() for key, value in found.items()} == wanted
+        assert {key: as_bytes(value) for key, value in found.items()} == wanted
 
     @pytest.mark.parametrize(
         "key_ranges",
@@ -303,14 +308,14 @@ class StoreTests(Generic[S, B]):
             value = key.encode() * 3
             start, stop = resolve_byte_range(byte_range, len(value))
             expected.append(value[start:stop])
-        assert [value and value.to_bytes() for value in observed] == expected
+        assert [as_bytes(value) for value in observed] == expected
 
     async def test_get_partial_values_missing(self, store: S) -> None:
         """A key that is absent is None in its place, and does not disturb the others."""
         await self._fill(store, a=b"x")
         wanted = [("nope", None), ("a", None), ("nope", RangeByteRequest(0, 1)), ("a", None)]
         observed = await store.get_partial_values(default_buffer_prototype(), iter(wanted))
-        assert [value and value.to_bytes() for value in observed] == [None, b"x", None, b"x"]
+        assert [as_bytes(value) for value in observed] == [None, b"x", None, b"x"]
 
     async def test_get_ranges(self, store: S) -> None:
         """Parts of one value, however they are merged."""
@@ -341,9 +346,9 @@ class StoreTests(Generic[S, B]):
             "c/0", iter(wanted), prototype=prototype, max_gap_bytes=max_gap_bytes
         )
         async for batch in batches:
-            found += [(index, value and value.to_bytes()) for index, value in batch]
+            found += [(index, as_bytes(value)) for index, value in batch]
         alone = [await store.get("c/0", prototype, byte_range) for byte_range in wanted]
-        assert sorted(found) == [(i, value and value.to_bytes()) for i, value in enumerate(alone)]
+        assert sorted(found) == [(index, as_bytes(value)) for index, value in enumerate(alone)]
 
     async def test_get_ranges_missing(self, store: S) -> None:
         prototype = default_buffer_prototype()
