@@ -455,8 +455,8 @@ async def consolidate_metadata(
 
     Returns
     -------
-    AsyncGroup
-        The group, which knows them.
+    Group or AsyncGroup
+        The group, which knows them, of the API that is used.
 
     Raises
     ------

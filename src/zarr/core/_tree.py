@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from html import escape
 from typing import Any, Final
 
@@ -38,8 +38,8 @@ class TreeRepr:
         }
 
 
-def render_tree(
-    title: str, labels: Mapping[str, str | None], *, bold: bool, max_nodes: int | None
+async def draw_tree(
+    title: str, nodes: AsyncIterator[tuple[str, str | None]], *, bold: bool, max_nodes: int
 ) -> TreeRepr:
     """Draw a hierarchy.
 
@@ -47,14 +47,21 @@ def render_tree(
     ----------
     title : str
         What stands for the root.
-    labels : mapping
-        What stands behind the name of each node, None for nothing, by paths relative to the root.
-        Parents are among them.
+    nodes : async iterator of tuple
+        Path relative to the root of each node, and what stands behind its name, None for nothing.
+        Parents go before their children.
     bold : bool
         Whether names are bold in the HTML form.
-    max_nodes : int or None
-        The limit at which the hierarchy was cut off, None if it is complete.
+    max_nodes : int
+        At most as many nodes are drawn; no more than one further is asked for.
     """
+    labels: dict[str, str | None] = {}
+    note = ""
+    async for path, label in nodes:
+        if len(labels) == max_nodes:
+            note = f"Truncated at max_nodes={max_nodes}, some nodes and their children may be missing\n"
+            break
+        labels[path] = label
     below: dict[str, list[str]] = {}
     for path in sorted(labels):
         below.setdefault(path.rpartition("/")[0], []).append(path)
@@ -76,7 +83,5 @@ def render_tree(
             f"{branch}{opening}{escape(name)}{closing}{escape(label)}\n"
             for branch, name, label in lines
         ),
-        ""
-        if max_nodes is None
-        else f"Truncated at max_nodes={max_nodes}, some nodes and their children may be missing\n",
+        note,
     )

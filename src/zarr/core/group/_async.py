@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import numpy as np
 
-from zarr.core._info import GroupInfo
-from zarr.core._tree import TreeRepr, render_tree
+from zarr.core._tree import TreeRepr, draw_tree
 from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, create_array
 from zarr.core.array._documents import store_documents, store_new_array
 from zarr.core.attributes import replace_attributes
@@ -19,6 +18,7 @@ from zarr.core.common import concurrent_map, parse_shapelike
 from zarr.core.dtype import parse_dtype
 from zarr.core.group import _creation, _hierarchy
 from zarr.core.group._documents import find_place, read_group_metadata, read_node_metadata
+from zarr.core.group._info import GroupProperties
 from zarr.core.group._members import walk
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
 from zarr.errors import (
@@ -33,7 +33,7 @@ from zarr.storage._common import make_store_path
 from zarr.storage._utils import normalize_path
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from zarr.core._info import GroupInfo
     from zarr.core.array import (
         CompressorLike,
         CompressorsLike,
@@ -75,8 +75,15 @@ def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
     return AsyncArray(metadata=metadata, store_path=store_path)
 
 
+def _label(metadata: NodeMetadata) -> str | None:
+    """Return what stands behind the name of a node in a drawing."""
+    if isinstance(metadata, GroupMetadata):
+        return None
+    return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"
+
+
 @dataclass(frozen=True, repr=False)
-class AsyncGroup:
+class AsyncGroup(GroupProperties):
     """A group, with coroutines to find, create and delete what is in it.
 
     Parameters
@@ -120,8 +127,8 @@ class AsyncGroup:
             If a parameter is not valid, the store is read-only, or a node above the group is an
             array. Nothing is stored or deleted then.
         """
-        store_path = await make_store_path(store)
         metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
+        store_path = await make_store_path(store)
         await store_new_array(store_path, cast("Any", metadata), overwrite=overwrite)
         return cls(metadata=metadata, store_path=store_path)
 
@@ -177,66 +184,13 @@ class AsyncGroup:
     # --- properties ---------------------------------------------------------------------
 
     @property
-    def name(self) -> str:
-        """Path of the group in its store, after a slash."""
-        return f"/{self.path}"
-
-    @property
-    def path(self) -> str:
-        """Path of the group in its store, empty for the root."""
-        return self.store_path.path
-
-    @property
-    def basename(self) -> str:
-        """Last part of the path, empty for the root."""
-        return self.path.rpartition("/")[2]
-
-    @property
     def attrs(self) -> dict[str, Any]:
         """The user attributes; changes to this dictionary are not stored."""
         return self.metadata.attributes
 
-    @property
-    def store(self) -> Store:
-        """The store the group is in."""
-        return self.store_path.store
-
-    @property
-    def read_only(self) -> bool:
-        """Whether the store refuses to be written."""
-        return self.store_path.store.read_only
-
-    @property
-    def synchronizer(self) -> None:
-        """Always None; locks between processes are not part of this version."""
-        return
-
-    @property
-    def info(self) -> GroupInfo:
-        """A summary; members are counted where consolidated metadata are known."""
-        below = self.metadata.consolidated_metadata
-        if below is None:
-            return self._info(None)
-        return self._info(list(below.flattened_metadata.values()))
-
     async def info_complete(self) -> GroupInfo:
         """Return a summary with the number of members at all depths."""
-        return self._info([node async for _, node in self._walk(None)])
-
-    def _info(self, members: list[NodeMetadata] | None) -> GroupInfo:
-        groups = None if members is None else sum(isinstance(m, GroupMetadata) for m in members)
-        return GroupInfo(
-            _name=self.path,
-            _read_only=self.read_only,
-            _store_type=type(self.store).__name__,
-            _zarr_format=self.metadata.zarr_format,
-            _count_members=None if members is None else len(members),
-            _count_arrays=None if members is None or groups is None else len(members) - groups,
-            _count_groups=groups,
-        )
-
-    def __repr__(self) -> str:
-        return f"<AsyncGroup {self.store_path}>"
+        return self._counted([node async for _, node in self._walk(None)])
 
     # --- finding members ----------------------------------------------------------------
 
@@ -456,22 +410,8 @@ class AsyncGroup:
         """
         if expand is not None:
             raise NotImplementedError("'expand' is not yet implemented.")
-        members: dict[str, NodeMetadata] = {}
-        is_complete = True
-        async for path, metadata in self._walk(level):
-            if len(members) == max_nodes:
-                is_complete = False
-                break
-            members[path] = metadata
-        labels = {
-            path: None
-            if isinstance(metadata, GroupMetadata)
-            else f"{metadata.shape} {metadata.dtype.to_native_dtype()}"
-            for path, metadata in members.items()
-        }
-        return render_tree(
-            self.name, labels, bold=not plain, max_nodes=None if is_complete else max_nodes
-        )
+        labels = ((path, _label(metadata)) async for path, metadata in self._walk(level))
+        return await draw_tree(self.name, labels, bold=not plain, max_nodes=max_nodes)
 
     # --- creating members ---------------------------------------------------------------
 
@@ -580,8 +520,8 @@ class AsyncGroup:
 
         Returns
         -------
-        AsyncArray
-            The array.
+        Array or AsyncArray
+            The array, of the API that is used.
 
         Raises
         ------
@@ -859,7 +799,7 @@ class AsyncGroup:
 
         Returns
         -------
-        AsyncGroup
+        Group or AsyncGroup
             This group.
 
         Raises

@@ -171,8 +171,8 @@ async def create(
 
     Returns
     -------
-    AsyncArray
-        The array.
+    Array or AsyncArray
+        The array, of the API that is used.
 
     Raises
     ------

@@ -10,13 +10,12 @@ from zarr.core._derive import sync_iteration, sync_method
 from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
 from zarr.core.group._async import AsyncGroup
+from zarr.core.group._info import GroupProperties
 from zarr.core.sync import SyncMixin, collect_aiterator, sync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from zarr.abc.store import Store
-    from zarr.core._info import GroupInfo
     from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
     from zarr.core.common import ShapeLike, ZarrFormat
     from zarr.core.group._metadata import GroupMetadata, NodeMetadata
@@ -76,7 +75,7 @@ def _array(array: AsyncArray[Any]) -> Array[Any]:
 
 
 @dataclass(frozen=True, repr=False)
-class Group(SyncMixin):
+class Group(GroupProperties, SyncMixin):
     """A group: arrays and other groups by name.
 
     Parameters
@@ -123,47 +122,9 @@ class Group(SyncMixin):
         return self._async_group.metadata
 
     @property
-    def path(self) -> str:
-        """Path of the group in its store, empty for the root."""
-        return self._async_group.path
-
-    @property
-    def name(self) -> str:
-        """Path of the group in its store, after a slash."""
-        return self._async_group.name
-
-    @property
-    def basename(self) -> str:
-        """Last part of the path, empty for the root."""
-        return self._async_group.basename
-
-    @property
     def attrs(self) -> Attributes:
         """The user attributes; changes are stored at once."""
         return Attributes(self)
-
-    @property
-    def info(self) -> GroupInfo:
-        """A summary; members are counted where consolidated metadata are known."""
-        return self._async_group.info
-
-    @property
-    def store(self) -> Store:
-        """The store the group is in."""
-        return self._async_group.store
-
-    @property
-    def read_only(self) -> bool:
-        """Whether the store refuses to be written."""
-        return self._async_group.read_only
-
-    @property
-    def synchronizer(self) -> None:
-        """Always None; locks between processes are not part of this version."""
-        return self._async_group.synchronizer
-
-    def __repr__(self) -> str:
-        return f"<Group {self.store_path}>"
 
     # --- members ------------------------------------------------------------------------
 

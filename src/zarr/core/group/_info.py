@@ -1,0 +1,84 @@
+"""What is known of a group without any I/O, for the asynchronous and the synchronous class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from zarr.core._info import GroupInfo
+from zarr.core.group._metadata import GroupMetadata, NodeMetadata
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+    from zarr.storage._common import StorePath
+
+
+class GroupProperties:
+    """Properties that follow from metadata and store path."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def metadata(self) -> GroupMetadata: ...
+
+        @property
+        def store_path(self) -> StorePath: ...
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.store_path}>"
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the group."""
+        return self.store_path.store
+
+    @property
+    def path(self) -> str:
+        """Path of the group in its store, empty for the root."""
+        return self.store_path.path
+
+    @property
+    def name(self) -> str:
+        """The path with a leading slash."""
+        return f"/{self.path}"
+
+    @property
+    def basename(self) -> str:
+        """Last part of the path, empty for the root."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store refuses to be written."""
+        return self.store_path.read_only
+
+    @property
+    def synchronizer(self) -> None:
+        """Always None; locks between processes are not part of this version."""
+        return
+
+    @property
+    def info(self) -> GroupInfo:
+        """A summary; members are counted where consolidated metadata are known."""
+        below = self.metadata.consolidated_metadata
+        if below is None:
+            return self._summary()
+        return self._counted(below.flattened_metadata.values())
+
+    def _counted(self, members: Iterable[NodeMetadata]) -> GroupInfo:
+        """Return a summary with the number of members at all depths."""
+        is_group = [isinstance(member, GroupMetadata) for member in members]
+        return self._summary(len(is_group), is_group.count(False), is_group.count(True))
+
+    def _summary(
+        self, members: int | None = None, arrays: int | None = None, groups: int | None = None
+    ) -> GroupInfo:
+        return GroupInfo(
+            _name=self.path,
+            _read_only=self.read_only,
+            _store_type=type(self.store).__name__,
+            _zarr_format=self.metadata.zarr_format,
+            _count_members=members,
+            _count_arrays=arrays,
+            _count_groups=groups,
+        )
