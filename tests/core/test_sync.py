@@ -88,11 +88,15 @@ def test_timeout_cancels() -> None:
 
 
 def test_a_timeout_error_of_the_coroutine_is_its_own() -> None:
-    async def late() -> None:
-        raise TimeoutError("the server's")
+    error = TimeoutError("the server's")
+    error.add_note("while reading")
 
-    with pytest.raises(TimeoutError, match="the server's"):
+    async def late() -> None:
+        raise error
+
+    with pytest.raises(TimeoutError, match="the server's") as caught:
         sync(late())
+    assert caught.value is error
 
 
 def test_bad_loops() -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zarr.core.config import config
 
@@ -136,17 +136,30 @@ def sync(
     if _runs_here(target):
         coro.close()
         raise SyncError("Calling sync() from within a running loop")
-    future = asyncio.run_coroutine_threadsafe(coro, target)
+    future = asyncio.run_coroutine_threadsafe(_settled(coro), target)
     try:
-        return future.result(timeout)
+        result, error = future.result(timeout)
     except FutureTimeoutError:
-        if future.done():
-            raise  # the coroutine's own TimeoutError
         _cancel_and_wait(future)
         raise TimeoutError(f"Coroutine {coro} failed to finish within {timeout} s") from None
     except BaseException:
         _cancel_and_wait(future)
         raise
+    if error is not None:
+        raise error
+    return cast("T", result)
+
+
+async def _settled(coro: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
+    """Run a coroutine to its end and return its result or its failure.
+
+    A failure is handed over as a value: asyncio makes a new `TimeoutError` of one that crosses
+    from a loop to a waiting thread, and the notes that say what was being read are lost.
+    """
+    try:
+        return await coro, None
+    except Exception as error:
+        return None, error
 
 
 def configured_timeout() -> float | None:

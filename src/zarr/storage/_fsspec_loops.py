@@ -81,12 +81,17 @@ def _release(fs: AsyncFileSystem) -> None:
     if _stores_of[token] > 0:
         return
     del _stores_of[token]
-    if OWN in fs.__dict__ and type(fs)._cache.get(token) is not fs:
+    if OWN in fs.__dict__ and not _is_cached(fs):
         _close_soon(fs)
     for clones in list(_clones.values()):
         found = clones.pop(token, None)
         if found is not None:
             _close_soon(found)
+
+
+def _is_cached(fs: AsyncFileSystem) -> bool:
+    """Tell whether fsspec hands out this very instance to the next who asks."""
+    return type(fs)._cache.get(fs._fs_token) is fs
 
 
 def _close_soon(fs: AsyncFileSystem) -> None:
@@ -127,7 +132,11 @@ async def _closed_at_the_end(fs: AsyncFileSystem) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        loop_ends = getattr(asyncio.get_running_loop(), "_asyncgens_shutdown_called", False)
         for instance in _with_inner(fs):
+            # While the loop goes on, others may read through an instance that fsspec caches.
+            if instance is not fs and _is_cached(instance) and not loop_ends:
+                continue
             for name in _CLIENTS:
                 client = instance.__dict__.get(name)
                 if client is not None:
