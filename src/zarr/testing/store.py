@@ -138,6 +138,7 @@ class StoreTests(Generic[S, B]):
         assert store != object()
 
     async def test_serializable_store(self, store: S) -> None:
+        await self.set(store, "foo", self._buffer(b"x"))
         again = pickle.loads(pickle.dumps(store))
         assert again == store
         assert again.read_only == store.read_only
