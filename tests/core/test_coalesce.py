@@ -103,7 +103,9 @@ def test_answers_equal_single_reads(
     for read in plan_reads(wanted, CoalescePolicy(gap, cap)):
         value = stored.get(str(read.path))
 
-        def get(byte_range: ByteRequest | None, value: bytes | None = value) -> Buffer | None:
+        def get(
+            byte_range: ByteRequest | None, _: int, value: bytes | None = value
+        ) -> Buffer | None:
             if value is None:
                 return None
             start, stop = resolve_byte_range(byte_range, nbytes)

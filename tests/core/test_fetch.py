@@ -168,7 +168,7 @@ async def test_what_a_short_read_does_not_reach_is_asked_for_alone() -> None:
     """The object ends at 10: merged or not, each request fares as it would alone."""
     asked: list[ByteRequest | None] = []
 
-    async def get(byte_range: ByteRequest | None) -> Buffer:
+    async def get(byte_range: ByteRequest | None, request: int) -> Buffer:
         asked.append(byte_range)
         assert isinstance(byte_range, RangeByteRequest)
         if byte_range.start >= 10:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -296,6 +298,34 @@ def test_forked_child_reads(range_server: RangeServer, used_before: bool) -> Non
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert read(store, "a") == TEN
+
+
+def test_nothing_is_left_open_at_exit(range_server: RangeServer) -> None:
+    """Nor does a client that was never closed complain on the way out."""
+    range_server.objects["a"] = TEN
+    code = f"""
+import asyncio
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import FsspecStore
+
+store = FsspecStore.from_url({range_server.url!r})
+refs = {{"version": 1, "refs": {{"a": [{range_server.url!r} + "/a", 0, 3]}}}}
+other = FsspecStore.from_url("reference://", {{"fo": refs, "remote_protocol": "http"}})
+for each in (store, other):
+    sync(each.get("a", default_buffer_prototype()))
+    asyncio.run(each.get("a", default_buffer_prototype()))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+        timeout=60,
+    )
+    assert "Unclosed" not in result.stderr
 
 
 def test_pickle(range_server: RangeServer) -> None:

@@ -94,7 +94,9 @@ IN_THE_CALLING_THREAD: list[tuple[Callable[[Any], Any], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("ask", "call"), CALLS + IN_THE_CALLING_THREAD, ids=lambda value: str(value)[:40]
+    ("ask", "call"),
+    CALLS + IN_THE_CALLING_THREAD,
+    ids=lambda value: value[:40] if isinstance(value, str) else "call",
 )
 def test_each_call_is_logged_and_counted(
     store: LoggingStore[MemoryStore], log: io.StringIO, ask: Callable[[Any], Any], call: str

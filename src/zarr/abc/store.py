@@ -252,7 +252,7 @@ class Store(ABC):
         """
         plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
 
-        async def get(byte_range: ByteRequest | None) -> Buffer:
+        async def get(byte_range: ByteRequest | None, _: int) -> Buffer:
             buffer = await self.get(key, prototype, byte_range)
             if buffer is None:
                 raise FileNotFoundError(key)
@@ -307,7 +307,7 @@ class Store(ABC):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")
         get_sync = self.get_sync
 
-        def get(byte_range: ByteRequest | None) -> Buffer:
+        def get(byte_range: ByteRequest | None, _: int) -> Buffer:
             buffer = get_sync(key, prototype=prototype, byte_range=byte_range)
             if buffer is None:
                 raise FileNotFoundError(key)

@@ -190,7 +190,7 @@ def answered_nbytes(answered: Answered) -> int:
 
 
 async def answer(
-    read: Read, get: Callable[[ByteRequest | None], Awaitable[Buffer | None]]
+    read: Read, get: Callable[[ByteRequest | None, int], Awaitable[Buffer | None]]
 ) -> Answered:
     """Perform one read and give each of its requests its bytes.
 
@@ -203,14 +203,15 @@ async def answer(
     read : Read
         The read.
     get : callable
-        Fetches bytes of the object; None for all. Returns None where the object is absent.
+        Fetches bytes of the object, None for all, on behalf of a request, given by its index.
+        Returns None where the object is absent.
 
     Returns
     -------
     Answered
         One answer per request, None for bytes of an absent object.
     """
-    buffer = await get(read.byte_range)
+    buffer = await get(read.byte_range, read.slices[0].request)
     if buffer is None:
         return Answered([(part.request, None) for part in read.slices], 0)
     nbytes = len(buffer)
@@ -219,13 +220,13 @@ async def answer(
         if reaches(part.byte_range, nbytes):
             result.append((part.request, cut(buffer, part.byte_range)))
         else:
-            result.append((part.request, await get(read.request_of(part))))
+            result.append((part.request, await get(read.request_of(part), part.request)))
     return Answered(result, nbytes)
 
 
-def answer_sync(read: Read, get: Callable[[ByteRequest | None], Buffer | None]) -> Answered:
+def answer_sync(read: Read, get: Callable[[ByteRequest | None, int], Buffer | None]) -> Answered:
     """Perform one read in the calling thread; see `answer`."""
-    buffer = get(read.byte_range)
+    buffer = get(read.byte_range, read.slices[0].request)
     if buffer is None:
         return Answered([(part.request, None) for part in read.slices], 0)
     nbytes = len(buffer)
@@ -235,7 +236,7 @@ def answer_sync(read: Read, get: Callable[[ByteRequest | None], Buffer | None]) 
                 part.request,
                 cut(buffer, part.byte_range)
                 if reaches(part.byte_range, nbytes)
-                else get(read.request_of(part)),
+                else get(read.request_of(part), part.request),
             )
             for part in read.slices
         ],

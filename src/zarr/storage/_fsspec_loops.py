@@ -9,10 +9,12 @@ further loop gets an instance of its own, made from the same arguments.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from zarr.storage._fsspec_instances import OWN, clone, is_async, is_wrapper
@@ -28,6 +30,8 @@ _clones: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncFil
     weakref.WeakKeyDictionary()
 )
 _stores_of: Counter[str] = Counter()
+_guarded: weakref.WeakValueDictionary[int, AsyncFileSystem] = weakref.WeakValueDictionary()
+_SECONDS_AT_EXIT = 1.0
 
 
 def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
@@ -115,6 +119,26 @@ def _finish(guard: AsyncGenerator[None, None]) -> None:
 _closing: set[asyncio.Future[None]] = set()
 
 
+@atexit.register
+def _close_all() -> None:
+    """Close what is still open at the end of the process, before the loops stop.
+
+    Nobody else would: fsspec keeps its instances, and aiohttp prints a complaint for each.
+    """
+    closing = []
+    for fs in list(_guarded.values()):
+        guard, home = fs.__dict__.pop(_GUARD, None), fs.__dict__.get(_HOME)
+        loop = None if home is None else home()
+        if guard is None or loop is None or not loop.is_running() or fs._pid != os.getpid():
+            continue
+        closing.append(asyncio.run_coroutine_threadsafe(_finished(guard), loop))
+    wait(closing, timeout=_SECONDS_AT_EXIT)
+
+
+async def _finished(guard: AsyncGenerator[None, None]) -> None:
+    await guard.aclose()
+
+
 def _guard(fs: AsyncFileSystem) -> None:
     """Have the client of a file system closed before the running event loop is.
 
@@ -126,6 +150,7 @@ def _guard(fs: AsyncFileSystem) -> None:
         guard.asend(None).send(None)
     except StopIteration:  # it has come to its yield
         fs.__dict__[_GUARD] = guard
+        _guarded[id(fs)] = fs
 
 
 async def _closed_at_the_end(fs: AsyncFileSystem) -> AsyncGenerator[None, None]:
