@@ -573,3 +573,12 @@ def test_pickles_are_small(store: LocalStore) -> None:
     assert again == store
     found = again.get_sync("a")
     assert found.to_bytes() == bytes(10_000)
+
+
+async def test_a_file_beside_nodes_holds_no_metadata(tmp_path: Path) -> None:
+    """Listing a group asks every name in it for metadata, also those of stray files."""
+    store = LocalStore(tmp_path)
+    (tmp_path / "README.md").write_text("hello")
+    assert await store.get("README.md/zarr.json", PROTOTYPE) is None
+    with pytest.raises(NotADirectoryError):
+        await store.get("README.md/c/0", PROTOTYPE)

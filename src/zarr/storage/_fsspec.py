@@ -16,14 +16,7 @@ from zarr.core._byte_ranges import (
     check_byte_range,
 )
 from zarr.core.buffer import Buffer
-from zarr.core.common import (
-    ZARR_JSON,
-    ZARRAY_JSON,
-    ZATTRS_JSON,
-    ZGROUP_JSON,
-    ZMETADATA_V2_JSON,
-    concurrent_map,
-)
+from zarr.core.common import concurrent_map
 from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_faults import (
     RangeReply,
@@ -34,7 +27,7 @@ from zarr.storage._fsspec_faults import (
 )
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
-from zarr.storage._utils import check_key
+from zarr.storage._utils import METADATA_NAMES, check_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -50,7 +43,6 @@ ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     IsADirectoryError,
     NotADirectoryError,
 )
-_METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
 
 class FsspecStore(Store):
@@ -408,7 +400,7 @@ class FsspecStore(Store):
             return await _has_children(fs, path)
         if isinstance(error, NotADirectoryError):
             # Files like README.md lie beside nodes, and are asked for their metadata.
-            return key.rpartition("/")[2] in _METADATA_NAMES
+            return key.rpartition("/")[2] in METADATA_NAMES
         return True
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:

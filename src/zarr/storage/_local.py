@@ -19,7 +19,7 @@ from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
 from zarr.core.sync import get_pool
-from zarr.storage._utils import as_directory, check_key
+from zarr.storage._utils import METADATA_NAMES, as_directory, check_key
 
 if TYPE_CHECKING:
     from typing import Self
@@ -148,15 +148,16 @@ class LocalStore(Store):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
-    def _is_gone(self, error: OSError) -> bool:
+    def _is_gone(self, error: OSError, key: str) -> bool:
         """Tell whether a failure to open a file proves that there is no such key.
 
-        Where the root is a file there is no store, so no key. A file in the middle of a path
+        Where the root is a file there is no store, so no key; and files such as README.md lie
+        beside nodes, and are asked for metadata of a node. Any other file in the middle of a path
         means a damaged store, which must not read as fill value.
         """
-        return isinstance(error, FileNotFoundError) or (
-            isinstance(error, NotADirectoryError) and not os.path.isdir(self.root)
-        )
+        if isinstance(error, NotADirectoryError):
+            return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
+        return isinstance(error, FileNotFoundError)
 
     # --- in the calling thread ----------------------------------------------------------
 
@@ -172,7 +173,7 @@ class LocalStore(Store):
         try:
             data = _read(self._path(key), byte_range)
         except (FileNotFoundError, NotADirectoryError) as error:
-            if self._is_gone(error):
+            if self._is_gone(error, key):
                 return None
             raise
         return prototype.buffer.from_array_like(data)
@@ -230,7 +231,7 @@ class LocalStore(Store):
         try:
             status = await _in_pool(lambda: os.stat(path))
         except NotADirectoryError as error:
-            if self._is_gone(error):
+            if self._is_gone(error, key):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
             raise
         _refuse_directory(status, path)

@@ -6,6 +6,16 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from zarr.core.common import (
+    ZARR_JSON,
+    ZARRAY_JSON,
+    ZATTRS_JSON,
+    ZGROUP_JSON,
+    ZMETADATA_V2_JSON,
+)
+
+METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
+
 # A key must not lead out of its store, nor mean different places on different systems.
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
 
