@@ -503,10 +503,13 @@ def _nbytes(target: Path | IO[bytes]) -> int:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
+# Threads may fork at once; what one holds while it does, another must not let go.
+_forking = threading.Lock()
 
 
 def _before_fork() -> None:
     """Wait for members that are being written; between them `zipfile` holds nothing back."""
+    _forking.acquire()
     for store in list(_stores.values()):
         store._lock.acquire()
         _held.append(store)
@@ -515,9 +518,12 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _held:
         _held.pop()._lock.release()
+    _forking.release()
 
 
 def _after_fork_in_child() -> None:
+    global _forking
+    _forking = threading.Lock()
     while _held:
         _held.pop()._forget_archive_of_parent()
 
