@@ -79,6 +79,7 @@ class Spy(MemoryStore):
 ASKED: dict[str, Callable[[Any], Any]] = {
     "get": lambda s: s.get("a", PROTOTYPE),
     "get_partial_values": lambda s: s.get_partial_values(PROTOTYPE, [("a", None)]),
+    "get_many": lambda s: s.get_many(["a"], prototype=PROTOTYPE),
     "get_ranges": lambda s: s.get_ranges("a", [RangeByteRequest(0, 1)], prototype=PROTOTYPE),
     "get_sync": lambda s: s.get_sync("a", prototype=PROTOTYPE),
     "get_ranges_sync": lambda s: s.get_ranges_sync("a", [None], prototype=PROTOTYPE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from zarr.core._byte_ranges import (
     ByteRequest as ByteRequest,
@@ -18,10 +18,12 @@ from zarr.core._byte_ranges import (
 from zarr.core._byte_ranges import (
     SuffixByteRequest as SuffixByteRequest,
 )
+from zarr.core._byte_ranges import check_byte_range
 from zarr.core._coalesce import CoalescePolicy, MiB, Read, plan_reads
 from zarr.core._fetch import Answered, answer, answer_sync, answered_nbytes, stream
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import closing, concurrent_map
+from zarr.core.config import config
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,9 +31,14 @@ if TYPE_CHECKING:
 
     from zarr.core.buffer import Buffer, BufferPrototype
 
+ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
+
+# Requests for the same bytes still share one read.
+NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
+
 # What is made of one way to read unless a class says how it does it better.
 _DERIVED_READS = {
-    "get": ("get_ranges", "get_partial_values"),
+    "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync",),
 }
 
@@ -211,6 +218,72 @@ class Store(ABC):
         list of Buffer or None
             In the order of `key_ranges`, each what `get` returns.
         """
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read many values, or parts of them, in one call.
+
+        It answers what a loop over `get` would, item by item, and lets a store that knows where
+        its values lie fetch neighbours together. This default calls `get`, several at a time;
+        requests for the same bytes share one call, and a request for a whole value answers those
+        for parts of it. A store with a better way overrides it. How much to merge, and how many
+        reads run at once, is the store's to know, so there is no parameter for it.
+
+        Iterate under `contextlib.aclosing` where the loop may be left early.
+
+        Parameters
+        ----------
+        requests : iterable of str or tuple of (str, ByteRequest or None)
+            Keys, or keys with the bytes wanted, None for all. Read once; a request may come more
+            than once, and is answered for each of its positions.
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the results.
+
+        Yields
+        ------
+        sequence of tuple
+            ``(index into requests, bytes)``. Every index comes exactly once, in the order in which
+            reads complete; the first batch comes before the last read is answered. The bytes are
+            None only if the key is proven to be absent. They may share memory with each other.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a request is not a key or a key with a byte range, before anything is read.
+        Exception
+            The first failure, as the store raised it, with a note that names key, range and store.
+            No further read starts then, and those in flight are cancelled; the same holds when the
+            iterator is closed or the consumer is cancelled.
+        """
+        wanted = parse_requests(requests)
+        plan = plan_reads(wanted, NEVER_MERGE)
+
+        async def fetch(read: Read) -> Answered:
+            key = str(read.path)
+
+            async def get(byte_range: ByteRequest | None, _: int) -> Buffer | None:
+                try:
+                    return await self.get(key, prototype, byte_range)
+                except Exception as error:
+                    note_request(error, self, key, byte_range)
+                    raise
+
+            return await answer(read, get)
+
+        batches = stream(
+            ((read, read.nbytes) for read in plan),
+            fetch,
+            size=answered_nbytes,
+            max_concurrency=int(config.get("async.concurrency")),
+        )
+        async with closing(batches):
+            async for batch in batches:
+                yield [pair for _, answered in batch for pair in answered.answers]
+
+    # A store by itself has to say how it does this; one that derives from a store gets it above.
+    get_partial_values.__isabstractmethod__ = True  # type: ignore[attr-defined]
 
     async def get_ranges(
         self,
@@ -519,6 +592,36 @@ async def _partial_values(
 def _nearest(cls: type, name: str) -> int:
     """Return the position in the method resolution order of the class that defines a method."""
     return next((i for i, base in enumerate(cls.__mro__) if name in vars(base)), len(cls.__mro__))
+
+
+def parse_requests(requests: Iterable[ReadRequest]) -> list[tuple[str, ByteRequest | None]]:
+    """Return the requests of `Store.get_many` as pairs of key and byte range.
+
+    Raises
+    ------
+    TypeError
+        If a request is neither a string nor a pair that begins with one.
+    ByteRangeError, ValueError
+        If a byte range is not one, or has a negative bound.
+    """
+    pairs: list[tuple[str, ByteRequest | None]] = []
+    for request in cast("Iterable[object]", requests):
+        if isinstance(request, str):
+            pairs.append((request, None))
+            continue
+        if not isinstance(request, tuple) or len(request) != 2 or not isinstance(request[0], str):
+            raise TypeError(f"Expected a key, or a pair of key and byte range. Got {request!r}.")
+        check_byte_range(request[1])
+        pairs.append(cast("tuple[str, ByteRequest | None]", request))
+    return pairs
+
+
+def note_request(
+    error: BaseException, store: Store, key: str, byte_range: ByteRequest | None
+) -> None:
+    """Add to a failed read which key, which bytes and which store it was about."""
+    part = "" if byte_range is None else f", {byte_range}"
+    error.add_note(f"while reading {key!r}{part} from {store!r}")
 
 
 def _as_directory(prefix: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from zarr.core._byte_ranges import (
@@ -18,6 +20,8 @@ from zarr.core._coalesce import MiB
 if TYPE_CHECKING:
     from zarr.core._coalesce import Read
     from zarr.core.buffer import Buffer
+
+logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -276,3 +280,57 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
     if (stop - start) * _MAX_PINNED < nbytes:
         return type(buffer).from_bytes(part.to_bytes())
     return part
+
+
+@dataclass(frozen=True)
+class BulkReadReport:
+    """What one bulk read did.
+
+    Parameters
+    ----------
+    requests : int
+        Requests of the caller.
+    reads : int
+        Physical reads made for them.
+    nbytes_wanted : int
+        Bytes handed to the caller that had to be read.
+    nbytes_fetched : int
+        Bytes read. Less than wanted where requests shared bytes, more where gaps were read.
+    """
+
+    requests: int
+    reads: int
+    nbytes_wanted: int
+    nbytes_fetched: int
+
+
+class BulkReadCounter:
+    """Counts towards a `BulkReadReport`.
+
+    Parameters
+    ----------
+    requests : int
+        Requests of the caller.
+    """
+
+    def __init__(self, requests: int) -> None:
+        self._requests = requests
+        self._reads = self._wanted = self._fetched = 0
+
+    def fetched(self, data: bytes | None) -> None:
+        """Count a read."""
+        self._reads += 1
+        self._fetched += 0 if data is None else len(data)
+
+    def wanted(self, answers: Sequence[tuple[int, Buffer | None]]) -> None:
+        """Count bytes handed to the caller."""
+        self._wanted += sum(0 if value is None else len(value) for _, value in answers)
+
+    def deliver(self, hook: Callable[[BulkReadReport], object] | None) -> None:
+        """Call a hook with the report; a hook that fails does not fail the read."""
+        if hook is None:
+            return
+        try:
+            hook(BulkReadReport(self._requests, self._reads, self._wanted, self._fetched))
+        except Exception:
+            logger.exception("the hook on_bulk_read failed")

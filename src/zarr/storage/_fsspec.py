@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import warnings
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 
-from zarr.abc.store import Store
+from zarr.abc.store import ReadRequest, Store, parse_requests
 from zarr.core._byte_ranges import (
     ByteRequest,
     OffsetByteRequest,
     RangeByteRequest,
     SuffixByteRequest,
     check_byte_range,
+    resolve_byte_range,
+)
+from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
+from zarr.core._fetch import (
+    Answered,
+    BulkReadCounter,
+    BulkReadReport,
+    answer,
+    answered_nbytes,
+    stream,
 )
 from zarr.core.buffer import Buffer
-from zarr.core.common import concurrent_map
+from zarr.core.common import closing, concurrent_map
+from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_faults import (
     RangeReply,
@@ -27,22 +40,37 @@ from zarr.storage._fsspec_faults import (
 )
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
+from zarr.storage._fsspec_targets import Target, has_references, resolve_references
 from zarr.storage._utils import METADATA_NAMES, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from fsspec.asyn import AsyncFileSystem
     from fsspec.mapping import FSMap
+    from typing_extensions import Unpack
     from upath import UPath
 
     from zarr.core.buffer import BufferPrototype
+
+# Measured: see "Bulk reads" in changes/1806.feature.md.
+DEFAULT_MAX_GAP_BYTES: Final = 16 * KiB
+DEFAULT_MAX_COALESCED_BYTES: Final = 4 * MiB
 
 ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,
 )
+
+
+class BulkOptions(TypedDict, total=False):
+    """Options of `FsspecStore` for its bulk reads."""
+
+    max_gap_bytes: int | None
+    max_coalesced_bytes: int
+    max_concurrency: int | None
+    on_bulk_read: Callable[[BulkReadReport], object] | None
 
 
 class FsspecStore(Store):
@@ -62,6 +90,17 @@ class FsspecStore(Store):
         `FileNotFoundError` does unless it hides another failure, an `IsADirectoryError` if keys
         lie below the key, and a `NotADirectoryError` for a metadata document beside a file.
         Every type added to them turns faults into absent keys, and so into fill values.
+    max_gap_bytes : int or None
+        Requests of one `get_many` that lie no further apart in an object than this are fetched by
+        one read, gap included. 0 merges touching ones only, None merges nothing.
+    max_coalesced_bytes : int
+        Largest such merged read, in bytes; a single request may be larger. Reading further ahead
+        would leave connections idle that could share the work.
+    max_concurrency : int or None
+        Most reads of one `get_many` in flight; None for the configured ``async.concurrency``.
+    on_bulk_read : callable or None
+        Called with a `BulkReadReport` after each `get_many`. What it raises is ignored. It is not
+        kept when the store is pickled.
 
     Raises
     ------
@@ -89,8 +128,18 @@ class FsspecStore(Store):
         read_only: bool = False,
         path: str = "/",
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+        *,
+        max_gap_bytes: int | None = DEFAULT_MAX_GAP_BYTES,
+        max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
+        max_concurrency: int | None = None,
+        on_bulk_read: Callable[[BulkReadReport], object] | None = None,
     ) -> None:
         super().__init__(read_only=read_only)
+        self._policy = CoalescePolicy(max_gap_bytes, max_coalesced_bytes)
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ValueError(f"max_concurrency has to be at least 1, got {max_concurrency}.")
+        self.max_concurrency = max_concurrency
+        self.on_bulk_read = on_bulk_read
         if not is_async(fs):
             raise TypeError("Filesystem needs to support async operations.")
         if not fs.asynchronous:
@@ -116,6 +165,7 @@ class FsspecStore(Store):
         storage_options: dict[str, Any] | None = None,
         read_only: bool = False,
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+        **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
         """Make a store from a URL.
 
@@ -125,7 +175,7 @@ class FsspecStore(Store):
             A URL that fsspec knows, chained (``simplecache::s3://bucket/key``) or not.
         storage_options : dict or None
             Arguments for the file system; None for none.
-        read_only, allowed_exceptions
+        read_only, allowed_exceptions, **bulk
             As for the class.
 
         Raises
@@ -134,7 +184,9 @@ class FsspecStore(Store):
             If no file system is known for the protocol.
         """
         fs, path = open_url(url, storage_options)
-        return cls(fs, read_only=read_only, path=path, allowed_exceptions=allowed_exceptions)
+        return cls(
+            fs, read_only=read_only, path=path, allowed_exceptions=allowed_exceptions, **bulk
+        )
 
     @classmethod
     def from_mapper(
@@ -142,6 +194,7 @@ class FsspecStore(Store):
         fs_map: FSMap,
         read_only: bool = False,
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+        **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
         """Make a store from an fsspec mapper, as `fsspec.get_mapper` returns it.
 
@@ -149,10 +202,10 @@ class FsspecStore(Store):
         ----------
         fs_map : fsspec.FSMap
             The mapper; its file system may be synchronous.
-        read_only, allowed_exceptions
+        read_only, allowed_exceptions, **bulk
             As for the class.
         """
-        return cls._over(as_async(fs_map.fs), read_only, fs_map.root, allowed_exceptions)
+        return cls._over(as_async(fs_map.fs), read_only, fs_map.root, allowed_exceptions, **bulk)
 
     @classmethod
     def from_upath(
@@ -160,6 +213,7 @@ class FsspecStore(Store):
         upath: UPath,
         read_only: bool = False,
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
+        **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
         """Make a store from a path of universal_pathlib.
 
@@ -167,10 +221,10 @@ class FsspecStore(Store):
         ----------
         upath : upath.UPath
             The path; its file system may be synchronous.
-        read_only, allowed_exceptions
+        read_only, allowed_exceptions, **bulk
             As for the class.
         """
-        return cls._over(as_async(upath.fs), read_only, upath.path, allowed_exceptions)
+        return cls._over(as_async(upath.fs), read_only, upath.path, allowed_exceptions, **bulk)
 
     @classmethod
     def _over(
@@ -179,15 +233,27 @@ class FsspecStore(Store):
         read_only: bool,
         path: str,
         allowed_exceptions: tuple[type[Exception], ...],
+        **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
         """Make a store over a file system that the user need not be warned about."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZarrUserWarning)
-            return cls(fs, read_only=read_only, path=path, allowed_exceptions=allowed_exceptions)
+            return cls(
+                fs, read_only=read_only, path=path, allowed_exceptions=allowed_exceptions, **bulk
+            )
 
     def with_read_only(self, read_only: bool = False) -> FsspecStore:
         # docstring inherited
-        return self._over(self.fs, read_only, self.path, self.allowed_exceptions)
+        return self._over(
+            self.fs,
+            read_only,
+            self.path,
+            self.allowed_exceptions,
+            max_gap_bytes=self.max_gap_bytes,
+            max_coalesced_bytes=self.max_coalesced_bytes,
+            max_concurrency=self.max_concurrency,
+            on_bulk_read=self.on_bulk_read,
+        )
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -200,7 +266,127 @@ class FsspecStore(Store):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({type(self.fs).__name__}, {self.path})>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"on_bulk_read": None}
+
+    @property
+    def max_gap_bytes(self) -> int | None:
+        """Largest gap within a merged read, in bytes; None if nothing is merged."""
+        return self._policy.max_gap_bytes
+
+    @property
+    def max_coalesced_bytes(self) -> int:
+        """Largest merged read, in bytes."""
+        return self._policy.max_coalesced_bytes
+
     # --- reading ------------------------------------------------------------------------
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read many values, or parts of them, neighbours together; see `Store.get_many`.
+
+        Keys are resolved to objects first: on fsspec's reference file system to what the reference
+        points to, elsewhere to themselves. Requests for one object are merged as the options of
+        the store allow, and each merged read is fetched by itself: fsspec's ``_cat_ranges`` merges
+        nothing, and when it is cancelled it leaves the reads that it has started running.
+        """
+        wanted = parse_requests(requests)
+        paths = [self._path_of(key) for key, _ in wanted]
+        fs = for_running_loop(self.fs)
+        targets = await self._targets(fs, paths)
+        report = BulkReadCounter(len(wanted))
+        known: list[tuple[int, Buffer | None]] = []
+        ranges: list[tuple[Hashable, ByteRequest | None]] = []
+        asked: list[int] = []  # position in `ranges` -> index of the request
+        make_buffer = prototype.buffer.from_bytes
+        for index, ((_, byte_range), target) in enumerate(zip(wanted, targets)):
+            if isinstance(target, Target):
+                located = target.locate(byte_range)
+                if target.nbytes is None or not _is_empty_request(located):
+                    ranges.append(((id(target.fs), target.path), located))
+                    asked.append(index)
+                else:
+                    known.append((index, make_buffer(b"")))  # the reference vouches for the key
+            elif target is None:
+                known.append((index, None))
+            else:
+                start, stop = resolve_byte_range(byte_range, len(target))
+                known.append((index, make_buffer(target[start:stop])))
+        if known:
+            yield known
+
+        async def fetch(read: Read) -> Answered:
+            return await answer(read, get)
+
+        async def get(byte_range: ByteRequest | None, position: int) -> Buffer | None:
+            index = asked[position]
+            target = targets[index]
+            assert isinstance(target, Target)
+            data = await self._get_target(target, wanted[index], paths[index], byte_range)
+            report.fetched(data)
+            return None if data is None else make_buffer(data)
+
+        batches = stream(
+            ((read, read.nbytes) for read in plan_reads(ranges, self._policy)),
+            fetch,
+            size=answered_nbytes,
+            max_concurrency=self.max_concurrency or int(config.get("async.concurrency")),
+        )
+        async with closing(batches):
+            async for batch in batches:
+                found = [
+                    (asked[position], value)
+                    for _, answered in batch
+                    for position, value in answered.answers
+                ]
+                report.wanted(found)
+                yield found
+        report.deliver(self.on_bulk_read)
+
+    async def _targets(
+        self, fs: AsyncFileSystem, paths: Sequence[str]
+    ) -> Sequence[Target | bytes | None]:
+        """Find out where keys lie."""
+        if not has_references(fs):
+            return [Target(fs, path) for path in paths]
+        # Looking up a reference may read a part of the document, by blocking calls.
+        return await asyncio.to_thread(resolve_references, fs, paths)
+
+    async def _get_target(
+        self,
+        target: Target,
+        request: tuple[str, ByteRequest | None],
+        path: str,
+        byte_range: ByteRequest | None,
+    ) -> bytes | None:
+        """Fetch bytes of the object behind a request; None where the key is absent."""
+        key, part = request
+        if target.path == path:
+            return await self._get_bytes(target.fs, key, path, byte_range)
+        empty = _is_empty_request(byte_range)
+        if empty:
+            byte_range = RangeByteRequest(0, 1)  # as in `_get_bytes`
+        target_fs = for_running_loop(target.fs)
+        try:
+            data = await _read(target_fs, target.path, byte_range)
+            if target.nbytes is not None and isinstance(byte_range, RangeByteRequest):
+                # The references vouch for these bytes: fewer mean that the file has changed.
+                check_length(data, None, byte_range.end - byte_range.start)
+        except Exception as error:
+            from fsspec.implementations.reference import ReferenceNotReachable
+
+            if (
+                byte_range is not None
+                and target.nbytes is None
+                and await _means_past_the_end(target_fs, target.path, byte_range, error)
+            ):
+                return b""
+            # A reference to what is not there is a fault, not an absent key.
+            failure = ReferenceNotReachable(path, target.path)
+            failure.__cause__ = error
+            self._fail(failure, key, part)
+        return b"" if empty else data
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -208,10 +394,18 @@ class FsspecStore(Store):
         # docstring inherited
         check_byte_range(byte_range)
         path = self._path_of(key)
-        make_buffer = prototype.buffer.from_bytes
         fs = for_running_loop(self.fs)
+        data = await self._get_bytes(fs, key, path, byte_range)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    async def _get_bytes(
+        self, fs: AsyncFileSystem, key: str, path: str, byte_range: ByteRequest | None
+    ) -> bytes | None:
+        """Fetch bytes of a key; None if it is absent."""
         empty = _is_empty_request(byte_range)
         if empty:
+            if _referenced_size(fs, path) is not None:
+                return b""  # the reference vouches for the key
             # There is no empty range in HTTP, and S3 would send the whole object: ask for one
             # byte, to learn as with every other request whether the key is there.
             byte_range = RangeByteRequest(0, 1)
@@ -223,7 +417,7 @@ class FsspecStore(Store):
             if byte_range is None or not await _means_past_the_end(fs, path, byte_range, error):
                 self._fail(error, key, byte_range)
             data = b""
-        return make_buffer(b"" if empty else data)
+        return b"" if empty else data
 
     async def get_partial_values(
         self,

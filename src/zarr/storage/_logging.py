@@ -17,7 +17,7 @@ from zarr.storage._wrapper import WrapperStore
 if TYPE_CHECKING:
     from typing import Self
 
-    from zarr.abc.store import ByteRequest
+    from zarr.abc.store import ByteRequest, ReadRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
 __all__ = ["LoggingStore"]
@@ -165,6 +165,17 @@ class LoggingStore(WrapperStore[T_Store]):
         wanted = list(key_ranges)
         with self._logged("get_partial_values", ",".join(key for key, _ in wanted)):
             return await self._store.get_partial_values(prototype, wanted)
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        wanted = list(requests)
+        with self._logged("get_many", f"{len(wanted)} requests"):
+            batches = super().get_many(wanted, prototype=prototype)
+            async with closing(batches):
+                async for batch in batches:
+                    yield batch
 
     async def get_ranges(
         self,

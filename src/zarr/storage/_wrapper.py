@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from zarr.abc.store import ByteRequest
+    from zarr.abc.store import ByteRequest, ReadRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
 __all__ = ["WrapperStore"]
@@ -138,6 +138,15 @@ class WrapperStore(Store, Generic[T_Store]):
     ) -> list[Buffer | None]:
         # docstring inherited
         return await self._store.get_partial_values(prototype, key_ranges)
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        batches = self._store.get_many(requests, prototype=prototype)
+        async with closing(batches):
+            async for batch in batches:
+                yield batch
 
     async def get_ranges(
         self,

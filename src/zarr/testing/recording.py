@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from zarr.abc.store import Store
+from zarr.abc.store import Store, parse_requests
 from zarr.core.common import closing
 from zarr.storage import WrapperStore
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from zarr.abc.store import ByteRequest
+    from zarr.abc.store import ByteRequest, ReadRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
 __all__ = ["Asked", "RecordingStore"]
@@ -165,6 +165,17 @@ class RecordingStore(WrapperStore[S]):
         items = list(key_ranges)
         async with self._traffic.awaited("get_partial_values", items):
             return await self._store.get_partial_values(prototype, items)
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        items = parse_requests(requests)
+        async with self._traffic.awaited("get_many", items):
+            batches = super().get_many(items, prototype=prototype)
+            async with closing(batches):
+                async for batch in batches:
+                    yield batch
 
     async def get_ranges(
         self,

@@ -38,6 +38,7 @@ from zarr.abc.store import (
 )
 from zarr.core._byte_ranges import resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.common import closing
 from zarr.storage import WrapperStore
 
 if TYPE_CHECKING:
@@ -359,6 +360,61 @@ class StoreTests(Generic[S, B]):
                     pass
             assert raised.group_contains(FileNotFoundError)
         assert [b async for b in store.get_ranges("nope", [], prototype=prototype)] == []
+
+    async def _read_many(
+        self, store: S, requests: Iterable[str | tuple[str, ByteRequest | None]]
+    ) -> dict[int, bytes | None]:
+        """Run `Store.get_many` to its end; every index may come once."""
+        found: dict[int, bytes | None] = {}
+        batches = store.get_many(requests, prototype=default_buffer_prototype())
+        async with closing(batches):
+            async for batch in batches:
+                for index, value in batch:
+                    assert index not in found
+                    found[index] = None if value is None else value.to_bytes()
+        return found
+
+    async def test_get_many_like_get(self, store: S) -> None:
+        """Each request gets what it would get alone: edges, duplicates, absent keys, any order."""
+        await self._fill(store, a=TEN_BYTES, b__c=b"", b__d=b"xyz")
+        prototype = default_buffer_prototype()
+        wanted = [(key, part) for key in ("b/d", "a", "nope", "b/c", "a") for part in EDGE_RANGES]
+        alone = [await store.get(key, prototype, part) for key, part in wanted]
+        expected = {
+            i: value if value is None else value.to_bytes() for i, value in enumerate(alone)
+        }
+        assert await self._read_many(store, iter(wanted)) == expected
+        for index, request in enumerate(wanted):
+            assert await self._read_many(store, [request]) == {0: expected[index]}
+
+    async def test_get_many_of_keys(self, store: S) -> None:
+        """A bare key asks for the whole value."""
+        values = {f"c/{i}": bytes([i]) * i for i in range(30)}
+        for key, value in values.items():
+            await self.set(store, key, self._buffer(value))
+        found = await self._read_many(store, (key for key in [*values, "c/none"]))
+        assert found == dict(enumerate([*values.values(), None]))
+        assert await self._read_many(store, []) == {}
+
+    @pytest.mark.parametrize("bad", [5, ("a",), ("a", (0, 3)), (5, None), None])
+    async def test_get_many_refuses(self, store: S, bad: Any) -> None:
+        await self._fill(store, a=b"x")
+        with pytest.raises((TypeError, ValueError), match=r"Expected a key|Unexpected byte_range"):
+            await self._read_many(store, ["a", bad])
+        with pytest.raises(ValueError, match="not allowed"):
+            await self._read_many(store, ["a", "../up"])
+
+    async def test_get_many_left_early(self, store: S) -> None:
+        """Closing the iterator leaves no task behind."""
+        for i in range(30):
+            await self.set(store, f"c/{i}", self._buffer(b"x"))
+        before = asyncio.all_tasks()
+        keys = [f"c/{i}" for i in range(30)]
+        batches = store.get_many(keys, prototype=default_buffer_prototype())
+        async with closing(batches):
+            async for _ in batches:
+                break
+        assert asyncio.all_tasks() == before
 
     async def test_exists(self, store: S) -> None:
         assert not await store.exists("foo")
