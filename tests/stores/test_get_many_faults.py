@@ -486,6 +486,23 @@ def test_a_fault_is_raised_with_what_was_read(
         assert value == (expected[1:3] if ranged else expected)
 
 
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_an_array_raises_and_is_not_filled(request: pytest.FixtureRequest, case: Case) -> None:
+    position = a_position(case)
+    store = case.make(request, chunk_key(position))
+    array = open_array(store)
+    with pytest.raises(case.error, match=case.match or None) as caught:
+        array[:]
+    if case.fault != "not a directory" or case.kind != "local":
+        key = chunk_key(position)
+        assert any(repr(key) in note for note in getattr(caught.value, "__notes__", []))
+    with pytest.raises(case.error, match=case.match or None):
+        array[position]
+    if case.fault != "not a directory" or case.kind != "local":
+        np.testing.assert_array_equal(array[:position], numbers(CHUNKS)[:position])
+        np.testing.assert_array_equal(array[position + 1 :], numbers(CHUNKS)[position + 1 :])
+
+
 def test_a_group_that_a_store_raises_is_left_as_it_is() -> None:
     """It is what that store raised, not one made of its failure."""
     group = ERRORS["group"]

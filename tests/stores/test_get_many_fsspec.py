@@ -8,12 +8,14 @@ import pickle
 import threading
 from collections.abc import Iterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any, cast
 
 import fsspec
+import numpy as np
 import pytest
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
-from fsspec.implementations.reference import ReferenceNotReachable
+from fsspec.implementations.reference import LazyReferenceMapper, ReferenceNotReachable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.servers.range_server import Fault, RangeServer
@@ -23,8 +25,11 @@ from tests.stores.bulk_kit import (
     Request,
     bulk,
     gets,
+    numbers,
     one_by_one,
+    open_array,
     outcome,
+    packed_array,
     put,
     reference_store,
 )
@@ -60,6 +65,36 @@ def test_adjacent_references_are_one_request(range_server: RangeServer) -> None:
     range_server.clear()
     assert sync(bulk(store, keys[::-1])) == sync(one_by_one(store, keys[::-1]))
     assert len(range_server.requests) == 1 + 20
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_in_one_file_is_one_request(range_server: RangeServer, zarr_format: int) -> None:
+    data = numbers(20, 7)
+    references, file = packed_array(
+        data, f"{range_server.url}/all", chunks=(1, 7), zarr_format=zarr_format
+    )
+    put(range_server, {"all": file})
+    array = open_array(reference_store(references), zarr_format)
+    assert range_server.requests == []  # metadata are in the references
+    np.testing.assert_array_equal(array[:], data)
+    assert gets(range_server) == [("all", f"bytes=0-{len(file) - 1}")]
+
+    range_server.clear()
+    np.testing.assert_array_equal(array[3:6, 2:4], data[3:6, 2:4])
+    assert len(range_server.requests) == 1
+
+
+def test_absent_chunks_of_an_array_cost_nothing(range_server: RangeServer) -> None:
+    data = numbers(20)
+    left_out = ["c/0", "c/7", "c/8"]
+    references, file = packed_array(
+        data, f"{range_server.url}/all", chunks=(1,), skip=left_out, fill_value=-1
+    )
+    put(range_server, {"all": file})
+    expected = data.copy()
+    expected[[0, 7, 8]] = -1
+    np.testing.assert_array_equal(open_array(reference_store(references))[:], expected)
+    assert len(range_server.requests) == 1
 
 
 @pytest.mark.parametrize("limit", [0, 1, 10, 1000])
@@ -320,6 +355,23 @@ def test_a_file_that_is_gone_is_no_absent_key(range_server: RangeServer) -> None
         assert str(byte_range) in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("kind", ["gone", "truncated", "emptied"])
+def test_an_array_in_a_damaged_file_is_no_fill_value(range_server: RangeServer, kind: str) -> None:
+    data = numbers(20)
+    references, file = packed_array(
+        data, f"{range_server.url}/all", chunks=(1,), compressors=None, fill_value=0
+    )
+    if kind != "gone":
+        put(range_server, {"all": file[:-6] if kind == "truncated" else b""})
+    array = open_array(reference_store(references))
+    with pytest.raises(ReferenceNotReachable):
+        array[:]
+    if kind == "truncated":
+        np.testing.assert_array_equal(array[:18], data[:18])
+        with pytest.raises((ReferenceNotReachable, OSError)):
+            array[18]
+
+
 @pytest.mark.parametrize("at", [95, 99, 100, 101, 200])
 @pytest.mark.parametrize("together", [True, False])
 def test_a_reference_past_the_end_of_its_file(
@@ -361,6 +413,44 @@ def test_a_malformed_reference_is_refused(reference: Any) -> None:
     store.fs.references["bad"] = reference
     with pytest.raises(ValueError, match="'bad' is neither bytes nor a file"):
         sync(bulk(store, ["a", "bad"]))
+
+
+@pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated")
+def test_references_in_parquet_files(range_server: RangeServer, tmp_path: Path) -> None:
+    """They are loaded piece by piece, while the keys of a bulk read are resolved."""
+    for module in ("pandas", "fastparquet", "kerchunk.df"):
+        pytest.importorskip(module, exc_type=ImportError)
+    data = numbers(20)
+    references, file = packed_array(
+        data, f"{range_server.url}/all", chunks=(1,), zarr_format=2, fill_value=0
+    )
+    put(range_server, {"all": file})
+    root = tmp_path / "refs.parq"
+    lazy = LazyReferenceMapper.create(
+        str(root), fs=fsspec.filesystem("file"), record_size=6, engine="fastparquet"
+    )
+    # The mapper has to know an array before its chunks.
+    for key, value in sorted(references.items(), key=lambda item: not isinstance(item[1], str)):
+        if isinstance(value, str):
+            lazy[f"v/{key}"] = base64.b64decode(value.removeprefix("base64:"))
+        elif key != "4":
+            lazy[f"v/{key}"] = value
+    lazy.flush()
+    fs = fsspec.filesystem(
+        "reference",
+        fo=str(root),
+        remote_protocol="http",
+        remote_options={"asynchronous": True},
+        asynchronous=True,
+    )
+    store = FsspecStore(fs, read_only=True, path="v", max_gap_bytes=10_000)
+    expected = data.copy()
+    expected[4] = 0
+    np.testing.assert_array_equal(open_array(store, 2)[:], expected)
+    assert len(range_server.requests) == 1
+    assert sync(bulk(store, ["4", ("5", RangeByteRequest(0, 3)), ".zarray"])) == sync(
+        one_by_one(store, ["4", ("5", RangeByteRequest(0, 3)), ".zarray"])
+    )
 
 
 # --- plain keys -------------------------------------------------------------------------

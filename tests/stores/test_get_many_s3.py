@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import fsspec
+import numpy as np
 import pytest
 from tests.servers.s3 import S3Server
 from tests.stores.bulk_kit import (
@@ -12,9 +14,11 @@ from tests.stores.bulk_kit import (
     Request,
     buffer,
     bulk,
+    is_metadata,
     numbers,
     one_by_one,
     open_array,
+    packed_array,
 )
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
@@ -140,6 +144,23 @@ def test_the_report_is_what_the_server_counted(s3_server: S3Server, root: str) -
     assert reports[0].reads == 2
 
 
+def test_references_into_an_object_on_s3(s3_server: S3Server, root: str) -> None:
+    data = numbers(20)
+    references, file = packed_array(data, f"s3://{root}/all", chunks=(1,))
+    filled(s3_server, root, {"all": file})
+    fs = fsspec.filesystem(
+        "reference",
+        fo=references,
+        remote_protocol="s3",
+        remote_options={"asynchronous": True, **s3_server.storage_options},
+        asynchronous=True,
+    )
+    array = open_array(FsspecStore(fs, read_only=True, path=""))
+    np.testing.assert_array_equal(array[:], data)
+    assert s3_server.reads() == [(f"{root}/all", f"bytes=0-{len(file) - 1}")]
+    assert len(s3_server.requests) == 1
+
+
 # --- arrays -----------------------------------------------------------------------------
 
 
@@ -149,6 +170,33 @@ def new_array(server: S3Server, root: str, data: Any, **parameters: Any) -> Arra
     array = open_array(store, parameters.get("zarr_format", 3))
     server.clear()
     return array
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_is_read_by_one_request_a_chunk(
+    s3_server: S3Server, root: str, zarr_format: int
+) -> None:
+    data = numbers(12, 10)
+    array = new_array(s3_server, root, data, chunks=(3, 5), zarr_format=zarr_format)
+    np.testing.assert_array_equal(array[:], data)
+    reads = s3_server.reads()
+    assert len(set(reads)) == len(reads) == len(s3_server.requests) == 8
+    assert {range_ for _, range_ in reads} == {None}
+    assert not any(is_metadata(path) for path, _ in reads)
+
+    s3_server.clear()
+    np.testing.assert_array_equal(array[2:4, 7], data[2:4, 7])
+    assert len(s3_server.requests) == 2
+
+
+def test_absent_chunks_of_an_array_are_fill_value(s3_server: S3Server, root: str) -> None:
+    data = numbers(12)
+    array = new_array(s3_server, root, data, chunks=(3,))
+    sync(open_store(s3_server, root).delete("c/2"))
+    s3_server.clear()
+    data[6:9] = -5
+    np.testing.assert_array_equal(array[:], data)
+    assert len(s3_server.requests) == 4
 
 
 # --- failures ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,17 +29,19 @@ from zarr.core._chunk_io import (
     scatter,
     scatter_part,
 )
+from zarr.core._coalesce import KiB
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core.common import concurrent_foreach, concurrent_map
+from zarr.core.common import closing, concurrent_foreach, concurrent_map
 from zarr.core.config import config
 from zarr.core.sync import get_pool
 from zarr.registry import register_pipeline
+from zarr.storage._common import StorePath
 
 if TYPE_CHECKING:
     from typing import Self
 
     from zarr.abc.codec import Codec
-    from zarr.abc.store import ByteGetter, ByteSetter
+    from zarr.abc.store import ByteGetter, ByteSetter, Store
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
@@ -50,6 +53,10 @@ if TYPE_CHECKING:
     WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
 
 _T = TypeVar("_T")
+
+# Encoded bytes worth a hand-over to the worker pool, about 20 us; zstd decodes them in 200 us.
+_PORTION_BYTES = 256 * KiB
+_PORTIONS_IN_POOL = os.cpu_count() or 1
 
 _PRESENT = GetResult(status="present")
 _MISSING = GetResult(status="missing")
@@ -303,9 +310,20 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
     ) -> tuple[GetResult, ...]:
         # docstring inherited
-        items = [(item, out, drop_axes) for item in batch_info]
-        one = self._read_part if self.supports_partial_decode else self._read_chunk
-        return tuple(await concurrent_map(items, one))
+        items = list(batch_info)
+        store = None if self.supports_partial_decode else _shared_store(items)
+        if store is None:
+            one = self._read_part if self.supports_partial_decode else self._read_chunk
+            return tuple(await concurrent_map([(item, out, drop_axes) for item in items], one))
+        found = [False] * len(items)
+        keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
+        batches = store.get_many(keys, prototype=items[0][1].prototype)
+        async with closing(batches), _Placing(self, items, out, drop_axes) as placing:
+            async for batch in batches:
+                for index, encoded in batch:
+                    found[index] = encoded is not None
+                await placing.add(batch)
+        return tuple(_PRESENT if present else _MISSING for present in found)
 
     async def read_batch(
         self,
@@ -344,27 +362,9 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...],
     ) -> GetResult:
         """Decode one chunk and put its selection into place."""
-        byte_getter, spec, chunk_selection, out_selection, _ = item
-        if encoded is None:
-            fill(out, out_selection, spec)
-            return _MISSING
-        chain = self._chain
-        try:
-            if chain.decodes_sync:
-
-                def place() -> None:
-                    chunk = chain.decode_sync(encoded, spec)
-                    scatter(out, chunk, chunk_selection, out_selection, drop_axes)
-
-                await _in_pool(place)
-            else:
-                (chunk,) = await chain.decode([(encoded, spec)])
-                assert chunk is not None
-                scatter(out, chunk, chunk_selection, out_selection, drop_axes)
-        except Exception as error:
-            error.add_note(f"while decoding the chunk {byte_getter}")
-            raise
-        return _PRESENT
+        async with _Placing(self, [item], out, drop_axes) as placing:
+            await placing.add([(0, encoded)])
+        return _MISSING if encoded is None else _PRESENT
 
     # --- writing ------------------------------------------------------------------------
 
@@ -419,6 +419,142 @@ class BatchedCodecPipeline(CodecPipeline):
             error.add_note(f"while encoding the chunk {byte_setter}")
             raise
         await set_or_delete(byte_setter, encoded)
+
+
+def _shared_store(items: Sequence[ReadItem]) -> Store | None:
+    """Return the store that holds all chunks of a read; None where they cannot be read in bulk.
+
+    That takes store paths of one store, whose `get` is the store's own, and one kind of buffer.
+    """
+    if not items:
+        return None
+    first, spec, *_ = items[0]
+    if not isinstance(first, StorePath):
+        return None
+    store, prototype = first.store, spec.prototype
+    for byte_getter, spec, *_ in items:
+        if type(byte_getter) is not StorePath or byte_getter.store is not store:
+            return None
+        if spec.prototype != prototype:
+            return None
+    return store
+
+
+class _Placing:
+    """Decodes chunks and puts them into place, while others are still being fetched.
+
+    Small chunks are handed to the worker pool several at a time: handing over costs as much as
+    decoding one. At most as many portions as there are processors are in the pool at once; adding
+    more waits, and with it the read that brings them. On leaving, all that was added is in place,
+    or nothing writes into the output any more.
+
+    Parameters
+    ----------
+    pipeline : BatchedCodecPipeline
+        Whose codecs decode.
+    items : sequence of tuple
+        The chunks of the read.
+    out : NDBuffer
+        Receives their selections.
+    drop_axes : tuple of int
+        See `CodecPipeline.read`.
+    """
+
+    def __init__(
+        self,
+        pipeline: BatchedCodecPipeline,
+        items: Sequence[ReadItem],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...],
+    ) -> None:
+        self._chain = pipeline._chain
+        self._batch_size = pipeline.batch_size
+        self._items = items
+        self._out = out
+        self._drop_axes = drop_axes
+        self._running: set[asyncio.Future[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A thread cannot be interrupted: wait, so that no one writes into `out` after the read.
+        running, self._running = self._running, set()
+        results = await asyncio.gather(*running, return_exceptions=True)
+        failed = [result for result in results if isinstance(result, BaseException)]
+        if failed and kind is None:
+            raise failed[0]
+
+    async def add(self, arrived: Sequence[tuple[int, Buffer | None]]) -> None:
+        """Take chunks that have arrived, by their index in the items of the read.
+
+        Raises
+        ------
+        Exception
+            If decoding one of those added before has failed.
+        """
+        present: list[tuple[int, Buffer]] = []
+        for index, encoded in arrived:
+            if encoded is None:
+                _, spec, _, out_selection, _ = self._items[index]
+                fill(self._out, out_selection, spec)
+            else:
+                present.append((index, encoded))
+        if not self._chain.decodes_sync:
+            for batch in _batched(present, self._batch_size):
+                await self._decode_async(batch)
+            return
+        loop = asyncio.get_running_loop()
+        for portion in _portions(present):
+            if len(self._running) >= _PORTIONS_IN_POOL:
+                done, self._running = await asyncio.wait(
+                    self._running, return_when=asyncio.FIRST_COMPLETED
+                )
+                # Of several that fail at once one is raised, and none is reported when it is freed.
+                failed = [ended for ended in done if ended.exception() is not None]
+                for ended in failed:
+                    ended.result()
+            self._running.add(loop.run_in_executor(get_pool(), self.place, portion))
+
+    def place(self, portion: Sequence[tuple[int, Buffer]]) -> None:
+        """Decode chunks and put them into place, in the calling thread."""
+        out, drop_axes = self._out, self._drop_axes
+        for index, encoded in portion:
+            byte_getter, spec, chunk_selection, out_selection, _ = self._items[index]
+            try:
+                chunk = self._chain.decode_sync(encoded, spec)
+                scatter(out, chunk, chunk_selection, out_selection, drop_axes)
+            except Exception as error:
+                error.add_note(f"while decoding the chunk {byte_getter}")
+                raise
+
+    async def _decode_async(self, batch: Sequence[tuple[int, Buffer]]) -> None:
+        """Decode chunks by the coroutines of the codecs, and put them into place."""
+        items = [self._items[index] for index, _ in batch]
+        try:
+            chunks = await self._chain.decode(
+                [(encoded, item[1]) for (_, encoded), item in zip(batch, items)]
+            )
+        except Exception as error:
+            error.add_note(f"while decoding the chunks {', '.join(str(item[0]) for item in items)}")
+            raise
+        for (_, _, chunk_selection, out_selection, _), chunk in zip(items, chunks):
+            assert chunk is not None
+            scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
+
+
+def _portions(chunks: Sequence[tuple[int, Buffer]]) -> Iterator[list[tuple[int, Buffer]]]:
+    """Divide chunks so that each portion is worth a hand-over to another thread."""
+    portion: list[tuple[int, Buffer]] = []
+    nbytes = 0
+    for chunk in chunks:
+        portion.append(chunk)
+        nbytes += len(chunk[1])
+        if nbytes >= _PORTION_BYTES:
+            yield portion
+            portion, nbytes = [], 0
+    if portion:
+        yield portion
 
 
 async def _in_pool(function: Callable[[], _T]) -> _T:
