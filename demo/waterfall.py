@@ -1,0 +1,54 @@
+"""Drawing the requests of reads: one bar a request, from when it began to when it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from demo.recording import Recording
+
+
+def draw(recordings: Mapping[str, Recording], title: str, path: Path) -> None:
+    """Draw one panel per read, over the same time axis.
+
+    Parameters
+    ----------
+    recordings : mapping
+        What to call a read, and its requests.
+    title : str
+        Over the picture.
+    path : Path
+        Where to write the PNG.
+    """
+    figure, axes = plt.subplots(
+        len(recordings), 1, sharex=True, figsize=(10, 3.4 * len(recordings)), squeeze=False
+    )
+    longest = max(recording.seconds for recording in recordings.values())
+    for axis, (name, recording), colour in zip(axes[:, 0], recordings.items(), ("C0", "C1", "C2")):
+        requests = sorted(recording.requests, key=lambda request: request.start)
+        axis.barh(
+            range(1, len(requests) + 1),
+            [1000 * (request.end - request.start) for request in requests],
+            left=[1000 * request.start for request in requests],
+            height=0.9,
+            color=colour,
+        )
+        axis.axvline(1000 * recording.seconds, color="0.4", linestyle="--", linewidth=1)
+        axis.set_ylim(max(len(requests), 5) + 1, 0)
+        axis.set_ylabel("request")
+        axis.set_title(
+            f"{name}: {len(requests)} request{'s' * (len(requests) != 1)}, {recording.nbytes / 1e6:.2f} MB, "
+            f"{1000 * recording.seconds:.0f} ms",
+            loc="left",
+        )
+    axes[-1, 0].set_xlim(0, 1040 * longest)
+    axes[-1, 0].set_xlabel("time since the read began [ms]; dashed: the read is done")
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
