@@ -755,3 +755,13 @@ def test_every_constructor_takes_the_options() -> None:
 def test_bad_options_are_refused(name: str, bad: int) -> None:
     with pytest.raises(ValueError, match=name):
         FsspecStore.from_url("memory://x", **{name: bad})  # type: ignore[arg-type]
+
+
+def test_a_range_past_the_end_beside_a_reference_that_vouches(range_server: RangeServer) -> None:
+    """What one reference vouches for is not asked of the range that was merged with it."""
+    put(range_server, {"data": PATTERN})
+    url, nbytes = f"{range_server.url}/data", len(PATTERN)
+    references = {"in": [url, nbytes - 10, 10], "whole": [url]}
+    store = reference_store(references, max_gap_bytes=1000)
+    wanted: list[Request] = ["in", ("whole", RangeByteRequest(nbytes - 5, nbytes + 200))]
+    assert sync(bulk(store, wanted)) == {0: PATTERN[-10:], 1: PATTERN[-5:]}
