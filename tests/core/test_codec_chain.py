@@ -168,7 +168,7 @@ def test_sizes() -> None:
 
 def test_merging() -> None:
     row: Any = (slice(0, 1), slice(0, 3))
-    old = array(VALUES)
+    old = array(VALUES.copy())
     merged = merge(old, array([[9, 9, 9]]), row, SPEC, False)
     assert merged.as_numpy_array().tolist() == [[9, 9, 9], [3, 4, 5]]
     assert old.as_numpy_array().tolist() == VALUES.tolist()

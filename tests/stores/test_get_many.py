@@ -344,3 +344,15 @@ def test_local_answers_do_not_depend_on_the_folder(tmp_path: Path) -> None:
     store = fill(LocalStore(tmp_path / "root"))
     with pytest.raises(OSError, match="b"):
         sync(collect(store, ["a", "b"]))
+
+
+def test_a_memory_store_names_what_failed() -> None:
+    class Broken(MemoryStore):
+        def get_sync(self, key: str, **kwargs: Any) -> Buffer | None:
+            raise OSError(5, "the memory is broken")
+
+    with pytest.raises(OSError, match="broken") as caught:
+        sync(collect(Broken(), [("b", RangeByteRequest(0, 2))]))
+    (note,) = caught.value.__notes__
+    assert "'b'" in note
+    assert "RangeByteRequest(start=0, end=2)" in note

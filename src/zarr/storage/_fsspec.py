@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from zarr.core.buffer import BufferPrototype
 
-# Measured: see "Bulk reads" in changes/1806.feature.md.
+# Why these: "How `FsspecStore` merges" in docs/bulk-reads.md.
 DEFAULT_MAX_GAP_BYTES: Final = 16 * KiB
 DEFAULT_MAX_COALESCED_BYTES: Final = 4 * MiB
 
