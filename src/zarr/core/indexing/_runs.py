@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from enum import Enum
 
@@ -18,6 +19,11 @@ class Order(Enum):
     INCREASING = 1
     DECREASING = 2
     UNORDERED = 3
+
+    # What `inspect` shows from Python 3.12 on; before, it shows the functional API of `enum`.
+    __signature__ = inspect.Signature(
+        [inspect.Parameter("values", inspect.Parameter.VAR_POSITIONAL)]
+    )
 
     @staticmethod
     def check(a: npt.NDArray[np.intp]) -> Order:
