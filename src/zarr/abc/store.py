@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast, runtime_checkable
 
 from zarr.core._byte_ranges import (
     ByteRequest as ByteRequest,
@@ -24,6 +24,7 @@ from zarr.core._fetch import Answered, answer, answer_sync, answered_nbytes, str
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
+from zarr.core.sync import iter_ahead
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -41,6 +42,18 @@ _DERIVED_READS = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync",),
 }
+
+# What has to be no nearer in a class than the method of the calling thread, for that to stand for
+# it: a subclass that overrides one of these alone means every call.
+_STANDS_FOR = {
+    "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
+    "set_sync": ("set",),
+    "delete_sync": ("delete",),
+}
+
+# Most that is answered at once in the calling thread, before any of it is used.
+_IN_PLACE_COUNT = 256
+_IN_PLACE_BYTES = 1 * MiB
 
 __all__ = [
     "ByteGetter",
@@ -73,6 +86,7 @@ class Store(ABC):
 
     _read_only: bool
     _is_open: bool
+    _stands_in: ClassVar[dict[str, bool]] = dict.fromkeys(_STANDS_FOR, False)
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._is_open = False
@@ -85,6 +99,11 @@ class Store(ABC):
                 if _nearest(cls, single) < _nearest(cls, name):
                     by_single = _partial_values if name == "get_partial_values" else None
                     setattr(cls, name, by_single or vars(Store)[name])
+        cls._stands_in = {
+            in_place: hasattr(cls, in_place)
+            and all(_nearest(cls, in_place) <= _nearest(cls, name) for name in names)
+            for in_place, names in _STANDS_FOR.items()
+        }
 
     # --- life cycle ---------------------------------------------------------------------
 
@@ -391,6 +410,55 @@ class Store(ABC):
             for read in _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
             for answered in answer_sync(read, get).answers
         ]
+
+    @property
+    def _reads_in_place(self) -> bool:
+        """Whether a thread that waits may read by `get_sync` itself, without the event loop."""
+        return self._stands_in["get_sync"]
+
+    @property
+    def _writes_in_place(self) -> bool:
+        """Whether a thread that waits may do all by the methods whose names end in ``_sync``."""
+        return all(self._stands_in.values())
+
+    def _get_many_sync(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
+        """Answer `get_many` to a thread that waits.
+
+        A store that reads in the calling thread does it there, portion by portion as they are
+        asked for. For any other one `get_many` goes on, on the event loop, while the caller is
+        busy with what came.
+
+        Parameters
+        ----------
+        requests, prototype
+            As for `get_many`; so are what is yielded, and the errors raised.
+        """
+        if self._reads_in_place:
+            return self._answer_in_place(parse_requests(requests), prototype)
+        return iter_ahead(self.get_many(requests, prototype=prototype))
+
+    def _answer_in_place(
+        self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
+    ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
+        """Answer `get_many` by `get_sync`, one request after the other."""
+        get_sync = cast("SupportsGetSync", self).get_sync
+        portion: list[tuple[int, Buffer | None]] = []
+        nbytes = 0
+        for index, (key, byte_range) in enumerate(requests):
+            try:
+                value = get_sync(key, prototype=prototype, byte_range=byte_range)
+            except Exception as error:
+                note_request(error, self, key, byte_range)
+                raise
+            portion.append((index, value))
+            nbytes += 0 if value is None else len(value)
+            if nbytes >= _IN_PLACE_BYTES or len(portion) >= _IN_PLACE_COUNT:
+                yield portion
+                portion, nbytes = [], 0
+        if portion:
+            yield portion
 
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from zarr.core._codec_chain import CodecChain
+    from zarr.core._placing import WriteItem
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.indexing import SelectorTuple
@@ -141,3 +143,36 @@ def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:
     if np.may_share_memory(encoded.as_numpy_array(), value.as_numpy_array()):
         return type(encoded).from_bytes(encoded.to_bytes())
     return encoded
+
+
+def encode_merged(
+    chain: CodecChain,
+    stored: Buffer | None,
+    item: WriteItem,
+    part: NDBuffer,
+    value: NDBuffer,
+) -> Buffer | None:
+    """Encode the new content of a chunk in the calling thread.
+
+    Parameters
+    ----------
+    chain : CodecChain
+        Codecs that do not wait for anything.
+    stored : Buffer or None
+        The encoded chunk so far; None where it is absent, or replaced whole.
+    item : tuple
+        The chunk, as a pipeline's `write` gets it.
+    part : NDBuffer
+        The new values; see `merge`.
+    value : NDBuffer
+        All values of the write, with which the result shares no memory.
+
+    Returns
+    -------
+    Buffer or None
+        None where the chunk need not be stored.
+    """
+    _, spec, chunk_selection, _, is_complete_chunk = item
+    existing = None if stored is None else chain.decode_sync(stored, spec)
+    chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
+    return None if is_empty(chunk, spec) else detached(chain.encode_sync(chunk, spec), value)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zarr.abc.codec import (
     ArrayArrayCodec,
@@ -22,18 +20,20 @@ from zarr.abc.codec import (
 from zarr.abc.store import set_or_delete
 from zarr.core._chunk_io import (
     detached,
+    encode_merged,
     fill,
     gather,
     is_empty,
     merge,
-    scatter,
     scatter_part,
 )
-from zarr.core._coalesce import KiB
 from zarr.core._codec_chain import CodecChain, split_codecs
+from zarr.core._helping import Helping
+from zarr.core._in_place import all_in_place, is_large, read_chunks, read_parts, write_chunk
+from zarr.core._placing import Placing, PlacingHere, batched
 from zarr.core.common import closing, concurrent_foreach, concurrent_map
 from zarr.core.config import config
-from zarr.core.sync import get_pool
+from zarr.core.sync import get_pool, sync
 from zarr.registry import register_pipeline
 from zarr.storage._common import StorePath
 
@@ -42,21 +42,14 @@ if TYPE_CHECKING:
 
     from zarr.abc.codec import Codec
     from zarr.abc.store import ByteGetter, ByteSetter, Store
+    from zarr.core._placing import ReadItem, WriteItem
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.indexing import SelectorTuple
     from zarr.core.metadata.v3 import ChunkGridMetadata
 
-    # where the chunk is stored, its spec, selection in the chunk, place in the array, whole chunk?
-    ReadItem: TypeAlias = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
-    WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
-
 _T = TypeVar("_T")
-
-# Encoded bytes worth a hand-over to the worker pool, about 20 us; zstd decodes them in 200 us.
-_PORTION_BYTES = 256 * KiB
-_PORTIONS_IN_POOL = os.cpu_count() or 1
 
 _PRESENT = GetResult(status="present")
 _MISSING = GetResult(status="missing")
@@ -186,17 +179,16 @@ class BatchedCodecPipeline(CodecPipeline):
             If the codecs cannot work in that order.
         """
         size = config.get("codec_pipeline.batch_size") if batch_size is None else batch_size
-        return cls(*split_codecs(codecs), batch_size=size)
+        return cls._from_chain(CodecChain.from_codecs(codecs), size)
+
+    @classmethod
+    def _from_chain(cls, chain: CodecChain, batch_size: int) -> Self:
+        by_role = (chain.array_array_codecs, chain.array_bytes_codec, chain.bytes_bytes_codecs)
+        return cls(*by_role, batch_size)
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         # docstring inherited
-        chain = self._chain.evolve(array_spec)
-        return type(self)(
-            chain.array_array_codecs,
-            chain.array_bytes_codec,
-            chain.bytes_bytes_codecs,
-            self.batch_size,
-        )
+        return self._from_chain(self._chain.evolve(array_spec), self.batch_size)
 
     @cached_property
     def _chain(self) -> CodecChain:
@@ -283,7 +275,7 @@ class BatchedCodecPipeline(CodecPipeline):
         return await _in_pool(encode_all)
 
     async def _in_batches(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        batches = _batched(items, self.batch_size)
+        batches = batched(items, self.batch_size)
         done = await concurrent_map([(batch,) for batch in batches], function)
         return [result for batch in done for result in batch]
 
@@ -303,6 +295,11 @@ class BatchedCodecPipeline(CodecPipeline):
 
     # --- reading ------------------------------------------------------------------------
 
+    def _placing(
+        self, items: Sequence[ReadItem], out: NDBuffer, drop_axes: tuple[int, ...]
+    ) -> Placing:
+        return Placing(self._chain, items, out, drop_axes, batch_size=self.batch_size)
+
     async def read(
         self,
         batch_info: Iterable[ReadItem],
@@ -318,12 +315,41 @@ class BatchedCodecPipeline(CodecPipeline):
         found = [False] * len(items)
         keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
         batches = store.get_many(keys, prototype=items[0][1].prototype)
-        async with closing(batches), _Placing(self, items, out, drop_axes) as placing:
+        async with closing(batches), self._placing(items, out, drop_axes) as placing:
             async for batch in batches:
                 for index, encoded in batch:
                     found[index] = encoded is not None
                 await placing.add(batch)
-        return tuple(_PRESENT if present else _MISSING for present in found)
+        return _results(found)
+
+    def read_sync(
+        self,
+        batch_info: Iterable[ReadItem],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+        max_workers: int | None = None,
+    ) -> tuple[GetResult, ...]:
+        """Read chunks and wait for them; this thread decodes.
+
+        Parameters
+        ----------
+        batch_info, out, drop_axes
+            As for `read`; so are what is returned, and the errors raised.
+        max_workers : int or None
+            How many threads may decode, this one included; None for one per processor. Only
+            large chunks are shared with others.
+        """
+        items = list(batch_info)
+        found: list[bool] | None = None
+        with Helping(max_workers) as helping:
+            if self.supports_partial_decode:
+                decode = getattr(self.array_bytes_codec, "_decode_partial_sync", None)
+                if decode is not None and self._chain.decodes_sync and all_in_place(items):
+                    found = read_parts(decode, items, out, drop_axes, helping)
+            elif self._chain.decodes_sync and (store := _shared_store(items)) is not None:
+                placing = PlacingHere(self._chain, items, out, drop_axes, helping)
+                found = read_chunks(store, items, placing)
+        return sync(self.read(items, out, drop_axes)) if found is None else _results(found)
 
     async def read_batch(
         self,
@@ -362,7 +388,7 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...],
     ) -> GetResult:
         """Decode one chunk and put its selection into place."""
-        async with _Placing(self, [item], out, drop_axes) as placing:
+        async with self._placing([item], out, drop_axes) as placing:
             await placing.add([(0, encoded)])
         return _MISSING if encoded is None else _PRESENT
 
@@ -398,27 +424,55 @@ class BatchedCodecPipeline(CodecPipeline):
             return
         stored = None if is_complete_chunk else await byte_setter.get(prototype=spec.prototype)
         chain = self._chain
-
-        def merged(existing: NDBuffer | None) -> NDBuffer | None:
-            chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
-            return None if is_empty(chunk, spec) else chunk
-
-        def encode() -> Buffer | None:
-            existing = None if stored is None else chain.decode_sync(stored, spec)
-            chunk = merged(existing)
-            return None if chunk is None else detached(chain.encode_sync(chunk, spec), value)
-
         try:
             if chain.is_sync:
-                encoded = await _in_pool(encode)
+                encoded = await _in_pool(lambda: encode_merged(chain, stored, item, part, value))
             else:
                 (existing,) = await chain.decode([(stored, spec)])
-                (encoded,) = await chain.encode([(merged(existing), spec)])
+                chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
+                kept = None if is_empty(chunk, spec) else chunk
+                (encoded,) = await chain.encode([(kept, spec)])
                 encoded = detached(encoded, value)
         except Exception as error:
             error.add_note(f"while encoding the chunk {byte_setter}")
             raise
         await set_or_delete(byte_setter, encoded)
+
+    def write_sync(
+        self,
+        batch_info: Iterable[WriteItem],
+        value: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+        max_workers: int | None = None,
+    ) -> None:
+        """Write chunks and wait until they are stored; this thread encodes, where the store can.
+
+        Parameters
+        ----------
+        batch_info, value, drop_axes
+            As for `write`; so are the errors raised.
+        max_workers : int or None
+            How many threads may encode, this one included; None for one per processor. Only
+            large chunks are shared with others.
+        """
+        items = list(batch_info)
+        encode = getattr(self.array_bytes_codec, "_encode_partial_sync", None)
+        if (
+            not self._chain.is_sync
+            or not all_in_place(items, to_write=True)
+            or (self.supports_partial_encode and encode is None)
+        ):
+            sync(self.write(items, value, drop_axes))
+            return
+        part_encoder = encode if self.supports_partial_encode else None
+        with Helping(max_workers) as helping:
+            for item in items:
+                large = len(items) > 1 and is_large(item[1])
+                helping.run(large, write_chunk, self._chain, part_encoder, item, value, drop_axes)
+
+
+def _results(found: Sequence[bool]) -> tuple[GetResult, ...]:
+    return tuple([_PRESENT if present else _MISSING for present in found])
 
 
 def _shared_store(items: Sequence[ReadItem]) -> Store | None:
@@ -440,131 +494,8 @@ def _shared_store(items: Sequence[ReadItem]) -> Store | None:
     return store
 
 
-class _Placing:
-    """Decodes chunks and puts them into place, while others are still being fetched.
-
-    Small chunks are handed to the worker pool several at a time: handing over costs as much as
-    decoding one. At most as many portions as there are processors are in the pool at once; adding
-    more waits, and with it the read that brings them. On leaving, all that was added is in place,
-    or nothing writes into the output any more.
-
-    Parameters
-    ----------
-    pipeline : BatchedCodecPipeline
-        Whose codecs decode.
-    items : sequence of tuple
-        The chunks of the read.
-    out : NDBuffer
-        Receives their selections.
-    drop_axes : tuple of int
-        See `CodecPipeline.read`.
-    """
-
-    def __init__(
-        self,
-        pipeline: BatchedCodecPipeline,
-        items: Sequence[ReadItem],
-        out: NDBuffer,
-        drop_axes: tuple[int, ...],
-    ) -> None:
-        self._chain = pipeline._chain
-        self._batch_size = pipeline.batch_size
-        self._items = items
-        self._out = out
-        self._drop_axes = drop_axes
-        self._running: set[asyncio.Future[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # A thread cannot be interrupted: wait, so that no one writes into `out` after the read.
-        running, self._running = self._running, set()
-        results = await asyncio.gather(*running, return_exceptions=True)
-        failed = [result for result in results if isinstance(result, BaseException)]
-        if failed and kind is None:
-            raise failed[0]
-
-    async def add(self, arrived: Sequence[tuple[int, Buffer | None]]) -> None:
-        """Take chunks that have arrived, by their index in the items of the read.
-
-        Raises
-        ------
-        Exception
-            If decoding one of those added before has failed.
-        """
-        present: list[tuple[int, Buffer]] = []
-        for index, encoded in arrived:
-            if encoded is None:
-                _, spec, _, out_selection, _ = self._items[index]
-                fill(self._out, out_selection, spec)
-            else:
-                present.append((index, encoded))
-        if not self._chain.decodes_sync:
-            for batch in _batched(present, self._batch_size):
-                await self._decode_async(batch)
-            return
-        loop = asyncio.get_running_loop()
-        for portion in _portions(present):
-            if len(self._running) >= _PORTIONS_IN_POOL:
-                done, self._running = await asyncio.wait(
-                    self._running, return_when=asyncio.FIRST_COMPLETED
-                )
-                # Of several that fail at once one is raised, and none is reported when it is freed.
-                failed = [ended for ended in done if ended.exception() is not None]
-                for ended in failed:
-                    ended.result()
-            self._running.add(loop.run_in_executor(get_pool(), self.place, portion))
-
-    def place(self, portion: Sequence[tuple[int, Buffer]]) -> None:
-        """Decode chunks and put them into place, in the calling thread."""
-        out, drop_axes = self._out, self._drop_axes
-        for index, encoded in portion:
-            byte_getter, spec, chunk_selection, out_selection, _ = self._items[index]
-            try:
-                chunk = self._chain.decode_sync(encoded, spec)
-                scatter(out, chunk, chunk_selection, out_selection, drop_axes)
-            except Exception as error:
-                error.add_note(f"while decoding the chunk {byte_getter}")
-                raise
-
-    async def _decode_async(self, batch: Sequence[tuple[int, Buffer]]) -> None:
-        """Decode chunks by the coroutines of the codecs, and put them into place."""
-        items = [self._items[index] for index, _ in batch]
-        try:
-            chunks = await self._chain.decode(
-                [(encoded, item[1]) for (_, encoded), item in zip(batch, items)]
-            )
-        except Exception as error:
-            error.add_note(f"while decoding the chunks {', '.join(str(item[0]) for item in items)}")
-            raise
-        for (_, _, chunk_selection, out_selection, _), chunk in zip(items, chunks):
-            assert chunk is not None
-            scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
-
-
-def _portions(chunks: Sequence[tuple[int, Buffer]]) -> Iterator[list[tuple[int, Buffer]]]:
-    """Divide chunks so that each portion is worth a hand-over to another thread."""
-    portion: list[tuple[int, Buffer]] = []
-    nbytes = 0
-    for chunk in chunks:
-        portion.append(chunk)
-        nbytes += len(chunk[1])
-        if nbytes >= _PORTION_BYTES:
-            yield portion
-            portion, nbytes = [], 0
-    if portion:
-        yield portion
-
-
 async def _in_pool(function: Callable[[], _T]) -> _T:
     return await asyncio.get_running_loop().run_in_executor(get_pool(), function)
-
-
-def _batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    source = iter(items)
-    while batch := list(islice(source, max(1, size))):
-        yield batch
 
 
 @dataclass(frozen=True)
@@ -627,4 +558,67 @@ class AsyncChunkTransform:
         return encoded
 
 
+@dataclass(frozen=True, init=False)
+class FusedCodecPipeline(BatchedCodecPipeline):
+    """The codec pipeline of arrays under the name of one that fetches and codes in one step.
+
+    That is what the other does where the calling thread can; the names differ in how many threads
+    code by default. Settings that name this class go on working.
+
+    Parameters
+    ----------
+    codecs : tuple of codec
+        All codecs in the order of encoding.
+    array_array_codecs, array_bytes_codec, bytes_bytes_codecs
+        The same by role; see `BatchedCodecPipeline`.
+    sync_transform : CodecChain or None
+        The codecs as a function of a chunk; None where one of them is given by coroutines.
+    batch_size : int
+        See `BatchedCodecPipeline`.
+    """
+
+    codecs: tuple[Codec, ...]
+    sync_transform: CodecChain | None
+
+    def __init__(
+        self,
+        codecs: tuple[Codec, ...],
+        array_array_codecs: tuple[ArrayArrayCodec, ...],
+        array_bytes_codec: ArrayBytesCodec,
+        bytes_bytes_codecs: tuple[BytesBytesCodec, ...],
+        sync_transform: CodecChain | None,
+        batch_size: int,
+    ) -> None:
+        by_role = (array_array_codecs, array_bytes_codec, bytes_bytes_codecs)
+        super().__init__(*by_role, batch_size)
+        object.__setattr__(self, "codecs", codecs)
+        object.__setattr__(self, "sync_transform", sync_transform)
+
+    @classmethod
+    def _from_chain(cls, chain: CodecChain, batch_size: int) -> Self:
+        by_role = (chain.array_array_codecs, chain.array_bytes_codec, chain.bytes_bytes_codecs)
+        return cls(chain.codecs, *by_role, chain if chain.is_sync else None, batch_size)
+
+    def read_sync(
+        self,
+        batch_info: Iterable[ReadItem],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+        max_workers: int | None = 1,
+    ) -> tuple[GetResult, ...]:
+        # docstring inherited
+        return super().read_sync(batch_info, out, drop_axes, max_workers)
+
+    def write_sync(
+        self,
+        batch_info: Iterable[WriteItem],
+        value: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+        max_workers: int | None = 1,
+    ) -> None:
+        # docstring inherited
+        super().write_sync(batch_info, value, drop_axes, max_workers)
+
+
 register_pipeline(BatchedCodecPipeline)
+register_pipeline(FusedCodecPipeline)

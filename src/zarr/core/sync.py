@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import queue
 import threading
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
+
+# How long a caller that gives up waits for what it started to end, in seconds.
+_MOMENT = 1.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -215,6 +220,72 @@ class SyncMixin:
     def _sync_iter(self, async_iterator: AsyncIterator[T]) -> list[T]:
         """Run an async iterator to its end and return what it yields."""
         return list(collect_aiterator(async_iterator))
+
+
+def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
+    """Iterate over what an async iterator yields, which goes on while the caller is busy.
+
+    Parameters
+    ----------
+    data : async iterator
+        Runs on the event loop of the process. It is closed in the end, also where the returned
+        generator is closed early.
+    ahead : int
+        How many items wait for the caller at most; the iterator is not asked for more.
+
+    Raises
+    ------
+    SyncError
+        If called on the thread of that loop, where waiting would never end.
+    Exception
+        What the iterator raises, as it was raised.
+    """
+    loop = get_loop()
+    if _runs_here(loop):
+        raise SyncError("Calling iter_ahead() from within a running loop")
+    arrived: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+    room = asyncio.Semaphore(ahead)
+
+    async def hand_over() -> None:
+        ended: BaseException = StopAsyncIteration()
+        try:
+            try:
+                async for item in data:
+                    arrived.put((item, None))
+                    await room.acquire()
+            finally:
+                close = getattr(data, "aclose", None)
+                if close is not None:
+                    await close()
+        except BaseException as error:
+            ended = error
+        arrived.put((None, ended))
+
+    running = asyncio.run_coroutine_threadsafe(hand_over(), loop)
+    ended: BaseException | None = None
+    try:
+        while True:
+            item, ended = arrived.get()
+            if isinstance(ended, StopAsyncIteration):
+                return
+            if ended is not None:
+                raise ended
+            yield item  # type: ignore[misc]
+            loop.call_soon_threadsafe(room.release)
+    finally:
+        if ended is None:
+            running.cancel()
+            _wait_for_end(arrived)
+
+
+def _wait_for_end(arrived: queue.SimpleQueue[tuple[Any, BaseException | None]]) -> None:
+    """Let go of what arrives until the end is reached, and give it a moment to come."""
+    deadline = time.monotonic() + _MOMENT
+    try:
+        while arrived.get(timeout=max(0, deadline - time.monotonic()))[1] is None:
+            pass
+    except queue.Empty:
+        pass
 
 
 def iter_sync(data: AsyncIterator[T]) -> Iterator[T]:

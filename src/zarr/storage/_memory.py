@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Se
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
+from zarr.abc.store import ReadRequest, Store, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage._utils import as_directory, check_key, children, normalize_path
@@ -144,17 +144,7 @@ class MemoryStore(Store):
         for key, _ in wanted:
             check_key(key)
         # Nothing here waits, so there is no task per key; portions let others run in between.
-        for start in range(0, len(wanted), _ANSWERED_AT_ONCE):
-            portion: list[tuple[int, Buffer | None]] = []
-            for index, (key, byte_range) in enumerate(
-                wanted[start : start + _ANSWERED_AT_ONCE], start
-            ):
-                try:
-                    value = self.get_sync(key, prototype=prototype, byte_range=byte_range)
-                except Exception as error:
-                    note_request(error, self, key, byte_range)
-                    raise
-                portion.append((index, value))
+        for portion in self._answer_in_place(wanted, prototype):
             yield portion
             await asyncio.sleep(0)
 

@@ -67,6 +67,16 @@ class WrapperStore(Store, Generic[T_Store]):
         """
         return cls(await store_cls.open(*args, **kwargs))
 
+    @property
+    def _reads_in_place(self) -> bool:
+        # Those who wait go by `get_many`, like others: the store that is wrapped, or the subclass,
+        # may have a better way than one read after the other.
+        return False
+
+    @property
+    def _writes_in_place(self) -> bool:
+        return False
+
     def _with_store(self, store: T_Store) -> Self:
         """Return the same wrapper around another store."""
         return type(self)(store)

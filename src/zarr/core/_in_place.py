@@ -1,0 +1,129 @@
+"""Reading and writing chunks in a thread that waits for them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+from zarr.core._chunk_io import encode_merged, fill, gather, scatter_part
+from zarr.core._placing import PORTION_BYTES
+from zarr.core.common import product
+from zarr.storage._common import StorePath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from zarr.abc.store import Store, SyncByteSetter
+    from zarr.core._codec_chain import CodecChain
+    from zarr.core._helping import Helping
+    from zarr.core._placing import PlacingHere, ReadItem, WriteItem
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import NDBuffer
+
+
+def all_in_place(items: Iterable[ReadItem | WriteItem], *, to_write: bool = False) -> bool:
+    """Tell whether all chunks lie in stores that the calling thread may read, or write, itself."""
+    return all(
+        type(place) is StorePath
+        and (place.store._writes_in_place if to_write else place.store._reads_in_place)
+        for place, *_ in items
+    )
+
+
+def is_large(spec: ArraySpec) -> bool:
+    """Tell whether coding a chunk is worth a hand-over to another thread."""
+    return product(spec.shape) * spec.dtype.to_native_dtype().itemsize >= PORTION_BYTES
+
+
+def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -> list[bool]:
+    """Read chunks of one store in bulk, and put them into place as they arrive.
+
+    Returns
+    -------
+    list of bool
+        Whether each was found.
+    """
+    found = [False] * len(items)
+    keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
+    with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
+        for batch in batches:
+            for index, encoded in batch:
+                found[index] = encoded is not None
+            placing.add(batch)
+    return found
+
+
+def read_parts(
+    decode: Callable[..., NDBuffer | None],
+    items: Sequence[ReadItem],
+    out: NDBuffer,
+    drop_axes: tuple[int, ...],
+    helping: Helping,
+) -> list[bool]:
+    """Read selections of chunks by a codec that needs not all of a chunk for it.
+
+    Parameters
+    ----------
+    decode : callable
+        Takes a byte getter, a selection and a spec.
+    items, out, drop_axes
+        As for the pipeline's `read`.
+    helping : Helping
+        Runs it.
+
+    Returns
+    -------
+    list of bool
+        Whether each chunk was found.
+    """
+    found = [False] * len(items)
+
+    def read(index: int) -> None:
+        byte_getter, spec, chunk_selection, out_selection, _ = items[index]
+        part = decode(byte_getter, chunk_selection, spec)
+        if part is None:
+            fill(out, out_selection, spec)
+        else:
+            found[index] = True
+            scatter_part(out, part, out_selection, drop_axes)
+
+    for index, item in enumerate(items):
+        helping.run(len(items) > 1 and is_large(item[1]), read, index)
+    return found
+
+
+def write_chunk(
+    chain: CodecChain,
+    encode_part: Callable[..., None] | None,
+    item: WriteItem,
+    value: NDBuffer,
+    drop_axes: tuple[int, ...],
+) -> None:
+    """Write one chunk, reading it first where part of it stays.
+
+    Parameters
+    ----------
+    chain : CodecChain
+        Encodes.
+    encode_part : callable or None
+        Changes a selection of a stored chunk by itself; None where no codec can.
+    item, value, drop_axes
+        As for the pipeline's `write`.
+    """
+    place: Any
+    place, spec, chunk_selection, out_selection, is_complete_chunk = item
+    part = gather(value, out_selection, drop_axes)
+    if not is_complete_chunk and encode_part is not None:
+        encode_part(place, part, chunk_selection, spec)
+        return
+    byte_setter: SyncByteSetter = place
+    stored = None if is_complete_chunk else byte_setter.get_sync(prototype=spec.prototype)
+    try:
+        encoded = encode_merged(chain, stored, item, part, value)
+    except Exception as error:
+        error.add_note(f"while encoding the chunk {place}")
+        raise
+    if encoded is None:
+        byte_setter.delete_sync()
+    else:
+        byte_setter.set_sync(encoded)

@@ -1,0 +1,428 @@
+"""Reading and writing chunks by a thread that waits: in place, or handed over from the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.stores.bulk_kit import PROTOTYPE, BulkStore, DictStore, buffer, numbers
+
+import zarr
+from zarr.abc.codec import BytesBytesCodec
+from zarr.abc.store import ByteRequest, Store
+from zarr.codecs import BytesCodec, GzipCodec
+from zarr.core.array_spec import ArraySpec
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
+from zarr.core.config import config
+from zarr.core.sync import SyncError, get_loop, iter_ahead, sync
+from zarr.storage import LocalStore, MemoryStore
+
+LARGE = 64 * 1024  # elements of 8 bytes: chunks worth a hand-over, also when compressed badly
+
+
+def made_array(store: Any, data: np.ndarray, **parameters: Any) -> zarr.Array[Any]:
+    array = zarr.create_array(store, shape=data.shape, dtype=data.dtype, **parameters)
+    array[...] = data
+    return array
+
+
+STORES: dict[str, Callable[[Path], Any]] = {
+    "memory": lambda tmp_path: MemoryStore(),
+    "local": lambda tmp_path: LocalStore(tmp_path / "store"),
+    "dict": lambda tmp_path: DictStore(),
+    "bulk": lambda tmp_path: BulkStore(),
+}
+
+
+@pytest.fixture
+def no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every use of the event loop by the read and write path fail."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the event loop was used")
+
+    monkeypatch.setattr("zarr.core.codec_pipeline.sync", refuse)
+    monkeypatch.setattr("zarr.abc.store.iter_ahead", refuse)
+
+
+LAYOUTS: list[dict[str, Any]] = [
+    {"chunks": (2, 3)},
+    {"chunks": (2, 3), "zarr_format": 2},
+    {"chunks": (2, 3), "compressors": None, "config": {"order": "F"}},
+    {"chunks": (1, 3), "shards": (4, 6)},
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", STORES)
+def test_both_ways_store_and_read_the_same(
+    kind: str, layout: dict[str, Any], tmp_path: Path
+) -> None:
+    data = numbers(10, 6)
+    array = made_array(STORES[kind](tmp_path), data, **layout)
+    array[1:3, 2:] = data[1:3, 2:] + 100
+    data[1:3, 2:] += 100
+
+    async def by_the_loop(selection: Any) -> Any:
+        return await array.async_array.getitem(selection)
+
+    selections: list[Any] = [(slice(None), slice(None)), (slice(1, 9, 3), 4), (slice(5, 5), 0)]
+    for selection in selections:
+        np.testing.assert_array_equal(array[selection], data[selection])
+        np.testing.assert_array_equal(sync(by_the_loop(selection)), data[selection])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", ["memory", "local"])
+@pytest.mark.usefixtures("no_loop")
+def test_stores_at_hand_need_no_loop(kind: str, layout: dict[str, Any], tmp_path: Path) -> None:
+    data = numbers(10, 6)
+    array = made_array(STORES[kind](tmp_path), data, **layout)
+    array[3, 1:4] = -1  # parts of chunks are read, changed and stored
+    data[3, 1:4] = -1
+    array[8:, :] = 0  # fill value: chunks are deleted
+    data[8:, :] = 0
+    np.testing.assert_array_equal(array[:], data)
+    np.testing.assert_array_equal(
+        array.oindex[np.array([9, 2]), np.array([0, 5])], data[np.ix_([9, 2], [0, 5])]
+    )
+
+
+def test_what_holds_only_fill_value_is_not_kept() -> None:
+    store = MemoryStore()
+    array = made_array(store, numbers(4, 6), chunks=(2, 3))
+    array[:2] = 0
+    assert sorted(store._store_dict) == ["c/1/0", "c/1/1", "zarr.json"]
+
+
+def test_absent_chunks_are_told() -> None:
+    array = zarr.create_array(
+        MemoryStore(), shape=(6,), chunks=(2,), dtype="i4", config={"read_missing_chunks": False}
+    )
+    array[2:4] = 1
+    with pytest.raises(zarr.errors.ChunkNotFoundError, match="2 chunk"):
+        array[:]
+
+
+# --- who is asked -----------------------------------------------------------------------
+
+
+class Noting(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+
+class GetAlone(Noting):
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        self.seen.append(key)
+        return await super().get(key, prototype, byte_range)
+
+
+class ManyAlone(Noting):
+    async def get_many(self, requests: Iterable[Any], *, prototype: BufferPrototype) -> Any:
+        requests = list(requests)
+        self.seen += requests
+        async for batch in super().get_many(requests, prototype=prototype):
+            yield batch
+
+
+class SyncAlone(Noting):
+    def get_sync(self, key: str, **kwargs: Any) -> Buffer | None:
+        self.seen.append(key)
+        return super().get_sync(key, **kwargs)
+
+
+class SetAlone(Noting):
+    async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
+        self.seen.append(key)
+        await super().set(key, value, byte_range)
+
+
+class DeleteAlone(Noting):
+    async def delete(self, key: str) -> None:
+        self.seen.append(key)
+        await super().delete(key)
+
+
+@pytest.mark.parametrize("store_class", [GetAlone, ManyAlone, SyncAlone])
+@pytest.mark.parametrize("shards", [None, (4,)])
+def test_a_subclass_that_overrides_one_way_to_read_sees_every_read(
+    store_class: type[Noting], shards: Any
+) -> None:
+    if store_class is ManyAlone and shards:
+        pytest.skip("shards are read in ranges of one key")
+    store = store_class()
+    array = made_array(store, np.arange(8), chunks=(2,), shards=shards)
+    store.seen.clear()
+    np.testing.assert_array_equal(array[:6], np.arange(6))
+    assert {key for key in store.seen if key.startswith("c/")} == (
+        {"c/0", "c/1"} if shards else {"c/0", "c/1", "c/2"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("store_class", "expected"), [(SetAlone, ["c/0", "c/1"]), (DeleteAlone, ["c/2", "c/3"])]
+)
+def test_a_subclass_that_overrides_one_way_to_write_sees_every_write(
+    store_class: type[Noting], expected: list[str]
+) -> None:
+    store = store_class()
+    array = zarr.create_array(store, shape=(8,), chunks=(2,), dtype="i8")
+    store.seen.clear()
+    array[:] = [1, 2, 3, 4, 0, 0, 0, 0]
+    assert sorted(store.seen) == expected
+
+
+# --- threads ----------------------------------------------------------------------------
+
+
+class Where(BytesBytesCodec):
+    """Notes the thread of each call, and fails on request."""
+
+    is_fixed_size = True
+    threads: list[str]
+    fail_at: bytes | None = None
+    delay = 0.0
+
+    def __init__(self) -> None:
+        self.threads = []
+
+    def to_dict(self) -> Any:
+        return {"name": "gzip", "configuration": {"level": 0}}
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        time.sleep(self.delay)
+        self.threads.append(threading.current_thread().name)
+        if self.fail_at is not None and chunk_data.to_bytes()[:8] == self.fail_at:
+            raise OSError("broken here")
+        return chunk_data
+
+    def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return self._decode_sync(chunk_data, chunk_spec)
+
+
+def large_array(codec: Where, chunks: int, size: int, store: Store) -> zarr.Array[Any]:
+    with config.set({"codecs.gzip": "zarr.codecs.GzipCodec"}):
+        array = zarr.create_array(
+            store, shape=(chunks * size,), chunks=(size,), dtype="i8", compressors=None
+        )
+    pipeline = BatchedCodecPipeline.from_codecs([BytesCodec(), codec])
+    object.__setattr__(array.async_array, "codec_pipeline", pipeline)
+    return array
+
+
+HERE = threading.main_thread().name
+
+
+def kinds(threads: Iterable[str]) -> set[str]:
+    return {"pool" if name.startswith("zarr_pool") else name for name in threads}
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("size", [4, LARGE])
+def test_the_waiting_thread_codes_and_large_chunks_are_shared(
+    kind: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    codec = Where()
+    codec.delay = 0.02 if size == LARGE else 0.0
+    array = large_array(codec, 6, size, STORES[kind](tmp_path))
+    data = np.arange(6 * size)
+    array[:] = data
+    if kind in ("memory", "local"):
+        assert kinds(codec.threads) == ({HERE, "pool"} if size == LARGE else {HERE})
+    codec.threads.clear()
+    np.testing.assert_array_equal(array[:], data)
+    assert kinds(codec.threads) == ({HERE, "pool"} if size == LARGE else {HERE})
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("at", range(4))
+def test_a_chunk_that_does_not_decode_fails_the_read(kind: str, at: int, tmp_path: Path) -> None:
+    codec = Where()
+    array = large_array(codec, 4, LARGE, STORES[kind](tmp_path))
+    array[:] = np.arange(4 * LARGE)
+    codec.fail_at = np.int64(at * LARGE).tobytes()
+    out = PROTOTYPE.nd_buffer.create(shape=array.shape, dtype=array.dtype)
+    with pytest.raises(OSError, match="broken here") as caught:
+        array.get_basic_selection(slice(None), out=out)
+    assert any(f"c/{at}" in note for note in caught.value.__notes__)
+    decoded = len(codec.threads)
+    time.sleep(0.05)
+    assert len(codec.threads) == decoded  # nothing goes on behind the caller's back
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_chunk_that_does_not_encode_fails_the_write(at: int) -> None:
+    codec = Where()
+    array = large_array(codec, 4, LARGE, MemoryStore())
+    codec.fail_at = np.int64(at * LARGE).tobytes()
+    with pytest.raises(OSError, match="broken here") as caught:
+        array[:] = np.arange(4 * LARGE)
+    assert any(f"c/{at}" in note for note in caught.value.__notes__)
+
+
+# --- handed over from the loop ----------------------------------------------------------
+
+
+async def count(
+    to: int, asked: list[int], closed: list[bool], fail: BaseException | None = None
+) -> AsyncIterator[int]:
+    try:
+        for number in range(to):
+            asked.append(number)
+            await asyncio.sleep(0)
+            yield number
+        if fail is not None:
+            raise fail
+    finally:
+        closed.append(True)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_iteration_ends_and_closes() -> None:
+    closed: list[bool] = []
+    assert list(iter_ahead(count(5, [], closed))) == [0, 1, 2, 3, 4]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_the_iterator_goes_on_while_the_caller_is_busy_as_far_as_it_may(ahead: int) -> None:
+    asked: list[int] = []
+    items = iter_ahead(count(10, asked, []), ahead=ahead)
+    assert next(items) == 0
+    wait_until(lambda: len(asked) == 1 + ahead)
+    time.sleep(0.02)
+    assert len(asked) == 1 + ahead
+    assert next(items) == 1
+    wait_until(lambda: len(asked) == 2 + ahead)
+    items.close()  # type: ignore[attr-defined]
+
+
+def test_leaving_early_closes_the_iterator() -> None:
+    closed: list[bool] = []
+    items = iter_ahead(count(10, [], closed))
+    next(items)
+    items.close()  # type: ignore[attr-defined]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("late"), KeyError("k"), ExceptionGroup("g", [OSError()])]
+)
+def test_a_failure_is_raised_as_it_was_after_what_came_before(error: Exception) -> None:
+    closed: list[bool] = []
+    seen: list[int] = []
+    with pytest.raises(type(error)) as caught:
+        seen.extend(iter_ahead(count(3, [], closed, error)))
+    assert caught.value is error
+    assert (seen, closed) == ([0, 1, 2], [True])
+
+
+def test_refused_on_the_loop_itself() -> None:
+    async def wait_there() -> list[int]:
+        return list(iter_ahead(count(1, [], [])))
+
+    with pytest.raises(SyncError):
+        sync(wait_there())
+
+
+class Gone(BulkStore):
+    """Fails a bulk read after its first batch, and notes what still runs then."""
+
+    async def get_many(self, requests: Iterable[Any], *, prototype: BufferPrototype) -> Any:
+        yield [(0, prototype.buffer.from_bytes(self.values["c/0"]))]
+        raise ConnectionResetError("gone")
+
+
+def test_a_failed_bulk_read_reaches_the_caller_and_leaves_no_task() -> None:
+    store = Gone()
+    array = made_array(store, np.arange(8), chunks=(2,), compressors=None)
+    with pytest.raises(ConnectionResetError, match="gone"):
+        array[:]
+
+    async def tasks() -> Sequence[Any]:
+        return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    assert asyncio.run_coroutine_threadsafe(tasks(), get_loop()).result(5) == []
+
+
+# --- the other name ---------------------------------------------------------------------
+
+
+class AsyncOnly(BytesBytesCodec):
+    is_fixed_size = True
+
+    def to_dict(self) -> Any:
+        return {"name": "gzip", "configuration": {"level": 0}}
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return chunk_data
+
+    async def _encode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return chunk_data
+
+
+FUSED = "zarr.core.codec_pipeline.FusedCodecPipeline"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", STORES)
+def test_the_fused_pipeline_reads_and_writes(
+    kind: str, layout: dict[str, Any], tmp_path: Path
+) -> None:
+    data = numbers(10, 6)
+    store = STORES[kind](tmp_path)
+    with config.set({"codec_pipeline.path": FUSED}):
+        array = made_array(store, data, **layout)
+        assert type(array.async_array.codec_pipeline) is FusedCodecPipeline
+        np.testing.assert_array_equal(array[:], data)
+    np.testing.assert_array_equal(zarr.open_array(store)[:], data)
+
+
+def test_the_fused_pipeline_knows_whether_its_codecs_wait() -> None:
+    pipeline = FusedCodecPipeline.from_codecs([BytesCodec(), GzipCodec()])
+    assert pipeline.codecs == tuple(pipeline) == (BytesCodec(), GzipCodec())
+    assert pipeline.sync_transform is not None
+    assert FusedCodecPipeline.from_codecs([BytesCodec(), AsyncOnly()]).sync_transform is None
+    assert pipeline == FusedCodecPipeline.from_codecs([BytesCodec(), GzipCodec()])
+    assert pipeline != FusedCodecPipeline.from_codecs([BytesCodec()])
+
+
+def test_the_fused_pipeline_uses_one_thread_unless_told() -> None:
+    codec = Where()
+    array = large_array(codec, 4, LARGE, MemoryStore())
+    pipeline = FusedCodecPipeline.from_codecs([BytesCodec(), codec])
+    object.__setattr__(array.async_array, "codec_pipeline", pipeline)
+    array[:] = np.arange(4 * LARGE)
+    np.testing.assert_array_equal(array[:], np.arange(4 * LARGE))
+    assert kinds(codec.threads) == {HERE}
+
+
+def test_codecs_of_coroutines_work_in_the_sync_api() -> None:
+    store = DictStore()
+    array = zarr.create_array(store, shape=(4,), chunks=(2,), dtype="i4", compressors=None)
+    pipeline = BatchedCodecPipeline.from_codecs([BytesCodec(), AsyncOnly()])
+    object.__setattr__(array.async_array, "codec_pipeline", pipeline)
+    array[:] = [1, 2, 3, 4]
+    assert array[:].tolist() == [1, 2, 3, 4]  # type: ignore[union-attr]
+    assert buffer(store.values["c/1"]).to_bytes() == np.array([3, 4], dtype="<i4").tobytes()
