@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import zarr
 from zarr.core.array import Array
 from zarr.core.array._read import plan_read
 from zarr.core.buffer import NDBuffer, default_buffer_prototype
 from zarr.core.indexing import BasicIndexer
 from zarr.core.sync import sync
 from zarr.errors import BoundsCheckError, ChunkNotFoundError, VindexInvalidSelectionError
+from zarr.storage import MemoryStore
+from zarr.storage._utils import METADATA_NAMES
 
 NewArray = Callable[..., Any]
 
@@ -459,3 +462,17 @@ def test_unknown_fields(records: Any) -> None:
         records["nope"]
     with pytest.raises(IndexError, match="field not found"):
         records["nope"] = 1
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("path", ["", "a", "50%", "%d/%s", "a/%%"])
+def test_chunks_are_where_their_keys_say(path: str, zarr_format: Any) -> None:
+    store = MemoryStore()
+    array = zarr.create_array(
+        store, name=path or None, shape=(2, 3), chunks=(1, 2), dtype="i1", zarr_format=zarr_format
+    )
+    array[:] = 1
+    base = f"{path}/" if path else ""
+    chunks = {base + array.metadata.encode_chunk_key((i, j)) for i in range(2) for j in range(2)}
+    assert {key for key in store._store_dict if key.split("/")[-1] not in METADATA_NAMES} == chunks
+    np.testing.assert_array_equal(array[:], np.ones((2, 3)))

@@ -37,6 +37,18 @@ SEPARATOR = "Failed to parse input for 'separator': expected Literal['.', '/'], 
 )
 def test_keys(encoding: ChunkKeyEncoding, coords: tuple[int, ...], key: str) -> None:
     assert encoding.encode_chunk_key(coords) == key
+    template = encoding._key_template(len(coords))
+    assert template is not None
+    assert template % coords == key
+
+
+@pytest.mark.parametrize("base", [DefaultChunkKeyEncoding, V2ChunkKeyEncoding])
+def test_a_subclass_makes_its_keys_itself(base: type[ChunkKeyEncoding]) -> None:
+    class Reversed(base):  # type: ignore[misc, valid-type]
+        def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+            return super().encode_chunk_key(chunk_coords[::-1])
+
+    assert Reversed()._key_template(2) is None
 
 
 @given(

@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.stores.store_kit import PROTOTYPE, buffer, drained
 
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, ManagedMemoryStore, MemoryStore, WrapperStore
-from zarr.storage._utils import as_directory, check_key, children, normalize_path
+from zarr.storage._utils import (
+    as_directory,
+    check_key,
+    check_keys,
+    children,
+    normalize_path,
+)
 
 OUTSIDE = [
     "..",
@@ -239,3 +245,25 @@ def test_children_are_the_first_parts_below(keys: set[str], prefix: str) -> None
     found = list(children(keys, prefix))
     assert len(found) == len(set(found))
     assert set(found) == below
+
+
+ALPHABET = st.text(alphabet="./\\\n\0:aC", max_size=6)
+
+
+@given(st.lists(ALPHABET, max_size=4))
+def test_keys_together_are_judged_as_each_alone(keys: list[str]) -> None:
+    def refused(*judged: str) -> bool:
+        try:
+            check_keys(judged) if len(judged) > 1 else check_key(*judged)
+        except ValueError:
+            return True
+        return False
+
+    assume(len(keys) > 1)
+    assert refused(*keys) == any(map(refused, keys))
+
+
+def test_keys_together_are_strings() -> None:
+    keys: Any = ["a", 5]
+    with pytest.raises(TypeError):
+        check_keys(keys)

@@ -148,13 +148,13 @@ async def test_a_file_that_ends_early_is_a_fault(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.set("a", buffer(b"0123456789"))
-    monkeypatch.setattr(os, "preadv", lambda *args: 0)
+    monkeypatch.setattr("zarr.storage._local._read_at", lambda *args: b"")
     with pytest.raises(OSError, match="the file ended 10 bytes early") as raised:
         await store.get("a", PROTOTYPE)
     assert raised.value.errno == errno.EIO
 
 
-@pytest.mark.parametrize("with_preadv", [True, False])
+@pytest.mark.parametrize("read_at", ["pread", "_seek_and_read"])
 @pytest.mark.parametrize(
     ("byte_range", "expected"),
     [
@@ -168,18 +168,14 @@ async def test_a_file_that_ends_early_is_a_fault(
 def test_reads_that_come_in_pieces(
     store: LocalStore,
     monkeypatch: pytest.MonkeyPatch,
-    with_preadv: bool,
+    read_at: str,
     byte_range: Any,
     expected: bytes,
 ) -> None:
     """The system may return less than was asked for, and not each one has positional reads."""
     store.set_sync("a", buffer(b"0123456789"))
-    read, preadv = os.read, os.preadv
-    monkeypatch.setattr(os, "read", lambda fd, n: read(fd, min(n, 3)))
-    if with_preadv:
-        monkeypatch.setattr(os, "preadv", lambda fd, parts, at: preadv(fd, [parts[0][:3]], at))
-    else:
-        monkeypatch.delattr(os, "preadv")
+    read = getattr(os if read_at == "pread" else _local, read_at)
+    monkeypatch.setattr(_local, "_read_at", lambda fd, n, at: read(fd, min(n, 3), at))
     found = store.get_sync("a", byte_range=byte_range)
     assert found is not None
     assert found.to_bytes() == expected

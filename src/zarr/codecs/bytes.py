@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from zarr.codecs._results import check_nbytes
 from zarr.core.common import parse_named_configuration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from zarr.core.array_spec import ArraySpec
@@ -122,6 +124,22 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         if stored != native:
             array = array.astype(native)
         return nd_buffer.from_ndarray_like(array)
+
+    def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
+        """Return `_decode_sync` for chunks of one spec, which is settled here once."""
+        native = chunk_spec.dtype.to_native_dtype()
+        shape = chunk_spec.shape
+        nbytes = math.prod(shape) * native.itemsize
+        is_view = native.itemsize > 0 and self._stored_dtype(native) == native
+        wrap = chunk_spec.prototype.nd_buffer
+
+        def decode(chunk_data: Buffer) -> NDBuffer:
+            data: Any = chunk_data.as_array_like()
+            if is_view and type(data) is np.ndarray and data.nbytes == nbytes:
+                return wrap(np.ndarray(shape, native, data))  # type: ignore[arg-type]
+            return self._decode_sync(chunk_data, chunk_spec)
+
+        return decode
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         array: Any = chunk_data.as_ndarray_like()

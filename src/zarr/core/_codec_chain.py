@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc.codec import (
     ArrayArrayCodec,
@@ -136,9 +136,7 @@ class ResolvedChain:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         # Bound once: looking the methods up for every chunk costs as much as a small codec.
-        self._decoders: list[Any] = [
-            (_hook(s.codec, "_decode_sync"), s.spec) for s in reversed(self.stages)
-        ]
+        self._decoders: list[Any] = [_bound_decoder(s) for s in reversed(self.stages)]
         self._encoders: list[Any] = [(_hook(s.codec, "_encode_sync"), s.spec) for s in self.stages]
 
     def decode_sync(self, buffer: Buffer) -> NDBuffer:
@@ -160,8 +158,8 @@ class ResolvedChain:
             If the decoded chunk has another shape.
         """
         data: Any = buffer
-        for decode, spec in self._decoders:
-            data = decode(data, spec)
+        for decode in self._decoders:
+            data = decode(data)
         return self.checked(data)
 
     def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
@@ -187,6 +185,24 @@ class ResolvedChain:
                 f"{chunk.shape}."
             )
         return chunk
+
+
+def _bound_decoder(stage: _Stage) -> Callable[[Any], Any] | None:
+    """Return `_decode_sync` for one spec; None for a codec that has only coroutines.
+
+    A codec may give `_decoder_for`, which prepares for a spec and returns what it may skip for each
+    chunk. A subclass that overrides `_decode_sync` alone means that to be called.
+    """
+    decode = _hook(stage.codec, "_decode_sync")
+    for cls in type(stage.codec).__mro__:
+        if "_decoder_for" in vars(cls):
+            return cast("Any", stage.codec)._decoder_for(stage.spec)  # type: ignore[no-any-return]
+        if "_decode_sync" in vars(cls):
+            break
+    if decode is None:
+        return None
+    spec = stage.spec
+    return lambda data: decode(data, spec)
 
 
 def _hook(codec: Codec, name: str) -> Callable[[Any, ArraySpec], Any] | None:

@@ -68,11 +68,13 @@ class _Chunks:
     def _place(self, portion: Iterable[tuple[int, Buffer]]) -> None:
         """Decode chunks and put them into place, in the calling thread."""
         items, out, drop_axes = self._items, self._out, self._drop_axes
-        decode = self._chain.decode_sync
+        decode, decodes = None, None
         for index, encoded in portion:
             _, spec, chunk_selection, out_selection, _ = items[index]
             try:
-                scatter(out, decode(encoded, spec), chunk_selection, out_selection, drop_axes)
+                if decode is None or spec is not decodes:
+                    decode, decodes = self._chain.for_spec(spec).decode_sync, spec
+                scatter(out, decode(encoded), chunk_selection, out_selection, drop_axes)
             except Exception as error:
                 error.add_note(f"while decoding the chunk {items[index][0]}")
                 raise

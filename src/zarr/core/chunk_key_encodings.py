@@ -106,6 +106,18 @@ class ChunkKeyEncoding(ABC, Metadata):
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement decode_chunk_key.")
 
+    def _key_template(self, ndim: int) -> str | None:
+        """Return what makes keys of chunk positions by ``template % position``, all at once.
+
+        Optional; keys are made one by one where there is none.
+
+        Parameters
+        ----------
+        ndim : int
+            Number of dimensions of the array.
+        """
+        return None
+
     @abstractmethod
     def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
         """Return the key, relative to the array, of the chunk at a position of the grid.
@@ -167,6 +179,12 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
         # docstring inherited
         return self.separator.join(("c", *map(str, chunk_coords)))
 
+    def _key_template(self, ndim: int) -> str | None:
+        # docstring inherited
+        if type(self).encode_chunk_key is not DefaultChunkKeyEncoding.encode_chunk_key:
+            return None
+        return self.separator.join(("c", *["%d"] * ndim))
+
 
 @dataclass(frozen=True)
 class V2ChunkKeyEncoding(ChunkKeyEncoding):
@@ -210,6 +228,12 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
         # docstring inherited
         return self.separator.join(map(str, chunk_coords)) or "0"
+
+    def _key_template(self, ndim: int) -> str | None:
+        # docstring inherited
+        if type(self).encode_chunk_key is not V2ChunkKeyEncoding.encode_chunk_key:
+            return None
+        return self.separator.join(["%d"] * ndim) or "0"
 
 
 def parse_chunk_key_encoding(data: ChunkKeyEncodingLike) -> ChunkKeyEncoding:

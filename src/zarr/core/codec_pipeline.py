@@ -466,8 +466,11 @@ class BatchedCodecPipeline(CodecPipeline):
             return
         part_encoder = encode if self.supports_partial_encode else None
         with Helping(max_workers) as helping:
+            spec, large = None, False
             for item in items:
-                large = len(items) > 1 and is_large(item[1])
+                if item[1] is not spec:
+                    spec = item[1]
+                    large = len(items) > 1 and is_large(spec)
                 helping.run(large, write_chunk, self._chain, part_encoder, item, value, drop_axes)
 
 
@@ -482,14 +485,14 @@ def _shared_store(items: Sequence[ReadItem]) -> Store | None:
     """
     if not items:
         return None
-    first, spec, *_ = items[0]
-    if not isinstance(first, StorePath):
+    first, first_spec, *_ = items[0]
+    if type(first) is not StorePath:
         return None
-    store, prototype = first.store, spec.prototype
+    store = first.store
     for byte_getter, spec, *_ in items:
         if type(byte_getter) is not StorePath or byte_getter.store is not store:
             return None
-        if spec.prototype != prototype:
+        if spec is not first_spec and spec.prototype != first_spec.prototype:
             return None
     return store
 

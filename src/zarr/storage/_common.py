@@ -38,7 +38,7 @@ from zarr.storage._memory import ManagedMemoryStore, MemoryStore
 from zarr.storage._utils import normalize_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from fsspec.mapping import FSMap
     from upath import UPath
@@ -257,10 +257,16 @@ class StorePath:
         joined = "/".join((self.path, other)) if self.path else other
         if _is_normal(other) is None:
             return StorePath(self.store, joined)
-        place = object.__new__(StorePath)
-        place.store = self.store
-        place.path = joined
-        return place
+        return next(self._siblings([joined]))
+
+    def _siblings(self, paths: Iterable[str]) -> Iterator[StorePath]:
+        """Yield places in the same store, for paths that are known to be in order."""
+        new, store = object.__new__, self.store
+        for path in paths:
+            place = new(StorePath)
+            place.store = store
+            place.path = path
+            yield place
 
     def __str__(self) -> str:
         return f"{self.store}/{self.path}" if self.path else str(self.store)

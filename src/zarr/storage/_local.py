@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from zarr.abc.store import Store
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -32,6 +30,9 @@ _T = TypeVar("_T")
 
 # Names of files still being written begin with this; they are never keys.
 _PARTIAL = ".__zarr_partial-"
+
+# Whether a relative path may name a drive: "C:a".
+_HAS_DRIVES = os.name == "nt"
 
 # How many names a listing fetches per hop to the worker pool.
 _LISTED_AT_ONCE = 1000
@@ -137,9 +138,9 @@ class LocalStore(Store):
         return hash((type(self), self.root))
 
     def _path(self, key: str) -> str:
-        if os.path.splitdrive(check_key(key))[0]:
+        if check_key(key) and _HAS_DRIVES and os.path.splitdrive(key)[0]:
             raise ValueError(f"The key {key!r} is not allowed: it names a drive.")
-        return os.path.join(self.root, key.rstrip("/")) if key else str(self.root)
+        return f"{self.root}{os.sep}{key.rstrip('/')}" if key else str(self.root)
 
     def _path_of_value(self, key: str) -> str:
         path = self._path(key)
@@ -176,7 +177,7 @@ class LocalStore(Store):
             if self._is_gone(error, key):
                 return None
             raise
-        return prototype.buffer.from_array_like(data)
+        return prototype.buffer.from_bytes(data)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key in the calling thread; see `Store.set`."""
@@ -345,7 +346,7 @@ def _check_value(value: object) -> None:
         )
 
 
-def _read(path: str, byte_range: ByteRequest | None) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _read(path: str, byte_range: ByteRequest | None) -> bytes:
     """Read a file, or part of it.
 
     Plain system calls: `open` builds three objects and asks for the size twice.
@@ -354,28 +355,35 @@ def _read(path: str, byte_range: ByteRequest | None) -> np.ndarray[tuple[int], n
     try:
         status = os.fstat(descriptor)
         _refuse_directory(status, path)
-        start, stop = resolve_byte_range(byte_range, status.st_size)
-        data = np.empty(stop - start, dtype="u1")
-        view = memoryview(data.data)
-        done = 0
-        while done < len(view):
-            if hasattr(os, "preadv"):
-                got = os.preadv(descriptor, [view[done:]], start + done)
-            else:
-                os.lseek(descriptor, start + done, os.SEEK_SET)
-                piece = os.read(descriptor, len(view) - done)
-                view[done : done + len(piece)] = piece
-                got = len(piece)
-            if got == 0:
+        if byte_range is None:
+            start, stop = 0, status.st_size
+        else:
+            start, stop = resolve_byte_range(byte_range, status.st_size)
+        data = _read_at(descriptor, stop - start, start)
+        if len(data) == stop - start:
+            return data
+        pieces = [data]
+        while (start := start + len(data)) < stop:
+            if not data:
                 raise OSError(
                     errno.EIO,
-                    f"the file ended {len(view) - done} bytes early while it was read",
+                    f"the file ended {stop - start} bytes early while it was read",
                     path,
                 )
-            done += got
-        return data
+            data = _read_at(descriptor, stop - start, start)
+            pieces.append(data)
+        return b"".join(pieces)
     finally:
         os.close(descriptor)
+
+
+def _seek_and_read(descriptor: int, nbytes: int, offset: int, /) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, nbytes)
+
+
+# Not every system has positional reads. Either may return less than it is asked for.
+_read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
 
 
 def _refuse_directory(status: os.stat_result, path: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from zarr.abc.store import ReadRequest, Store, parse_requests
+from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.storage._utils import as_directory, check_key, children, normalize_path
+from zarr.storage._utils import as_directory, check_key, check_keys, children, normalize_path
 
 if TYPE_CHECKING:
     from typing import Self
@@ -22,6 +22,14 @@ __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 
 # Keys that a bulk read answers before it lets other tasks run, some hundred microseconds.
 _ANSWERED_AT_ONCE = 256
+
+
+def _as_asked(value: Buffer, byte_range: ByteRequest | None, buffer_class: type[Buffer]) -> Buffer:
+    """Return the part of a value that is wanted, in the class that is wanted."""
+    if byte_range is not None:
+        start, stop = resolve_byte_range(byte_range, len(value))
+        value = value[start:stop]
+    return value if type(value) is buffer_class else buffer_class.from_buffer(value)
 
 
 def _checked(value: Buffer, store: str) -> Buffer:
@@ -91,11 +99,32 @@ class MemoryStore(Store):
         value = self._store_dict.get(check_key(key))
         if value is None:
             return None
-        if byte_range is not None:
-            start, stop = resolve_byte_range(byte_range, len(value))
-            value = value[start:stop]
-        buffer_class = (prototype or default_buffer_prototype()).buffer
-        return value if type(value) is buffer_class else buffer_class.from_buffer(value)
+        return _as_asked(value, byte_range, (prototype or default_buffer_prototype()).buffer)
+
+    def _answer_in_place(
+        self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
+    ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        if type(self).get_sync is not _GET_SYNC:
+            yield from super()._answer_in_place(requests, prototype)
+            return
+        # As `get_sync`, in a fifth of the time.
+        check_keys([key for key, _ in requests])
+        find, wanted = self._store_dict.get, prototype.buffer
+        for start in range(0, len(requests), _ANSWERED_AT_ONCE):
+            portion: list[tuple[int, Buffer | None]] = []
+            for index, (key, byte_range) in enumerate(
+                requests[start : start + _ANSWERED_AT_ONCE], start
+            ):
+                try:
+                    value = find(key)
+                    if value is not None and (byte_range is not None or type(value) is not wanted):
+                        value = _as_asked(value, byte_range, wanted)
+                except Exception as error:
+                    note_request(error, self, key, byte_range)
+                    raise
+                portion.append((index, value))
+            yield portion
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key in the calling thread; see `Store.set`."""
@@ -141,8 +170,7 @@ class MemoryStore(Store):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
         wanted = parse_requests(requests)
-        for key, _ in wanted:
-            check_key(key)
+        check_keys([key for key, _ in wanted])
         # Nothing here waits, so there is no task per key; portions let others run in between.
         for portion in self._answer_in_place(wanted, prototype):
             yield portion
@@ -219,6 +247,10 @@ class MemoryStore(Store):
         # docstring inherited
         for name in children(self._keys(), prefix):
             yield name
+
+
+# What may be bypassed; not a method that has been put in its place.
+_GET_SYNC = MemoryStore.get_sync
 
 
 class _Shared(dict[str, Buffer]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zarr.core.common import (
@@ -18,6 +18,27 @@ METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZM
 
 # A key must not lead out of its store, nor mean different places on different systems.
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
+
+
+# The same for keys joined by line breaks. It finds more, never less.
+_SUSPICIOUS_LINES = re.compile(_SUSPICIOUS.pattern, re.MULTILINE)
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Refuse what `check_key` refuses, looking at all keys together.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_key`.
+    """
+    try:
+        suspicious = _SUSPICIOUS_LINES.search("\n".join(keys)) is not None
+    except TypeError:
+        suspicious = True
+    if suspicious:
+        for key in keys:
+            check_key(key)
 
 
 def check_key(key: str) -> str:

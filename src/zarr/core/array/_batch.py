@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zarr.core.array._pipeline import chunk_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from zarr.core.array._async import AsyncArray
     from zarr.core.array_spec import ArraySpec
@@ -34,22 +34,37 @@ def make_batch(
     prototype : BufferPrototype
         Classes that hold encoded and decoded data.
     """
-    metadata, grid, base = array.metadata, array._chunk_grid, array.store_path
+    metadata, grid = array.metadata, array._chunk_grid
     regular = (
         chunk_spec(metadata, array.config, grid.chunk_shape, prototype) if grid.is_regular else None
     )
+    places = _places(array, [projection.chunk_coords for projection in projections])
+    if regular is not None:
+        return [
+            (place, regular, chunk_selection, out_selection, is_complete)
+            for place, (_, chunk_selection, out_selection, is_complete) in zip(places, projections)
+        ]
     specs: dict[tuple[int, ...], ArraySpec] = {}
     batch: list[BatchItem] = []
-    for coords, chunk_selection, out_selection, is_complete in projections:
-        spec = regular
+    for place, (coords, chunk_selection, out_selection, is_complete) in zip(places, projections):
+        shape = tuple(
+            dimension.chunk_size(index)
+            for dimension, index in zip(grid.dimensions, coords, strict=True)
+        )
+        spec = specs.get(shape)
         if spec is None:
-            shape = tuple(
-                dimension.chunk_size(index)
-                for dimension, index in zip(grid.dimensions, coords, strict=True)
-            )
-            spec = specs.get(shape)
-            if spec is None:
-                spec = specs[shape] = chunk_spec(metadata, array.config, shape, prototype)
-        path = base / metadata.encode_chunk_key(coords)
-        batch.append((path, spec, chunk_selection, out_selection, is_complete))
+            spec = specs[shape] = chunk_spec(metadata, array.config, shape, prototype)
+        batch.append((place, spec, chunk_selection, out_selection, is_complete))
     return batch
+
+
+def _places(array: AsyncArray[Any], coords: Iterable[tuple[int, ...]]) -> Iterator[StorePath]:
+    """Yield where chunks are stored."""
+    metadata, base = array.metadata, array.store_path
+    template = metadata._key_template()
+    if template is None:
+        return (base / metadata.encode_chunk_key(position) for position in coords)
+    if base.path:
+        escaped = base.path.replace("%", "%%")
+        template = f"{escaped}/{template}"
+    return base._siblings(map(template.__mod__, coords))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
-    from zarr.core.buffer.core import ArrayLike, NDArrayLike
+    from zarr.core.buffer.core import NDArrayLike
     from zarr.core.common import BytesLike, MemoryOrder
 
 __all__ = [
@@ -36,9 +36,6 @@ class Buffer(core.Buffer):
     """
 
     __slots__ = ()
-
-    def __init__(self, array_like: ArrayLike) -> None:
-        super().__init__(array_like)
 
     @classmethod
     def create_zero_length(cls) -> Self:
@@ -75,9 +72,6 @@ class NDBuffer(core.NDBuffer):
     """
 
     __slots__ = ()
-
-    def __init__(self, array: NDArrayLike) -> None:
-        super().__init__(array)
 
     @classmethod
     def create(

@@ -8,7 +8,13 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from zarr.core.indexing._types import ChunkDimProjection, ChunkProjection, DimSelection
+from zarr.core.indexing._dims import SliceDimIndexer
+from zarr.core.indexing._types import (
+    ChunkDimProjection,
+    ChunkProjection,
+    Columns,
+    DimSelection,
+)
 
 Column = Sequence[DimSelection]
 """The selections of all projections along one dimension."""
@@ -29,35 +35,45 @@ def combine(
         where there are arrays.
     """
     indexers = list(dim_indexers)
-    if len(indexers) == 1:
+    columns = [_columns_of(projections) for projections in indexers]
+    if len(columns) == 1 and columns[0] is not None:
         # Nothing to combine: no list of a million projections either.
+        ixs, sels, outs, completes = columns[0]
+        return map(ChunkProjection, zip(ixs), zip(sels), zip(outs), completes)
+    if len(indexers) == 1:
         return map(_promote, indexers[0])
-    dims = [list(projections) for projections in indexers]
-    if not all(dims):
-        return iter(())
-    coords = [[p.dim_chunk_ix for p in projections] for projections in dims]
-    chunk_sels: list[Column] = [[p.dim_chunk_sel for p in projections] for projections in dims]
-    # A dropped dimension has one projection, so the product without it keeps step with the others.
-    out_sels: list[Column] = [
-        [p.dim_out_sel for p in projections]
-        for projections in dims
-        if projections[0].dim_out_sel is not None
-    ]
-    complete = [[p.is_complete_chunk for p in projections] for projections in dims]
+    coords: list[list[int]] = []
+    chunk_sels: list[Column] = []
+    out_sels: list[Column] = []
+    complete: list[list[bool]] = []
+    for known, projections in zip(columns, indexers, strict=True):
+        rows = () if known else tuple(projections)
+        if not known and not rows:
+            return iter(())
+        ixs, sels, outs, completes = known or zip(*rows, strict=True)
+        coords.append(list(ixs))
+        chunk_sels.append(list(sels))
+        complete.append(list(completes))
+        dim_outs = list(outs)
+        # A dropped dimension has one projection, so the product without it keeps step with the
+        # others.
+        if dim_outs[0] is not None:
+            out_sels.append(dim_outs)
     if keep_dims:
         chunk_sels = _open_mesh([[_keep_dim(sel) for sel in column] for column in chunk_sels])
         out_sels = _open_mesh(out_sels)
     # Four products in step cost a fraction of assembling each projection here.
     return map(
-        ChunkProjection._make,
-        zip(
-            product(*coords),
-            product(*chunk_sels),
-            product(*out_sels),
-            map(all, product(*complete)),
-            strict=True,
-        ),
+        ChunkProjection,
+        product(*coords),
+        product(*chunk_sels),
+        product(*out_sels),
+        map(all, product(*complete)),
     )
+
+
+def _columns_of(projections: Iterable[ChunkDimProjection]) -> Columns | None:
+    return projections.columns() if isinstance(projections, SliceDimIndexer) else None
 
 
 def _promote(projection: ChunkDimProjection) -> ChunkProjection:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,12 @@ from zarr.core.indexing._runs import (
     select_runs,
     sorted_run_ends,
 )
-from zarr.core.indexing._types import ChunkDimProjection, ComparedByIdentity, DimSelection
+from zarr.core.indexing._types import (
+    ChunkDimProjection,
+    Columns,
+    ComparedByIdentity,
+    DimSelection,
+)
 from zarr.errors import NegativeStepError
 
 
@@ -110,23 +116,39 @@ class SliceDimIndexer:
         self.nchunks = dim_grid.nchunks
 
     def __iter__(self) -> Iterator[ChunkDimProjection]:
-        if self.nitems and self.step == 1 and isinstance(self.dim_grid, FixedDimension):
-            return self._iter_regular(self.dim_grid)
-        return self._iter_any()
+        columns = self.columns()
+        return self._iter_any() if columns is None else map(ChunkDimProjection, *columns)
 
-    def _iter_regular(self, grid: FixedDimension) -> Iterator[ChunkDimProjection]:
+    def columns(self) -> Columns | None:
+        """Return the members of all projections, each by itself; None where it has to be asked.
+
+        Nothing is stored, and nothing done for each chunk but what `itertools` does.
+        """
+        grid = self.dim_grid
+        if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):
+            return None
         start, stop, size = self.start, self.stop, grid.size
-        whole = slice(0, size, 1)
-        for ix in range(start // size, ceildiv_int(stop, size)):
-            offset = ix * size
-            first, last = max(start - offset, 0), min(stop - offset, size)
-            if first == 0 and last == size:
-                taken, complete = whole, True
-            else:
-                taken = slice(first, last, 1)
-                complete = first == 0 and stop == grid.extent
-            out = slice(offset + first - start, offset + last - start, 1)
-            yield ChunkDimProjection(ix, taken, out, complete)
+        first, end = start // size, ceildiv_int(stop, size)
+        sels: Iterable[slice]
+        completes: Iterable[bool]
+        head, tail = self._edge(grid, first), self._edge(grid, end - 1)
+        if end - first == 1:
+            sels, completes = [head[0]], [head[1]]
+        else:
+            between = end - first - 2
+            sels = chain([head[0]], repeat(slice(0, size, 1), between), [tail[0]])
+            completes = chain([head[1]], repeat(True, between), [tail[1]])
+        # Where chunks meet, counted in the output.
+        edges = range((first + 1) * size - start, (end - 1) * size - start + 1, size)
+        outs = map(slice, chain([0], edges), chain(edges, [stop - start]), repeat(1))
+        return range(first, end), sels, outs, completes
+
+    def _edge(self, grid: FixedDimension, ix: int) -> tuple[slice, bool]:
+        """Return what is taken of a chunk at an end of the slice, and whether that is all of it."""
+        offset = ix * grid.size
+        first, last = max(self.start - offset, 0), min(self.stop - offset, grid.size)
+        whole = last == grid.size or self.stop == grid.extent
+        return slice(first, last, 1), first == 0 and whole
 
     def _iter_any(self) -> Iterator[ChunkDimProjection]:
         grid, step = self.dim_grid, self.step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import EllipsisType
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -26,6 +26,12 @@ Fields: TypeAlias = str | list[str] | tuple[str, ...]
 
 DimSelection: TypeAlias = int | slice | npt.NDArray[np.intp]
 """What is taken along one dimension of a chunk or of the output."""
+
+
+Columns: TypeAlias = tuple[
+    Iterable[int], Iterable[DimSelection], Iterable[DimSelection], Iterable[bool]
+]
+"""The members of many `ChunkDimProjection`, none of which drops its dimension."""
 
 
 class ChunkDimProjection(NamedTuple):

@@ -325,6 +325,10 @@ class ArrayV2Metadata(Metadata):
         """
         return self.dimension_separator.join(map(str, chunk_coords)) or "0"
 
+    def _key_template(self) -> str | None:
+        """Return what makes chunk keys by ``template % position``."""
+        return self.dimension_separator.join(["%d"] * len(self.shape)) or "0"
+
     def get_chunk_spec(
         self,
         _chunk_coords: tuple[int, ...],

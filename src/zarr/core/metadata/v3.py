@@ -426,6 +426,10 @@ class ArrayV3Metadata(Metadata):
         """
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
+    def _key_template(self) -> str | None:
+        """Return what makes chunk keys by ``template % position``; None where nothing does."""
+        return self.chunk_key_encoding._key_template(len(self.shape))
+
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
         """Encode the document for storing.
 
