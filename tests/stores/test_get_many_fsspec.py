@@ -643,6 +643,14 @@ def test_as_many_reads_in_flight_as_allowed(how: str) -> None:
         assert len(server.requests) == 12
 
 
+def test_left_alone_more_are_in_flight_than_operations_are() -> None:
+    keys = [f"k{i}" for i in range(64)]
+    with RangeServer(Gate(dict.fromkeys(keys, b"x"), at_once=64)) as server:
+        found = sync(bulk(FsspecStore.from_url(server.url), keys))
+        assert found == dict.fromkeys(range(64), b"x")
+        assert server.max_in_flight == 64
+
+
 class Held(dict[str, bytes]):
     """Objects of a server of which one is held back until `release` is set."""
 

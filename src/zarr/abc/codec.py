@@ -9,7 +9,6 @@ chunks at once overrides `decode` and `encode`.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import (
@@ -29,7 +28,7 @@ from typing_extensions import ReadOnly, TypeIs
 from zarr.abc.metadata import Metadata
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import NamedConfig, concurrent_map
-from zarr.core.sync import get_pool
+from zarr.core.sync import in_pool
 
 if TYPE_CHECKING:
     from typing import Self
@@ -168,14 +167,14 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
     async def _decode_single(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput:
         """Decode one chunk; the default runs `_decode_sync` in the worker pool."""
         function: Callable[..., CodecInput] = _sync_hook(self, "_decode_sync")
-        return await _in_pool(function, chunk_data, chunk_spec)
+        return await in_pool(lambda: function(chunk_data, chunk_spec))
 
     async def _encode_single(
         self, chunk_data: CodecInput, chunk_spec: ArraySpec
     ) -> CodecOutput | None:
         """Encode one chunk; the default runs `_encode_sync` in the worker pool."""
         function: Callable[..., CodecOutput | None] = _sync_hook(self, "_encode_sync")
-        return await _in_pool(function, chunk_data, chunk_spec)
+        return await in_pool(lambda: function(chunk_data, chunk_spec))
 
     async def decode(
         self, chunks_and_specs: Iterable[tuple[CodecOutput | None, ArraySpec]]
@@ -224,10 +223,6 @@ def _sync_hook(codec: object, name: str) -> Callable[..., Any]:
 _T = TypeVar("_T")
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-async def _in_pool(function: Callable[..., _T], *args: object) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(get_pool(), function, *args)
 
 
 async def _each_present(

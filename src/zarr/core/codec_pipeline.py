@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +32,7 @@ from zarr.core._in_place import all_in_place, is_large, read_chunks, read_parts,
 from zarr.core._placing import Placing, PlacingHere, batched
 from zarr.core.common import closing, concurrent_foreach, concurrent_map
 from zarr.core.config import config
-from zarr.core.sync import get_pool, sync
+from zarr.core.sync import in_pool, sync
 from zarr.registry import register_pipeline
 from zarr.storage._common import StorePath
 
@@ -252,7 +251,7 @@ class BatchedCodecPipeline(CodecPipeline):
         def decode_all() -> list[NDBuffer | None]:
             return [None if c is None else chain.decode_sync(c, spec) for c, spec in chunks]
 
-        return await _in_pool(decode_all)
+        return await in_pool(decode_all)
 
     async def encode(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
@@ -272,7 +271,7 @@ class BatchedCodecPipeline(CodecPipeline):
         def encode_all() -> list[Buffer | None]:
             return [None if c is None else chain.encode_sync(c, spec) for c, spec in chunks]
 
-        return await _in_pool(encode_all)
+        return await in_pool(encode_all)
 
     async def _in_batches(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         batches = batched(items, self.batch_size)
@@ -336,12 +335,12 @@ class BatchedCodecPipeline(CodecPipeline):
         batch_info, out, drop_axes
             As for `read`; so are what is returned, and the errors raised.
         max_workers : int or None
-            How many threads may decode, this one included; None for one per processor. Only
-            large chunks are shared with others.
+            How many threads may decode, this one included; None for the configured
+            ``codec_pipeline.max_workers``, or one per processor. Only large chunks are shared.
         """
         items = list(batch_info)
         found: list[bool] | None = None
-        with Helping(max_workers) as helping:
+        with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
             if self.supports_partial_decode:
                 decode = getattr(self.array_bytes_codec, "_decode_partial_sync", None)
                 if decode is not None and self._chain.decodes_sync and all_in_place(items):
@@ -426,7 +425,7 @@ class BatchedCodecPipeline(CodecPipeline):
         chain = self._chain
         try:
             if chain.is_sync:
-                encoded = await _in_pool(lambda: encode_merged(chain, stored, item, part, value))
+                encoded = await in_pool(lambda: encode_merged(chain, stored, item, part, value))
             else:
                 (existing,) = await chain.decode([(stored, spec)])
                 chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
@@ -452,8 +451,7 @@ class BatchedCodecPipeline(CodecPipeline):
         batch_info, value, drop_axes
             As for `write`; so are the errors raised.
         max_workers : int or None
-            How many threads may encode, this one included; None for one per processor. Only
-            large chunks are shared with others.
+            How many threads may encode, this one included; as for `read_sync`.
         """
         items = list(batch_info)
         encode = getattr(self.array_bytes_codec, "_encode_partial_sync", None)
@@ -465,7 +463,7 @@ class BatchedCodecPipeline(CodecPipeline):
             sync(self.write(items, value, drop_axes))
             return
         part_encoder = encode if self.supports_partial_encode else None
-        with Helping(max_workers) as helping:
+        with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
             spec, large = None, False
             for item in items:
                 if item[1] is not spec:
@@ -495,10 +493,6 @@ def _shared_store(items: Sequence[ReadItem]) -> Store | None:
         if spec is not first_spec and spec.prototype != first_spec.prototype:
             return None
     return store
-
-
-async def _in_pool(function: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(get_pool(), function)
 
 
 @dataclass(frozen=True)

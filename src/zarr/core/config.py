@@ -55,6 +55,9 @@ _CODECS = {
     f"numcodecs.{key}": f"zarr.codecs.numcodecs.{name}" for key, name in _NUMCODECS_CLASSES.items()
 }
 
+# Set to this or left alone, which cannot be told apart, ``async.concurrency`` is no wish.
+DEFAULT_CONCURRENCY = 10
+
 _DEFAULTS: dict[str, Any] = {
     "default_zarr_format": 3,
     "array": {
@@ -67,7 +70,7 @@ _DEFAULTS: dict[str, Any] = {
         "sharding_coalesce_max_bytes": 16 << 20,
         "allow_unsafe_pickle_decode": False,
     },
-    "async": {"concurrency": 10, "timeout": None},
+    "async": {"concurrency": DEFAULT_CONCURRENCY, "timeout": None},
     "threading": {"max_workers": None},
     "json_indent": 2,
     "codec_pipeline": {

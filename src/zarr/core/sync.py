@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from zarr.core.config import config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -75,6 +75,26 @@ def get_pool() -> ThreadPoolExecutor:
                     config.get("threading.max_workers", None), thread_name_prefix="zarr_pool"
                 )
     return _pool
+
+
+async def in_pool(function: Callable[[], T]) -> T:
+    """Call a function in the worker pool, and raise its failure as it was raised.
+
+    asyncio makes a new `TimeoutError` of one that comes out of a thread, and what was noted on it is
+    lost. A cancelled wait does not end the function.
+    """
+    loop = asyncio.get_running_loop()
+    result, error = await loop.run_in_executor(get_pool(), _called, function)
+    if error is not None:
+        raise error
+    return cast("T", result)
+
+
+def _called(function: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    try:
+        return function(), None
+    except Exception as error:
+        return None, error
 
 
 def cleanup_resources() -> None:

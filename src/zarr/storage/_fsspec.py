@@ -29,7 +29,7 @@ from zarr.core._fetch import (
 )
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
-from zarr.core.config import config
+from zarr.core.config import DEFAULT_CONCURRENCY, config
 from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_faults import (
     RangeReply,
@@ -62,6 +62,16 @@ ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     IsADirectoryError,
     NotADirectoryError,
 )
+
+
+# Reads in flight where nobody says: at 20 ms each, 1000 small ones take a third of a second. The
+# default of ``async.concurrency`` is that of operations, which may have many reads each.
+_CONCURRENCY: Final = 64
+
+
+def _concurrency() -> int:
+    configured = int(config.get("async.concurrency"))
+    return _CONCURRENCY if configured == DEFAULT_CONCURRENCY else configured
 
 
 class BulkOptions(TypedDict, total=False):
@@ -97,7 +107,8 @@ class FsspecStore(Store):
         Largest such merged read, in bytes; a single request may be larger. Reading further ahead
         would leave connections idle that could share the work.
     max_concurrency : int or None
-        Most reads of one `get_many` in flight; None for the configured ``async.concurrency``.
+        Most reads of one `get_many` in flight; None for the configured ``async.concurrency``, or
+        for 64 where that has its default.
     on_bulk_read : callable or None
         Called with a `BulkReadReport` after each `get_many`. What it raises is ignored. It is not
         kept when the store is pickled.
@@ -331,7 +342,7 @@ class FsspecStore(Store):
             ((read, read.nbytes) for read in plan_reads(ranges, self._policy)),
             fetch,
             size=answered_nbytes,
-            max_concurrency=self.max_concurrency or int(config.get("async.concurrency")),
+            max_concurrency=self.max_concurrency or _concurrency(),
         )
         async with closing(batches):
             async for batch in batches:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from zarr.abc.store import Store
+from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
+from zarr.core._coalesce import CoalescePolicy, MiB, Read, plan_reads
+from zarr.core._fetch import Answered, answer_sync, answered_nbytes, stream
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
-from zarr.core.sync import get_pool
-from zarr.storage._utils import METADATA_NAMES, as_directory, check_key
+from zarr.core.config import config
+from zarr.core.sync import in_pool
+from zarr.storage._utils import METADATA_NAMES, as_directory, check_key, check_keys
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,6 +33,13 @@ _T = TypeVar("_T")
 
 # Names of files still being written begin with this; they are never keys.
 _PARTIAL = ".__zarr_partial-"
+
+# How many files, and about how many bytes, a bulk read fetches per hop to the worker pool.
+_FILES_A_HOP = 32
+_BYTES_A_HOP = 1 * MiB
+
+# Parts of a file share a read where nothing lies between them: a second read costs microseconds.
+_TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=16 * MiB)
 
 # Whether a relative path may name a drive: "C:a".
 _HAS_DRIVES = os.name == "nt"
@@ -204,9 +214,7 @@ class LocalStore(Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         # docstring inherited
-        return await _in_pool(
-            lambda: self.get_sync(key, prototype=prototype, byte_range=byte_range)
-        )
+        return await in_pool(lambda: self.get_sync(key, prototype=prototype, byte_range=byte_range))
 
     async def get_partial_values(
         self,
@@ -217,12 +225,67 @@ class LocalStore(Store):
         requests = ((key, prototype, byte_range) for key, byte_range in key_ranges)
         return await concurrent_map(requests, self.get)
 
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read many values, several files a hop to the worker pool; see `Store.get_many`.
+
+        Requests for parts of one file that touch or overlap are read together.
+        """
+        wanted = parse_requests(requests)
+        check_keys([key for key, _ in wanted])
+        remaining = deque(plan_reads(wanted, _TOUCHING))
+        concurrency = int(config.get("async.concurrency"))
+        # A few files are asked for all at once: a file system may be far away.
+        at_once = max(1, min(_FILES_A_HOP, len(remaining) // concurrency))
+
+        def read_some() -> Answered:
+            """Read the next files, in a thread."""
+            answers: list[tuple[int, Buffer | None]] = []
+            nbytes = count = 0
+            while remaining and count < at_once and nbytes < _BYTES_A_HOP:
+                try:
+                    answered = self._answer(remaining.popleft(), prototype)
+                except BaseException:
+                    remaining.clear()
+                    raise
+                answers += answered.answers
+                nbytes += answered.nbytes
+                count += 1
+            return Answered(answers, nbytes)
+
+        batches = stream(
+            ((hop, None) for hop in iter(lambda: bool(remaining), False)),
+            lambda _: in_pool(read_some),
+            size=answered_nbytes,
+            max_concurrency=concurrency,
+        )
+        try:
+            async with closing(batches):
+                async for batch in batches:
+                    yield [pair for _, answered in batch for pair in answered.answers]
+        finally:
+            remaining.clear()  # threads that still read stop after the file they are at
+
+    def _answer(self, read: Read, prototype: BufferPrototype) -> Answered:
+        """Read one file, or some of it, in the calling thread."""
+        key = str(read.path)
+
+        def get(byte_range: ByteRequest | None, _: int) -> Buffer | None:
+            try:
+                return self.get_sync(key, prototype=prototype, byte_range=byte_range)
+            except Exception as error:
+                note_request(error, self, key, byte_range)
+                raise
+
+        return answer_sync(read, get)
+
     async def exists(self, key: str) -> bool:
         # docstring inherited
         path = self._path(key)
         try:
             # Not `os.path.isfile`, for which a file that may not be looked at is not there.
-            return stat.S_ISREG((await _in_pool(lambda: os.stat(path))).st_mode)
+            return stat.S_ISREG((await in_pool(lambda: os.stat(path))).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -230,7 +293,7 @@ class LocalStore(Store):
         # docstring inherited
         path = self._path(key)
         try:
-            status = await _in_pool(lambda: os.stat(path))
+            status = await in_pool(lambda: os.stat(path))
         except NotADirectoryError as error:
             if self._is_gone(error, key):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
@@ -240,18 +303,18 @@ class LocalStore(Store):
 
     async def set(self, key: str, value: Buffer) -> None:
         # docstring inherited
-        await _in_pool(lambda: self.set_sync(key, value))
+        await in_pool(lambda: self.set_sync(key, value))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
         self._check_writable()
         _check_value(value)
         path = self._path_of_value(key)
-        await _in_pool(lambda: _replace(path, value, unless_exists=True))
+        await in_pool(lambda: _replace(path, value, unless_exists=True))
 
     async def delete(self, key: str) -> None:
         # docstring inherited
-        await _in_pool(lambda: self.delete_sync(key))
+        await in_pool(lambda: self.delete_sync(key))
 
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
@@ -263,7 +326,7 @@ class LocalStore(Store):
                 raise ValueError(f"delete_dir was passed a {prefix=!r} that is a file")
             _remove_tree(path)
 
-        await _in_pool(remove)
+        await in_pool(remove)
 
     async def clear(self) -> None:
         # docstring inherited
@@ -274,7 +337,7 @@ class LocalStore(Store):
             _remove_tree(root)
             os.makedirs(root, exist_ok=True)
 
-        await _in_pool(empty)
+        await in_pool(empty)
 
     async def move(self, dest_root: Path | str) -> None:
         """Move the directory elsewhere; the store goes with it.
@@ -296,7 +359,7 @@ class LocalStore(Store):
         if destination.exists():
             raise FileExistsError(f"Destination root {destination} already exists.")
         destination.parent.mkdir(parents=True, exist_ok=True)
-        await _in_pool(lambda: shutil.move(self.root, destination))
+        await in_pool(lambda: shutil.move(self.root, destination))
         self.root = destination
 
     async def list(self) -> AsyncIterator[str]:
@@ -323,13 +386,9 @@ class LocalStore(Store):
                 yield name
 
 
-async def _in_pool(function: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(get_pool(), function)
-
-
 async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
     """Yield what an iterator yields that has to wait for the file system."""
-    while batch := await _in_pool(lambda: list(islice(items, _LISTED_AT_ONCE))):
+    while batch := await in_pool(lambda: list(islice(items, _LISTED_AT_ONCE))):
         for item in batch:
             yield item
 

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import shutil
 import threading
 import time
 import weakref
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
-from zarr.abc.store import Store
+from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import check_byte_range, resolve_byte_range
+from zarr.core._coalesce import MiB
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
-from zarr.storage._utils import as_directory, check_key, children
+from zarr.core.sync import in_pool
+from zarr.storage._utils import as_directory, check_key, check_keys, children
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from zipfile import ZipFile, ZipInfo
 
     from zarr.core._byte_ranges import ByteRequest
     from zarr.core.buffer import BufferPrototype
+
+    _Wanted: TypeAlias = tuple[int, str, ByteRequest | None]
 
 ZipMode: TypeAlias = Literal["r", "w", "a", "x"]
 
@@ -32,6 +36,10 @@ _LOCAL_HEADER_NBYTES = 30  # the fixed part, in APPNOTE.TXT 4.3.7; name and extr
 _STORED = 0
 _ENCRYPTED = 0x1
 _REGULAR_FILE = 0o100644 << 16
+
+# How many members, and about how many bytes, a bulk read takes before it hands them on.
+_MEMBERS_A_HOP = 64
+_BYTES_A_HOP = 1 * MiB
 
 
 class ZipStore(Store):
@@ -102,7 +110,7 @@ class ZipStore(Store):
         # docstring inherited
         if self._is_open:
             raise ValueError("store is already open")
-        await asyncio.to_thread(self._opened)
+        await in_pool(self._opened)
 
     def _opened(self) -> ZipFile:
         """Return the archive, opened if it is not."""
@@ -192,7 +200,7 @@ class ZipStore(Store):
         check_byte_range(byte_range)
         check_key(key)
         make_buffer = prototype.buffer.from_bytes
-        data = await asyncio.to_thread(self._read, key, byte_range)
+        data = await in_pool(lambda: self._read(key, byte_range))
         return None if data is None else make_buffer(data)
 
     def get_sync(
@@ -224,6 +232,63 @@ class ZipStore(Store):
             prototype = default_buffer_prototype()
         data = self._read(key, byte_range)
         return None if data is None else prototype.buffer.from_bytes(data)
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read many values, or parts of them, as they lie in the archive; see `Store.get_many`."""
+        wanted = parse_requests(requests)
+        check_keys([key for key, _ in wanted])
+        if not wanted:
+            return
+        remaining = self._in_archive_order(wanted, await self._ready())
+        try:
+            while remaining:
+                yield await in_pool(lambda: self._read_some(remaining, prototype))
+        finally:
+            remaining.clear()  # a thread that still reads stops after the member it is at
+
+    def _answer_in_place(
+        self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
+    ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
+        # docstring inherited
+        if type(self).get_sync is not _GET_SYNC:
+            yield from super()._answer_in_place(requests, prototype)
+            return
+        check_keys([key for key, _ in requests])
+        if requests:
+            remaining = self._in_archive_order(requests, self._opened())
+            while remaining:
+                yield self._read_some(remaining, prototype)
+
+    def _in_archive_order(
+        self, wanted: Sequence[tuple[str, ByteRequest | None]], archive: ZipFile
+    ) -> deque[_Wanted]:
+        """Return requests, each with its index, by where the member begins in the archive."""
+
+        def offset(request: _Wanted) -> int:
+            member = archive.NameToInfo.get(request[1])
+            return -1 if member is None else member.header_offset
+
+        requests = [(index, key, byte_range) for index, (key, byte_range) in enumerate(wanted)]
+        return deque(sorted(requests, key=offset))
+
+    def _read_some(
+        self, remaining: deque[_Wanted], prototype: BufferPrototype
+    ) -> list[tuple[int, Buffer | None]]:
+        """Answer the next requests, about a mebibyte of them."""
+        answers: list[tuple[int, Buffer | None]] = []
+        nbytes = 0
+        while remaining and nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
+            index, key, byte_range = remaining.popleft()
+            try:
+                data = self._read(key, byte_range)
+            except Exception as error:
+                note_request(error, self, key, byte_range)
+                raise
+            answers.append((index, None if data is None else prototype.buffer.from_bytes(data)))
+            nbytes += 0 if data is None else len(data)
+        return answers
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
         archive = self._opened()
@@ -290,19 +355,19 @@ class ZipStore(Store):
     async def _ready(self) -> ZipFile:
         """Return the archive; its directory is read in another thread."""
         archive = self._archive
-        return archive if archive is not None else await asyncio.to_thread(self._opened)
+        return archive if archive is not None else await in_pool(self._opened)
 
     # --- writing ------------------------------------------------------------------------
 
     async def set(self, key: str, value: Buffer) -> None:
         # docstring inherited
         self._check_value(key, value)
-        await asyncio.to_thread(self._write, key, value, replace=True)
+        await in_pool(lambda: self._write(key, value, replace=True))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
         self._check_value(key, value)
-        await asyncio.to_thread(self._write, key, value, replace=False)
+        await in_pool(lambda: self._write(key, value, replace=False))
 
     def _check_value(self, key: str, value: Buffer) -> None:
         self._check_writable()
@@ -367,7 +432,7 @@ class ZipStore(Store):
         self._check_writable()
         if self._mode == "r":
             raise ValueError(f"{self!r} was opened in mode 'r' and cannot be cleared")
-        await asyncio.to_thread(self._truncate)
+        await in_pool(self._truncate)
 
     def _truncate(self) -> None:
         with self._lock:
@@ -395,7 +460,7 @@ class ZipStore(Store):
         """
         if self.path is None:
             raise ValueError(f"{self!r} uses an open file object, which cannot be moved")
-        await asyncio.to_thread(self._move, Path(path))
+        await in_pool(lambda: self._move(Path(path)))
 
     def _move(self, path: Path) -> None:
         with self._lock:
@@ -428,6 +493,10 @@ class ZipStore(Store):
         # docstring inherited
         for name in children(await self._keys(), prefix):
             yield name
+
+
+# What may be bypassed; not a method that has been put in its place.
+_GET_SYNC = ZipStore.get_sync
 
 
 class _PositionalReader:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from zarr.core._coalesce import KiB, MiB
 from zarr.core.common import concurrent_map
-from zarr.core.sync import get_pool
+from zarr.core.sync import get_pool, in_pool
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
@@ -86,7 +86,7 @@ class InPool:
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         # docstring inherited
-        return await asyncio.get_running_loop().run_in_executor(get_pool(), function, *args)
+        return await in_pool(lambda: function(*args))
 
     async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
         # docstring inherited
