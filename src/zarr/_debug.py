@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 import sys
 from typing import Final, Literal
 
@@ -30,6 +29,8 @@ _OPTIONAL: Final = (
 
 def print_debug_info() -> None:
     """Print the versions of the platform, Python, zarr and its dependencies, for bug reports."""
+    import platform
+
     required, optional = _versions(_REQUIRED), _versions(_OPTIONAL)
     lines = [
         f"platform: {platform.platform()}",
@@ -65,6 +66,8 @@ def set_log_level(
 ) -> None:
     """Choose how urgent messages of the package have to be to be seen.
 
+    They go to standard error, unless the program has handlers for them already.
+
     Parameters
     ----------
     level : {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET"}
@@ -75,7 +78,11 @@ def set_log_level(
     ValueError
         If there is no such level.
     """
-    _logger().setLevel(level)
+    logger = _logger()
+    logger.setLevel(level)
+    # One of the root logger counts: with another one every message would be seen twice.
+    if not logger.hasHandlers():
+        set_format(logging.BASIC_FORMAT)
 
 
 def set_format(log_format: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections import defaultdict
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from zarr.core.config import BadConfigError, config
@@ -89,6 +88,10 @@ def _collect_entrypoints() -> None:
     if _entry_points_collected:
         return
     _entry_points_collected = True
+    # Imported here: it takes a tenth of the time of `import zarr`, and few need more than what is
+    # built in.
+    from importlib.metadata import entry_points
+
     found = entry_points()
     for group, registry in (
         ("buffer", _buffers),

@@ -136,7 +136,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         def decode(chunk_data: Buffer) -> NDBuffer:
             data: Any = chunk_data.as_array_like()
             if is_view and type(data) is np.ndarray and data.nbytes == nbytes:
-                return wrap(np.ndarray(shape, native, data))  # type: ignore[arg-type]
+                return wrap(np.ndarray(shape, native, data))
             return self._decode_sync(chunk_data, chunk_spec)
 
         return decode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from html import escape
 from typing import Any, Final
 
 _STYLE: Final = (
@@ -32,6 +31,8 @@ class TreeRepr:
         return self._note + self._text
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        from html import escape  # not before it is needed: its tables take milliseconds
+
         return {
             "text/plain": repr(self),
             "text/html": f'{escape(self._note)}<pre style="{_STYLE}">{self._html}</pre>\n',
@@ -55,6 +56,8 @@ async def draw_tree(
     max_nodes : int
         At most as many nodes are drawn; no more than one further is asked for.
     """
+    from html import escape
+
     labels: dict[str, str | None] = {}
     note = ""
     async for path, label in nodes:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numcodecs import Zstd
-from numcodecs.registry import get_codec
 
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.codecs.bytes import BytesCodec
 from zarr.codecs.zstd import ZstdCodec
 from zarr.core.dtype.common import HasObjectCodec
-from zarr.registry import get_codec_class
+from zarr.registry import get_codec_class, get_numcodec
 
 if TYPE_CHECKING:
     from zarr.abc.codec import BytesBytesCodec
@@ -34,7 +32,7 @@ def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
         The codec that encodes the objects of a data type of variable length; None for others.
     """
     if isinstance(dtype, HasObjectCodec):
-        return (cast("Numcodec", get_codec({"id": dtype.object_codec_id})),)
+        return (get_numcodec({"id": dtype.object_codec_id}),)
     return None
 
 
@@ -46,7 +44,7 @@ def default_compressor_v2(dtype: ZDType[Any, Any]) -> Numcodec:
     dtype : ZDType
         Data type of the array; it makes no difference.
     """
-    return cast("Numcodec", Zstd(level=0))
+    return get_numcodec({"id": "zstd", "level": 0})
 
 
 def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesCodec:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
-from numcodecs.registry import get_codec
 
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from zarr.core.array._defaults import (
@@ -25,7 +24,7 @@ from zarr.core.dtype.common import HasItemSize, HasObjectCodec
 from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 from zarr.core.metadata.v2 import get_object_codec_id, parse_compressor, parse_filters
 from zarr.core.metadata.v3 import parse_node_type_array
-from zarr.registry import get_codec_class
+from zarr.registry import get_codec_class, get_numcodec
 
 if TYPE_CHECKING:
     from zarr.abc.codec import Codec
@@ -198,7 +197,7 @@ def _check_object_codec(
         return
     codecs = (*(filters or ()), *(() if compressor is None else (compressor,)))
     if get_object_codec_id([cast("Any", codec.get_config()) for codec in codecs]) is None:
-        expected = type(get_codec({"id": dtype.object_codec_id})).__name__
+        expected = type(get_numcodec({"id": dtype.object_codec_id})).__name__
         raise ValueError(
             f"Data type {dtype} requires the numcodecs.{expected} codec, but no such codec was "
             "specified in the filters or compressor parameters for this array. "

@@ -91,15 +91,17 @@ class NDArrayLike(Protocol):
     def __eq__(self, other: object) -> Self:  # type: ignore[override]
         """Compare element by element."""
 
-    def reshape(
-        self, shape: tuple[int, ...] | Literal[-1], /, *, order: Any = ..., copy: bool | None = ...
-    ) -> Self:
-        """Return the same elements in another shape."""
+    # NumPy's arrays have to be of this type for type checkers. In its stubs shape and data type are
+    # part of the type of an array, so what changes them does not return `Self`; and no overload of
+    # `reshape` takes both a tuple and a number.
 
-    def view(self, dtype: npt.DTypeLike) -> Self:
+    def reshape(self, shape: Any, /, *, order: Any = ..., copy: bool | None = ...) -> NDArrayLike:
+        """Return the same elements in another shape, given by a tuple of int or -1 for one axis."""
+
+    def view(self, dtype: npt.DTypeLike) -> NDArrayLike:
         """Return the same memory as another data type."""
 
-    def astype(self, dtype: npt.DTypeLike, order: Any = ..., *, copy: bool = ...) -> Self:
+    def astype(self, dtype: npt.DTypeLike, order: Any = ..., *, copy: bool = ...) -> NDArrayLike:
         """Return the elements converted to another data type."""
 
     def fill(self, value: Any) -> None:
@@ -108,13 +110,13 @@ class NDArrayLike(Protocol):
     def copy(self) -> Self:
         """Return a copy."""
 
-    def transpose(self, axes: SupportsIndex | Sequence[SupportsIndex] | None) -> Self:
+    def transpose(self, axes: SupportsIndex | Sequence[SupportsIndex] | None) -> NDArrayLike:
         """Return the dimensions in another order."""
 
-    def ravel(self, order: Any = ...) -> Self:
+    def ravel(self, order: Any = ...) -> NDArrayLike:
         """Return the elements in one dimension."""
 
-    def all(self) -> bool:
+    def all(self) -> bool | np.bool:
         """Tell whether every element is true."""
 
 
