@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.group.recording import RecordingStore, contents, put
 
 import zarr
 from zarr.core.array import AsyncArray
+from zarr.core.buffer import BufferPrototype
 from zarr.core.config import config
 from zarr.core.group import AsyncGroup, Group
 from zarr.core.group._members import _PORTION
@@ -296,3 +298,27 @@ def test_info() -> None:
     assert repr(group.info_complete()) == (
         repr(group.info) + "\nNo. members : 7\nNo. arrays  : 4\nNo. groups  : 3"
     )
+
+
+class BulkCountingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bulk: list[int] = []
+
+    async def get_many(self, requests: Iterable[Any], *, prototype: BufferPrototype) -> Any:
+        requests = list(requests)
+        self.bulk.append(len(requests))
+        async for batch in super().get_many(requests, prototype=prototype):
+            yield batch
+
+
+@pytest.mark.parametrize(("zarr_format", "documents"), [(2, 3), (3, 1)])
+async def test_the_metadata_of_a_level_are_one_bulk_read(zarr_format: Any, documents: int) -> None:
+    store = BulkCountingStore()
+    root = zarr.create_group(store, zarr_format=zarr_format)
+    for i in range(5):
+        root.create_group(f"g{i}").create_array("a", shape=(2,), dtype="i1")
+    store.bulk.clear()
+    found = [path async for path, _ in root._async_group.members(max_depth=None)]
+    assert len(found) == 10
+    assert store.bulk == [5 * documents, 5 * documents]

@@ -62,12 +62,21 @@ async def read_documents(
 
     buffers = await concurrent_map([(key,) for key in keys], get, limit=len(keys))
     return {
-        key: None if buffer is None else _parse_document(buffer)
+        key: None if buffer is None else parse_document(buffer)
         for key, buffer in zip(keys, buffers, strict=True)
     }
 
 
-def _parse_document(buffer: Buffer) -> dict[str, JSON]:
+def parse_document(buffer: Buffer) -> dict[str, JSON]:
+    """Return the JSON object that a metadata document holds.
+
+    Raises
+    ------
+    json.JSONDecodeError
+        If it is not JSON.
+    TypeError
+        If it is not a JSON object.
+    """
     document = json.loads(buffer.to_bytes())
     if not isinstance(document, dict):
         raise TypeError(f"Expected a JSON object, got {type(document).__name__}.")

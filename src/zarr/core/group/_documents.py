@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from zarr.abc.store import Store
 from zarr.core.array import parse_array_metadata
-from zarr.core.array._documents import read_documents
+from zarr.core.array._documents import parse_document, read_documents
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
     JSON,
@@ -20,7 +19,7 @@ from zarr.core.common import (
     ZGROUP_JSON,
     ZMETADATA_V2_JSON,
     ZarrFormat,
-    concurrent_map,
+    closing,
 )
 from zarr.core.group._metadata import (
     ConsolidatedMetadata,
@@ -343,7 +342,7 @@ class _Consolidated:
 async def read_many(
     store_path: StorePath, paths: Iterable[str], zarr_format: ZarrFormat
 ) -> list[NodeMetadata | None]:
-    """Read the metadata of many nodes, all their documents concurrently.
+    """Read the metadata of many nodes, all their documents by one bulk read.
 
     Parameters
     ----------
@@ -367,26 +366,29 @@ async def read_many(
     """
     places = [store_path / path for path in paths]
     names = NODE_KEYS[zarr_format]
-    keys = [(place, name) for place in places for name in names]
-    found = iter(await concurrent_map(keys, _read))
+    keys = [(place / name).path for place in places for name in names]
+    found = iter(await _read_keys(store_path.store, keys))
     return [
         parse_node(dict(zip(names, found, strict=False)), zarr_format, str(place))
         for place in places
     ]
 
 
-async def _read(place: StorePath, name: str) -> Document | None:
-    value = await (place / name).get(cpu_prototype)
-    if value is None:
-        return None
-    try:
-        document = json.loads(value.to_bytes())
-        if not isinstance(document, dict):
-            raise TypeError(f"Expected a JSON object, got {type(document).__name__}.")
-    except (TypeError, ValueError) as error:
-        error.add_note(f"in the metadata document {place / name}")
-        raise
-    return document
+async def _read_keys(store: Store, keys: list[str]) -> list[Document | None]:
+    """Return the metadata documents under some keys in order, None for those that are absent."""
+    documents: list[Document | None] = [None] * len(keys)
+    batches = store.get_many(keys, prototype=cpu_prototype)
+    async with closing(batches):
+        async for batch in batches:
+            for index, value in batch:
+                if value is None:
+                    continue
+                try:
+                    documents[index] = parse_document(value)
+                except (TypeError, ValueError) as error:
+                    error.add_note(f"in the metadata document {StorePath(store, keys[index])}")
+                    raise
+    return documents
 
 
 def parse_node(documents: Documents, zarr_format: ZarrFormat, path: str) -> NodeMetadata | None:
