@@ -16,7 +16,7 @@ from tests.stores.bulk_kit import PROTOTYPE, BulkStore, DictStore, buffer, numbe
 import zarr
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import ByteRequest, Store
-from zarr.codecs import BytesCodec, GzipCodec
+from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
 from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
@@ -426,3 +426,36 @@ def test_codecs_of_coroutines_work_in_the_sync_api() -> None:
     array[:] = [1, 2, 3, 4]
     assert array[:].tolist() == [1, 2, 3, 4]  # type: ignore[union-attr]
     assert buffer(store.values["c/1"]).to_bytes() == np.array([3, 4], dtype="<i4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("selection", "directly"),
+    [
+        ((slice(None), slice(None)), True),
+        ((slice(1, 9, 2), slice(3, 5)), True),
+        ((4, slice(None)), True),
+        ((4, 4), False),
+        ((np.array([3, 1]), np.array([5, 0])), False),
+    ],
+)
+def test_shards_are_decoded_into_their_place(
+    selection: Any, directly: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not stored is fill value there too."""
+    array = zarr.create_array(
+        MemoryStore(), shape=(10, 6), chunks=(1, 3), shards=(5, 6), dtype="i4", fill_value=-1
+    )
+    data = np.full((10, 6), -1, dtype="i4")
+    data[3:8, :3] = array[3:8, :3] = np.arange(15).reshape(5, 3)
+    parts: list[bool] = []
+    decode = ShardingCodec._decode_partial_sync
+
+    def noting(*args: Any) -> Any:
+        part = decode(*args)
+        parts.append(part is args[-1])
+        return part
+
+    monkeypatch.setattr(ShardingCodec, "_decode_partial_sync", noting)
+    expected = data[np.ix_(*selection)] if isinstance(selection[0], np.ndarray) else data[selection]
+    np.testing.assert_array_equal(array.oindex[selection], expected)
+    assert set(parts) == {directly}

@@ -56,6 +56,14 @@ def scatter_part(
     out[out_selection] = part.squeeze(axis=drop_axes) if drop_axes else part
 
 
+def place_of(out: NDBuffer, out_selection: SelectorTuple) -> NDBuffer | None:
+    """Return the memory of a selection's place, so that it need not be copied there; else None."""
+    # Without slices NumPy would return an element, which is a copy.
+    if not isinstance(out_selection, tuple) or not out_selection:
+        return None
+    return out[out_selection] if all(type(item) is slice for item in out_selection) else None
+
+
 def fill(out: NDBuffer, out_selection: SelectorTuple, spec: ArraySpec) -> None:
     """Put the fill value where the selection of an absent chunk would go."""
     out[out_selection] = fill_value_of(spec)

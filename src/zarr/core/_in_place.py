@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from zarr.core._chunk_io import encode_merged, fill, gather, scatter_part
+from zarr.core._chunk_io import encode_merged, fill, gather, place_of, scatter_part
 from zarr.core._placing import PORTION_BYTES
 from zarr.core.common import product
 from zarr.storage._common import StorePath
@@ -65,7 +65,7 @@ def read_parts(
     Parameters
     ----------
     decode : callable
-        Takes a byte getter, a selection and a spec.
+        Takes a byte getter, a selection, a spec, and a buffer that may receive the selection.
     items, out, drop_axes
         As for the pipeline's `read`.
     helping : Helping
@@ -80,11 +80,13 @@ def read_parts(
 
     def read(index: int) -> None:
         byte_getter, spec, chunk_selection, out_selection, _ = items[index]
-        part = decode(byte_getter, chunk_selection, spec)
+        target = None if drop_axes else place_of(out, out_selection)
+        part = decode(byte_getter, chunk_selection, spec, target)
         if part is None:
             fill(out, out_selection, spec)
-        else:
-            found[index] = True
+            return
+        found[index] = True
+        if part is not target:
             scatter_part(out, part, out_selection, drop_axes)
 
     for index, item in enumerate(items):

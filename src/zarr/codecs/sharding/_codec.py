@@ -322,12 +322,20 @@ class ShardingCodec(
         return await read_shard(layout, GetterSource(byte_getter), InPool(), plan)
 
     def _decode_partial_sync(
-        self, byte_getter: SyncByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
+        self,
+        byte_getter: SyncByteGetter,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+        target: NDBuffer | None = None,
     ) -> NDBuffer | None:
-        """Do what `_decode_partial_single` does in the calling thread, without an event loop."""
+        """Do what `_decode_partial_single` does in the calling thread, without an event loop.
+
+        What is selected goes into `target`, and that is returned, where it has its shape and data
+        type.
+        """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._sync_layout(chunk_spec)
-        return run_now(read_shard(layout, SyncGetterSource(byte_getter), InPlace(), plan))
+        return run_now(read_shard(layout, SyncGetterSource(byte_getter), InPlace(), plan, target))
 
     async def _encode_partial_single(
         self,

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 async def read_shard(
-    layout: ShardLayout, source: Source, runner: Runner, plan: SelectionPlan
+    layout: ShardLayout,
+    source: Source,
+    runner: Runner,
+    plan: SelectionPlan,
+    target: NDBuffer | None = None,
 ) -> NDBuffer | None:
     """Read and decode a selection of a shard.
 
@@ -39,6 +43,9 @@ async def read_shard(
         Where codecs run.
     plan : SelectionPlan
         The selection.
+    target : NDBuffer or None
+        Receives it, where it is of the shape of the selection and of the data type of the shard;
+        None for a new buffer.
 
     Returns
     -------
@@ -65,19 +72,21 @@ async def read_shard(
             return None
         encoded = found
     index = await layout.decode_index(encoded, runner, source.name)
-    return await _Selection(layout, source, plan).read(index, nbytes, runner)
+    return await _Selection(layout, source, plan, target).read(index, nbytes, runner)
 
 
 class _Selection:
     """A selection of a shard that is stored, on its way into an array."""
 
-    def __init__(self, layout: ShardLayout, source: Source, plan: SelectionPlan) -> None:
+    def __init__(
+        self, layout: ShardLayout, source: Source, plan: SelectionPlan, target: NDBuffer | None
+    ) -> None:
         self._layout = layout
         self._source = source
         self._plan = plan
         self._chunks: list[InnerChunk] = []
         self._ranges: list[RangeByteRequest] = []
-        self._out: NDBuffer | None = None
+        self._out = target
 
     async def read(self, index: ShardIndex, shard_nbytes: int | None, runner: Runner) -> NDBuffer:
         """Fetch the inner chunks that are stored, and put their parts into place."""
@@ -87,7 +96,7 @@ class _Selection:
         except ValueError as error:
             error.add_note(f"in the shard {self._source.name}")
             raise
-        out = self._out = _allocate(layout, plan.shape, filled=None in places)
+        out = self._out = _allocate(layout, plan.shape, self._out, filled=None in places)
         parts: list[tuple[InnerChunk, RangeByteRequest, SelectionPlan]] = []
         for chunk, place in zip(plan.chunks, places):
             if place is None:
@@ -229,9 +238,16 @@ class _Selection:
         )
 
 
-def _allocate(layout: ShardLayout, shape: tuple[int, ...], *, filled: bool) -> NDBuffer:
+def _allocate(
+    layout: ShardLayout, shape: tuple[int, ...], target: NDBuffer | None, *, filled: bool
+) -> NDBuffer:
+    """Return the buffer for a selection: the one that is there, if it suits."""
     spec = layout.spec
     dtype = spec.dtype.to_native_dtype()
+    if target is not None and target.shape == shape and target.dtype == dtype:
+        if filled:
+            target.fill(fill_value_of(spec))
+        return target
     if not filled:
         return spec.prototype.nd_buffer.empty(shape, dtype, spec.order)
     return spec.prototype.nd_buffer.create(
