@@ -1,0 +1,34 @@
+"""The command line ``zarr``, which needs the packages of the extra ``cli``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from zipfile import BadZipFile
+
+
+def main() -> None:
+    """Run the command line, and end the process with its exit status.
+
+    A failure is reported by its type and message, without a traceback, and ends in status 1.
+    """
+    try:
+        from zarr._cli.cli import app
+    except ModuleNotFoundError as error:
+        if error.name != "typer":
+            raise
+        sys.exit(
+            'The command zarr needs the package typer. Install it with: pip install "zarr[cli]"'
+        )
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except (BadZipFile, LookupError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+        sys.exit("\n".join(lines))
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_where: object, **_more: object
+) -> None:
+    print(f"{category.__name__}: {message}", file=sys.stderr)

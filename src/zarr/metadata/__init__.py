@@ -1,0 +1,1 @@
+"""Working on stored metadata as a whole."""

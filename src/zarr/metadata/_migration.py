@@ -1,0 +1,331 @@
+"""Writing the metadata of a format 2 hierarchy once more, in format 3."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, cast
+
+from zarr.abc.store import Store
+from zarr.core.array import Array, AsyncArray
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.common import ZARR_JSON, concurrent_map
+from zarr.core.group import AsyncGroup, Group, GroupMetadata
+from zarr.core.group._documents import read_many, read_node_metadata
+from zarr.core.metadata.common import same_json
+from zarr.errors import GroupNotFoundError, NodeNotFoundError, ZarrUserWarning
+from zarr.metadata._removal import (
+    check_alternatives,
+    check_deletable,
+    delete_documents,
+    find_documents,
+)
+from zarr.metadata._to_v3 import convert_array, convert_group
+from zarr.storage._common import StorePath, make_store_path
+from zarr.storage._utils import METADATA_NAMES
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
+    from zarr.core.common import AccessModeLiteral, ZarrFormat
+    from zarr.core.group._metadata import NodeMetadata
+    from zarr.core.metadata import ArrayV2Metadata
+    from zarr.storage._common import StoreLike
+
+logger = logging.getLogger("zarr.metadata.migrate_v3")
+
+
+async def migrate_v2_to_v3(
+    *,
+    input_store: StoreLike,
+    output_store: StoreLike | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Write the format 3 metadata of a format 2 array, or of a group and all nodes below it.
+
+    Chunks are neither moved nor changed, and the documents of format 2 stay. All nodes are
+    converted before the first document is written, and the root is written last: after a failure
+    the hierarchy is still one of format 2, and migrating once more completes it. Each document is
+    logged, at level INFO.
+
+    Parameters
+    ----------
+    input_store : StoreLike
+        The array or group.
+    output_store : StoreLike or None
+        An empty place for the documents, without the chunks; None to write them next to those of
+        format 2.
+    dry_run : bool
+        Whether to convert and log only, and to write nothing.
+
+    Raises
+    ------
+    TypeError
+        If the root has format 3 metadata already, or a filter or compressor has another role in
+        format 3.
+    GroupNotFoundError
+        If there is no node.
+    NotImplementedError
+        If the metadata of the root are consolidated.
+    FileExistsError
+        If something is stored at `output_store`.
+    ValueError
+        If metadata of a node have no counterpart in format 3; a note says of which one. If a node
+        below the root has other format 3 metadata already, or a store is read-only.
+
+    Warns
+    -----
+    ZarrUserWarning
+        Of what lies in a group and is no node of format 2: it is left out.
+    """
+    await migrate(input_store, output_store, dry_run=dry_run)
+
+
+async def migrate_node(
+    zarr_v2: Array[Any] | AsyncArray[Any] | Group | AsyncGroup,
+    output_path: StorePath,
+    dry_run: bool,
+) -> None:
+    """See `zarr.metadata.migrate_v3.migrate_to_v3`."""
+    documents = await _convert(zarr_v2.store_path, zarr_v2.metadata)
+    if not dry_run:
+        output_path.store._check_writable()
+    await _save(output_path, await _missing(output_path, documents), dry_run=dry_run)
+
+
+async def migrate(
+    input_store: StoreLike,
+    output_store: StoreLike | None = None,
+    *,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    force: bool = False,
+    remove_v2_metadata: bool = False,
+) -> None:
+    """Migrate as `migrate_v2_to_v3` does, and delete other metadata before or afterwards.
+
+    Parameters
+    ----------
+    input_store, output_store, dry_run
+        As for `migrate_v2_to_v3`.
+    overwrite : bool
+        Whether to delete the format 3 metadata at the place of output first, once all nodes are
+        converted.
+    force : bool
+        Whether to do so even where format 2 metadata do not describe the same nodes.
+    remove_v2_metadata : bool
+        Whether to delete the format 2 metadata at the place of output in the end.
+
+    Raises
+    ------
+    TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
+        As `migrate_v2_to_v3`.
+    ValueError
+        As `migrate_v2_to_v3`; if something is to be deleted and the store cannot; if a node would
+        be lost.
+    """
+    in_place = output_store is None
+    source = await _place(input_store, writes=in_place and not dry_run)
+    # What is overwritten need not be looked at.
+    documents = await _convert(source, await _root(source, 2 if in_place and overwrite else None))
+    if output_store is None:
+        target = source
+    else:
+        try:
+            target = await _place(output_store, writes=not dry_run, creates=True)
+        except FileNotFoundError:  # in a dry run: nothing is there, nor is it made
+            for path in documents:
+                _log_saving(str(output_store), path)
+            return
+    doomed = await find_documents(target, 3) if overwrite else []
+    if doomed or remove_v2_metadata:
+        check_deletable(target, dry_run=dry_run)
+    if not force:
+        await check_alternatives(target, doomed, 3)
+    if not in_place:
+        await _check_empty(target, {each.key for each in doomed})
+    missing = await _missing(target, documents, replaced={each.path for each in doomed})
+    obsolete = await find_documents(target, 2) if remove_v2_metadata else []
+    await check_alternatives(target, obsolete, 2, planned=documents)
+    # Nothing is changed before here.
+    await delete_documents(target, doomed, 3, dry_run=dry_run)
+    await _save(target, missing, dry_run=dry_run)
+    await delete_documents(target, obsolete, 2, dry_run=dry_run)
+
+
+# --- places -----------------------------------------------------------------------------
+
+
+async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) -> StorePath:
+    """Return a place to read from, or to write to, without making a directory unless it is to."""
+    mode: AccessModeLiteral | None = None
+    if not isinstance(store_like, Store | StorePath) and not (writes and creates):
+        mode = "r+" if writes else "r"
+    place = await make_store_path(store_like, mode=mode)
+    if writes:
+        place.store._check_writable()
+    return place
+
+
+async def _check_empty(place: StorePath, apart_from: set[str]) -> None:
+    """Refuse a place where more is stored than some keys, which are relative to it."""
+    prefix = f"{place.path}/" if place.path else ""
+    async for key in place.store.list_prefix(prefix):
+        if key.removeprefix(prefix) not in apart_from:
+            raise FileExistsError(
+                f"Cannot create {place.path!r} with mode 'w-' because it already contains data. "
+                "Use mode 'w' to overwrite or 'a' to append."
+            )
+
+
+# --- reading and converting -------------------------------------------------------------
+
+
+async def _root(source: StorePath, zarr_format: ZarrFormat | None) -> NodeMetadata:
+    with _naming(source):
+        try:
+            return await read_node_metadata(source, zarr_format, use_consolidated=None)
+        except NodeNotFoundError as error:
+            raise GroupNotFoundError(str(error)) from None
+
+
+async def _convert(source: StorePath, root: NodeMetadata) -> dict[str, Buffer]:
+    """Return the ``zarr.json`` documents of all nodes by path, the deepest first.
+
+    Raises
+    ------
+    TypeError, ValueError, NotImplementedError
+        If a node cannot be converted; a note says which.
+    """
+    if root.zarr_format != 2:
+        raise TypeError("Only arrays / groups with zarr v2 metadata can be converted")
+    documents: dict[str, Buffer] = {}
+    level: dict[str, NodeMetadata] = {"": root}
+    while level:
+        for path, node in level.items():
+            with _naming(source / path):
+                documents[path] = _document(node)
+        groups = [path for path, node in level.items() if isinstance(node, GroupMetadata)]
+        level = await _children(source, groups)
+    return dict(reversed(documents.items()))
+
+
+def _document(node: NodeMetadata) -> Buffer:
+    converted = (
+        convert_group(node)
+        if isinstance(node, GroupMetadata)
+        else convert_array(cast("ArrayV2Metadata", node))
+    )
+    return converted.to_buffer_dict(default_buffer_prototype())[ZARR_JSON]
+
+
+async def _children(source: StorePath, groups: Iterable[str]) -> dict[str, NodeMetadata]:
+    """Return the metadata of the format 2 nodes in some groups by path."""
+    listed = await concurrent_map([(source, group) for group in groups], _list)
+    paths = [path for found in listed for path in found]
+    nodes = await concurrent_map([(source, path) for path in paths], _read)
+    children = {}
+    for path, node in zip(paths, nodes, strict=True):
+        if node is not None:
+            children[path] = node
+            continue
+        warnings.warn(
+            f"Object at {source / path} is not a component of a Zarr format 2 hierarchy, and is "
+            "not migrated.",
+            category=ZarrUserWarning,
+            stacklevel=1,
+        )
+    return children
+
+
+async def _list(source: StorePath, group: str) -> list[str]:
+    """Return the paths of what lies in a group and may be a node."""
+    place = source / group
+    if not place.store.supports_listing:
+        raise ValueError(f"{place.store} does not support listing, which finding the nodes needs.")
+    names = {name async for name in place.store.list_dir(place.path)} - METADATA_NAMES
+    return [f"{group}/{name}" if group else name for name in sorted(names)]
+
+
+async def _read(source: StorePath, path: str) -> NodeMetadata | None:
+    with _naming(source / path):
+        (node,) = await read_many(source, [path], 2)
+    return node
+
+
+@contextmanager
+def _naming(place: StorePath) -> Iterator[None]:
+    """Say in a failure which node it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"while migrating the metadata at {place}")
+        raise
+
+
+# --- writing ----------------------------------------------------------------------------
+
+
+async def _missing(
+    target: StorePath, documents: Mapping[str, Buffer], replaced: Collection[str] = ()
+) -> dict[str, Buffer]:
+    """Return the documents that are not stored yet.
+
+    Parameters
+    ----------
+    target : StorePath
+        The root of the hierarchy.
+    documents : mapping
+        Documents by path.
+    replaced : collection of str
+        Paths at which another document may be stored.
+
+    Raises
+    ------
+    ValueError
+        If another document is stored at any other path.
+    """
+    paths = [path for path in documents if path not in replaced]
+    stored = await concurrent_map([(target / path / ZARR_JSON,) for path in paths], StorePath.get)
+    done = set()
+    for path, document in zip(paths, stored, strict=True):
+        if document is None:
+            continue
+        if not _is_same(document, documents[path]):
+            error = ValueError(f"{ZARR_JSON} already exists at {target / path / ZARR_JSON}")
+            error.add_note("It is not the document that migrating writes there.")
+            raise error
+        done.add(path)
+    return {path: value for path, value in documents.items() if path not in done}
+
+
+def _is_same(stored: Buffer, document: Buffer) -> bool:
+    try:
+        return same_json(json.loads(stored.to_bytes()), json.loads(document.to_bytes()))
+    except ValueError:
+        return False
+
+
+async def _save(target: StorePath, documents: Mapping[str, Buffer], *, dry_run: bool) -> None:
+    """Store documents level by level, the root last, and log each; log alone in a dry run."""
+
+    async def put(path: str) -> None:
+        await (target / path / ZARR_JSON).set(documents[path])
+
+    for _, level in groupby(documents, key=_depth):
+        paths = list(level)
+        for path in paths:
+            _log_saving(str(target), path)
+        if not dry_run:
+            await concurrent_map([(path,) for path in paths], put)
+
+
+def _depth(path: str) -> int:
+    return path.count("/") + 1 if path else 0
+
+
+def _log_saving(target: str, path: str) -> None:
+    logger.info("Saving metadata to %s", "/".join(filter(None, (target, path, ZARR_JSON))))
