@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import zarr.core.config
+from tests.optional import missing
 
 pytest_plugins = ["tests.servers.fixtures"]
 
@@ -23,6 +24,11 @@ settings.register_profile(
 )
 settings.register_profile("nightly", parent=settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what a minimal environment cannot load."""
+    return (collection_path.suffix == ".py" and bool(missing(collection_path))) or None
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import zarr
+from tests.optional import lacks
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +36,10 @@ def rows(text: str) -> dict[str, tuple[int, str]]:
     return {name: (int(requests), verdict) for name, requests, verdict in found}
 
 
+needs_demo = pytest.mark.skipif(lacks("kerchunk"), reason="the demo needs kerchunk")
+
+
+@needs_demo
 def test_demo_of_a_climate_file(tmp_path: Path) -> None:
     done = run("-m", "demo.bulk_read", "--latency-ms", "1", "--output", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -46,6 +51,7 @@ def test_demo_of_a_climate_file(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@needs_demo
 def test_demo_of_a_zarr_store(tmp_path: Path) -> None:
     path = tmp_path / "own.zarr"
     zarr.create_array(path, data=np.arange(100.0), chunks=(10,))

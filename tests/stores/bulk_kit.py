@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import aclosing
 from typing import Any, cast
 
-import fsspec
 import numpy as np
 from tests.servers.range_server import RangeServer
 
@@ -69,6 +68,8 @@ def outcome(read: Callable[[], Awaitable[Answers]]) -> Answers | type[Exception]
 
 def reference_store(references: dict[str, Any], **options: Any) -> FsspecStore:
     """Return a store over fsspec's reference file system, whose targets are reached by HTTP."""
+    import fsspec
+
     fs = fsspec.filesystem(
         "reference",
         fo=references,

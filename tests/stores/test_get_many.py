@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.optional import lacks
 
 from zarr.abc.store import (
     ByteRequest,
@@ -113,8 +114,6 @@ class OwnBulk(MemoryStore):
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Store]]:
     """One store of each kind with the same content."""
-    import obstore
-
     folder = tmp_path_factory.mktemp("stores")
     zipped = fill(ZipStore(folder / "a.zip", mode="w"))
     zipped.close()
@@ -122,11 +121,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Store
         "memory": fill(MemoryStore()),
         "local": fill(LocalStore(folder / "local")),
         "zip": ZipStore(folder / "a.zip", mode="r"),
-        "fsspec-memory": fill(FsspecStore.from_url("memory://get-many")),
-        "fsspec-file": fill(
-            FsspecStore.from_url(f"file://{folder}/fs", storage_options={"auto_mkdir": True})
-        ),
-        "obstore": fill(ObjectStore(obstore.store.MemoryStore())),
         "wrapper": fill(WrapperStore(MemoryStore())),
         "logging": fill(LoggingStore(MemoryStore(), log_level="ERROR")),
         "only get": fill(OnlyGet(LocalStore(folder / "local2"))),
@@ -134,6 +128,15 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Store
         "wrapper around own bulk": fill(WrapperStore(OwnBulk())),
         "only get around own bulk": fill(OnlyGet(OwnBulk())),
     }
+    if not lacks("fsspec"):
+        made["fsspec-memory"] = fill(FsspecStore.from_url("memory://get-many"))
+        made["fsspec-file"] = fill(
+            FsspecStore.from_url(f"file://{folder}/fs", storage_options={"auto_mkdir": True})
+        )
+    if not lacks("obstore"):
+        import obstore
+
+        made["obstore"] = fill(ObjectStore(obstore.store.MemoryStore()))
     yield made
     for store in made.values():
         store.close()
@@ -143,9 +146,8 @@ STORES = (
     "memory",
     "local",
     "zip",
-    "fsspec-memory",
-    "fsspec-file",
-    "obstore",
+    *(() if lacks("fsspec") else ("fsspec-memory", "fsspec-file")),
+    *(() if lacks("obstore") else ("obstore",)),
     "wrapper",
     "logging",
     "only get",

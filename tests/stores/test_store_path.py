@@ -7,6 +7,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.optional import lacks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,6 +159,7 @@ def test_in_the_calling_thread() -> None:
     assert place.get_sync() is None
 
 
+@pytest.mark.skipif(lacks("fsspec"), reason="fsspec gives a store that cannot")
 def test_in_the_calling_thread_needs_a_store_that_can() -> None:
     place = StorePath(FsspecStore.from_url("memory://x"), "k")
     uses: dict[str, Callable[[], Any]] = {
