@@ -1,4 +1,4 @@
-"""Names that may change without a deprecation: the chunk grid of an array."""
+"""Names that may change without a deprecation: chunk grids, and in `cache_store` a caching store."""
 
 from zarr.core.chunk_grids import ChunkGrid, ChunkSpec
 

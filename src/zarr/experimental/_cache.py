@@ -1,0 +1,355 @@
+"""A store that holds copies of the values of another one."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.common import closing, concurrent_map
+from zarr.experimental._key_locks import KeyLocks
+from zarr.experimental._ledger import Entry, Ledger, Since
+from zarr.storage._utils import as_directory
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+logger = logging.getLogger(__name__)
+
+Request: TypeAlias = tuple[str, ByteRequest | None]
+
+# Parts of values lie below this prefix. Keys of the source that begin with it are not cached.
+_PARTS = "__ranges__/"
+
+# No key of a store: the lock of finding out what the cache holds.
+_STOCK = ""
+
+
+def can_be_cached(key: str) -> bool:
+    """Tell whether a key cannot be taken for one of the cache's own."""
+    return not key.startswith(_PARTS)
+
+
+def _name_of(key: str, byte_range: ByteRequest | None) -> str:
+    """Return where in the cache a value, or a part of it, lies."""
+    if byte_range is None:
+        return key
+    # Hashed, as beside a file of the name of the key there can be no directory of that name.
+    digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    if isinstance(byte_range, RangeByteRequest):
+        return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
+    if isinstance(byte_range, OffsetByteRequest):
+        return f"{_PARTS}{digest}/{byte_range.offset}-"
+    assert isinstance(byte_range, SuffixByteRequest)
+    return f"{_PARTS}{digest}/-{byte_range.suffix}"
+
+
+class Cache:
+    """Copies of values, and of parts of values, in a store that is theirs alone.
+
+    A fault of that store is logged and costs a read of the source. It is raised only where bytes
+    that are about to be out of date cannot be removed, before anything else has happened.
+
+    Parameters
+    ----------
+    store : Store
+        Where the copies lie. Whole values lie under their own keys; those that are there already
+        are used, as long as their age does not matter. Parts are used by this object only.
+    max_age : float
+        Copies older than this many seconds are not used; infinity for no limit.
+    max_size : int or None
+        Most bytes of all copies together; None for no limit. Once something has to be written,
+        what lies in the store already counts, and makes room.
+    """
+
+    def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:
+        self.store = store
+        self.ledger = Ledger(max_age, max_size)
+        self._locks = KeyLocks()
+        self._took_stock = max_size is None
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def get(
+        self, request: Request, prototype: BufferPrototype, since: Since
+    ) -> Buffer | None:
+        """Return the copy of a value or of a part of it; None if there is none to be used."""
+        key, byte_range = request
+        entry = self.ledger.find(key, byte_range)
+        if entry is None and not self.ledger.knows_nothing_of(key):
+            return None
+        name, part = _place_of(request, entry)
+        try:
+            value = await self.store.get(name, prototype, part)
+        except Exception as error:
+            _log("read", name, error)
+            return None
+        return value if self._accept(request, entry, value, since) else None
+
+    def sort(
+        self, requests: Iterable[Request]
+    ) -> tuple[dict[Request, Entry | None], dict[Request, Entry | None], list[Request]]:
+        """Split requests by what is known of them.
+
+        Returns
+        -------
+        tuple
+            Those with a copy, and its entry; those that may have one, each with None; the others.
+        """
+        held: dict[Request, Entry | None] = {}
+        unknown: dict[Request, Entry | None] = {}
+        missing = []
+        for request in requests:
+            key, byte_range = request
+            if not can_be_cached(key):
+                missing.append(request)
+            elif (entry := self.ledger.find(key, byte_range)) is not None:
+                held[request] = entry
+            elif self.ledger.knows_nothing_of(key):
+                unknown[request] = None
+            else:
+                missing.append(request)
+        return held, unknown, missing
+
+    async def get_many(
+        self, wanted: dict[Request, Entry | None], prototype: BufferPrototype, since: Since
+    ) -> AsyncIterator[list[tuple[Request, Buffer]]]:
+        """Yield the copies that there are, and take their requests out of `wanted`.
+
+        Parameters
+        ----------
+        wanted : dict
+            Requests, each with its entry, or None, as `sort` returns them. What is left in the
+            end has no copy.
+        prototype : BufferPrototype
+            Its ``buffer`` class holds the copies.
+        since : Since
+            When the read began.
+        """
+        if not wanted:
+            return
+        asked = list(wanted.items())
+        places = [_place_of(request, entry) for request, entry in asked]
+        batches = self.store.get_many(places, prototype=prototype)
+        try:
+            async with closing(batches):
+                async for batch in batches:
+                    found = []
+                    for index, value in batch:
+                        request, entry = asked[index]
+                        if value is not None and self._accept(request, entry, value, since):
+                            del wanted[request]
+                            found.append((request, value))
+                    if found:
+                        yield found
+        except Exception as error:
+            _log("read", f"{len(wanted)} keys", error)
+
+    def _accept(
+        self, request: Request, entry: Entry | None, value: Buffer | None, since: Since
+    ) -> bool:
+        """Tell whether what the store returned is the copy that was expected there."""
+        key, byte_range = request
+        if entry is None:
+            if value is not None and byte_range is None:
+                found = Entry(key, key, None, len(value), since.time, valid=True)
+                self.ledger.adopt([found], since, self._locks.held, used=True)
+            return value is not None
+        if value is not None and len(value) == entry.expects(byte_range):
+            return True
+        # Deleted or cut short by somebody else, or changed while it was read.
+        self.ledger.invalidate(entry)
+        return False
+
+    # --- filling ------------------------------------------------------------------------
+
+    async def offer(self, request: Request, value: Buffer, since: Since) -> None:
+        """Keep a copy of what has been read, unless its key has changed meanwhile."""
+        key, byte_range = request
+        if byte_range is not None and not len(value):
+            return
+        # Whoever holds the lock writes the same, or changes the key.
+        if not can_be_cached(key) or not self._locks.try_acquire(key):
+            return
+        try:
+            if self.ledger.find(key, byte_range) is None:
+                await self.keep(request, value, since)
+        finally:
+            self._locks.release(key)
+
+    async def keep(self, request: Request, value: Buffer, since: Since) -> None:
+        """Write a copy, in the place of others if need be; the key is locked by the caller."""
+        key, byte_range = request
+        if self.store.read_only or not self.ledger.unchanged(key, since):
+            return
+        entry = Entry(_name_of(key, byte_range), key, byte_range, len(value), since.time)
+        if not await self._reserve(entry):
+            return
+        try:
+            await self.store.set(entry.name, value)
+        except Exception as error:
+            _log("write", entry.name, error)
+            await self._discard(entry)
+            return
+        if not self.ledger.commit(entry, since):
+            await self._discard(entry)
+        elif byte_range is None:
+            for part in self.ledger.parts_of(key):
+                await self._discard(part)
+
+    async def _reserve(self, entry: Entry) -> bool:
+        """Enter what is about to be written, deleting what was used longest ago to make room."""
+        max_size = self.ledger.max_size
+        if max_size is not None and entry.nbytes > max_size:
+            return False
+        await self._take_stock()
+        while not self.ledger.reserve(entry):
+            victim = self.ledger.evictable(entry.key, self._locks.held)
+            if victim is None:
+                return False
+            own = victim.key == entry.key
+            if not own and not self._locks.try_acquire(victim.key):
+                continue
+            try:
+                if not await self._discard(victim):
+                    return False
+            finally:
+                if not own:
+                    self._locks.release(victim.key)
+            self.ledger.evicted()
+        return True
+
+    async def _take_stock(self) -> None:
+        """Find out once what lies in the store already, where its size is limited."""
+        if self._took_stock:
+            return
+        await self._locks.acquire(_STOCK)
+        try:
+            if self._took_stock:
+                return
+            with self.ledger.watching() as since:
+                found: list[Entry] = []
+                try:
+                    if self.store.supports_listing:
+                        names = [(name,) async for name in self.store.list()]
+                        sizes = await concurrent_map(names, self.store.getsize)
+                        found = [
+                            self._found(name, nbytes)
+                            for (name,), nbytes in zip(names, sizes, strict=True)
+                        ]
+                except Exception as error:
+                    _log("list", "all keys", error)
+                self.ledger.adopt(found, since, self._locks.held, used=False)
+            self._took_stock = True
+        finally:
+            self._locks.release(_STOCK)
+
+    def _found(self, name: str, nbytes: int) -> Entry:
+        # Of unknown age, so of use only where age does not matter.
+        of_use = can_be_cached(name) and self.ledger.max_age == float("inf")
+        return Entry(name, name, None, nbytes, 0, valid=of_use)
+
+    async def _discard(self, entry: Entry) -> bool:
+        """Delete a copy; tell whether that went well."""
+        self.ledger.invalidate(entry)
+        try:
+            await self.store.delete(entry.name)
+        except Exception as error:
+            _log("delete", entry.name, error)
+            return False
+        self.ledger.forget(entry)
+        return True
+
+    # --- changes of the source ----------------------------------------------------------
+
+    @asynccontextmanager
+    async def changing(self, key: str) -> AsyncIterator[Since]:
+        """Change a key of the source in a ``with`` block, at the start of which copies are gone.
+
+        One at a time for each key. The value is for `keep`.
+
+        Raises
+        ------
+        Exception
+            If the copy of the value cannot be deleted.
+        """
+        await self._locks.acquire(key)
+        try:
+            entries = self.ledger.begin_change(key)
+            try:
+                with self.ledger.watching() as since:
+                    await self._remove(key)
+                    for entry in entries:
+                        if entry.byte_range is None:
+                            self.ledger.forget(entry)
+                        else:
+                            await self._discard(entry)
+                    yield since
+            finally:
+                self.ledger.end_change(key)
+        finally:
+            self._locks.release(key)
+
+    async def _remove(self, key: str) -> None:
+        """Delete the copy of a value, which would be used after a new start if it stayed.
+
+        There may be one that nothing is known of.
+        """
+        try:
+            await self.store.delete(key)
+        except Exception as error:
+            if await self._may_exist(key):
+                error.add_note(f"while removing {key!r}, about to change, from the cache")
+                raise
+
+    async def _may_exist(self, name: str) -> bool:
+        try:
+            return await self.store.exists(name)
+        except Exception:
+            return True
+
+    @asynccontextmanager
+    async def changing_below(self, prefix: str) -> AsyncIterator[None]:
+        """Change all keys below a prefix, as `changing` does; an empty prefix covers all.
+
+        Raises
+        ------
+        Exception
+            If the copies cannot be deleted.
+        """
+        base = as_directory(prefix)
+        entries = self.ledger.begin_change_below(base)
+        try:
+            if base:
+                await self.store.delete_dir(prefix)
+                parts = [(entry,) for entry in entries if entry.byte_range is not None]
+                await concurrent_map(parts, self._discard)
+            else:
+                await self.store.clear()
+            for entry in entries:
+                if entry.byte_range is None or not base:
+                    self.ledger.forget(entry)
+            yield
+        finally:
+            self.ledger.end_change_below(base)
+
+
+def _place_of(request: Request, entry: Entry | None) -> Request:
+    """Return what to ask the cache for."""
+    key, byte_range = request
+    if entry is None or entry.byte_range is None:
+        return key, byte_range
+    return entry.name, None
+
+
+def _log(action: str, what: str, error: Exception) -> None:
+    logger.warning("the cache failed to %s %s: %s: %s", action, what, type(error).__name__, error)

@@ -1,0 +1,477 @@
+"""A store that keeps copies of what it reads from another one."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
+
+from zarr.abc.store import ByteRequest, Store, parse_requests
+from zarr.core._byte_ranges import check_byte_range
+from zarr.core.common import closing, concurrent_map, parse_int
+from zarr.experimental._cache import Cache, Request, can_be_cached
+from zarr.experimental._flights import Flights
+from zarr.storage import LocalStore, MemoryStore, WrapperStore
+from zarr.storage._utils import as_directory, check_key
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from zarr.abc.store import ReadRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.experimental._ledger import Entry, Since
+
+__all__ = ["CacheStore"]
+
+_Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
+
+
+class _Shared:
+    """What a store and its views have in common: the cache, and the reads under way."""
+
+    def __init__(self, cache_store: Store, max_age: float, max_size: int | None) -> None:
+        self.cache = Cache(cache_store, max_age, max_size)
+        self.flights: Flights[Buffer | None] = Flights()
+        self.process = os.getpid()
+
+
+class CacheStore(WrapperStore[Store]):
+    """Answers from a second store what it has read from, or written to, a first one before.
+
+    The first store, the source, has the say: what it does not hold is never cached, and every
+    change goes to it while no copy is used. The cache store may be any store that deletes. It is
+    for the cache alone: anything in it may be deleted. What a cache store holds from the start
+    counts as a copy, unless `max_age_seconds` limits the age, which is unknown then.
+
+    Whole values and byte ranges are cached as they are asked for, and a copy of a whole value
+    answers ranges of it too. A bulk read takes from the cache what is there and asks the source
+    for all the rest at once. Readers of one key at the same time share one read of the source,
+    unless they are bulk reads.
+
+    Faults of the source are raised. Faults of the cache store are logged and cost a read of the
+    source; only if the copy of a value that is about to change cannot be deleted, the change is
+    refused. Changes that do not go by this store, or its read-only views, are not noticed.
+
+    Parameters
+    ----------
+    store : Store
+        The source.
+    cache_store : Store
+        Holds the copies.
+    max_age_seconds : float or "infinity"
+        Copies older than this, in seconds since they were read, are not used.
+    max_size : int or None
+        Most bytes of all copies together; those that were used longest ago make room. A value
+        that is larger is not cached. None for no limit.
+    cache_set_data : bool
+        Whether values are cached when they are written, not only when they are read.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the cache store does not support deletes or is the source itself, or a limit is none.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        cache_store: Store,
+        max_age_seconds: float | Literal["infinity"] = "infinity",
+        max_size: int | None = None,
+        cache_set_data: bool = True,
+    ) -> None:
+        super().__init__(store)
+        if not cache_store.supports_deletes:
+            raise ValueError(
+                f"The provided cache store {cache_store} does not support deletes. "
+                "The cache_store must support deletes for CacheStore to function properly."
+            )
+        if _is_same_place(store, cache_store):
+            raise ValueError(f"The cache store has to be another one than the source, {store}.")
+        self._cache_store = cache_store
+        self._max_age = _parse_max_age(max_age_seconds)
+        self.max_age_seconds = max_age_seconds
+        self.max_size = _parse_max_size(max_size)
+        self.cache_set_data = cache_set_data
+        self._shared = _Shared(cache_store, self._max_age, max_size)
+
+    @classmethod
+    async def open(cls, store_cls: type[Store], *args: Any, **kwargs: Any) -> Self:
+        """Make a store of another class, open it, and put a cache in front of it.
+
+        Parameters
+        ----------
+        store_cls : type of Store
+            The class of the source.
+        *args, **kwargs
+            Those of that class, and the keyword arguments of this one.
+        """
+        own = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
+        return cls(await store_cls.open(*args, **kwargs), **own)
+
+    def _with_store(self, store: Store) -> Self:
+        options: dict[str, Any] = {name: getattr(self, name) for name in _OPTIONS[1:]}
+        view = type(self)(store, cache_store=self._cache_store, **options)
+        view._shared = self._state
+        return view
+
+    @property
+    def _state(self) -> _Shared:
+        # Locks and reads of a forked process' parent would be waited for in vain.
+        if self._shared.process != os.getpid():
+            self._shared = _Shared(self._cache_store, self._max_age, self.max_size)
+        return self._shared
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_shared"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._shared = _Shared(self._cache_store, self._max_age, self.max_size)
+
+    def close(self) -> None:
+        # docstring inherited
+        super().close()
+        self._cache_store.close()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(exc_type, exc_value, traceback)
+        self._cache_store.__exit__(exc_type, exc_value, traceback)
+
+    def __repr__(self) -> str:
+        ledger = self._state.cache.ledger
+        return (
+            f"{type(self).__name__}(store={self._store!r}, cache_store={self._cache_store!r}, "
+            f"max_age_seconds={self.max_age_seconds}, max_size={self.max_size}, "
+            f"current_size={ledger.nbytes}, cached_keys={len(ledger)})"
+        )
+
+    # --- the cache ----------------------------------------------------------------------
+
+    def cache_info(self) -> dict[str, Any]:
+        """Return what the cache is and what it holds.
+
+        Returns
+        -------
+        dict
+            The class of the cache store by name, the parameters, ``current_size`` in bytes, and
+            the number of values and of parts of values, twice.
+        """
+        ledger = self._state.cache.ledger
+        return {
+            "cache_store_type": type(self._cache_store).__name__,
+            "max_age_seconds": self.max_age_seconds,
+            "max_size": self.max_size,
+            "current_size": ledger.nbytes,
+            "cache_set_data": self.cache_set_data,
+            "tracked_keys": len(ledger),
+            "cached_keys": len(ledger),
+        }
+
+    def cache_stats(self) -> dict[str, Any]:
+        """Return how often the cache was of use.
+
+        Returns
+        -------
+        dict
+            Requests that were answered from the cache (``hits``), those that were not
+            (``misses``), both together, the part of hits, and how many copies made room.
+        """
+        ledger = self._state.cache.ledger
+        total = ledger.hits + ledger.misses
+        return {
+            "hits": ledger.hits,
+            "misses": ledger.misses,
+            "evictions": ledger.evictions,
+            "total_requests": total,
+            "hit_rate": ledger.hits / total if total else 0.0,
+        }
+
+    async def clear_cache(self) -> None:
+        """Delete everything in the cache store; the source stays as it is.
+
+        Raises
+        ------
+        Exception
+            If the cache store cannot be cleared.
+        """
+        async with self._state.cache.changing_below(""):
+            pass
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        check_byte_range(byte_range)
+        if not can_be_cached(check_key(key)):
+            return await self._store.get(key, prototype, byte_range)
+        state = self._state
+        request = (key, byte_range)
+        with state.cache.ledger.watching() as since:
+            value = await state.cache.get(request, prototype, since)
+        if value is not None:
+            state.cache.ledger.count(hits=1)
+            return value
+        state.cache.ledger.count(misses=1)
+
+        async def fetch() -> Buffer | None:
+            with state.cache.ledger.watching() as since:
+                value = await self._store.get(key, prototype, byte_range)
+                if value is not None:
+                    await state.cache.offer(request, value, since)
+            return value
+
+        return await state.flights.join(key, (prototype, byte_range), fetch)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        # docstring inherited
+        found: dict[int, Buffer | None] = {}
+        async for batch in self.get_many(key_ranges, prototype=prototype):
+            found.update(batch)
+        return [found[index] for index in range(len(found))]
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> _Batches:
+        # docstring inherited
+        wanted = parse_requests(requests)
+        for key, _ in wanted:
+            check_key(key)
+
+        def fetch(missing: Sequence[Request]) -> _Batches:
+            return self._store.get_many(missing, prototype=prototype)
+
+        batches = self._read(wanted, prototype, fetch)
+        async with closing(batches):
+            async for batch in batches:
+                yield batch
+
+    async def get_ranges(
+        self,
+        key: str,
+        byte_ranges: Iterable[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_concurrency: int | None = None,
+        max_gap_bytes: int | None = None,
+        max_coalesced_bytes: int | None = None,
+    ) -> _Batches:
+        # docstring inherited
+        wanted = [(check_key(key), byte_range) for byte_range in byte_ranges]
+        for _, byte_range in wanted:
+            check_byte_range(byte_range)
+        forward = super().get_ranges
+
+        def fetch(missing: Sequence[Request]) -> _Batches:
+            return forward(
+                key,
+                [byte_range for _, byte_range in missing],
+                prototype=prototype,
+                max_concurrency=max_concurrency,
+                max_gap_bytes=max_gap_bytes,
+                max_coalesced_bytes=max_coalesced_bytes,
+            )
+
+        batches = self._read(wanted, prototype, fetch)
+        async with closing(batches):
+            async for batch in batches:
+                yield batch
+
+    async def _read(
+        self,
+        wanted: Sequence[Request],
+        prototype: BufferPrototype,
+        fetch: Callable[[Sequence[Request]], _Batches],
+    ) -> _Batches:
+        """Answer requests from the cache, and by `fetch` from the source where there is no copy."""
+        cache = self._state.cache
+        places: dict[Request, list[int]] = defaultdict(list)
+        for index, request in enumerate(wanted):
+            places[request].append(index)
+
+        def answers(
+            found: Iterable[tuple[Request, Buffer | None]],
+        ) -> list[tuple[int, Buffer | None]]:
+            return [(index, value) for request, value in found for index in places[request]]
+
+        async def copies(held: dict[Request, Entry | None]) -> _Batches:
+            found = cache.get_many(held, prototype, since)
+            async with closing(found):
+                async for batch in found:
+                    answered = answers(batch)
+                    cache.ledger.count(hits=len(answered))
+                    yield answered
+
+        async def fetched(batches: _Batches, asked: Sequence[Request]) -> _Batches:
+            async with closing(batches):
+                async for batch in batches:
+                    found = [(asked[index], value) for index, value in batch]
+                    there = [
+                        (request, value, since) for request, value in found if value is not None
+                    ]
+                    await concurrent_map(there, cache.offer)
+                    answered = answers(found)
+                    cache.ledger.count(misses=len(answered))
+                    yield answered
+
+        with cache.ledger.watching() as since:
+            held, unknown, missing = cache.sort(places)
+            async with closing(copies(unknown)) as batches:
+                async for batch in batches:
+                    yield batch
+            missing += unknown
+            # On its way while the consumer is busy with what the cache has.
+            ahead = _Ahead(fetch(missing)) if missing else None
+            try:
+                async with closing(copies(held)) as batches:
+                    async for batch in batches:
+                        yield batch
+            except BaseException:
+                if ahead is not None:
+                    await ahead.aclose()
+                raise
+            if ahead is not None:
+                async with closing(fetched(ahead, missing)) as batches:
+                    async for batch in batches:
+                        yield batch
+            if lost := list(held):  # copies that turned out to be gone
+                async with closing(fetched(fetch(lost), lost)) as batches:
+                    async for batch in batches:
+                        yield batch
+
+    # --- writing ------------------------------------------------------------------------
+
+    async def set(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        async with self._changing(key) as change:
+            await self._store.set(key, value)
+            if change is not None and self.cache_set_data:
+                # A copy: the caller may go on to write into the memory behind it.
+                cache, since = change
+                await cache.keep((key, None), value.combine([]), since)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        # docstring inherited
+        async with self._changing(key):
+            await self._store.set_if_not_exists(key, value)
+
+    async def delete(self, key: str) -> None:
+        # docstring inherited
+        async with self._changing(key):
+            await self._store.delete(key)
+
+    @asynccontextmanager
+    async def _changing(self, key: str) -> AsyncIterator[tuple[Cache, Since] | None]:
+        """Change a key of the source in a ``with`` block; the value is None where it has no copy."""
+        self._check_writable()
+        if not can_be_cached(check_key(key)):
+            yield None
+            return
+        state = self._state
+        async with state.cache.changing(key) as since:
+            state.flights.detach(key)
+            try:
+                yield state.cache, since
+            finally:
+                state.flights.detach(key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        # docstring inherited
+        async with self._changing_below(prefix):
+            await self._store.delete_dir(prefix)
+
+    async def clear(self) -> None:
+        # docstring inherited
+        async with self._changing_below(""):
+            await self._store.clear()
+
+    @asynccontextmanager
+    async def _changing_below(self, prefix: str) -> AsyncIterator[None]:
+        self._check_writable()
+        state = self._state
+        async with state.cache.changing_below(prefix):
+            state.flights.detach_below(as_directory(prefix))
+            try:
+                yield
+            finally:
+                state.flights.detach_below(as_directory(prefix))
+
+
+_OPTIONS = ("cache_store", "max_age_seconds", "max_size", "cache_set_data")
+
+
+class _Ahead:
+    """Batches of which the first is asked for at once, whether or not anybody waits for it."""
+
+    def __init__(self, batches: _Batches) -> None:
+        self._batches = batches
+        self._first: asyncio.Future[Any] | None = asyncio.ensure_future(anext(batches, None))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[tuple[int, Buffer | None]]:
+        if self._first is None:
+            return await anext(self._batches)
+        batch: Sequence[tuple[int, Buffer | None]] | None = await self._first
+        self._first = None
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
+
+    async def aclose(self) -> None:
+        """End it, whatever it is doing."""
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.gather(self._first, return_exceptions=True)
+        async with closing(self._batches):
+            pass
+
+
+def _parse_max_age(data: object) -> float:
+    if isinstance(data, str):
+        if data != "infinity":
+            raise ValueError("max_age_seconds string value must be 'infinity'")
+        return math.inf
+    if isinstance(data, bool) or not isinstance(data, Real):
+        raise TypeError(f"max_age_seconds must be a number or 'infinity', got {data!r}.")
+    if math.isnan(data):
+        raise ValueError("max_age_seconds must be a number or 'infinity', got nan.")
+    return float(data)
+
+
+def _parse_max_size(data: object) -> int | None:
+    if data is None:
+        return None
+    size = parse_int(data)
+    if size < 0:
+        raise ValueError(f"max_size must be 0 or more bytes, or None, got {size}.")
+    return size
+
+
+def _is_same_place(store: Store, other: Store) -> bool:
+    """Tell whether two stores certainly hold the same values."""
+    while isinstance(store, WrapperStore):
+        store = store._store
+    while isinstance(other, WrapperStore):
+        other = other._store
+    named = isinstance(store, (MemoryStore, LocalStore)) and type(store) is type(other)
+    return store is other or (named and str(store) == str(other))
