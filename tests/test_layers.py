@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "zarr.core._byte_ranges",
         "zarr.core.sync",
         "zarr.core._derive",
+        "zarr.core._html",
         "zarr.abc.metadata",
     },
     {"zarr.core.dtype", "zarr.dtype"},
@@ -99,9 +100,7 @@ def test_imports_only_downwards(module: str) -> None:
     upward = [
         f"line {line}: {name}"
         for line, name in run_time_imports(ast.parse(MODULES[module].read_text()))
-        if name.split(".")[0] == "zarr"
-        and name not in EMPTY_PACKAGES
-        and layer_of(name) > layer_of(module)
+        if name.split(".")[0] == "zarr" and layer_of(name) > layer_of(module)
     ]
     assert upward == [], f"{module} (layer {layer_of(module)}) imports from above"
 
@@ -114,6 +113,8 @@ def test_the_check_sees_imports_inside_functions() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(EMPTY_PACKAGES))
-def test_folders_of_rooms_hold_no_code(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text())
-    assert all(isinstance(node, ast.Expr) for node in tree.body)
+def test_folders_of_rooms_import_nothing(module: str) -> None:
+    # Names that other packages import from a folder are looked up by `__getattr__`, by name: what
+    # lies in the folder may import any of its modules without loading the others.
+    imported = {name for _, name in run_time_imports(ast.parse(MODULES[module].read_text()))}
+    assert {name for name in imported if name.split(".")[0] == "zarr"} == set()

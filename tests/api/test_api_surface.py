@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import subprocess
 import sys
 import tomllib
@@ -124,19 +123,41 @@ def test_debug_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(": " in line and not line.endswith("None") for line in required)
 
 
-def test_messages() -> None:
-    logger = logging.getLogger("zarr")
-    level, handlers = logger.level, list(logger.handlers)
-    try:
-        zarr.set_log_level("ERROR")
-        assert logger.level == logging.ERROR
-        zarr.set_format("%(levelname)s|%(message)s")
-        zarr.set_format("%(name)s|%(message)s")
-        assert len(logger.handlers) == max(1, len(handlers))
-        record = logging.LogRecord("zarr", logging.INFO, "", 0, "hello", None, None)
-        assert logger.handlers[0].format(record) == "zarr|hello"
-        with pytest.raises(ValueError, match="Unknown level"):
-            zarr.set_log_level("LOUD")  # type: ignore[arg-type]
-    finally:
-        logger.setLevel(level)
-        logger.handlers = handlers
+# In a process of its own: pytest listens to messages.
+MESSAGES = """
+import logging, sys, zarr
+logger = logging.getLogger("zarr")
+warn = lambda text: logger.warning(text)
+"""
+
+
+def _messages(code: str) -> list[str]:
+    """Return the lines that reach standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", MESSAGES + code], capture_output=True, text=True, check=True
+    )
+    return done.stderr.splitlines()
+
+
+def test_format_of_messages() -> None:
+    code = "zarr.set_format('%(levelname)s|%(message)s'); zarr.set_format('%(name)s|%(message)s')"
+    assert _messages(f"{code}; warn('hello')") == ["zarr|hello"]
+
+
+def test_level_of_messages() -> None:
+    code = "zarr.set_log_level('ERROR'); zarr.set_log_level('DEBUG'); logger.debug('seen'); "
+    assert _messages(f"{code} zarr.set_log_level('ERROR'); warn('lost')") == ["DEBUG:zarr:seen"]
+    assert _messages(f"zarr.set_format('%(message)s'); {code}") == ["seen"]
+    with pytest.raises(ValueError, match="Unknown level"):
+        zarr.set_log_level("LOUD")  # type: ignore[arg-type]
+
+
+def test_messages_are_seen_once_in_a_program_with_handlers() -> None:
+    own = "logging.basicConfig(format='own %(message)s')"
+    assert _messages(f"{own}; zarr.set_log_level('INFO'); logger.info('seen')") == ["own seen"]
+
+
+def test_fill_value_is_a_property_of_the_synchronous_array_only() -> None:
+    array = zarr.create_array({}, shape=(2,), dtype="i4", fill_value=7)
+    assert array.fill_value == array.metadata.fill_value == 7
+    assert "fill_value" not in dir(zarr.AsyncArray)

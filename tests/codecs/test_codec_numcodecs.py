@@ -271,6 +271,7 @@ class Stand:
 
     def encode(self, buf: Any) -> Any:
         assert buf.flags.c_contiguous
+        assert buf.dtype.isnative
         return (-buf).tobytes()
 
     def decode(self, buf: Any, out: Any = None) -> Any:
@@ -289,6 +290,11 @@ def test_serializers(monkeypatch: pytest.MonkeyPatch, as_bytes: bool) -> None:
     np.testing.assert_array_equal(decode(codec, stored, spec), array)
     with pytest.raises(ValueError, match="has 48 bytes, but decoding gave 40"):
         decode(codec, stored[8:], spec)
+    swapped = array.astype(">f8")
+    assert encode(codec, swapped, spec_of(swapped)) == stored
+    again = decode(codec, stored, spec_of(swapped))
+    assert again.dtype == swapped.dtype
+    np.testing.assert_array_equal(again, swapped)
 
 
 class UnpicklingCodec(zn._NumcodecsArrayBytesCodec):

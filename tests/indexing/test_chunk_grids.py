@@ -302,6 +302,7 @@ NEITHER = "Chunk specification must be an integer or an iterable of integers; go
         ((None, 3), (4, 6), TypeError, f"{NEITHER}None of type NoneType."),
         ((2.0, 3), (4, 6), TypeError, f"{NEITHER}2.0 of type float."),
         (2.0, (4, 6), TypeError, f"{NEITHER}2.0 of type float."),
+        (2.5, (), TypeError, f"{NEITHER}2.5 of type float."),
         ([[3, 3]], (10,), ValueError, "Chunk sizes [3, 3] do not sum to span 10"),
         ([[3, 0]], (3,), ValueError, "All chunk sizes must be positive, got [3, 0]"),
         ([[]], (3,), ValueError, "Chunk specification must not be empty"),

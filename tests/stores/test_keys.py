@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,20 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.optional import lacks
 from tests.stores.store_kit import PROTOTYPE, buffer, drained
 
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, ManagedMemoryStore, MemoryStore, WrapperStore
+from zarr.storage import (
+    FsspecStore,
+    LocalStore,
+    LoggingStore,
+    ManagedMemoryStore,
+    MemoryStore,
+    ObjectStore,
+    WrapperStore,
+    ZipStore,
+)
 from zarr.storage._utils import (
     as_directory,
     check_key,
@@ -79,10 +90,66 @@ def test_keys_that_are_taken(key: str) -> None:
     assert check_key(key) == key
 
 
-@pytest.mark.parametrize("key", [5, None, b"a", Path("a"), ("a",)])
+NO_KEYS = [5, None, b"a", Path("a"), ("a",)]
+
+
+def named(key: object) -> str:
+    return re.escape(f"Got {key!r}, of type {type(key).__name__}.")
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
 def test_keys_are_strings(key: Any) -> None:
-    with pytest.raises(TypeError, match=f"expected str instance, {type(key).__name__} found"):
+    with pytest.raises(TypeError, match=named(key)):
         check_key(key)
+
+
+def object_store(root: Path) -> Store:
+    from obstore.store import MemoryStore
+
+    return ObjectStore(MemoryStore())
+
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "memory": lambda root: MemoryStore(),
+    "managed": lambda root: ManagedMemoryStore(path="in"),
+    "local": LocalStore,
+    "zip": lambda root: ZipStore(root / "a.zip", mode="w"),
+    "wrapper": lambda root: WrapperStore(MemoryStore()),
+    "logging": lambda root: LoggingStore(MemoryStore(), log_level="CRITICAL"),
+}
+if not lacks("fsspec"):
+    STORES["fsspec"] = lambda root: FsspecStore.from_url("memory://no-keys")
+if not lacks("obstore"):
+    STORES["obstore"] = object_store
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("key", NO_KEYS)
+async def test_every_store_says_which_key_is_none(tmp_path: Path, kind: str, key: Any) -> None:
+    store: Any = STORES[kind](tmp_path)
+    calls: list[Callable[[], Any]] = [
+        lambda: store.get(key, PROTOTYPE),
+        lambda: store.get_partial_values(PROTOTYPE, [(key, None)]),
+        lambda: store.exists(key),
+        lambda: store.getsize(key),
+        lambda: store.set(key, buffer(b"y")),
+        lambda: store.set_if_not_exists(key, buffer(b"y")),
+        lambda: store._set_many([(key, buffer(b"y"))]),
+        lambda: store.delete(key),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=named(key)):
+            await call()
+    for name, arguments in (("get", ()), ("set", (buffer(b"y"),)), ("delete", ())):
+        in_place = getattr(store, f"{name}_sync", None)
+        if in_place is not None:
+            with pytest.raises(TypeError, match=named(key)):
+                in_place(key, *arguments)
+    for request in (key, (key, None)):
+        with pytest.raises(TypeError, match=re.escape(f"Got {request!r}.")):
+            await drained(store.get_many([request], prototype=PROTOTYPE))
+    assert await drained(store.list()) == []
+    store.close()
 
 
 @given(st.lists(PARTS, max_size=6).map("".join) | st.lists(PARTS, max_size=6).map("/".join))

@@ -236,8 +236,14 @@ class Store(ABC):
         -------
         list of Buffer or None
             In the order of `key_ranges`, each what `get` returns.
+
+        Raises
+        ------
+        Exception
+            The first failure of a read. No further one starts then, and those in flight, at most
+            ``async.concurrency``, are cancelled.
         """
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return await _partial_values(self, prototype, key_ranges)
 
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
@@ -654,7 +660,8 @@ async def _partial_values(
     key_ranges: Iterable[tuple[str, ByteRequest | None]],
 ) -> list[Buffer | None]:
     """Read values, or parts of them, by `Store.get`; see `Store.get_partial_values`."""
-    return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+    requests = ((key, prototype, byte_range) for key, byte_range in key_ranges)
+    return await concurrent_map(requests, self.get)
 
 
 def _nearest(cls: type, name: str) -> int:

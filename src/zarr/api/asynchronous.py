@@ -15,6 +15,7 @@ from zarr.core.array import (
     from_array,
     open_array_node,
 )
+from zarr.core.array._documents import find_array
 from zarr.core.buffer import NDArrayLike
 from zarr.core.common import concurrent_map
 from zarr.core.config import config as zarr_config
@@ -206,10 +207,7 @@ async def open_array(
     mode = kwargs.pop("mode", None)
     options = merge_config(config, kwargs.pop("write_empty_chunks", None))
     if mode is None:
-        try:
-            store_path = await find_place(store, path=path, storage_options=storage_options)
-        except FileNotFoundError:
-            raise ArrayNotFoundError(f"No array found in store {store} at path {path}") from None
+        store_path = await find_array(store, path=path, storage_options=storage_options)
     else:
         store_path = await make_store_path(
             store, path=path, mode=mode, storage_options=storage_options

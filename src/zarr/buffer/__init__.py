@@ -1,6 +1,6 @@
 """Public doors to the buffers."""
 
-from zarr.buffer import cpu
+from zarr.buffer import cpu, gpu
 from zarr.core.buffer import default_buffer_prototype
 
-__all__ = ["cpu", "default_buffer_prototype"]
+__all__ = ["cpu", "default_buffer_prototype", "gpu"]

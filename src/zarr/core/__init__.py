@@ -1,1 +1,26 @@
 """The implementation behind the public modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer as Buffer
+    from zarr.core.buffer import NDBuffer as NDBuffer
+    from zarr.core.codec_pipeline import BatchedCodecPipeline as BatchedCodecPipeline
+else:
+    # What other packages import from here. It lies above most of this package, so it is looked up
+    # when it is asked for.
+    _HOMES = {
+        "BatchedCodecPipeline": "zarr.core.codec_pipeline",
+        "Buffer": "zarr.core.buffer",
+        "NDBuffer": "zarr.core.buffer",
+    }
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(home), name)

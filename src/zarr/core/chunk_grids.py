@@ -49,6 +49,9 @@ _INCREMENT_BYTES = 256 * 1024
 _MIN_CHUNK_BYTES = 128 * 1024
 _MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
+_NO_CHUNKS = (
+    "Chunk specification must be an integer or an iterable of integers; got {!r} of type {}."
+)
 _INVALID_CHUNKS = (
     '{!r} is not a valid chunk input. Use chunks=None or chunks="auto" from the top-level API for '
     "auto-chunking, or pass an int / tuple of ints."
@@ -656,10 +659,7 @@ def _as_length(value: object) -> int | None:
 
 def _normalize_edges(chunks: object, span: int) -> VaryingDimension:
     if not isinstance(chunks, Iterable):
-        raise TypeError(
-            "Chunk specification must be an integer or an iterable of integers; "
-            f"got {chunks!r} of type {type(chunks).__name__}."
-        )
+        raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
     sizes = list(chunks)
     if not sizes:
         raise ValueError("Chunk specification must not be empty")
@@ -707,10 +707,13 @@ def normalize_chunks_nd(
     per_dimension: Sequence[Any]
     if chunks is False:
         per_dimension = (-1,) * len(spans)
-    elif isinstance(chunks, Iterable) and _as_length(chunks) is None:
+    elif _as_length(chunks) is not None:
+        per_dimension = (chunks,) * len(spans)
+    elif isinstance(chunks, Iterable):
         per_dimension = tuple(chunks)
     else:
-        per_dimension = (chunks,) * len(spans)
+        # Told here, because an array without dimensions would not look at it.
+        raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
     if len(per_dimension) != len(spans):
         raise ValueError(
             f"chunks has {len(per_dimension)} dimensions but shape has {len(spans)} dimensions"

@@ -163,7 +163,7 @@ class LoggingStore(WrapperStore[T_Store]):
     ) -> list[Buffer | None]:
         # docstring inherited
         wanted = list(key_ranges)
-        with self._logged("get_partial_values", ",".join(key for key, _ in wanted)):
+        with self._logged("get_partial_values", ",".join(str(key) for key, _ in wanted)):
             return await self._store.get_partial_values(prototype, wanted)
 
     async def get_many(

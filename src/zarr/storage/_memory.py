@@ -438,11 +438,12 @@ class GpuMemoryStore(MemoryStore):
 
 
 def _on_gpu(value: Buffer) -> Buffer:
-    # By name: cupy is an optional dependency, and slow to import.
-    try:
-        buffer_class = cast("type[Buffer]", import_module("zarr.buffer.gpu").Buffer)
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "Cannot use zarr.buffer.gpu.Buffer without cupy. Please install cupy."
-        ) from error
-    return value if isinstance(value, buffer_class) else buffer_class.from_buffer(value)
+    """Return a value in memory of the GPU that nobody else writes into."""
+    # Not imported before it is used, like CuPy behind it.
+    buffer_class = cast("type[Buffer]", import_module("zarr.buffer.gpu").Buffer)
+    if not isinstance(value, buffer_class):
+        value = buffer_class.from_buffer(value)
+    elif hasattr(value.as_array_like(), "__cuda_array_interface__"):
+        # Encoded data may be a view of the array that was assigned, and is changed afterwards.
+        value = value.combine([])
+    return value

@@ -53,7 +53,7 @@ def check_key(key: str) -> str:
         something outside the store.
     """
     if not isinstance(key, str):
-        raise TypeError(f"sequence item 0: expected str instance, {type(key).__name__} found")
+        raise TypeError(f"A key is a string. Got {key!r}, of type {type(key).__name__}.")
     if _SUSPICIOUS.search(key) is not None:
         raise ValueError(
             f"The key {key!r} is not allowed: a key is a relative path with '/' between its "

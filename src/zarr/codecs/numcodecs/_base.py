@@ -186,16 +186,15 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
         return self._with_defaults()
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        # The library's codecs of this role know the byte order of the machine alone.
         decoded = self._decode(chunk_data.as_numpy_array())
-        native = chunk_spec.dtype.to_native_dtype()
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(
-            array_of(decoded, native, chunk_spec.shape)
-        )
+        dtype = chunk_spec.dtype.to_native_dtype()
+        array = array_of(decoded, dtype.newbyteorder("="), chunk_spec.shape)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(array.astype(dtype, copy=False))
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        array = chunk_data.as_numpy_array().astype(
-            chunk_spec.dtype.to_native_dtype(), order="C", copy=False
-        )
+        dtype = chunk_spec.dtype.to_native_dtype().newbyteorder("=")
+        array = chunk_data.as_numpy_array().astype(dtype, order="C", copy=False)
         return encoded_buffer(self._codec.encode(array), chunk_spec.prototype)
 
 

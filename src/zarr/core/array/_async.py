@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
 from zarr.core.array._chunks import initialized_chunks, nbytes_stored, nchunks_initialized
-from zarr.core.array._documents import open_metadata
+from zarr.core.array._documents import find_array, open_metadata
 from zarr.core.array._info import ArrayProperties
 from zarr.core.array._parse import parse_array_metadata
 from zarr.core.array._pipeline import chunk_grid, chunk_spec, create_codec_pipeline
@@ -25,7 +25,6 @@ from zarr.core.indexing import (
     MaskIndexer,
     OrthogonalIndexer,
 )
-from zarr.storage._common import make_store_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,7 +149,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         TypeError, ValueError
             If its metadata are not valid.
         """
-        store_path = await make_store_path(store)
+        store_path = await find_array(store)
         metadata: Any = await open_metadata(store_path, zarr_format)
         return cls(metadata, store_path, config)
 
@@ -176,6 +175,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     def attrs(self) -> dict[str, JSON]:
         """The user attributes; changes to this dictionary are not stored."""
         return self.metadata.attributes
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what is known without I/O."""
+        from zarr.core._html import node_html  # not before it is needed
+
+        name, place = type(self).__name__, str(self.store_path)
+        return node_html(name, place, self.info._rows(), self.metadata.attributes)
 
     # --- reading ------------------------------------------------------------------------
 

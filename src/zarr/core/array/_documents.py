@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from zarr.core.array._parse import parse_array_metadata
+from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
@@ -19,16 +19,77 @@ from zarr.core.common import (
     ZarrFormat,
     concurrent_map,
 )
+from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 from zarr.core.metadata.common import json_to_buffer
+from zarr.core.metadata.v3 import parse_node_type_array
 from zarr.errors import ArrayNotFoundError, MetadataValidationError, ZarrUserWarning
-from zarr.storage._common import StorePath, ensure_no_existing_node
+from zarr.storage._common import StorePath, ensure_no_existing_node, make_store_path
 
 if TYPE_CHECKING:
-    from zarr.core.buffer import Buffer
+    from zarr.core.buffer import Buffer, BufferPrototype
     from zarr.core.metadata import ArrayMetadata
+    from zarr.storage._common import StoreLike
+
+
+class Storable(Protocol):
+    """Metadata of a node, of whatever kind, that have a stored form."""
+
+    @property
+    def zarr_format(self) -> ZarrFormat:
+        """The format."""
+
+    def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
+        """Return the encoded documents by their names relative to the node."""
 
 
 # --- reading ----------------------------------------------------------------------------
+
+
+async def find_place(
+    store: StoreLike | None,
+    *,
+    path: str | None = "",
+    storage_options: dict[str, Any] | None = None,
+) -> StorePath:
+    """Return the place of a node to open, without creating a directory that is not there.
+
+    Parameters
+    ----------
+    store, path, storage_options
+        As for `make_store_path`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `store` is the path of a local directory that does not exist.
+    TypeError, ValueError
+        As `make_store_path`.
+    """
+    is_store = store is None or isinstance(store, Store | StorePath)
+    return await make_store_path(
+        store, path=path, mode=None if is_store else "r+", storage_options=storage_options
+    )
+
+
+async def find_array(
+    store: StoreLike | None,
+    *,
+    path: str | None = "",
+    storage_options: dict[str, Any] | None = None,
+) -> StorePath:
+    """Return the place of an array to open; see `find_place`.
+
+    Raises
+    ------
+    ArrayNotFoundError
+        If `store` is the path of a local directory that does not exist.
+    TypeError, ValueError
+        As `make_store_path`.
+    """
+    try:
+        return await find_place(store, path=path, storage_options=storage_options)
+    except FileNotFoundError:
+        raise ArrayNotFoundError(f"No array found in store {store} at path {path}") from None
 
 
 async def read_documents(
@@ -105,6 +166,8 @@ async def get_array_metadata(
     ------
     ArrayNotFoundError
         If there is no such document.
+    NodeTypeValidationError
+        If the ``zarr.json`` is not that of an array.
     MetadataValidationError
         If `zarr_format` is something else.
     json.JSONDecodeError, TypeError
@@ -115,6 +178,14 @@ async def get_array_metadata(
     ZarrUserWarning
         If both formats are stored and none was asked for.
     """
+    _, document = await _find_document(store_path, zarr_format)
+    return document
+
+
+async def _find_document(
+    store_path: StorePath, zarr_format: ZarrFormat | None
+) -> tuple[ZarrFormat, dict[str, JSON]]:
+    """Return the document of `get_array_metadata` and the format that its name says."""
     if zarr_format not in (2, 3, None):
         raise MetadataValidationError(
             f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got '{zarr_format}'."
@@ -132,9 +203,10 @@ async def get_array_metadata(
             stacklevel=1,
         )
     if v3 is not None:
-        return v3
+        parse_node_type_array(v3.get("node_type"))
+        return 3, v3
     if v2 is not None:
-        return {**v2, "attributes": documents[ZATTRS_JSON] or {}}
+        return 2, {**v2, "attributes": documents[ZATTRS_JSON] or {}}
     where = f"found in store {store_path.store!r} at path {store_path.path!r}."
     if zarr_format is None:
         raise ArrayNotFoundError(
@@ -144,9 +216,34 @@ async def get_array_metadata(
 
 
 async def open_metadata(store_path: StorePath, zarr_format: ZarrFormat | None) -> ArrayMetadata:
-    """Read the metadata of an array; see `get_array_metadata` and `parse_array_metadata`."""
-    document = await get_array_metadata(store_path, zarr_format)
-    return parse_array_metadata(document, path=str(store_path))
+    """Read the metadata of an array; see `get_array_metadata` and `parse_stored`."""
+    stored_format, document = await _find_document(store_path, zarr_format)
+    return parse_stored(document, stored_format, str(store_path))
+
+
+def parse_stored(document: Mapping[str, JSON], zarr_format: ZarrFormat, path: str) -> ArrayMetadata:
+    """Return the metadata that the document of an array holds.
+
+    Parameters
+    ----------
+    document : mapping
+        As `get_array_metadata` returns it.
+    zarr_format : {2, 3}
+        The format, by the name of the document.
+    path : str
+        The array, for messages.
+
+    Raises
+    ------
+    NodeTypeValidationError
+        If a ``zarr.json`` is not that of an array.
+    TypeError, ValueError
+        If the document says another format, or is not valid.
+    """
+    if zarr_format == 3:
+        parse_node_type_array(document.get("node_type"))
+        return ArrayV3Metadata.from_dict(document, path=path)
+    return ArrayV2Metadata.from_dict(document, path=path)
 
 
 # --- storing ----------------------------------------------------------------------------
@@ -167,16 +264,14 @@ async def store_documents(store_path: StorePath, documents: Mapping[str, Buffer]
     await concurrent_map(documents.items(), put)
 
 
-async def store_new_array(
-    store_path: StorePath, metadata: ArrayMetadata, *, overwrite: bool
-) -> None:
-    """Store the metadata of a new array, and of the groups above it that are not there yet.
+async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrite: bool) -> None:
+    """Store the metadata of a new node, and of the groups above it that are not there yet.
 
     Parameters
     ----------
     store_path : StorePath
-        The array.
-    metadata : ArrayV2Metadata or ArrayV3Metadata
+        The array or group.
+    metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Its metadata.
     overwrite : bool
         Whether all that is stored at that place is deleted first. Nothing is deleted before the
@@ -187,7 +282,7 @@ async def store_new_array(
     ContainsArrayError, ContainsGroupError
         If a node of the same format is there and `overwrite` is False.
     ValueError
-        If the store is read-only, or something above the array is an array itself.
+        If the store is read-only, or something above the node is an array.
     TypeError
         If an attribute has no JSON form.
     """

@@ -110,11 +110,6 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         metadata = self.metadata
         return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
 
-    @property
-    def fill_value(self) -> Any:
-        """Value of the elements that are not stored; None for undefined (format 2 only)."""
-        return self.metadata.fill_value
-
     # --- chunks ---
 
     @property

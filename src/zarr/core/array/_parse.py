@@ -24,6 +24,7 @@ from zarr.core.dtype.common import HasItemSize, HasObjectCodec
 from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 from zarr.core.metadata.v2 import get_object_codec_id, parse_compressor, parse_filters
 from zarr.core.metadata.v3 import parse_node_type_array
+from zarr.errors import MetadataValidationError
 from zarr.registry import get_codec_class, get_numcodec
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
 
     Raises
     ------
-    TypeError
-        If `data` is something else.
     NodeTypeValidationError
         If a ``zarr.json`` document is not that of an array.
-    ValueError
-        If the format is neither 2 nor 3, or the document is not valid.
+    MetadataValidationError
+        If the format is neither 2 nor 3.
+    TypeError, ValueError
+        If `data` is something else, or not valid.
     """
     if isinstance(data, ArrayV2Metadata | ArrayV3Metadata):
         return data
@@ -71,7 +72,7 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
         return ArrayV3Metadata.from_dict(data, path=path)
     if zarr_format == 2:
         return ArrayV2Metadata.from_dict(data, path=path)
-    raise ValueError(f"Invalid zarr_format: {zarr_format}. Expected 2 or 3")
+    raise MetadataValidationError(f"Invalid zarr_format: {zarr_format}. Expected 2 or 3")
 
 
 # --- chunks and shards ------------------------------------------------------------------

@@ -64,7 +64,7 @@ def settle_parameters(
         portable = same_format or name in ("chunks", "shards")
         settled[name] = own[name] if portable else "auto"
     if given["fill_value"] is DEFAULT_FILL_VALUE:
-        settled["fill_value"] = source.fill_value
+        settled["fill_value"] = source.metadata.fill_value
     for name in ("attributes", "dimension_names"):
         if given[name] is None:
             settled[name] = own[name]

@@ -100,6 +100,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         inner: Any = sync(AsyncArray.open(store, config=config))
         return cls(inner)
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what is known without I/O."""
+        from zarr.core._html import node_html  # not before it is needed
+
+        name, place = type(self).__name__, str(self.store_path)
+        return node_html(name, place, self.info._rows(), self.metadata.attributes)
+
     # --- properties ---------------------------------------------------------------------
 
     @property
@@ -134,6 +141,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     @shape.setter
     def shape(self, value: ShapeLike) -> None:
         self.resize(value)
+
+    @property
+    def fill_value(self) -> Any:
+        """Value of the elements that are not stored; None for undefined (format 2 only)."""
+        return self._async_array.metadata.fill_value
 
     @property
     def attrs(self) -> Attributes:

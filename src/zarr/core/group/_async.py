@@ -17,7 +17,7 @@ from zarr.core.attributes import replace_attributes
 from zarr.core.common import concurrent_map, parse_shapelike
 from zarr.core.dtype import parse_dtype
 from zarr.core.group import _creation, _hierarchy
-from zarr.core.group._documents import find_place, read_group_metadata, read_node_metadata
+from zarr.core.group._documents import find_place, read_group_metadata, read_many
 from zarr.core.group._info import GroupProperties
 from zarr.core.group._members import walk
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
@@ -26,7 +26,6 @@ from zarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
     GroupNotFoundError,
-    NodeNotFoundError,
     ZarrUserWarning,
 )
 from zarr.storage._common import make_store_path
@@ -82,6 +81,24 @@ def _label(metadata: NodeMetadata) -> str | None:
     return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"
 
 
+def group_html(group: GroupProperties) -> str:
+    """Return what notebooks show of a group: what is known without I/O."""
+    from zarr.core._html import node_html  # not before it is needed
+
+    metadata = group.metadata
+    below = metadata.consolidated_metadata
+    known = {} if below is None else below.metadata
+    members = ((name, _label(node) or "group") for name, node in known.items())
+    return node_html(
+        type(group).__name__,
+        str(group.store_path),
+        group.info._rows(),
+        metadata.attributes,
+        None if below is None else members,
+        len(known),
+    )
+
+
 @dataclass(frozen=True, repr=False)
 class AsyncGroup(GroupProperties):
     """A group, with coroutines to find, create and delete what is in it.
@@ -129,7 +146,7 @@ class AsyncGroup(GroupProperties):
         """
         metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
         store_path = await make_store_path(store)
-        await store_new_array(store_path, cast("Any", metadata), overwrite=overwrite)
+        await store_new_array(store_path, metadata, overwrite=overwrite)
         return cls(metadata=metadata, store_path=store_path)
 
     @classmethod
@@ -181,6 +198,10 @@ class AsyncGroup(GroupProperties):
         """
         return cls(GroupMetadata.from_dict(data, path=str(store_path)), store_path)
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what is known without I/O."""
+        return group_html(self)
+
     # --- properties ---------------------------------------------------------------------
 
     @property
@@ -194,26 +215,15 @@ class AsyncGroup(GroupProperties):
 
     # --- finding members ----------------------------------------------------------------
 
-    async def _read(self, key: str) -> NodeMetadata | None:
-        """Return metadata of the node that the store has at a path, None where it has none."""
-        try:
-            return await read_node_metadata(self.store_path / key, self.metadata.zarr_format)
-        except NodeNotFoundError:
-            return None
-
-    async def _find(self, key: str, *, use_consolidated: bool = True) -> NodeMetadata:
+    async def _find(self, key: str, *, use_consolidated: bool = True) -> NodeMetadata | None:
+        """Return metadata of a member, None if there is none; see `getitem`."""
         path = normalize_path(key)
         if not path:
             return self.metadata
         below = self.metadata.consolidated_metadata
         if below is not None and use_consolidated:
-            node = below.get(path)
-            if node is None:
-                raise KeyError(f"'{key}' not found in consolidated metadata.")
-            return node
-        node = await self._read(path)
-        if node is None:
-            raise KeyError(key)
+            return below.get(path)
+        (node,) = await read_many(self.store_path, [path], self.metadata.zarr_format)
         return node
 
     async def getitem(self, key: str) -> AsyncNode:
@@ -231,14 +241,18 @@ class AsyncGroup(GroupProperties):
         TypeError, ValueError
             If `key` is not a path, or the metadata of the member are not valid.
         """
-        return make_node(self.store_path / key, await self._find(key))
+        node = await self._find(key)
+        if node is not None:
+            return make_node(self.store_path / key, node)
+        if self.metadata.consolidated_metadata is not None:
+            raise KeyError(f"'{key}' not found in consolidated metadata.")
+        raise KeyError(key)
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `getitem`."""
-        try:
-            return await self.getitem(key)
-        except KeyError:
-            return default
+        # Not by a KeyError of `getitem`: one that tells of damaged metadata is no absence.
+        node = await self._find(key)
+        return default if node is None else make_node(self.store_path / key, node)
 
     async def get_array(self, path: str) -> AsyncArray[Any]:
         """Return a member that is an array.
@@ -288,11 +302,7 @@ class AsyncGroup(GroupProperties):
 
     async def contains(self, member: str) -> bool:
         """Tell whether there is a member at a path relative to this group; see `getitem`."""
-        try:
-            await self._find(member)
-        except KeyError:
-            return False
-        return True
+        return await self._find(member) is not None
 
     def _walk(
         self, max_depth: int | None, *, use_consolidated_for_children: bool = True
@@ -462,10 +472,10 @@ class AsyncGroup(GroupProperties):
         """
         if overwrite:
             return await self.create_group(name, overwrite=True)
-        try:
-            node = make_node(self.store_path / name, await self._find(name, use_consolidated=False))
-        except KeyError:
+        metadata = await self._find(name, use_consolidated=False)
+        if metadata is None:
             return await self.create_group(name)
+        node = make_node(self.store_path / name, metadata)
         if not isinstance(node, AsyncGroup):
             raise TypeError(f"Incompatible object ({type(node).__name__}) already exists")
         return node
@@ -605,9 +615,8 @@ class AsyncGroup(GroupProperties):
         ValueError
             If the array has to be created and the store is read-only, or `dtype` is missing.
         """
-        try:
-            metadata = await self._find(name, use_consolidated=False)
-        except KeyError:
+        metadata = await self._find(name, use_consolidated=False)
+        if metadata is None:
             return await self.create_array(name, shape=shape, dtype=dtype, config=config, **kwargs)
         if isinstance(metadata, GroupMetadata):
             raise TypeError("Incompatible object (AsyncGroup) already exists")

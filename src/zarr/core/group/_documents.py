@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from zarr.abc.store import Store
-from zarr.core.array import parse_array_metadata
-from zarr.core.array._documents import parse_document, read_documents
+from zarr.core.array._documents import find_place as find_place
+from zarr.core.array._documents import parse_document, parse_stored, read_documents
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
     JSON,
@@ -33,12 +33,10 @@ from zarr.errors import (
     GroupNotFoundError,
     MetadataValidationError,
     NodeNotFoundError,
+    NodeTypeValidationError,
     ZarrUserWarning,
 )
-from zarr.storage._common import StorePath, make_store_path
-
-if TYPE_CHECKING:
-    from zarr.storage._common import StoreLike
+from zarr.storage._common import StorePath
 
 Document: TypeAlias = Mapping[str, JSON]
 Documents: TypeAlias = Mapping[str, Document | None]
@@ -75,32 +73,6 @@ def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
         return (3,)
     raise MetadataValidationError(
         f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got '{zarr_format}'."
-    )
-
-
-async def find_place(
-    store: StoreLike | None,
-    *,
-    path: str | None = "",
-    storage_options: dict[str, Any] | None = None,
-) -> StorePath:
-    """Return the place of a node to open, without creating a directory that is not there.
-
-    Parameters
-    ----------
-    store, path, storage_options
-        As for `make_store_path`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If `store` is the path of a local directory that does not exist.
-    TypeError, ValueError
-        As `make_store_path`.
-    """
-    is_store = store is None or isinstance(store, Store | StorePath)
-    return await make_store_path(
-        store, path=path, mode=None if is_store else "r+", storage_options=storage_options
     )
 
 
@@ -202,11 +174,11 @@ def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | No
             return None
         if v2 is not None:
             _warn_of_both(ZARRAY_JSON, store_path, "Zarr v3")
-        return parse_array_metadata(v3, path=str(store_path))
+        return parse_stored(v3, 3, str(store_path))
     if v2 is None:
         return None
     attributes = documents.get(ZATTRS_JSON) or {}
-    return parse_array_metadata({**v2, "attributes": attributes}, path=str(store_path))
+    return parse_stored({**v2, "attributes": attributes}, 2, str(store_path))
 
 
 def _group_of(
@@ -407,15 +379,26 @@ def parse_node(documents: Documents, zarr_format: ZarrFormat, path: str) -> Node
     -------
     ArrayV2Metadata, ArrayV3Metadata, GroupMetadata or None
         None where the documents describe no node.
+
+    Raises
+    ------
+    NodeTypeValidationError
+        If a ``zarr.json`` does not say what it describes.
+    MetadataValidationError, TypeError, ValueError
+        If a document is not valid.
     """
     if zarr_format == 3:
         document = documents[ZARR_JSON]
         if document is None:
             return None
-        if document.get("node_type") == "array":
-            return parse_array_metadata(document, path=path)
+        if document.get("node_type") is None:
+            raise NodeTypeValidationError(
+                "Required key 'node_type' is missing from the provided metadata document."
+            )
+        if document["node_type"] == "array":
+            return parse_stored(document, 3, path)
         return GroupMetadata.from_dict(document, path=path)
     array, group, attributes = (documents[name] for name in NODE_KEYS[2])
     if array is not None:
-        return parse_array_metadata({**array, "attributes": attributes or {}}, path=path)
+        return parse_stored({**array, "attributes": attributes or {}}, 2, path)
     return None if group is None else parse_group_v2(group, attributes, path)

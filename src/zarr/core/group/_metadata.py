@@ -141,6 +141,8 @@ class ConsolidatedMetadata:
             If a node lies below something that is not a group of `data`, or its metadata are not
             valid.
         """
+        if not isinstance(data, Mapping):
+            raise TypeError(f"Expected consolidated metadata as a JSON object, got {type(data)}.")
         kind = data.get("kind")
         if kind != "inline":
             raise ValueError(f"Consolidated metadata kind={str(kind)!r} is not supported.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from zarr.core._derive import sync_iteration, sync_method
 from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
-from zarr.core.group._async import AsyncGroup
+from zarr.core.group._async import AsyncGroup, group_html
 from zarr.core.group._info import GroupProperties
 from zarr.core.sync import SyncMixin, collect_aiterator, sync
 
@@ -109,6 +109,10 @@ class Group(GroupProperties, SyncMixin):
         """Open a stored group; see `AsyncGroup.open`."""
         return cls(sync(AsyncGroup.open(store, zarr_format=zarr_format)))
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what is known without I/O."""
+        return group_html(self)
+
     # --- properties ---------------------------------------------------------------------
 
     @property
@@ -134,10 +138,8 @@ class Group(GroupProperties, SyncMixin):
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `AsyncGroup.getitem`."""
-        try:
-            return self[path]
-        except KeyError:
-            return default
+        node = sync(self._async_group.get(path))
+        return default if node is None else wrap_node(node)
 
     def __contains__(self, member: str) -> bool:
         return sync(self._async_group.contains(member))

@@ -33,7 +33,7 @@ from zarr.core.metadata.common import (
     same_json,
 )
 from zarr.core.metadata.v3 import check_storable
-from zarr.errors import ZarrUserWarning
+from zarr.errors import MetadataValidationError, ZarrUserWarning
 from zarr.registry import get_numcodec
 
 if TYPE_CHECKING:
@@ -65,12 +65,14 @@ def parse_zarr_format(data: object) -> Literal[2]:
 
     Raises
     ------
-    ValueError
+    MetadataValidationError
         Otherwise.
     """
     if data == 2:
         return 2
-    raise ValueError(f"Failed to parse input for 'zarr_format': expected Literal[2], got {data!r}.")
+    raise MetadataValidationError(
+        f"Failed to parse input for 'zarr_format': expected Literal[2], got {data!r}."
+    )
 
 
 def parse_dtype(data: Any) -> np.dtype[Any]:

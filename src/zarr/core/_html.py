@@ -1,0 +1,123 @@
+"""What notebooks show of an array or a group: text in, HTML out.
+
+Nothing that comes in is trusted: names, paths and attributes are whatever a store holds, so all of
+it is escaped, and cut where it is long.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from itertools import islice
+from typing import Final
+
+# Most attributes, and most members, that are listed; the rest is counted.
+MAX_ROWS: Final = 40
+# Most characters of one text.
+MAX_TEXT: Final = 200
+
+# No colours but those of the page, so that it is readable in light and dark themes.
+_STYLE: Final = (
+    ".zarr-node{color:inherit;font-family:inherit;font-size:.9em;line-height:1.4;overflow-x:auto}"
+    ".zarr-node table{border-collapse:collapse;margin:.25em 0 .25em .5em}"
+    ".zarr-node :is(tr,th,td){background:transparent!important;border:0;text-align:left;"
+    "vertical-align:top;padding:.1em .8em .1em 0}"
+    ".zarr-node th{font-weight:normal;opacity:.65;white-space:nowrap}"
+    ".zarr-node td{overflow-wrap:anywhere;white-space:pre-wrap;max-width:60em}"
+    ".zarr-node summary{cursor:pointer}"
+    ".zarr-node>div{border-bottom:1px solid;padding-bottom:.2em;overflow-wrap:anywhere}"
+)
+
+# Neither HTML nor the UTF-8 it is sent as can hold these: control characters, halves of surrogate
+# pairs, and code points that are none.
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+# Rows of a summary that the title shows already.
+_IN_TITLE: Final = {"Type", "Name"}
+
+
+def node_html(
+    kind: str,
+    place: str,
+    summary: Iterable[tuple[str, object]],
+    attributes: Mapping[str, object],
+    members: Iterable[tuple[str, str]] | None = None,
+    n_members: int = 0,
+) -> str:
+    """Describe a node.
+
+    Parameters
+    ----------
+    kind : str
+        What it is.
+    place : str
+        Where it is.
+    summary : iterable of tuple
+        Labels and values, those that are None left out.
+    attributes : mapping
+        The user attributes, shown as JSON.
+    members : iterable of tuple or None
+        Names of the members of a group and what they are, not read further than is shown; None
+        if they are not known.
+    n_members : int
+        How many there are.
+
+    Returns
+    -------
+    str
+        One ``div`` element with its style; at most some 200 kB.
+    """
+    rows = ((label, str(value)) for label, value in summary if value is not None)
+    parts = [
+        f'<div class="zarr-node"><style>{_STYLE}</style>',
+        f"<div><strong>{_text(kind)}</strong> {_text(place)}</div>",
+        _table(row for row in rows if row[0] not in _IN_TITLE),
+    ]
+    if attributes:
+        shown = ((name, _json(value)) for name, value in attributes.items())
+        parts.append(_section("Attributes", shown, len(attributes)))
+    if members is not None:
+        parts.append(_section("Members", members, n_members))
+    return "".join(parts) + "</div>"
+
+
+def _section(title: str, rows: Iterable[tuple[str, str]], count: int) -> str:
+    more = f"<p>and {count - MAX_ROWS} more</p>" if count > MAX_ROWS else ""
+    table = _table(islice(rows, MAX_ROWS))
+    return f"<details><summary>{title} ({count})</summary>{table}{more}</details>"
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    lines = "".join(
+        f'<tr><th scope="row">{_text(label)}</th><td>{_text(value)}</td></tr>'
+        for label, value in rows
+    )
+    return f"<table><tbody>{lines}</tbody></table>"
+
+
+def _text(text: str) -> str:
+    """Return text as HTML that shows it, cut where it is long."""
+    if len(text) > MAX_TEXT:
+        text = text[: MAX_TEXT - 1] + "…"
+    return escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON, not much further than is shown of it."""
+    text = ""
+    try:
+        for piece in _pieces(value):
+            text += piece
+            if len(text) > MAX_TEXT:
+                break
+    except (TypeError, ValueError, RecursionError):
+        return f"{text}<{type(value).__name__}>"
+    return text
+
+
+def _pieces(value: object) -> Iterator[str]:
+    if isinstance(value, str):  # which the encoder would go through as a whole
+        value = value[: MAX_TEXT + 1]
+    return json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value)
