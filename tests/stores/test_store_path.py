@@ -7,9 +7,9 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.optional import lacks
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.optional import lacks
 
 from zarr.abc.store import ByteGetter, ByteSetter, Store
 from zarr.core._byte_ranges import RangeByteRequest
