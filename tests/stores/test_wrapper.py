@@ -272,6 +272,20 @@ def test_overriding_set_or_delete_sees_the_other_ways_to_it() -> None:
     assert store.get_sync("b") is inner._store_dict["b"]
 
 
+def test_constructors_may_take_more() -> None:
+    class Named(WrapperStore[Store]):
+        def __init__(self, name: str, *, store: Store) -> None:
+            super().__init__(store)
+            self.name = name
+
+    store = Named("first", store=MemoryStore({"a": buffer(b"x")}))
+    view = store.with_read_only(True)
+    assert (type(view), view.name, view.read_only, store.read_only) == (Named, "first", True, False)
+    assert view.get_sync("a") == buffer(b"x")
+    with Named("second", store=MemoryStore()) as entered:
+        assert entered.name == "second"
+
+
 def test_overriding_the_methods_for_the_calling_thread_keeps_them() -> None:
     class Own(WrapperStore[Store]):
         async def get(self, *args: Any, **kwargs: Any) -> Buffer | None:

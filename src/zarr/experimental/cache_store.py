@@ -116,12 +116,6 @@ class CacheStore(WrapperStore[Store]):
         own = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)
 
-    def _with_store(self, store: Store) -> Self:
-        options: dict[str, Any] = {name: getattr(self, name) for name in _OPTIONS[1:]}
-        view = type(self)(store, cache_store=self._cache_store, **options)
-        view._shared = self._state
-        return view
-
     @property
     def _state(self) -> _Shared:
         # Locks and reads of a forked process' parent would be waited for in vain.

@@ -78,8 +78,11 @@ class WrapperStore(Store, Generic[T_Store]):
         return False
 
     def _with_store(self, store: T_Store) -> Self:
-        """Return the same wrapper around another store."""
-        return type(self)(store)
+        """Return the same wrapper around another store, whatever its constructor takes."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._store = store
+        return other
 
     @property
     def _is_open(self) -> bool:

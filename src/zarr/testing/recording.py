@@ -15,7 +15,6 @@ from zarr.storage import WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
     from zarr.abc.store import ByteRequest, ReadRequest
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -116,11 +115,6 @@ class RecordingStore(WrapperStore[S]):
     ) -> None:
         super().__init__(store)
         self._traffic = _Traffic(delays or {}, failures or {})
-
-    def _with_store(self, store: S) -> Self:
-        view = type(self)(store)
-        view._traffic = self._traffic
-        return view
 
     @property
     def delays(self) -> dict[str, float]:

@@ -22,7 +22,7 @@ import asyncio
 import pickle
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import pytest
 
@@ -40,9 +40,6 @@ from zarr.core._byte_ranges import resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.common import closing
 from zarr.storage import WrapperStore
-
-if TYPE_CHECKING:
-    from typing import Self
 
 __all__ = ["LatencyStore", "StoreTests"]
 
@@ -643,9 +640,6 @@ class LatencyStore(WrapperStore[S]):
     def set_latency(self) -> float:
         """Seconds before each write."""
         return self._set_latency
-
-    def _with_store(self, store: S) -> Self:
-        return type(self)(store, get_latency=self.get_latency, set_latency=self.set_latency)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
