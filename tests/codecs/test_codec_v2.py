@@ -192,6 +192,33 @@ def test_objects_need_a_codec() -> None:
             decode(codec, stored, spec)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "codec", "elements"),
+    [
+        ("<U3", codec_of(numcodecs.VLenUTF8()), ["abc", ""]),
+        (">U3", codec_of(numcodecs.JSON()), ["ü", "xy"]),
+        ("S2", codec_of(numcodecs.VLenBytes()), [b"ab", b""]),
+    ],
+)
+def test_objects_where_elements_have_a_fixed_length(
+    dtype: str, codec: V2Codec, elements: Any
+) -> None:
+    array = np.array(elements, dtype=dtype)
+    spec = spec_of(array)
+    stored = encode(codec, array, spec)
+    decoded = decode(codec, stored, spec)
+    assert decoded.dtype == array.dtype
+    assert decoded.tolist() == elements
+    with pytest.raises(ValueError, match="decoded to elements of up to|decoding gave 24"):
+        decode(codec, stored, make_spec((2,), f"{dtype[:-1]}1"))
+
+
+def test_objects_that_may_not_be_written() -> None:
+    array = np.broadcast_to(np.array(b"a", dtype=object), (2,))
+    codec = codec_of(numcodecs.VLenBytes())
+    assert encode(codec, array, make_spec((2,), BYTES)) == b"\2\0\0\0" + 2 * b"\1\0\0\0a"
+
+
 def test_objects_where_numbers_are_expected() -> None:
     stored = numcodecs.JSON().encode(np.array([1, None], dtype=object))
     with pytest.raises(ValueError, match="decoded to an array of Python objects"):

@@ -54,6 +54,17 @@ def test_bytes_of_every_kind_of_array(dtype: Any) -> None:
     assert encode(VLenBytesCodec(), array, make_spec((2,), BYTES)) == TWO
 
 
+def test_elements_that_may_not_be_written() -> None:
+    for codec, data_type, element in (
+        (VLenUTF8Codec(), TEXT, "a"),
+        (VLenBytesCodec(), BYTES, b"a"),
+    ):
+        array = np.broadcast_to(np.array(element, dtype=object), (2,))
+        assert not array.flags.writeable
+        stored = encode(codec, array, make_spec((2,), data_type))
+        assert stored == b"\2\0\0\0" + 2 * b"\1\0\0\0a"
+
+
 @pytest.mark.parametrize("make", [np.asfortranarray, np.ascontiguousarray])
 def test_elements_are_stored_in_c_order(make: Any) -> None:
     array = make(np.array([["a", "b"], ["c", "d"]], dtype=STRING))

@@ -49,6 +49,11 @@ def flat_array(data: object) -> npt.NDArray[Any]:
     return np.frombuffer(memoryview(data).cast("B"), dtype="B")  # type: ignore[arg-type]
 
 
+def writeable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array of objects as numcodecs takes it, which asks to write into what it reads."""
+    return array if array.flags.writeable else array.copy()
+
+
 def array_of(
     data: object, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any = "C"
 ) -> npt.NDArray[Any]:

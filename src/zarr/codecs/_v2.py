@@ -11,7 +11,7 @@ import numpy as np
 
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.codecs._decoders import decoder_of
-from zarr.codecs._results import array_of, encoded_buffer
+from zarr.codecs._results import array_of, encoded_buffer, writeable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class V2Codec(ArrayBytesCodec):
         for decode in self._decoders:
             decoded = decode(decoded)
         native = chunk_spec.dtype.to_native_dtype()
-        if _is_object(native):
+        if _is_object(native) or (native.kind in "SU" and _is_object_array(decoded)):
             array = _objects(decoded, native, chunk_spec)
         else:
             array = array_of(decoded, native, chunk_spec.shape, chunk_spec.order)
@@ -69,6 +69,8 @@ class V2Codec(ArrayBytesCodec):
         native = chunk_spec.dtype.to_native_dtype()
         stored = np.dtype(object) if _is_object(native) else native
         encoded: Any = chunk_data.as_numpy_array().astype(stored, order=order, copy=False)
+        if stored.hasobject:
+            encoded = writeable(encoded)
         for codec in self.filters or ():
             encoded = codec.encode(encoded)
             if isinstance(encoded, np.ndarray) and encoded.ndim > 1:
@@ -87,6 +89,10 @@ def _is_object(dtype: np.dtype[Any]) -> bool:
     return dtype.hasobject or dtype.kind == "T"
 
 
+def _is_object_array(data: object) -> bool:
+    return isinstance(data, np.ndarray) and data.dtype.hasobject
+
+
 def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
     """Return decoded strings, byte strings or other objects as the elements of a chunk."""
     if not isinstance(decoded, np.ndarray) or decoded.dtype.kind not in "OTUS":
@@ -102,4 +108,11 @@ def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> n
         )
     if decoded.shape != chunk_spec.shape:
         decoded = decoded.reshape(-1, order="A").reshape(chunk_spec.shape, order=chunk_spec.order)
+    if native.kind in "SU":
+        nbytes = decoded.astype(native.kind).itemsize
+        if nbytes > native.itemsize:
+            raise ValueError(
+                f"A chunk of {native} was decoded to elements of up to {nbytes} bytes. It belongs to "
+                "another array."
+            )
     return decoded.astype(native, copy=False)

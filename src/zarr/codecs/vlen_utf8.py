@@ -16,6 +16,7 @@ import numpy as np
 
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.codecs._named import NamedCodec
+from zarr.codecs._results import writeable
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -61,7 +62,7 @@ class _VLenCodec(ArrayBytesCodec, NamedCodec):
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         array = chunk_data.as_numpy_array()
         self._check_kind(array.dtype)
-        elements = array.astype(object, copy=False).reshape(-1)
+        elements = writeable(array.astype(object, copy=False).reshape(-1))
         return chunk_spec.prototype.buffer.from_bytes(self._codec().encode(elements))
 
 
