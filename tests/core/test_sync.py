@@ -22,7 +22,7 @@ from zarr.core.sync import (
     collect_aiterator,
     get_loop,
     get_pool,
-    iter_sync,
+    iter_ahead,
     sync,
 )
 
@@ -122,7 +122,7 @@ def test_iteration() -> None:
         finally:
             closed.set()
 
-    steps = iter_sync(endless())
+    steps = iter_ahead(endless())
     assert next(steps) == 1
     steps.close()  # type: ignore[attr-defined]
     assert closed.is_set()

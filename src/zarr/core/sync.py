@@ -9,29 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from zarr.core.config import config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-# How long a caller that gives up waits for what it started to end, in seconds.
+# How long a caller that gives up waits for what it started to end, in seconds. As often, one that
+# waits looks whether the loop is still there.
 _MOMENT = 1.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
-_pool: ThreadPoolExecutor | None = None
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+# How many pools the running code is inside of, counted along from a worker to the coroutines that
+# it waits for.
+_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
+
+
+# Counts the times that all running was ended; it happens when the process does.
+_endings = 0
 
 
 class SyncError(Exception):
@@ -41,40 +53,94 @@ class SyncError(Exception):
 def get_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop of the process, starting its thread where needed."""
     global _loop, _thread
-    if _loop is None:
+    loop = _loop
+    if loop is None or loop.is_closed():
         with _lock:
-            if _loop is None:
+            loop = _loop
+            if loop is None or loop.is_closed():
                 loop = asyncio.new_event_loop()
+                loop.set_default_executor(_Pool(thread_name_prefix="zarr_wait"))
                 _thread = threading.Thread(
                     target=_run_loop, args=(loop,), name="zarr_io", daemon=True
                 )
                 _thread.start()
                 _loop = loop
-    return _loop
+    return loop
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while True:
+            try:
+                loop.run_forever()
+            except (KeyboardInterrupt, SystemExit):
+                continue  # of a coroutine: whoever waits for it gets it, the others go on
+            break
+        loop.run_until_complete(_end_others())
+        loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _end_others() -> None:
+    """Cancel all other tasks of the running loop, and give them a moment to end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_MOMENT / 2)
+    for task in others:
+        if task.done() and not task.cancelled():
+            task.exception()  # nobody waits for it, so nobody needs to hear of it
+
+
+class _Pool(ThreadPoolExecutor):
+    """A worker pool that goes on in the calling thread once the interpreter starts no more jobs.
+
+    That is so as soon as the main thread has ended, though other threads may go on for long, and
+    in functions that `atexit` calls.
+    """
+
+    def submit(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[T]:
+        # docstring inherited
+        try:
+            return super().submit(function, *args, **kwargs)
+        except RuntimeError:
+            if threading.main_thread().is_alive():
+                raise
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
 
 
 def get_pool() -> ThreadPoolExecutor:
     """Return the worker pool of the process, for codecs and blocking calls.
 
     Its size is the configured ``threading.max_workers`` when it is first used; None leaves the
-    choice to `concurrent.futures.ThreadPoolExecutor`.
+    choice to `concurrent.futures.ThreadPoolExecutor`. What a worker waits for, a codec that reads
+    an array say, gets another pool of that size: it would wait for ever for a place in one whose
+    workers all wait.
     """
-    global _pool
-    if _pool is None:
+    depth = _depth.get()
+    pool = _pools.get(depth)
+    if pool is None:
         with _lock:
-            if _pool is None:
-                _pool = ThreadPoolExecutor(
-                    config.get("threading.max_workers", None), thread_name_prefix="zarr_pool"
+            pool = _pools.get(depth)
+            if pool is None:
+                pool = _pools[depth] = _Pool(
+                    config.get("threading.max_workers", None),
+                    thread_name_prefix="zarr_pool",
+                    initializer=_depth.set,
+                    initargs=(depth + 1,),
                 )
-    return _pool
+    return pool
 
 
 async def in_pool(function: Callable[[], T]) -> T:
@@ -98,28 +164,47 @@ def _called(function: Callable[[], T]) -> tuple[T | None, Exception | None]:
 
 
 def cleanup_resources() -> None:
-    """Stop the event loop thread and the worker pool; the next use makes them anew."""
-    global _loop, _thread, _pool
+    """Stop the event loop thread and the worker pool; the next use makes them anew.
+
+    What still runs on the loop is cancelled.
+    """
+    global _loop, _thread, _pools
     with _lock:
-        loop, thread, pool = _loop, _thread, _pool
-        _loop = _thread = _pool = None
-    if pool is not None:
+        loop, thread, pools = _loop, _thread, _pools
+        _loop, _thread, _pools = None, None, {}
+    for pool in pools.values():
         pool.shutdown(wait=False, cancel_futures=True)
     if loop is not None and thread is not None:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=1)
-        if not thread.is_alive():
-            loop.close()
+        try:
+            loop.call_soon_threadsafe(loop.stop)
+        except RuntimeError:  # closed already
+            return
+        if thread is not threading.current_thread():
+            thread.join(timeout=_MOMENT)
+
+
+@atexit.register
+def end_all_running() -> None:
+    """Cancel what runs on the event loop, when the process ends.
+
+    The loop stays, for those who use it after this. What threads were waiting for has not failed:
+    only daemon threads are left, and they go on waiting until they vanish with the process.
+    """
+    global _endings
+    loop = _loop
+    if loop is not None and not loop.is_closed():
+        _endings += 1
+        ending = asyncio.run_coroutine_threadsafe(_end_others(), loop)
+        concurrent.futures.wait([ending], timeout=_MOMENT)
 
 
 def reset_resources_after_fork() -> None:
     """Forget the loop and the pool of the parent process; their threads do not exist here."""
-    global _loop, _thread, _pool, _lock
+    global _loop, _thread, _pools, _lock
     _lock = threading.Lock()  # another thread of the parent may have held it at the fork
-    _loop = _thread = _pool = None
+    _loop, _thread, _pools = None, None, {}
 
 
-atexit.register(cleanup_resources)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=reset_resources_after_fork)
 
@@ -161,30 +246,105 @@ def sync(
     if _runs_here(target):
         coro.close()
         raise SyncError("Calling sync() from within a running loop")
-    future = asyncio.run_coroutine_threadsafe(_settled(coro), target)
+    if not asyncio.iscoroutine(coro):
+        raise TypeError(f"a coroutine was expected, got {coro!r}")
+    running = _Running(coro, target)
     try:
-        result, error = future.result(timeout)
-    except FutureTimeoutError:
-        _cancel_and_wait(future)
-        raise TimeoutError(f"Coroutine {coro} failed to finish within {timeout} s") from None
+        in_time = running.wait(timeout)
     except BaseException:
-        _cancel_and_wait(future)
+        running.cancel()
         raise
-    if error is not None:
-        raise error
-    return cast("T", result)
-
-
-async def _settled(coro: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
-    """Run a coroutine to its end and return its result or its failure.
-
-    A failure is handed over as a value: asyncio makes a new `TimeoutError` of one that crosses
-    from a loop to a waiting thread, and the notes that say what was being read are lost.
-    """
+    if not in_time:
+        running.cancel()
+        raise TimeoutError(f"Coroutine {coro} failed to finish within {timeout} s")
     try:
-        return await coro, None
-    except Exception as error:
-        return None, error
+        return running.result()
+    finally:
+        del running  # an exception refers to this frame, which is not to refer to the exception
+
+
+class _Running(Generic[T]):
+    """A coroutine on the loop of another thread, as the thread that waits for it sees it.
+
+    What `asyncio.run_coroutine_threadsafe` returns does not do: a cancelled one counts as ended
+    while the coroutine still runs, one on a loop that is gone is waited for in vain, and a
+    `TimeoutError` comes through as a new one, without the notes that say what was being read.
+
+    Parameters
+    ----------
+    coro : coroutine
+        What to run.
+    loop : asyncio.AbstractEventLoop
+        Where to run it.
+    """
+
+    def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
+        self._coro = coro
+        self._loop = loop
+        self._task: asyncio.Task[T] | None = None
+        self._ended = threading.Event()
+        self._began_before = _endings
+        try:
+            loop.call_soon_threadsafe(self._start)
+        except RuntimeError:  # closed just now
+            coro.close()
+            raise
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._coro)
+        self._task.add_done_callback(lambda _: self._ended.set())
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until the coroutine has ended; False if it takes longer than `timeout` seconds.
+
+        Raises
+        ------
+        RuntimeError
+            If its loop has been closed.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _MOMENT if deadline is None else deadline - time.monotonic()
+            if self._ended.wait(min(_MOMENT, max(0, left))):
+                self.stay_if_over()
+                return True
+            if self._loop.is_closed():
+                if self._task is None:
+                    self._coro.close()
+                raise RuntimeError("The event loop was closed while a coroutine was waited for")
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+
+    def stay_if_over(self) -> None:
+        """Do not return to a daemon thread once `end_all_running` has ended the coroutine."""
+        if self._began_before != _endings and threading.current_thread().daemon:
+            threading.Event().wait()
+
+    def result(self) -> T:
+        """Return what the ended coroutine returned, or raise what it raised."""
+        task = self._task
+        assert task is not None
+        if task.cancelled():
+            # Not the exception of asyncio: a task of the caller is not what was cancelled.
+            raise concurrent.futures.CancelledError
+        try:
+            return task.result()
+        finally:
+            del self, task  # see `sync`
+
+    def cancel(self) -> None:
+        """Cancel the coroutine, and give it a moment to end."""
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # closed, and nothing runs there
+            return
+        # Its own thread would wait for itself, and at the very end no other one runs.
+        if not _runs_here(self._loop) and not sys.is_finalizing():
+            self._ended.wait(_MOMENT)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 def configured_timeout() -> float | None:
@@ -198,16 +358,6 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
-
-
-def _cancel_and_wait(future: Future[Any]) -> None:
-    """Cancel what runs on the loop, and give it a moment to end there."""
-    if future.cancel():
-        return
-    try:
-        future.exception(timeout=1)
-    except BaseException:  # the original failure is what the caller raises
-        return
 
 
 async def _collect(data: AsyncIterable[T]) -> tuple[T, ...]:
@@ -281,53 +431,25 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
             ended = error
         arrived.put((None, ended))
 
-    running = asyncio.run_coroutine_threadsafe(hand_over(), loop)
+    running = _Running(hand_over(), loop)
     ended: BaseException | None = None
     try:
         while True:
-            item, ended = arrived.get()
+            try:
+                item, ended = arrived.get(timeout=_MOMENT)
+            except queue.Empty:
+                if running.wait(0) and arrived.empty():  # cancelled before it began
+                    raise concurrent.futures.CancelledError from None
+                continue
             if isinstance(ended, StopAsyncIteration):
                 return
             if ended is not None:
+                running.stay_if_over()
+                if isinstance(ended, asyncio.CancelledError):
+                    raise concurrent.futures.CancelledError from None  # as `sync`
                 raise ended
             yield item  # type: ignore[misc]
             loop.call_soon_threadsafe(room.release)
     finally:
         if ended is None:
             running.cancel()
-            _wait_for_end(arrived)
-
-
-def _wait_for_end(arrived: queue.SimpleQueue[tuple[Any, BaseException | None]]) -> None:
-    """Let go of what arrives until the end is reached, and give it a moment to come."""
-    deadline = time.monotonic() + _MOMENT
-    try:
-        while arrived.get(timeout=max(0, deadline - time.monotonic()))[1] is None:
-            pass
-    except queue.Empty:
-        pass
-
-
-def iter_sync(data: AsyncIterator[T]) -> Iterator[T]:
-    """Step through an async iterator on the loop of the process, one item at a time.
-
-    Closing the returned generator closes the async iterator, so nothing it started is left
-    running.
-    """
-
-    async def step() -> tuple[bool, T | None]:
-        try:
-            return True, await anext(data)
-        except StopAsyncIteration:
-            return False, None
-
-    try:
-        while True:
-            more, item = sync(step())
-            if not more:
-                return
-            yield item  # type: ignore[misc]
-    finally:
-        close = getattr(data, "aclose", None)
-        if close is not None:
-            sync(close())

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
+from zarr.core.sync import end_all_running
 from zarr.storage._fsspec_instances import OWN, clone, is_async, is_wrapper
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _close_all() -> None:
 
     Nobody else would: fsspec keeps its instances, and aiohttp prints a complaint for each.
     """
+    end_all_running()  # else what reads by them would fail
     closing = []
     for fs in list(_guarded.values()):
         guard, home = fs.__dict__.pop(_GUARD, None), fs.__dict__.get(_HOME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from zarr.core.array._async import AsyncArray
 from zarr.core.array._types import DEFAULT_FILL_VALUE
 from zarr.core.common import concurrent_map
 from zarr.core.metadata import ArrayV2Metadata
+from zarr.core.sync import in_pool
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
@@ -182,8 +182,8 @@ async def copy_elements(target: AsyncArray[Any], data: Any) -> None:
         if source is not None:
             values = await source.getitem(region)
         else:
-            # It may compute, or wait for the event loop of this library.
-            values = await asyncio.to_thread(_take, data, region)
+            # It may compute, or wait for the event loop of this library, and for what runs there.
+            values = await in_pool(lambda: _take(data, region))
         await target.setitem(region, values)
 
     await concurrent_map(((region,) for region in target._chunk_grid.iter_chunk_regions()), copy)
