@@ -209,7 +209,7 @@ def test_objects_where_elements_have_a_fixed_length(
     decoded = decode(codec, stored, spec)
     assert decoded.dtype == array.dtype
     assert decoded.tolist() == elements
-    with pytest.raises(ValueError, match="decoded to elements of up to|decoding gave 24"):
+    with pytest.raises(ValueError, match=r"decoded to elements of up to|decoding gave 24"):
         decode(codec, stored, make_spec((2,), f"{dtype[:-1]}1"))
 
 
