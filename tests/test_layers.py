@@ -50,7 +50,7 @@ LAYERS: list[set[str]] = [
     {"zarr.core.array", "zarr.core.attributes", "zarr.core._info", "zarr.types"},
     {"zarr.core.group", "zarr.core.sync_group", "zarr.core._tree"},
     {"zarr.api"},
-    {"zarr", "zarr.metadata", "zarr.experimental", "zarr._cli", "zarr.testing"},
+    {"zarr", "zarr._names", "zarr.metadata", "zarr.experimental", "zarr._cli", "zarr.testing"},
 ]
 EMPTY_PACKAGES = {"zarr.core", "zarr.abc"}
 

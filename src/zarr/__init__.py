@@ -1,90 +1,46 @@
-"""Chunked, compressed, N-dimensional arrays: the Zarr storage formats 2 and 3."""
+"""Chunked, compressed, N-dimensional arrays: the Zarr storage formats 2 and 3.
 
-from zarr import abc as abc
-from zarr import api as api
-from zarr import buffer as buffer
-from zarr import codecs as codecs
-from zarr import dtype as dtype
-from zarr import errors as errors
-from zarr import registry as registry
-from zarr import storage as storage
-from zarr._debug import print_debug_info
-from zarr._debug import set_format as set_format
-from zarr._debug import set_log_level as set_log_level
-from zarr._version import __version__
-from zarr.api.synchronous import (
-    array,
-    consolidate_metadata,
-    copy,
-    copy_all,
-    copy_store,
-    create,
-    create_array,
-    create_group,
-    create_hierarchy,
-    empty,
-    empty_like,
-    from_array,
-    full,
-    full_like,
-    group,
-    load,
-    ones,
-    ones_like,
-    open,
-    open_array,
-    open_consolidated,
-    open_group,
-    open_like,
-    save,
-    save_array,
-    save_group,
-    tree,
-    zeros,
-    zeros_like,
-)
-from zarr.core.array import Array, AsyncArray
-from zarr.core.config import config
-from zarr.core.group import AsyncGroup, Group
+Importing the package loads little. All of it, with the modules below, is loaded when the first name
+is asked for, so that programs that may need it and do not start fast.
+"""
 
-__all__ = [
-    "Array",
-    "AsyncArray",
-    "AsyncGroup",
-    "Group",
-    "__version__",
-    "array",
-    "config",
-    "consolidate_metadata",
-    "copy",
-    "copy_all",
-    "copy_store",
-    "create",
-    "create_array",
-    "create_group",
-    "create_hierarchy",
-    "empty",
-    "empty_like",
-    "from_array",
-    "full",
-    "full_like",
-    "group",
-    "load",
-    "ones",
-    "ones_like",
-    "open",
-    "open_array",
-    "open_consolidated",
-    "open_group",
-    "open_like",
-    "print_debug_info",
-    "save",
-    "save_array",
-    "save_group",
-    "tree",
-    "zeros",
-    "zeros_like",
-]
+from __future__ import annotations
 
-for _public in (print_debug_info, set_format, set_log_level):
-    _public.__module__ = __name__
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from zarr._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from zarr._names import *  # noqa: F403
+    from zarr._names import __all__ as __all__
+    from zarr._names import abc as abc
+    from zarr._names import api as api
+    from zarr._names import buffer as buffer
+    from zarr._names import codecs as codecs
+    from zarr._names import dtype as dtype
+    from zarr._names import errors as errors
+    from zarr._names import registry as registry
+    from zarr._names import set_format as set_format
+    from zarr._names import set_log_level as set_log_level
+    from zarr._names import storage as storage
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Not `from zarr import`, which would ask here. While this thread is importing it, a part
+        # is there, and the import of the module that is asked for goes on.
+        _names = import_module("zarr._names")
+        if name in vars(_names):
+            globals()[name] = getattr(_names, name)
+        if name not in globals():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        __getattr__("__all__")
+        return sorted(
+            {*globals(), *globals()["__all__"]}
+            - {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+        )

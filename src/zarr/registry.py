@@ -219,6 +219,7 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
         cls = _configured(_codecs[key] if registry is None else registry, path)
         if cls is not None:
             return cls
+    importlib.import_module("zarr.codecs")  # registers those that no configuration names
     _collect_entrypoints()
     registry = _codecs.get(key)
     if registry is not None:

@@ -160,3 +160,11 @@ def test_array_options_follow_the_configuration() -> None:
         parse_array_config({"unknown": 1})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="0 or more"):
         ArrayConfig("C", False, sharding_coalesce_max_bytes=-1)
+
+
+def test_codecs_that_no_configuration_names_are_found_at_once() -> None:
+    program = "import zarr.registry as r; print(r.get_codec_class('cast_value').__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "CastValue\n"
