@@ -135,6 +135,7 @@ class ResolvedChain:
     def __init__(self, stages: Sequence[_Stage]) -> None:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
+        self._shape = self.spec.shape
         # Bound once: looking the methods up for every chunk costs as much as a small codec.
         self._decoders: list[Any] = [_bound_decoder(s) for s in reversed(self.stages)]
         self._encoders: list[Any] = [(_hook(s.codec, "_encode_sync"), s.spec) for s in self.stages]
@@ -160,7 +161,7 @@ class ResolvedChain:
         data: Any = buffer
         for decode in self._decoders:
             data = decode(data)
-        return self.checked(data)
+        return data if data.shape == self._shape else self.checked(data)
 
     def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
         """Encode one chunk in the calling thread; None where a codec finds nothing to store."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from zarr.abc.store import Store, SyncByteSetter
-    from zarr.core._codec_chain import CodecChain
+    from zarr.core._codec_chain import ResolvedChain
     from zarr.core._helping import Helping
     from zarr.core._placing import PlacingHere, ReadItem, WriteItem
     from zarr.core.array_spec import ArraySpec
@@ -95,7 +95,7 @@ def read_parts(
 
 
 def write_chunk(
-    chain: CodecChain,
+    chain: ResolvedChain,
     encode_part: Callable[..., None] | None,
     item: WriteItem,
     value: NDBuffer,
@@ -105,8 +105,8 @@ def write_chunk(
 
     Parameters
     ----------
-    chain : CodecChain
-        Encodes.
+    chain : ResolvedChain
+        Encodes, settled for the chunk.
     encode_part : callable or None
         Changes a selection of a stored chunk by itself; None where no codec can.
     item, value, drop_axes

@@ -425,7 +425,8 @@ class BatchedCodecPipeline(CodecPipeline):
         chain = self._chain
         try:
             if chain.is_sync:
-                encoded = await in_pool(lambda: encode_merged(chain, stored, item, part, value))
+                settled = chain.for_spec(spec)
+                encoded = await in_pool(lambda: encode_merged(settled, stored, item, part, value))
             else:
                 (existing,) = await chain.decode([(stored, spec)])
                 chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
@@ -464,12 +465,15 @@ class BatchedCodecPipeline(CodecPipeline):
             return
         part_encoder = encode if self.supports_partial_encode else None
         with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
-            spec, large = None, False
+            spec: ArraySpec | None = None
             for item in items:
                 if item[1] is not spec:
                     spec = item[1]
-                    large = len(items) > 1 and is_large(spec)
-                helping.run(large, write_chunk, self._chain, part_encoder, item, value, drop_axes)
+                    chain, large = self._chain.for_spec(spec), len(items) > 1 and is_large(spec)
+                if large:
+                    helping.run(large, write_chunk, chain, part_encoder, item, value, drop_axes)
+                else:
+                    write_chunk(chain, part_encoder, item, value, drop_axes)
 
 
 def _results(found: Sequence[bool]) -> tuple[GetResult, ...]:

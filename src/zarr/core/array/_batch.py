@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import tee
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zarr.core.array._pipeline import chunk_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from zarr.core.array._async import AsyncArray
     from zarr.core.array_spec import ArraySpec
@@ -19,7 +21,7 @@ BatchItem: TypeAlias = "tuple[StorePath, ArraySpec, SelectorTuple, SelectorTuple
 
 
 def make_batch(
-    array: AsyncArray[Any], projections: Sequence[ChunkProjection], prototype: BufferPrototype
+    array: AsyncArray[Any], projections: Iterable[ChunkProjection], prototype: BufferPrototype
 ) -> list[BatchItem]:
     """Return the batch of a pipeline's ``read`` or ``write`` for the chunks of a selection.
 
@@ -29,7 +31,7 @@ def make_batch(
     ----------
     array : AsyncArray
         The array.
-    projections : sequence of ChunkProjection
+    projections : iterable of ChunkProjection
         What an indexer yields: chunk, selection within it, place of that in the result.
     prototype : BufferPrototype
         Classes that hold encoded and decoded data.
@@ -38,7 +40,10 @@ def make_batch(
     regular = (
         chunk_spec(metadata, array.config, grid.chunk_shape, prototype) if grid.is_regular else None
     )
-    places = _places(array, [projection.chunk_coords for projection in projections])
+    # In one pass, so that no more objects live at once than the batch needs: thousands more make
+    # the garbage collector look at all of them.
+    projections, others = tee(projections)
+    places = _places(array, map(attrgetter("chunk_coords"), others))
     if regular is not None:
         return [
             (place, regular, chunk_selection, out_selection, is_complete)

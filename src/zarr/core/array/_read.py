@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zarr.core.array._async import AsyncArray
     from zarr.core.array._batch import BatchItem
     from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar
-    from zarr.core.indexing import ChunkProjection, Fields, Indexer
+    from zarr.core.indexing import Fields, Indexer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class ReadPlan:
     ----------
     array : AsyncArray
         What is read.
-    projections : list of ChunkProjection
-        The chunks it needs.
+    indexer : Indexer
+        Yields the chunks it needs.
     batch : list of tuple
         The same for the codec pipeline.
     target : NDBuffer
@@ -51,7 +51,7 @@ class ReadPlan:
     """
 
     array: AsyncArray[Any]
-    projections: list[ChunkProjection]
+    indexer: Indexer
     batch: list[BatchItem]
     target: NDBuffer
     drop_axes: tuple[int, ...]
@@ -95,7 +95,7 @@ class ReadPlan:
             )
         coords = [
             projection.chunk_coords
-            for projection, result in zip(self.projections, results, strict=True)
+            for projection, result in zip(self.indexer, results, strict=True)
             if result["status"] == "missing"
         ]
         if coords:
@@ -163,11 +163,10 @@ def plan_read(
         target, out = out, None
     else:
         target = classes.nd_buffer.empty(shape=indexer.shape, dtype=dtype, order=array.order)
-    projections = list(indexer)
     return ReadPlan(
         array=array,
-        projections=projections,
-        batch=make_batch(array, projections, classes),
+        indexer=indexer,
+        batch=make_batch(array, indexer, classes),
         target=target,
         drop_axes=indexer.drop_axes,
         shape=shape,

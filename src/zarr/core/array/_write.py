@@ -94,10 +94,9 @@ def plan_write(
     field = _one_field(fields)
     dtype = check_fields(field, array.dtype)
     values = _broadcast(convert(value, dtype.base), indexer, dtype.shape)
-    projections = list(indexer)
     plan = WritePlan(
         array=array,
-        batch=make_batch(array, projections, classes),
+        batch=make_batch(array, indexer, classes),
         value=_as_buffer(values, classes),
         drop_axes=indexer.drop_axes,
     )

@@ -116,13 +116,18 @@ class NDBuffer(core.NDBuffer):
         if other is None:
             return False
         data = self.as_numpy_array()
-        kind = data.dtype.kind
+        dtype = data.dtype
+        kind = dtype.kind
         if data.size == 0:
             return True
-        if kind in "OTV":
-            return bool(np.all(data == np.array(other, dtype=data.dtype)))
-        value = np.asarray(other, dtype=data.dtype)
         # Comparing one element first makes the common case, a chunk with data, cheap.
+        if type(other) is dtype.type and kind in "biuf":
+            first = data.item((0,) * data.ndim)
+            if first != other and (first == first or other == other):
+                return False
+        if kind in "OTV":
+            return bool(np.all(data == np.array(other, dtype=dtype)))
+        value = np.asarray(other, dtype=dtype)
         same = _same(data[(0,) * data.ndim], value, kind, equal_nan)
         return bool(same) and bool(np.all(_same(data, value, kind, equal_nan)))
 
