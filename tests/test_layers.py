@@ -42,6 +42,7 @@ LAYERS: list[set[str]] = [
         "zarr.core._codec_chain",
         "zarr.core._chunk_io",
         "zarr.core._helping",
+        "zarr.core._overwritten",
         "zarr.core._placing",
         "zarr.core._in_place",
         "zarr.core.codec_pipeline",

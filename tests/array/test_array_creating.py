@@ -11,6 +11,7 @@ import numcodecs
 import numpy as np
 import pytest
 
+import zarr
 import zarr.core.array as array_module
 from zarr.codecs.bytes import BytesCodec
 from zarr.codecs.crc32c_ import Crc32cCodec
@@ -364,7 +365,7 @@ def test_pipeline(new_array: NewArray) -> None:
 def test_order_of_format_2(new_array: NewArray) -> None:
     store: dict[str, Any] = {}
     array = new_array(store, shape=(2, 2), dtype="i4", order="F", zarr_format=2, compressors=None)
-    assert (array.order, array.metadata.order, array.config.order) == ("F", "F", "F")
+    assert (array.order, array.metadata.order, array.config.order) == ("F", "F", "C")
     array[...] = [[1, 2], [3, 4]]
     assert np.frombuffer(store["0.0"].to_bytes(), "<i4").tolist() == [1, 3, 2, 4]
     with config.set({"array.order": "F"}):
@@ -601,3 +602,24 @@ def test_parse_array_metadata(new_array: NewArray) -> None:
 def test_public_module_of_the_names() -> None:
     for name in ("Array", "AsyncArray", "create_array", "from_array"):
         assert getattr(array_module, name).__module__ == "zarr.core.array"
+
+
+def test_order_of_format_2_is_not_that_of_the_config(new_array: NewArray) -> None:
+    array = new_array(shape=(4,), dtype="i1", zarr_format=2, config={"order": "F"})
+    assert (array.metadata.order, array.order, array.config.order) == ("C", "C", "F")
+    with config.set({"array.order": "F"}):
+        array = new_array(shape=(4,), dtype="i1", zarr_format=2, config={"order": "C"})
+    assert array.metadata.order == "F"
+
+
+def test_a_legacy_compressor_is_one_codec() -> None:
+    for wrong in ([numcodecs.Zlib()], (numcodecs.Zlib(),), "zlib"):
+        with pytest.raises(ValueError, match="Invalid compressor"):
+            zarr.create(shape=3, zarr_format=2, compressor=wrong)  # type: ignore[arg-type]
+
+
+def test_an_object_without_dimensions_is_one_element() -> None:
+    array = zarr.create_array({}, shape=(2,), chunks=(2,), dtype="string")
+    array[0] = np.array("xyz", dtype=object)
+    array[1:] = np.array("ab", dtype=object)
+    assert np.asarray(array[:]).tolist() == ["xyz", "ab"]

@@ -13,6 +13,7 @@ import numcodecs
 import numpy as np
 import pytest
 
+import zarr
 from zarr.core._info import GroupInfo, byte_info
 from zarr.core.array import Array, AsyncArray, get_array_metadata, open_array_node
 from zarr.core.config import config
@@ -380,3 +381,11 @@ def test_bad_metadata(new_array: NewArray) -> None:
         AsyncArray.from_dict(place, {"zarr_format": 9})
     with pytest.raises(ValueError, match="Invalid zarr_format: None"):
         AsyncArray({}, place)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill_value", "shown"), [("f4", 0.1, "0.10000000149011612"), ("i4", 3, "3")]
+)
+def test_the_fill_value_is_shown_in_full(dtype: str, fill_value: Any, shown: str) -> None:
+    array = zarr.create_array({}, shape=(6,), dtype=dtype, fill_value=fill_value)
+    assert f"Fill value         : {shown}\n" in str(array.info)

@@ -309,3 +309,10 @@ def test_unpickling_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = encode(UnpicklingCodec(), array, spec_of(array))
     with pytest.raises(PickleCodecDisabledError):
         decode(UnpicklingCodec(), stored, spec_of(array))
+
+
+def test_the_configuration_has_the_id_which_is_not_stored() -> None:
+    codec = zn.Zlib(level=3)
+    assert codec.codec_config == {"id": "zlib", "level": 3}
+    assert codec.to_dict() == {"name": "numcodecs.zlib", "configuration": {"level": 3}}
+    assert zn.Zlib(id="zlib", level=3) == codec

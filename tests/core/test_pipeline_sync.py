@@ -17,11 +17,13 @@ import zarr
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
+from zarr.core._in_place import AT_ONCE_IN_PLACE
 from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
 from zarr.core.config import config
 from zarr.core.sync import SyncError, get_loop, iter_ahead, sync
+from zarr.errors import ChunkNotFoundError
 from zarr.storage import LocalStore, MemoryStore
 
 LARGE = 64 * 1024  # elements of 8 bytes: chunks worth a hand-over, also when compressed badly
@@ -459,3 +461,27 @@ def test_shards_are_decoded_into_their_place(
     expected = data[np.ix_(*selection)] if isinstance(selection[0], np.ndarray) else data[selection]
     np.testing.assert_array_equal(array.oindex[selection], expected)
     assert set(parts) == {directly}
+
+
+def test_more_chunks_than_are_looked_at_together(no_loop: None) -> None:
+    data = np.arange(1, 2 * AT_ONCE_IN_PLACE + 11)
+    store = MemoryStore()
+    array = made_array(store, data, chunks=(1,))
+    np.testing.assert_array_equal(array[:], data)
+    absent = [AT_ONCE_IN_PLACE, 2 * AT_ONCE_IN_PLACE + 9]
+    for index in absent:
+        store.delete_sync(f"c/{index}")
+    data[absent] = 0
+    np.testing.assert_array_equal(array[:], data)
+    strict = array.with_config({"read_missing_chunks": False})
+    with pytest.raises(ChunkNotFoundError, match=f"(?s)2 chunk.*'c/{absent[0]}'.*'c/{absent[1]}'"):
+        strict[:]
+
+
+def test_a_store_that_may_fetch_neighbours_is_asked_for_all_chunks_at_once() -> None:
+    data = np.arange(AT_ONCE_IN_PLACE + 10)
+    store = BulkStore()
+    array = made_array(store, data, chunks=(1,))
+    store.bulk.clear()
+    np.testing.assert_array_equal(array[:], data)
+    assert [len(requests) for requests in store.bulk] == [len(data)]

@@ -444,3 +444,16 @@ def test_attributes_with_nan() -> None:
     assert stored["x"] != stored["x"]
     assert json.loads(text) is not None
     assert document(store, "zarr.json")["attributes"]["y"] == float("-inf")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_group_itself_is_read_from_the_store(zarr_format: Any) -> None:
+    store = MemoryStore()
+    group = zarr.create_group(store, zarr_format=zarr_format, attributes={"old": 1})
+    assert group["/"] == group[""] == group
+    sync(store.clear())
+    with pytest.raises(KeyError):
+        group["/"]
+    again = group.require_group("/")
+    assert again.attrs.asdict() == {}
+    assert zarr.open_group(store, mode="r").attrs.asdict() == {}

@@ -132,7 +132,8 @@ def merge(
     else:
         # Decoded data may be a read-only view of what the store holds.
         chunk = existing.copy()
-    chunk[chunk_selection] = part
+    # NumPy would put an array of objects without dimensions itself into the place of an element.
+    chunk[chunk_selection] = part.as_scalar() if dtype.hasobject and part.shape == () else part
     return chunk
 
 
@@ -144,6 +145,13 @@ def _in_order(selection: SelectorTuple) -> bool:
         if type(item) is not slice or item.step not in (None, 1):
             return False
     return True
+
+
+def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
+    """Tell whether a selection of all that a chunk has within the array is not all of the chunk."""
+    return _in_order(chunk_selection) and any(
+        part != slice(0, length, 1) for part, length in zip(chunk_selection, spec.shape)
+    )
 
 
 def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:

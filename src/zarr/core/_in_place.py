@@ -5,7 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from zarr.core._chunk_io import encode_merged, fill, gather, place_of, scatter_part
+from zarr.core._chunk_io import (
+    encode_merged,
+    fill,
+    gather,
+    place_of,
+    scatter_part,
+    sticks_out,
+)
+from zarr.core._overwritten import Overwritten
 from zarr.core._placing import PORTION_BYTES
 from zarr.core.common import product
 from zarr.storage._common import StorePath
@@ -19,6 +27,10 @@ if TYPE_CHECKING:
     from zarr.core._placing import PlacingHere, ReadItem, WriteItem
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import NDBuffer
+
+# How many chunks of a selection are looked at together. Where each is read by itself, taking all
+# at once has no use, and thousands of objects more make the garbage collector look at all there are.
+AT_ONCE_IN_PLACE = 1024
 
 
 def all_in_place(items: Iterable[ReadItem | WriteItem], *, to_write: bool = False) -> bool:
@@ -115,9 +127,15 @@ def write_chunk(
     place: Any
     place, spec, chunk_selection, out_selection, is_complete_chunk = item
     part = gather(value, out_selection, drop_axes)
-    if not is_complete_chunk and encode_part is not None:
-        encode_part(place, part, chunk_selection, spec)
-        return
+    if encode_part is not None:
+        if not is_complete_chunk:
+            encode_part(place, part, chunk_selection, spec)
+            return
+        if sticks_out(chunk_selection, spec):
+            whole = Overwritten(place)
+            encode_part(whole, part, chunk_selection, spec)
+            whole.settle_sync()
+            return
     byte_setter: SyncByteSetter = place
     stored = None if is_complete_chunk else byte_setter.get_sync(prototype=spec.prototype)
     try:

@@ -137,7 +137,7 @@ class ArrayInfo:
         yield "Type", self._type
         yield "Zarr format", self._zarr_format
         yield "Data type", self._data_type
-        yield "Fill value", str(self._fill_value)
+        yield "Fill value", format(self._fill_value)
         yield "Shape", self._shape
         yield "Shard shape", self._shard_shape
         yield "Chunk shape", "<variable>" if self._chunk_shape is None else self._chunk_shape

@@ -25,10 +25,19 @@ from zarr.core._chunk_io import (
     is_empty,
     merge,
     scatter_part,
+    sticks_out,
 )
 from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core._helping import Helping
-from zarr.core._in_place import all_in_place, is_large, read_chunks, read_parts, write_chunk
+from zarr.core._in_place import (
+    AT_ONCE_IN_PLACE,
+    all_in_place,
+    is_large,
+    read_chunks,
+    read_parts,
+    write_chunk,
+)
+from zarr.core._overwritten import Overwritten
 from zarr.core._placing import Placing, PlacingHere, batched
 from zarr.core.common import closing, concurrent_foreach, concurrent_map
 from zarr.core.config import config
@@ -338,17 +347,38 @@ class BatchedCodecPipeline(CodecPipeline):
             How many threads may decode, this one included; None for the configured
             ``codec_pipeline.max_workers``, or one per processor. Only large chunks are shared.
         """
-        items = list(batch_info)
-        found: list[bool] | None = None
+        results: list[GetResult] = []
+        portions = batched(batch_info, AT_ONCE_IN_PLACE)
         with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
-            if self.supports_partial_decode:
-                decode = getattr(self.array_bytes_codec, "_decode_partial_sync", None)
-                if decode is not None and self._chain.decodes_sync and all_in_place(items):
-                    found = read_parts(decode, items, out, drop_axes, helping)
-            elif self._chain.decodes_sync and (store := _shared_store(items)) is not None:
-                placing = PlacingHere(self._chain, items, out, drop_axes, helping)
-                found = read_chunks(store, items, placing)
-        return sync(self.read(items, out, drop_axes)) if found is None else _results(found)
+            for items in portions:
+                if not all_in_place(items[:1]):  # the store may fetch neighbours together
+                    items += [item for portion in portions for item in portion]
+                found = self._read_here(items, out, drop_axes, helping)
+                results += (
+                    sync(self.read(items, out, drop_axes)) if found is None else _results(found)
+                )
+        return tuple(results)
+
+    def _read_here(
+        self,
+        items: Sequence[ReadItem],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...],
+        helping: Helping,
+    ) -> list[bool] | None:
+        """Read chunks in this thread and tell which were found; None where that is not possible."""
+        if not self._chain.decodes_sync:
+            return None
+        if self.supports_partial_decode:
+            decode = getattr(self.array_bytes_codec, "_decode_partial_sync", None)
+            if decode is None or not all_in_place(items):
+                return None
+            return read_parts(decode, items, out, drop_axes, helping)
+        store = _shared_store(items)
+        if store is None:
+            return None
+        placing = PlacingHere(self._chain, items, out, drop_axes, helping)
+        return read_chunks(store, items, placing)
 
     async def read_batch(
         self,
@@ -418,9 +448,15 @@ class BatchedCodecPipeline(CodecPipeline):
         """Write one chunk, reading it first where part of it stays."""
         byte_setter, spec, chunk_selection, out_selection, is_complete_chunk = item
         part = gather(value, out_selection, drop_axes)
-        if not is_complete_chunk and self.supports_partial_encode:
-            await self.encode_partial_batch([(byte_setter, part, chunk_selection, spec)])
-            return
+        if self.supports_partial_encode:
+            if not is_complete_chunk:
+                await self.encode_partial_batch([(byte_setter, part, chunk_selection, spec)])
+                return
+            if sticks_out(chunk_selection, spec):
+                whole = Overwritten(byte_setter)
+                await self.encode_partial_batch([(whole, part, chunk_selection, spec)])
+                await whole.settle()
+                return
         stored = None if is_complete_chunk else await byte_setter.get(prototype=spec.prototype)
         chain = self._chain
         try:
@@ -454,26 +490,27 @@ class BatchedCodecPipeline(CodecPipeline):
         max_workers : int or None
             How many threads may encode, this one included; as for `read_sync`.
         """
-        items = list(batch_info)
-        encode = getattr(self.array_bytes_codec, "_encode_partial_sync", None)
-        if (
-            not self._chain.is_sync
-            or not all_in_place(items, to_write=True)
-            or (self.supports_partial_encode and encode is None)
-        ):
-            sync(self.write(items, value, drop_axes))
-            return
-        part_encoder = encode if self.supports_partial_encode else None
+        encode = None
+        can_encode_here = self._chain.is_sync
+        if self.supports_partial_encode:
+            encode = getattr(self.array_bytes_codec, "_encode_partial_sync", None)
+            can_encode_here = can_encode_here and encode is not None
+        portions = batched(batch_info, AT_ONCE_IN_PLACE)
         with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
-            spec: ArraySpec | None = None
-            for item in items:
-                if item[1] is not spec:
-                    spec = item[1]
-                    chain, large = self._chain.for_spec(spec), len(items) > 1 and is_large(spec)
-                if large:
-                    helping.run(large, write_chunk, chain, part_encoder, item, value, drop_axes)
-                else:
-                    write_chunk(chain, part_encoder, item, value, drop_axes)
+            for items in portions:
+                if not can_encode_here or not all_in_place(items, to_write=True):
+                    items += [item for portion in portions for item in portion]
+                    sync(self.write(items, value, drop_axes))
+                    return
+                spec: ArraySpec | None = None
+                for item in items:
+                    if item[1] is not spec:
+                        spec = item[1]
+                        settled, large = self._chain.for_spec(spec), is_large(spec)
+                    if large and len(items) > 1:
+                        helping.run(True, write_chunk, settled, encode, item, value, drop_axes)
+                    else:
+                        write_chunk(settled, encode, item, value, drop_axes)
 
 
 def _results(found: Sequence[bool]) -> tuple[GetResult, ...]:

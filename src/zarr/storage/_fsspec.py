@@ -583,7 +583,7 @@ class FsspecStore(Store):
     def _path_of(self, key: str) -> str:
         """Return the path of a key in the file system."""
         check_key(key)
-        return _join(self.path, key)
+        return _join(self.path if self.path.strip("/") else _root_marker(self.fs), key)
 
     def _path_of_prefix(self, prefix: str) -> str:
         prefix = prefix.strip("/")
@@ -759,6 +759,15 @@ async def _children(fs: AsyncFileSystem, path: str) -> list[tuple[str, bool]]:
             raise fault from fault.__cause__
         return []
     return [(entry["name"], entry["type"] == "directory") for entry in listing]
+
+
+def _root_marker(fs: AsyncFileSystem) -> str:
+    """Return what the paths of a file system begin with: a slash, or nothing.
+
+    A file system of references knows ``a``, and not ``/a``; a local one takes ``a`` for a path
+    below the working directory.
+    """
+    return str(getattr(fs, "sync_fs", fs).root_marker)
 
 
 def _join(root: str, key: str) -> str:

@@ -65,7 +65,18 @@ class _NumcodecsCodec(Metadata):
         found = config.pop("id", expected)
         if found != expected:
             raise ValueError(f"Codec id does not match {expected}. Got: {found}.")
-        object.__setattr__(self, "codec_config", config)
+        object.__setattr__(self, "codec_config", {"id": expected} | config)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(codec_name={self.codec_name!r}, "
+            f"codec_config={self._configuration!r})"
+        )
+
+    @property
+    def _configuration(self) -> dict[str, JSON]:
+        """The parameters without the id, which is in the name."""
+        return {key: value for key, value in self.codec_config.items() if key != "id"}
 
     def __hash__(self) -> int:
         return hash((self.codec_name, json.dumps(self.codec_config, sort_keys=True, default=repr)))
@@ -94,7 +105,7 @@ class _NumcodecsCodec(Metadata):
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the form stored in array metadata: name and configuration."""
-        return {"name": self.codec_name, "configuration": dict(self.codec_config)}
+        return {"name": self.codec_name, "configuration": self._configuration}
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
         """Return the size of the encoded chunk in bytes.
@@ -112,7 +123,7 @@ class _NumcodecsCodec(Metadata):
     def _codec(self) -> Numcodec:
         codec_id = self.codec_name.removeprefix(_PREFIX)
         try:
-            return get_numcodec({**self.codec_config, "id": codec_id})
+            return get_numcodec(self.codec_config)
         except UnknownCodecError as error:
             if codec_id not in _EXTRAS:
                 raise

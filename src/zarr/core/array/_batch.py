@@ -22,8 +22,8 @@ BatchItem: TypeAlias = "tuple[StorePath, ArraySpec, SelectorTuple, SelectorTuple
 
 def make_batch(
     array: AsyncArray[Any], projections: Iterable[ChunkProjection], prototype: BufferPrototype
-) -> list[BatchItem]:
-    """Return the batch of a pipeline's ``read`` or ``write`` for the chunks of a selection.
+) -> Iterator[BatchItem]:
+    """Yield the batch of a pipeline's ``read`` or ``write`` for the chunks of a selection.
 
     Chunks of one shape share one spec, so codecs can prepare for it once.
 
@@ -40,17 +40,13 @@ def make_batch(
     regular = (
         chunk_spec(metadata, array.config, grid.chunk_shape, prototype) if grid.is_regular else None
     )
-    # In one pass, so that no more objects live at once than the batch needs: thousands more make
-    # the garbage collector look at all of them.
     projections, others = tee(projections)
     places = _places(array, map(attrgetter("chunk_coords"), others))
     if regular is not None:
-        return [
-            (place, regular, chunk_selection, out_selection, is_complete)
-            for place, (_, chunk_selection, out_selection, is_complete) in zip(places, projections)
-        ]
+        for place, (_, chunk_selection, out_selection, is_complete) in zip(places, projections):
+            yield place, regular, chunk_selection, out_selection, is_complete
+        return
     specs: dict[tuple[int, ...], ArraySpec] = {}
-    batch: list[BatchItem] = []
     for place, (coords, chunk_selection, out_selection, is_complete) in zip(places, projections):
         shape = tuple(
             dimension.chunk_size(index)
@@ -59,8 +55,7 @@ def make_batch(
         spec = specs.get(shape)
         if spec is None:
             spec = specs[shape] = chunk_spec(metadata, array.config, shape, prototype)
-        batch.append((place, spec, chunk_selection, out_selection, is_complete))
-    return batch
+        yield place, spec, chunk_selection, out_selection, is_complete
 
 
 def _places(array: AsyncArray[Any], coords: Iterable[tuple[int, ...]]) -> Iterator[StorePath]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from zarr.codecs.sharding import ShardingCodec
@@ -107,13 +106,14 @@ def build_metadata(
             dtype=data_type,
             grid=layout.outer_chunks,
             fill_value=fill_value,
-            order=options.order if order is None else order,
+            # Which order is stored, `config` does not say: that is for reading.
+            order=parse_array_config(None).order if order is None else order,
             filters=codecs[0],
             compressor=codecs[1],
             dimension_separator=_separator_v2(chunk_key_encoding),
             attributes=attributes,
         )
-        return metadata_v2, replace(options, order=metadata_v2.order)
+        return metadata_v2, options
     if order is not None:
         warn_order_without_effect()
     chain = parse_codecs_v3(filters, serializer, compressors, data_type)

@@ -25,6 +25,7 @@ from zarr.core.array._write import convert
 from zarr.core.array_spec import ArrayConfig, parse_array_config
 from zarr.core.common import parse_shapelike
 from zarr.core.dtype import parse_dtype
+from zarr.core.metadata.v2 import parse_compressor
 from zarr.core.metadata.v3 import parse_codecs
 from zarr.storage._common import make_store_path
 
@@ -503,6 +504,8 @@ async def create_legacy_array(
                 "Cannot use a BytesBytesCodec as a compressor for zarr v2 arrays. Use a numcodecs "
                 "codec directly instead."
             )
+        if compressor != "auto":
+            compressor = parse_compressor(compressor)
         chosen = parse_codecs_v2("auto" if filters is None else filters, compressor, data_type)
         metadata = build_v2(
             shape=lengths,

@@ -14,7 +14,7 @@ from zarr.core.sync import sync
 from zarr.errors import ChunkNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from zarr.abc.codec import GetResult
     from zarr.core.array._async import AsyncArray
@@ -33,8 +33,8 @@ class ReadPlan:
         What is read.
     indexer : Indexer
         Yields the chunks it needs.
-    batch : list of tuple
-        The same for the codec pipeline.
+    batch : iterator of tuple
+        The same for the codec pipeline, to be gone through once.
     target : NDBuffer
         Receives whole elements, in the shape of the indexer.
     drop_axes : tuple of int
@@ -52,7 +52,7 @@ class ReadPlan:
 
     array: AsyncArray[Any]
     indexer: Indexer
-    batch: list[BatchItem]
+    batch: Iterator[BatchItem]
     target: NDBuffer
     drop_axes: tuple[int, ...]
     shape: tuple[int, ...]
@@ -198,10 +198,10 @@ async def read(plan: ReadPlan) -> NDBuffer:
     ChunkNotFoundError
         See `ReadPlan.finish`.
     """
-    if not plan.batch:
+    if 0 in plan.target.shape:
         return plan.finish(())
     pipeline = plan.array.codec_pipeline
-    return plan.finish(await pipeline.read(plan.batch, plan.target, plan.drop_axes))
+    return plan.finish(await pipeline.read(list(plan.batch), plan.target, plan.drop_axes))
 
 
 def read_sync(plan: ReadPlan) -> NDBuffer:
@@ -212,12 +212,12 @@ def read_sync(plan: ReadPlan) -> NDBuffer:
     ChunkNotFoundError
         See `ReadPlan.finish`.
     """
-    if not plan.batch:
+    if 0 in plan.target.shape:
         return plan.finish(())
     pipeline: Any = plan.array.codec_pipeline
     here = getattr(pipeline, "read_sync", None)
     if here is None:
-        return plan.finish(sync(pipeline.read(plan.batch, plan.target, plan.drop_axes)))
+        return plan.finish(sync(pipeline.read(list(plan.batch), plan.target, plan.drop_axes)))
     return plan.finish(here(plan.batch, plan.target, plan.drop_axes))
 
 

@@ -14,6 +14,8 @@ from zarr.core.indexing import check_fields, check_no_multi_fields
 from zarr.core.sync import sync
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zarr.core.array._async import AsyncArray
     from zarr.core.array._batch import BatchItem
     from zarr.core.array._read import ReadPlan
@@ -29,8 +31,10 @@ class WritePlan:
     ----------
     array : AsyncArray
         What is written.
-    batch : list of tuple
-        The chunks, for the codec pipeline.
+    is_empty : bool
+        Whether nothing is selected.
+    batch : iterator of tuple
+        The chunks, for the codec pipeline, to be gone through once.
     value : NDBuffer
         The values in the data type of the array: of the shape of the indexer, or of shape ``()``
         for one value everywhere. With `field`, the values of that field.
@@ -43,7 +47,8 @@ class WritePlan:
     """
 
     array: AsyncArray[Any]
-    batch: list[BatchItem]
+    is_empty: bool
+    batch: Iterator[BatchItem]
     value: NDBuffer
     drop_axes: tuple[int, ...]
     current: ReadPlan | None = None
@@ -96,6 +101,7 @@ def plan_write(
     values = _broadcast(convert(value, dtype.base), indexer, dtype.shape)
     plan = WritePlan(
         array=array,
+        is_empty=0 in indexer.shape,
         batch=make_batch(array, indexer, classes),
         value=_as_buffer(values, classes),
         drop_axes=indexer.drop_axes,
@@ -164,20 +170,20 @@ def _as_buffer(values: Any, prototype: BufferPrototype) -> NDBuffer:
 
 async def write(plan: WritePlan) -> None:
     """Carry out a write."""
-    if not plan.batch:
+    if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(await read(plan.current))
-    await plan.array.codec_pipeline.write(plan.batch, value, plan.drop_axes)
+    await plan.array.codec_pipeline.write(list(plan.batch), value, plan.drop_axes)
 
 
 def write_sync(plan: WritePlan) -> None:
     """Carry out a write and wait; where the pipeline can, this thread encodes."""
-    if not plan.batch:
+    if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(read_sync(plan.current))
     pipeline: Any = plan.array.codec_pipeline
     here = getattr(pipeline, "write_sync", None)
     if here is None:
-        sync(pipeline.write(plan.batch, value, plan.drop_axes))
+        sync(pipeline.write(list(plan.batch), value, plan.drop_axes))
     else:
         here(plan.batch, value, plan.drop_axes)

@@ -218,11 +218,9 @@ class AsyncGroup(GroupProperties):
     async def _find(self, key: str, *, use_consolidated: bool = True) -> NodeMetadata | None:
         """Return metadata of a member, None if there is none; see `getitem`."""
         path = normalize_path(key)
-        if not path:
-            return self.metadata
         below = self.metadata.consolidated_metadata
         if below is not None and use_consolidated:
-            return below.get(path)
+            return below.get(path) if path else self.metadata
         (node,) = await read_many(self.store_path, [path], self.metadata.zarr_format)
         return node
 
