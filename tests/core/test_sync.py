@@ -9,10 +9,12 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
+import zarr
 from zarr.core import sync as sync_module
 from zarr.core._derive import sync_iteration, sync_method, sync_twin
 from zarr.core.config import config
@@ -25,6 +27,8 @@ from zarr.core.sync import (
     iter_ahead,
     sync,
 )
+from zarr.storage import MemoryStore
+from zarr.testing.store import LatencyStore
 
 
 async def double(value: int, *, times: int = 2) -> int:
@@ -202,3 +206,20 @@ def test_twin_methods() -> None:
 def test_pickling_of_twins() -> None:
     doubled.__qualname__ = doubled.__name__ = "doubled"
     assert pickle.loads(pickle.dumps(doubled)) is doubled
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: zarr.open(store),
+        lambda store: zarr.open_array(store),
+        lambda store: zarr.load(store),
+        lambda store: zarr.Array.open(store),
+        lambda store: zarr.open_group(store),
+        lambda store: zarr.create_group(store),
+    ],
+)
+def test_synchronous_functions_give_up_in_time(call: Callable[[Any], Any]) -> None:
+    store = LatencyStore(MemoryStore(), get_latency=30)
+    with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        call(store)

@@ -10,7 +10,7 @@ from zarr.core._derive import sync_twin
 from zarr.core.array import Array, AsyncArray
 from zarr.core.group import AsyncGroup, Group
 from zarr.core.group._sync import wrap_node
-from zarr.core.sync import sync
+from zarr.core.sync import sync_in_time
 from zarr.core.sync_group import create_hierarchy
 from zarr.errors import ZarrDeprecationWarning
 
@@ -112,7 +112,7 @@ def open(
         config=config,
         **kwargs,
     )
-    return wrap_node(sync(node))
+    return wrap_node(sync_in_time(node))
 
 
 def open_array(
@@ -133,7 +133,7 @@ def open_array(
         config=config,
         **kwargs,
     )
-    return Array(sync(array))
+    return Array(sync_in_time(array))
 
 
 def group(
@@ -162,7 +162,7 @@ def group(
         attributes=attributes,
         storage_options=storage_options,
     )
-    return Group(sync(group))
+    return Group(sync_in_time(group))
 
 
 def create_group(
@@ -183,20 +183,20 @@ def create_group(
         attributes=attributes,
         storage_options=storage_options,
     )
-    return Group(sync(group))
+    return Group(sync_in_time(group))
 
 
 def load(
     store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
 ) -> NDArrayLikeOrScalar:
     # docstring inherited
-    return sync(asynchronous.load(store=store, path=path, zarr_format=zarr_format))
+    return sync_in_time(asynchronous.load(store=store, path=path, zarr_format=zarr_format))
 
 
 def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> TreeRepr:
     """Draw the hierarchy below a group; `Group.tree` is the name of today."""
     warnings.warn("Use Group.tree instead.", category=ZarrDeprecationWarning, stacklevel=2)
-    return sync(asynchronous.tree(grp._async_group, expand=expand, level=level))
+    return sync_in_time(asynchronous.tree(grp._async_group, expand=expand, level=level))
 
 
 for _twin in (open, open_array, group, create_group, load):

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
-from zarr.core.sync import collect_aiterator, configured_timeout, sync
+from zarr.core.sync import collect_aiterator, sync_in_time
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -54,7 +54,7 @@ def sync_twin(
 
     @wraps(function)
     def twin(*args: P.args, **kwargs: P.kwargs) -> Any:
-        result = sync(function(*args, **kwargs), timeout=configured_timeout())
+        result = sync_in_time(function(*args, **kwargs))
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)
@@ -86,7 +86,7 @@ def sync_method(
 
     @wraps(function)
     def twin(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        result = sync(function(to(self), *args, **kwargs), timeout=configured_timeout())
+        result = sync_in_time(function(to(self), *args, **kwargs))
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)

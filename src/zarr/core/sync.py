@@ -250,6 +250,7 @@ def sync(
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     running = _Running(coro, target)
     try:
+        running.start()  # an interrupt may come as soon as this has begun
         in_time = running.wait(timeout)
     except BaseException:
         running.cancel()
@@ -284,10 +285,19 @@ class _Running(Generic[T]):
         self._task: asyncio.Task[T] | None = None
         self._ended = threading.Event()
         self._began_before = _endings
+
+    def start(self) -> None:
+        """Have the coroutine begin.
+
+        Raises
+        ------
+        RuntimeError
+            If its loop has been closed just now.
+        """
         try:
-            loop.call_soon_threadsafe(self._start)
-        except RuntimeError:  # closed just now
-            coro.close()
+            self._loop.call_soon_threadsafe(self._start)
+        except RuntimeError:
+            self._coro.close()
             raise
 
     def _start(self) -> None:
@@ -345,12 +355,20 @@ class _Running(Generic[T]):
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        else:  # interrupted before it was handed over
+            self._coro.close()
+            self._ended.set()
 
 
-def configured_timeout() -> float | None:
-    """Return how many seconds synchronous methods wait (``async.timeout``); None for ever."""
-    timeout: float | None = config.get("async.timeout", None)
-    return timeout
+def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine and return its result, within the configured ``async.timeout``; see `sync`.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes longer.
+    """
+    return sync(coro, timeout=config.get("async.timeout", None))
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -377,7 +395,7 @@ def collect_aiterator(data: AsyncIterator[T]) -> tuple[T, ...]:
     tuple
         All it yields, in order.
     """
-    return sync(_collect(data), timeout=configured_timeout())
+    return sync_in_time(_collect(data))
 
 
 class SyncMixin:
@@ -385,7 +403,7 @@ class SyncMixin:
 
     def _sync(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine and wait for its result."""
-        return sync(coroutine, timeout=configured_timeout())
+        return sync_in_time(coroutine)
 
     def _sync_iter(self, async_iterator: AsyncIterator[T]) -> list[T]:
         """Run an async iterator to its end and return what it yields."""
@@ -434,6 +452,7 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
     running = _Running(hand_over(), loop)
     ended: BaseException | None = None
     try:
+        running.start()
         while True:
             try:
                 item, ended = arrived.get(timeout=_MOMENT)

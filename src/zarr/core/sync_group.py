@@ -9,7 +9,7 @@ from zarr.core import group as _group
 from zarr.core.array import Array
 from zarr.core.group import Group
 from zarr.core.group._sync import wrap_node
-from zarr.core.sync import collect_aiterator, sync
+from zarr.core.sync import collect_aiterator, sync_in_time
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -71,7 +71,7 @@ def create_rooted_hierarchy(
     Parameters and errors are those of `zarr.core.group.create_rooted_hierarchy`.
     """
     return wrap_node(
-        sync(_group.create_rooted_hierarchy(store=store, nodes=nodes, overwrite=overwrite))
+        sync_in_time(_group.create_rooted_hierarchy(store=store, nodes=nodes, overwrite=overwrite))
     )
 
 
@@ -80,4 +80,4 @@ def get_node(store: Store, path: str, zarr_format: ZarrFormat) -> Array[Any] | G
 
     Parameters and errors are those of `zarr.core.group.get_node`.
     """
-    return wrap_node(sync(_group.get_node(store, path, zarr_format)))
+    return wrap_node(sync_in_time(_group.get_node(store, path, zarr_format)))

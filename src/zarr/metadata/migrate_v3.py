@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarr.core._derive import sync_twin
-from zarr.core.sync import configured_timeout, sync
+from zarr.core.sync import sync_in_time
 from zarr.metadata import _migration
 from zarr.metadata._removal import remove_metadata
 from zarr.metadata._to_v3 import convert_array
@@ -47,4 +47,4 @@ def migrate_to_v3(
     TypeError, ValueError, NotImplementedError
         As `migrate_v2_to_v3`. Nothing is written then.
     """
-    sync(_migration.migrate_node(zarr_v2, output_path, dry_run), timeout=configured_timeout())
+    sync_in_time(_migration.migrate_node(zarr_v2, output_path, dry_run))

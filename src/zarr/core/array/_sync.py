@@ -28,7 +28,7 @@ from zarr.core.indexing import (
     is_pure_orthogonal_indexing,
     pop_fields,
 )
-from zarr.core.sync import sync
+from zarr.core.sync import sync_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         TypeError, ValueError
             If its metadata are not valid.
         """
-        inner: Any = sync(AsyncArray.open(store, config=config))
+        inner: Any = sync_in_time(AsyncArray.open(store, config=config))
         return cls(inner)
 
     def _repr_html_(self) -> str:
@@ -155,7 +155,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     @property
     def nchunks_initialized(self) -> int:
         """Number of chunks that are stored; a stored shard counts with all its chunks."""
-        return sync(self._async_array.nchunks_initialized())
+        return sync_in_time(self._async_array.nchunks_initialized())
 
     def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
         # docstring inherited
@@ -553,11 +553,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         TypeError, ValueError
             If `new_shape` is not valid, or the store is read-only.
         """
-        sync(self._async_array.resize(new_shape))
+        sync_in_time(self._async_array.resize(new_shape))
 
     def update_attributes(self, new_attributes: Mapping[str, JSON]) -> Self:
         # docstring inherited
-        return type(self)(sync(self._async_array.update_attributes(new_attributes)))
+        return type(self)(sync_in_time(self._async_array.update_attributes(new_attributes)))
 
     nbytes_stored = sync_method(AsyncArray.nbytes_stored, to=_async_of)
     info_complete = sync_method(AsyncArray.info_complete, to=_async_of)

@@ -11,7 +11,7 @@ from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
 from zarr.core.group._async import AsyncGroup, group_html
 from zarr.core.group._info import GroupProperties
-from zarr.core.sync import SyncMixin, collect_aiterator, sync
+from zarr.core.sync import SyncMixin, collect_aiterator, sync_in_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -97,7 +97,7 @@ class Group(GroupProperties, SyncMixin):
     ) -> Group:
         """Create a group; see `AsyncGroup.from_store`."""
         return cls(
-            sync(
+            sync_in_time(
                 AsyncGroup.from_store(
                     store, attributes=attributes, overwrite=overwrite, zarr_format=zarr_format
                 )
@@ -107,7 +107,7 @@ class Group(GroupProperties, SyncMixin):
     @classmethod
     def open(cls, store: StoreLike, zarr_format: ZarrFormat | None = 3) -> Group:
         """Open a stored group; see `AsyncGroup.open`."""
-        return cls(sync(AsyncGroup.open(store, zarr_format=zarr_format)))
+        return cls(sync_in_time(AsyncGroup.open(store, zarr_format=zarr_format)))
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: what is known without I/O."""
@@ -134,15 +134,15 @@ class Group(GroupProperties, SyncMixin):
 
     def __getitem__(self, path: str) -> Array[Any] | Group:
         """Return a member; see `AsyncGroup.getitem`."""
-        return wrap_node(sync(self._async_group.getitem(path)))
+        return wrap_node(sync_in_time(self._async_group.getitem(path)))
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `AsyncGroup.getitem`."""
-        node = sync(self._async_group.get(path))
+        node = sync_in_time(self._async_group.get(path))
         return default if node is None else wrap_node(node)
 
     def __contains__(self, member: str) -> bool:
-        return sync(self._async_group.contains(member))
+        return sync_in_time(self._async_group.contains(member))
 
     def __iter__(self) -> Iterator[str]:
         yield from self.keys()
@@ -152,11 +152,11 @@ class Group(GroupProperties, SyncMixin):
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Store an array, in place of what is stored there; see `AsyncGroup.setitem`."""
-        sync(self._async_group.setitem(key, value))
+        sync_in_time(self._async_group.setitem(key, value))
 
     def __delitem__(self, key: str) -> None:
         """Delete a member; see `AsyncGroup.delitem`."""
-        sync(self._async_group.delitem(key))
+        sync_in_time(self._async_group.delitem(key))
 
     def members(
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
@@ -184,18 +184,18 @@ class Group(GroupProperties, SyncMixin):
 
     def create_group(self, name: str, **kwargs: Any) -> Group:
         """Create a group in this group; parameters are those of `AsyncGroup.create_group`."""
-        return Group(sync(self._async_group.create_group(name, **kwargs)))
+        return Group(sync_in_time(self._async_group.create_group(name, **kwargs)))
 
     def require_group(self, name: str, **kwargs: Any) -> Group:
         """Return a group in this group, which is created if it is not there.
 
         Parameters are those of `AsyncGroup.require_group`.
         """
-        return Group(sync(self._async_group.require_group(name, **kwargs)))
+        return Group(sync_in_time(self._async_group.require_group(name, **kwargs)))
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
         """Return groups in this group, which are created if they are not there."""
-        return tuple(Group(each) for each in sync(self._async_group.require_groups(*names)))
+        return tuple(Group(each) for each in sync_in_time(self._async_group.require_groups(*names)))
 
     def require_array(
         self,
@@ -210,7 +210,9 @@ class Group(GroupProperties, SyncMixin):
         Parameters are those of `AsyncGroup.require_array`.
         """
         return Array(
-            sync(self._async_group.require_array(name, shape=shape, config=config, **kwargs))
+            sync_in_time(
+                self._async_group.require_array(name, shape=shape, config=config, **kwargs)
+            )
         )
 
     def create_hierarchy(
@@ -239,38 +241,38 @@ class Group(GroupProperties, SyncMixin):
 
     def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
         """Create an array whose elements have no particular value; see `AsyncGroup.empty`."""
-        return Array(sync(self._async_group.empty(name=name, shape=shape, **kwargs)))
+        return Array(sync_in_time(self._async_group.empty(name=name, shape=shape, **kwargs)))
 
     def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
         """Create an array with the fill value 0; see `AsyncGroup.empty`."""
-        return Array(sync(self._async_group.zeros(name=name, shape=shape, **kwargs)))
+        return Array(sync_in_time(self._async_group.zeros(name=name, shape=shape, **kwargs)))
 
     def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
         """Create an array with the fill value 1; see `AsyncGroup.empty`."""
-        return Array(sync(self._async_group.ones(name=name, shape=shape, **kwargs)))
+        return Array(sync_in_time(self._async_group.ones(name=name, shape=shape, **kwargs)))
 
     def full(
         self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
     ) -> Array[Any]:
         """Create an array with a fill value; see `AsyncGroup.empty`."""
         array = self._async_group.full(name=name, shape=shape, fill_value=fill_value, **kwargs)
-        return Array(sync(array))
+        return Array(sync_in_time(array))
 
     def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one; see `AsyncGroup.empty_like`."""
-        return Array(sync(self._async_group.empty_like(name=name, data=data, **kwargs)))
+        return Array(sync_in_time(self._async_group.empty_like(name=name, data=data, **kwargs)))
 
     def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one with the fill value 0; see `AsyncGroup.empty_like`."""
-        return Array(sync(self._async_group.zeros_like(name=name, data=data, **kwargs)))
+        return Array(sync_in_time(self._async_group.zeros_like(name=name, data=data, **kwargs)))
 
     def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one with the fill value 1; see `AsyncGroup.empty_like`."""
-        return Array(sync(self._async_group.ones_like(name=name, data=data, **kwargs)))
+        return Array(sync_in_time(self._async_group.ones_like(name=name, data=data, **kwargs)))
 
     def full_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one with a fill value; see `AsyncGroup.empty_like`."""
-        return Array(sync(self._async_group.full_like(name=name, data=data, **kwargs)))
+        return Array(sync_in_time(self._async_group.full_like(name=name, data=data, **kwargs)))
 
 
 for _name, _twin in list(vars(Group).items()):
