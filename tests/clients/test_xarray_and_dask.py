@@ -1,125 +1,132 @@
-"""Released xarray and dask, as their users use them: they write and read through this package."""
+"""Released xarray over dask: lazy, chunked datasets, read and written by several threads."""
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
-import dask.array
 import numpy as np
-import pandas
 import pytest
-import xarray
+from tests.clients.bulk_reads import BulkReads
+from tests.clients.needs import client
 
 import zarr
 
-FORMATS = list(itertools.product([2, 3], [True, False]))
+xarray = client("xarray")
+dask = client("dask")
+
+from tests.clients.datasets import dataset  # noqa: E402  # imports the client
+
+pytestmark = pytest.mark.timeout(60)
 
 
-def dataset() -> xarray.Dataset:
-    rng = np.random.default_rng(0)
-    return xarray.Dataset(
-        {
-            "temperature": (("time", "lat", "lon"), rng.random((6, 4, 5)).astype("f4")),
-            "count": (("time",), np.arange(6, dtype="i8")),
-            "name": (("lat",), np.array(["a", "bc", "d", "é"], dtype=object)),
-            "flag": (("lon",), np.array([True, False, True, True, False])),
-            "packed": (
-                ("time", "lat"),
-                np.where(rng.random((6, 4)) < 0.2, np.nan, rng.random((6, 4))),
-            ),
-        },
-        coords={
-            "time": pandas.date_range("2001-01-01", periods=6),
-            "lat": np.linspace(-90, 90, 4),
-            "lon": np.arange(5.0),
-        },
-        attrs={"title": "a test", "numbers": [1, 2.5], "nothing": ""},
+def write(path: Path, data: Any, chunks: tuple[int, ...] = (2, 2, 5), **options: Any) -> None:
+    encoding = {"temperature": {"chunks": chunks, **options}}
+    data.to_zarr(path, zarr_format=3, consolidated=False, encoding=encoding)
+
+
+def test_one_task_reads_what_its_chunk_needs(tmp_path: Path, bulk_reads: BulkReads) -> None:
+    expected = dataset()[["temperature"]]
+    write(tmp_path / "a", expected)
+    for chunks, sizes, requests in (
+        ({}, (2, 2, 2), [1] * 6),  # those of the store
+        ({"time": 4, "lat": 4}, (4, 2), [4, 2]),
+        (-1, (6,), [6]),
+        ("auto", (6,), [6]),
+    ):
+        with xarray.open_zarr(tmp_path / "a", consolidated=False, chunks=chunks) as lazy:
+            assert lazy["temperature"].chunks[0] == sizes
+            bulk_reads.clear()
+            found = lazy["temperature"].compute(scheduler="threads")
+            assert sorted(count for _, count in bulk_reads.chunks) == sorted(requests)
+            xarray.testing.assert_equal(found, expected["temperature"])
+    bulk_reads.expect_some("xarray")
+    bulk_reads.expect_some("dask")
+
+
+def test_computed_while_it_is_read(tmp_path: Path, bulk_reads: BulkReads) -> None:
+    data = dataset(20).drop_vars("name")
+    write(tmp_path / "a", data, chunks=(3, 2, 5))
+    with xarray.open_zarr(tmp_path / "a", consolidated=False) as lazy:
+        means = lazy["temperature"].mean("time").compute(scheduler="threads")
+        picked = lazy["temperature"].isel(time=[17, 3, 4], lat=1).compute(scheduler="threads")
+        months = lazy["count"].groupby(lazy["time"].dt.day % 3).sum().compute(scheduler="threads")
+    np.testing.assert_allclose(means, data["temperature"].mean("time"), rtol=1e-6)
+    xarray.testing.assert_equal(picked, data["temperature"].isel(time=[17, 3, 4], lat=1))
+    assert int(months.sum()) == int(data["count"].sum())
+    bulk_reads.expect_some("dask")
+
+
+@pytest.mark.parametrize("shards", [None, (4, 4, 5)])
+def test_chunked_datasets_are_written(tmp_path: Path, shards: Any, bulk_reads: BulkReads) -> None:
+    expected = dataset(12).drop_vars("name")
+    options = {} if shards is None else {"shards": shards}
+    with dask.config.set(scheduler="threads"):
+        write(tmp_path / "a", expected.chunk({"time": 4}), chunks=(2, 2, 5), **options)
+        with xarray.open_zarr(tmp_path / "a", consolidated=False) as found:
+            xarray.testing.assert_equal(found.compute(), expected)
+    array = zarr.open_array(tmp_path / "a" / "temperature", mode="r")
+    assert (array.chunks, array.shards) == ((2, 2, 5), shards)
+    bulk_reads.expect_some("xarray")
+
+
+def test_tasks_that_would_share_a_chunk_are_refused(tmp_path: Path) -> None:
+    chunked = dataset(12)[["temperature"]].chunk({"time": 3})
+    with pytest.raises(ValueError, match="would overlap"):
+        write(tmp_path / "a", chunked, chunks=(2, 4, 5))
+    encoding = {"temperature": {"chunks": (2, 4, 5)}}
+    chunked.to_zarr(
+        tmp_path / "b", zarr_format=3, consolidated=False, encoding=encoding, align_chunks=True
     )
+    with xarray.open_zarr(tmp_path / "b", consolidated=False) as found:
+        xarray.testing.assert_equal(found.compute(), dataset(12)[["temperature"]])
 
 
-@pytest.fixture
-def encoding() -> dict[str, Any]:
-    return {
-        "temperature": {"chunks": (2, 2, 5)},
-        "packed": {"dtype": "int16", "scale_factor": 1e-4, "_FillValue": -9999},
-    }
-
-
-@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
-@pytest.mark.parametrize(("zarr_format", "consolidated"), FORMATS)
-def test_round_trip(
-    tmp_path: Path, encoding: dict[str, Any], zarr_format: Any, consolidated: bool
-) -> None:
-    expected = dataset()
-    expected.to_zarr(
-        tmp_path / "a.zarr",
-        zarr_format=zarr_format,
-        consolidated=consolidated,
-        encoding=encoding,
+def test_written_later(tmp_path: Path) -> None:
+    expected = dataset()[["temperature"]]
+    delayed = expected.chunk({"time": 2}).to_zarr(
+        tmp_path / "a", zarr_format=3, consolidated=False, compute=False
     )
-    with xarray.open_zarr(tmp_path / "a.zarr", consolidated=consolidated) as lazy:
-        found = lazy.load()
-    xarray.testing.assert_allclose(found, expected, atol=1e-4)
-    assert found.attrs == expected.attrs
-    xarray.testing.assert_identical(found["temperature"], expected["temperature"])
-    group = zarr.open_group(tmp_path / "a.zarr", mode="r", use_consolidated=False)
-    array = group["temperature"]
-    assert isinstance(array, zarr.Array)
-    assert array.metadata.zarr_format == zarr_format
-    assert array.chunks == (2, 2, 5)
+    with xarray.open_zarr(tmp_path / "a", consolidated=False) as found:
+        assert np.isnan(found["temperature"].values).all()
+    delayed.compute(scheduler="threads")
+    with xarray.open_zarr(tmp_path / "a", consolidated=False) as found:
+        xarray.testing.assert_equal(found.compute(), expected)
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_append_and_region(tmp_path: Path, zarr_format: Any) -> None:
-    expected = dataset()[["temperature", "count"]]
-    path = tmp_path / "a.zarr"
-    expected.isel(time=slice(0, 4)).to_zarr(path, zarr_format=zarr_format, consolidated=False)
-    expected.isel(time=slice(4, 6)).to_zarr(path, append_dim="time", consolidated=False)
-    with xarray.open_zarr(path, consolidated=False) as found:
-        xarray.testing.assert_equal(found.load(), expected)
-    part = expected.isel(time=slice(2, 3)).drop_vars(["lat", "lon"]) + 10
-    part.drop_vars("time").to_zarr(path, region={"time": slice(2, 3)}, consolidated=False)
-    with xarray.open_zarr(path, consolidated=False) as found:
-        np.testing.assert_allclose(found["temperature"][2], expected["temperature"][2] + 10)
-        np.testing.assert_allclose(found["temperature"][3], expected["temperature"][3])
+@pytest.mark.parametrize("parallel", [True, False])
+def test_many_stores_are_one_dataset(tmp_path: Path, parallel: bool, bulk_reads: BulkReads) -> None:
+    expected = dataset(9)[["temperature", "count"]]
+    paths = [tmp_path / f"{start}.zarr" for start in (0, 3, 6)]
+    for start, path in zip((0, 3, 6), paths):
+        write(path, expected.isel(time=slice(start, start + 3)), chunks=(1, 4, 5))
+    bulk_reads.clear()
+    with (
+        dask.config.set(scheduler="threads"),
+        xarray.open_mfdataset(
+            paths,
+            engine="zarr",
+            parallel=parallel,
+            combine="by_coords",
+            data_vars="minimal",
+            compat="override",
+            coords="minimal",
+            join="override",
+            chunks={"time": 3},
+            consolidated=False,
+        ) as lazy,
+    ):
+        assert lazy["temperature"].chunks == ((3, 3, 3), (4,), (5,))
+        xarray.testing.assert_equal(lazy.compute(), expected)
+    assert bulk_reads.chunks.count(("LocalStore", 3)) == 3  # the temperatures, one call a store
+    bulk_reads.expect_some("xarray")
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_selections_are_lazy_and_right(tmp_path: Path, zarr_format: Any) -> None:
-    expected = dataset()
-    expected.to_zarr(tmp_path / "a.zarr", zarr_format=zarr_format, consolidated=False)
-    with xarray.open_zarr(tmp_path / "a.zarr", consolidated=False, chunks=None) as found:
-        for indexers in (
-            {"time": 3},
-            {"time": [5, 0, 2], "lat": slice(1, 3)},
-            {"time": slice(None, None, 2), "lon": [4, 1]},
-            {"time": xarray.DataArray([0, 1], dims="p"), "lat": xarray.DataArray([2, 3], dims="p")},
-        ):
-            picked: Any = indexers
-            xarray.testing.assert_equal(
-                found["temperature"].isel(picked).load(), expected["temperature"].isel(picked)
-            )
-
-
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_dask(tmp_path: Path, zarr_format: Any) -> None:
-    values = np.random.default_rng(1).random((50, 40))
-    path = str(tmp_path / "d.zarr")
-    dask.array.from_array(values, chunks=(16, 11)).to_zarr(path, zarr_format=zarr_format)
-    lazy = dask.array.from_zarr(path)
-    assert lazy.chunksize == (16, 11)
-    np.testing.assert_array_equal(lazy.compute(scheduler="threads"), values)
-    np.testing.assert_allclose(lazy[::3, 5:20].sum(axis=0).compute(), values[::3, 5:20].sum(axis=0))
-    stored = zarr.open_array(path, mode="r")
-    assert stored.metadata.zarr_format == zarr_format
-    np.testing.assert_array_equal(stored[:], values)
-
-
-def test_xarray_through_dask(tmp_path: Path) -> None:
-    expected = dataset().drop_vars("name").chunk({"time": 2})
-    expected.to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=False)
-    with xarray.open_zarr(tmp_path / "a.zarr", consolidated=False) as found:
-        means = found["temperature"].mean("time").compute(scheduler="threads")
-        xarray.testing.assert_allclose(means, expected["temperature"].mean("time").compute())
+def test_a_fault_ends_the_computation(tmp_path: Path) -> None:
+    write(tmp_path / "a", dataset()[["temperature"]], chunks=(1, 4, 5))
+    chunk = tmp_path / "a" / "temperature" / "c" / "3" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-3])
+    with xarray.open_zarr(tmp_path / "a", consolidated=False) as lazy:
+        with pytest.raises(RuntimeError) as caught:
+            lazy["temperature"].mean().compute(scheduler="threads")
+        assert "c/3/0/0" in "".join(caught.value.__notes__)
