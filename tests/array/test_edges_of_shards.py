@@ -83,3 +83,19 @@ def test_what_is_replaced_is_not_read() -> None:
     store["c/0"] = type(store["zarr.json"]).from_bytes(b"not a shard")
     array[:] = 2
     assert np.asarray(array[:]).tolist() == [2] * 6
+
+
+@pytest.mark.parametrize("shards", [None, (2,)])
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.parametrize("dtype", ["variable_length_bytes", "string"])
+def test_one_element_of_variable_length(shards: Any, dtype: Any) -> None:
+    elements: list[Any] = [b"a\0", b"", b"hello", b"\0\xff"]
+    if dtype == "string":
+        elements = ["a\0", "", "hello", "\0\xff"]
+    array: Any = zarr.create_array({}, shape=(4,), chunks=(1,), shards=shards, dtype=dtype)
+    array[:] = np.array(elements, dtype=object)
+    assert [np.asarray(array[index])[()] for index in range(4)] == elements
+    assert [np.asarray(array.oindex[index])[()] for index in range(4)] == elements
+    assert [np.asarray(element)[()] for element in array] == elements
+    array[1] = array[2]
+    assert np.asarray(array[:]).tolist() == [elements[0], elements[2], *elements[2:]]

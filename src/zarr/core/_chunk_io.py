@@ -132,8 +132,7 @@ def merge(
     else:
         # Decoded data may be a read-only view of what the store holds.
         chunk = existing.copy()
-    # NumPy would put an array of objects without dimensions itself into the place of an element.
-    chunk[chunk_selection] = part.as_scalar() if dtype.hasobject and part.shape == () else part
+    chunk[chunk_selection] = part
     return chunk
 
 

@@ -106,10 +106,19 @@ class NDBuffer(core.NDBuffer):
         return np.asanyarray(self._data)
 
     def __getitem__(self, key: Any) -> Self:
-        return self.__class__(cast("NDArrayLike", np.asanyarray(self._data[key])))
+        found: Any = self._data[key]
+        if not isinstance(found, np.ndarray):
+            # Not `asanyarray`, which makes an array of bytes, without trailing zeros, of an object.
+            element, found = found, np.empty((), dtype=self._data.dtype)
+            found[()] = element
+        return self.__class__(found)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._data[key] = value.as_ndarray_like() if isinstance(value, core.NDBuffer) else value
+        if isinstance(value, core.NDBuffer):
+            value = value.as_ndarray_like()
+            if value.shape == () and value.dtype.hasobject:
+                value = value[()]  # else NumPy puts the array itself into the place of an element
+        self._data[key] = value
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
         # docstring inherited
