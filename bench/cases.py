@@ -1,0 +1,280 @@
+"""What is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench import scale
+from bench.datasets import Dataset
+
+V2 = "-v2"
+SECONDS, MEBIBYTES, RATIO = "s", "MiB", "ratio"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to do, for every peer.
+
+    Parameters
+    ----------
+    name : str
+        What it is called; that of a case in format 2 ends in ``-v2``.
+    title : str
+        What is done, in a few words.
+    operation, transport, selection, options
+        See `bench.task.Task`.
+    dataset : Dataset
+        What is read or written.
+    group : str
+        Which cases it is shown with.
+    unit : str
+        That of the figure.
+    peers : tuple of str or None
+        Who does it, None for all.
+    rounds : int or None
+        How often at most, None for as often as all.
+    """
+
+    name: str
+    title: str
+    operation: str
+    dataset: Dataset
+    transport: str = "local"
+    selection: tuple[tuple[int, int], ...] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    group: str = "everyday"
+    unit: str = SECONDS
+    peers: tuple[str, ...] | None = None
+    rounds: int | None = None
+
+    @property
+    def is_format_2(self) -> bool:
+        """Whether it is the twin in format 2 of another case."""
+        return self.name.endswith(V2)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of elements that one run handles."""
+        return self.dataset.nbytes * int(self.options.get("readers", 1))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the cases handle: elements, numbers of chunks or objects, and seconds.
+
+    Parameters
+    ----------
+    side : int
+        Elements along each side of the array of small chunks.
+    large_side : int
+        The same of the array of large chunks.
+    shard : int
+        Elements along each side of a shard.
+    chunks_in_memory, keys, s3_keys, children : int
+        How many there are.
+    readers : tuple of int
+        How many read at once.
+    reader_side : int
+        Elements along each side of what one of them reads.
+    memory_side : int
+        Elements along each side of the array whose memory is measured.
+    scales : tuple of int
+        Numbers of chunks.
+    delay : float
+        Seconds that the HTTP server waits before each answer.
+    """
+
+    side: int = 4096
+    large_side: int = 4096
+    shard: int = 1024
+    chunks_in_memory: int = 10_000
+    keys: int = 1000
+    s3_keys: int = 200
+    children: int = 200
+    readers: tuple[int, ...] = (2, 4, 8)
+    reader_side: int = 2048
+    memory_side: int = 16_384
+    scales: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    delay: float = 0.02
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    side=1024,
+    large_side=2048,
+    shard=512,
+    chunks_in_memory=1000,
+    keys=200,
+    s3_keys=40,
+    children=40,
+    readers=(2, 4),
+    reader_side=512,
+    memory_side=4096,
+    scales=(1_000, 10_000),
+)
+MINI = Sizes(
+    side=128,
+    large_side=1024,
+    shard=128,
+    chunks_in_memory=20,
+    keys=10,
+    s3_keys=5,
+    children=4,
+    readers=(2,),
+    reader_side=64,
+    memory_side=1024,
+    scales=(1_000,),
+    delay=0.001,
+)
+
+
+def all_cases(sizes: Sizes) -> list[Case]:
+    """Return all cases, those in format 2 after their twins."""
+    cases = []
+    for case in (*local(sizes), *remote(sizes), *readers(sizes)):
+        cases.append(case)
+        if case.dataset.shards is None and case.operation != "import":
+            dataset = replace(case.dataset, zarr_format=2)
+            cases.append(replace(case, name=case.name + V2, dataset=dataset))
+    return [*cases, *properties(sizes)]
+
+
+def local(sizes: Sizes) -> Iterator[Case]:
+    """Yield what takes place on the local disk and in memory."""
+    side = (sizes.side, sizes.side)
+    small = Dataset(side, (64, 64))
+    large = Dataset((sizes.large_side, sizes.large_side), (512, 1024))
+    sharded = Dataset(side, (64, 64), shards=(sizes.shard, sizes.shard))
+    flat = Dataset((100 * sizes.chunks_in_memory,), (100,), zstd=False, values="ramp")
+    one = Dataset((16,), (16,), values="ramp")
+    group = Dataset((4,), (4,), zstd=False, values="ramp", children=sizes.children)
+    stop = min(300, sizes.side)
+    window = ((100, stop), (100, stop))
+    count = (sizes.side // 64) ** 2
+    of_large = (sizes.large_side // 512) * (sizes.large_side // 1024)
+
+    yield Case("small-full-local", f"read {count} chunks of 64 x 64, zstd", "read", small)
+    yield Case("small-write-local", f"write {count} chunks of 64 x 64, zstd", "write", small)
+    yield Case("slice-local", "slice of 16 chunks of 64 x 64", "read", small, selection=window)
+    yield Case("large-full-local", f"read {of_large} chunks of 2 MiB, zstd", "read", large)
+    yield Case("one-chunk-local", "read one chunk of 64 bytes, zstd", "read", one)
+    described = f"{count} chunks in shards of {sizes.shard} x {sizes.shard}"
+    yield Case("sharded-full-local", f"read {described}", "read", sharded)
+    yield Case(
+        "sharded-slice-local", "slice of 16 chunks in shards", "read", sharded, selection=window
+    )
+    for what in ("read", "write"):
+        title = f"{what} {sizes.chunks_in_memory} chunks of 100 in memory, not compressed"
+        yield Case(f"small-{what}-memory", title, what, flat, transport="memory")
+    yield Case("open-array-local", "open an array", "open", small)
+    title = f"open a group and its {sizes.children} children"
+    yield Case("open-group-local", title, "members", group)
+    for name, text, use in (
+        ("import", "import the package, above numpy", False),
+        ("import-use", "the same, and name the function that opens an array", True),
+    ):
+        yield Case(name, text, "import", one, options={"use": use})
+
+
+def remote(sizes: Sizes) -> Iterator[Case]:
+    """Yield what asks a server."""
+    keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
+    objects = Dataset((1750 * sizes.s3_keys,), (1750,), zstd=False, values="ramp")
+    group = Dataset((4,), (4,), zstd=False, values="ramp", children=sizes.children)
+    latency = f"HTTP, {1000 * sizes.delay:.0f} ms each"
+    yield Case(
+        "keys-http",
+        f"read {sizes.keys} keys of 7 kB, {latency}",
+        "read",
+        keys,
+        transport="http",
+        group="remote",
+    )
+    yield Case(
+        "references-http",
+        f"read {sizes.keys} references into one object, {latency}",
+        "read",
+        keys,
+        transport="references",
+        group="remote",
+    )
+    yield Case(
+        "members-http",
+        f"list {sizes.children} children of a group, {latency}",
+        "members",
+        group,
+        transport="http",
+        group="remote",
+    )
+    title = f"read {sizes.s3_keys} keys of 7 kB, S3 (moto)"
+    yield Case("keys-s3", title, "read", objects, transport="s3", group="remote")
+
+
+def readers(sizes: Sizes) -> Iterator[Case]:
+    """Yield several readers at once."""
+    side = sizes.reader_side
+    dataset = Dataset((side, side), (64, 64), copies=max(sizes.readers))
+    for count in sizes.readers:
+        for how in ("threads", "processes"):
+            title = f"{count} {how} read {(side // 64) ** 2} chunks of 64 x 64 each"
+            yield Case(
+                f"readers-{count}-{how}",
+                title,
+                how,
+                dataset,
+                options={"readers": count},
+                group="readers",
+            )
+
+
+def properties(sizes: Sizes) -> Iterator[Case]:
+    """Yield what is not only a duration: memory, overlap, and cost against number of chunks."""
+    side = (sizes.memory_side, sizes.memory_side)
+    chunks = (min(512, side[0]), min(1024, side[0]))
+    described = f"{4 * side[0] * side[1] / 1e9:.2g} GB"
+    for name, dataset in (
+        ("raw", Dataset(side, chunks, zstd=False, values="pattern")),
+        ("zstd", Dataset(side, chunks, values="pattern")),
+        (
+            "sharded",
+            Dataset(side, (256, 256), (min(2048, side[0]),) * 2, values="pattern"),
+        ),
+    ):
+        yield Case(
+            f"memory-{name}",
+            f"memory above the result of a read of {described}, {name}",
+            "memory",
+            dataset,
+            group="memory",
+            unit=MEBIBYTES,
+            peers=("ours", "zarr"),
+            rounds=2,
+        )
+    for name, array in (
+        ("small", Dataset((sizes.side, sizes.side), (64, 64))),
+        ("large", Dataset((sizes.large_side, sizes.large_side), (512, 1024))),
+    ):
+        yield Case(
+            f"overlap-{name}",
+            f"fetching as long as decoding: read over the longer, {name} chunks",
+            "overlap",
+            array,
+            group="overlap",
+            unit=RATIO,
+            peers=("ours", "main", "zarr", "fused"),
+        )
+    for kind in scale.KINDS:
+        for nchunks in sizes.scales:
+            yield Case(
+                f"scale-{kind}-{nchunks}",
+                f"{kind} selection of {nchunks:,} missing chunks",
+                "scale",
+                scale.dataset(nchunks),
+                transport="memory",
+                options={"kind": kind, "nchunks": nchunks},
+                group="scale",
+                peers=("ours", "main", "zarr", "fused", "tensorstore"),
+                rounds=5 if nchunks < 100_000 else 1,
+            )

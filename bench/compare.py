@@ -1,0 +1,191 @@
+"""Compare this checkout with its parent, released packages and a bare loop.
+
+    python -m bench.compare                          all cases, all peers
+    python -m bench.compare --filter http --quick    small ones whose names contain "http"
+    python -m bench.compare --render                 tables and plots of the run before, again
+
+Peers take turns within each round, each in an interpreter of its own. What they return is checked
+before it is timed. Tables, plots and all figures are written to a directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench import machine, page, summary, tables
+from bench.cases import FULL, QUICK, Case, Sizes, all_cases
+from bench.environments import PEERS, ROOT, Environments, Peer, Unavailable
+from bench.report import Report, Result
+from bench.rounds import TOO_LONG, Limits, Peers, Runner
+from bench.servers import Servers
+from bench.workers import Worker
+
+CACHE = ROOT / ".bench"
+
+
+def say(text: str) -> None:
+    """Tell what is going on."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def chosen(names: str | None) -> list[Peer]:
+    """Return the peers that are named, all for None."""
+    known = {peer.name: peer for peer in PEERS}
+    if names is None:
+        return list(PEERS)
+    wanted = [name.strip() for name in names.split(",")]
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise SystemExit(f"There is no peer {', '.join(unknown)}; there are {', '.join(known)}.")
+    return [known[name] for name in wanted]
+
+
+def starters(
+    peers: Sequence[Peer], environments: Environments, log: Path
+) -> tuple[dict[str, Callable[[], Worker]], dict[str, str]]:
+    """Build the environments of peers; return what starts each, and why some are not to be had."""
+    found: dict[str, Callable[[], Worker]] = {}
+    absent: dict[str, str] = {}
+    for peer in peers:
+        say(f"Peer {peer.name}: {peer.title}.")
+        try:
+            command, variables = environments.command(peer)
+        except Unavailable as error:
+            absent[peer.name] = str(error)
+            say(f"  not to be had: {error}")
+            continue
+
+        def start(command: list[str] = command, variables: dict[str, str] = variables) -> Worker:
+            with log.open("a") as file:
+                return Worker(command, {**variables, **secrets()}, file)
+
+        found[peer.name] = start
+    return found, absent
+
+
+def secrets() -> dict[str, str]:
+    """Return environment variables that clients of the S3 server look for."""
+    return {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def measure(
+    cases: Sequence[Case],
+    sizes: Sizes,
+    start: Mapping[str, Callable[[], Worker]],
+    folder: Path,
+    limits: Limits,
+    report: Report,
+    visit: Callable[[], None] = lambda: None,
+) -> None:
+    """Run cases and add what is found to a report; `visit` is called after each."""
+    before = machine.load()
+    peers = Peers(start)
+    began = time.monotonic()
+    loops: list[float] = []
+    try:
+        with Servers(folder / "data", sizes.delay) as servers:
+            runner = Runner(peers, servers, folder, limits, loops)
+            for number, case in enumerate(cases, 1):
+                minutes = (time.monotonic() - began) / 60
+                say(f"[{number}/{len(cases)}, {minutes:.1f} min] {case.name}: {case.title}")
+                in_haste = minutes > limits.minutes * number / len(cases)
+                result = Result.of(case, runner.run(case, in_haste=in_haste))
+                report.results.append(result)
+                visit()
+                said = (f"{name} {tables.figure(result, name)}" for name in peers.names)
+                say(f"    {', '.join(said)}")
+    finally:
+        peers.close()
+        report.versions = peers.versions
+        report.noise = {
+            "rounds": len(loops),
+            "spread": summary.spread(loops) if loops else 0.0,
+            "range": (max(loops) - min(loops)) / summary.median(loops) if loops else 0.0,
+            "load": [before, machine.load()],
+        }
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    """Return what is asked for on the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--filter", default="", help="only cases whose names contain this; several by commas")
+    add("--peers", help=f"which peers, by commas: {', '.join(peer.name for peer in PEERS)}")
+    add("--rounds", type=int, default=Limits.rounds, help="rounds of a case at most (7)")
+    add("--seconds", type=float, default=Limits.seconds, help="after which no round begins (8)")
+    add("--minutes", type=float, default=Limits.minutes, help="for all, fewer rounds if late (18)")
+    add("--quick", action="store_true", help="small sizes, three rounds")
+    add("--python", help="the interpreter that environments are made of, 3.12 or later")
+    add("--output", type=Path, default=Path("bench-output"), help="for results, tables and plots")
+    add("--list", action="store_true", help="name the cases, and do nothing")
+    add("--render", action="store_true", help="measure nothing, use results in the output")
+    add("--write-docs", action="store_true", help="write the page of the documentation as well")
+    return parser.parse_args(given)
+
+
+def selected(cases: Sequence[Case], wanted: str) -> list[Case]:
+    """Return the cases whose names contain one of the texts that commas separate."""
+    parts = wanted.split(",")
+    return [case for case in cases if any(part in case.name for part in parts)]
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Compare; return the exit status: 1 if this checkout failed in a case."""
+    args = arguments(given)
+    sizes = QUICK if args.quick else FULL
+    cases = selected(all_cases(sizes), args.filter)
+    if args.list:
+        say("\n".join(f"{case.name:28} {case.title}" for case in cases))
+        return 0
+    args.output.mkdir(parents=True, exist_ok=True)
+    stored = args.output / "results.json"
+    if args.render:
+        report = Report.load(stored)
+    else:
+        peers = chosen(args.peers)
+        log = args.output / "workers.log"
+        log.write_text("")
+        start, absent = starters(peers, Environments(CACHE, args.python), log)
+        report = Report(
+            machine.describe(),
+            "quick" if args.quick else "full",
+            {peer.name: peer.title for peer in peers},
+            absent=absent,
+        )
+        rounds = 3 if args.quick else args.rounds
+        limits = Limits(rounds, args.seconds, minutes=args.minutes)
+        try:
+            measure(cases, sizes, start, CACHE, limits, report, visit=lambda: report.save(stored))
+        finally:
+            report.save(stored)
+    pictures = page.write_output(report, args.output)
+    say(f"\n{tables.noise(report)}")
+    say(f"Written to {args.output}: {', '.join(sorted(os.listdir(args.output)))}")
+    if args.write_docs:
+        page.write_docs(report, pictures, ROOT / "docs")
+    return int(any(failed(result) for result in report.results))
+
+
+def failed(result: Result) -> bool:
+    """Tell whether this checkout could not do a case that it is measured in."""
+    outcome = result.outcomes.get("ours")
+    if outcome is None or outcome.missing is None:
+        return False
+    return not outcome.missing.startswith(TOO_LONG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

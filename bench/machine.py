@@ -1,0 +1,48 @@
+"""What the figures were taken on, and how steady it was."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+
+def describe() -> dict[str, Any]:
+    """Return processor, number of cores, system and Python; nothing that names the machine."""
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def processor() -> str:
+    """Return the model of the processor."""
+    listed = Path("/proc/cpuinfo")
+    if listed.exists():
+        for line in listed.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def load() -> float | None:
+    """Return how many processes wanted to run in the last minute, on average."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def calibrate() -> float:
+    """Return how long a fixed loop takes, in seconds; what it varies by is noise."""
+    started = time.perf_counter()
+    total = 0
+    for number in range(200_000):
+        total += number * number % 7
+    return time.perf_counter() - started

@@ -1,0 +1,87 @@
+"""Whether fetching and decoding go on at the same time.
+
+Chunks come from a store of limited throughput, set so that fetching all of them takes as long as
+decoding them does when nothing has to be waited for. The figure is the duration of the read over
+the longer of the two: 1 if they overlap altogether, 2 if one waits for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import zarr
+from bench.task import Task
+from bench.values import check_equal
+from bench.workload import Workload
+
+METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+
+
+class Channel(zarr.storage.WrapperStore[Any]):
+    """Hands out one value after the other, each a fixed time after the one before.
+
+    Parameters
+    ----------
+    store : Store
+        Has the values.
+    seconds : float
+        How long one takes; 0 for no wait.
+    """
+
+    def __init__(self, store: Any, seconds: float = 0.0) -> None:
+        super().__init__(store)
+        self._inner = store
+        self.seconds = seconds
+        self._free_at = 0.0
+
+    def _with_store(self, store: Any) -> Channel:
+        return type(self)(store, self.seconds)
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Read a value, and wait until it has come through."""
+        if self.seconds and not key.endswith(METADATA):
+            now = time.perf_counter()
+            self._free_at = max(now, self._free_at) + self.seconds
+            await asyncio.sleep(self._free_at - now)
+        return await self._inner.get(key, *args, **kwargs)
+
+
+def fetch(channel: Channel, keys: list[str]) -> float:
+    """Return how long it takes to get all values and do nothing with them."""
+    prototype = zarr.core.buffer.default_buffer_prototype()
+
+    async def all_of_them() -> float:
+        started = time.perf_counter()
+        await asyncio.gather(*(channel.get(key, prototype) for key in keys))
+        return time.perf_counter() - started
+
+    return asyncio.run(all_of_them())
+
+
+def workload(task: Task) -> Workload:
+    """Measure the read of an array in a directory."""
+    from bench.peers import bare
+
+    channel = Channel(zarr.storage.LocalStore(task.path(), read_only=True))
+    array = zarr.open_array(channel, mode="r")
+    bounds = bare.bounds_of(task)
+    keys = [bare.key(task.dataset, p) for p in bare.touched(bounds, task.dataset.chunks)]
+    check_equal(array[...], task.expected())
+
+    def read() -> float:
+        started = time.perf_counter()
+        array[...]
+        return time.perf_counter() - started
+
+    def run() -> float:
+        channel.seconds = 0.0
+        decoding = min(read() for _ in range(3))
+        channel.seconds = decoding / len(keys)
+        fetching = fetch(channel, keys)
+        together = read()
+        channel.seconds = 0.0
+        return together / max(fetching, decoding)
+
+    return Workload(run, is_measure=True)

@@ -1,0 +1,160 @@
+"""The work by tensorstore, with its defaults."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench import imports, readers, scale
+from bench.datasets import Dataset
+from bench.peers import bare
+from bench.task import Task
+from bench.values import check_equal
+from bench.workload import Unsupported, Workload, WrongResult
+
+tensorstore: Any = importlib.import_module("tensorstore")
+MODULE: str | None = "tensorstore"
+
+
+def kvstore(task: Task, copy: int | None = None) -> dict[str, Any]:
+    """Return how tensorstore names the place of an array."""
+    if task.transport == "local":
+        return {"driver": "file", "path": task.path(copy)}
+    if task.transport == "http":
+        return {"driver": "http", "base_url": task.array_url()}
+    if task.transport == "s3":
+        storage = task.options["storage"]
+        bucket, _, path = task.array_url().removeprefix("s3://").partition("/")
+        return {
+            "driver": "s3",
+            "bucket": bucket,
+            "path": path,
+            "endpoint": storage["endpoint_url"],
+            "aws_region": "us-east-1",
+            "aws_credentials": {"type": "environment"},
+        }
+    if task.transport == "memory":
+        return {"driver": "memory"}
+    raise Unsupported(f"no {task.transport} in tensorstore")
+
+
+def driver(dataset: Dataset) -> str:
+    """Return the name of the driver of a format."""
+    return "zarr3" if dataset.zarr_format == 3 else "zarr"
+
+
+def open_spec(task: Task, copy: int | None = None) -> dict[str, Any]:
+    """Return the spec of an array that exists."""
+    return {"driver": driver(task.dataset), "kvstore": kvstore(task, copy)}
+
+
+def create(place: dict[str, Any], dataset: Dataset, fill_value: float = 0) -> Any:
+    """Create the array of a dataset."""
+    metadata: dict[str, Any] = {"shape": dataset.shape, "fill_value": fill_value}
+    if dataset.zarr_format == 2:
+        compressor = {"id": "zstd", "level": 1} if dataset.zstd else None
+        metadata |= {"chunks": dataset.chunks, "dtype": "<f4", "compressor": compressor}
+    else:
+        grid = {"name": "regular", "configuration": {"chunk_shape": dataset.chunks}}
+        codecs: list[Any] = [{"name": "bytes", "configuration": {"endian": "little"}}]
+        if dataset.zstd:
+            codecs.append({"name": "zstd", "configuration": {"level": 1}})
+        metadata |= {"chunk_grid": grid, "data_type": "float32", "codecs": codecs}
+    spec = {"driver": driver(dataset), "kvstore": place, "metadata": metadata}
+    return tensorstore.open(spec, create=True, context=tensorstore.Context()).result()
+
+
+def read(task: Task) -> Workload:
+    """Read an array, or a selection of it."""
+    if task.transport == "memory":
+        array = create(kvstore(task), task.dataset)
+        array[...] = task.expected()
+    else:
+        array = tensorstore.open(open_spec(task), read=True).result()
+    selection = task.slices
+    return Workload(
+        lambda: array[selection].read().result(),
+        lambda result: check_equal(result, task.expected()[selection]),
+    )
+
+
+def write(task: Task) -> Workload:
+    """Write all chunks of an array that has been created."""
+    elements = task.expected()
+    folder = Path(task.scratch) / "tensorstore"
+    local = {"driver": "file", "path": str(folder)}
+    array: Any = None
+
+    def before() -> None:
+        nonlocal array
+        shutil.rmtree(folder, ignore_errors=True)
+        array = create(kvstore(task) if task.transport == "memory" else local, task.dataset)
+
+    def check(_: Any) -> None:
+        if task.transport == "memory":
+            check_equal(array[...].read().result(), elements)
+        else:
+            check_equal(bare.read_local(task.dataset, str(folder), bare.bounds_of(task)), elements)
+
+    return Workload(lambda: array[...].write(elements).result(), check, before)
+
+
+def open_array(task: Task) -> Workload:
+    """Open an array, with a context of its own so that nothing is cached."""
+    spec = open_spec(task)
+
+    def run() -> Any:
+        return tensorstore.open(spec, read=True, context=tensorstore.Context()).result()
+
+    def check(array: Any) -> None:
+        if array.shape != task.dataset.shape:
+            raise WrongResult(f"shape {array.shape}")
+
+    return Workload(run, check)
+
+
+def read_all(array: Any) -> Any:
+    """Read an array."""
+    return array.read().result()
+
+
+def read_in_threads(task: Task) -> Workload:
+    """Read several arrays, each in a thread of its own."""
+    arrays = [
+        tensorstore.open(open_spec(task, i), read=True).result()
+        for i in range(task.options["readers"])
+    ]
+    return readers.in_threads(task, [partial(read_all, array) for array in arrays])
+
+
+def select(task: Task) -> Workload:
+    """Read one element of every chunk, or all, from an array without any chunk stored."""
+    array = create({"driver": "memory"}, task.dataset, fill_value=1)
+    kind = task.options["kind"]
+    index = scale.index(kind, task.dataset)
+    read_by = {"basic": array, "orthogonal": array.oindex, "coordinate": array.vindex}[kind]
+    return Workload(
+        lambda: read_by[index].read().result(),
+        lambda result: scale.check(kind, task.dataset, result),
+    )
+
+
+def members(task: Task) -> Workload:
+    """Refuse: there are no groups in tensorstore."""
+    raise Unsupported("tensorstore has no groups")
+
+
+OPERATIONS: dict[str, Callable[[Task], Workload]] = {
+    "read": read,
+    "write": write,
+    "open": open_array,
+    "members": members,
+    "threads": read_in_threads,
+    "processes": readers.in_processes,
+    "import": imports.workload,
+    "scale": select,
+}

@@ -1,0 +1,151 @@
+"""The work by a package with the interface of zarr: this one, its parent, and released ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import zarr
+from bench import datasets, imports, memory, overlap, readers, scale
+from bench.task import Task
+from bench.values import check_equal
+from bench.workload import Unsupported, Workload, WrongResult
+
+MODULE: str | None = "zarr"
+
+
+def configure(settings: dict[str, Any]) -> None:
+    """Set configuration for the whole process."""
+    zarr.config.set(settings)
+
+
+def store_of(task: Task) -> Any:
+    """Return what `zarr.open` takes as the store."""
+    if task.transport == "local":
+        return task.path()
+    if task.transport == "http":
+        return zarr.storage.FsspecStore.from_url(task.array_url(), read_only=True)
+    if task.transport == "s3":
+        return zarr.storage.FsspecStore.from_url(
+            task.array_url(), storage_options=dict(task.options["storage"]), read_only=True
+        )
+    if task.transport == "references":
+        return reference_store(task)
+    raise Unsupported(f"transport {task.transport}")
+
+
+def reference_store(task: Task) -> Any:
+    """Return a store of the references of a dataset, with its object at a server."""
+    import fsspec
+
+    references = json.loads((Path(task.folder) / datasets.REFERENCES).read_text())
+    for value in references.values():
+        if isinstance(value, list):
+            value[0] = f"{task.url}/{value[0]}"
+    filesystem = fsspec.filesystem(
+        "reference",
+        fo={"version": 1, "refs": references},
+        remote_protocol="http",
+        remote_options={"asynchronous": True},
+        asynchronous=True,
+    )
+    return zarr.storage.FsspecStore(filesystem, read_only=True, path="")
+
+
+def open_for_reading(task: Task) -> Any:
+    """Return the array of a task, opened; one in memory is written first."""
+    if task.transport == "memory":
+        array = datasets.create({}, task.dataset)
+        array[...] = task.expected()
+        return array
+    return zarr.open_array(store_of(task), mode="r")
+
+
+def read(task: Task) -> Workload:
+    """Read an array, or a selection of it."""
+    array, selection = open_for_reading(task), task.slices
+    return Workload(
+        lambda: array[selection], lambda result: check_equal(result, task.expected()[selection])
+    )
+
+
+def write(task: Task) -> Workload:
+    """Write all chunks of an array that has been created."""
+    elements = task.expected()
+    folder = Path(task.scratch) / "zarr"
+    array: Any = None
+
+    def before() -> None:
+        nonlocal array
+        shutil.rmtree(folder, ignore_errors=True)
+        array = datasets.create({} if task.transport == "memory" else folder, task.dataset)
+
+    def run() -> None:
+        array[...] = elements
+
+    def check(_: Any) -> None:
+        if task.transport == "memory":
+            check_equal(array[...], elements)
+        else:
+            from bench.peers import bare
+
+            check_equal(bare.read_local(task.dataset, str(folder), bare.bounds_of(task)), elements)
+
+    return Workload(run, check, before)
+
+
+def open_array(task: Task) -> Workload:
+    """Open an array."""
+    store = store_of(task)
+
+    def check(array: Any) -> None:
+        if array.shape != task.dataset.shape:
+            raise WrongResult(f"shape {array.shape}")
+
+    return Workload(lambda: zarr.open_array(store, mode="r"), check)
+
+
+def members(task: Task) -> Workload:
+    """Open a group and list its children; at a server, the group has been opened before."""
+    store, count = store_of(task), task.dataset.children
+
+    def check(found: Any) -> None:
+        if len(dict(found)) != count:
+            raise WrongResult(f"{len(found)} children, not {count}")
+
+    if task.transport == "local":
+        return Workload(lambda: zarr.open_group(store, mode="r").members(), check)
+    return Workload(zarr.open_group(store, mode="r").members, check)
+
+
+def read_in_threads(task: Task) -> Workload:
+    """Read several arrays, each in a thread of its own."""
+    arrays = [zarr.open_array(task.path(i), mode="r") for i in range(task.options["readers"])]
+    return readers.in_threads(task, [partial(array.__getitem__, ...) for array in arrays])
+
+
+def select(task: Task) -> Workload:
+    """Read one element of every chunk, or all, from an array without any chunk stored."""
+    array = datasets.create({}, task.dataset, fill_value=1)
+    kind = task.options["kind"]
+    index = scale.index(kind, task.dataset)
+    read_by = {"basic": array, "orthogonal": array.oindex, "coordinate": array.vindex}[kind]
+    return Workload(lambda: read_by[index], lambda result: scale.check(kind, task.dataset, result))
+
+
+OPERATIONS: dict[str, Callable[[Task], Workload]] = {
+    "read": read,
+    "write": write,
+    "open": open_array,
+    "members": members,
+    "threads": read_in_threads,
+    "processes": readers.in_processes,
+    "import": imports.workload,
+    "memory": memory.workload,
+    "overlap": overlap.workload,
+    "scale": select,
+}

@@ -1,0 +1,63 @@
+"""Many readers at once: threads of one process, or as many processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from bench.task import Task
+from bench.values import check_equal
+from bench.workers import Worker
+from bench.workload import Unsupported, Workload
+
+TIMEOUT = 120.0
+
+
+def in_threads(task: Task, reads: Sequence[Callable[[], Any]]) -> Workload:
+    """Run all reads at once, each in a thread of its own, and wait for all of them."""
+    pool = ThreadPoolExecutor(len(reads))
+
+    def run() -> list[Any]:
+        running = [pool.submit(read) for read in reads]
+        return [future.result() for future in running]
+
+    def check(results: list[Any]) -> None:
+        expected = task.expected()
+        for result in results:
+            check_equal(result, expected)
+
+    return Workload(run, check, close=pool.shutdown)
+
+
+def in_processes(task: Task) -> Workload:
+    """Read several arrays, each in a process of its own that has opened it before."""
+    command = [sys.executable, "-P", "-m", "bench.worker", *task.worker]
+    children = [Worker(command) for _ in range(task.options["readers"])]
+
+    def close() -> None:
+        for child in children:
+            child.close()
+
+    def collect() -> None:
+        for child in children:
+            answer = child.receive(TIMEOUT)
+            if "figure" not in answer and "seconds" not in answer:
+                raise Unsupported(str(answer))
+
+    def run() -> None:
+        for child in children:
+            child.send({"run": "at once"})
+        collect()
+
+    try:
+        for copy, child in enumerate(children):
+            own = replace(task, operation="read", options={"copy": copy})
+            child.send({"prepare": own.to_json(), "fill": 0})
+        collect()
+    except BaseException:
+        close()
+        raise
+    return Workload(run, close=close)

@@ -1,0 +1,128 @@
+"""All that a comparison found, as it is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import summary
+from bench.cases import V2, Case
+from bench.rounds import Outcome, Outcomes
+from bench.servers import Counts
+
+REFERENCE = "ours"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case and its outcomes.
+
+    Parameters
+    ----------
+    name, title, group, unit, nbytes, options
+        Those of the case.
+    outcomes : mapping
+        By the name of a peer.
+    """
+
+    name: str
+    title: str
+    group: str
+    unit: str
+    nbytes: int
+    options: Mapping[str, Any]
+    outcomes: Outcomes
+
+    @classmethod
+    def of(cls, case: Case, outcomes: Outcomes) -> Result:
+        """Return the result of a case."""
+        return cls(
+            case.name, case.title, case.group, case.unit, case.nbytes, case.options, outcomes
+        )
+
+    def figures(self, peer: str) -> list[float]:
+        """Return the figures of a peer, none where it is missing."""
+        outcome = self.outcomes.get(peer, Outcome())
+        return outcome.figures if outcome.missing is None else []
+
+    def ratio(self, peer: str, to: str = REFERENCE) -> float:
+        """Return how many times the figure of another peer that of a peer is; NaN if unknown."""
+        return summary.ratio(self.figures(peer), self.figures(to))
+
+
+@dataclass
+class Report:
+    """What was measured, on what, by whom.
+
+    Parameters
+    ----------
+    machine : mapping
+        See `bench.machine.describe`.
+    noise : mapping
+        ``spread`` of the calibration loop, ``rounds`` it was run in, ``load`` before and after.
+    sizes : str
+        Which sizes the cases have.
+    titles : mapping
+        What each peer is, by name; those that were not to be had are told in `absent`.
+    versions : mapping
+        Of each peer, the versions of packages.
+    absent : mapping
+        Why a peer was not to be had.
+    results : list of Result
+        The cases.
+    """
+
+    machine: Mapping[str, Any]
+    sizes: str
+    titles: Mapping[str, str]
+    noise: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Those that took part."""
+        return tuple(name for name in self.titles if name not in self.absent)
+
+    def group(self, *names: str) -> list[Result]:
+        """Return the results of some groups."""
+        return [result for result in self.results if result.group in names]
+
+    def twins(self) -> list[tuple[Result, Result]]:
+        """Return the results of cases in format 3 and of the same in format 2."""
+        by_name = {result.name: result for result in self.results}
+        return [
+            (by_name[name.removesuffix(V2)], result)
+            for name, result in by_name.items()
+            if name.endswith(V2) and name.removesuffix(V2) in by_name
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write all as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Report:
+        """Read what `save` wrote."""
+        data = json.loads(path.read_text())
+        results = [
+            Result(**{**stored, "outcomes": outcomes_of(stored["outcomes"])})
+            for stored in data["results"]
+        ]
+        return cls(**{**data, "results": results})
+
+
+def outcomes_of(stored: Mapping[str, Any]) -> Outcomes:
+    """Return outcomes from what came as JSON."""
+    return {
+        name: Outcome(
+            outcome["figures"],
+            None if outcome["counts"] is None else Counts(**outcome["counts"]),
+            outcome["missing"],
+        )
+        for name, outcome in stored.items()
+    }

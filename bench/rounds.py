@@ -1,0 +1,234 @@
+"""Running cases: every peer does a case once a round, in an order that rotates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import datasets, machine
+from bench.cases import Case
+from bench.servers import Counts, Servers
+from bench.task import Task
+from bench.workers import Worker, WorkerFault
+
+PREPARE_SECONDS = 180.0
+FEWEST_ROUNDS = 3
+ROUNDS_IN_HASTE = 2
+# Cases that differ in a number of chunks alone are not begun if they would take longer than this.
+LONGEST_SECONDS = 20.0
+TOO_LONG = "would take about"
+
+
+@dataclass
+class Outcome:
+    """What a peer made of a case.
+
+    Parameters
+    ----------
+    figures : list of float
+        One for each round, in the unit of the case.
+    counts : Counts or None
+        What the server answered for one run, None where there is none.
+    missing : str or None
+        Why there are no figures.
+    """
+
+    figures: list[float] = field(default_factory=list)
+    counts: Counts | None = None
+    missing: str | None = None
+
+
+Outcomes = dict[str, Outcome]
+
+
+@dataclass
+class Limits:
+    """How long to measure.
+
+    Parameters
+    ----------
+    rounds : int
+        Rounds of a case at most.
+    seconds : float
+        Seconds of a case after which no round begins, but for the first few; and seconds that a
+        peer has worked after which it takes part in no other round.
+    fill : float
+        Seconds that a run fills by doing again what is quicker.
+    minutes : float
+        Minutes that all cases should take; where they fall behind, they are done in haste.
+    """
+
+    rounds: int = 7
+    seconds: float = 8.0
+    fill: float = 0.05
+    minutes: float = 18.0
+
+
+class Peers:
+    """The workers of the peers; one that hung or died is started anew for the next case.
+
+    Parameters
+    ----------
+    starters : mapping
+        By the name of a peer, what starts its worker.
+    """
+
+    def __init__(self, starters: Mapping[str, Callable[[], Worker]]) -> None:
+        self._starters = starters
+        self._workers: dict[str, Worker] = {}
+        self.versions: dict[str, dict[str, str]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(self._starters)
+
+    def worker(self, name: str) -> Worker:
+        """Return the worker of a peer."""
+        if name not in self._workers:
+            self._workers[name] = self._starters[name]()
+            self.versions[name] = self._workers[name].versions
+        return self._workers[name]
+
+    def lost(self, name: str) -> None:
+        """Forget a worker that has ended."""
+        worker = self._workers.pop(name, None)  # none if it has not even started
+        if worker is not None:
+            worker.close()
+
+    def close(self) -> None:
+        """End all of them."""
+        while self._workers:
+            self._workers.popitem()[1].close()
+
+
+class Runner:
+    """Runs cases.
+
+    Parameters
+    ----------
+    peers : Peers
+        Who does them.
+    servers : Servers
+        What they ask.
+    folder : Path
+        Where the datasets are, and what is written.
+    limits : Limits
+        How long to measure.
+    loops : list of float
+        Takes how long the calibration loop took before each round, in seconds.
+    """
+
+    def __init__(
+        self, peers: Peers, servers: Servers, folder: Path, limits: Limits, loops: list[float]
+    ) -> None:
+        self._peers = peers
+        self._servers = servers
+        self._folder = folder
+        self._limits = limits
+        self._slowest: dict[tuple[str, str], tuple[int, float]] = {}
+        self._loops = loops
+
+    def run(self, case: Case, *, in_haste: bool = False) -> Outcomes:
+        """Have every peer do a case, and check what it returns before the first round.
+
+        In haste there are no more rounds than a spread takes.
+        """
+        try:
+            task = self._task(case)
+        except ImportError as error:
+            return {name: Outcome(missing=f"no server: {error}") for name in self._peers.names}
+        outcomes: Outcomes = {}
+        for name in self._peers.names:
+            if case.peers is not None and name not in case.peers:
+                continue
+            outcomes[name] = Outcome(missing=self._prepare(case, task, name))
+        ready = [name for name, outcome in outcomes.items() if outcome.missing is None]
+        most = self._limits.rounds if case.rounds is None else min(case.rounds, self._limits.rounds)
+        if in_haste:
+            most = min(most, ROUNDS_IN_HASTE)
+        spent = dict.fromkeys(ready, 0.0)
+        until = time.monotonic() + self._limits.seconds
+        for number in range(most):
+            if not ready or (number >= FEWEST_ROUNDS and time.monotonic() > until):
+                break
+            self._loops.append(machine.calibrate())
+            first = number % len(ready)
+            for name in ready[first:] + ready[:first]:
+                began = time.monotonic()
+                self._round(case, name, outcomes[name])
+                spent[name] += time.monotonic() - began
+            ready = [
+                name
+                for name in ready
+                if outcomes[name].missing is None and spent[name] < self._limits.seconds
+            ]
+        return outcomes
+
+    def _task(self, case: Case) -> Task:
+        folder = Path()
+        is_stored = case.operation not in ("import", "scale", "write")
+        if is_stored and case.transport != "memory":
+            folder = datasets.make(case.dataset, self._folder / "data")
+        url, options = self._servers.place(case, folder)
+        return Task(
+            case.operation,
+            case.transport,
+            case.dataset,
+            folder=str(folder.resolve()) if is_stored and case.transport != "memory" else "",
+            url=url,
+            scratch=str((self._folder / "scratch").resolve()),
+            selection=case.selection,
+            options={**case.options, **options},
+        )
+
+    def _prepare(self, case: Case, task: Task, name: str) -> str | None:
+        """Have a peer prepare a case; return why it cannot, None if it can."""
+        expected = self._expected_seconds(case, name)
+        if expected > LONGEST_SECONDS:
+            return f"{TOO_LONG} {expected:.0f} s"
+        try:
+            answer = self._peers.worker(name).prepare(
+                task, fill=self._limits.fill, timeout=PREPARE_SECONDS
+            )
+        except WorkerFault as fault:
+            self._peers.lost(name)
+            return str(fault)
+        self._remember(case, name, answer)
+        return told(answer)
+
+    def _round(self, case: Case, name: str, outcome: Outcome) -> None:
+        before = self._servers.counts(case)
+        try:
+            answer = self._peers.worker(name).run(PREPARE_SECONDS)
+        except WorkerFault as fault:
+            self._peers.lost(name)
+            outcome.missing = str(fault)
+            return
+        outcome.missing = told(answer)
+        if outcome.missing is None:
+            outcome.figures.append(answer["figure"])
+            after = self._servers.counts(case)
+            if before is not None and after is not None:
+                made, number = after - before, answer["number"]
+                outcome.counts = Counts(made.requests // number, made.nbytes // number)
+
+    def _remember(self, case: Case, name: str, answer: Mapping[str, Any]) -> None:
+        if "nchunks" in case.options and "seconds" in answer:
+            known = case.options["kind"], name
+            self._slowest[known] = case.options["nchunks"], answer["seconds"]
+
+    def _expected_seconds(self, case: Case, name: str) -> float:
+        if "nchunks" not in case.options:
+            return 0.0
+        nchunks, seconds = self._slowest.get((case.options["kind"], name), (1, 0.0))
+        return float(seconds * case.options["nchunks"] / nchunks)
+
+
+def told(answer: Mapping[str, Any]) -> str | None:
+    """Return what keeps a peer from a case, according to its answer; None for nothing."""
+    reason = answer.get("unsupported", answer.get("error"))
+    return None if reason is None else str(reason)

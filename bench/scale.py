@@ -1,0 +1,41 @@
+"""Reading from arrays with very many chunks: one element of each, or all.
+
+None of the chunks is stored, so that what is measured is planning, asking and filling.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.datasets import Dataset
+from bench.workload import WrongResult
+
+COLUMNS = 100
+KINDS = ("basic", "orthogonal", "coordinate")
+
+
+def dataset(nchunks: int) -> Dataset:
+    """Return the description of an array of so many chunks of 2 x 2, a multiple of `COLUMNS`."""
+    return Dataset((2 * (nchunks // COLUMNS), 2 * COLUMNS), (2, 2), zstd=False, values="ramp")
+
+
+def index(kind: str, of: Dataset) -> Any:
+    """Return what touches each chunk: all elements, or the first one of each."""
+    rows, columns = (np.arange(0, n, 2) for n in of.shape)
+    if kind == "basic":
+        return ...
+    if kind == "orthogonal":
+        return rows, columns
+    return tuple(part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
+
+
+def check(kind: str, of: Dataset, result: Any) -> None:
+    """Raise unless a result is the fill value, 1, everywhere and has the shape it should."""
+    rows, columns = (n // 2 for n in of.shape)
+    shapes = {"basic": of.shape, "orthogonal": (rows, columns), "coordinate": (rows * columns,)}
+    if result.shape != shapes[kind]:
+        raise WrongResult(f"shape {result.shape}, not {shapes[kind]}")
+    if not (result == 1).all():
+        raise WrongResult("values other than the fill value")

@@ -1,0 +1,250 @@
+"""A report as tables in Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from bench import summary
+from bench.cases import MEBIBYTES, RATIO, V2
+from bench.report import REFERENCE, Report, Result
+from bench.rounds import Outcome
+
+DASH = "-"
+TIMED = ("everyday", "remote", "readers")
+OVERLAP_TARGET = 1.15
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table, numbers to the right."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|---|{'---:|' * (len(head) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a figure with a unit that suits it."""
+    if unit == MEBIBYTES:
+        return f"{value / (1 << 20):.0f} MiB"
+    if unit == RATIO:
+        return f"{value:.2f}"
+    for factor, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if abs(value) >= factor or name == "µs":
+            return f"{significant(value / factor)} {name}"
+    raise AssertionError
+
+
+def significant(value: float) -> str:
+    """Return three digits of a number, or all before the point."""
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 2
+    return f"{value:.{min(max(digits, 0), 2)}f}"
+
+
+def times(ratio: float) -> str:
+    """Return a ratio, a dash for one that says nothing."""
+    return DASH if math.isnan(ratio) else f"{significant(ratio)}x"
+
+
+def figure(result: Result, peer: str) -> str:
+    """Return the middle and the spread of a peer's figures."""
+    figures = result.figures(peer)
+    if not figures:
+        return DASH
+    middle = quantity(summary.median(figures), result.unit)
+    if len(figures) < 2:
+        return middle
+    return f"{middle} ±{50 * summary.spread(figures):.0f} %"
+
+
+def figures(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
+    """Yield a table of the figures, and below it why some are missing."""
+    yield from table(
+        ["case", *peers],
+        (
+            [f"`{result.name}`<br>{result.title}", *(figure(result, peer) for peer in peers)]
+            for result in results
+        ),
+    )
+    yield from reasons(results, peers)
+
+
+def reasons(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
+    """Yield a list of what is missing and why; cases of one reason together."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        for peer in peers:
+            reason = result.outcomes.get(peer, Outcome()).missing
+            if reason is not None:
+                found.setdefault((peer, plain(reason)), []).append(f"`{result.name}`")
+    if found:
+        yield "Missing:"
+        yield ""
+    for (peer, reason), names in found.items():
+        yield f"- {peer}, {', '.join(names)}: {reason}"
+    if found:
+        yield ""
+
+
+def plain(text: str) -> str:
+    """Return text that means nothing to Markdown."""
+    return text.replace("`", "'").replace("|", "/").replace("<", "&lt;")
+
+
+def ratios(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
+    """Yield a table of how many times as long each other peer takes as this checkout."""
+    others = [peer for peer in peers if peer != REFERENCE]
+    rows = [
+        [f"`{result.name}`", *(times(result.ratio(peer)) for peer in others)] for result in results
+    ]
+    working = [result for result in results if not result.name.startswith("import")]
+    means = (summary.geometric_mean([r.ratio(peer) for r in working]) for peer in others)
+    rows.append(["**geometric mean**, without imports", *(f"**{times(mean)}**" for mean in means)])
+    yield from table(["case", *others], rows)
+
+
+def requests(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
+    """Yield a table of what servers were asked for in one run."""
+
+    def cell(result: Result, peer: str) -> str:
+        counts = result.outcomes.get(peer, Outcome()).counts
+        return DASH if counts is None else f"{counts.requests}, {counts.nbytes / 1e6:.2f} MB"
+
+    asked = [result for result in results if any(o.counts for o in result.outcomes.values())]
+    rows = [[f"`{result.name}`", *(cell(result, peer) for peer in peers)] for result in asked]
+    yield from table(["requests, bytes", *peers], rows)
+
+
+def formats(report: Report) -> Iterator[str]:
+    """Yield a table of format 2 over format 3, for each peer."""
+    rows = [
+        [
+            f"`{new.name}`",
+            *(times(summary.ratio(old.figures(peer), new.figures(peer))) for peer in report.peers),
+        ]
+        for new, old in report.twins()
+    ]
+    yield from table(["format 2 over format 3", *report.peers], rows)
+
+
+def throughput(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
+    """Yield a table of what several readers read a second, in threads and in processes."""
+    by_name = {result.name: result for result in results}
+
+    def rate(result: Result, peer: str) -> float:
+        figures = result.figures(peer)
+        return result.nbytes / summary.median(figures) if figures else math.nan
+
+    def cell(threads: Result, processes: Result, peer: str) -> str:
+        a, b = rate(threads, peer), rate(processes, peer)
+        if math.isnan(a) or math.isnan(b):
+            return DASH
+        return f"{a / 1e6:.0f} / {b / 1e6:.0f} MB/s = {a / b:.2f}"
+
+    rows = []
+    for name, threads in by_name.items():
+        processes = by_name.get(name.replace("threads", "processes"))
+        if "threads" in name and processes is not None:
+            label = f"{threads.options['readers']}, format {2 if name.endswith(V2) else 3}"
+            rows.append([label, *(cell(threads, processes, peer) for peer in peers)])
+    yield from table(["readers: threads / processes", *peers], rows)
+
+
+def scales(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
+    """Yield a table of the cost of a chunk, by how many there are."""
+
+    def cell(result: Result, peer: str) -> str:
+        figures = result.figures(peer)
+        return (
+            quantity(summary.median(figures) / result.options["nchunks"], "s") if figures else DASH
+        )
+
+    rows = [
+        [
+            f"{result.options['kind']}, {result.options['nchunks']:,}",
+            *(cell(result, peer) for peer in peers),
+        ]
+        for result in results
+    ]
+    yield from table(["selection, chunks: time a chunk", *peers], rows)
+    yield from reasons(results, peers)
+
+
+def versions(report: Report) -> Iterator[str]:
+    """Yield a table of what the peers are."""
+    rows = []
+    for name, title in report.titles.items():
+        used = ", ".join(f"{package} {v}" for package, v in report.versions.get(name, {}).items())
+        rows.append(
+            [
+                name,
+                title,
+                f"not to be had: {plain(report.absent[name])}" if name in report.absent else used,
+            ]
+        )
+    yield "| peer | what it is | versions |"
+    yield "|---|---|---|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def noise(report: Report) -> str:
+    """Return a sentence about how steady the machine was."""
+    told = report.noise
+    loads = " and ".join(str(load) for load in told["load"])
+    return (
+        f"A fixed loop, run before each of {told['rounds']} rounds, varied by "
+        f"{100 * told['spread']:.0f} % (its middle half; {100 * told['range']:.0f} % from the quickest to "
+        f"the slowest). The load average was {loads} before and after."
+    )
+
+
+def all_tables(report: Report) -> str:
+    """Return the whole report."""
+    lines: list[str] = ["## Figures", ""]
+    timed = report.group(*TIMED)
+    peers = report.peers
+    if timed:
+        lines += figures(timed, peers)
+        if REFERENCE in peers and len(peers) > 1:
+            lines += ["## Against this checkout", ""]
+            lines += [f"How many times as long as `{REFERENCE}`: more than 1 is slower.", ""]
+            lines += ratios(timed, peers)
+    if report.group("remote"):
+        lines += ["## Requests", "", "Of one run, counted at the server.", ""]
+        lines += requests(timed, peers)
+    if report.twins():
+        lines += ["## Format 2 and format 3", "", *formats(report)]
+    if report.group("readers"):
+        lines += [
+            "## Many readers",
+            "",
+            "Each reads its own array. All together, in MB a second:",
+            "",
+        ]
+        lines += throughput(report.group("readers"), peers)
+    for group, head, text in (
+        (
+            "memory",
+            "Memory",
+            "Peak of a fresh process, without the result and what it held before.",
+        ),
+        (
+            "overlap",
+            "Overlap",
+            "The store takes as long as decoding does. The read over the longer of the two: "
+            f"1 is ideal, {OVERLAP_TARGET} the target, 2 one after the other.",
+        ),
+    ):
+        results = report.group(group)
+        measured = [p for p in peers if any(r.figures(p) for r in results)]
+        if results:
+            lines += [f"## {head}", "", text, "", *figures(results, measured)]
+    results = report.group("scale")
+    if results:
+        measured = [p for p in peers if any(r.figures(p) for r in results)]
+        lines += ["## Number of chunks", "", "Planning included; no chunk is stored.", ""]
+        lines += scales(results, measured)
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,123 @@
+"""The processes of the peers, seen from where they are controlled."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from bench.task import Task
+
+START_SECONDS = 60.0
+
+
+class WorkerFault(Exception):
+    """A worker did not answer: it hung and was killed, or it died."""
+
+
+class Worker:
+    """A process that does work on demand.
+
+    Parameters
+    ----------
+    command : sequence of str
+        How to start it.
+    environment : mapping or None
+        Its environment variables, None for those of this process.
+    log : file or None
+        Where what it prints goes; None for nowhere.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        log: IO[str] | None = None,
+    ) -> None:
+        self._process = subprocess.Popen(
+            command,
+            env=None if environment is None else dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if log is None else log,
+            text=True,
+            encoding="utf-8",
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self.versions: dict[str, str] = self.receive(START_SECONDS)["versions"]
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def prepare(self, task: Task, *, fill: float, timeout: float) -> dict[str, Any]:
+        """Have work prepared and checked, in so many seconds at most.
+
+        A run does the work as often as fills `fill` seconds.
+        """
+        self.send({"prepare": task.to_json(), "fill": fill})
+        return self.receive(timeout)
+
+    def run(self, timeout: float) -> dict[str, Any]:
+        """Have the prepared work done, in so many seconds at most."""
+        self.send({"run": None})
+        return self.receive(timeout)
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Ask for something; one answer is to be received for it."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError):  # the latter where it has been closed
+            self.close()
+            raise WorkerFault(f"died with status {self._process.returncode}") from None
+
+    def receive(self, timeout: float) -> dict[str, Any]:
+        """Return the next answer.
+
+        Raises
+        ------
+        WorkerFault
+            If there is none in so many seconds, or ever. The process has been ended.
+        """
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            self.close()
+            raise WorkerFault(f"took longer than {timeout:.0f} s") from None
+        if line is None:
+            self.close()
+            raise WorkerFault(f"died with status {self._process.returncode}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process; it may let go of what it holds first."""
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                pass
+        try:
+            self._process.wait(timeout=0.5 if self._process.poll() is None else 0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join(timeout=5)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def environment(path: Sequence[str]) -> dict[str, str]:
+    """Return environment variables for a worker that looks up modules in some directories first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONHASHSEED": "0"}
