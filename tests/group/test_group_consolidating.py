@@ -248,3 +248,43 @@ def test_local(tmp_path: Path) -> None:
     _fill(store, 3)
     zarr.consolidate_metadata(tmp_path / "g")
     assert sorted(zarr.open_consolidated(tmp_path / "g", mode="r")) == ["a", "s"]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_attributes_of_members_are_kept(zarr_format: Any, name: str) -> None:
+    store = MemoryStore()
+    group = zarr.create_group(store, zarr_format=zarr_format)
+    group.create_group("a")
+    group.create_array("b", shape=(2,), dtype="i1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        group = zarr.consolidate_metadata(store)
+        group[name].attrs["x"] = 1
+        assert group[name].attrs.asdict() == {"x": 1}
+        group[name].attrs["y"] = 2
+        assert zarr.open(store, path=name).attrs.asdict() == {"x": 1, "y": 2}
+        group.attrs["of the group"] = 0  # stores the consolidated metadata again
+        again = zarr.open_consolidated(store)
+    assert again[name].attrs.asdict() == {"x": 1, "y": 2}
+
+
+def test_attributes_that_are_given_stay_as_they_are() -> None:
+    given = {"k": 1}
+    group = zarr.create_group(MemoryStore(), attributes=given)
+    array = group.create_array("a", shape=(2,), dtype="i1", attributes=given)
+    copy = zarr.from_array(MemoryStore(), data=array)
+    for node in (group, array, copy):
+        node.attrs["new"] = 1
+    assert given == {"k": 1}
+    copy.attrs["only here"] = 2
+    assert "only here" not in array.attrs
+
+
+def test_changing_no_attributes_writes_nothing() -> None:
+    group = zarr.create_group(MemoryStore())
+    group = zarr.open_group(group.store.with_read_only(True), mode="r")
+    group.attrs.update({})
+    group.attrs.clear()
+    with pytest.raises(ValueError, match="read-only"):
+        group.attrs.put({})

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.indexing.chunked import chunk_sizes_of
 
+import zarr
 from zarr.core.chunk_grids import (
     ChunkGrid,
     ChunkLayout,
@@ -444,3 +445,11 @@ def test_shards_that_are_refused() -> None:
         layout((8, 8), (2, 2), (4,))
     with pytest.raises(ValueError, match="True is not a valid chunk input"):
         layout((8, 8), (2, 2), True)
+
+
+def test_chunks_of_varying_length_before_there_are_elements() -> None:
+    with config.set({"array.rectilinear_chunks": True}):
+        array = zarr.create_array({}, shape=(0, 4), dtype="i1", chunks=[[1, 1], [2, 2]])
+        assert array.write_chunk_sizes == ((), (2, 2))
+        array.resize((3, 4))
+        assert array.write_chunk_sizes == ((1, 1, 1), (2, 2))

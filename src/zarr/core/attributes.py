@@ -47,7 +47,10 @@ async def replace_attributes(
         await (node.store_path / name).set(buffer)
 
     await concurrent_map(documents.items(), put)
-    object.__setattr__(node, "metadata", metadata)
+    # In place: the consolidated metadata of the group that the node was got from hold the same
+    # dictionary, and members got from it again have to know what is stored.
+    old.attributes.clear()
+    old.attributes.update(metadata.attributes)
 
 
 class Attributes(MutableMapping[str, JSON]):
@@ -108,8 +111,10 @@ class Attributes(MutableMapping[str, JSON]):
 
     def update(self, *args: Any, **kwargs: JSON) -> None:
         """Set several attributes in one write; parameters are those of `dict.update`."""
-        self.put({**self.asdict(), **dict(*args, **kwargs)})
+        if changed := dict(*args, **kwargs):
+            self.put({**self.asdict(), **changed})
 
     def clear(self) -> None:
-        """Remove all attributes in one write."""
-        self.put({})
+        """Remove all attributes in one write; without any, nothing is written."""
+        if len(self):
+            self.put({})

@@ -673,7 +673,7 @@ def _normalize_edges(chunks: object, span: int) -> VaryingDimension:
     edges = [operator.index(size) for size in sizes]
     if min(edges) < 1:
         raise ValueError(f"All chunk sizes must be positive, got {edges}")
-    if sum(edges) != span:
+    if span and sum(edges) != span:
         raise ValueError(f"Chunk sizes {edges} do not sum to span {span}")
     return VaryingDimension(edges, span)
 
