@@ -270,7 +270,7 @@ def test_attributes_of_members_are_kept(zarr_format: Any, name: str) -> None:
 
 
 def test_attributes_that_are_given_stay_as_they_are() -> None:
-    given = {"k": 1}
+    given: dict[str, Any] = {"k": 1}
     group = zarr.create_group(MemoryStore(), attributes=given)
     array = group.create_array("a", shape=(2,), dtype="i1", attributes=given)
     copy = zarr.from_array(MemoryStore(), data=array)

@@ -1,0 +1,65 @@
+"""Choices that hypothesis makes, as the functions that build cases take them.
+
+All of them come down to one kind of draw, an integer from a small range. That is cheap, and smaller
+is simpler throughout, so that hypothesis shrinks a case to what is left of it after the first
+alternative has been taken wherever it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+T = TypeVar("T")
+
+
+@cache
+def _below(stop: int) -> SearchStrategy[int]:
+    return st.integers(0, stop - 1)
+
+
+class Choices:
+    """Draws for one case.
+
+    Parameters
+    ----------
+    draw : callable
+        What hypothesis hands to a composite strategy.
+    """
+
+    def __init__(self, draw: Callable[[SearchStrategy[int]], int]) -> None:
+        self._draw = draw
+
+    def below(self, stop: int) -> int:
+        """Draw an integer from 0 to `stop`, exclusive."""
+        return self._draw(_below(stop)) if stop > 1 else 0
+
+    def between(self, first: int, last: int) -> int:
+        """Draw an integer from `first` to `last`, inclusive."""
+        return first + self.below(last - first + 1)
+
+    def pick(self, options: Sequence[T]) -> T:
+        """Draw one of some options; the first is the simplest."""
+        return options[self.below(len(options))]
+
+    def chance(self, percent: int) -> bool:
+        """Draw a truth value that is True in so many of 100 cases."""
+        return self.below(100) >= 100 - percent
+
+    def weighted(self, options: Sequence[tuple[int, T]]) -> T:
+        """Draw one of some options, each with its weight; the first is the simplest."""
+        drawn = self.below(sum(weight for weight, _ in options))
+        for weight, option in options:
+            drawn -= weight
+            if drawn < 0:
+                return option
+        raise AssertionError("The weights add up.")
+
+    def order(self, length: int) -> list[int]:
+        """Draw a permutation of the integers from 0 to `length`, exclusive."""
+        left = list(range(length))
+        return [left.pop(self.below(len(left))) for _ in range(length)]

@@ -1,0 +1,246 @@
+"""Comparing what the two sides answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Answer = dict[str, Any]
+METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs in one step of a case.
+
+    Parameters
+    ----------
+    case : dict
+        The case.
+    number : int
+        Number of the step.
+    what : str
+        ``outcome`` (result or exception), ``stored`` (what the step wrote), ``other's store``
+        (reading what the other side stored) or ``process`` (a worker hung or died).
+    ours, peer : dict
+        The two answers.
+    keys : tuple of str
+        Keys whose values differ, for ``stored``.
+    values : dict
+        Stored values of those keys, ours and the peer's, as JSON or as base64; None where absent.
+    refuted : bool
+        Whether what would explain it asks for a proof, and that failed.
+    """
+
+    case: dict[str, Any]
+    number: int
+    what: str
+    ours: Answer
+    peer: Answer
+    keys: tuple[str, ...] = ()
+    values: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    refuted: bool = False
+
+    @property
+    def step(self) -> dict[str, Any]:
+        """The step."""
+        step: dict[str, Any] = self.case["steps"][self.number]
+        return step
+
+    @property
+    def kind(self) -> str:
+        """What the difference is alike to: the key of the summary."""
+        place = "/".join(str(self.step[name]) for name in ("op", "via") if name in self.step)
+        told = f"ours {outcome(self.ours)}, released {outcome(self.peer)}"
+        where = "not proved, " * self.refuted + self.case["kind"].split("-")[0]
+        if self.what == "stored":
+            documents = {"metadata" if is_metadata(key) else "chunks" for key in self.keys}
+            return f"{where} {place}: stored {' and '.join(sorted(documents))} differ ({told})"
+        return f"{where} {place}: {self.what}: {told}"
+
+
+def outcome(answer: Answer) -> str:
+    """Tell in a word or two what became of a step."""
+    if "fault" in answer:
+        return str(answer["fault"])
+    if "raises" in answer:
+        return f"raises {answer['raises']}"
+    return "returns"
+
+
+def is_metadata(key: str) -> bool:
+    """Tell whether a key holds a metadata document."""
+    return key.rsplit("/", 1)[-1] in METADATA
+
+
+def same(ours: Any, peer: Any) -> bool:
+    """Tell whether two encoded results are equal; NaN equals NaN, whatever its bits."""
+    if ours == peer:
+        return True
+    if isinstance(ours, list) and isinstance(peer, list):
+        return len(ours) == len(peer) and all(map(same, ours, peer))
+    if isinstance(ours, dict) and isinstance(peer, dict) and ours.keys() == peer.keys():
+        if "data" in ours:
+            return _same_elements(ours, peer)
+        return all(same(ours[key], peer[key]) for key in ours)
+    return False
+
+
+def _same_elements(ours: Answer, peer: Answer) -> bool:
+    """Tell whether two encoded arrays of fixed-size elements are equal."""
+    if any(ours[key] != peer[key] for key in ours if key != "data"):
+        return False
+    return _equal(_decode(ours), _decode(peer))
+
+
+def _decode(encoded: Answer) -> Any:
+    descr = encoded["descr"]
+    dtype = np.lib.format.descr_to_dtype(_tuples(descr) if isinstance(descr, list) else descr)
+    return np.frombuffer(base64.b64decode(encoded["data"]), dtype=dtype)
+
+
+def _tuples(descr: list[Any]) -> list[Any]:
+    """Restore the tuples of a structured type, which JSON made lists."""
+    return [
+        tuple(
+            _tuples(part) if place == 1 and isinstance(part, list) else part
+            for place, part in enumerate(entry)
+        )
+        for entry in descr
+    ]
+
+
+def _equal(ours: Any, peer: Any) -> bool:
+    if ours.dtype.names:
+        return all(_equal(ours[name], peer[name]) for name in ours.dtype.names)
+    if ours.dtype.kind not in "fc":
+        return bool(ours.tobytes() == peer.tobytes())
+    alike = np.ones(ours.shape, dtype=bool)
+    for part in ("real", "imag") if ours.dtype.kind == "c" else ("real",):
+        a, b = getattr(ours, part), getattr(peer, part)
+        # The sign of a zero is part of a value that is stored.
+        alike &= np.isnan(a) & np.isnan(b) | (a == b) & (np.signbit(a) == np.signbit(b))
+    return bool(alike.all())
+
+
+def same_outcome(ours: Answer, peer: Answer) -> bool:
+    """Tell whether two steps ended alike: equal results, or an exception of the peer's class.
+
+    A class of ours may be more special than the one of that name.
+    """
+    if "raises" in peer or "raises" in ours:
+        return peer.get("raises") in ours.get("mro", ())
+    return same(ours["result"], peer["result"])
+
+
+def document(key: str, value: str | None) -> Any:
+    """Return a stored value as it is compared: JSON for metadata, base64 otherwise."""
+    if value is None or not is_metadata(key):
+        return value
+    return json.loads(base64.b64decode(value))
+
+
+def _same_document(ours: Any, peer: Any) -> bool:
+    # Through text, so that NaN equals NaN, and 1 does not equal 1.0 or true.
+    return json.dumps(ours, sort_keys=True) == json.dumps(peer, sort_keys=True)
+
+
+@dataclass
+class Comparison:
+    """Counts, differences and final stores of one case."""
+
+    comparisons: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    ours: dict[str, str] = field(default_factory=dict)
+    peer: dict[str, str] = field(default_factory=dict)
+    ended_early: bool = False
+
+    @property
+    def must_swap(self) -> bool:
+        """Whether each side still has to read what the other stored.
+
+        Where all bytes are equal, reading one's own store was that.
+        """
+        return not self.ended_early and self.ours != self.peer
+
+
+def compare(
+    case: dict[str, Any],
+    ours: list[Answer],
+    peer: list[Answer],
+    is_explained: Callable[[Difference], bool],
+) -> Comparison:
+    """Compare the answers to a case, step by step.
+
+    The first difference that is not explained ends it, and so does one after which the stores
+    differ: what comes later would differ for that reason.
+    """
+    found = Comparison()
+    for number, (our, their) in enumerate(zip(ours, peer)):
+        _apply(found.ours, our["stored"])
+        _apply(found.peer, their["stored"])
+        differences = []
+        found.comparisons += 1
+        if not same_outcome(our, their):
+            differences.append(Difference(case, number, "outcome", our, their))
+        values = {}
+        for key in sorted({*our["stored"], *their["stored"]}):
+            found.comparisons += 1
+            a, b = (document(key, store.get(key)) for store in (found.ours, found.peer))
+            if not _same_document(a, b):
+                values[key] = (a, b)
+        if values and not differences:
+            differences.append(
+                Difference(case, number, "stored", our, their, tuple(values), values)
+            )
+        found.differences += differences
+        if values or not all(map(is_explained, differences)):
+            found.ended_early = True
+            break
+    if len(ours) != len(peer):
+        found.ended_early = True
+    return found
+
+
+def compare_swapped(
+    case: dict[str, Any], own: list[Answer], swapped: list[Answer], side: str
+) -> list[Difference]:
+    """Compare what a side reads from the other's store with what the other read there.
+
+    Parameters
+    ----------
+    case : dict
+        The case.
+    own, swapped : list of dict
+        Answers to its final steps, by the side that wrote the store and by `side`.
+    side : {"ours", "peer"}
+        Who read.
+    """
+    numbers = [number for number, step in enumerate(case["steps"]) if step.get("final")]
+    differences = []
+    for number, (a, b) in zip(numbers, zip(own, swapped)):
+        ours, peer = (b, a) if side == "ours" else (a, b)
+        if not same_outcome(ours, peer):
+            differences.append(Difference(case, number, "other's store", ours, peer))
+    return differences
+
+
+def contents(answers: list[Answer]) -> dict[str, str]:
+    """Return what a side has stored when it had run its steps, base64 by key."""
+    store: dict[str, str] = {}
+    for answer in answers:
+        _apply(store, answer["stored"])
+    return store
+
+
+def _apply(store: dict[str, str], written: Mapping[str, str | None]) -> None:
+    for key, value in written.items():
+        if value is None:
+            store.pop(key, None)
+        else:
+            store[key] = value

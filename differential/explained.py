@@ -1,0 +1,781 @@
+"""The differences that are meant, each with how it is recognised and why it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from differential.compare import Difference, is_metadata, same, same_outcome
+from differential.proofs import Proof, as_numpy, lost, reads_alike, same_as, where_ours_returns
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A deliberate difference.
+
+    Parameters
+    ----------
+    name : str
+        A few words.
+    reason : str
+        Why it is so.
+    matches : callable
+        Whether a difference is of this kind.
+    proof : callable or None
+        What the case has to show besides; see `differential.proofs`.
+    stored : bool
+        Whether it may be about what is stored, and not only about a result or an exception. Where
+        that is the elements of an array, there has to be a proof.
+    """
+
+    name: str
+    reason: str
+    matches: Callable[[Difference], bool]
+    proof: Proof | None = None
+    stored: bool = False
+
+
+def _ours(difference: Difference, *classes: str) -> bool:
+    """Tell whether ours raised one of some exceptions; without names, whether it returned."""
+    return difference.ours.get("raises") in (classes or (None,))
+
+
+def _peer(difference: Difference, *classes: str) -> bool:
+    """Tell whether the peer raised one of some exceptions; without names, whether it returned."""
+    return difference.peer.get("raises") in (classes or (None,))
+
+
+def _says(difference: Difference, text: str) -> bool:
+    return text in difference.ours.get("message", "")
+
+
+def _peer_says(difference: Difference, text: str) -> bool:
+    return text in difference.peer.get("message", "")
+
+
+def _fits(difference: Difference) -> bool | None:
+    """Tell whether numpy would broadcast what a step assigns; None where shapes are not known."""
+    value, selected = difference.step.get("value"), difference.step.get("selected")
+    if value is None or selected is None:
+        return None
+    while len(value) > len(selected) and value[0] == 1:
+        value = value[1:]
+    pairs = zip(reversed(value), reversed(selected))
+    return len(value) <= len(selected) and all(a in (1, b) for a, b in pairs)
+
+
+def _too_large(d: Difference) -> bool:
+    return _fits(d) is False and _ours(d, "ValueError")
+
+
+def _broadcast(d: Difference) -> bool:
+    return (
+        _fits(d) is True
+        and bool(d.step["value"])
+        and d.step["value"] != d.step["selected"]
+        and _ours(d)
+        and (_peer(d, "ValueError", "IndexError", "TypeError") or d.what == "stored")
+    )
+
+
+def _field(d: Difference) -> bool:
+    if "fields" not in d.step or _says(d, "read-only"):
+        return False
+    if d.step["op"] == "read":
+        return _peer(d, "TypeError")
+    return bool(d.step["op"] == "write")
+
+
+def _partial_failure(d: Difference) -> bool:
+    return d.what == "stored" and "raises" in d.ours and not d.ours["stored"]
+
+
+def _broken_off(d: Difference) -> bool:
+    return (
+        d.what == "stored"
+        and d.step["op"] in ("write", "append", "create", "copy")
+        and "raises" in d.ours
+        and not any(map(is_metadata, d.keys))
+        # What both have stored is equal.
+        and not any(key in d.ours["stored"] and key in d.peer["stored"] for key in d.keys)
+    )
+
+
+def _read_only_nothing(d: Difference) -> bool:
+    return (
+        d.step["op"] in ("write", "append", "resize")
+        and _ours(d, "ValueError")
+        and "read-only" in d.ours["message"]
+        and _peer(d)
+        and not d.peer["stored"]
+    )
+
+
+def _no_blocks(d: Difference) -> bool:
+    if d.step.get("via") != "blocks" or not _peer(d, "BoundsCheckError"):
+        return False
+    if d.step["op"] == "write":
+        selected = d.step.get("selected")
+        return 0 in selected if selected else "out of bounds" not in d.ours.get("message", "")
+    if not _ours(d):
+        return _peer_says(d, "with length 0")
+    return 0 in d.ours["result"]["array"]["shape"]
+
+
+def _unpacked(answer: Any) -> Any:
+    """Return an answer with the arrays of objects that have no dimensions replaced by the object."""
+    if isinstance(answer, list):
+        return [_unpacked(item) for item in answer]
+    if not isinstance(answer, dict):
+        return answer
+    array = answer.get("array")
+    if isinstance(array, dict) and array["shape"] == [] and "items" in array:
+        return _unpacked(array["items"][0])
+    return {key: _unpacked(value) for key, value in answer.items()}
+
+
+def _packed_bytes(d: Difference) -> bool:
+    if d.what != "outcome" or d.case.get("elements") != "bytes":
+        return False
+    if _peer_says(d, "Expected bytes, got numpy.ndarray"):
+        return True
+    return _ours(d) and _peer(d) and same_outcome(_unpacked(d.ours), _unpacked(d.peer))
+
+
+def _told_of_sets(d: Difference) -> bool:
+    if not (_ours(d) and _peer(d) and d.step["op"] == "describe"):
+        return False
+    plain = re.sub(
+        r"frozenset\((\{[^}]*\})?\)", lambda m: m[1] or "set()", json.dumps(d.ours["result"])
+    )
+    return "_tunable_attrs" in plain and same(json.loads(plain), d.peer["result"])
+
+
+def _null_character(d: Difference) -> bool:
+    lines = " ".join(step["code"] for step in d.case["steps"][: d.number + 1])
+    # A number makes as many null characters.
+    null = {"text": r"fill_value='\\x00'", "bytes": r"zarr\.ones|fill_value=(True|\d+)\b"}
+    kind = d.case.get("elements")
+    return (
+        kind in null
+        and re.search(null[kind], lines) is not None
+        and _ours(d)
+        and _peer(d)
+        and not any(map(is_metadata, d.keys))
+    )
+
+
+def _nan_pairs(d: Difference) -> bool:
+    lines = " ".join(step["code"] for step in d.case["steps"][: d.number + 1])
+    return (
+        d.what == "stored"
+        and d.case.get("elements") == "complex"
+        and re.search(r"fill_value=[^=]*nan", lines, re.IGNORECASE) is not None
+        and not any(map(is_metadata, d.keys))
+        and all(peer is None for _, peer in d.values.values())
+    )
+
+
+def _byte_order(d: Difference) -> bool:
+    created = d.case["steps"][0]["code"]
+    lines = " ".join(step["code"] for step in d.case["steps"][: d.number + 1])
+    return (
+        re.search(r"zn\.(Delta|FixedScaleOffset|Quantize|AsType|BitRound)", created) is not None
+        and ("'>" in lines or "'big'" in lines)
+        and _ours(d)
+        and _peer(d)
+    )
+
+
+def _text_as_json(d: Difference) -> bool:
+    return (
+        d.what == "stored"
+        and d.case.get("elements") == "text"
+        and "numcodecs.JSON()" in d.case["steps"][0]["code"]
+        and not any(map(is_metadata, d.keys))
+    )
+
+
+def _index_location(document: Any) -> Any:
+    text = json.dumps(document, sort_keys=True)
+    return text.replace('"index_location": "start"', '"index_location": "end"')
+
+
+def _index_kept(d: Difference) -> bool:
+    if d.what != "stored" or d.step["op"] != "copy":
+        return False
+    documents = [values for key, values in d.values.items() if is_metadata(key)]
+    return bool(documents) and all(_index_location(a) == _index_location(b) for a, b in documents)
+
+
+def _chunks_of_create(d: Difference) -> bool:
+    if d.case.get("fault") != "chunks" or d.step["op"] != "create":
+        return False
+    if "chunks='auto'" in d.step["code"]:
+        return _ours(d) and _peer(d, "ValueError", "TypeError")
+    return "chunks=()" in d.step["code"] and _says(d, "chunks has 0 dimensions") and _peer(d)
+
+
+def _transposed_copy(d: Difference) -> bool:
+    created = d.case["steps"][0]["code"]
+    return (
+        d.case["kind"] == "array-v2"
+        and "numcodecs.BitRound" in created
+        and ("order='F'" in created or d.case["config"].get("array.order") == "F")
+        and _ours(d)
+        and _peer(d)
+    )
+
+
+def _flat_filter(d: Difference) -> bool:
+    created = d.case["steps"][0]["code"]
+    return (
+        "zn." in created
+        and (_ours(d) or _ours(d, "ValueError"))
+        and (
+            _peer_says(d, "axes don't match array")
+            or (
+                ("ShardingCodec" in created or "shards=" in created)
+                and _peer(d, "ValueError", "IndexError")
+            )
+        )
+    )
+
+
+def _ellipsis(d: Difference) -> bool:
+    return (
+        "..." in d.step["code"]
+        and d.step["op"] in ("read", "write")
+        and _peer_says(d, "The truth value of an array with more than one element is ambiguous")
+        and (
+            _ours(d)
+            # What is wrong with the selection, ellipsis aside.
+            or (
+                _ours(d, "IndexError", "BoundsCheckError")
+                and re.search(
+                    "indices for array|unsupported selection|out of bounds|mask", d.ours["message"]
+                )
+                is not None
+            )
+            or _fits(d) is False
+        )
+    )
+
+
+def _other_data_type(d: Difference) -> bool:
+    kinds = {"VLenUTF8Codec": "text", "VLenBytesCodec": "bytes"}
+    named = re.findall(r"(?:serializer=|codecs=\[)zc\.(VLen\w+)", d.case["steps"][0]["code"])
+    wrong = any(kinds[name] != d.case["elements"] for name in named)
+    return wrong and _ours(d, "TypeError", "ValueError")
+
+
+def _outside(d: Difference) -> bool:
+    if d.step["op"] != "write" or any(map(is_metadata, d.keys)) or not (_ours(d) and _peer(d)):
+        return False
+    created = d.case["steps"][0]["code"]
+    resized = any(step["op"] == "resize" for step in d.case["steps"][: d.number])
+    # Decoding differences of floats puts NaN there, and what is not a time or number equals nothing.
+    spread = d.case["elements"] == "float" and "Delta" in created
+    unequal = d.case["elements"] == "struct" and re.search("NaT|nan", created) is not None
+    return resized or spread or unequal
+
+
+def _conflicts(d: Difference) -> bool:
+    classes = ("ContainsArrayError", "ContainsGroupError")
+    if d.step["op"] != "hierarchy":
+        return False
+    if _ours(d):
+        return _peer(d) and "overwrite=True" in d.step["code"]
+    if not _ours(d, *classes, "ValueError"):
+        return False
+    return _peer(d, *classes) or (_peer(d) and "overwrite=True" in d.step["code"])
+
+
+def _found_first(d: Difference) -> bool:
+    return (
+        "require_" in d.step["code"]
+        and (_ours(d) or _ours(d, "TypeError", "ValueError"))
+        and _peer(d, "ContainsArrayError", "ContainsGroupError", "TypeError")
+        and any("consolidate" in step["code"] for step in d.case["steps"][: d.number])
+    )
+
+
+def _left_in_document(d: Difference) -> bool:
+    deleted = re.fullmatch(r"del g\['(.*)'\]", d.step["code"])
+    if deleted is None:
+        return False
+    path = "/".join(part for part in deleted[1].split("/") if part)
+
+    def is_below(entry: str) -> bool:
+        return f"{entry}/".startswith(f"{path}/")
+
+    for key, (ours, peer) in d.values.items():
+        if not is_metadata(key) or ours is None or peer is None:
+            return False
+        kept, left = (
+            (document.get("consolidated_metadata") or document).get("metadata", {})
+            for document in (ours, peer)
+        )
+        if kept != {entry: value for entry, value in left.items() if not is_below(entry)}:
+            return False
+    return True
+
+
+def _kept_members(d: Difference) -> bool:
+    if "zarr.save" not in d.step["code"]:
+        return False
+    if d.what != "stored":
+        return _says(d, "only groups may have child nodes") or _ours(d)
+
+    def plain(document: Any) -> Any:
+        return {**document, "attributes": None, "consolidated_metadata": None}
+
+    # What is kept, or the document of a group that keeps its attributes.
+    return all(
+        peer is None
+        or key.endswith(".zattrs")
+        or (is_metadata(key) and ours is not None and plain(ours) == plain(peer))
+        for key, (ours, peer) in d.values.items()
+    )
+
+
+def _bad_fill(d: Difference) -> bool:
+    if d.step["op"] not in ("create", "add") or d.what != "outcome":
+        return False
+    if d.case.get("elements") == "bool":
+        return _ours(d, "TypeError") and _says(d, "compatible with the data type Bool()")
+    if _says(d, "requires a specified unit"):
+        return _peer(d)
+    if not re.search(r"fill_value=b'", d.step["code"]):
+        return False
+    return (_ours(d, "TypeError") and _peer(d, "ValueError")) or _says(d, "bytes for a scalar")
+
+
+def _append_axis(d: Difference) -> bool:
+    axis, ndim = d.step.get("axis"), d.step.get("ndim")
+    if d.step["op"] != "append" or axis is None:
+        return False
+    if axis < 0 and ndim:
+        return _ours(d) or _ours(d, "ValueError")
+    return (axis >= ndim or not ndim) and _ours(d, "AxisError")
+
+
+def _all_chunks(line: str) -> str:
+    return line.replace("'write_empty_chunks': False", "'write_empty_chunks': True")
+
+
+def _in_little_endian(line: str) -> str:
+    return line.replace("'>", "'<").replace("endianness='big'", "endianness='little'")
+
+
+def _in_c_order(line: str) -> str:
+    return re.sub(r"(order'?[=:] ?)'F'", r"\1'C'", line)
+
+
+_LITTLE_ENDIAN = same_as(_in_little_endian)
+
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "format other than 2 and 3",
+        "such a format is refused; the released package takes it for 3",
+        lambda d: _ours(d, "ValueError") and "zarr_format must be 2 or 3" in d.ours["message"],
+    ),
+    Explanation(
+        "codec parameters",
+        "a parameter that a codec does not take is refused; the released package accepts it, or "
+        "fails when the codec is used",
+        lambda d: (
+            d.case.get("fault") == "codec"
+            and d.step["op"] == "create"
+            and _ours(d, "ValueError", "TypeError")
+            and d.what == "outcome"
+        ),
+    ),
+    Explanation(
+        "value too large",
+        "a value that does not fit the selection is refused; the released package crops it",
+        _too_large,
+    ),
+    Explanation(
+        "broadcasting",
+        "what numpy would broadcast is broadcast; the released package refuses it or crops it",
+        _broadcast,
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
+        "several fields",
+        "that only one field can be written is told first; the released package finds something else "
+        "wrong with the selection or the value before",
+        lambda d: (
+            "fields" in d.step
+            and d.step["op"] == "write"
+            and _says(d, "multiple fields are not supported for this operation")
+            and _peer(d, "ValueError", "IndexError", "TypeError", "BoundsCheckError")
+        ),
+    ),
+    Explanation(
+        "fields",
+        "fields are read and written as numpy does; the released package cannot read one, and "
+        "overwrites the others where it writes one",
+        _field,
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
+        "nothing stored on failure",
+        "a call that is refused has stored nothing; the released package was under way",
+        _partial_failure,
+        stored=True,
+    ),
+    Explanation(
+        "write broken off",
+        "which chunks a write has stored when one of them fails is not determined",
+        _broken_off,
+        stored=True,
+    ),
+    Explanation(
+        "read-only",
+        "an array opened for reading refuses a write also where nothing is selected",
+        _read_only_nothing,
+    ),
+    Explanation(
+        "no blocks",
+        "a slice of no blocks selects nothing; the released package calls it out of bounds",
+        _no_blocks,
+    ),
+    Explanation(
+        "axis of append",
+        "a negative axis counts from the end, and one that does not exist is refused; the released "
+        "package returns as if it had appended",
+        _append_axis,
+    ),
+    Explanation(
+        "mask without dimensions",
+        "a mask of an array without dimensions raises the IndexError of other masks that do not fit; "
+        "the released package lets numpy's ValueError through",
+        lambda d: (
+            _ours(d, "IndexError") and _peer_says(d, "Calling nonzero on 0d arrays is not allowed")
+        ),
+    ),
+    Explanation(
+        "ellipsis in oindex",
+        "an ellipsis may stand beside lists; the released package compares it with them and fails",
+        _ellipsis,
+        proof=where_ours_returns(as_numpy),
+    ),
+    Explanation(
+        "cast_value of big-endian data",
+        "the byte order in memory does not matter; the released package's helper refuses it",
+        lambda d: (
+            "CastValue" in d.case["steps"][0]["code"]
+            and _peer_says(d, "'ndarray' object is not an instance of 'ndarray'")
+        ),
+        proof=_LITTLE_ENDIAN,
+    ),
+    Explanation(
+        "times in structured types",
+        "chunks with a datetime64 field are compressed as others; the released package cannot",
+        lambda d: _peer_says(d, "cannot include dtype 'M' in a buffer"),
+        proof=where_ours_returns(as_numpy),
+    ),
+    Explanation(
+        "failed attribute",
+        "an attribute that could not be stored is not kept in memory either",
+        lambda d: (
+            d.step["op"] == "attributes"
+            and d.step["code"] == "a.attrs.asdict()"
+            and bool(d.case["steps"][d.number - 1].get("odd"))
+        ),
+    ),
+    Explanation(
+        "loading what is missing",
+        "load of a missing path says that it is missing and creates nothing; the released package "
+        "creates a group and refuses to load it",
+        lambda d: (
+            "zarr.load(" in d.step["code"]
+            and _ours(d, "GroupNotFoundError")
+            and _peer(d, "NotImplementedError")
+        ),
+    ),
+    Explanation(
+        "packed bytes",
+        "an element of variable-length bytes is bytes; the released package packs it into an array "
+        "where the result has no dimensions, and cannot store one given so",
+        _packed_bytes,
+    ),
+    Explanation(
+        "hashable codec",
+        "a blosc codec can be hashed, so its repr tells of a frozenset",
+        _told_of_sets,
+    ),
+    Explanation(
+        "fill value of a null character",
+        "text or bytes without a character are not a null character; the released package takes one "
+        "for the other: it leaves chunks out, and puts empty ones where there is none",
+        _null_character,
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
+        "repeated positions",
+        "of several values assigned to one element the last is stored, as by numpy",
+        lambda d: d.what == "stored" and bool(d.step.get("repeats")),
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
+        "conflicts in a hierarchy",
+        "a node in the way is told in the order of the nodes, and one that is not named is not "
+        "overwritten",
+        _conflicts,
+    ),
+    Explanation(
+        "member outside of the consolidated metadata",
+        "a member that is required is looked for in the store before it is made",
+        _found_first,
+    ),
+    Explanation(
+        "deleted members",
+        "what lies below a deleted member leaves the consolidated metadata with it",
+        _left_in_document,
+        stored=True,
+    ),
+    Explanation(
+        "saving into a group",
+        "members of other names and the attributes are kept; the released package deletes all first",
+        _kept_members,
+        stored=True,
+    ),
+    Explanation(
+        "parent of the other format",
+        "no node is made below an array, whatever its format",
+        lambda d: (
+            _says(d, "only groups may have child nodes")
+            and (_peer(d) or _peer(d, "ContainsArrayError", "ContainsGroupError"))
+        ),
+    ),
+    Explanation(
+        "read-only first",
+        "a store that is read-only is told before what is stored in it",
+        lambda d: _says(d, "read-only") and not _peer(d),
+    ),
+    Explanation(
+        "fill values",
+        "what is no value of the data type is refused, text and bytes alike by a TypeError",
+        _bad_fill,
+    ),
+    Explanation(
+        "text without its codec",
+        "elements of any length need their codec; the released package notices when it stores them",
+        lambda d: (
+            d.step["op"] == "create" and _says(d, "but no such codec was specified") and _peer(d)
+        ),
+    ),
+    Explanation(
+        "shape of filtered chunks",
+        "what a filter of numcodecs returns gets its shape back; the released package can neither "
+        "transpose it nor put it into shards",
+        _flat_filter,
+    ),
+    Explanation(
+        "NaN in complex fill values",
+        "a complex number with one part NaN does not equal every other; the released package takes "
+        "it so, and leaves out chunks that differ in the other part",
+        _nan_pairs,
+        proof=same_as(_all_chunks, array__write_empty_chunks=True),
+        stored=True,
+    ),
+    Explanation(
+        "byte order and filters",
+        "what a filter of numcodecs gets is in the byte order it assumes; the released package lets "
+        "it reinterpret the bytes, and reads other numbers than were written",
+        _byte_order,
+        proof=_LITTLE_ENDIAN,
+        stored=True,
+    ),
+    Explanation(
+        "text as JSON",
+        "text filtered by numcodecs.JSON says that it is of objects, which every reader knows; the "
+        "released package names a data type that numpy cannot look up",
+        _text_as_json,
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
+        "index location",
+        "a copy that keeps the shards keeps where their index is",
+        _index_kept,
+        proof=reads_alike,
+        stored=True,
+    ),
+    Explanation(
+        "chunks of create",
+        "chunks='auto' is what it is elsewhere, and chunks=() is refused where there are dimensions, "
+        "in both formats; the released package takes the one for four lengths, the other for 'auto'",
+        _chunks_of_create,
+    ),
+    Explanation(
+        "shards after a transpose",
+        "inner chunks have to fit the shard as it is encoded, with its dimensions in another order",
+        lambda d: (
+            d.step["op"] == "create"
+            and "ransposeCodec" in d.step["code"] + "T" * ("'transpose'" in d.step["code"])
+            and _says(d, "is not divisible by the shard's inner chunk size")
+            and (_peer(d) or _peer(d, "KeyError"))
+        ),
+    ),
+    Explanation(
+        "serializer of another data type",
+        "text and bytes of any length have serializers of their own, which refuse other elements",
+        _other_data_type,
+    ),
+    Explanation(
+        "overflow of scale_offset",
+        "a value that leaves the range of the data type is refused, also of 64 bits",
+        lambda d: (
+            _says(d, "scale_offset produced a value outside the range of dtype")
+            and re.search("dtype (int64|>i8)", d.ours["message"]) is not None
+            and _peer(d)
+        ),
+    ),
+    Explanation(
+        "group where an array is",
+        "opening a group where an array is stored is refused, whatever the format of the array",
+        lambda d: d.step["op"] == "open" and _ours(d, "ContainsArrayError") and _peer(d),
+    ),
+    Explanation(
+        "empty path",
+        "an empty path is the group itself, also with consolidated metadata; it cannot be deleted or "
+        "replaced as if it were a member",
+        lambda d: (
+            ("g['']" in d.step["code"] and (_ours(d) or _says(d, "The empty path names the group")))
+            or (d.step["code"] == "'' in g" and _ours(d))
+            or (
+                "g['']" in d.step["code"]
+                and _ours(d, "AttributeError")
+                and _says(d, "'Group' object has no attribute")
+                and _peer_says(d, "'' not found in consolidated metadata")
+            )
+        ),
+    ),
+    Explanation(
+        "rounding in F order",
+        "chunks in F order are stored so also after numcodecs.BitRound; the released package stores "
+        "them in C order, and reads the elements in other places",
+        _transposed_copy,
+        proof=same_as(_in_c_order, array__order="C"),
+        stored=True,
+    ),
+    Explanation(
+        "scale_offset of converted elements",
+        "offset and scale are numbers of the type that the codec gets, after one that converts",
+        lambda d: (
+            ("CastValue" in d.step["code"] or "AsType" in d.step["code"])
+            and "ScaleOffset" in d.step["code"]
+            and _ours(d)
+            and _peer_says(d, "is not representable in dtype")
+        ),
+    ),
+    Explanation(
+        "byte order and serializers",
+        "what a serializer of numcodecs gets is in the byte order of the machine, the only one that "
+        "it takes",
+        lambda d: (
+            "zn.PCodec" in d.case["steps"][0]["code"]
+            and "'>" in d.case["steps"][0]["code"]
+            and _ours(d)
+            and (_peer(d) or _peer_says(d, "Unsupported data type: dtype('>"))
+        ),
+        proof=_LITTLE_ENDIAN,
+        stored=True,
+    ),
+    Explanation(
+        "filters of another size",
+        "a chunk that could not be read back is refused where it is written, as after a filter whose "
+        "results have another size than the next one says",
+        lambda d: (
+            "zn." in d.case["steps"][0]["code"]
+            and _ours(d, "ValueError")
+            and _says(d, "bytes, but decoding gave")
+            and d.step["op"] in ("create", "write", "append", "copy")
+            and _peer(d)
+        ),
+        proof=lost,
+    ),
+    Explanation(
+        "objects as bytes",
+        "elements of any length cannot be stored as they lie in memory: that would be addresses",
+        lambda d: (
+            "zc.BytesCodec" in d.case["steps"][0]["code"]
+            and _ours(d, "TypeError")
+            and _says(
+                d, "The bytes codec needs elements of a fixed size; those of object have none"
+            )
+            and d.step["op"] in ("create", "write", "append", "copy")
+            and (_peer(d) or _fits(d) is True)
+        ),
+    ),
+    Explanation(
+        "stale metadata of a child",
+        "members are those of the consolidated metadata of a child that has any, though one was "
+        "deleted since; the released package looks whether they are there",
+        lambda d: (
+            d.step["op"] == "members"
+            and _ours(d)
+            and _peer(d)
+            and any(step["op"] == "delete" for step in d.case["steps"][: d.number])
+            and any(
+                "consolidate_metadata(store, path" in s["code"] for s in d.case["steps"][: d.number]
+            )
+        ),
+    ),
+    Explanation(
+        "lists of large integers",
+        "a list is made an array of the data type, exactly; in the released package integers above "
+        "63 bits lose digits",
+        lambda d: (
+            d.step["op"] == "write"
+            and d.step["code"].count(".tolist()") > 0
+            and "dtype='<u8'" in d.step["code"].replace(">", "<")
+            and re.search(r"\b1844674407370955161\d\b", d.step["code"]) is not None
+            and _ours(d)
+            and _peer(d)
+        ),
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
+        "rounding of big-endian numbers",
+        "numcodecs.BitRound takes no big-endian numbers; the released package hands it some of them "
+        "in the byte order of the machine, or fails earlier",
+        lambda d: (
+            "BitRound" in d.case["steps"][0]["code"]
+            and _ours(d, "KeyError")
+            and re.fullmatch("'>f[248]'", d.ours["message"]) is not None
+            and d.step["op"] in ("write", "append", "copy")
+        ),
+    ),
+    Explanation(
+        "beyond the end",
+        "a write of all elements of a chunk that are inside the array makes it anew, with fill value "
+        "outside; the released package keeps what was outside before",
+        _outside,
+        proof=reads_alike,
+        stored=True,
+    ),
+)
+
+
+def explain(difference: Difference) -> Explanation | None:
+    """Return why a difference is meant, or None where it is not."""
+    if difference.refuted:
+        return None
+    stored = difference.what == "stored"
+    return next(
+        (item for item in EXPLANATIONS if (item.stored or not stored) and item.matches(difference)),
+        None,
+    )

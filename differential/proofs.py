@@ -1,0 +1,197 @@
+"""What a deliberate difference has to show once more before it counts as one.
+
+Where sides store other data, or one of them fails, what comes later in the case cannot be compared.
+A proof runs the case again in another form and looks at the elements of the array: both sides read
+the same from either store, or ours holds what numpy makes of the same step, or what it holds in a
+form of the case that both sides treat alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, Protocol
+
+from differential.compare import Answer, Difference, contents, same, same_outcome
+
+
+class Run(Protocol):
+    """Runs a case on a side, ``ours`` or ``peer``; None where its process failed."""
+
+    def __call__(
+        self, side: str, case: dict[str, Any], store: Mapping[str, str] | None = None
+    ) -> list[Answer] | None: ...
+
+
+Proof = Callable[[Difference, Run], bool]
+MISSING = "array.read_missing_chunks"
+# Elements as they compare in any byte order and memory layout.
+_ELEMENTS = (
+    "x = np.asarray({a}[...])",
+    "x if x.dtype.kind in 'OT' else np.ascontiguousarray(x).astype(x.dtype.newbyteorder('='))",
+)
+
+
+def _with(difference: Difference, lines: list[str], last: int) -> dict[str, Any]:
+    """Return the case up to a step, exclusive, followed by lines that have to succeed."""
+    steps = [*difference.case["steps"][:last]]
+    steps += [{"op": "proof", "code": line, "needed": True} for line in lines]
+    config = difference.case["config"]
+    if "raises" not in difference.ours:
+        # A proof reads the whole array.
+        config = {name: value for name, value in config.items() if name != MISSING}
+    return difference.case | {"steps": steps, "config": config}
+
+
+def _last(case: Mapping[str, Any], answers: list[Answer] | None) -> Answer | None:
+    """Return the answer to the last step, if all of the proof succeeded."""
+    if answers is None or len(answers) != len(case["steps"]) or "result" not in answers[-1]:
+        return None
+    return answers[-1]
+
+
+def reads_alike(difference: Difference, run: Run) -> bool:
+    """Tell whether both sides read the same elements from what either has stored."""
+    final = next(step for step in difference.case["steps"] if step.get("final"))
+    if path := difference.step.get("path"):
+        final = final | {"code": f"zarr.open_array(store, path={path!r}, mode='r')[...]"}
+    case = difference.case | {"steps": [*difference.case["steps"][: difference.number + 1], final]}
+    read = []
+    for side, other in (("ours", "peer"), ("peer", "ours")):
+        answers = run(side, case)
+        if answers is None:
+            return False
+        read += [answers[-1], *(run(other, case, contents(answers)) or [])]
+    return len(read) == 4 and "result" in read[0] and all(same_outcome(read[0], r) for r in read)
+
+
+def as_numpy(difference: Difference, run: Run) -> bool:
+    """Tell whether ours does to the array, or reads of it, what numpy would, or both refuse.
+
+    numpy gets the positions that the same selection reads of an array that counts its elements.
+    What it makes of the elements is written at once, so that it has passed the codecs as well.
+    """
+    case, step = difference.case, difference.step
+    if step["op"] == "create" and "assigned" in step:
+        both = ("a[...]", step["assigned"])
+        pair = [f"np.asarray({each}).astype(a.dtype, order='C')" for each in both]
+        lines = [f"[{', '.join(pair)}]"]
+        return _equals(difference, lines, difference.number + 1, run)
+    if step["op"] == "copy" and "write_data=False" not in step["code"]:
+        return _equals(difference, ["[copy[...], a[...]]"], difference.number + 1, run)
+    lines = ["before = a[...]", "expected = np.array(before, order='C')"]
+    if step["op"] == "append":
+        added = f"np.asarray({step['assigned']}).astype(a.dtype)"
+        lines.append(f"expected = np.concatenate([before, {added}], axis={step['axis']})")
+    elif "place" not in step:
+        return False
+    else:
+        lines += [
+            "positions = zarr.create_array({}, data=np.arange(a.size).reshape(a.shape)"
+            f"{_chunks(difference)}){step['place']}",
+            "flat = expected.reshape(-1)",
+        ]
+        fields = f"[{step['fields']}]" if "fields" in step else ""
+        place = f"flat{fields}[positions, ...]"
+        does = place if step["op"] == "read" else f"{place} = {step['assigned']}"
+        if "raises" in difference.ours:
+            tried = _with(difference, [*lines, does], difference.number)
+            answers = run("ours", tried) or []
+            # What cannot be read as a whole cannot be read in part.
+            unreadable = len(answers) == difference.number + 1
+            refused = len(answers) == len(tried["steps"]) and "raises" in answers[-1]
+            return refused or (unreadable and same_outcome(difference.ours, answers[-1]))
+        if step["op"] == "read":
+            lines += [
+                f"result = np.asarray({step['code']}).copy()",
+                f"[result, np.asarray({place}).astype(result.dtype)]",
+            ]
+            return _equals(difference, lines, difference.number, run)
+        lines.append(does)
+    lines += [
+        step["code"],
+        "after = np.asarray(a[...])",
+        "store = {}",
+        case["steps"][0]["code"],
+        "a.resize(expected.shape)",
+        "a[...] = expected",
+        # An array that was opened again is in the byte order of the machine.
+        "[after, np.asarray(a[...]).astype(after.dtype)]",
+    ]
+    return _equals(difference, lines, difference.number, run)
+
+
+def _chunks(difference: Difference) -> str:
+    """Return the chunks of the array as a parameter, where a selection depends on them."""
+    if difference.step["via"] != "blocks":
+        return ""
+    if "array.rectilinear_chunks" in difference.case["config"]:
+        return ", chunks=[list(sizes) for sizes in a.write_chunk_sizes]"
+    return ", chunks=a.shards or a.chunks"
+
+
+def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bool:
+    """Tell whether lines after the steps of a case end with two equal results."""
+    tried = _with(difference, lines, last)
+    answer = _last(tried, run("ours", tried))
+    return answer is not None and same(*answer["result"])
+
+
+def where_ours_returns(proof: Proof) -> Proof:
+    """Return a proof that is asked for in cases of an array alone, and not where ours raises."""
+
+    def asked(difference: Difference, run: Run) -> bool:
+        is_array = difference.case["kind"].startswith("array")
+        return not is_array or "raises" in difference.ours or proof(difference, run)
+
+    return asked
+
+
+def lost(difference: Difference, run: Run) -> bool:
+    """Tell whether the released package cannot read what it has stored."""
+    tried = _with(difference, ["a[...]"], difference.number + 1)
+    answers = run("peer", tried) or []
+    return len(answers) == len(tried["steps"]) and "raises" in answers[-1]
+
+
+def same_as(change: Callable[[str], str], **config: object) -> Proof:
+    """Return the proof that a case ends with the elements it would have in another form.
+
+    Parameters
+    ----------
+    change : callable
+        Writes a line of the case in that form, which the peer has no trouble with.
+    **config : object
+        Settings of that form, with ``__`` for the dots in their names.
+    """
+    settings = {name.replace("__", "."): value for name, value in config.items()}
+
+    def proof(difference: Difference, run: Run) -> bool:
+        number = difference.number
+        if "raises" in difference.ours:
+            here = _with(difference, [], number + 1)
+            there = _changed(here, change, settings)
+            both = [run(side, there) or [] for side in ("ours", "peer")]
+            if any(len(answers) != number + 1 for answers in both):
+                return False
+            refused = [difference.ours, *(answers[-1] for answers in both)]
+            return all(same_outcome(one, other) for one, other in pairwise(refused))
+        array = "copy" if difference.step["op"] == "copy" else "a"
+        lines = [line.format(a=array) for line in _ELEMENTS]
+        here = _with(difference, lines, number + 1)
+        there = _changed(here, change, settings)
+        ours, plain = _last(here, run("ours", here)), _last(there, run("ours", there))
+        peer = _last(there, run("peer", there))
+        if ours is None or plain is None or not same(ours["result"], plain["result"]):
+            return False
+        return peer is None or same(ours["result"], peer["result"])
+
+    return proof
+
+
+def _changed(
+    case: dict[str, Any], change: Callable[[str], str], settings: dict[str, object]
+) -> dict[str, Any]:
+    """Return a case in another form."""
+    steps = [step | {"code": change(step["code"])} for step in case["steps"]]
+    return case | {"config": case["config"] | settings, "steps": steps}

@@ -1,0 +1,130 @@
+"""The two sides: a worker process each, watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from differential.cases import PREAMBLE
+
+WORKER = Path(__file__).with_name("worker.py")
+# Operations that write nothing.
+READ_ONLY = ("describe", "item", "members", "read")
+START_SECONDS = 60.0
+Answers = list[dict[str, Any]]
+
+
+class WorkerFault(Exception):
+    """The worker did not answer: it hung and was killed, or it died."""
+
+
+class Side:
+    """One interpreter with a `zarr`, which runs cases in a process of its own.
+
+    Parameters
+    ----------
+    python : str
+        The interpreter.
+    path : str or None
+        What its modules are looked up in first; None for what is installed.
+    timeout : float
+        Seconds that a case may take.
+    """
+
+    def __init__(self, python: str, path: str | None, timeout: float) -> None:
+        self._python = python
+        self._timeout = timeout
+        self._environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        if path is not None:
+            self._environment["PYTHONPATH"] = path
+        self.versions: dict[str, str] = {}
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._python, "-P", str(WORKER)],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Nothing of what a library writes there is wanted; a traceback least.
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(
+            target=self._listen, args=(self._process, self._lines), daemon=True
+        ).start()
+        self.versions = self._receive(START_SECONDS)
+
+    @staticmethod
+    def _listen(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    def _receive(self, timeout: float) -> Any:
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            self.close()
+            raise WorkerFault(f"hung for {timeout:.0f} s and was killed") from None
+        if line is None:
+            self.close()
+            raise WorkerFault(f"died with status {self._process.returncode}")
+        return json.loads(line)
+
+    def run(self, case: Mapping[str, Any], store: Mapping[str, str] | None = None) -> Answers:
+        """Run a case, or its final steps on a store that is given.
+
+        Parameters
+        ----------
+        case : mapping
+            The case.
+        store : mapping or None
+            Stored bytes, base64 by key, that its final steps read; None to run all steps.
+
+        Raises
+        ------
+        WorkerFault
+            If the worker hung or died. It is started anew.
+        """
+        steps: Sequence[Mapping[str, Any]] = case["steps"]
+        if store is not None:
+            steps = [step for step in steps if step.get("final")]
+        request = {
+            "preamble": PREAMBLE,
+            "steps": [step["code"] for step in steps],
+            "needed": [number for number, step in enumerate(steps) if step.get("needed")],
+            "settle": [number for number, step in enumerate(steps) if step["op"] not in READ_ONLY],
+            "config": case["config"],
+            "store": store or {},
+        }
+        assert self._process.stdin is not None
+        try:
+            try:
+                self._process.stdin.write(json.dumps(request) + "\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                self.close()
+                raise WorkerFault(f"died with status {self._process.returncode}") from None
+            answers: Answers = self._receive(self._timeout)
+        except WorkerFault:
+            self._start()
+            raise
+        return answers
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
