@@ -623,3 +623,19 @@ def test_an_object_without_dimensions_is_one_element() -> None:
     array[0] = np.array("xyz", dtype=object)
     array[1:] = np.array("ab", dtype=object)
     assert np.asarray(array[:]).tolist() == ["xyz", "ab"]
+
+
+def test_a_copy_keeps_edges_and_order() -> None:
+    with config.set({"array.rectilinear_chunks": True}):
+        source = zarr.create_array({}, shape=(4, 3), dtype="i1", chunks=[[1, 2, 1], [1, 1, 1]])
+        for shape in [(2, 3), (2, 0), (0, 0)]:
+            source.resize(shape)
+            copy = zarr.from_array({}, data=source)
+            grid: Any = source.metadata
+            kept: Any = copy.metadata
+            assert kept.chunk_grid == grid.chunk_grid
+    source = zarr.create_array({}, shape=(4, 3), dtype="i1", config={"order": "F"})
+    kept = zarr.from_array({}, data=source, zarr_format=2).metadata
+    assert kept.order == "F"
+    kept = zarr.from_array({}, data=source, zarr_format=2, order="C").metadata
+    assert kept.order == "C"

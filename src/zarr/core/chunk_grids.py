@@ -625,9 +625,9 @@ def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> Dimensi
 
     Parameters
     ----------
-    chunks : int or iterable of int
+    chunks : int, iterable of int or VaryingDimension
         The length of all chunks in elements, -1 for one chunk that covers the dimension; or the
-        length of each chunk.
+        length of each chunk; or edges that may reach beyond the array.
     span : int
         Length of the dimension in elements.
     unit : int
@@ -640,6 +640,8 @@ def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> Dimensi
     ValueError
         If a length is not positive, or the lengths do not add up to `span`.
     """
+    if isinstance(chunks, VaryingDimension):
+        return VaryingDimension(chunks.edges, span)
     size = _as_length(chunks)
     if size is None:
         return _normalize_edges(chunks, span)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from zarr.core.array._async import AsyncArray
 from zarr.core.array._types import DEFAULT_FILL_VALUE
+from zarr.core.chunk_grids import FixedDimension
 from zarr.core.common import concurrent_map
 from zarr.core.metadata import ArrayV2Metadata
 from zarr.core.sync import in_pool
@@ -16,9 +17,9 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from zarr.core.chunk_grids import DimensionGrid
+    from zarr.core.chunk_grids import DimensionGrid, VaryingDimension
     from zarr.core.common import ZarrFormat
     from zarr.storage._common import StorePath
 
@@ -70,17 +71,17 @@ def settle_parameters(
             settled[name] = own[name]
     if given["chunk_key_encoding"] is None and same_format:
         settled["chunk_key_encoding"] = own["chunk_key_encoding"]
-    if isinstance(source.metadata, ArrayV2Metadata):
-        if zarr_format == 2 and given["order"] is None:
+    if zarr_format == 2:
+        if given["order"] is None:
             settled["order"] = source.order
-        elif zarr_format == 3 and source.order == "F":
-            warnings.warn(
-                "The 'order' attribute of a Zarr format 2 array does not have a direct analogue in "
-                f"Zarr format 3. The existing order='{source.order}' of the source Zarr format 2 "
-                "array will be ignored.",
-                ZarrUserWarning,
-                stacklevel=3,
-            )
+    elif isinstance(source.metadata, ArrayV2Metadata) and source.order == "F":
+        warnings.warn(
+            "The 'order' attribute of a Zarr format 2 array does not have a direct analogue in "
+            f"Zarr format 3. The existing order='{source.order}' of the source Zarr format 2 "
+            "array will be ignored.",
+            ZarrUserWarning,
+            stacklevel=3,
+        )
     return settled
 
 
@@ -113,11 +114,9 @@ def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
     return own
 
 
-def _lengths(dimension: DimensionGrid) -> int | Sequence[int]:
-    size = getattr(dimension, "size", None)
-    if size is not None:
-        return int(size)
-    return [dimension.data_size(index) for index in range(dimension.nchunks)]
+def _lengths(dimension: DimensionGrid) -> int | VaryingDimension:
+    # Edges as they are stored, which may reach beyond the array.
+    return dimension.size if isinstance(dimension, FixedDimension) else cast("Any", dimension)
 
 
 def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
