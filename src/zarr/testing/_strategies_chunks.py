@@ -1,0 +1,281 @@
+"""Strategies for how arrays are cut into chunks and shards. All lengths are in elements."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from hypothesis import strategies as st
+
+from zarr.core.common import ceildiv_int
+from zarr.core.config import config
+from zarr.core.metadata.v3 import RectilinearChunkGridMetadata, RegularChunkGridMetadata
+from zarr.testing._strategies_dtypes import numpy_arrays
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zarr.core.metadata.v3 import ChunkGridMetadata
+
+RunLengths: TypeAlias = int | list[int | list[int]]
+"""One dimension in JSON: a length for all chunks, or lengths and ``[length, count]`` pairs."""
+
+# More chunks make a test slower and show nothing new.
+_MOST_CHUNKS: Final = 120
+
+_NUMPY_ARRAYS: Final = numpy_arrays()
+
+
+@st.composite
+def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Draw the shape of a chunk, which goes into an array 120 times at most.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array. An empty dimension gets chunks of one element.
+
+    Returns
+    -------
+    tuple of int
+        Lengths from 1 to that of the array. The last chunk of a dimension may reach past its end.
+    """
+    lengths = []
+    left = _MOST_CHUNKS
+    for extent in shape:
+        count = draw(st.integers(1, max(1, min(extent, left))))
+        left //= count
+        lengths.append(max(1, ceildiv_int(extent, count)))
+    return tuple(lengths)
+
+
+@st.composite
+def shard_shapes(
+    draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Draw the shape of a shard: whole chunks, as many as the array needs at most.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    chunk_shape : tuple of int
+        Shape of the chunks within a shard.
+    """
+    return tuple(
+        length * draw(st.integers(1, max(1, ceildiv_int(extent, length))))
+        for extent, length in zip(shape, chunk_shape, strict=True)
+    )
+
+
+@st.composite
+def np_array_and_chunks(
+    draw: st.DrawFn, *, arrays: st.SearchStrategy[np.ndarray[Any, Any]] = _NUMPY_ARRAYS
+) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
+    """Draw a NumPy array and a shape of chunks for it.
+
+    Parameters
+    ----------
+    arrays : strategy for numpy.ndarray
+        The array.
+
+    Returns
+    -------
+    tuple
+        The array, and the shape as `chunk_shapes` draws it.
+    """
+    array = draw(arrays)
+    return array, draw(chunk_shapes(shape=array.shape))
+
+
+@st.composite
+def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: bool = True) -> str:
+    """Draw the position of a chunk in the grid, its numbers joined by ``/``.
+
+    Parameters
+    ----------
+    ndim : int
+        Number of dimensions.
+    numblocks : tuple of int
+        Number of chunks along each dimension. Where there is none, 0 is drawn: no such chunk exists.
+    subset : bool
+        Whether to leave out dimensions at the end as well, down to the empty string: with the
+        default chunk keys this is a directory of chunks.
+    """
+    kept = draw(st.integers(0, ndim)) if subset else ndim
+    return "/".join(str(draw(st.integers(0, max(0, count - 1)))) for count in numblocks[:kept])
+
+
+# --- lengths that vary ------------------------------------------------------------------
+
+
+@st.composite
+def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20) -> list[int]:
+    """Draw the length of each chunk along one dimension.
+
+    Parameters
+    ----------
+    extent : int
+        Length of the array along the dimension.
+    max_chunks : int
+        Most chunks, at least 1.
+
+    Returns
+    -------
+    list of int
+        Lengths of 1 or more whose sum is `extent`. For an empty dimension, which has no chunks
+        but may grow, up to five lengths.
+    """
+    if extent == 0:
+        return draw(st.lists(st.integers(1, 10), min_size=1, max_size=min(5, max_chunks)))
+    most = min(extent, max_chunks) - 1
+    cuts = draw(st.sets(st.integers(1, extent - 1), max_size=most)) if most > 0 else set()
+    return [stop - start for start, stop in itertools.pairwise([0, *sorted(cuts), extent])]
+
+
+@st.composite
+def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int | list[int]]:
+    """Draw what `zarr.create_array` takes for chunks whose lengths vary, 120 chunks at most.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+
+    Returns
+    -------
+    list of (list of int, or int)
+        Per dimension the length of each chunk; they add up to the length of the array. 1 for an
+        empty dimension, for which that cannot be.
+    """
+    chunks: list[int | list[int]] = []
+    left = _MOST_CHUNKS
+    for extent in shape:
+        if extent == 0:
+            chunks.append(1)
+            continue
+        edges = draw(rectilinear_dim_edges(extent=extent, max_chunks=max(1, min(20, left))))
+        left //= len(edges)
+        chunks.append(edges)
+    return chunks
+
+
+@st.composite
+def _rectilinear_dimensions(
+    draw: st.DrawFn, shape: tuple[int, ...]
+) -> tuple[int | tuple[int, ...], ...]:
+    """Draw, per dimension, one length or several that reach to the end of the array or further."""
+    dimensions: list[int | tuple[int, ...]] = []
+    for extent in shape:
+        if draw(st.booleans()):
+            edges = draw(rectilinear_dim_edges(extent=extent, max_chunks=8))
+            edges[-1] += draw(st.integers(0, 3))
+            beyond = draw(st.lists(st.integers(1, 10), max_size=2))
+            dimensions.append((*edges, *beyond))
+        else:
+            dimensions.append(draw(st.integers(1, extent + 3)))
+    return tuple(dimensions)
+
+
+@st.composite
+def rectilinear_chunk_grids(
+    draw: st.DrawFn, *, shape: tuple[int, ...]
+) -> RectilinearChunkGridMetadata:
+    """Draw the metadata of a rectilinear chunk grid (zarr-extensions, "rectilinear").
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+
+    Returns
+    -------
+    RectilinearChunkGridMetadata
+        Dimensions with one length and with many; the latter may reach past the end of the array,
+        as after it was made smaller.
+    """
+    return RectilinearChunkGridMetadata(chunk_shapes=draw(_rectilinear_dimensions(shape)))
+
+
+@st.composite
+def rectilinear_chunk_shape_declarations(
+    draw: st.DrawFn, *, shape: tuple[int, ...]
+) -> tuple[list[RunLengths], tuple[int | tuple[int, ...], ...]]:
+    """Draw a ``chunk_shapes`` field of a rectilinear chunk grid, and what it stands for.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+
+    Returns
+    -------
+    tuple
+        The field as it stands in JSON, where any run of equal lengths may be one
+        ``[length, count]`` pair; and, per dimension, the one length or the length of each chunk.
+    """
+    dimensions = draw(_rectilinear_dimensions(shape))
+    return [draw(_declarations(dimension)) for dimension in dimensions], dimensions
+
+
+@st.composite
+def _declarations(draw: st.DrawFn, dimension: int | tuple[int, ...]) -> RunLengths:
+    if isinstance(dimension, int):
+        return dimension
+    declared: list[int | list[int]] = []
+    for length, run in itertools.groupby(dimension):
+        left = len(list(run))
+        while left:
+            count = draw(st.integers(1, left))
+            declared.append([length, count] if count > 1 or draw(st.booleans()) else length)
+            left -= count
+    return declared
+
+
+def chunks_param_from_rectilinear(meta: RectilinearChunkGridMetadata) -> list[int | list[int]]:
+    """Return what `zarr.create_array` takes to make a rectilinear chunk grid.
+
+    Parameters
+    ----------
+    meta : RectilinearChunkGridMetadata
+        The grid. Where it lists lengths, `zarr.create_array` wants their sum to be the length of
+        the array.
+
+    Returns
+    -------
+    list of (int or list of int)
+        Per dimension one length for all chunks, or the length of each.
+    """
+    return [
+        list(lengths) if isinstance(lengths, Sequence) else lengths for lengths in meta.chunk_shapes
+    ]
+
+
+@st.composite
+def chunk_grids(draw: st.DrawFn, *, shape: tuple[int, ...]) -> ChunkGridMetadata:
+    """Draw the metadata of a chunk grid of a format 3 array.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+
+    Returns
+    -------
+    RegularChunkGridMetadata or RectilinearChunkGridMetadata
+        The latter only while ``array.rectilinear_chunks`` is on; it ends with the array then.
+    """
+    regular = chunk_shapes(shape=shape).map(
+        lambda chunk_shape: RegularChunkGridMetadata(chunk_shape=chunk_shape)
+    )
+    if not config.get("array.rectilinear_chunks"):
+        return draw(regular)
+    varying = rectilinear_chunks(shape=shape).map(_rectilinear_metadata)
+    return draw(regular | varying)
+
+
+def _rectilinear_metadata(chunks: list[int | list[int]]) -> RectilinearChunkGridMetadata:
+    return RectilinearChunkGridMetadata(
+        chunk_shapes=tuple(tuple(edges) if isinstance(edges, list) else edges for edges in chunks)
+    )

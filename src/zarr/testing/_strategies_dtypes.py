@@ -1,0 +1,291 @@
+"""Strategies for data types, and for NumPy arrays and scalars of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from zarr.core.dtype import (
+    DateTime64,
+    Struct,
+    TBaseDType,
+    TBaseScalar,
+    TimeDelta64,
+    ZDType,
+    get_data_type_from_native_dtype,
+)
+
+AnyDType: TypeAlias = np.dtype[Any]
+AnyZDType: TypeAlias = ZDType[TBaseDType, TBaseScalar]
+
+_INTEGERS: Final = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+_INEXACT: Final = ("f2", "f4", "f8", "c8", "c16")
+_UNITS: Final = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
+_LENGTHS: Final = st.integers(1, 16)
+_BYTE_ORDERS: Final = st.sampled_from("<>")
+# The count of units that stands for no time.
+_NAT: Final = -(2**63)
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+array_shapes: st.SearchStrategy[tuple[int, ...]] = npst.array_shapes(
+    max_dims=3, min_side=2, max_side=7
+) | npst.array_shapes(max_dims=4, min_side=0, max_side=4)
+"""Shapes in elements: one to four dimensions, of which some are empty, and at most 343 elements."""
+
+
+# --- data types -------------------------------------------------------------------------
+
+
+def _common_dtypes() -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for the data types that `hypothesis.extra.numpy.arrays` can fill."""
+    return st.one_of(
+        st.just(np.dtype("?")),
+        st.builds(_dtype, _BYTE_ORDERS, st.sampled_from(_INTEGERS)),
+        st.builds(_dtype, _BYTE_ORDERS, st.sampled_from(_INEXACT)),
+        st.builds(_dtype, st.just("|"), st.just("S"), _LENGTHS),
+        st.builds(_dtype, _BYTE_ORDERS, st.just("U"), _LENGTHS),
+        st.builds(_dtype, _BYTE_ORDERS, st.sampled_from(["M8", "m8"]), st.sampled_from(_UNITS)),
+    )
+
+
+def _fixed_size_dtypes() -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for the data types without fields whose elements have one size."""
+    return _common_dtypes() | st.builds(_dtype, st.just("|"), st.just("V"), _LENGTHS)
+
+
+def _dtype(byte_order: str, code: str, suffix: int | str = "") -> AnyDType:
+    """Return the data type of an array protocol type string; a text suffix is a unit of time."""
+    unit = f"[{suffix}]" if isinstance(suffix, str) and suffix else suffix
+    return np.dtype(f"{byte_order}{code}{unit}")
+
+
+def v2_dtypes() -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for NumPy data types of format 2 arrays.
+
+    Returns
+    -------
+    strategy for numpy.dtype
+        Booleans, numbers of every size, text and bytes of at most 16 characters, times in every
+        unit; all in both byte orders. `hypothesis.extra.numpy.arrays` can fill arrays of them, as
+        it cannot of raw bytes and of text of variable length, which `numpy_arrays` draws too.
+    """
+    return _common_dtypes()
+
+
+def v3_dtypes() -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for NumPy data types of format 3 arrays.
+
+    Some have no specification yet: storing them warns with `UnstableSpecificationWarning`.
+
+    Returns
+    -------
+    strategy for numpy.dtype
+        As for `v2_dtypes`.
+    """
+    return _common_dtypes()
+
+
+def dtypes() -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for NumPy data types of arrays of either format.
+
+    Returns
+    -------
+    strategy for numpy.dtype
+        As for `v2_dtypes`.
+    """
+    return _common_dtypes()
+
+
+@st.composite
+def structured_dtypes(
+    draw: st.DrawFn, *, allow_extended: bool = False, max_depth: int = 3
+) -> AnyDType:
+    """Draw a NumPy data type with one to four fields.
+
+    Parameters
+    ----------
+    allow_extended : bool
+        Whether to draw what NumPy has and Zarr has not as well: titles, fields that are arrays,
+        alignment.
+    max_depth : int
+        How deep fields that have fields themselves may lie below the outermost, 0 for none.
+    """
+    plain = _fixed_size_dtypes()
+    nested = structured_dtypes(allow_extended=allow_extended, max_depth=max_depth - 1)
+    kinds = plain if max_depth < 1 else plain | nested
+    fields: list[tuple[Any, ...]] = []
+    for index in range(draw(st.integers(1, 4))):
+        # The index keeps names apart from each other, the capital titles from names.
+        name: Any = f"{draw(st.text(_LETTERS, min_size=1, max_size=4))}{index}"
+        field: tuple[Any, ...] = (draw(kinds),)
+        if allow_extended:
+            if draw(st.booleans()):
+                name = (name.upper(), name)
+            if draw(st.booleans()):
+                field += (draw(npst.array_shapes(max_dims=2, max_side=3)),)
+        fields.append((name, *field))
+    return np.dtype(fields, align=allow_extended and draw(st.booleans()))
+
+
+def array_dtypes() -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for the data types that NumPy and Zarr have the same of."""
+    text: AnyDType = np.dtypes.StringDType()
+    return _fixed_size_dtypes() | structured_dtypes(max_depth=1) | st.just(text)
+
+
+@st.composite
+def _structs(draw: st.DrawFn, kinds: st.SearchStrategy[AnyZDType]) -> AnyZDType:
+    names = st.text(_LETTERS, min_size=1, max_size=4)
+    fields = draw(st.lists(st.tuples(names, kinds), min_size=1, max_size=4))
+    return Struct(
+        fields=tuple((f"{name}{index}", kind) for index, (name, kind) in enumerate(fields))
+    )
+
+
+@st.composite
+def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
+    """Draw a data type whose elements have one size, among them structures of structures.
+
+    Parameters
+    ----------
+    max_leaves : int
+        Most data types without fields that one is made of.
+
+    Returns
+    -------
+    ZDType
+        What `v2_dtypes` draws, raw bytes, times that count in multiples of a unit, spans of time
+        without a unit, and structures.
+    """
+    order = st.sampled_from(["little", "big"])
+    times = st.sampled_from([DateTime64, TimeDelta64])
+    units = st.sampled_from(_UNITS)
+    scaled = st.builds(_time, times, order, st.integers(1, 2**31 - 1), units)
+    # No dates without a unit: NumPy can make none but NaT.
+    unitless = st.builds(_time, st.just(TimeDelta64), order, st.just(1), st.just("generic"))
+    plain = _fixed_size_dtypes().map(get_data_type_from_native_dtype)
+    return draw(st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves))
+
+
+def _time(cls: Any, endianness: str, scale_factor: int, unit: str) -> AnyZDType:
+    time: AnyZDType = cls(endianness=endianness, scale_factor=scale_factor, unit=unit)
+    return time
+
+
+# --- values -----------------------------------------------------------------------------
+
+
+def safe_unicode_for_dtype(dtype: np.dtype[np.str_]) -> st.SearchStrategy[str]:
+    """Return a strategy for text that an array keeps as it is.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        A data type of text (kind ``U``), of which an element has four bytes per character.
+
+    Returns
+    -------
+    strategy for str
+        Text that fits an element, without surrogates, which have no UTF-8 form, and without NUL,
+        which NumPy cuts off at the end.
+    """
+    characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    return st.text(characters, max_size=dtype.itemsize // 4)
+
+
+def scalars(dtype: AnyDType, *, allow_nan: bool = True) -> st.SearchStrategy[Any]:
+    """Return a strategy for elements of an array.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Their data type.
+    allow_nan : bool
+        Whether to draw values that do not equal themselves. Fields never have any: NumPy compares
+        structures by all fields at once.
+
+    Returns
+    -------
+    strategy
+        For what an array of this data type takes by assignment, tuples for structures.
+    """
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return npst.arrays(base, shape, elements=scalars(base, allow_nan=False))
+    if dtype.fields is not None:
+        fields = (dtype.fields[name][0] for name in dtype.names or ())
+        return st.tuples(*(scalars(field, allow_nan=False) for field in fields))
+    if dtype.kind == "U":
+        return safe_unicode_for_dtype(dtype)
+    if dtype.kind == "T":
+        return st.text(max_size=12)
+    if dtype.kind == "O":
+        return st.binary(max_size=12)
+    if dtype.kind == "V":
+        return st.binary(min_size=dtype.itemsize, max_size=dtype.itemsize).map(np.void)
+    if dtype.kind in "mM":
+        counts = st.integers(_NAT if allow_nan else _NAT + 1, 2**63 - 1)
+        return counts.map(lambda count: np.array(count, f"{dtype.str[0]}i8").view(dtype)[()])
+    return npst.from_dtype(dtype, allow_nan=allow_nan)
+
+
+def arrays_of(
+    dtype: AnyDType, shape: tuple[int, ...], *, allow_nan: bool = True
+) -> st.SearchStrategy[np.ndarray[Any, Any]]:
+    """Return a strategy for NumPy arrays of one shape and data type.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        The data type; of objects, those are `bytes`.
+    shape : tuple of int
+        The shape in elements.
+    allow_nan : bool
+        As for `scalars`.
+    """
+    elements = scalars(dtype, allow_nan=allow_nan)
+    if dtype.kind == "T":
+        # Hypothesis makes no arrays of text of variable length.
+        text = npst.arrays(np.dtype(object), shape, elements=elements, fill=elements)
+        return text.map(lambda array: array.astype(dtype))
+    # With a fill value few elements are drawn, and arrays of many are cheap.
+    return npst.arrays(dtype, shape, elements=elements, fill=elements)
+
+
+@st.composite
+def numpy_arrays(
+    draw: st.DrawFn,
+    *,
+    shapes: st.SearchStrategy[tuple[int, ...]] = array_shapes,
+    dtype: AnyDType | st.SearchStrategy[AnyDType] | None = None,
+) -> np.ndarray[Any, Any]:
+    """Draw a NumPy array that a Zarr array can hold.
+
+    Parameters
+    ----------
+    shapes : strategy for tuple of int
+        Its shape in elements.
+    dtype : numpy.dtype, strategy for it, or None
+        Its data type; None for any of `dtypes`, raw bytes, structures, and text of variable
+        length.
+
+    Returns
+    -------
+    numpy.ndarray
+        Structures hold no NaN and no NaT, so that `numpy.testing.assert_array_equal` holds of an
+        array and its copy.
+    """
+    if dtype is None:
+        dtype = array_dtypes()
+    drawn = draw(dtype) if isinstance(dtype, st.SearchStrategy) else np.dtype(dtype)
+    return draw(arrays_of(drawn, draw(shapes)))
+
+
+def fill_values(dtype: AnyDType) -> st.SearchStrategy[Any]:
+    """Return a strategy for fill values of an array of one data type, as NumPy scalars."""
+    if dtype.kind in "TO":
+        return scalars(dtype)
+    return arrays_of(dtype, ()).map(lambda array: array[()])

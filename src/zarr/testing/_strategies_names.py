@@ -1,0 +1,171 @@
+"""Strategies for what has a name: nodes, paths, keys, dimensions, attributes; and stores to keep them."""
+
+from __future__ import annotations
+
+import string
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+from hypothesis import strategies as st
+
+from zarr.core._byte_ranges import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.core.sync import sync
+from zarr.storage import MemoryStore
+from zarr.storage._utils import METADATA_NAMES
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from zarr.abc.store import Store
+    from zarr.core._byte_ranges import ByteRequest
+    from zarr.core.common import JSON, ZarrFormat
+
+    KeyRange: TypeAlias = tuple[str, ByteRequest | None]
+
+S = TypeVar("S", bound="Store")
+
+_MOST_NODES = 8
+
+# Integers that every reader of JSON keeps exactly (RFC 8259, section 6).
+_SAFE_INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
+
+zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
+    string.digits + string.ascii_letters + "-_."
+)
+"""Characters that the specification recommends for the names of nodes."""
+
+
+def _is_node_name(name: str) -> bool:
+    """Tell whether a node may have a name (Zarr v3 core specification, "Node names").
+
+    Names of metadata documents are left out too: a node called ``zarr.json`` is a directory where
+    its parent has a file.
+    """
+    return bool(name.strip(".")) and not name.startswith("__") and name not in METADATA_NAMES
+
+
+def _names(max_size: int) -> st.SearchStrategy[str]:
+    return st.text(zarr_key_chars, min_size=1, max_size=max_size).filter(_is_node_name)
+
+
+node_names: st.SearchStrategy[str] = _names(32)
+"""Names of groups and arrays."""
+
+short_node_names: st.SearchStrategy[str] = _names(3)
+"""Names of groups and arrays of at most three characters: some collide."""
+
+array_names: st.SearchStrategy[str] = node_names
+"""Names of arrays."""
+
+zarr_formats: st.SearchStrategy[ZarrFormat] = st.sampled_from([3, 2])
+"""Both versions of the format."""
+
+_JSON_VALUES: st.SearchStrategy[JSON] = st.recursive(
+    st.none()
+    | st.booleans()
+    | _SAFE_INTEGERS
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=12), values),
+    max_leaves=4,
+)
+
+attrs: st.SearchStrategy[dict[str, JSON] | None] = st.none() | st.dictionaries(
+    st.text(max_size=12), _JSON_VALUES, max_size=4
+)
+"""User attributes: JSON objects with any text for names, and None for no attributes."""
+
+
+@st.composite
+def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
+    """Draw a key of a store: names of nodes with ``/`` between them.
+
+    Parameters
+    ----------
+    max_num_nodes : int or None
+        Most names, at least 1; None for eight.
+    """
+    most = _MOST_NODES if max_num_nodes is None else max_num_nodes
+    return "/".join(draw(st.lists(node_names, min_size=1, max_size=most)))
+
+
+@st.composite
+def paths(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
+    """Draw the path of a node: ``/`` for the root, or names with ``/`` between them.
+
+    Parameters
+    ----------
+    max_num_nodes : int or None
+        Most names, at least 1; None for eight.
+    """
+    return draw(st.just("/") | keys(max_num_nodes=max_num_nodes))
+
+
+@st.composite
+def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | None] | None:
+    """Draw the names of dimensions (Zarr v3 core specification, "dimension_names").
+
+    Parameters
+    ----------
+    ndim : int or None
+        Number of dimensions; None for any from 0 to 4.
+
+    Returns
+    -------
+    list or None
+        Per dimension a name, which may be empty or come twice, or None; None for no names at all.
+    """
+    count = draw(st.integers(0, 4)) if ndim is None else ndim
+    names = st.none() | st.text(zarr_key_chars, max_size=16)
+    return draw(st.none() | st.lists(names, min_size=count, max_size=count))
+
+
+@st.composite
+def key_ranges(
+    draw: st.DrawFn, keys: st.SearchStrategy[str] = node_names, max_size: int = sys.maxsize
+) -> list[KeyRange]:
+    """Draw requests for values or parts of them, as `Store.get_partial_values` takes them.
+
+    Parameters
+    ----------
+    keys : strategy for str
+        The keys to ask for.
+    max_size : int
+        Largest bound of a byte range. Ranges may be empty, reach past the end of a value or lie
+        beyond it.
+
+    Returns
+    -------
+    list of tuple
+        At least one pair of a key and a byte range, None for the whole value. A pair may come
+        more than once.
+    """
+    bounds = st.integers(0, max_size)
+    byte_ranges = st.one_of(
+        st.none(),
+        st.lists(bounds, min_size=2, max_size=2).map(lambda ends: RangeByteRequest(*sorted(ends))),
+        st.builds(OffsetByteRequest, bounds),
+        st.builds(SuffixByteRequest, bounds),
+    )
+    return draw(st.lists(st.tuples(keys, byte_ranges), min_size=1, max_size=10))
+
+
+def clear_store(x: S) -> S:
+    """Delete all keys of a store.
+
+    Parameters
+    ----------
+    x : Store
+        A store that can delete.
+
+    Returns
+    -------
+    Store
+        The same store.
+    """
+    sync(x.clear())
+    return x
+
+
+stores: st.SearchStrategy[MemoryStore] = st.builds(MemoryStore)
+"""Empty stores in memory, a new one each time."""
