@@ -13,7 +13,8 @@ from pathlib import Path
 
 PACKAGES = {
     *("aiohttp", "boto3", "dask", "distributed", "fsspec", "h5py", "iris_sample_data", "kerchunk"),
-    *("matplotlib", "moto", "obstore", "pandas", "rich", "s3fs", "typer", "upath", "xarray"),
+    *("matplotlib", "moto", "obstore", "pandas", "rich", "s3fs", "typer", "upath", "werkzeug"),
+    "xarray",
 }
 ROOT = Path(__file__).parents[1]
 
