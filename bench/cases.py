@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench import scale
+from bench import formats, scale
 from bench.datasets import Dataset
 
 V2 = "-v2"
@@ -135,10 +135,34 @@ def all_cases(sizes: Sizes) -> list[Case]:
     cases = []
     for case in (*local(sizes), *remote(sizes), *readers(sizes)):
         cases.append(case)
-        if case.dataset.shards is None and case.operation != "import":
+        if has_twin(case):
             dataset = replace(case.dataset, zarr_format=2)
             cases.append(replace(case, name=case.name + V2, dataset=dataset))
-    return [*cases, *properties(sizes)]
+    return [*cases, *both_formats(cases), *properties(sizes)]
+
+
+def has_twin(case: Case) -> bool:
+    """Tell whether a case is done in format 2 as well."""
+    is_stored = case.dataset.shards is None and case.operation != "import"
+    return is_stored and case.group != "readers"
+
+
+def both_formats(cases: Sequence[Case]) -> Iterator[Case]:
+    """Yield what is done in both formats in one process, for a ratio that can be relied on."""
+    for case in cases:
+        if not has_twin(case) or case.is_format_2:
+            continue
+        yield replace(
+            case,
+            name=f"formats-{case.name}",
+            title=f"format 2 over format 3: {case.title}",
+            operation="formats",
+            options={**case.options, formats.DOES: case.operation},
+            group="formats",
+            unit=RATIO,
+            peers=("ours", "zarr"),
+            rounds=3,
+        )
 
 
 def local(sizes: Sizes) -> Iterator[Case]:
@@ -213,20 +237,42 @@ def remote(sizes: Sizes) -> Iterator[Case]:
 
 
 def readers(sizes: Sizes) -> Iterator[Case]:
-    """Yield several readers at once."""
-    side = sizes.reader_side
-    dataset = Dataset((side, side), (64, 64), copies=max(sizes.readers))
-    for count in sizes.readers:
-        for how in ("threads", "processes"):
-            title = f"{count} {how} read {(side // 64) ** 2} chunks of 64 x 64 each"
-            yield Case(
-                f"readers-{count}-{how}",
-                title,
-                how,
-                dataset,
-                options={"readers": count},
-                group="readers",
-            )
+    """Yield several readers at once, each with an array of its own."""
+    side, copies = sizes.reader_side, max(sizes.readers)
+    large = min(512, side // 2)
+    few = max(1, sizes.keys // 10)
+    latency = f"HTTP, {1000 * sizes.delay:.0f} ms each"
+    for kind, transport, dataset, described in (
+        (
+            "small",
+            "local",
+            Dataset((side, side), (64, 64), copies=copies),
+            f"{(side // 64) ** 2} chunks of 64 x 64 each",
+        ),
+        (
+            "large",
+            "local",
+            Dataset((2 * side, 2 * side), (large, large), copies=copies),
+            f"{(2 * side // large) ** 2} chunks of {large} x {large} each",
+        ),
+        (
+            "http",
+            "http",
+            Dataset((65_536 * few,), (65_536,), values="ramp", copies=copies),
+            f"{few} chunks of 256 KiB each, {latency}",
+        ),
+    ):
+        for count in sizes.readers:
+            for how in ("threads", "processes"):
+                yield Case(
+                    f"readers-{kind}-{count}-{how}",
+                    f"{count} {how} read {described}",
+                    how,
+                    dataset,
+                    transport=transport,
+                    options={"readers": count},
+                    group="readers",
+                )
 
 
 def properties(sizes: Sizes) -> Iterator[Case]:

@@ -16,7 +16,9 @@ from bench.workload import Unsupported, Workload
 TIMEOUT = 120.0
 
 
-def in_threads(task: Task, reads: Sequence[Callable[[], Any]]) -> Workload:
+def in_threads(
+    task: Task, reads: Sequence[Callable[[], Any]], closes: Sequence[Callable[[], None]] = ()
+) -> Workload:
     """Run all reads at once, each in a thread of its own, and wait for all of them."""
     pool = ThreadPoolExecutor(len(reads))
 
@@ -29,7 +31,12 @@ def in_threads(task: Task, reads: Sequence[Callable[[], Any]]) -> Workload:
         for result in results:
             check_equal(result, expected)
 
-    return Workload(run, check, close=pool.shutdown)
+    def close() -> None:
+        pool.shutdown()
+        for ending in closes:
+            ending()
+
+    return Workload(run, check, close=close)
 
 
 def in_processes(task: Task) -> Workload:

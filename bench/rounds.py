@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import datasets, machine
+from bench import datasets, formats, machine
 from bench.cases import Case
 from bench.servers import Counts, Servers
 from bench.task import Task
@@ -169,16 +169,26 @@ class Runner:
         return outcomes
 
     def _task(self, case: Case) -> Task:
+        options = dict(case.options)
+        if formats.DOES in options:
+            dataset = replace(case.dataset, zarr_format=2)
+            twin = self._placed(replace(case, operation=options[formats.DOES], dataset=dataset))
+            options[formats.TWIN] = replace(twin, scratch=f"{twin.scratch}-2").to_json()
+        return self._placed(replace(case, options=options))
+
+    def _placed(self, case: Case) -> Task:
+        """Return a case as a task, with its data where it finds them."""
         folder = Path()
-        is_stored = case.operation not in ("import", "scale", "write")
-        if is_stored and case.transport != "memory":
+        does = case.options.get(formats.DOES, case.operation)
+        is_stored = does not in ("import", "scale", "write") and case.transport != "memory"
+        if is_stored:
             folder = datasets.make(case.dataset, self._folder / "data")
         url, options = self._servers.place(case, folder)
         return Task(
             case.operation,
             case.transport,
             case.dataset,
-            folder=str(folder.resolve()) if is_stored and case.transport != "memory" else "",
+            folder=str(folder.resolve()) if is_stored else "",
             url=url,
             scratch=str((self._folder / "scratch").resolve()),
             selection=case.selection,

@@ -82,9 +82,11 @@ class Task:
             copy = self.options.get("copy", 0)
         return str(Path(self.folder) / self.dataset.array(copy))
 
-    def array_url(self) -> str:
-        """Return the URL of the array or group."""
-        return f"{self.url}/{self.dataset.array()}"
+    def array_url(self, copy: int | None = None) -> str:
+        """Return the URL of the array or group; None for the copy that the options name."""
+        if copy is None:
+            copy = self.options.get("copy", 0)
+        return f"{self.url}/{self.dataset.array(copy)}"
 
     def expected(self) -> values.AnyValues:
         """Return all values of the dataset."""

@@ -144,16 +144,8 @@ def read(task: Task) -> Workload:
     if task.transport == "local":
         return Workload(lambda: read_local(dataset, task.path(), bounds), check)
     if task.transport == "http":
-        keys = [key(dataset, position) for position in touched(bounds, dataset.chunks)]
-        fetcher = bare_http.Fetcher([f"{task.array_url()}/{name}" for name in keys])
-
-        def read_http() -> AnyValues:
-            found = dict(zip(keys, fetcher.fetch()))
-            out = np.empty([stop - start for start, stop in bounds], "f4")
-            read_chunks(dataset, bounds, found.__getitem__, out)
-            return out
-
-        return Workload(read_http, check, close=fetcher.close)
+        read_http, close = over_http(task)
+        return Workload(read_http, check, close=close)
     if task.transport == "references":
         one = bare_http.Fetcher([f"{task.url}/object.bin"])
         return Workload(
@@ -162,6 +154,23 @@ def read(task: Task) -> Workload:
             close=one.close,
         )
     raise Unsupported(f"no bare loop over {task.transport}")
+
+
+def over_http(
+    task: Task, copy: int | None = None
+) -> tuple[Callable[[], AnyValues], Callable[[], None]]:
+    """Return what reads a selection of an array at a server, and what ends its connections."""
+    dataset, bounds = task.dataset, bounds_of(task)
+    keys = [key(dataset, position) for position in touched(bounds, dataset.chunks)]
+    fetcher = bare_http.Fetcher([f"{task.array_url(copy)}/{name}" for name in keys])
+
+    def read_http() -> AnyValues:
+        found = dict(zip(keys, fetcher.fetch()))
+        out = np.empty([stop - start for start, stop in bounds], "f4")
+        read_chunks(dataset, bounds, found.__getitem__, out)
+        return out
+
+    return read_http, fetcher.close
 
 
 def write(task: Task) -> Workload:
@@ -259,8 +268,11 @@ def members(task: Task) -> Workload:
 
 def read_in_threads(task: Task) -> Workload:
     """Read several arrays, each in a thread of its own."""
-    dataset, bounds = task.dataset, bounds_of(task)
-    paths = [task.path(i) for i in range(task.options["readers"])]
+    dataset, bounds, count = task.dataset, bounds_of(task), task.options["readers"]
+    if task.transport == "http":
+        reads, closes = zip(*(over_http(task, copy) for copy in range(count)))
+        return readers.in_threads(task, reads, closes)
+    paths = [task.path(i) for i in range(count)]
     return readers.in_threads(task, [partial(read_local, dataset, path, bounds) for path in paths])
 
 

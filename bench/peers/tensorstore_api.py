@@ -25,7 +25,7 @@ def kvstore(task: Task, copy: int | None = None) -> dict[str, Any]:
     if task.transport == "local":
         return {"driver": "file", "path": task.path(copy)}
     if task.transport == "http":
-        return {"driver": "http", "base_url": task.array_url()}
+        return {"driver": "http", "base_url": task.array_url(copy)}
     if task.transport == "s3":
         storage = task.options["storage"]
         bucket, _, path = task.array_url().removeprefix("s3://").partition("/")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from bench import datasets, imports, memory, overlap, readers, scale
+from bench import datasets, formats, imports, memory, overlap, readers, scale
 from bench.task import Task
 from bench.values import check_equal
 from bench.workload import Unsupported, Workload, WrongResult
@@ -23,12 +23,12 @@ def configure(settings: dict[str, Any]) -> None:
     zarr.config.set(settings)
 
 
-def store_of(task: Task) -> Any:
+def store_of(task: Task, copy: int | None = None) -> Any:
     """Return what `zarr.open` takes as the store."""
     if task.transport == "local":
-        return task.path()
+        return task.path(copy)
     if task.transport == "http":
-        return zarr.storage.FsspecStore.from_url(task.array_url(), read_only=True)
+        return zarr.storage.FsspecStore.from_url(task.array_url(copy), read_only=True)
     if task.transport == "s3":
         return zarr.storage.FsspecStore.from_url(
             task.array_url(), storage_options=dict(task.options["storage"]), read_only=True
@@ -124,7 +124,8 @@ def members(task: Task) -> Workload:
 
 def read_in_threads(task: Task) -> Workload:
     """Read several arrays, each in a thread of its own."""
-    arrays = [zarr.open_array(task.path(i), mode="r") for i in range(task.options["readers"])]
+    count = task.options["readers"]
+    arrays = [zarr.open_array(store_of(task, copy), mode="r") for copy in range(count)]
     return readers.in_threads(task, [partial(array.__getitem__, ...) for array in arrays])
 
 
@@ -148,4 +149,5 @@ OPERATIONS: dict[str, Callable[[Task], Workload]] = {
     "memory": memory.workload,
     "overlap": overlap.workload,
     "scale": select,
+    "formats": lambda task: formats.workload(task, OPERATIONS),
 }
