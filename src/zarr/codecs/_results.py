@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from zarr.core.buffer.cpu import Buffer as CPUBuffer
+
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
@@ -31,19 +33,22 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     if isinstance(encoded, bytes):
         return prototype.buffer.from_bytes(encoded)
     flat = flat_array(encoded)
+    buffer = prototype.buffer
     if flat.dtype.hasobject or flat.dtype.kind == "T":
         raise TypeError(
             f"An array of {flat.dtype} cannot be stored as it is; a codec has to turn it into bytes."
         )
     if flat.dtype.itemsize == 0:
-        return prototype.buffer.create_zero_length()
-    return prototype.buffer.from_bytes(flat.view("B").data)
+        return buffer.create_zero_length()
+    data = flat.view("B")
+    # The same, but for an array that is made of an array again.
+    return buffer.from_array_like(data) if buffer is CPUBuffer else buffer.from_bytes(data.data)
 
 
 def flat_array(data: object) -> npt.NDArray[Any]:
     """Return array or bytes-like data as a one-dimensional contiguous array, in memory order."""
     if isinstance(data, np.ndarray):
-        return np.ascontiguousarray(data.reshape(-1, order="A"))
+        return data.ravel(order="A")
     if isinstance(data, str):
         raise TypeError("A codec returned a string instead of bytes.")
     return np.frombuffer(memoryview(data).cast("B"), dtype="B")  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import numpy as np
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.codecs._decoders import decoder_of
 from zarr.codecs._results import array_of, encoded_buffer, writeable
+from zarr.core.buffer.cpu import numpy_buffer_prototype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,12 +58,32 @@ class V2Codec(ArrayBytesCodec):
         decoded: Any = chunk_data.as_numpy_array()
         for decode in self._decoders:
             decoded = decode(decoded)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
+
+    def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
+        """Return `_decode_sync` for chunks of one spec, which is settled here once."""
+        decoders, wrap = self._decoders, chunk_spec.prototype.nd_buffer
         native = chunk_spec.dtype.to_native_dtype()
-        if _is_object(native) or (native.kind in "SU" and _is_object_array(decoded)):
-            array = _objects(decoded, native, chunk_spec)
-        else:
-            array = array_of(decoded, native, chunk_spec.shape, chunk_spec.order)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(array)
+        if (
+            chunk_spec.prototype != numpy_buffer_prototype()
+            or _is_object(native)
+            or native.itemsize == 0
+        ):
+            return lambda chunk_data: self._decode_sync(chunk_data, chunk_spec)
+        shape, order = chunk_spec.shape, chunk_spec.order
+        nbytes = math.prod(shape) * native.itemsize
+
+        def decode(chunk_data: Buffer) -> NDBuffer:
+            decoded: Any = chunk_data.as_array_like()
+            for decode_one in decoders:
+                decoded = decode_one(decoded)
+            # What compressors return, and what is stored as it is: the bytes of the chunk.
+            size = len(decoded) if type(decoded) is bytes else -1 if decoders else decoded.size
+            if size == nbytes:
+                return wrap(np.ndarray(shape, native, decoded, 0, None, order))
+            return wrap(_elements(decoded, chunk_spec))
+
+        return decode
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         order = chunk_spec.order
@@ -91,6 +112,14 @@ def _is_object(dtype: np.dtype[Any]) -> bool:
 
 def _is_object_array(data: object) -> bool:
     return isinstance(data, np.ndarray) and data.dtype.hasobject
+
+
+def _elements(decoded: object, chunk_spec: ArraySpec) -> npt.NDArray[Any]:
+    """Return decoded data as the elements of a chunk."""
+    native = chunk_spec.dtype.to_native_dtype()
+    if _is_object(native) or (native.kind in "SU" and _is_object_array(decoded)):
+        return _objects(decoded, native, chunk_spec)
+    return array_of(decoded, native, chunk_spec.shape, chunk_spec.order)
 
 
 def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:

@@ -54,7 +54,9 @@ def check_key(key: str) -> str:
     """
     if not isinstance(key, str):
         raise TypeError(f"A key is a string. Got {key!r}, of type {type(key).__name__}.")
-    if _SUSPICIOUS.search(key) is not None:
+    # Looking for characters first takes a third of the time, which counts for small chunks.
+    may_be = ".." in key or "\\" in key or "\0" in key or ":" in key or key.startswith("/")
+    if may_be and _SUSPICIOUS.search(key) is not None:
         raise ValueError(
             f"The key {key!r} is not allowed: a key is a relative path with '/' between its "
             "parts, without '..', backslash or NUL."
