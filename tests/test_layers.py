@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.config",
         "zarr.core._byte_ranges",
         "zarr.core.sync",
+        "zarr.core._at_once",
         "zarr.core._derive",
         "zarr.core._html",
         "zarr.abc.metadata",

@@ -322,3 +322,16 @@ async def test_the_metadata_of_a_level_are_one_bulk_read(zarr_format: Any, docum
     found = [path async for path, _ in root._async_group.members(max_depth=None)]
     assert len(found) == 10
     assert store.bulk == [5 * documents, 5 * documents]
+
+
+async def test_many_nodes_of_format_2_take_no_document_that_only_groups_have() -> None:
+    store = BulkCountingStore()
+    root = zarr.create_group(store, zarr_format=2)
+    for i in range(20):
+        root.create_array(f"a{i:02}", shape=(2,), dtype="i1", attributes={"i": i})
+    for i in range(3):
+        root.create_group(f"g{i}", attributes={"i": i})
+    store.bulk.clear()
+    found = [(path, node.attrs["i"]) async for path, node in root._async_group.members()]
+    assert found == [(f"a{i:02}", i) for i in range(20)] + [(f"g{i}", i) for i in range(3)]
+    assert store.bulk == [2 * 23, 3]

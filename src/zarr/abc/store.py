@@ -423,6 +423,14 @@ class Store(ABC):
         return self._stands_in["get_sync"]
 
     @property
+    def _answers_at_once(self) -> bool:
+        """Whether `get` waits for nothing but what the calling thread may do itself.
+
+        A class says so of itself alone: what derives from it may wait.
+        """
+        return bool(vars(type(self)).get("_never_waits"))
+
+    @property
     def _writes_in_place(self) -> bool:
         """Whether a thread that waits may do all by the methods whose names end in ``_sync``."""
         return all(self._stands_in.values())

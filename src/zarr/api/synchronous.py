@@ -10,9 +10,10 @@ from zarr.core._derive import sync_twin
 from zarr.core.array import Array, AsyncArray
 from zarr.core.group import AsyncGroup, Group
 from zarr.core.group._sync import wrap_node
-from zarr.core.sync import sync_in_time
+from zarr.core.sync import sync_in_time, sync_opening
 from zarr.core.sync_group import create_hierarchy
 from zarr.errors import ZarrDeprecationWarning
+from zarr.storage._common import answers_at_once
 
 if TYPE_CHECKING:
     from zarr.core._tree import TreeRepr
@@ -61,6 +62,13 @@ def _group(group: AsyncGroup) -> Group:
     return Group(group)
 
 
+def _opens_group_at_once(
+    store: StoreLike | None = None, *, mode: AccessModeLiteral = "a", **_: Any
+) -> bool:
+    """Tell whether a group can be opened, or created, in the calling thread."""
+    return mode in ("r", "r+", "a") and answers_at_once(store)
+
+
 # --- the same parameters as the coroutines ----------------------------------------------
 
 array = sync_twin(asynchronous.array, wrap=_array)
@@ -78,8 +86,10 @@ zeros = sync_twin(asynchronous.zeros, wrap=_array)
 zeros_like = sync_twin(asynchronous.zeros_like, wrap=_array)
 
 consolidate_metadata = sync_twin(asynchronous.consolidate_metadata, wrap=_group)
-open_consolidated = sync_twin(asynchronous.open_consolidated, wrap=_group)
-open_group = sync_twin(asynchronous.open_group, wrap=_group)
+open_consolidated = sync_twin(
+    asynchronous.open_consolidated, wrap=_group, at_once=_opens_group_at_once
+)
+open_group = sync_twin(asynchronous.open_group, wrap=_group, at_once=_opens_group_at_once)
 
 copy = sync_twin(asynchronous.copy)
 copy_all = sync_twin(asynchronous.copy_all)
@@ -112,7 +122,8 @@ def open(
         config=config,
         **kwargs,
     )
-    return wrap_node(sync_in_time(node))
+    at_once = mode in ("r", "r+") and answers_at_once(store)
+    return wrap_node(sync_opening(node, at_once=at_once))
 
 
 def open_array(
@@ -133,7 +144,8 @@ def open_array(
         config=config,
         **kwargs,
     )
-    return Array(sync_in_time(array))
+    at_once = kwargs.get("mode") in (None, "r", "r+") and answers_at_once(store)
+    return Array(sync_opening(array, at_once=at_once))
 
 
 def group(

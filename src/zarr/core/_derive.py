@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
-from zarr.core.sync import collect_aiterator, sync_in_time
+from zarr.core.sync import collect_aiterator, sync_opening
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -26,7 +26,11 @@ def sync_twin(function: Callable[P, Coroutine[Any, Any, A]], /) -> Callable[P, A
 
 @overload
 def sync_twin(
-    function: Callable[P, Coroutine[Any, Any, A]], /, *, wrap: Callable[[A], S]
+    function: Callable[P, Coroutine[Any, Any, A]],
+    /,
+    *,
+    wrap: Callable[[A], S],
+    at_once: Callable[..., bool] | None = None,
 ) -> Callable[P, S]: ...
 
 
@@ -35,6 +39,7 @@ def sync_twin(
     /,
     *,
     wrap: Callable[[Any], Any] | None = None,
+    at_once: Callable[..., bool] | None = None,
 ) -> Callable[P, Any]:
     """Make the synchronous twin of a coroutine function.
 
@@ -45,6 +50,9 @@ def sync_twin(
     wrap : callable or None
         Turns its result into the synchronous type, `AsyncArray` into `Array` say; None returns
         the result as it is.
+    at_once : callable or None
+        Tells of the same arguments whether the calling thread may run it, see `sync_opening`; None
+        for never.
 
     Returns
     -------
@@ -54,7 +62,8 @@ def sync_twin(
 
     @wraps(function)
     def twin(*args: P.args, **kwargs: P.kwargs) -> Any:
-        result = sync_in_time(function(*args, **kwargs))
+        here = at_once is not None and at_once(*args, **kwargs)
+        result = sync_opening(function(*args, **kwargs), at_once=here)
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)
@@ -66,6 +75,7 @@ def sync_method(
     *,
     to: Callable[[Any], Any],
     wrap: Callable[[Any], Any] | None = None,
+    at_once: Callable[[Any], bool] | None = None,
 ) -> Callable[..., Any]:
     """Make a method of a synchronous class from a coroutine method of the asynchronous one.
 
@@ -77,6 +87,9 @@ def sync_method(
         Gives the asynchronous object for a synchronous one.
     wrap : callable or None
         Turns the result into the synchronous type; None returns it as it is.
+    at_once : callable or None
+        Tells of the synchronous object whether the calling thread may run it, see `sync_opening`;
+        None for never.
 
     Returns
     -------
@@ -86,7 +99,8 @@ def sync_method(
 
     @wraps(function)
     def twin(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        result = sync_in_time(function(to(self), *args, **kwargs))
+        here = at_once is not None and at_once(self)
+        result = sync_opening(function(to(self), *args, **kwargs), at_once=here)
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Literal, Required, TypeAlias, TypeVar, c
 
 from typing_extensions import ReadOnly, TypedDict
 
+from zarr.core import _at_once
 from zarr.core.config import config as zarr_config
 
 ZARR_JSON: Final = "zarr.json"
@@ -105,6 +106,10 @@ async def concurrent_iter(
         The first failure. The calls still running are cancelled and waited for, also when the
         consumer closes the iterator.
     """
+    if _at_once.is_running():
+        for item in items:
+            yield await func(*item)
+        return
     most = limit if limit is not None else int(zarr_config.get("async.concurrency"))
     source = iter(items)
     running: set[asyncio.Future[_R]] = set()
@@ -181,6 +186,8 @@ async def concurrent_map(
     Exception
         The first failure; no further call starts and the running ones are cancelled.
     """
+    if _at_once.is_running():
+        return [await func(*item) for item in items]
     results: dict[int, _R] = {}
 
     async def numbered(index: int, item: tuple[Any, ...]) -> None:

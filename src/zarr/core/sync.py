@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
+from zarr.core import _at_once
 from zarr.core.config import config
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ async def in_pool(function: Callable[[], T]) -> T:
     asyncio makes a new `TimeoutError` of one that comes out of a thread, and what was noted on it is
     lost. A cancelled wait does not end the function.
     """
+    if _at_once.is_running():
+        return function()
     loop = asyncio.get_running_loop()
     result, error = await loop.run_in_executor(get_pool(), _called, function)
     if error is not None:
@@ -369,6 +372,34 @@ def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
         If it takes longer.
     """
     return sync(coro, timeout=config.get("async.timeout", None))
+
+
+def sync_opening(coro: Coroutine[Any, Any, T], *, at_once: bool) -> T:
+    """Run a coroutine that reads metadata, in the calling thread if it need not wait.
+
+    Parameters
+    ----------
+    coro : coroutine
+        What to run.
+    at_once : bool
+        Whether its store answers in the calling thread. The event loop is used nevertheless where
+        there is a limit of time, and on its own thread, where `sync` refuses.
+
+    Returns
+    -------
+    object
+        What the coroutine returns.
+
+    Raises
+    ------
+    SyncError, TimeoutError
+        As `sync_in_time`.
+    """
+    if not at_once or config.get("async.timeout", None) is not None:
+        return sync_in_time(coro)
+    if _loop is not None and _runs_here(_loop):
+        return sync_in_time(coro)
+    return _at_once.run(coro)
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

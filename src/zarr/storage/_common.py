@@ -354,6 +354,23 @@ async def make_store(
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")
 
 
+def answers_at_once(store_like: object) -> bool:
+    """Tell whether what a user passes as a store is one that answers in the calling thread.
+
+    Parameters
+    ----------
+    store_like
+        As for `make_store`; False for what it would refuse.
+    """
+    if isinstance(store_like, StorePath):
+        store_like = store_like.store
+    if isinstance(store_like, Store):
+        return store_like._answers_at_once
+    if isinstance(store_like, str):
+        return _fsspec_url(store_like) is None
+    return isinstance(store_like, Path) and not _is_instance_of(store_like, "upath", "UPath")
+
+
 async def make_store_path(
     store_like: StoreLike | None,
     *,

@@ -73,6 +73,7 @@ class LocalStore(Store):
     supports_writes = True
     supports_deletes = True
     supports_listing = True
+    _never_waits = True
 
     root: Path
 

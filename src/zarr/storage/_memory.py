@@ -55,6 +55,7 @@ class MemoryStore(Store):
     supports_writes = True
     supports_deletes = True
     supports_listing = True
+    _never_waits = True
 
     _store_dict: MutableMapping[str, Buffer]
 
@@ -279,6 +280,7 @@ class ManagedMemoryStore(MemoryStore):
         If the name holds a ``/``.
     """
 
+    _never_waits = True
     _registry: ClassVar[weakref.WeakValueDictionary[str, _Shared]] = weakref.WeakValueDictionary()
     _lock: ClassVar[threading.Lock] = threading.Lock()
     _unnamed: ClassVar[int] = 0

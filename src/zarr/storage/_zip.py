@@ -75,6 +75,7 @@ class ZipStore(Store):
     supports_writes: bool = True
     supports_deletes: bool = False
     supports_listing: bool = True
+    _never_waits = True
 
     path: Path | None
     compression: int

@@ -28,7 +28,8 @@ from zarr.core.indexing import (
     is_pure_orthogonal_indexing,
     pop_fields,
 )
-from zarr.core.sync import sync_in_time
+from zarr.core.sync import sync_in_time, sync_opening
+from zarr.storage._common import answers_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +98,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         TypeError, ValueError
             If its metadata are not valid.
         """
-        inner: Any = sync_in_time(AsyncArray.open(store, config=config))
+        opened = AsyncArray.open(store, config=config)
+        inner: Any = sync_opening(opened, at_once=answers_at_once(store))
         return cls(inner)
 
     def _repr_html_(self) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from zarr.abc.store import Store
+from zarr.core import _at_once
 from zarr.core.array._documents import find_place as find_place
 from zarr.core.array._documents import parse_document, parse_stored, read_documents
+from zarr.core.buffer import Buffer
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
     JSON,
@@ -50,6 +52,11 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
     2: (ZGROUP_JSON, ZATTRS_JSON),
     3: (ZARR_JSON,),
 }
+
+# Of how many nodes of format 2 all documents are asked for at once. Of more, which are arrays for
+# the most part, those that make groups are asked for where there is no array: a round trip more
+# for groups, a third fewer requests for arrays.
+_FEW = 10
 
 
 def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
@@ -314,7 +321,7 @@ class _Consolidated:
 async def read_many(
     store_path: StorePath, paths: Iterable[str], zarr_format: ZarrFormat
 ) -> list[NodeMetadata | None]:
-    """Read the metadata of many nodes, all their documents by one bulk read.
+    """Read the metadata of many nodes by one bulk read, or two for many groups of format 2.
 
     Parameters
     ----------
@@ -337,29 +344,47 @@ async def read_many(
         If a document is not valid; a note says which.
     """
     places = [store_path / path for path in paths]
-    names = NODE_KEYS[zarr_format]
-    keys = [(place / name).path for place in places for name in names]
-    found = iter(await _read_keys(store_path.store, keys))
-    return [
-        parse_node(dict(zip(names, found, strict=False)), zarr_format, str(place))
-        for place in places
+    nodes: list[dict[str, Document | None]] = [
+        dict.fromkeys(NODE_KEYS[zarr_format]) for _ in places
     ]
+
+    async def read(names: Iterable[str], wanted: Sequence[int]) -> None:
+        missing = [(index, name) for index in wanted for name in names]
+        keys = [(places[index] / name).path for index, name in missing]
+        for (index, name), document in zip(missing, await _read_keys(store_path.store, keys)):
+            nodes[index][name] = document
+
+    everywhere = range(len(places))
+    if zarr_format == 3 or len(places) <= _FEW:
+        await read(NODE_KEYS[zarr_format], everywhere)
+    else:
+        await read([ZARRAY_JSON, ZATTRS_JSON], everywhere)
+        await read([ZGROUP_JSON], [i for i in everywhere if nodes[i][ZARRAY_JSON] is None])
+    return [parse_node(node, zarr_format, str(place)) for node, place in zip(nodes, places)]
 
 
 async def _read_keys(store: Store, keys: list[str]) -> list[Document | None]:
     """Return the metadata documents under some keys in order, None for those that are absent."""
     documents: list[Document | None] = [None] * len(keys)
+
+    def take(batch: Sequence[tuple[int, Buffer | None]]) -> None:
+        for index, value in batch:
+            if value is None:
+                continue
+            try:
+                documents[index] = parse_document(value)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"in the metadata document {StorePath(store, keys[index])}")
+                raise
+
+    if _at_once.is_running():
+        for batch in store._get_many_sync(keys, prototype=cpu_prototype):
+            take(batch)
+        return documents
     batches = store.get_many(keys, prototype=cpu_prototype)
     async with closing(batches):
         async for batch in batches:
-            for index, value in batch:
-                if value is None:
-                    continue
-                try:
-                    documents[index] = parse_document(value)
-                except (TypeError, ValueError) as error:
-                    error.add_note(f"in the metadata document {StorePath(store, keys[index])}")
-                    raise
+            take(batch)
     return documents
 
 

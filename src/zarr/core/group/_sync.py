@@ -11,7 +11,8 @@ from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
 from zarr.core.group._async import AsyncGroup, group_html
 from zarr.core.group._info import GroupProperties
-from zarr.core.sync import SyncMixin, collect_aiterator, sync_in_time
+from zarr.core.sync import SyncMixin, collect_aiterator, sync_in_time, sync_opening
+from zarr.storage._common import answers_at_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,12 +36,18 @@ def _async_of(group: Group) -> AsyncGroup:
     return group._async_group
 
 
+def _at_once(group: Group) -> bool:
+    """Tell whether the calling thread may look up a member itself."""
+    return group._async_group.store_path.store._answers_at_once
+
+
 def _method(
     function: Callable[Concatenate[AsyncGroup, P], Coroutine[Any, Any, A]],
     wrap: Callable[[A], S],
+    at_once: Callable[[Group], bool] | None = None,
 ) -> Callable[Concatenate[Group, P], S]:
     """Make a method of `Group` from a coroutine of `AsyncGroup`."""
-    return sync_method(function, to=_async_of, wrap=wrap)
+    return sync_method(function, to=_async_of, wrap=wrap, at_once=at_once)
 
 
 def _generator(
@@ -107,7 +114,8 @@ class Group(GroupProperties, SyncMixin):
     @classmethod
     def open(cls, store: StoreLike, zarr_format: ZarrFormat | None = 3) -> Group:
         """Open a stored group; see `AsyncGroup.open`."""
-        return cls(sync_in_time(AsyncGroup.open(store, zarr_format=zarr_format)))
+        opened = AsyncGroup.open(store, zarr_format=zarr_format)
+        return cls(sync_opening(opened, at_once=answers_at_once(store)))
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: what is known without I/O."""
@@ -134,15 +142,15 @@ class Group(GroupProperties, SyncMixin):
 
     def __getitem__(self, path: str) -> Array[Any] | Group:
         """Return a member; see `AsyncGroup.getitem`."""
-        return wrap_node(sync_in_time(self._async_group.getitem(path)))
+        return wrap_node(sync_opening(self._async_group.getitem(path), at_once=_at_once(self)))
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `AsyncGroup.getitem`."""
-        node = sync_in_time(self._async_group.get(path))
+        node = sync_opening(self._async_group.get(path), at_once=_at_once(self))
         return default if node is None else wrap_node(node)
 
     def __contains__(self, member: str) -> bool:
-        return sync_in_time(self._async_group.contains(member))
+        return sync_opening(self._async_group.contains(member), at_once=_at_once(self))
 
     def __iter__(self) -> Iterator[str]:
         yield from self.keys()
@@ -167,8 +175,8 @@ class Group(GroupProperties, SyncMixin):
         )
         return tuple(_named(item) for item in collect_aiterator(found))
 
-    get_array = _method(AsyncGroup.get_array, _array)
-    get_group = _method(AsyncGroup.get_group, _group)
+    get_array = _method(AsyncGroup.get_array, _array, at_once=_at_once)
+    get_group = _method(AsyncGroup.get_group, _group, at_once=_at_once)
     nmembers = _method(AsyncGroup.nmembers, _same)
     keys = _generator(AsyncGroup.keys, _same)
     groups = _generator(AsyncGroup.groups, _named_group)
