@@ -77,6 +77,11 @@ class WrapperStore(Store, Generic[T_Store]):
     def _writes_in_place(self) -> bool:
         return False
 
+    @property
+    def _answers_at_once(self) -> bool:
+        # Of the wrapper it is not known, whatever it is of the store that is wrapped.
+        return False
+
     def _with_store(self, store: T_Store) -> Self:
         """Return the same wrapper around another store, whatever its constructor takes."""
         other = object.__new__(type(self))
