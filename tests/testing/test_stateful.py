@@ -372,7 +372,7 @@ def test_a_frequency_makes_a_rule_rarer() -> None:
         def always(self) -> None:
             counts["always"] += 1
 
-        @with_frequency(0.1)
+        @with_frequency(0.5)
         @rule()
         def seldom(self) -> None:
             counts["seldom"] += 1
