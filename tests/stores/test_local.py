@@ -148,10 +148,12 @@ async def test_a_file_that_ends_early_is_a_fault(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.set("a", buffer(b"0123456789"))
+    await store.set("large", buffer(bytes(100_000)))
     monkeypatch.setattr("zarr.storage._local._read_at", lambda *args: b"")
-    with pytest.raises(OSError, match="the file ended 10 bytes early") as raised:
-        await store.get("a", PROTOTYPE)
-    assert raised.value.errno == errno.EIO
+    for key, byte_range, nbytes in (("a", RangeByteRequest(1, 9), 8), ("large", None, 100_000)):
+        with pytest.raises(OSError, match=f"the file ended {nbytes} bytes early") as raised:
+            await store.get(key, PROTOTYPE, byte_range)
+        assert raised.value.errno == errno.EIO
 
 
 @pytest.mark.parametrize("read_at", ["pread", "_seek_and_read"])
