@@ -12,6 +12,7 @@ from tests.clients.bulk_reads import BulkReads
 from tests.clients.needs import client
 from tests.servers.range_server import RangeServer
 from tests.stores.bulk_kit import values_of
+from tests.stores.store_kit import Awaited
 
 import zarr
 from zarr.core.buffer import Buffer, cpu
@@ -73,7 +74,7 @@ def filled(store: ObjectStore[Any] | FsspecStore | MemoryStore, **options: Any) 
 # --- the conformance kit, in S3 ---------------------------------------------------------
 
 
-class TestS3(StoreTests[ObjectStore[Any], cpu.Buffer]):
+class TestS3(Awaited, StoreTests[ObjectStore[Any], cpu.Buffer]):
     """The same tests that run over memory and a directory elsewhere."""
 
     store_cls = ObjectStore

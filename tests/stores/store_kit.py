@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zarr.abc.store import Store
+from zarr.abc.store import Store, SupportsDeleteSync, SupportsGetSync, SupportsSetSync
 from zarr.core.buffer import Buffer, cpu, default_buffer_prototype
 from zarr.storage import MemoryStore
 from zarr.testing.store import StoreTests
@@ -33,6 +33,30 @@ class Capable:
     def test_store_supports_listing(self, store: Store) -> None:
         assert store.supports_listing
         assert store.supports_consolidated_metadata
+
+
+class ChangedByAwaiting:
+    """A store that cannot be changed in the calling thread: tests of that are left out."""
+
+    test_set_sync: Any = None
+    test_sync_async_set_get_parity: Any = None
+    test_delete_sync: Any = None
+    test_delete_sync_missing: Any = None
+    test_delete_sync_visible_to_async_get: Any = None
+
+    def test_is_not_changed_in_the_calling_thread(self, store: Store) -> None:
+        assert not isinstance(store, (SupportsSetSync, SupportsDeleteSync))
+
+
+class Awaited(ChangedByAwaiting):
+    """A store that does nothing in the calling thread."""
+
+    test_get_sync: Any = None
+    test_get_sync_missing: Any = None
+    test_get_sync_byte_range_parity: Any = None
+
+    def test_is_not_read_in_the_calling_thread(self, store: Store) -> None:
+        assert not isinstance(store, SupportsGetSync)
 
 
 class WrapperTests(Capable, StoreTests[Any, cpu.Buffer]):

@@ -16,6 +16,7 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.reference import ReferenceNotReachable
 from tests.stores.fsspec_kit import PROTOTYPE, RANGES, TEN, buffer, listed, memory_root, part, read
+from tests.stores.store_kit import Awaited
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 # --- conformance ------------------------------------------------------------------------
 
 
-class FsspecTests(StoreTests[FsspecStore, cpu.Buffer]):
+class FsspecTests(Awaited, StoreTests[FsspecStore, cpu.Buffer]):
     store_cls = FsspecStore
     buffer_cls = cpu.Buffer
 

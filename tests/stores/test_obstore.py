@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.stores.store_kit import Awaited
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -74,7 +75,7 @@ def memory(**values: bytes) -> ObjectStore[Any]:
     return store
 
 
-class ObstoreTests(StoreTests[ObjectStore[Any], cpu.Buffer]):
+class ObstoreTests(Awaited, StoreTests[ObjectStore[Any], cpu.Buffer]):
     store_cls = ObjectStore
     buffer_cls = cpu.Buffer
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.stores.store_kit import ChangedByAwaiting
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -51,7 +52,7 @@ def write(path: Path, **values: bytes) -> Path:
     return path
 
 
-class TestZipStore(StoreTests[ZipStore, cpu.Buffer]):
+class TestZipStore(ChangedByAwaiting, StoreTests[ZipStore, cpu.Buffer]):
     store_cls = ZipStore
     buffer_cls = cpu.Buffer
 
@@ -77,6 +78,32 @@ class TestZipStore(StoreTests[ZipStore, cpu.Buffer]):
     def test_store_supports_listing(self, store: ZipStore) -> None:
         assert store.supports_listing
         assert not store.supports_deletes
+
+    # Members of an archive stay, but what deletes nothing is no failure, and all of them can go.
+
+    async def test_delete(self, store: ZipStore) -> None:
+        await store.set("foo/zarr.json", buffer(b"bar"))
+        with pytest.raises(NotImplementedError, match=r"cannot delete 'foo/zarr\.json'"):
+            await store.delete("foo/zarr.json")
+        assert read(store, "foo/zarr.json") == b"bar"
+
+    async def test_delete_nonexistent_key_does_not_raise(self, store: ZipStore) -> None:
+        await store.set("foo/zarr.json", buffer(b"bar"))
+        await store.delete("foo")
+        assert await store.exists("foo/zarr.json")
+
+    async def test_delete_dir(self, store: ZipStore) -> None:
+        await self._fill(store, foo__zarr=b"r", foo_bar__zarr=b"r")
+        with pytest.raises(NotImplementedError, match="cannot delete below 'foo'"):
+            await store.delete_dir("foo")
+        await store.delete_dir("fo")
+        assert sorted([key async for key in store.list()]) == ["foo/zarr", "foo_bar/zarr"]
+
+    async def test_clear(self, store: ZipStore) -> None:
+        await self._fill(store, key=b"x", a__b=b"y")
+        await store.clear()
+        assert await store.is_empty("")
+        assert read(store, "key") is None
 
     async def test_with_read_only_store(self, open_kwargs: dict[str, Any]) -> None:
         store = await ZipStore.open(**open_kwargs)
