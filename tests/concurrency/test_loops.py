@@ -328,17 +328,17 @@ async def test_iteration_that_is_left_early() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_iteration_that_nobody_closes() -> None:
+async def test_iteration_that_nobody_closes() -> None:
     store = slow_store()
     store.seconds = 0
-
-    async def leave() -> None:
-        async for _ in _batches(store):
-            return
-
-    asyncio.run(leave())  # which closes what is left
-    gc.collect()
+    async for _ in store.get_many(KEYS, prototype=PROTOTYPE):
+        store.seconds = 60
+        break
+    gc.collect()  # the loop closes what is collected
+    for _ in range(20):
+        await asyncio.sleep(0)
     assert store.has_ended()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def _batches(store: SlowStore) -> AsyncIterator[Any]:
