@@ -306,7 +306,8 @@ def test_metadata_that_differ_are_not_equal(changes: dict[str, Any]) -> None:
 def test_chunk_lengths_of_zero_are_repaired() -> None:
     written = document(shape=[0, 6], chunks=[0, 3])
     metadata = ArrayV2Metadata.from_dict(written)
-    assert metadata.chunks == (1, 3)
+    assert (metadata.chunks, metadata._stored_document) == ((1, 3), written)
+    assert metadata.update_attributes({})._stored_document is None
     with pytest.warns(ZarrUserWarning, match=r"'p' is stored with .*\(dimensions: \[1\]"):
         metadata = ArrayV2Metadata.from_dict(document(chunks=[2, 0]), path="p")
     assert metadata.chunks == (2, 1)

@@ -539,7 +539,10 @@ def test_an_empty_array_with_chunk_length_zero_is_repaired_silently() -> None:
     written = document(shape=[0, 6], chunk_grid=regular(0, 3))
     metadata = ArrayV3Metadata.from_dict(written)
     assert metadata.chunks == (1, 3)
+    assert metadata._stored_document == written
     assert stored(metadata)["chunk_grid"] == regular(1, 3)
+    assert metadata.update_attributes({})._stored_document is None
+    assert make()._stored_document is None
 
 
 def test_an_array_whose_chunks_cannot_exist_is_repaired_with_a_warning() -> None:

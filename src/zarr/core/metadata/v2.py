@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
 
 import numpy as np
 from typing_extensions import TypedDict, TypeIs
@@ -244,6 +245,9 @@ class ArrayV2Metadata(Metadata):
     attributes: dict[str, JSON]
     zarr_format: Literal[2] = field(default=2, init=False)
 
+    # The document as read, where reading repaired it; see `ArrayV3Metadata`.
+    _stored_document: ClassVar[dict[str, JSON] | None] = None
+
     def __init__(
         self,
         *,
@@ -418,7 +422,7 @@ class ArrayV2Metadata(Metadata):
         shape = required_field(document, "shape", path=path)
         chunks = required_field(document, "chunks", path=path)
         repaired = repair_chunk_shape(shape, chunks, path=path)
-        return cls(
+        metadata = cls(
             shape=cast("Any", shape),
             dtype=dtype,
             chunks=cast("Any", chunks) if repaired is None else repaired,
@@ -431,6 +435,9 @@ class ArrayV2Metadata(Metadata):
             filters=filters,
             attributes=document.get("attributes"),
         )
+        if repaired is not None:
+            object.__setattr__(metadata, "_stored_document", copy.deepcopy(document))
+        return metadata
 
     def to_dict(self) -> dict[str, JSON]:
         # docstring inherited

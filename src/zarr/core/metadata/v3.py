@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NotRequired, TypeAlias, cast
 
 from typing_extensions import TypedDict, TypeIs
 
@@ -279,6 +280,10 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
+    # The document as read, where reading repaired it: saving stores the repaired form, copying
+    # the document elsewhere must not. Every changed copy starts without it.
+    _stored_document: ClassVar[dict[str, JSON] | None] = None
+
     def __init__(
         self,
         *,
@@ -475,7 +480,7 @@ class ArrayV3Metadata(Metadata):
         data_type_json = required_field(source, "data_type", path=path)
         _check_data_type_form(data_type_json)
         data_type = get_data_type_from_json(cast("Any", data_type_json), zarr_format=3)
-        return cls(
+        metadata = cls(
             shape=cast("Any", required_field(source, "shape", path=path)),
             data_type=data_type,
             chunk_grid=cast("Any", required_field(source, "chunk_grid", path=path)),
@@ -491,6 +496,9 @@ class ArrayV3Metadata(Metadata):
                 "Any", {key: source[key] for key in source if key not in ARRAY_METADATA_KEYS}
             ),
         )
+        if repaired is not None:
+            object.__setattr__(metadata, "_stored_document", copy.deepcopy(document))
+        return metadata
 
     def to_dict(self) -> dict[str, JSON]:
         # docstring inherited
