@@ -280,8 +280,8 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
-    # The document as read, where reading repaired it: saving stores the repaired form, copying
-    # the document elsewhere must not. Every changed copy starts without it.
+    # The document as read, where reading repaired it, for packages that look for it under this
+    # name. Saving stores the repaired form. Every changed copy starts without it.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
