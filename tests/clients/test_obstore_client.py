@@ -260,5 +260,5 @@ def test_a_failed_request_is_no_missing_chunk(
 
 
 def test_a_missing_bucket_is_no_empty_array(s3_server: S3Server, s3_bucket: str) -> None:
-    with pytest.raises((FileNotFoundError, obstore.exceptions.BaseError)):
+    with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
         zarr.open_array(ObjectStore(s3_store(s3_server, "no-such-bucket")), mode="r")

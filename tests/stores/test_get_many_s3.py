@@ -21,11 +21,15 @@ from tests.stores.bulk_kit import (
     packed_array,
 )
 
+import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core._fetch import BulkReadReport
 from zarr.core.array import Array, create_array
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore
+from zarr.storage import FsspecStore, ObjectStore
+
+PROTOTYPE = default_buffer_prototype()
 
 
 @pytest.fixture
@@ -272,3 +276,46 @@ def test_a_value_written_after_the_store_was_opened_is_found(
     assert sync(bulk(store, ["a", "b"])) == {0: None, 1: None}
     sync(store.set("a", buffer(b"123")))
     assert sync(bulk(store, ["a", "b"])) == {0: b"123", 1: None}
+
+
+# --- a bucket that is gone --------------------------------------------------------------
+
+
+def without_bucket(server: S3Server, name: str) -> None:
+    client = server.client()
+    for found in client.list_objects_v2(Bucket=name)["Contents"]:
+        client.delete_object(Bucket=name, Key=found["Key"])
+    client.delete_bucket(Bucket=name)
+    client.close()
+
+
+def s3_stores(server: S3Server, bucket: str) -> dict[str, Any]:
+    obstore = pytest.importorskip("obstore")
+    options = server.storage_options
+    other = obstore.store.S3Store(
+        bucket,
+        endpoint=server.url,
+        access_key_id=options["key"],
+        secret_access_key=options["secret"],
+        region="us-east-1",
+        client_options={"allow_http": True},
+        virtual_hosted_style_request=False,
+    )
+    return {"fsspec": open_store(server, bucket), "obstore": ObjectStore(other)}
+
+
+@pytest.mark.parametrize("kind", ["fsspec", "obstore"])
+def test_where_the_bucket_is_gone_no_chunk_counts_as_absent(
+    s3_server: S3Server, s3_bucket: str, kind: str
+) -> None:
+    store = s3_stores(s3_server, s3_bucket)[kind]
+    array = zarr.create_array(store, data=np.arange(1, 9), chunks=(2,))
+    without_bucket(s3_server, s3_bucket)
+    with pytest.raises(FileNotFoundError, match=r"(?i)bucket does not exist") as raised:
+        array[:]
+    assert "c/" in "".join(raised.value.__notes__)
+    for read in (store.get("c/0", PROTOTYPE), bulk(store, ["c/0", "c/1"])):
+        with pytest.raises(FileNotFoundError, match=r"(?i)bucket does not exist"):
+            sync(read)
+    with pytest.raises(FileNotFoundError):
+        zarr.open_array(store, mode="r")

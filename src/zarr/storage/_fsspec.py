@@ -35,6 +35,7 @@ from zarr.storage._fsspec_faults import (
     RangeReply,
     check_length,
     fault_behind,
+    is_missing_bucket,
     is_range_error,
     starts_past_the_end,
 )
@@ -613,7 +614,8 @@ class FsspecStore(Store):
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise a failure, or the one it hides, with a note that says what was asked for."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        failure = error if fault is None else fault
+        # A missing bucket stays the `FileNotFoundError` that those who open an array catch.
+        failure = error if fault is None or is_missing_bucket(fault) else fault
         part = "" if byte_range is None else f", {byte_range}"
         failure.add_note(f"key {key!r}{part} in {self!r}")
         raise failure from failure.__cause__

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from zarr.core._byte_ranges import ByteRequest
 
-_ABSENT_CODES = frozenset({404, 410, "404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"})
+# Where the bucket is gone, nothing is known of the key.
+_NO_BUCKET = "NoSuchBucket"
+_ABSENT_CODES = frozenset({404, 410, "404", "NoSuchKey", "NoSuchVersion"})
 _RANGE_CODES = frozenset({416, "416", "InvalidRange"})
 _parse_content_range = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z").match
 
@@ -35,6 +37,11 @@ def fault_behind(error: BaseException) -> BaseException | None:
         elif isinstance(cause, (OSError, RuntimeError)) or _is_client_error(cause):
             return cause
     return None
+
+
+def is_missing_bucket(error: BaseException) -> bool:
+    """Tell whether a server said that there is no such bucket."""
+    return _status(error) == _NO_BUCKET
 
 
 def is_range_error(error: BaseException) -> bool:

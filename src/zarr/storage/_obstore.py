@@ -299,10 +299,19 @@ class ObjectStore(Store, Generic[T_Store]):
             yield path[len(prefix) :].strip("/")
 
 
+# How S3 and Google say in an answer that there is no such bucket, and Azure no such container.
+# obstore makes the same error of it as of a missing key; but where the bucket is gone, nothing is
+# known of the key.
+_NO_BUCKET = ("<Code>NoSuchBucket</Code>", "<Code>ContainerNotFound</Code>")
+
+
 def _is_not_found(error: BaseException) -> bool:
     from obstore.exceptions import NotFoundError
 
-    return isinstance(error, (NotFoundError, FileNotFoundError))
+    if not isinstance(error, (NotFoundError, FileNotFoundError)):
+        return False
+    message = str(error)
+    return not any(code in message for code in _NO_BUCKET)
 
 
 def _is_empty_request(byte_range: ByteRequest) -> bool:
