@@ -126,7 +126,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add("--peers", help=f"which peers, by commas: {', '.join(peer.name for peer in PEERS)}")
     add("--rounds", type=int, default=Limits.rounds, help="rounds of a case at most (7)")
     add("--seconds", type=float, default=Limits.seconds, help="after which no round begins (8)")
-    add("--minutes", type=float, default=Limits.minutes, help="for all, fewer rounds if late (18)")
+    add("--minutes", type=float, default=Limits.minutes, help="for all, fewer rounds if late (16)")
     add("--quick", action="store_true", help="small sizes, three rounds")
     add("--python", help="the interpreter that environments are made of, 3.12 or later")
     add("--output", type=Path, default=Path("bench-output"), help="for results, tables and plots")

@@ -14,7 +14,7 @@ from bench.workload import Workload, repetitions, timed
 
 TURNS = 11
 # What one turn fills by doing again what is quicker, and all of them together at most.
-TURN_SECONDS, SECONDS = 0.03, 3.0
+TURN_SECONDS, SECONDS = 0.03, 1.5
 FEWEST_TURNS = 3
 TWIN, DOES = "twin", "does"
 

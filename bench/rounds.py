@@ -64,7 +64,7 @@ class Limits:
     rounds: int = 7
     seconds: float = 8.0
     fill: float = 0.05
-    minutes: float = 18.0
+    minutes: float = 16.0
 
 
 class Peers:
