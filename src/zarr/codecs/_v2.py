@@ -50,6 +50,10 @@ class V2Codec(ArrayBytesCodec):
         encoders = (*(self.filters or ()), *(() if self.compressor is None else (self.compressor,)))
         return tuple(decoder_of(codec) for codec in reversed(encoders))
 
+    @cached_property
+    def _is_plain(self) -> bool:
+        return not self.filters and self.compressor is None
+
     def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited
         return super().compute_encoded_size(input_byte_length, _chunk_spec)
@@ -88,8 +92,12 @@ class V2Codec(ArrayBytesCodec):
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         order = chunk_spec.order
         native = chunk_spec.dtype.to_native_dtype()
+        encoded: Any = chunk_data.as_numpy_array()
+        if self._is_plain and encoded.dtype == native and not _is_object(native):
+            # What is stored as it is takes nothing of the rest.
+            return encoded_buffer(encoded.ravel(order), chunk_spec.prototype)
         stored = np.dtype(object) if _is_object(native) else native
-        encoded: Any = chunk_data.as_numpy_array().astype(stored, order=order, copy=False)
+        encoded = encoded.astype(stored, order=order, copy=False)
         if stored.hasobject:
             encoded = writeable(encoded)
         for codec in self.filters or ():
