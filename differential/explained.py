@@ -71,6 +71,16 @@ def _too_large(d: Difference) -> bool:
     return _fits(d) is False and _ours(d, "ValueError")
 
 
+def _value_for_nothing(d: Difference) -> bool:
+    is_refused = _ours(d, "ValueError") and _says(d, "could not broadcast input array")
+    into = d.ours.get("message", "").rpartition("into shape ")[2].strip("()").split(",")
+    return is_refused and _peer(d) and "0" in [length.strip() for length in into]
+
+
+def _group_itself(d: Difference) -> bool:
+    return d.step["op"] == "item" and _peer_says(d, "'' not found in consolidated metadata")
+
+
 def _broadcast(d: Difference) -> bool:
     return (
         _fits(d) is True
@@ -400,6 +410,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         _too_large,
     ),
     Explanation(
+        "value for nothing",
+        "a value that does not fit is refused also where nothing is selected; the released package "
+        "does not look at it",
+        _value_for_nothing,
+    ),
+    Explanation(
         "broadcasting",
         "what numpy would broadcast is broadcast; the released package refuses it or crops it",
         _broadcast,
@@ -653,6 +669,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "replaced as if it were a member",
         lambda d: (
             ("g['']" in d.step["code"] and (_ours(d) or _says(d, "The empty path names the group")))
+            or _group_itself(d)
             or (d.step["code"] == "'' in g" and _ours(d))
             or (
                 "g['']" in d.step["code"]
