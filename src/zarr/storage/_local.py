@@ -46,7 +46,7 @@ _BYTES_A_HOP = 1 * MiB
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
-_turn = Turn(patience=0.05)
+_turn = Turn(patience=0.005)
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
