@@ -294,7 +294,7 @@ def far_away(data: bytearray, member: zipfile.ZipInfo) -> None:
 
 # --- HTTP, and references over HTTP -----------------------------------------------------
 
-SHORT_TIMEOUT = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=0.3)}}
+SHORT_TIMEOUT = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=1.5)}}
 
 
 class Objects(dict[str, bytes]):
