@@ -1,12 +1,13 @@
-"""How numcodecs codecs are decoded here: with checks that the library leaves out."""
+"""How numcodecs codecs are run here: with checks that the library leaves out, and sooner."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from zarr.codecs._zstd import decode_zstd, encode_zstd
 from zarr.core.config import config
 from zarr.errors import PickleCodecDisabledError
 
@@ -26,12 +27,6 @@ _BLOSC_COMPRESSED_SIZE = slice(12, 16)
 
 # Uncompressed size 0, the block size that goes with it, compressed size 16.
 _BLOSC_SIZES_OF_NOTHING = bytes.fromhex("000000000100000010000000")
-
-# One raw block of 0 bytes, without and with a checksum of the content.
-_ZSTD_FRAMES_OF_NOTHING = (
-    bytes.fromhex("28b52ffd2000010000"),
-    bytes.fromhex("28b52ffd240001000099e9d851"),
-)
 
 _PICKLE_ID = "pickle"
 _PICKLE_OPTION = "array.allow_unsafe_pickle_decode"
@@ -66,31 +61,6 @@ def decode_blosc(data: npt.NDArray[Any]) -> bytes:
     except RuntimeError:
         # The library cannot read what it makes of 0 bytes: a header alone.
         if data.size == _BLOSC_HEADER_NBYTES and data[4:].tobytes() == _BLOSC_SIZES_OF_NOTHING:
-            return b""
-        raise
-    return decoded
-
-
-@cache
-def _zstd_library() -> ModuleType:
-    import numcodecs.zstd
-
-    return numcodecs.zstd  # type: ignore[no-any-return]
-
-
-def decode_zstd(data: npt.NDArray[Any]) -> bytes:
-    """Decompress Zstandard frames, a one-dimensional array of bytes.
-
-    Raises
-    ------
-    RuntimeError
-        If a frame is truncated or corrupt.
-    """
-    try:
-        decoded: bytes = _zstd_library().decompress(data)
-    except RuntimeError:
-        # The library takes a content size of 0 bytes for a fault.
-        if data.tobytes() in _ZSTD_FRAMES_OF_NOTHING:
             return b""
         raise
     return decoded
@@ -141,15 +111,30 @@ def decoder_of(codec: Numcodec) -> Callable[[Any], Any]:
         getattr(owner, "codec_id", None) == _PICKLE_ID for owner in (codec, *type(codec).__mro__)
     ):
         return _Guarded(codec)
-    owner = type(codec)
-    decode = _CHECKED.get(f"{owner.__module__}.{owner.__name__}")
+    decode = _CHECKED.get(_name_of(codec))
     return codec.decode if decode is None else decode
 
+
+def encoder_of(codec: Numcodec) -> Callable[[Any], Any]:
+    """Return the function that encodes what `codec` is to encode, to the same bytes."""
+    if _name_of(codec) != _ZSTD:
+        return codec.encode
+    settings: Any = codec
+    return partial(encode_zstd, level=settings.level, checksum=settings.checksum)
+
+
+def _name_of(codec: Numcodec) -> str:
+    """Return the full name of the class of a codec; a subclass has another."""
+    owner = type(codec)
+    return f"{owner.__module__}.{owner.__name__}"
+
+
+_ZSTD = "numcodecs.zstd.Zstd"
 
 _CHECKED: dict[str, Callable[[Any], Any]] = {
     "numcodecs.blosc.Blosc": decode_blosc,
     "numcodecs.gzip.GZip": decode_gzip,
-    "numcodecs.zstd.Zstd": decode_zstd,
+    _ZSTD: decode_zstd,
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias
 from typing_extensions import TypedDict
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._decoders import blosc_library, decode_blosc
+from zarr.codecs._coders import blosc_library, decode_blosc
 from zarr.codecs._deprecated import DeprecatedNames
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_choice, parse_integer

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._decoders import decode_gzip
+from zarr.codecs._coders import decode_gzip
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_integer
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._decoders import decode_zstd
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_flag, parse_integer
+from zarr.codecs._zstd import decode_zstd, encode_zstd
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -74,12 +73,6 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         object.__setattr__(self, "level", parse_zstd_level(level))
         object.__setattr__(self, "checksum", parse_checksum(checksum))
 
-    @cached_property
-    def _codec(self) -> Any:
-        from numcodecs.zstd import Zstd
-
-        return Zstd(level=self.level, checksum=self.checksum)
-
     def compute_encoded_size(self, _input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited
         return super().compute_encoded_size(_input_byte_length, _chunk_spec)
@@ -89,5 +82,5 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         return chunk_spec.prototype.buffer.from_bytes(decoded)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
-        encoded = self._codec.encode(chunk_data.as_numpy_array())
+        encoded = encode_zstd(chunk_data.as_numpy_array(), self.level, self.checksum)
         return chunk_spec.prototype.buffer.from_bytes(encoded)

@@ -1,0 +1,167 @@
+"""Zstandard: frames of every kind, the same bytes as ever, and one context a thread."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numcodecs.zstd
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zarr.codecs import _zstd
+from zarr.codecs._zstd import decode_zstd, decompressor, encode_zstd
+
+TEXT = b"abcdefgh" * 300
+SKIPPABLE = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"skip"
+SKIPPABLE_NOTHING = bytes.fromhex("502a4d18") + bytes(4)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_zstd, "_contexts", _zstd._Contexts())
+
+
+def frame(data: bytes, **options: Any) -> bytes:
+    return zstandard.ZstdCompressor(**options).compress(data)
+
+
+# Parts of a stream with what they decode to, None for what is no frame.
+PARTS = st.one_of(
+    st.builds(lambda data: (frame(data), data), st.binary(max_size=50)),
+    st.builds(
+        lambda data, **options: (frame(data, **options), data),
+        st.sampled_from([b"", TEXT]),
+        write_checksum=st.booleans(),
+        write_content_size=st.booleans(),
+    ),
+    st.sampled_from([(SKIPPABLE, b""), (SKIPPABLE_NOTHING, b"")]),
+    st.sampled_from([(b"x", None), (b"garbage", None), (bytes(9), None)]),
+)
+
+
+@given(parts=st.lists(PARTS, min_size=1, max_size=3), cut=st.integers(0, 30))
+def test_whole_frames_are_decoded_and_nothing_else(
+    parts: list[tuple[bytes, bytes | None]], cut: int
+) -> None:
+    while parts and cut >= len(parts[-1][0]):
+        cut -= len(parts.pop()[0])
+    stored = np.frombuffer(b"".join(part for part, _ in parts)[: -cut or None], "B")
+    contents = [content for _, content in parts if content is not None]
+    if cut or not parts or len(contents) < len(parts):
+        with pytest.raises(RuntimeError, match=r"^Zstd decompression error: invalid input data$"):
+            decode_zstd(stored)
+    else:
+        assert decode_zstd(stored) == b"".join(contents)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_numcodecs_says_the_same(frames: int, cut: int) -> None:
+    stored = np.frombuffer(frame(TEXT) * frames, "B")
+    stored = stored[: stored.size - cut]
+    if cut == 0:
+        assert decode_zstd(stored) == numcodecs.zstd.decompress(stored)
+        return
+    with pytest.raises(RuntimeError) as theirs:
+        numcodecs.zstd.decompress(stored)
+    with pytest.raises(RuntimeError) as ours:
+        decode_zstd(stored)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_the_fault_that_the_library_found_is_told() -> None:
+    damaged = frame(TEXT, write_checksum=True)[:-1] + b"\0"
+    with pytest.raises(RuntimeError) as found:
+        decode_zstd(damaged)
+    assert "doesn't match checksum" in str(found.value.__cause__)
+
+
+@given(
+    data=st.one_of(st.binary(max_size=400), st.just(TEXT), st.just(TEXT * 200)),
+    level=st.integers(-50, 22),
+    checksum=st.booleans(),
+)
+def test_numcodecs_reads_what_is_written(data: bytes, level: int, checksum: bool) -> None:
+    stored = encode_zstd(np.frombuffer(data, "B"), level, checksum)
+    described = zstandard.get_frame_parameters(stored)
+    assert (described.content_size, described.has_checksum) == (len(data), checksum)
+    assert data == b"" or numcodecs.zstd.decompress(stored) == data
+
+
+def test_the_level_reaches_the_library() -> None:
+    data = np.random.default_rng(0).integers(0, 9, 20_000).astype("u1")
+    sizes = [len(encode_zstd(data, level, False)) for level in (-50, 1, 19)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 3
+    above = encode_zstd(data, 99, False)
+    assert len(above) == len(encode_zstd(data, 22, False))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["f4", ">i2", "M8[s]", "U3", "V5"])
+def test_elements_are_compressed_in_memory_order(dtype: str, order: Any) -> None:
+    elements = np.arange(6).astype("U3" if dtype == "V5" else dtype).reshape(2, 3)
+    elements = np.asarray(elements.astype(dtype), order=order)
+    assert decode_zstd(encode_zstd(elements, 1, False)) == elements.tobytes("A")
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [np.array(["a", None], dtype=object), np.array(["a"], dtype=np.dtypes.StringDType())],
+)
+def test_addresses_are_not_compressed(elements: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        encode_zstd(elements, 1, False)
+
+
+def test_a_context_belongs_to_a_thread() -> None:
+    mine, theirs = decompressor(), []
+    thread = threading.Thread(target=lambda: theirs.append(decompressor()))
+    thread.start()
+    thread.join(10)
+    assert decompressor() is mine
+    assert theirs[0] is not mine
+
+
+def test_a_context_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def recorded(name: str, kind: Any) -> Any:
+        def make(**options: Any) -> Any:
+            made.append(name)
+            return kind(**options)
+
+        return make
+
+    for name in ("ZstdCompressor", "ZstdDecompressor"):
+        monkeypatch.setattr(zstandard, name, recorded(name, getattr(zstandard, name)))
+    for level in (1, 1, 2, 2):
+        assert decode_zstd(encode_zstd(np.frombuffer(TEXT, "B"), level, False)) == TEXT
+    # One to compress for each level, as only the last is kept
+    assert sorted(made) == ["ZstdCompressor", "ZstdCompressor", "ZstdDecompressor"]
+    encode_zstd(np.zeros(1 << 20, "B"), 19, False)
+    assert len(made) == 3  # large data would leave a large context behind
+
+
+def test_no_context_outlives_a_damaged_frame() -> None:
+    before = decompressor()
+    with pytest.raises(RuntimeError):
+        decode_zstd(frame(TEXT)[:-1])
+    assert decompressor() is not before
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(100):
+            data = rng.integers(0, 9, 20_000).astype("u1")
+            same = decode_zstd(encode_zstd(data, seed % 3, True)) == data.tobytes()
+            assert same  # pytest would take minutes to show where they differ
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
