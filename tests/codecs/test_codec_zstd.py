@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zarr.codecs import _zstd
-from zarr.codecs._zstd import decode_zstd, decompressor, encode_zstd
+from zarr.codecs._zstd import decode_many_zstd, decode_zstd, encode_zstd
 
 TEXT = b"abcdefgh" * 300
 SKIPPABLE = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"skip"
@@ -57,6 +57,27 @@ def test_whole_frames_are_decoded_and_nothing_else(
             decode_zstd(stored)
     else:
         assert decode_zstd(stored) == b"".join(contents)
+
+
+@given(
+    frames=st.lists(st.binary(max_size=30).map(frame), max_size=3),
+    odd=st.one_of(st.none(), PARTS.map(lambda part: part[0])),
+    after=st.binary(max_size=5),
+    cut=st.integers(0, 3),
+)
+def test_many_are_decoded_as_one_by_one(
+    frames: list[bytes], odd: bytes | None, after: bytes, cut: int
+) -> None:
+    if odd is not None:
+        frames.append((odd + after)[: len(odd + after) - cut])
+    arrays = [np.frombuffer(stored, "B") for stored in frames]
+    try:
+        expected = [decode_zstd(array) for array in arrays]
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            decode_many_zstd(arrays)
+    else:
+        assert decode_many_zstd(arrays) == expected
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5])
@@ -119,12 +140,17 @@ def test_addresses_are_not_compressed(elements: Any) -> None:
         encode_zstd(elements, 1, False)
 
 
+def context_of_this_thread() -> Any:
+    decode_zstd(frame(TEXT))
+    return _zstd._contexts.decompressor
+
+
 def test_a_context_belongs_to_a_thread() -> None:
-    mine, theirs = decompressor(), []
-    thread = threading.Thread(target=lambda: theirs.append(decompressor()))
+    mine, theirs = context_of_this_thread(), []
+    thread = threading.Thread(target=lambda: theirs.append(context_of_this_thread()))
     thread.start()
     thread.join(10)
-    assert decompressor() is mine
+    assert context_of_this_thread() is mine
     assert theirs[0] is not mine
 
 
@@ -149,10 +175,10 @@ def test_a_context_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_context_outlives_a_damaged_frame() -> None:
-    before = decompressor()
+    before = context_of_this_thread()
     with pytest.raises(RuntimeError):
         decode_zstd(frame(TEXT)[:-1])
-    assert decompressor() is not before
+    assert context_of_this_thread() is not before
 
 
 def test_threads_do_not_disturb_each_other() -> None:

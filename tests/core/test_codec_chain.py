@@ -6,11 +6,21 @@ import pickle
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 
 from zarr.abc.codec import ArrayArrayCodec, BytesBytesCodec
-from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
+from zarr.codecs import (
+    BloscCodec,
+    BytesCodec,
+    Crc32cCodec,
+    GzipCodec,
+    ShardingCodec,
+    TransposeCodec,
+    ZstdCodec,
+)
+from zarr.codecs._v2 import V2Codec
 from zarr.core._chunk_io import detached, gather, is_empty, merge
 from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core.array_spec import ArrayConfig, ArraySpec
@@ -205,3 +215,59 @@ def test_encoded_chunks_do_not_share_memory_with_the_values() -> None:
     assert detached(None, array(VALUES)) is None
     other = CpuBuffer.from_bytes(b"ab")
     assert detached(other, array(VALUES)) is other
+
+
+class OverridesOneHook(ZstdCodec):
+    """Decodes to the bytes backwards."""
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        decoded = super()._decode_sync(chunk_data, chunk_spec)
+        return CpuBuffer.from_bytes(decoded.to_bytes()[::-1])
+
+
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        [BytesCodec()],
+        [BytesCodec(), ZstdCodec()],
+        [BytesCodec(), BloscCodec()],
+        [BytesCodec(), GzipCodec()],
+        [BytesCodec(), ZstdCodec(checksum=True), BloscCodec(cname="lz4"), Crc32cCodec()],
+        [TransposeCodec(order=(1, 0)), BytesCodec(endian="big"), ZstdCodec()],
+        [BytesCodec(), OverridesOneHook()],
+        [V2Codec(None, None)],
+        [V2Codec(None, numcodecs.Zstd())],
+        [V2Codec(None, numcodecs.Blosc())],
+        [V2Codec(None, numcodecs.GZip())],
+        [V2Codec(None, numcodecs.LZ4())],
+        [V2Codec((numcodecs.Delta("i2"),), numcodecs.Zstd())],
+        [V2Codec((numcodecs.Shuffle(2),), None)],
+    ],
+    ids=[*map(str, range(14))],
+)
+@pytest.mark.parametrize("damaged", [None, 0, 2])
+def test_chunks_decode_together_as_they_do_one_by_one(codecs: Any, damaged: int | None) -> None:
+    chain = CodecChain.from_codecs(codecs).evolve(SPEC).for_spec(SPEC)
+    encoded = [chain.encode_sync(array((VALUES + factor).astype("i2"))) for factor in range(4)]
+    assert all(each is not None for each in encoded)
+    buffers = [CpuBuffer.from_bytes(each.to_bytes()) for each in encoded if each is not None]
+    if damaged is not None:
+        buffers[damaged] = buffers[damaged][:-1]
+        with pytest.raises((ValueError, RuntimeError, EOFError)):
+            chain.decode_many_sync(buffers)
+        return
+    expected = [chain.decode_sync(buffer) for buffer in buffers]
+    found = chain.decode_many_sync(buffers)
+    assert len(found) == 4
+    for one, other in zip(found, expected):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one.as_numpy_array(), other.as_numpy_array())
+    assert chain.decode_many_sync([]) == []
+
+
+def test_chunks_of_another_shape_are_refused_among_others() -> None:
+    chain = CodecChain.from_codecs([WrongShape(), BytesCodec()]).for_spec(SPEC)
+    encoded = chain.encode_sync(array(VALUES))
+    assert encoded is not None
+    with pytest.raises(ValueError, match="was expected"):
+        chain.decode_many_sync([encoded, encoded])

@@ -17,9 +17,13 @@ import zarr
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
+from zarr.core import _placing
+from zarr.core._codec_chain import ResolvedChain
 from zarr.core._in_place import AT_ONCE_IN_PLACE
 from zarr.core.array_spec import ArraySpec
-from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.core.buffer import Buffer, BufferPrototype, NDBuffer, default_buffer_prototype
+from zarr.core.buffer.cpu import Buffer as CpuBuffer
+from zarr.core.buffer.cpu import NDBuffer as CpuNDBuffer
 from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
 from zarr.core.config import config
 from zarr.core.sync import SyncError, get_loop, iter_ahead, sync
@@ -238,7 +242,7 @@ def kinds(threads: Iterable[str]) -> set[str]:
 def test_the_waiting_thread_codes_and_large_chunks_are_shared(
     kind: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("zarr.core._helping._CPUS", 2)
     codec = Where()
     codec.delay = 0.02 if size == LARGE else 0.0
     array = large_array(codec, 6, size, STORES[kind](tmp_path))
@@ -485,3 +489,54 @@ def test_a_store_that_may_fetch_neighbours_is_asked_for_all_chunks_at_once() -> 
     store.bulk.clear()
     np.testing.assert_array_equal(array[:], data)
     assert [len(requests) for requests in store.bulk] == [len(data)]
+
+
+def test_codecs_prepare_for_an_array_once() -> None:
+    array = zarr.create_array({}, shape=10, chunks=(4,), dtype="i2")
+    array[:] = np.arange(10)
+    chain = array.async_array.codec_pipeline._chain  # type: ignore[attr-defined]
+    (kept,) = chain._resolved.values()
+    assert array[3] == 3
+    array[:3] = 7
+    np.testing.assert_array_equal(array[2:5], [7, 3, 4])
+    assert list(chain._resolved.values()) == [kept]
+    # Unless it has changed, or something else is asked for.
+    array.resize(12)
+    np.testing.assert_array_equal(array[2:5], [7, 3, 4])
+    assert len(chain._resolved) == 2
+    other = BufferPrototype(type("OtherBuffer", (CpuBuffer,), {}), CpuNDBuffer)
+    spec = array.async_array._regular_spec(other)
+    assert spec.prototype is other
+    assert array.async_array._regular_spec(default_buffer_prototype()).prototype is not other
+
+
+def test_chunks_of_several_shapes_are_not_mixed_up(tmp_path: Path) -> None:
+    values = np.arange(25, dtype="i2").reshape(5, 5)
+    with config.set({"array.rectilinear_chunks": True}):
+        array = zarr.create_array(tmp_path, shape=(5, 5), chunks=[[2, 3], [3, 2]], dtype="i2")
+    array[:] = values
+    np.testing.assert_array_equal(array[:], values)
+    # A chunk of shape (2, 3) and one of shape (3, 2), which are as long.
+    np.testing.assert_array_equal(array.vindex[[1, 4, 3], [1, 3, 4]], values[[1, 4, 3], [1, 3, 4]])
+
+
+def test_so_many_chunks_are_decoded_together_as_fit_the_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[int] = []
+    decode = ResolvedChain.decode_many_sync
+
+    def recorded(self: ResolvedChain, buffers: Sequence[Buffer]) -> list[NDBuffer]:
+        runs.append(len(buffers))
+        return decode(self, buffers)
+
+    monkeypatch.setattr(ResolvedChain, "decode_many_sync", recorded)
+    monkeypatch.setattr(_placing, "RUN_BYTES", 30)
+    array = zarr.create_array({}, data=np.arange(44, dtype="i2"), chunks=(4,))
+    np.testing.assert_array_equal(array[:], np.arange(44))
+    assert runs == [3, 3, 3, 2]
+    # Those that are larger are decoded one by one.
+    runs.clear()
+    monkeypatch.setattr(_placing, "RUN_BYTES", 15)
+    np.testing.assert_array_equal(array[:], np.arange(44))
+    assert runs == []

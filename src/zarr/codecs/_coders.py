@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from zarr.codecs._zstd import decode_zstd, encode_zstd
+from zarr.codecs._zstd import decode_many_zstd, decode_zstd, encode_zstd
 from zarr.core.config import config
 from zarr.errors import PickleCodecDisabledError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zarr.abc.numcodec import Numcodec
+    from zarr.core.buffer import Buffer, BufferPrototype
 
 _GZIP_WINDOW_BITS = 31
 
@@ -30,6 +31,26 @@ _BLOSC_SIZES_OF_NOTHING = bytes.fromhex("000000000100000010000000")
 
 _PICKLE_ID = "pickle"
 _PICKLE_OPTION = "array.allow_unsafe_pickle_decode"
+
+
+def many_decoder(
+    decompress: Callable[[Sequence[Any]], Sequence[Any]], prototype: BufferPrototype
+) -> Callable[[Sequence[Buffer]], list[Buffer]]:
+    """Return what decompresses several buffers.
+
+    Parameters
+    ----------
+    decompress : callable
+        Takes one-dimensional arrays of bytes and returns as many bytes-like objects.
+    prototype : BufferPrototype
+        Its ``buffer`` class holds the results.
+    """
+    wrap = prototype.buffer.from_bytes
+
+    def decode(chunks: Sequence[Buffer]) -> list[Buffer]:
+        return [wrap(data) for data in decompress([chunk.as_numpy_array() for chunk in chunks])]
+
+    return decode
 
 
 @cache
@@ -48,14 +69,7 @@ def decode_blosc(data: npt.NDArray[Any]) -> bytes:
     RuntimeError
         If it is truncated or corrupt.
     """
-    # Blosc believes its header and would read past the end of a truncated buffer.
-    if data.size >= _BLOSC_HEADER_NBYTES:
-        nbytes = int.from_bytes(data[_BLOSC_COMPRESSED_SIZE].tobytes(), "little")
-        if nbytes > data.size:
-            raise RuntimeError(
-                f"error during blosc decompression: the buffer has {data.size} bytes, its header "
-                f"says {nbytes}"
-            )
+    _check_blosc_size(data)
     try:
         decoded: bytes = blosc_library().decompress(data)
     except RuntimeError:
@@ -64,6 +78,28 @@ def decode_blosc(data: npt.NDArray[Any]) -> bytes:
             return b""
         raise
     return decoded
+
+
+def _check_blosc_size(data: npt.NDArray[Any]) -> None:
+    # Blosc believes its header and would read past the end of a truncated buffer.
+    if data.size >= _BLOSC_HEADER_NBYTES:
+        nbytes = int.from_bytes(data[_BLOSC_COMPRESSED_SIZE].tobytes(), "little")
+        if nbytes > data.size:
+            raise RuntimeError(
+                f"error during blosc decompression: the buffer has {data.size} bytes, its header "
+                f"says {nbytes}"
+            )
+
+
+def decode_many_blosc(data: Sequence[npt.NDArray[Any]]) -> list[bytes]:
+    """Decompress Blosc buffers one after the other, with nothing in between; see `decode_blosc`."""
+    for chunk in data:
+        _check_blosc_size(chunk)
+    decompress = blosc_library().decompress
+    try:
+        return [decompress(chunk) for chunk in data]
+    except RuntimeError:
+        return [decode_blosc(chunk) for chunk in data]
 
 
 def decode_gzip(data: npt.NDArray[Any]) -> bytes:
@@ -115,6 +151,15 @@ def decoder_of(codec: Numcodec) -> Callable[[Any], Any]:
     return codec.decode if decode is None else decode
 
 
+def many_decoder_of(codec: Numcodec) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return the function that decodes several chunks that `codec` encoded; see `decoder_of`."""
+    decode_many = _MANY.get(_name_of(codec))
+    if decode_many is not None:
+        return decode_many
+    decode = decoder_of(codec)
+    return lambda data: [decode(chunk) for chunk in data]
+
+
 def encoder_of(codec: Numcodec) -> Callable[[Any], Any]:
     """Return the function that encodes what `codec` is to encode, to the same bytes."""
     if _name_of(codec) != _ZSTD:
@@ -135,6 +180,11 @@ _CHECKED: dict[str, Callable[[Any], Any]] = {
     "numcodecs.blosc.Blosc": decode_blosc,
     "numcodecs.gzip.GZip": decode_gzip,
     _ZSTD: decode_zstd,
+}
+
+_MANY: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
+    "numcodecs.blosc.Blosc": decode_many_blosc,
+    _ZSTD: decode_many_zstd,
 }
 
 

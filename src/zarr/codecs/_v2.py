@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarr.abc.codec import ArrayBytesCodec
-from zarr.codecs._coders import decoder_of, encoder_of
+from zarr.codecs._coders import decoder_of, encoder_of, many_decoder_of
 from zarr.codecs._results import array_of, encoded_buffer, writeable
 from zarr.core.buffer.cpu import numpy_buffer_prototype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -70,28 +70,49 @@ class V2Codec(ArrayBytesCodec):
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
         """Return `_decode_sync` for chunks of one spec, which is settled here once."""
-        decoders, wrap = self._decoders, chunk_spec.prototype.nd_buffer
+        decoders, finish = self._decoders, self._finish_for(chunk_spec)
+
+        def decode(chunk_data: Buffer) -> NDBuffer:
+            decoded: Any = chunk_data.as_numpy_array()
+            for decode_one in decoders:
+                decoded = decode_one(decoded)
+            return finish(decoded)
+
+        return decode
+
+    def _many_decoder_for(
+        self, chunk_spec: ArraySpec
+    ) -> Callable[[Sequence[Buffer]], list[NDBuffer]]:
+        """Return `_decode_sync` for several chunks of one spec."""
+        if self.filters or self.compressor is None:
+            decode = self._decoder_for(chunk_spec)
+            return lambda chunks: [decode(chunk) for chunk in chunks]
+        decompress, finish = many_decoder_of(self.compressor), self._finish_for(chunk_spec)
+        return lambda chunks: [
+            finish(decoded) for decoded in decompress([chunk.as_numpy_array() for chunk in chunks])
+        ]
+
+    def _finish_for(self, chunk_spec: ArraySpec) -> Callable[[Any], NDBuffer]:
+        """Return what makes a chunk of one spec of what the last of the decoders returns."""
+        wrap = chunk_spec.prototype.nd_buffer
         native = chunk_spec.dtype.to_native_dtype()
         if (
             chunk_spec.prototype != numpy_buffer_prototype()
             or _is_object(native)
             or native.itemsize == 0
         ):
-            return lambda chunk_data: self._decode_sync(chunk_data, chunk_spec)
+            return lambda decoded: wrap.from_numpy_array(_elements(decoded, chunk_spec))
         shape, order = chunk_spec.shape, chunk_spec.order
         nbytes = math.prod(shape) * native.itemsize
+        is_stored_as_it_is = not self._decoders
 
-        def decode(chunk_data: Buffer) -> NDBuffer:
-            decoded: Any = chunk_data.as_array_like()
-            for decode_one in decoders:
-                decoded = decode_one(decoded)
+        def finish(decoded: Any) -> NDBuffer:
             # What compressors return, and what is stored as it is: the bytes of the chunk.
-            size = len(decoded) if type(decoded) is bytes else -1 if decoders else decoded.size
-            if size == nbytes:
+            if (type(decoded) is bytes or is_stored_as_it_is) and len(decoded) == nbytes:
                 return wrap(np.ndarray(shape, native, decoded, 0, None, order))
             return wrap(_elements(decoded, chunk_spec))
 
-        return decode
+        return finish
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         order = chunk_spec.order

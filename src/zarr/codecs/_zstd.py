@@ -16,7 +16,9 @@ import numpy as np
 from zarr.core._coalesce import KiB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+
+    from zstandard import ZstdCompressor, ZstdDecompressor
 
 # A context to compress grows with its input and level, up to hundreds of MB, and is kept.
 _SMALL_NBYTES = 256 * KiB
@@ -28,28 +30,12 @@ _FAULT = "Zstd decompression error: invalid input data"
 class _Contexts(threading.local):
     """What each thread has for itself, as two must not use it at once."""
 
-    decompress: Callable[[Any], bytes] | None = None
-    compress: Callable[[Any], bytes] | None = None
+    decompressor: ZstdDecompressor | None = None
+    compressor: ZstdCompressor | None = None
     compresses: tuple[int, bool] | None = None
 
 
 _contexts = _Contexts()
-
-
-def decompressor() -> Callable[[Any], bytes]:
-    """Return what decompresses one frame that tells its size, in this thread only.
-
-    It raises for anything else, and returns no bytes for what begins with an empty frame, whatever
-    follows.
-    """
-    decompress = _contexts.decompress
-    if decompress is None:
-        from zstandard import ZstdDecompressor
-
-        # Without the option, what follows the frame would not be looked at.
-        decompress = partial(ZstdDecompressor().decompress, allow_extra_data=False)
-        _contexts.decompress = decompress
-    return decompress
 
 
 def decode_zstd(data: Any) -> bytes:
@@ -65,13 +51,38 @@ def decode_zstd(data: Any) -> bytes:
     RuntimeError
         If a frame is truncated or corrupt, or something else follows it.
     """
+    context = _contexts.decompressor or _new_decompressor()
     try:
-        decoded = (_contexts.decompress or decompressor())(data)
+        # Anything but one frame that tells its size fails, or returns no bytes if it begins with
+        # an empty frame. Without the option, what follows the frame would not be looked at.
+        decoded = context.decompress(data, allow_extra_data=False)
     except Exception:
         # Of a damaged frame the context may keep as much memory as its header asks for.
-        _contexts.decompress = None
+        _contexts.decompressor = None
         decoded = b""
     return decoded or _decode_frames(bytes(data))
+
+
+def decode_many_zstd(data: Sequence[Any]) -> list[bytes]:
+    """Decompress chunks one after the other, with nothing in between; see `decode_zstd`."""
+    # Not `multi_decompress_to_buffer`, which damages memory where frames are damaged.
+    context = _contexts.decompressor or _new_decompressor()
+    decompress = partial(context.decompress, allow_extra_data=False)
+    try:
+        decoded = [decompress(chunk) for chunk in data]
+    except Exception:
+        _contexts.decompressor = None
+        decoded = []
+    if len(decoded) == len(data) and all(decoded):
+        return decoded
+    return [decode_zstd(chunk) for chunk in data]
+
+
+def _new_decompressor() -> ZstdDecompressor:
+    from zstandard import ZstdDecompressor
+
+    _contexts.decompressor = context = ZstdDecompressor()
+    return context
 
 
 def _decode_frames(data: bytes) -> bytes:
@@ -112,16 +123,17 @@ def encode_zstd(data: Any, level: int, checksum: bool) -> bytes:
         or data.dtype.hasobject
     ):
         return _encode_anything(data, level, checksum)
-    compress = _contexts.compress
-    if compress is None or _contexts.compresses != (level, checksum):
+    context = _contexts.compressor
+    if context is None or _contexts.compresses != (level, checksum):
         from zstandard import MAX_COMPRESSION_LEVEL, ZstdCompressor
 
         if level > MAX_COMPRESSION_LEVEL:
             return _encode_anything(data, level, checksum)
-        compressor: Any = ZstdCompressor(level=level, write_checksum=checksum)
-        compress = compressor.compress
-        _contexts.compress, _contexts.compresses = compress, (level, checksum)
-    return compress(data)
+        context = ZstdCompressor(level=level, write_checksum=checksum)
+        _contexts.compressor, _contexts.compresses = context, (level, checksum)
+    compress: Any = context.compress
+    encoded: bytes = compress(data)
+    return encoded
 
 
 def _encode_anything(data: Any, level: int, checksum: bool) -> bytes:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias
 from typing_extensions import TypedDict
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._coders import blosc_library, decode_blosc
+from zarr.codecs._coders import blosc_library, decode_blosc, decode_many_blosc, many_decoder
 from zarr.codecs._deprecated import DeprecatedNames
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_choice, parse_integer
 from zarr.core.common import NamedRequiredConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from zarr.core.array_spec import ArraySpec
@@ -235,6 +236,12 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
         decoded = decode_blosc(chunk_data.as_numpy_array())
         return chunk_spec.prototype.buffer.from_bytes(decoded)
+
+    def _many_decoder_for(
+        self, chunk_spec: ArraySpec
+    ) -> Callable[[Sequence[Buffer]], list[Buffer]]:
+        """Return `_decode_sync` for several chunks of one spec."""
+        return many_decoder(decode_many_blosc, chunk_spec.prototype)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
         encoded = self._codec.encode(chunk_data.as_numpy_array())

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs._coders import many_decoder
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_flag, parse_integer
-from zarr.codecs._zstd import decode_zstd, encode_zstd
+from zarr.codecs._zstd import decode_many_zstd, decode_zstd, encode_zstd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer
 
@@ -80,6 +83,12 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
         decoded = decode_zstd(chunk_data.as_numpy_array())
         return chunk_spec.prototype.buffer.from_bytes(decoded)
+
+    def _many_decoder_for(
+        self, chunk_spec: ArraySpec
+    ) -> Callable[[Sequence[Buffer]], list[Buffer]]:
+        """Return `_decode_sync` for several chunks of one spec."""
+        return many_decoder(decode_many_zstd, chunk_spec.prototype)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
         encoded = encode_zstd(chunk_data.as_numpy_array(), self.level, self.checksum)

@@ -14,6 +14,7 @@ from zarr.abc.codec import (
     ArrayBytesCodecPartialDecodeMixin,
     BytesBytesCodec,
 )
+from zarr.core.common import product
 from zarr.errors import ZarrUserWarning
 
 if TYPE_CHECKING:
@@ -136,8 +137,14 @@ class ResolvedChain:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         self._shape = self.spec.shape
+        # Decoded, without what elements of variable length refer to.
+        self.nbytes = product(self._shape) * self.spec.dtype.to_native_dtype().itemsize
         # Bound once: looking the methods up for every chunk costs as much as a small codec.
         self._decoders: list[Any] = [_bound_decoder(s) for s in reversed(self.stages)]
+        self._many_decoders = [
+            _bound_many_decoder(stage, decode)
+            for stage, decode in zip(reversed(self.stages), self._decoders)
+        ]
         self._encoders: list[Any] = [(_hook(s.codec, "_encode_sync"), s.spec) for s in self.stages]
 
     def decode_sync(self, buffer: Buffer) -> NDBuffer:
@@ -162,6 +169,13 @@ class ResolvedChain:
         for decode in self._decoders:
             data = decode(data)
         return data if data.shape == self._shape else self.checked(data)
+
+    def decode_many_sync(self, buffers: Sequence[Buffer]) -> list[NDBuffer]:
+        """Decode chunks in the calling thread, a codec at a time; see `decode_sync`."""
+        data: Any = buffers
+        for decode_many in self._many_decoders:
+            data = decode_many(data)
+        return [chunk if chunk.shape == self._shape else self.checked(chunk) for chunk in data]
 
     def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
         """Encode one chunk in the calling thread; None where a codec finds nothing to store."""
@@ -204,6 +218,23 @@ def _bound_decoder(stage: _Stage) -> Callable[[Any], Any] | None:
         return None
     spec = stage.spec
     return lambda data: decode(data, spec)
+
+
+def _bound_many_decoder(
+    stage: _Stage, decode: Callable[[Any], Any]
+) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return what decodes several chunks of one spec: `decode` one by one, or better.
+
+    A codec may give `_many_decoder_for`, which prepares for a spec as `_decoder_for` does. Between
+    two chunks the function it returns should do as little as it can: other threads wait for the
+    interpreter then. A subclass that overrides `_decode_sync` alone means that to be called.
+    """
+    for cls in type(stage.codec).__mro__:
+        if "_many_decoder_for" in vars(cls):
+            return cast("Any", stage.codec)._many_decoder_for(stage.spec)  # type: ignore[no-any-return]
+        if "_decode_sync" in vars(cls):
+            break
+    return lambda data: [decode(one) for one in data]
 
 
 def _hook(codec: Codec, name: str) -> Callable[[Any, ArraySpec], Any] | None:

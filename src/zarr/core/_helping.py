@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+# Asking takes microseconds.
+_CPUS = os.cpu_count() or 1
+
 
 class Helping:
     """Runs jobs in the calling thread, and large ones in the worker pool beside it.
@@ -31,7 +34,7 @@ class Helping:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        self._spare = (os.cpu_count() or 1 if workers is None else workers) - 1
+        self._spare = (_CPUS if workers is None else workers) - 1
         self._running: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from zarr.core._chunk_io import (
@@ -15,6 +15,7 @@ from zarr.core._chunk_io import (
 )
 from zarr.core._overwritten import Overwritten
 from zarr.core._placing import PORTION_BYTES
+from zarr.core._turns import reading
 from zarr.core.common import product
 from zarr.storage._common import StorePath
 
@@ -57,12 +58,16 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     """
     found = [False] * len(items)
     keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
+    in_turn = store._reads_in_place and len(items) > 1 and not is_large(items[0][1])
     with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
-        for batch in batches:
-            for index, encoded in batch:
-                found[index] = encoded is not None
-            placing.add(batch)
-    return found
+        while True:
+            with reading.taken() if in_turn else nullcontext(False) as in_turn:
+                batch = next(batches, None)
+                if batch is None:
+                    return found
+                for index, encoded in batch:
+                    found[index] = encoded is not None
+                placing.add(batch)
 
 
 def read_parts(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from zarr.core._chunk_io import fill, scatter
 from zarr.core._coalesce import KiB
+from zarr.core._turns import short_work
 from zarr.core.sync import get_pool
 
 if TYPE_CHECKING:
     from typing import Self
 
     from zarr.abc.store import ByteGetter, ByteSetter
-    from zarr.core._codec_chain import CodecChain
+    from zarr.core._codec_chain import CodecChain, ResolvedChain
     from zarr.core._helping import Helping
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
@@ -31,6 +33,10 @@ _T = TypeVar("_T")
 
 # Encoded bytes worth a hand-over to the worker pool, about 20 us; zstd decodes them in 200 us.
 PORTION_BYTES = 256 * KiB
+
+# Decoded bytes of small chunks that are decoded together before they are put into place. They
+# should still be in the cache of the processor then.
+RUN_BYTES = 512 * KiB
 _CPUS = os.cpu_count() or 1
 
 
@@ -60,23 +66,57 @@ class _Chunks:
         self._items = items
         self._out = out
         self._drop_axes = drop_axes
+        self._in_turn = True
 
     def _fill(self, index: int) -> None:
         _, spec, _, out_selection, _ = self._items[index]
         fill(self._out, out_selection, spec)
 
-    def _place(self, portion: Iterable[tuple[int, Buffer]]) -> None:
+    def _place(self, portion: Sequence[tuple[int, Buffer]]) -> None:
         """Decode chunks and put them into place, in the calling thread."""
+        start = 0
+        while start < len(portion):
+            spec = self._items[portion[start][0]][1]
+            chain = self._chain.for_spec(spec)
+            at_once = max(1, RUN_BYTES // max(1, chain.nbytes))
+            run = portion if at_once >= len(portion) else portion[start : start + at_once]
+            if len(run) == 1 or not self._place_together(chain, spec, run):
+                self._place_one_by_one(run)
+            start += len(run)
+
+    def _place_together(
+        self, chain: ResolvedChain, spec: ArraySpec, run: Sequence[tuple[int, Buffer]]
+    ) -> bool:
+        """Decode chunks before any is put into place; tell whether that was possible.
+
+        It is not if one of them is of another spec, or damaged.
+        """
         items, out, drop_axes = self._items, self._out, self._drop_axes
-        decode, decodes = None, None
-        for index, encoded in portion:
-            _, spec, chunk_selection, out_selection, _ = items[index]
+        for index, _ in run:
+            if items[index][1] is not spec:
+                return False
+        try:
+            decoded = chain.decode_many_sync([encoded for _, encoded in run])
+        except Exception:
+            return False
+        with short_work.taken() if self._in_turn else nullcontext(False) as self._in_turn:
+            for (index, _), chunk in zip(run, decoded):
+                place, _, chunk_selection, out_selection, _ = items[index]
+                try:
+                    scatter(out, chunk, chunk_selection, out_selection, drop_axes)
+                except Exception as error:
+                    error.add_note(f"while decoding the chunk {place}")
+                    raise
+        return True
+
+    def _place_one_by_one(self, run: Sequence[tuple[int, Buffer]]) -> None:
+        for index, encoded in run:
+            place, spec, chunk_selection, out_selection, _ = self._items[index]
             try:
-                if decode is None or spec is not decodes:
-                    decode, decodes = self._chain.for_spec(spec).decode_sync, spec
-                scatter(out, decode(encoded), chunk_selection, out_selection, drop_axes)
+                chunk = self._chain.for_spec(spec).decode_sync(encoded)
+                scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
             except Exception as error:
-                error.add_note(f"while decoding the chunk {items[index][0]}")
+                error.add_note(f"while decoding the chunk {place}")
                 raise
 
 

@@ -17,11 +17,11 @@ from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
 from zarr.core._fetch import Answered, answer_sync, answered_nbytes, stream
+from zarr.core._turns import short_work
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
 from zarr.core.config import config
 from zarr.core.sync import in_pool
-from zarr.storage._turns import Turn
 from zarr.storage._utils import METADATA_NAMES, as_directory, check_key, check_keys
 
 if TYPE_CHECKING:
@@ -41,12 +41,10 @@ _FILES_A_HOP = 32
 _BYTES_A_HOP = 1 * MiB
 
 # A thread that waits reads so many files, or about so many bytes, before it decodes them. Threads
-# take turns in this where files are small; see `zarr.storage._turns`. It takes 0.2 ms, some times
-# that with others behind it, and much longer where files are far away.
+# take turns in this where files are small.
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
-_turn = Turn(patience=0.005)
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
@@ -220,7 +218,7 @@ class LocalStore(Store):
         remaining = iter(enumerate(requests))
         in_turn = len(requests) > 1
         while True:
-            with _turn.taken() if in_turn else nullcontext(False) as in_turn:
+            with short_work.taken() if in_turn else nullcontext(False) as in_turn:
                 portion = self._next_portion(remaining, prototype)
             if not portion:
                 return

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from zarr.abc.codec import CodecPipeline
     from zarr.core._info import ArrayInfo
-    from zarr.core.array_spec import ArrayConfigParams
+    from zarr.core.array_spec import ArrayConfigParams, ArraySpec
     from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar, NDBuffer
     from zarr.core.chunk_grids import ChunkGrid
     from zarr.core.common import JSON, ShapeLike, ZarrFormat
@@ -74,6 +74,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     # Both follow from the metadata.
     codec_pipeline: CodecPipeline = field(init=False, compare=False)
     _chunk_grid: ChunkGrid = field(init=False, compare=False)
+    # That of the chunks of a regular grid as it was asked for last: codecs prepare for a spec once.
+    _kept_spec: ArraySpec | None = field(init=False, compare=False)
     config: ArrayConfig
 
     def __init__(
@@ -94,6 +96,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         object.__setattr__(self, "config", options)
         object.__setattr__(self, "_chunk_grid", grid)
         object.__setattr__(self, "codec_pipeline", pipeline)
+        object.__setattr__(self, "_kept_spec", None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The pipeline is made anew, by the configuration of the process that unpickles.
@@ -103,6 +106,15 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """Take over metadata of another shape or with other attributes."""
         object.__setattr__(self, "metadata", metadata)
         object.__setattr__(self, "_chunk_grid", chunk_grid(metadata))
+        object.__setattr__(self, "_kept_spec", None)
+
+    def _regular_spec(self, prototype: BufferPrototype) -> ArraySpec:
+        """Return the spec of the chunks of a regular grid; the same object as long as it is right."""
+        spec = self._kept_spec
+        if spec is None or spec.prototype != prototype:
+            spec = chunk_spec(self.metadata, self.config, self._chunk_grid.chunk_shape, prototype)
+            object.__setattr__(self, "_kept_spec", spec)
+        return spec
 
     @classmethod
     def from_dict(cls, store_path: StorePath, data: Mapping[str, JSON]) -> AsyncArray[Any]:

@@ -37,9 +37,7 @@ def make_batch(
         Classes that hold encoded and decoded data.
     """
     metadata, grid = array.metadata, array._chunk_grid
-    regular = (
-        chunk_spec(metadata, array.config, grid.chunk_shape, prototype) if grid.is_regular else None
-    )
+    regular = array._regular_spec(prototype) if grid.is_regular else None
     projections, others = tee(projections)
     places = _places(array, map(attrgetter("chunk_coords"), others))
     if regular is not None:

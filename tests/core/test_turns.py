@@ -1,4 +1,4 @@
-"""Threads that read many small files take turns, and none waits for long."""
+"""Threads that read many small chunks take turns, and none waits for long."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
+from tests.stores.bulk_kit import DictStore
 
 import zarr
+from zarr.codecs import BytesCodec
+from zarr.core import _in_place, _placing
+from zarr.core._turns import Turn
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import LocalStore
+from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.storage import LocalStore, MemoryStore
 from zarr.storage import _local as local
-from zarr.storage._turns import Turn
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
 
 PROTOTYPE = default_buffer_prototype()
 
 
-def test_one_at_a_time() -> None:
-    turn, inside, most = Turn(patience=10), 0, 0
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_so_many_at_a_time(at_once: int) -> None:
+    turn, inside, most = Turn(patience=10, at_once=at_once), 0, 0
 
     def work() -> None:
         nonlocal inside, most
@@ -40,7 +49,41 @@ def test_one_at_a_time() -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert most == 1
+    assert most == at_once
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_who_waits_for_many_that_are_quick_gets_the_turn(at_once: int) -> None:
+    turn = Turn(patience=0.1, at_once=at_once)
+    threads = 12 * at_once
+    start = threading.Barrier(threads)
+    got: list[tuple[bool, float]] = []
+
+    def work() -> None:
+        start.wait(10)
+        began = time.monotonic()
+        with turn.taken() as taken:
+            got.append((taken, time.monotonic() - began))
+            time.sleep(0.03)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert [taken for taken, _ in got] == [True] * threads
+    assert max(waited for _, waited in got) > 0.2  # longer than anybody waits for one
+
+
+def test_who_has_the_turn_may_take_it_again() -> None:
+    turn = Turn(patience=10)
+    began = time.monotonic()
+    with turn.taken() as first, turn.taken() as second:
+        assert (first, second) == (True, True)
+    assert time.monotonic() - began < 5
+    with turn.taken():
+        assert turn._lock.acquire(False) is False
+    assert turn._lock.acquire(False) is True
 
 
 def test_nobody_waits_for_long_and_a_failure_gives_the_turn_back() -> None:
@@ -97,7 +140,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             seen.append(reads[0])
             return super().taken()
 
-    monkeypatch.setattr(local, "_turn", Counting(patience=10))
+    monkeypatch.setattr(local, "short_work", Counting(patience=10))
     monkeypatch.setattr(local, "_read", counted)
     return seen
 
@@ -130,25 +173,95 @@ def test_large_files_and_single_ones_are_not(tmp_path: Path, taken: list[int]) -
     assert taken == []
 
 
+class Busy(Turn):
+    """Never to be had."""
+
+    def __init__(self) -> None:
+        super().__init__(patience=0.02)
+        self.asked: list[float] = []
+        self._lock = self  # type: ignore[assignment]
+
+    def acquire(self, timeout: float) -> bool:
+        self.asked.append(timeout)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(local, "short_work"), (_placing, "short_work"), (_in_place, "reading")]
+)
 def test_who_did_not_get_the_turn_goes_on_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     array = zarr.create_array(tmp_path, data=np.arange(200), chunks=(1,))
-    turn = Turn(patience=0.02)
-    monkeypatch.setattr(local, "_turn", turn)
-    asked: list[float] = []
-    acquire = turn._lock.acquire
-    with turn.taken():
+    busy = Busy()
+    monkeypatch.setattr(module, name, busy)
+    np.testing.assert_array_equal(array[:], np.arange(200))
+    assert busy.asked == [0.02]
 
-        class Counted:
-            def acquire(self, timeout: float) -> bool:
-                asked.append(timeout)
-                return bool(acquire(timeout=timeout))
 
-        lock, turn._lock = turn._lock, Counted()  # type: ignore[assignment]
-        np.testing.assert_array_equal(array[:], np.arange(200))
-        turn._lock = lock
-    assert asked == [0.02]
+def test_who_waits_for_a_network_or_decodes_for_long_has_no_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Busy()
+    monkeypatch.setattr(_in_place, "reading", busy)
+    for store, chunk in ((DictStore(), 1), (LocalStore(tmp_path), 300_000)):
+        data = np.arange(3 * chunk)
+        array = zarr.create_array(store, data=data, chunks=(chunk,))
+        np.testing.assert_array_equal(array[:], data)
+    assert busy.asked == []
+
+
+class NotTogether(BytesCodec):
+    """Tells how chunks are decoded, and cannot decode some."""
+
+    damaged = b""
+    alone: ClassVar[list[bytes]] = []
+
+    def _decoder_for(self, chunk_spec: ArraySpec) -> Any:
+        def decode(chunk: Buffer) -> NDBuffer:
+            if chunk.to_bytes() == self.damaged:
+                raise ValueError("damaged")
+            self.alone.append(chunk.to_bytes())
+            return self._decode_sync(chunk, chunk_spec)
+
+        return decode
+
+    def _many_decoder_for(self, chunk_spec: ArraySpec) -> Any:
+        def decode(chunks: list[Buffer]) -> list[NDBuffer]:
+            if any(chunk.to_bytes() == self.damaged for chunk in chunks):
+                raise ValueError("which one is not known")
+            return [self._decode_sync(chunk, chunk_spec) for chunk in chunks]
+
+        return decode
+
+
+@pytest.mark.parametrize("kind", [LocalStore, MemoryStore])
+@pytest.mark.parametrize("damaged", [None, 0, 7])
+def test_small_chunks_are_decoded_together(
+    kind: Any, damaged: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = zarr.create_array(
+        kind(tmp_path) if kind is LocalStore else kind(),
+        shape=8,
+        chunks=(1,),
+        dtype="u1",
+        compressors=None,
+    )
+    array[:] = np.arange(1, 9)
+    codec = NotTogether(endian=None)
+    monkeypatch.setattr(NotTogether, "damaged", b"" if damaged is None else bytes([damaged + 1]))
+    monkeypatch.setattr(NotTogether, "alone", [])
+    pipeline = BatchedCodecPipeline.from_codecs([codec])
+    object.__setattr__(array.async_array, "codec_pipeline", pipeline)
+    if damaged is None:
+        np.testing.assert_array_equal(array[:], np.arange(1, 9))
+        assert codec.alone == []
+        return
+    with pytest.raises(ValueError, match="damaged") as caught:
+        array[:]
+    assert str(caught.value.args[0]) == "damaged"
+    assert f"c/{damaged}" in caught.value.__notes__[0]
+    assert codec.alone == [bytes([index + 1]) for index in range(damaged)]
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 65_535, 65_536, 65_537, 200_000])
