@@ -271,3 +271,35 @@ def test_chunks_of_another_shape_are_refused_among_others() -> None:
     assert encoded is not None
     with pytest.raises(ValueError, match="was expected"):
         chain.decode_many_sync([encoded, encoded])
+
+
+class OverridesEncoding(BytesCodec):
+    """Stores the bytes of a chunk backwards."""
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        encoded = super()._encode_sync(chunk_data, chunk_spec)
+        return None if encoded is None else CpuBuffer.from_bytes(encoded.to_bytes()[::-1])
+
+
+class OverridesV2Encoding(V2Codec):
+    """Stores the bytes of a chunk backwards."""
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        encoded = super()._encode_sync(chunk_data, chunk_spec)
+        return None if encoded is None else CpuBuffer.from_bytes(encoded.to_bytes()[::-1])
+
+
+@pytest.mark.parametrize("codec", [OverridesEncoding(), OverridesV2Encoding(None, None)])
+def test_a_codec_that_overrides_one_hook_means_it(codec: Any) -> None:
+    encoded = CodecChain.from_codecs([codec]).encode_sync(array(VALUES), SPEC)
+    assert encoded is not None
+    assert encoded.to_bytes() == VALUES.tobytes()[::-1]
+
+
+@pytest.mark.parametrize("codec", [BytesCodec(), V2Codec(None, None)])
+@pytest.mark.parametrize("values", [VALUES, VALUES.T.copy().T, VALUES.astype(">i2")])
+def test_what_is_stored_as_it_is(codec: Any, values: Any) -> None:
+    chain = CodecChain.from_codecs([codec]).for_spec(SPEC)
+    encoded = chain.encode_sync(array(values))
+    assert encoded is not None
+    assert np.array_equal(chain.decode_sync(encoded).as_numpy_array(), VALUES)

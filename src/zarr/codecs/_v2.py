@@ -54,10 +54,6 @@ class V2Codec(ArrayBytesCodec):
     def _compress(self) -> Callable[[Any], Any] | None:
         return None if self.compressor is None else encoder_of(self.compressor)
 
-    @cached_property
-    def _is_plain(self) -> bool:
-        return not self.filters and self.compressor is None
-
     def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited
         return super().compute_encoded_size(input_byte_length, _chunk_spec)
@@ -114,13 +110,31 @@ class V2Codec(ArrayBytesCodec):
 
         return finish
 
+    def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
+        """Return `_encode_sync` for chunks of one spec, which is settled here once."""
+        order, wrap = chunk_spec.order, chunk_spec.prototype.buffer.from_array_like
+        native = chunk_spec.dtype.to_native_dtype()
+        is_plain = (
+            not self.filters
+            and self.compressor is None
+            and chunk_spec.prototype == numpy_buffer_prototype()
+            and not _is_object(native)
+            and native.itemsize > 0
+        )
+
+        def encode(chunk_data: NDBuffer) -> Buffer | None:
+            array = chunk_data.as_numpy_array()
+            if is_plain and array.dtype == native:
+                # What is stored as it is takes nothing of the rest.
+                return wrap(array.ravel(order).view("B"))
+            return self._encode_sync(chunk_data, chunk_spec)
+
+        return encode
+
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         order = chunk_spec.order
         native = chunk_spec.dtype.to_native_dtype()
         encoded: Any = chunk_data.as_numpy_array()
-        if self._is_plain and encoded.dtype == native and not _is_object(native):
-            # What is stored as it is takes nothing of the rest.
-            return encoded_buffer(encoded.ravel(order), chunk_spec.prototype)
         stored = np.dtype(object) if _is_object(native) else native
         encoded = encoded.astype(stored, order=order, copy=False)
         if stored.hasobject:

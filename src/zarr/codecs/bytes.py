@@ -141,6 +141,20 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
 
         return decode
 
+    def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
+        """Return `_encode_sync` for chunks of one spec, which is settled here once."""
+        native = chunk_spec.dtype.to_native_dtype()
+        is_view = native.itemsize > 0 and self._stored_dtype(native) == native
+        wrap = chunk_spec.prototype.buffer.from_array_like
+
+        def encode(chunk_data: NDBuffer) -> Buffer | None:
+            array: Any = chunk_data.as_ndarray_like()
+            if is_view and array.dtype == native:
+                return wrap(array.ravel(order="C").view("B"))
+            return self._encode_sync(chunk_data, chunk_spec)
+
+        return encode
+
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         array: Any = chunk_data.as_ndarray_like()
         stored = self._stored_dtype(array.dtype)

@@ -140,12 +140,12 @@ class ResolvedChain:
         # Decoded, without what elements of variable length refer to.
         self.nbytes = product(self._shape) * self.spec.dtype.to_native_dtype().itemsize
         # Bound once: looking the methods up for every chunk costs as much as a small codec.
-        self._decoders: list[Any] = [_bound_decoder(s) for s in reversed(self.stages)]
+        self._decoders: list[Any] = [_bound(s, "decode") for s in reversed(self.stages)]
         self._many_decoders = [
             _bound_many_decoder(stage, decode)
             for stage, decode in zip(reversed(self.stages), self._decoders)
         ]
-        self._encoders: list[Any] = [(_hook(s.codec, "_encode_sync"), s.spec) for s in self.stages]
+        self._encoders: list[Any] = [_bound(s, "encode") for s in self.stages]
 
     def decode_sync(self, buffer: Buffer) -> NDBuffer:
         """Decode one chunk in the calling thread.
@@ -180,8 +180,8 @@ class ResolvedChain:
     def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
         """Encode one chunk in the calling thread; None where a codec finds nothing to store."""
         data: Any = chunk
-        for encode, spec in self._encoders:
-            data = encode(data, spec)
+        for encode in self._encoders:
+            data = encode(data)
             if data is None:
                 return None
         return data  # type: ignore[no-any-return]
@@ -202,22 +202,25 @@ class ResolvedChain:
         return chunk
 
 
-def _bound_decoder(stage: _Stage) -> Callable[[Any], Any] | None:
-    """Return `_decode_sync` for one spec; None for a codec that has only coroutines.
+def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
+    """Return `_decode_sync` or `_encode_sync` for one spec; None for one that has only coroutines.
 
-    A codec may give `_decoder_for`, which prepares for a spec and returns what it may skip for each
-    chunk. A subclass that overrides `_decode_sync` alone means that to be called.
+    A codec may give `_decoder_for` and `_encoder_for`, which prepare for a spec and return what may
+    skip for each chunk what they did. A subclass that overrides `_decode_sync` or `_encode_sync`
+    alone means that to be called.
     """
-    decode = _hook(stage.codec, "_decode_sync")
-    for cls in type(stage.codec).__mro__:
-        if "_decoder_for" in vars(cls):
-            return cast("Any", stage.codec)._decoder_for(stage.spec)  # type: ignore[no-any-return]
-        if "_decode_sync" in vars(cls):
+    codec: Any = stage.codec
+    code = getattr(codec, f"_{direction}_sync", None)
+    prepare = f"_{direction}r_for"
+    for cls in type(codec).__mro__:
+        if prepare in vars(cls):
+            return getattr(codec, prepare)(stage.spec)  # type: ignore[no-any-return]
+        if f"_{direction}_sync" in vars(cls):
             break
-    if decode is None:
+    if code is None:
         return None
     spec = stage.spec
-    return lambda data: decode(data, spec)
+    return lambda data: code(data, spec)
 
 
 def _bound_many_decoder(
@@ -235,10 +238,6 @@ def _bound_many_decoder(
         if "_decode_sync" in vars(cls):
             break
     return lambda data: [decode(one) for one in data]
-
-
-def _hook(codec: Codec, name: str) -> Callable[[Any, ArraySpec], Any] | None:
-    return getattr(codec, name, None)
 
 
 @dataclass(frozen=True)
