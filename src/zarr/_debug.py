@@ -15,6 +15,7 @@ _REQUIRED: Final = (
     "typing_extensions",
     "donfig",
     "google-crc32c",
+    "zstandard",
 )
 _OPTIONAL: Final = (
     "botocore",

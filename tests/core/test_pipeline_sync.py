@@ -535,6 +535,18 @@ def test_so_many_chunks_are_decoded_together_as_fit_the_cache(
     array = zarr.create_array({}, data=np.arange(44, dtype="i2"), chunks=(4,))
     np.testing.assert_array_equal(array[:], np.arange(44))
     assert runs == [3, 3, 3, 2]
+    # Chunks of several shapes, of which the first is too large to be decoded with others
+    runs.clear()
+    with config.set({"array.rectilinear_chunks": True}):
+        mixed = zarr.create_array({}, shape=30, chunks=[[20, *[2] * 5]], dtype="i2")
+    mixed[:] = np.arange(30)
+    np.testing.assert_array_equal(mixed[:], np.arange(30))
+    assert runs == [5]
+    # No telling how large these are
+    runs.clear()
+    text = zarr.create_array({}, data=np.array(["a", "b"], dtype="T"), chunks=(1,))
+    np.testing.assert_array_equal(text[:], np.array(["a", "b"], dtype="T"))
+    assert runs == []
     # Those that are larger are decoded one by one.
     runs.clear()
     monkeypatch.setattr(_placing, "RUN_BYTES", 15)

@@ -137,8 +137,6 @@ class ResolvedChain:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         self._shape = self.spec.shape
-        # Decoded, without what elements of variable length refer to.
-        self.nbytes = product(self._shape) * self.spec.dtype.to_native_dtype().itemsize
         # Bound once: looking the methods up for every chunk costs as much as a small codec.
         self._decoders: list[Any] = [_bound(s, "decode") for s in reversed(self.stages)]
         self._many_decoders = [
@@ -169,6 +167,13 @@ class ResolvedChain:
         for decode in self._decoders:
             data = decode(data)
         return data if data.shape == self._shape else self.checked(data)
+
+    def at_once(self, nbytes: int) -> int:
+        """Return how many chunks, at least one, are decoded to at most so many bytes."""
+        native = self.spec.dtype.to_native_dtype()
+        if native.hasobject:
+            return 1  # there is no telling what elements of variable length take
+        return max(1, nbytes // max(1, product(self._shape) * native.itemsize))
 
     def decode_many_sync(self, buffers: Sequence[Buffer]) -> list[NDBuffer]:
         """Decode chunks in the calling thread, a codec at a time; see `decode_sync`."""

@@ -78,8 +78,7 @@ class _Chunks:
         while start < len(portion):
             spec = self._items[portion[start][0]][1]
             chain = self._chain.for_spec(spec)
-            at_once = max(1, RUN_BYTES // max(1, chain.nbytes))
-            run = portion if at_once >= len(portion) else portion[start : start + at_once]
+            run = portion[start : start + chain.at_once(RUN_BYTES)]
             if len(run) == 1 or not self._place_together(chain, spec, run):
                 self._place_one_by_one(run)
             start += len(run)
