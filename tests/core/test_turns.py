@@ -16,7 +16,7 @@ from tests.stores.bulk_kit import DictStore
 
 import zarr
 from zarr.codecs import BytesCodec
-from zarr.core import _in_place, _placing
+from zarr.core import _in_place, _placing, _turns
 from zarr.core._turns import Turn
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
@@ -104,6 +104,15 @@ def test_nobody_waits_for_long_and_a_failure_gives_the_turn_back() -> None:
     thread.join(10)
     with turn.taken() as taken:
         assert taken
+
+
+def test_nobody_waits_where_threads_share_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = Turn(patience=10)
+    began = time.monotonic()
+    monkeypatch.setattr(_turns, "_has_gil", lambda: False)
+    with turn._lock, turn.taken() as taken:
+        assert taken is False
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="cannot fork")

@@ -9,9 +9,13 @@ that reads some files, or puts some chunks into place, while others decode leave
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+# Python 3.13 and later can do without the lock on the interpreter that makes all this necessary.
+_has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 
 class _OfThread(threading.local):
@@ -52,8 +56,8 @@ class Turn:
         its codec reads an array say, goes on at once.
         """
         lock, mine = self._lock, self._of_thread
-        if mine.has_turn:
-            yield True
+        if mine.has_turn or not _has_gil():
+            yield mine.has_turn
             return
         mine.has_turn = self._take(lock)
         try:
