@@ -25,7 +25,17 @@ from bench.task import Task
 from bench.workload import Unsupported, Workload, nothing, repetitions, timed
 
 MESSAGE_LENGTH = 200
-PACKAGES = ("zarr", "zarrs", "tensorstore", "numpy", "numcodecs", "fsspec", "s3fs", "aiohttp")
+PACKAGES = (
+    "zarr",
+    "zarrs",
+    "tensorstore",
+    "numpy",
+    "numcodecs",
+    "zstandard",
+    "fsspec",
+    "s3fs",
+    "aiohttp",
+)
 
 
 def versions() -> dict[str, str]:
