@@ -24,8 +24,19 @@ from zarr.storage import LocalStore, MemoryStore
 from zarr.storage import _local as local
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
+
+
+@pytest.fixture(autouse=True)
+def _near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what other tests have found out, and whether this machine is busy."""
+    for module in (_in_place, local):
+        monkeypatch.setattr(module, "distance", _turns.Distance())
+    monkeypatch.setattr(_turns, "_NEAR_SECONDS", 10.0)
+
 
 PROTOTYPE = default_buffer_prototype()
 
@@ -75,6 +86,76 @@ def test_who_waits_for_many_that_are_quick_gets_the_turn(at_once: int) -> None:
     assert max(waited for _, waited in got) > 0.2  # longer than anybody waits for one
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_nobody_is_overtaken_for_ever(at_once: int) -> None:
+    turn, over = Turn(patience=5, at_once=at_once), threading.Event()
+
+    def again_and_again() -> None:
+        while not over.is_set():
+            with turn.taken():
+                sum(range(1000))
+
+    threads = [threading.Thread(target=again_and_again) for _ in range(at_once + 1)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            began = time.monotonic()
+            with turn.taken() as taken:
+                assert taken
+            assert time.monotonic() - began < 3
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(10)
+    assert turn._free == at_once
+    assert not turn._waiting
+
+
+def test_who_came_first_is_first() -> None:
+    turn, order = Turn(patience=10), []
+
+    def work(number: int) -> None:
+        with turn.taken():
+            order.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    with turn.taken():
+        for waiting, thread in enumerate(threads, 1):
+            thread.start()
+            until = time.monotonic() + 10
+            while len(turn._waiting) < waiting and time.monotonic() < until:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert order == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("is_handed_over", [False, True])
+def test_who_is_interrupted_while_waiting_leaves_no_trace(is_handed_over: bool) -> None:
+    turn = Turn(patience=5)
+
+    class Interrupted:
+        def acquire(self, timeout: float = 0) -> bool:
+            if timeout:
+                if is_handed_over:
+                    turn._give_back()
+                raise KeyboardInterrupt
+            return True
+
+        def release(self) -> None:
+            pass
+
+    turn._free = 0
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("threading.Lock", Interrupted)
+        with turn.taken():
+            raise AssertionError
+    assert not turn._waiting
+    assert turn._free == int(is_handed_over)
+    assert not turn._of_thread.has_turn
+
+
 def test_who_has_the_turn_may_take_it_again() -> None:
     turn = Turn(patience=10)
     began = time.monotonic()
@@ -82,8 +163,8 @@ def test_who_has_the_turn_may_take_it_again() -> None:
         assert (first, second) == (True, True)
     assert time.monotonic() - began < 5
     with turn.taken():
-        assert turn._lock.acquire(False) is False
-    assert turn._lock.acquire(False) is True
+        assert turn._free == 0
+    assert turn._free == 1
 
 
 def test_nobody_waits_for_long_and_a_failure_gives_the_turn_back() -> None:
@@ -110,7 +191,8 @@ def test_nobody_waits_where_threads_share_no_lock(monkeypatch: pytest.MonkeyPatc
     turn = Turn(patience=10)
     began = time.monotonic()
     monkeypatch.setattr(_turns, "_has_gil", lambda: False)
-    with turn._lock, turn.taken() as taken:
+    turn._free = 0
+    with turn.taken() as taken:
         assert taken is False
     assert time.monotonic() - began < 5
 
@@ -187,11 +269,10 @@ class Busy(Turn):
 
     def __init__(self) -> None:
         super().__init__(patience=0.02)
-        self.asked: list[float] = []
-        self._lock = self  # type: ignore[assignment]
+        self.asked = 0
 
-    def acquire(self, timeout: float) -> bool:
-        self.asked.append(timeout)
+    def _take(self) -> bool:
+        self.asked += 1
         return False
 
 
@@ -205,7 +286,7 @@ def test_who_did_not_get_the_turn_goes_on_without(
     busy = Busy()
     monkeypatch.setattr(module, name, busy)
     np.testing.assert_array_equal(array[:], np.arange(200))
-    assert busy.asked == [0.02]
+    assert busy.asked == 1
 
 
 def test_who_waits_for_a_network_or_decodes_for_long_has_no_turn(
@@ -217,7 +298,53 @@ def test_who_waits_for_a_network_or_decodes_for_long_has_no_turn(
         data = np.arange(3 * chunk)
         array = zarr.create_array(store, data=data, chunks=(chunk,))
         np.testing.assert_array_equal(array[:], data)
-    assert busy.asked == []
+    assert busy.asked == 0
+
+
+class FarAway(MemoryStore):
+    """Answers late."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        super().__init__()
+        self._wait = wait
+
+    def get_sync(self, key: str, **kwargs: Any) -> Buffer | None:
+        self._wait()
+        return super().get_sync(key, **kwargs)
+
+
+def be_busy() -> None:
+    until = time.process_time() + 0.03
+    while time.process_time() < until:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("wait", "is_far"),
+    [(lambda: time.sleep(0.03), True), (lambda: time.sleep(0.001), False), (be_busy, False)],
+    ids=["far", "near", "busy"],
+)
+def test_nobody_waits_for_those_who_read_from_far_away(
+    wait: Callable[[], None], is_far: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, distance = Busy(), _turns.Distance()
+    monkeypatch.setattr(_turns, "_NEAR_SECONDS", 0.02)
+    for module in (_in_place, local):
+        monkeypatch.setattr(module, "distance", distance)
+    for module, name in ((_in_place, "reading"), (local, "short_work")):
+        monkeypatch.setattr(module, name, busy)
+    far = zarr.create_array(FarAway(wait), data=np.arange(8), chunks=(1,))
+    near = zarr.create_array(LocalStore(tmp_path), data=np.arange(8), chunks=(1,))
+    np.testing.assert_array_equal(near[:], np.arange(8))
+    assert busy.asked == 2
+    np.testing.assert_array_equal(far[:], np.arange(8))
+    assert busy.asked == 3
+    for array in (far, near, far):
+        np.testing.assert_array_equal(array[:], np.arange(8))
+    assert busy.asked == (3 if is_far else 7)
+    distance._far_until -= 20
+    np.testing.assert_array_equal(near[:], np.arange(8))
+    assert busy.asked == (5 if is_far else 9)
 
 
 class NotTogether(BytesCodec):

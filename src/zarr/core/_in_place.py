@@ -15,7 +15,7 @@ from zarr.core._chunk_io import (
 )
 from zarr.core._overwritten import Overwritten
 from zarr.core._placing import PORTION_BYTES
-from zarr.core._turns import reading
+from zarr.core._turns import clocks, distance, reading
 from zarr.core.common import product
 from zarr.storage._common import StorePath
 
@@ -61,10 +61,14 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     in_turn = store._reads_in_place and len(items) > 1 and not is_large(items[0][1])
     with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
         while True:
-            with reading.taken() if in_turn else nullcontext(False) as in_turn:
+            with (
+                reading.taken() if in_turn and distance.is_near else nullcontext(False)
+            ) as in_turn:
+                asked = clocks()
                 batch = next(batches, None)
                 if batch is None:
                     return found
+                distance.note(len(batch), asked)
                 for index, encoded in batch:
                     found[index] = encoded is not None
                 placing.add(batch)

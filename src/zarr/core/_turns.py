@@ -8,9 +8,12 @@ that reads some files, or puts some chunks into place, while others decode leave
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,6 +27,9 @@ class _OfThread(threading.local):
 
 class Turn:
     """Lets a few threads at a time do something, but lets nobody wait for one that takes long.
+
+    Those that wait get it in the order in which they came; with a lock, a thread that comes back
+    at once would take it again before another one has woken up, and that for ever.
 
     Parameters
     ----------
@@ -43,9 +49,10 @@ class Turn:
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        one = self._at_once == 1
-        self._lock = threading.Lock() if one else threading.Semaphore(self._at_once)
-        self._ended = 0  # how many turns, roughly, as no lock guards it
+        self._guard = threading.Lock()
+        self._free = self._at_once
+        self._waiting: deque[threading.Lock] = deque()  # each opened for one that gets the turn
+        self._ended = 0
         self._of_thread = _OfThread()
 
     @contextmanager
@@ -55,33 +62,109 @@ class Turn:
         Whoever did not get it does better without it from then on. A thread that has it already, as
         its codec reads an array say, goes on at once.
         """
-        lock, mine = self._lock, self._of_thread
+        mine = self._of_thread
         if mine.has_turn or not _has_gil():
             yield mine.has_turn
             return
-        mine.has_turn = self._take(lock)
+        mine.has_turn = self._take()
         try:
             yield mine.has_turn
         finally:
             if mine.has_turn:
                 mine.has_turn = False
-                self._ended += 1
-                lock.release()
+                self._give_back()
 
-    def _take(self, lock: threading.Lock | threading.Semaphore) -> bool:
+    def _take(self) -> bool:
         """Wait for the turn as long as turns end."""
-        ended = self._ended
-        while not lock.acquire(timeout=self._patience):
-            if ended == self._ended:
-                return False
+        with self._guard:
+            if self._free:
+                self._free -= 1
+                return True
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting.append(gate)
+        try:
             ended = self._ended
+            while not gate.acquire(timeout=self._patience):
+                if ended == self._ended:
+                    return not self._withdraw(gate)
+                ended = self._ended
+        except BaseException:
+            if not self._withdraw(gate):
+                self._give_back()
+            raise
         return True
 
+    def _withdraw(self, gate: threading.Lock) -> bool:
+        """Wait no longer; tell whether the turn had not been handed over yet."""
+        with self._guard:
+            if gate in self._waiting:
+                self._waiting.remove(gate)
+                return True
+        return False
 
-# Reading some small files, or putting some small chunks into place. It takes 0.2 ms, some times
-# that with others behind it, and much longer where files are far away.
-short_work = Turn(patience=0.005)
+    def _give_back(self) -> None:
+        """End a turn: whoever has waited longest has the next one."""
+        with self._guard:
+            self._ended += 1
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
+# Reading some small files, or putting some small chunks into place: 0.2 ms, some times that with
+# others behind it.
+short_work = Turn(patience=0.05)
 
 # All that a reader of small chunks does with some of them, a millisecond or two. Whoever waits for
 # the interpreter slows down the one that has it, so more threads than processors get less done.
-reading = Turn(patience=0.01, at_once=os.cpu_count() or 1)
+reading = Turn(patience=0.05, at_once=os.cpu_count() or 1)
+
+# Opening, reading and closing a file takes 10 us where it is at hand, 100 us with other threads in
+# the way, and a millisecond where a network lies between. Readers of such files get more done side
+# by side. After some seconds they try again.
+_NEAR_SECONDS = 0.00025
+_FAR_FOR_SECONDS = 10.0
+_BUSY_SHARE = 0.5
+
+
+def clocks() -> tuple[float, float]:
+    """Return the time, and how much of it processors have worked for this process, in seconds."""
+    return time.perf_counter(), time.process_time()
+
+
+class Distance:
+    """How far away the values of stores are that the calling thread reads, as far as it has shown.
+
+    One for all stores: what is lost by not taking turns is little.
+    """
+
+    def __init__(self) -> None:
+        self._far_until = -math.inf
+
+    @property
+    def is_near(self) -> bool:
+        """Whether values have not lately taken long to come."""
+        return time.monotonic() >= self._far_until
+
+    def note(self, count: int, since: tuple[float, float]) -> None:
+        """Take note of how long some values took to come.
+
+        Where the process was busy all the while, its threads were in each other's way, which tells
+        nothing of the values.
+
+        Parameters
+        ----------
+        count : int
+            How many values.
+        since : tuple of float
+            What `clocks` returned when they were asked for.
+        """
+        now = clocks()
+        seconds, busy = now[0] - since[0], now[1] - since[1]
+        if seconds > count * _NEAR_SECONDS and busy < seconds * _BUSY_SHARE:
+            self._far_until = time.monotonic() + _FAR_FOR_SECONDS
+
+
+distance = Distance()

@@ -17,7 +17,7 @@ from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
 from zarr.core._fetch import Answered, answer_sync, answered_nbytes, stream
-from zarr.core._turns import short_work
+from zarr.core._turns import distance, short_work
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
 from zarr.core.config import config
@@ -218,7 +218,9 @@ class LocalStore(Store):
         remaining = iter(enumerate(requests))
         in_turn = len(requests) > 1
         while True:
-            with short_work.taken() if in_turn else nullcontext(False) as in_turn:
+            with (
+                short_work.taken() if in_turn and distance.is_near else nullcontext(False)
+            ) as in_turn:
                 portion = self._next_portion(remaining, prototype)
             if not portion:
                 return
