@@ -188,3 +188,19 @@ def test_transpose_accepts_numpy_integers() -> None:
     spec = make_spec((2, 3))
     assert codec.evolve_from_array_spec(spec) is codec
     assert codec.resolve_metadata(spec).dtype == spec.dtype
+
+
+@pytest.mark.parametrize("endian", ["little", "big"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["M8", "m8", "M8[s]", "m8[ms]"])
+def test_times_are_stored_in_the_byte_order_of_the_codec(
+    dtype: str, order: str, endian: Any
+) -> None:
+    numbers = np.array([[1, 2], [3, -(2**63)]], dtype=f"{order}i8")
+    times = numbers.view(f"{order}{dtype}")
+    stored = numbers.astype({"little": "<i8", "big": ">i8"}[endian]).tobytes()
+    codec = BytesCodec(endian=endian)
+    assert encode(codec, times, spec_of(times)) == stored
+    decoded = decode(codec, stored, spec_of(times))
+    assert decoded.dtype == times.dtype
+    np.testing.assert_array_equal(decoded.view(numbers.dtype), numbers)

@@ -24,6 +24,7 @@ from tests.codecs.sharding_kit import (
     write,
 )
 
+import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 from zarr.core.buffer.cpu import NDBuffer
 
@@ -354,3 +355,19 @@ def test_a_failing_async_only_codec_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="broken") as caught:
         write("async", codec, empty(), np.int32(1), (slice(0, 1),) * 2, make_spec(SHAPE))
     assert "inner chunks of the shard fake://store/c/0" in caught.value.__notes__[-1]
+
+
+@pytest.mark.parametrize("selection", [0, slice(0, 1), slice(None), ...])
+def test_inner_chunks_outside_of_the_array_are_not_stored(selection: Any) -> None:
+    sizes = {}
+    for chunks in ((1,), (2,)):
+        store: dict[str, Any] = {}
+        config = {"write_empty_chunks": True}
+        array = zarr.create_array(
+            store, shape=1, chunks=chunks, shards=(2,), dtype="u1", compressors=None, config=config
+        )
+        array[selection] = 5
+        assert array[0] == 5
+        sizes[chunks] = len(store["c/0"])
+    # Either a chunk of one element and an index of two, or one of two elements and an index of one
+    assert sizes == {(1,): 1 + 2 * 16 + 4, (2,): 2 + 16 + 4}

@@ -122,7 +122,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
             array = chunk_data.as_numpy_array()
         array = array.view(stored).reshape(shape)
         if stored != native:
-            array = array.astype(native)
+            array = _in_order_of(native, array)
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
@@ -159,11 +159,19 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         array: Any = chunk_data.as_ndarray_like()
         stored = self._stored_dtype(array.dtype)
         if stored != array.dtype:
-            array = array.astype(stored)
+            array = _in_order_of(stored, array)
         buffer = chunk_spec.prototype.buffer
         if stored.itemsize == 0:
             return buffer.create_zero_length()
         return buffer.from_array_like(array.ravel(order="C").view("B"))
+
+
+def _in_order_of(dtype: np.dtype[Any], array: Any) -> Any:
+    """Return an array of a data type that differs in byte order alone."""
+    if dtype.kind in "mM":
+        # NumPy converts times without unit by leaving their bytes as they are.
+        return array.byteswap().view(dtype)
+    return array.astype(dtype)
 
 
 def has_byte_order(dtype: np.dtype[Any]) -> bool:

@@ -148,8 +148,11 @@ def _in_order(selection: SelectorTuple) -> bool:
 
 def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
     """Tell whether a selection of all that a chunk has within the array is not all of the chunk."""
-    return _in_order(chunk_selection) and any(
-        part != slice(0, length, 1) for part, length in zip(chunk_selection, spec.shape)
+    if not isinstance(chunk_selection, tuple):
+        return False
+    parts = [slice(i, i + 1, 1) if type(i) is int else i for i in chunk_selection]
+    return _in_order(tuple(parts)) and any(
+        part != slice(0, length, 1) for part, length in zip(parts, spec.shape)
     )
 
 
