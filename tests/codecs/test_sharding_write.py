@@ -362,9 +362,14 @@ def test_inner_chunks_outside_of_the_array_are_not_stored(selection: Any) -> Non
     sizes = {}
     for chunks in ((1,), (2,)):
         store: dict[str, Any] = {}
-        config = {"write_empty_chunks": True}
         array = zarr.create_array(
-            store, shape=1, chunks=chunks, shards=(2,), dtype="u1", compressors=None, config=config
+            store,
+            shape=1,
+            chunks=chunks,
+            shards=(2,),
+            dtype="u1",
+            compressors=None,
+            config={"write_empty_chunks": True},
         )
         array[selection] = 5
         assert array[0] == 5

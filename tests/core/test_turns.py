@@ -147,10 +147,10 @@ def test_who_is_interrupted_while_waiting_leaves_no_trace(is_handed_over: bool) 
             pass
 
     turn._free = 0
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("threading.Lock", Interrupted)
-        with turn.taken():
-            raise AssertionError
+        with pytest.raises(KeyboardInterrupt):
+            turn.taken().__enter__()
     assert not turn._waiting
     assert turn._free == int(is_handed_over)
     assert not turn._of_thread.has_turn

@@ -61,9 +61,7 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     in_turn = store._reads_in_place and len(items) > 1 and not is_large(items[0][1])
     with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
         while True:
-            with (
-                reading.taken() if in_turn and distance.is_near else nullcontext(False)
-            ) as in_turn:
+            with reading.taken() if in_turn and distance.is_near else nullcontext(False) as in_turn:
                 asked = clocks()
                 batch = next(batches, None)
                 if batch is None:
