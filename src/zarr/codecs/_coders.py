@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from zarr.codecs._zstd import decode_many_zstd, decode_zstd, encode_zstd
+from zarr.codecs._zstd import decode_many_zstd, decode_zstd
 from zarr.core.config import config
 from zarr.errors import PickleCodecDisabledError
 
@@ -158,14 +158,6 @@ def many_decoder_of(codec: Numcodec) -> Callable[[Sequence[Any]], Sequence[Any]]
         return decode_many
     decode = decoder_of(codec)
     return lambda data: [decode(chunk) for chunk in data]
-
-
-def encoder_of(codec: Numcodec) -> Callable[[Any], Any]:
-    """Return the function that encodes what `codec` is to encode, to the same bytes."""
-    if _name_of(codec) != _ZSTD:
-        return codec.encode
-    settings: Any = codec
-    return partial(encode_zstd, level=settings.level, checksum=settings.checksum)
 
 
 def _name_of(codec: Numcodec) -> str:

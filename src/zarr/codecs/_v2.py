@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarr.abc.codec import ArrayBytesCodec
-from zarr.codecs._coders import decoder_of, encoder_of, many_decoder_of
+from zarr.codecs._coders import decoder_of, many_decoder_of
 from zarr.codecs._results import array_of, encoded_buffer, writeable
 from zarr.core.buffer.cpu import numpy_buffer_prototype
 
@@ -49,10 +49,6 @@ class V2Codec(ArrayBytesCodec):
     def _decoders(self) -> tuple[Callable[[Any], Any], ...]:
         encoders = (*(self.filters or ()), *(() if self.compressor is None else (self.compressor,)))
         return tuple(decoder_of(codec) for codec in reversed(encoders))
-
-    @cached_property
-    def _compress(self) -> Callable[[Any], Any] | None:
-        return None if self.compressor is None else encoder_of(self.compressor)
 
     def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited
@@ -145,11 +141,11 @@ class V2Codec(ArrayBytesCodec):
                 # Later codecs take the elements as they lie in memory; some codecs, BitRound for
                 # one, return them in C order whatever the order of their input.
                 encoded = np.asarray(encoded, order=order)
-        if self._compress is not None:
+        if self.compressor is not None:
             if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:
                 # Fields of dates cannot be exported as a buffer; the item size is what matters.
                 encoded = encoded.view(f"V{encoded.dtype.itemsize}")
-            encoded = self._compress(encoded)
+            encoded = self.compressor.encode(encoded)
         return encoded_buffer(encoded, chunk_spec.prototype)
 
 

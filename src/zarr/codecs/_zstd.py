@@ -1,8 +1,9 @@
-"""Zstandard with one context a thread, by `zstandard`.
+"""Decompressing Zstandard with one context a thread, by `zstandard`.
 
-numcodecs makes a context for each chunk, some 100 kB of memory to decompress and more to compress,
-which takes as long as the work on 10 kB. And it never comes back from some streams of several
-frames that are cut off.
+numcodecs makes a context for each chunk, some 100 kB of memory, which takes as long as the work on
+10 kB. And it never comes back from some streams of several frames that are cut off. What is stored
+it compresses as ever: the two libraries bring different versions of the one underneath, which do
+not always compress to the same bytes.
 """
 
 from __future__ import annotations
@@ -11,17 +12,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from zarr.core._coalesce import KiB
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zstandard import ZstdCompressor, ZstdDecompressor
-
-# A context to compress grows with its input and level, up to hundreds of MB, and is kept.
-_SMALL_NBYTES = 256 * KiB
+    from zstandard import ZstdDecompressor
 
 # As numcodecs puts it.
 _FAULT = "Zstd decompression error: invalid input data"
@@ -31,8 +25,6 @@ class _Contexts(threading.local):
     """What each thread has for itself, as two must not use it at once."""
 
     decompressor: ZstdDecompressor | None = None
-    compressor: ZstdCompressor | None = None
-    compresses: tuple[int, bool] | None = None
 
 
 _contexts = _Contexts()
@@ -101,43 +93,3 @@ def _decode_frames(data: bytes) -> bytes:
         data = frame.unused_data
         if not data:
             return b"".join(decoded)
-
-
-def encode_zstd(data: Any, level: int, checksum: bool) -> bytes:
-    """Compress to one Zstandard frame, which tells its size.
-
-    Parameters
-    ----------
-    data : numpy.ndarray or bytes-like
-        What is compressed, in memory order.
-    level : int
-        0 for the library's default.
-    checksum : bool
-        Whether the frame carries a checksum of its content.
-    """
-    if (
-        type(data) is not np.ndarray
-        or data.nbytes > _SMALL_NBYTES
-        or not data.flags.c_contiguous
-        # Their memory holds addresses. numcodecs refuses them.
-        or data.dtype.hasobject
-    ):
-        return _encode_anything(data, level, checksum)
-    context = _contexts.compressor
-    if context is None or _contexts.compresses != (level, checksum):
-        from zstandard import MAX_COMPRESSION_LEVEL, ZstdCompressor
-
-        if level > MAX_COMPRESSION_LEVEL:
-            return _encode_anything(data, level, checksum)
-        context = ZstdCompressor(level=level, write_checksum=checksum)
-        _contexts.compressor, _contexts.compresses = context, (level, checksum)
-    compress: Any = context.compress
-    encoded: bytes = compress(data)
-    return encoded
-
-
-def _encode_anything(data: Any, level: int, checksum: bool) -> bytes:
-    from numcodecs.zstd import Zstd
-
-    encoded: bytes = Zstd(level=level, checksum=checksum).encode(data)
-    return encoded

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs._coders import many_decoder
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_flag, parse_integer
-from zarr.codecs._zstd import decode_many_zstd, decode_zstd, encode_zstd
+from zarr.codecs._zstd import decode_many_zstd, decode_zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,6 +77,12 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         object.__setattr__(self, "level", parse_zstd_level(level))
         object.__setattr__(self, "checksum", parse_checksum(checksum))
 
+    @cached_property
+    def _codec(self) -> Any:
+        from numcodecs.zstd import Zstd
+
+        return Zstd(level=self.level, checksum=self.checksum)
+
     def compute_encoded_size(self, _input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited
         return super().compute_encoded_size(_input_byte_length, _chunk_spec)
@@ -91,5 +98,5 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         return many_decoder(decode_many_zstd, chunk_spec.prototype)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
-        encoded = encode_zstd(chunk_data.as_numpy_array(), self.level, self.checksum)
+        encoded = self._codec.encode(chunk_data.as_numpy_array())
         return chunk_spec.prototype.buffer.from_bytes(encoded)

@@ -15,7 +15,7 @@ import numpy as np
 
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from zarr.abc.metadata import Metadata
-from zarr.codecs._coders import decoder_of, encoder_of
+from zarr.codecs._coders import decoder_of
 from zarr.codecs._results import array_of, encoded_buffer
 from zarr.core.common import parse_named_configuration
 from zarr.core.dtype import get_data_type_from_native_dtype
@@ -135,10 +135,6 @@ class _NumcodecsCodec(Metadata):
     def _decode(self) -> Callable[[Any], Any]:
         return decoder_of(self._codec)
 
-    @cached_property
-    def _encode(self) -> Callable[[Any], Any]:
-        return encoder_of(self._codec)
-
     def _with_defaults(self, **parameters: Any) -> Self:
         """Add parameters where they are not given, and check all of them.
 
@@ -178,7 +174,7 @@ class _NumcodecsBytesBytesCodec(_NumcodecsCodec, BytesBytesCodec):
         return encoded_buffer(self._decode(chunk_data.as_numpy_array()), chunk_spec.prototype)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
-        return encoded_buffer(self._encode(chunk_data.as_numpy_array()), chunk_spec.prototype)
+        return encoded_buffer(self._codec.encode(chunk_data.as_numpy_array()), chunk_spec.prototype)
 
 
 class _NumcodecsChecksumCodec(_NumcodecsBytesBytesCodec):
@@ -210,7 +206,7 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         dtype = chunk_spec.dtype.to_native_dtype().newbyteorder("=")
         array = chunk_data.as_numpy_array().astype(dtype, order="C", copy=False)
-        return encoded_buffer(self._encode(array), chunk_spec.prototype)
+        return encoded_buffer(self._codec.encode(array), chunk_spec.prototype)
 
 
 class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
@@ -266,7 +262,7 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
         array = _in_byte_order_of(
             getattr(self._codec, self._decoded_parameter or "", None), chunk_data.as_numpy_array()
         )
-        encoded = self._encode(array)
+        encoded = self._codec.encode(array)
         native = self._encoded_dtype(chunk_spec.dtype).to_native_dtype()
         return _handed_on(encoded, native, self._encoded_shape(chunk_spec.shape), chunk_spec)
 
