@@ -358,7 +358,7 @@ def _bad_fill(d: Difference) -> bool:
     if d.case.get("elements") == "bool":
         return _ours(d, "TypeError") and _says(d, "compatible with the data type Bool()")
     if _says(d, "requires a specified unit"):
-        return _peer(d)
+        return _peer(d) or _peer(d, "OverflowError")
     if not re.search(r"fill_value=b'", d.step["code"]):
         return False
     return (_ours(d, "TypeError") and _peer(d, "ValueError")) or _says(d, "bytes for a scalar")
@@ -431,6 +431,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
             and d.step["op"] == "write"
             and _says(d, "multiple fields are not supported for this operation")
             and _peer(d, "ValueError", "IndexError", "TypeError", "BoundsCheckError")
+        ),
+    ),
+    Explanation(
+        "a structured value for a field",
+        "a structured value is none for one field, which numpy refuses; the released package takes it",
+        lambda d: (
+            "fields" in d.step
+            and d.step["op"] == "write"
+            and _ours(d, "TypeError")
+            and _says(d, "Cannot cast scalar from dtype([(")
         ),
     ),
     Explanation(
