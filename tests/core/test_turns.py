@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import threading
@@ -290,13 +291,18 @@ def test_who_did_not_get_the_turn_goes_on_without(
 def test_who_waits_for_a_network_or_decodes_for_long_has_no_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy = Busy()
+    busy, distance = Busy(), _turns.Distance()
     monkeypatch.setattr(_in_place, "reading", busy)
+    monkeypatch.setattr(_in_place, "distance", distance)
+    monkeypatch.setattr(_turns, "_NEAR_SECONDS", -1.0)
+    monkeypatch.setattr(_turns, "_BUSY_SHARE", math.inf)
     for store, chunk in ((DictStore(), 1), (LocalStore(tmp_path), 300_000)):
         data = np.arange(3 * chunk)
         array = zarr.create_array(store, data=data, chunks=(chunk,))
         np.testing.assert_array_equal(array[:], data)
     assert busy.asked == 0
+    # Nor does it say anything of small files that are at hand.
+    assert distance.is_near
 
 
 class FarAway(MemoryStore):

@@ -58,7 +58,8 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     """
     found = [False] * len(items)
     keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
-    in_turn = store._reads_in_place and len(items) > 1 and not is_large(items[0][1])
+    takes_turns = store._reads_in_place and len(items) > 1 and not is_large(items[0][1])
+    in_turn = takes_turns
     with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
         while True:
             with reading.taken() if in_turn and distance.is_near else nullcontext(False) as in_turn:
@@ -66,7 +67,8 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
                 batch = next(batches, None)
                 if batch is None:
                     return found
-                distance.note(len(batch), asked)
+                if takes_turns:
+                    distance.note(len(batch), asked)
                 for index, encoded in batch:
                     found[index] = encoded is not None
                 placing.add(batch)
