@@ -46,6 +46,9 @@ _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
 
+# A file is read into memory of the size that the ones before it lead to expect, and so much more.
+_ROOM_NBYTES = 4 * KiB
+
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 # Parts of a file share a read where nothing lies between them: a second read costs microseconds.
@@ -170,7 +173,7 @@ class LocalStore(Store):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
-    def _is_gone(self, error: OSError, key: str) -> bool:
+    def _is_gone(self, error: Exception, key: str) -> bool:
         """Tell whether a failure to open a file proves that there is no such key.
 
         Where the root is a file there is no store, so no key; and files such as README.md lie
@@ -217,14 +220,15 @@ class LocalStore(Store):
         check_keys([key for key, _ in requests])
         remaining = iter(enumerate(requests))
         in_turn = len(requests) > 1
+        expected = _SMALL_NBYTES
         while True:
             with (
                 short_work.taken() if in_turn and distance.is_near else nullcontext(False)
             ) as in_turn:
-                portion = self._next_portion(remaining, prototype)
+                portion, nbytes = self._next_portion(remaining, prototype, expected)
             if not portion:
                 return
-            nbytes = sum(0 if value is None else len(value) for _, value in portion)
+            expected = min(_SMALL_NBYTES, 2 * nbytes // len(portion) + _ROOM_NBYTES)
             in_turn = in_turn and nbytes <= _SMALL_NBYTES * len(portion)
             yield portion
 
@@ -232,24 +236,31 @@ class LocalStore(Store):
         self,
         remaining: Iterator[tuple[int, tuple[str, ByteRequest | None]]],
         prototype: BufferPrototype,
-    ) -> list[tuple[int, Buffer | None]]:
-        """Read the next files in the calling thread; none where there are no more."""
+        expected: int,
+    ) -> tuple[list[tuple[int, Buffer | None]], int]:
+        """Read the next files in the calling thread, and count their bytes.
+
+        None where there are no more. Others wait for their turn meanwhile, so little is called.
+        """
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
         base = f"{self.root}{os.sep}"
+        wrap = prototype.buffer.from_bytes
         for index, (key, byte_range) in remaining:
             try:
                 # The keys have been checked together.
                 path = self._path(key) if _HAS_DRIVES or key[-1:] in ("", "/") else base + key
-                value = self._value(path, key, byte_range, prototype)
+                data = _read(path, byte_range, expected)
+                portion.append((index, wrap(data)))
+                nbytes += len(data)
             except Exception as error:
-                note_request(error, self, key, byte_range)
-                raise
-            portion.append((index, value))
-            nbytes += 0 if value is None else len(value)
+                if not self._is_gone(error, key):
+                    note_request(error, self, key, byte_range)
+                    raise
+                portion.append((index, None))
             if nbytes >= _BYTES_A_TURN or len(portion) >= _FILES_A_TURN:
                 break
-        return portion
+        return portion, nbytes
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key in the calling thread; see `Store.set`."""
@@ -467,8 +478,8 @@ def _check_value(value: object) -> None:
         )
 
 
-def _read(path: str, byte_range: ByteRequest | None) -> bytes:
-    """Read a file, or part of it.
+def _read(path: str, byte_range: ByteRequest | None, expected: int = _SMALL_NBYTES) -> bytes:
+    """Read a file, or part of it; a whole one sooner where it has fewer bytes than expected.
 
     Plain system calls: `open` builds three objects and asks for the size twice.
     """
@@ -476,8 +487,8 @@ def _read(path: str, byte_range: ByteRequest | None) -> bytes:
     try:
         if byte_range is None:
             # Most values are small, and reading to the end takes less than asking for the size.
-            data = os.read(descriptor, _SMALL_NBYTES)
-            if len(data) < _SMALL_NBYTES and not os.read(descriptor, 1):
+            data = os.read(descriptor, expected)
+            if len(data) < expected and not os.read(descriptor, 1):
                 return data
         status = os.fstat(descriptor)
         _refuse_directory(status, path)

@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+# Looking up the data type of a string takes as long as making the array.
+_BYTE = np.dtype("B")
+
+
 class Buffer(core.Buffer):
     """Bytes in host memory.
 
@@ -50,7 +54,7 @@ class Buffer(core.Buffer):
     @classmethod
     def from_bytes(cls, bytes_like: BytesLike) -> Self:
         # docstring inherited
-        return cls.from_array_like(np.frombuffer(bytes_like, dtype="B"))
+        return cls(np.frombuffer(bytes_like, _BYTE))
 
     def as_numpy_array(self) -> npt.NDArray[Any]:
         # docstring inherited
