@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numcodecs.zstd
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from zarr.codecs import _zstd
 from zarr.codecs._zstd import decode_many_zstd, decode_zstd
+from zarr.core import _turns
 
 TEXT = b"abcdefgh" * 300
 SKIPPABLE = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"skip"
@@ -22,8 +25,11 @@ SKIPPABLE_NOTHING = bytes.fromhex("502a4d18") + bytes(4)
 
 
 @pytest.fixture(autouse=True)
-def _fresh_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_zstd, "_contexts", _zstd._Contexts())
+    _zstd._takes_frames.cache_clear()
+    yield
+    _zstd._takes_frames.cache_clear()
 
 
 def frame(data: bytes, **options: Any) -> bytes:
@@ -148,3 +154,182 @@ def test_threads_do_not_disturb_each_other() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(8)))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes numcodecs was asked to decompress, call by call."""
+    asked: list[int] = []
+    decompress = numcodecs.zstd.decompress
+
+    def recorded(frames: Any, into: Any = None) -> Any:
+        asked.append(len(frames))
+        return decompress(frames, into)
+
+    assert _zstd._takes_frames()
+    monkeypatch.setattr(numcodecs.zstd, "decompress", recorded)
+    return asked
+
+
+# One frame that tells its size: of blocks that are compressed, stored, one byte repeated; of several.
+NOISE = np.random.default_rng(0).integers(0, 256, 200_000, "u1").tobytes()
+WHOLE = st.builds(
+    lambda data, **options: (frame(data, **options), data),
+    st.one_of(
+        st.binary(min_size=1, max_size=600),
+        st.sampled_from([TEXT, bytes(5000), bytes(200_000), NOISE, NOISE[:200] + bytes(255), b"0"]),
+    ),
+    write_checksum=st.booleans(),
+    level=st.sampled_from([-5, 1, 19]),
+)
+
+
+@given(parts=st.lists(WHOLE, min_size=2, max_size=4))
+def test_whole_frames_are_decoded_in_one_call(parts: list[tuple[bytes, bytes]]) -> None:
+    decoded = _zstd._decode_together([np.frombuffer(stored, "B") for stored, _ in parts])
+    assert decoded is not None
+    assert [bytes(one) == data for one, (_, data) in zip(decoded, parts)] == [True] * len(parts)
+
+
+@given(parts=st.lists(PARTS, max_size=2), whole=st.lists(WHOLE, min_size=1, max_size=2))
+def test_others_are_not(
+    parts: list[tuple[bytes, bytes | None]], whole: list[tuple[bytes, bytes]]
+) -> None:
+    stored = [*(part for part, _ in whole), b"".join(part for part, _ in parts)]
+    decoded = _zstd._decode_together([np.frombuffer(one, "B") for one in stored])
+    if decoded is not None:
+        assert [bytes(one) == decode_zstd(part) for one, part in zip(decoded, stored)] == [
+            True
+        ] * len(stored)
+
+
+@given(first=WHOLE, second=WHOLE, data=st.data())
+def test_a_chunk_does_not_end_in_the_next_one(
+    first: tuple[bytes, bytes], second: tuple[bytes, bytes], data: st.DataObject
+) -> None:
+    # One behind the other they are as good as ever.
+    moved = data.draw(st.integers(1, len(first[0]) - 1))
+    stored = [first[0][:-moved], first[0][-moved:] + second[0]]
+    arrays = [np.frombuffer(one, "B") for one in stored]
+    assert _zstd._decode_together(arrays) is None
+    with pytest.raises(RuntimeError):
+        decode_many_zstd(arrays)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        frame(b""),
+        frame(TEXT, write_content_size=False),
+        frame(TEXT) + frame(TEXT),
+        SKIPPABLE + frame(TEXT),
+        frame(TEXT) + SKIPPABLE,
+        bytes.fromhex("28b52ffd 21 01 0b0000 41"),
+        frame(TEXT)[:4] + bytes([frame(TEXT)[4] | 8]) + frame(TEXT)[5:],
+        b"?" + frame(TEXT)[1:],
+        frame(NOISE)[:1000],
+        frame(TEXT)[:4],
+        b"",
+    ],
+    ids=[
+        "empty",
+        "no size",
+        "two",
+        "skippable",
+        "skippable behind",
+        "a byte of content were it not for the number of a dictionary",
+        "reserved bit",
+        "other magic",
+        "cut in the first of several blocks",
+        "magic alone",
+        "nothing",
+    ],
+)
+def test_what_is_no_whole_frame_goes_alone(odd: bytes, calls: list[int]) -> None:
+    for stored in ([frame(TEXT), odd], [odd, frame(TEXT)]):
+        assert _zstd._decode_together([np.frombuffer(one, "B") for one in stored]) is None
+    assert calls == []
+
+
+def test_a_damaged_frame_is_left_to_its_own_call(calls: list[int]) -> None:
+    damaged = frame(TEXT, write_checksum=True)[:-1] + b"\0"
+    arrays = [np.frombuffer(one, "B") for one in (frame(TEXT), damaged)]
+    assert _zstd._decode_together(arrays) is None
+    assert len(calls) == 1
+    with pytest.raises(RuntimeError):
+        decode_many_zstd(arrays)
+
+
+def test_chunks_that_are_not_small_go_alone(calls: list[int]) -> None:
+    half = frame(bytes(_zstd._TOGETHER_NBYTES // 2))
+    assert _zstd._decode_together([half, half]) is not None
+    assert _zstd._decode_together([half, frame(b"1"), half]) is None
+    assert len(calls) == 1
+
+
+def calls_made(calls: list[int], chunks: list[bytes], *, in_turn: bool) -> list[int]:
+    del calls[:]
+    with _turns.reading.taken() if in_turn else nullcontext():
+        decoded = decode_many_zstd([np.frombuffer(frame(chunk), "B") for chunk in chunks])
+    assert list(map(bytes, decoded)) == chunks
+    return list(calls)
+
+
+def test_calls_are_saved_beside_the_event_loop(
+    calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_turns, "reading", _turns.Turn(patience=10, at_once=2))
+    chunks = [bytes([index]) * 100 for index in range(40)]
+    assert calls_made(calls, chunks, in_turn=False) == [40 * len(frame(chunks[0]))]
+    assert calls_made(calls, chunks[:1], in_turn=False) == []
+    assert calls_made(calls, chunks, in_turn=True) == []
+    monkeypatch.setattr(_turns, "_has_gil", lambda: False)
+    assert calls_made(calls, chunks, in_turn=False) == []
+
+
+def test_memory_is_used_again_when_it_is_free() -> None:
+    memory = _zstd._Memory()
+    first = memory.take(100)
+    first[:] = b"1" * 100
+    kept = first[10:20]
+    second = memory.take(100)
+    second[:] = b"2" * 100
+    assert first.tobytes() == b"1" * 100
+    del first
+    third = memory.take(50)
+    assert (kept.tobytes(), second.tobytes()) == (b"1" * 10, b"2" * 100)
+    owner = third.obj
+    del third
+    assert [memory.take(nbytes).obj is owner for nbytes in (50, 0, 1000, 7)] == [True] * 4
+    assert [len(memory.take(nbytes)) for nbytes in (0, 1, 1000, 2000)] == [0, 1, 1000, 2000]
+
+
+def test_what_was_decoded_stays_as_it_is() -> None:
+    before = [
+        np.frombuffer(one, "B") for one in decode_many_zstd([frame(b"a" * 9), frame(b"b" * 9)])
+    ]
+    for _ in range(3):
+        decode_many_zstd([frame(b"c" * 9), frame(b"d" * 9)])
+    assert [one.tobytes() for one in before] == [b"a" * 9, b"b" * 9]
+
+
+def test_chunks_with_gaps_go_alone(calls: list[int]) -> None:
+    gaps = np.frombuffer(frame(TEXT), "B").repeat(2)[::2]
+    assert list(map(bytes, decode_many_zstd([gaps, frame(b"a")]))) == [TEXT, b"a"]
+    signed = np.frombuffer(frame(TEXT), "b")
+    assert calls == []
+    assert list(map(bytes, decode_many_zstd([signed, signed]))) == [TEXT, TEXT]
+    assert len(calls) == 1
+
+
+def test_an_older_numcodecs_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def one_frame_only(frames: Any, into: Any = None) -> Any:
+        asked.append(len(frames))
+        raise RuntimeError("Destination buffer is too small")
+
+    monkeypatch.setattr(numcodecs.zstd, "decompress", one_frame_only)
+    for _ in range(3):
+        assert decode_many_zstd([frame(b"a"), frame(b"b")]) == [b"a", b"b"]
+    assert len(asked) == 1

@@ -55,6 +55,11 @@ class Turn:
         self._ended = 0
         self._of_thread = _OfThread()
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread has the turn."""
+        return self._of_thread.has_turn
+
     @contextmanager
     def taken(self) -> Iterator[bool]:
         """Take the turn for a ``with`` block; gives whether it was to be had.
@@ -120,6 +125,15 @@ short_work = Turn(patience=0.05)
 # All that a reader of small chunks does with some of them, a millisecond or two. Whoever waits for
 # the interpreter slows down the one that has it, so more threads than processors get less done.
 reading = Turn(patience=0.05, at_once=os.cpu_count() or 1)
+
+
+def may_be_beside_the_loop() -> bool:
+    """Tell whether the event loop may be fetching more while the calling thread decodes.
+
+    It is not for who reads in its own thread, and so in turn.
+    """
+    return _has_gil() and not reading.is_mine
+
 
 # Opening, reading and closing a file takes 10 us where it is at hand, 100 us with other threads in
 # the way, and a millisecond where a network lies between. Readers of such files get more done side
