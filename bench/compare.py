@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import machine, page, summary, tables
+from bench import machine, page, scratch, summary, tables
 from bench.cases import FULL, QUICK, Case, Sizes, all_cases
 from bench.environments import PEERS, ROOT, Environments, Peer, Unavailable
 from bench.report import Report, Result
@@ -107,6 +107,7 @@ def measure(
                 say(f"    {', '.join(said)}")
     finally:
         peers.close()
+        scratch.clear(folder)
         report.versions = peers.versions
         report.noise = {
             "rounds": len(loops),

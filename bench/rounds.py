@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import datasets, formats, machine
+from bench import datasets, formats, machine, scratch
 from bench.cases import Case
 from bench.servers import Counts, Servers
 from bench.task import Task
@@ -173,7 +173,7 @@ class Runner:
         if formats.DOES in options:
             dataset = replace(case.dataset, zarr_format=2)
             twin = self._placed(replace(case, operation=options[formats.DOES], dataset=dataset))
-            options[formats.TWIN] = replace(twin, scratch=f"{twin.scratch}-2").to_json()
+            options[formats.TWIN] = twin.to_json()
         return self._placed(replace(case, options=options))
 
     def _placed(self, case: Case) -> Task:
@@ -190,7 +190,7 @@ class Runner:
             case.dataset,
             folder=str(folder.resolve()) if is_stored else "",
             url=url,
-            scratch=str((self._folder / "scratch").resolve()),
+            scratch=str((self._folder / scratch.NAME).resolve()),
             selection=case.selection,
             options={**case.options, **options},
         )

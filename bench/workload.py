@@ -40,7 +40,7 @@ class Workload:
 
     run: Callable[[], Any]
     check: Callable[[Any], None] = nothing
-    before: Callable[[], None] = nothing
+    before: Callable[[], object] = nothing
     close: Callable[[], None] = nothing
     is_measure: bool = False
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numcodecs
@@ -21,6 +19,7 @@ import numpy as np
 from bench import readers
 from bench.datasets import Dataset
 from bench.peers import bare_http
+from bench.scratch import Scratch
 from bench.task import Task
 from bench.values import AnyValues, check_equal
 from bench.workload import Unsupported, Workload, WrongResult
@@ -188,16 +187,12 @@ def write(task: Task) -> Workload:
         return Workload(
             lambda: stored.update(encoded(dataset, elements)), check_memory, stored.clear
         )
-    folder = Path(task.scratch) / "bare"
-
-    def before() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    scratch = Scratch(task.scratch, "bare")
 
     def write_files() -> None:
         made = set()
         for name, data in encoded(dataset, elements):
-            path = f"{folder}/{name}"
+            path = f"{scratch.folder}/{name}"
             parent = path.rpartition("/")[0]
             if parent not in made:
                 os.makedirs(parent, exist_ok=True)
@@ -207,8 +202,8 @@ def write(task: Task) -> Workload:
 
     return Workload(
         write_files,
-        lambda _: check_equal(read_local(dataset, str(folder), whole), elements),
-        before,
+        lambda _: check_equal(read_local(dataset, str(scratch.folder), whole), elements),
+        scratch.renew,
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bench import imports, readers, scale
 from bench.datasets import Dataset
 from bench.peers import bare
+from bench.scratch import Scratch
 from bench.task import Task
 from bench.values import check_equal
 from bench.workload import Unsupported, Workload, WrongResult
@@ -85,20 +84,23 @@ def read(task: Task) -> Workload:
 def write(task: Task) -> Workload:
     """Write all chunks of an array that has been created."""
     elements = task.expected()
-    folder = Path(task.scratch) / "tensorstore"
-    local = {"driver": "file", "path": str(folder)}
+    scratch = Scratch(task.scratch, "tensorstore")
     array: Any = None
 
     def before() -> None:
         nonlocal array
-        shutil.rmtree(folder, ignore_errors=True)
-        array = create(kvstore(task) if task.transport == "memory" else local, task.dataset)
+        if task.transport == "memory":
+            place = kvstore(task)
+        else:
+            place = {"driver": "file", "path": str(scratch.renew())}
+        array = create(place, task.dataset)
 
     def check(_: Any) -> None:
         if task.transport == "memory":
             check_equal(array[...].read().result(), elements)
         else:
-            check_equal(bare.read_local(task.dataset, str(folder), bare.bounds_of(task)), elements)
+            stored = bare.read_local(task.dataset, str(scratch.folder), bare.bounds_of(task))
+            check_equal(stored, elements)
 
     return Workload(lambda: array[...].write(elements).result(), check, before)
 

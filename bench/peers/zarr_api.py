@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import zarr
 from bench import datasets, formats, imports, memory, overlap, readers, scale
+from bench.scratch import Scratch
 from bench.task import Task
 from bench.values import check_equal
 from bench.workload import Unsupported, Workload, WrongResult
@@ -76,13 +76,12 @@ def read(task: Task) -> Workload:
 def write(task: Task) -> Workload:
     """Write all chunks of an array that has been created."""
     elements = task.expected()
-    folder = Path(task.scratch) / "zarr"
+    scratch = Scratch(task.scratch, "zarr")
     array: Any = None
 
     def before() -> None:
         nonlocal array
-        shutil.rmtree(folder, ignore_errors=True)
-        array = datasets.create({} if task.transport == "memory" else folder, task.dataset)
+        array = datasets.create({} if task.transport == "memory" else scratch.renew(), task.dataset)
 
     def run() -> None:
         array[...] = elements
@@ -93,7 +92,8 @@ def write(task: Task) -> Workload:
         else:
             from bench.peers import bare
 
-            check_equal(bare.read_local(task.dataset, str(folder), bare.bounds_of(task)), elements)
+            stored = bare.read_local(task.dataset, str(scratch.folder), bare.bounds_of(task))
+            check_equal(stored, elements)
 
     return Workload(run, check, before)
 

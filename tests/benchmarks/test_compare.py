@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import compare, datasets, page, tables
+from bench import compare, datasets, page, scratch, tables
 from bench.cases import MINI, Case, all_cases
 from bench.environments import PEERS, Peer, worker_command
 from bench.machine import describe
@@ -175,3 +175,19 @@ def test_cases_that_fall_behind_are_done_in_fewer_rounds(tmp_path: Path) -> None
         start = {"ours": starter(OURS)}
         compare.measure(cases, MINI, start, tmp_path, limits, report)
         assert len(report.results[0].figures("ours")) == rounds
+
+
+def test_each_run_writes_into_a_new_directory_and_nothing_is_deleted_until_the_end(
+    tmp_path: Path,
+) -> None:
+    place = scratch.Scratch(str(tmp_path / scratch.NAME), "zarr")
+    first = place.renew()
+    (first / "c").mkdir()
+    (first / "c" / "0").write_bytes(b"123")
+    second = place.renew()
+    assert second == place.folder != first
+    assert [*second.iterdir()] == []
+    assert (first / "c" / "0").stat().st_size == 0
+    assert {path.name.partition("-")[0] for path in (first, second)} == {"zarr"}
+    scratch.clear(tmp_path)
+    assert [*tmp_path.iterdir()] == []
