@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tests.stores.bulk_kit import DictStore
 
 import zarr
 from zarr.codecs import BytesCodec
-from zarr.core import _in_place, _placing, _turns
+from zarr.core import _helping, _in_place, _placing, _turns
 from zarr.core._turns import Turn
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
@@ -25,6 +25,9 @@ from zarr.storage import LocalStore, MemoryStore
 from zarr.storage import _local as local
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
 
@@ -402,6 +405,130 @@ def test_small_chunks_are_decoded_together(
     assert str(caught.value.args[0]) == "damaged"
     assert f"c/{damaged}" in caught.value.__notes__[0]
     assert codec.alone == [bytes([index + 1]) for index in range(damaged)]
+
+
+Watch: TypeAlias = "Callable[..., Any]"
+
+
+class Watched(BytesCodec):
+    """Tells how many chunks each thread decodes, run by run."""
+
+    runs: ClassVar[list[tuple[int, int]]] = []
+
+    def _decoder_for(self, chunk_spec: ArraySpec) -> Any:
+        def decode(chunk: Buffer) -> NDBuffer:
+            self.runs.append((threading.get_ident(), 1))
+            if chunk.to_bytes() == b"\x64":
+                raise ValueError("damaged")
+            return self._decode_sync(chunk, chunk_spec)
+
+        return decode
+
+    def _many_decoder_for(self, chunk_spec: ArraySpec) -> Any:
+        def decode(chunks: list[Buffer]) -> list[NDBuffer]:
+            self.runs.append((threading.get_ident(), len(chunks)))
+            if any(chunk.to_bytes() == b"\x64" for chunk in chunks):
+                raise ValueError("damaged")
+            return [self._decode_sync(chunk, chunk_spec) for chunk in chunks]
+
+        return decode
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """Make an array of 100 chunks, of 1, 2, 3 to 100, whose decoding is watched."""
+    monkeypatch.setattr(Watched, "runs", [])
+    monkeypatch.setattr(_helping, "_CPUS", 4)
+    monkeypatch.setattr(_turns, "reading", Turn(patience=10, at_once=4))
+    monkeypatch.setattr(_in_place, "reading", _turns.reading)
+    monkeypatch.setattr(_placing, "_SLOW_SECONDS", -1.0)
+    monkeypatch.setattr("zarr.storage._memory._ANSWERED_AT_ONCE", 32)
+
+    def make(store: Store, chunk: int = 1) -> Any:
+        array = zarr.create_array(
+            store,
+            shape=100 * chunk,
+            chunks=(chunk,),
+            dtype="u1",
+            compressors=None if chunk == 1 else "auto",
+        )
+        array[:] = np.arange(1, 101, dtype="u1").repeat(chunk)
+        chain = [Watched(endian=None), *array.compressors]
+        object.__setattr__(
+            array.async_array, "codec_pipeline", BatchedCodecPipeline.from_codecs(chain)
+        )
+        return array
+
+    return make
+
+
+def decoded_here(array: Any, stop: int = 99) -> tuple[int, int]:
+    """Read an array; return how many chunks the calling thread decoded, and how many others."""
+    del Watched.runs[:]
+    values = array[: stop * array.chunks[0]]
+    same = np.array_equal(values, np.arange(1, stop + 1, dtype="u1").repeat(array.chunks[0]))
+    assert same
+    here = sum(count for thread, count in Watched.runs if thread == threading.get_ident())
+    return here, sum(count for _, count in Watched.runs) - here
+
+
+@pytest.mark.parametrize("kind", [LocalStore, MemoryStore])
+def test_slow_chunks_are_shared(kind: Any, tmp_path: Path, watched: Watch) -> None:
+    array = watched(kind(tmp_path) if kind is LocalStore else kind())
+    assert decoded_here(array) == (32, 67)
+    assert decoded_here(array, stop=32) == (32, 0)
+
+
+def test_quick_chunks_are_not(watched: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_placing, "_SLOW_SECONDS", 1.0)
+    assert decoded_here(watched(MemoryStore())) == (99, 0)
+
+
+def test_nor_those_of_several_readers(watched: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = watched(MemoryStore())
+    holds, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with _turns.reading.taken():
+            holds.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holds.wait(10)
+    assert decoded_here(array) == (99, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(_turns.Distance, "is_near", False)  # so without a turn
+        assert decoded_here(array) == (99, 0)
+    monkeypatch.setattr(_turns, "_has_gil", lambda: False)
+    assert decoded_here(array) == (32, 67)
+    over.set()
+    thread.join(10)
+
+
+def test_nor_those_that_come_from_far_away(watched: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = watched(MemoryStore())
+    monkeypatch.setattr(_turns.Distance, "is_near", False)
+    assert decoded_here(array) == (99, 0)
+
+
+def test_nor_those_that_the_event_loop_fetches_unless_they_are_large(watched: Watch) -> None:
+    assert decoded_here(watched(DictStore())) == (99, 0)
+    here, others = decoded_here(watched(DictStore(), 300_000))
+    assert here + others == 99
+    assert others > 0
+
+
+def test_nobody_helps_who_is_not_wanted(watched: Watch) -> None:
+    with zarr.config.set({"codec_pipeline.max_workers": 1}):
+        assert decoded_here(watched(MemoryStore())) == (99, 0)
+
+
+def test_a_chunk_that_a_helper_cannot_decode_is_named(watched: Watch) -> None:
+    array = watched(MemoryStore())
+    with pytest.raises(ValueError, match="damaged") as caught:
+        array[:]
+    assert any("c/99" in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 65_535, 65_536, 65_537, 200_000])

@@ -15,7 +15,7 @@ from zarr.core._chunk_io import (
 )
 from zarr.core._overwritten import Overwritten
 from zarr.core._placing import PORTION_BYTES
-from zarr.core._turns import clocks, distance, reading
+from zarr.core._turns import clocks, distance, may_be_helped, reading
 from zarr.core.common import product
 from zarr.storage._common import StorePath
 
@@ -58,7 +58,8 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     """
     found = [False] * len(items)
     keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
-    takes_turns = store._reads_in_place and len(items) > 1 and not is_large(items[0][1])
+    are_large = is_large(items[0][1])
+    takes_turns = store._reads_in_place and len(items) > 1 and not are_large
     in_turn = takes_turns
     with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
         while True:
@@ -71,7 +72,7 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
                     distance.note(len(batch), asked)
                 for index, encoded in batch:
                     found[index] = encoded is not None
-                placing.add(batch)
+                placing.add(batch, may_share=are_large or may_be_helped())
 
 
 def read_parts(

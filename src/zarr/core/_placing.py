@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
@@ -38,6 +39,10 @@ PORTION_BYTES = 256 * KiB
 # should still be in the cache of the processor then.
 RUN_BYTES = 512 * KiB
 _CPUS = os.cpu_count() or 1
+
+# Seconds of work on a chunk for which decoding some of them in another thread pays, though both
+# threads keep taking the interpreter away from each other: 64 KiB by zstd, 16 KiB by gzip.
+_SLOW_SECONDS = 100e-6
 
 
 class _Chunks:
@@ -225,9 +230,17 @@ class PlacingHere(_Chunks):
     ) -> None:
         super().__init__(chain, items, out, drop_axes)
         self._helping = helping
+        self._are_slow = False
 
-    def add(self, arrived: Arrived) -> None:
+    def add(self, arrived: Arrived, *, may_share: bool) -> None:
         """Take chunks that have arrived, by their index in the items of the read.
+
+        Parameters
+        ----------
+        arrived : sequence of tuple
+            The chunks; None for those that are absent.
+        may_share : bool
+            Whether another thread may help with those of few encoded bytes, if they take long.
 
         Raises
         ------
@@ -242,7 +255,14 @@ class PlacingHere(_Chunks):
                 small.append((index, encoded))
             else:
                 self._helping.run(len(self._items) > 1, self._place, [(index, encoded)])
+        if not small:
+            return
+        if may_share and self._are_slow:
+            self._helping.run(True, self._place, small)
+            return
+        began = time.thread_time()
         self._helping.run(False, self._place, small)
+        self._are_slow = time.thread_time() - began > len(small) * _SLOW_SECONDS
 
 
 def _portions(chunks: Sequence[tuple[int, Buffer]]) -> Iterator[list[tuple[int, Buffer]]]:

@@ -60,6 +60,11 @@ class Turn:
         """Whether the calling thread has the turn."""
         return self._of_thread.has_turn
 
+    @property
+    def is_only_mine(self) -> bool:
+        """Whether the calling thread has the turn, and no other one."""
+        return self.is_mine and self._free == self._at_once - 1
+
     @contextmanager
     def taken(self) -> Iterator[bool]:
         """Take the turn for a ``with`` block; gives whether it was to be had.
@@ -125,6 +130,14 @@ short_work = Turn(patience=0.05)
 # All that a reader of small chunks does with some of them, a millisecond or two. Whoever waits for
 # the interpreter slows down the one that has it, so more threads than processors get less done.
 reading = Turn(patience=0.05, at_once=os.cpu_count() or 1)
+
+
+def may_be_helped() -> bool:
+    """Tell whether another thread may do some of the work of a reader of small chunks.
+
+    As long as no other reader is in its turn; readers that help each other get no more done.
+    """
+    return not _has_gil() or reading.is_only_mine
 
 
 def may_be_beside_the_loop() -> bool:

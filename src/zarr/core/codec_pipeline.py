@@ -345,7 +345,7 @@ class BatchedCodecPipeline(CodecPipeline):
             As for `read`; so are what is returned, and the errors raised.
         max_workers : int or None
             How many threads may decode, this one included; None for the configured
-            ``codec_pipeline.max_workers``, or one per processor. Only large chunks are shared.
+            ``codec_pipeline.max_workers``, or one per processor. Chunks that take long are shared.
         """
         results: list[GetResult] = []
         portions = batched(batch_info, AT_ONCE_IN_PLACE)
