@@ -166,7 +166,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(len(frames))
         return decompress(frames, into)
 
-    assert _zstd._takes_frames()
+    if not _zstd._takes_frames():
+        pytest.skip("numcodecs takes one frame a call before 0.16.4")
     monkeypatch.setattr(numcodecs.zstd, "decompress", recorded)
     return asked
 
@@ -184,6 +185,7 @@ WHOLE = st.builds(
 )
 
 
+@pytest.mark.skipif(not _zstd._takes_frames(), reason="an older numcodecs takes one frame a call")
 @given(parts=st.lists(WHOLE, min_size=2, max_size=4))
 def test_whole_frames_are_decoded_in_one_call(parts: list[tuple[bytes, bytes]]) -> None:
     decoded = _zstd._decode_together([np.frombuffer(stored, "B") for stored, _ in parts])
