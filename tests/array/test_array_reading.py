@@ -476,3 +476,14 @@ def test_chunks_are_where_their_keys_say(path: str, zarr_format: Any) -> None:
     chunks = {base + array.metadata.encode_chunk_key((i, j)) for i in range(2) for j in range(2)}
     assert {key for key in store._store_dict if key.split("/")[-1] not in METADATA_NAMES} == chunks
     np.testing.assert_array_equal(array[:], np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("fields", ["a", ["b", "a"], ["a"]])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_fields_lie_in_the_order_of_the_array(order: Any, fields: Any) -> None:
+    values = np.zeros((3, 4), dtype=[("a", "i4"), ("b", "f8")])
+    values["a"], values["b"] = np.arange(12).reshape(3, 4), np.arange(12.0).reshape(3, 4) / 2
+    array = zarr.create_array({}, data=values, chunks=(2, 2), zarr_format=2, order=order)
+    found: Any = array.get_basic_selection(fields=fields)
+    np.testing.assert_array_equal(found, values[fields])
+    assert found.flags["F_CONTIGUOUS" if order == "F" else "C_CONTIGUOUS"]

@@ -109,11 +109,11 @@ class ReadPlan:
 
 
 def _take_fields(buffer: NDBuffer, fields: Fields, dtype: np.dtype[Any]) -> NDBuffer:
-    """Return some fields of structured elements, in memory of their own."""
+    """Return some fields of structured elements, in memory of their own and the same order."""
     elements = buffer.as_numpy_array()
     if isinstance(fields, str):
-        return type(buffer).from_numpy_array(elements[fields].copy())
-    taken = np.empty(elements.shape, dtype=dtype)
+        return type(buffer).from_numpy_array(elements[fields].copy(order="K"))
+    taken = np.empty_like(elements, dtype=dtype)
     for name in fields:
         taken[name] = elements[name]
     return type(buffer).from_numpy_array(taken)
