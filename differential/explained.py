@@ -649,7 +649,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "inner chunks have to fit the shard as it is encoded, with its dimensions in another order",
         lambda d: (
             d.step["op"] == "create"
-            and "ransposeCodec" in d.step["code"] + "T" * ("'transpose'" in d.step["code"])
+            and ("TransposeCodec" in d.step["code"] or "'transpose'" in d.step["code"])
             and _says(d, "is not divisible by the shard's inner chunk size")
             and (_peer(d) or _peer(d, "KeyError"))
         ),
@@ -679,6 +679,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "replaced as if it were a member",
         lambda d: (
             ("g['']" in d.step["code"] and (_ours(d) or _says(d, "The empty path names the group")))
+            or ("g.get('', " in d.step["code"] and _ours(d) and _peer(d))
             or _group_itself(d)
             or (d.step["code"] == "'' in g" and _ours(d))
             or (
@@ -713,7 +714,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "it takes",
         lambda d: (
             "zn.PCodec" in d.case["steps"][0]["code"]
-            and "'>" in d.case["steps"][0]["code"]
+            and ("'>" in d.case["steps"][0]["code"] or "'big'" in d.case["steps"][0]["code"])
             and _ours(d)
             and (_peer(d) or _peer_says(d, "Unsupported data type: dtype('>"))
         ),
