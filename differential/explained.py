@@ -616,12 +616,63 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         stored=True,
     ),
     Explanation(
+        "scale_offset of rounded elements",
+        "what numcodecs.BitRound returns is of the data type it was given; the released package has "
+        "the next codec take it for integers, and reads other numbers than were written",
+        lambda d: (
+            "zn.BitRound" in d.case["steps"][0]["code"]
+            and "ScaleOffset" in d.case["steps"][0]["code"]
+            and _ours(d)
+            and _peer(d)
+        ),
+        proof=as_numpy,
+        stored=True,
+    ),
+    Explanation(
         "byte order and filters",
         "what a filter of numcodecs gets is in the byte order it assumes; the released package lets "
         "it reinterpret the bytes, and reads other numbers than were written",
         _byte_order,
         proof=_LITTLE_ENDIAN,
         stored=True,
+    ),
+    Explanation(
+        "inner chunks outside of the array",
+        "a mask that takes all of a shard that is inside the array makes it anew, as a slice does, "
+        "with inner chunks of fill value outside where empty chunks are stored",
+        lambda d: (
+            d.what == "stored"
+            and d.step["op"] == "write"
+            and "shards=" in d.case["steps"][0]["code"]
+            and "'write_empty_chunks': True" in d.case["steps"][0]["code"]
+        ),
+        proof=reads_alike,
+        stored=True,
+    ),
+    Explanation(
+        "what is no element",
+        "what is no element is refused as numpy refuses it; the released package compares it with "
+        "what is stored first",
+        lambda d: (
+            d.step["op"] == "write"
+            and _ours(d, "TypeError")
+            and _says(d, "argument must be a string or a real number, not ")
+            and _peer(d, "ValueError")
+            and _peer_says(d, "The truth value of an array with more than one element")
+        ),
+    ),
+    Explanation(
+        "fault of a codec",
+        "values that the released package fails to put into a chunk get there, where the codec "
+        "refuses them",
+        lambda d: (
+            d.step["op"] == "write"
+            and (_says(d, "pco error: ") or _says(d, "is not an integer multiple of elementsize"))
+            and (
+                _peer_says(d, "axes don't match array")
+                or _peer_says(d, "is out of bounds for axis 0 with size 1")
+            )
+        ),
     ),
     Explanation(
         "text as JSON",
