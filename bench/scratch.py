@@ -1,8 +1,8 @@
 """Directories for what a worker writes, a new one for each run.
 
-Nothing is deleted before all has been measured. For a minute or more, ext4 does not use the inode
-of a deleted file again, and each time it makes a file it looks at all of those: 4096 chunks that
-take 0.4 s to write took 2 s after as many had been deleted, whoever wrote them.
+Nothing is deleted before all has been measured. For some time ext4 does not use the inode of a
+deleted file again, and each time it makes a file it looks at all of those: 4096 chunks that take
+0.4 s to write took 2 s after as many had been deleted, whoever wrote them.
 """
 
 from __future__ import annotations

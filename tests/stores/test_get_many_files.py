@@ -32,7 +32,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, str]]:
     found: list[tuple[str, Any, str]] = []
     real = _local._read
 
-    def noting(path: str, byte_range: Any) -> bytes:
+    def noting(path: str, byte_range: Any, *expected: int) -> bytes:
         found.append((Path(path).name, byte_range, threading.current_thread().name))
         return real(path, byte_range)
 
@@ -138,7 +138,7 @@ def test_leaving_early_stops_the_thread_at_its_file(
     go_on, count = threading.Event(), [0]
     real = _local._read
 
-    def slow(path: str, byte_range: Any) -> bytes:
+    def slow(path: str, byte_range: Any, *expected: int) -> bytes:
         count[0] += 1
         if count[0] > 50:
             assert go_on.wait(WAIT)

@@ -13,13 +13,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from tests.stores.store_kit import PROTOTYPE, Capable, buffer, drained
 
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
-from zarr.core.buffer import Buffer, cpu
+from zarr.core.buffer import Buffer, BufferPrototype, cpu
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, _local
 from zarr.testing.store import StoreTests
@@ -580,3 +580,22 @@ async def test_a_file_beside_nodes_holds_no_metadata(tmp_path: Path) -> None:
     assert await store.get("README.md/zarr.json", PROTOTYPE) is None
     with pytest.raises(NotADirectoryError):
         await store.get("README.md/c/0", PROTOTYPE)
+
+
+class Unusable(cpu.Buffer):
+    """Lacks a library where it is to hold something."""
+
+    @classmethod
+    def from_bytes(cls, bytes_like: Any) -> Self:
+        raise FileNotFoundError("libmissing.so")
+
+
+def test_a_file_that_something_else_misses_is_no_absent_key(tmp_path: Path) -> None:
+    (tmp_path / "k").write_bytes(b"1")
+    store = LocalStore(tmp_path)
+    prototype = BufferPrototype(buffer=Unusable, nd_buffer=cpu.NDBuffer)
+    with pytest.raises(FileNotFoundError, match="libmissing"):
+        store.get_sync("k", prototype=prototype)
+    with pytest.raises(FileNotFoundError, match="libmissing") as caught:
+        list(store._get_many_sync(["absent", "k"], prototype=prototype))
+    assert "'k'" in caught.value.__notes__[0]

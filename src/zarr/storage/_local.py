@@ -173,7 +173,7 @@ class LocalStore(Store):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
-    def _is_gone(self, error: Exception, key: str) -> bool:
+    def _is_gone(self, error: OSError, key: str) -> bool:
         """Tell whether a failure to open a file proves that there is no such key.
 
         Where the root is a file there is no store, so no key; and files such as README.md lie
@@ -194,21 +194,24 @@ class LocalStore(Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """Read the value of a key in the calling thread; see `Store.get`."""
-        return self._value(
-            self._path(key), key, byte_range, prototype or default_buffer_prototype()
-        )
+        data = self._stored(self._path(key), key, byte_range)
+        classes = prototype or default_buffer_prototype()
+        return None if data is None else classes.buffer.from_bytes(data)
 
-    def _value(
-        self, path: str, key: str, byte_range: ByteRequest | None, prototype: BufferPrototype
-    ) -> Buffer | None:
-        """Read the value of a key, whose path is known, in the calling thread."""
+    def _stored(
+        self,
+        path: str,
+        key: str,
+        byte_range: ByteRequest | None,
+        expected: int = _SMALL_NBYTES,
+    ) -> bytes | None:
+        """Read the bytes of a key, whose path is known; see `_read`. None where it is absent."""
         try:
-            data = _read(path, byte_range)
+            return _read(path, byte_range, expected)
         except (FileNotFoundError, NotADirectoryError) as error:
             if self._is_gone(error, key):
                 return None
             raise
-        return prototype.buffer.from_bytes(data)
 
     def _answer_in_place(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
@@ -250,14 +253,12 @@ class LocalStore(Store):
             try:
                 # The keys have been checked together.
                 path = self._path(key) if _HAS_DRIVES or key[-1:] in ("", "/") else base + key
-                data = _read(path, byte_range, expected)
-                portion.append((index, wrap(data)))
-                nbytes += len(data)
+                data = self._stored(path, key, byte_range, expected)
+                portion.append((index, None if data is None else wrap(data)))
             except Exception as error:
-                if not self._is_gone(error, key):
-                    note_request(error, self, key, byte_range)
-                    raise
-                portion.append((index, None))
+                note_request(error, self, key, byte_range)
+                raise
+            nbytes += 0 if data is None else len(data)
             if nbytes >= _BYTES_A_TURN or len(portion) >= _FILES_A_TURN:
                 break
         return portion, nbytes
