@@ -7,10 +7,13 @@ any time, or the files below a directory::
         server.inject("data/c/0", Fault(status=503), times=1)
         ...  # read from server.url
         assert [request.range for request in server.requests] == ["bytes=0-9", "bytes=0-9"]
+
+Faults that have a name are in `tests.servers.faults`.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import struct
@@ -20,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -56,8 +59,13 @@ class Fault:
         Seconds to wait before anything is sent.
     status : int or None
         Status to answer with, and a short text instead of the object; None for the true one.
+    claim : int or None
+        Status to answer with, headers and body being those of the true answer.
+    reason : str or None
+        Reason phrase of the status line; None for the usual one.
     headers : mapping or None
-        Headers that replace the true ones, for instance ``Content-Range``; None drops nothing.
+        Headers that replace the true ones, for instance ``Content-Range``; one whose value is None
+        is left out.
     body : bytes or None
         Body to send instead of the true one, its length declared correctly.
     reset : bool
@@ -72,11 +80,24 @@ class Fault:
         Send nothing until the client goes away or the server is stopped.
     ignore_range : bool
         Answer with status 200 and the whole object.
+    send_range : tuple of int or None
+        Answer with status 206 and the bytes from the first to before the second of these, whatever
+        was asked for.
+    shift : int
+        Send the range asked for moved by so many bytes, or back by as many where it would pass the
+        end of the object, and say so in ``Content-Range``.
+    keep_description : bool
+        Send the ``Content-Range`` of the range asked for with one that `shift` has moved.
+    compress : {"body", "object"} or None
+        Apply ``Content-Encoding: gzip`` to what would be sent, or to the object, whose range is
+        then a part of a compressed stream (RFC 9110, section 14.1).
     """
 
     delay: float = 0.0
     status: int | None = None
-    headers: Mapping[str, str] | None = None
+    claim: int | None = None
+    reason: str | None = None
+    headers: Mapping[str, str | None] | None = None
     body: bytes | None = None
     reset: bool = False
     reset_after: int | None = None
@@ -84,6 +105,10 @@ class Fault:
     declare: int | None = None
     hang: bool = False
     ignore_range: bool = False
+    send_range: tuple[int, int] | None = None
+    shift: int = 0
+    keep_description: bool = False
+    compress: Literal["body", "object"] | None = None
 
 
 Matcher: TypeAlias = Callable[[str, str, str | None], bool]
@@ -107,7 +132,7 @@ class _Injection:
 @dataclass
 class _Reply:
     status: int
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str | None] = field(default_factory=dict)  # None for one left out
     body: bytes = b""
 
 
@@ -246,19 +271,26 @@ class RangeServer:
             self._in_flight -= 1
             self._requests.append(request)
 
-    def _reply(self, path: str, range_: str | None) -> _Reply:
+    def _reply(self, path: str, range_: str | None, fault: Fault) -> _Reply:
         try:
             stored = self._source[path]
         except KeyError:
             return self._index(path)
-        if range_ is None:
+        if fault.compress == "object":
+            stored = _gzipped(stored)
+        if fault.send_range is not None:
+            return _part(stored, *fault.send_range)
+        if range_ is None or fault.ignore_range:
             return _Reply(200, {"Accept-Ranges": "bytes"}, stored)
         bounds = _resolve(range_, len(stored))
         if bounds is None:
             return _Reply(416, {"Content-Range": f"bytes */{len(stored)}"})
         start, stop = bounds
-        described = f"bytes {start}-{stop - 1}/{len(stored)}"
-        return _Reply(206, {"Content-Range": described}, stored[start:stop])
+        shift = fault.shift if stop + fault.shift <= len(stored) else -fault.shift
+        reply = _part(stored, max(0, start + shift), stop + shift)
+        if fault.keep_description:
+            reply.headers = _part(stored, start, stop).headers
+        return reply
 
     def _index(self, path: str) -> _Reply:
         prefix = path if not path or path.endswith("/") else f"{path}/"
@@ -271,6 +303,16 @@ class RangeServer:
             return _Reply(404, {}, b"not found")
         links = "".join(f'<a href="{name}">{name}</a>\n' for name in sorted(names))
         return _Reply(200, {"Content-Type": "text/html"}, f"<html>{links}</html>".encode())
+
+
+def _part(stored: bytes, start: int, stop: int) -> _Reply:
+    stop = min(stop, len(stored))
+    described = f"bytes {start}-{stop - 1}/{len(stored)}"
+    return _Reply(206, {"Content-Range": described}, stored[start:stop])
+
+
+def _gzipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
 
 
 def _resolve(range_: str, nbytes: int) -> tuple[int, int] | None:
@@ -334,10 +376,10 @@ class _Handler(BaseHTTPRequestHandler):
             record(0, 0)
             self._reset()
         else:
-            reply = owner._reply(path, None if fault.ignore_range else range_)
-            head, body = self._prepare(_distort(reply, fault), fault)
+            reply = _distort(owner._reply(path, range_, fault), fault)
+            head, body = self._prepare(reply, fault)
             # Before it is sent: who has read the answer finds it recorded.
-            record(reply.status if fault.status is None else fault.status, len(body))
+            record(reply.status, len(body))
             try:
                 self.wfile.write(head + body)
             except OSError:
@@ -348,14 +390,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _prepare(self, reply: _Reply, fault: Fault) -> tuple[bytes, bytes]:
         body = b"" if self.command == "HEAD" else reply.body
         nbytes = len(reply.body) if fault.declare is None else fault.declare
-        lines = [f"HTTP/1.1 {reply.status} {self.responses.get(reply.status, ('?',))[0]}"]
-        headers = {"Content-Length": str(nbytes), **reply.headers}
+        reason = fault.reason
+        if reason is None:
+            reason = self.responses.get(reply.status, ("?",))[0]
+        lines = [f"HTTP/1.1 {reply.status} {reason}"]
+        headers: dict[str, str | None] = {"Content-Length": str(nbytes), **reply.headers}
         cut = next((n for n in (fault.truncate_to, fault.reset_after) if n is not None), None)
         if cut is not None or fault.declare is not None:
             headers["Connection"] = "close"
             self.close_connection = True
             body = body if cut is None else body[:cut]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n", body
 
     def _reset(self) -> None:
@@ -378,7 +423,13 @@ class _Handler(BaseHTTPRequestHandler):
 def _distort(reply: _Reply, fault: Fault) -> _Reply:
     if fault.status is not None:
         reply = _Reply(fault.status, {}, f"status {fault.status}".encode())
+    if fault.claim is not None:
+        reply.status = fault.claim
     if fault.body is not None:
         reply.body = fault.body
+    if fault.compress == "body":
+        reply.body = _gzipped(reply.body)
+    if fault.compress is not None:
+        reply.headers["Content-Encoding"] = "gzip"
     reply.headers.update(fault.headers or {})
     return reply
