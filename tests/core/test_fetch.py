@@ -13,7 +13,7 @@ import pytest
 
 from zarr.core._byte_ranges import ByteRequest, RangeByteRequest
 from zarr.core._coalesce import Read, Slice
-from zarr.core._fetch import answer, cut, stream
+from zarr.core._fetch import answer, cut, expecting, stream
 from zarr.core.buffer.cpu import Buffer
 from zarr.core.common import closing
 
@@ -201,3 +201,80 @@ async def test_failures_not_raised_are_not_reported_late(recwarn: pytest.Warning
     gc.collect()
     await asyncio.sleep(0)
     assert problems == []
+
+
+# --- values of unknown size -------------------------------------------------------------
+
+
+class Held:
+    """A fake whose reads wait until they are released, one by one."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, asyncio.Future[bytes]] = {}
+
+    async def __call__(self, number: int) -> bytes:
+        self.waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            return await self.waiting[number]
+        finally:
+            del self.waiting[number]
+
+    async def started(self) -> set[int]:
+        """Return which reads run once no more of them begin."""
+        for _ in range(20):  # turns of the loop; nothing else runs in it
+            await asyncio.sleep(0)
+        return set(self.waiting)
+
+
+async def started_after(
+    answers: list[int], nbytes: int | None, expected: int | None, bound: int
+) -> list[int]:
+    """Return how many of 100 reads run, at first and after answers of so many bytes each."""
+    source = Held()
+    counts: list[int] = []
+    with expecting(expected):
+        batches: Any = stream(
+            ((i, nbytes) for i in range(100)),
+            source,
+            size=len,
+            max_concurrency=64,
+            max_pending_bytes=bound,
+        )
+        async with aclosing(batches):
+            first = asyncio.ensure_future(anext(batches))
+            counts.append(len(await source.started()))
+            for size in answers:
+                source.waiting[min(source.waiting)].set_result(bytes(size))
+                counts.append(len(await source.started()))
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "counts"),
+    [
+        ([], None, [4]),
+        ([], 1 << 20, [32]),
+        ([], 64 << 20, [1]),
+        ([100], 100, [64, 63]),
+    ],
+)
+async def test_unknown_sizes_count_as_large(
+    answers: list[int], expected: int | None, counts: list[int]
+) -> None:
+    found = await started_after(answers, None, expected, 32 << 20)
+    assert found[0] == counts[0]
+
+
+async def test_an_absent_value_says_nothing_of_others() -> None:
+    """Its size of 0 once let 64 large values start at once."""
+    assert await started_after([0, 0], None, None, 32 << 20) == [4, 4, 4]
+
+
+async def test_the_first_answers_say_how_large_the_others_may_be() -> None:
+    small, large = 1000, 12 << 20
+    assert (await started_after([small], None, None, 32 << 20))[1] > 4
+    assert (await started_after([large], None, None, 32 << 20))[1] <= 4
+    # Of compressed values the first may be small by chance.
+    assert await started_after([small], None, 16 << 20, 32 << 20) == [2, 8]

@@ -196,8 +196,9 @@ def test_references(range_server: RangeServer) -> None:
     with pytest.raises(ReferenceNotReachable) as raised:
         read(store, "gone")
     assert isinstance(raised.value.__cause__, FileNotFoundError)
-    with pytest.raises(OSError, match="answered 2 bytes, not 5"):
+    with pytest.raises(ReferenceNotReachable) as raised:
         read(store, "past")
+    assert "answered 2 bytes, not 5" in str(raised.value.__cause__)
     assert sync(listed(store)) == sorted(refs)
     range_server.inject("big", Fault(status=503))
     with pytest.raises(ReferenceNotReachable):

@@ -40,7 +40,7 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 from zarr.core._byte_ranges import resolve_byte_range
-from zarr.core._fetch import BulkReadReport
+from zarr.core._fetch import BulkReadReport, expecting
 from zarr.core.config import config
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore
@@ -407,12 +407,40 @@ def test_a_whole_file_beside_a_reference_past_its_end(range_server: RangeServer)
             sync(bulk(store, wanted))
 
 
-@pytest.mark.parametrize("reference", [[None, 1], ["http://x", 1], 5.5, {"a": 1}, []])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *(
+            [None, 1],
+            ["http://x", 1],
+            5.5,
+            {"a": 1},
+            [],
+            [1, 2, 3],
+            [[], 0, 8],
+            ["http://x", 1.5, 8],
+        ),
+        *(["http://x", -1, 8], ["http://x", 0, -8], ["http://x", True, 8], ["http://x", "0", 8]),
+        *(["http://x", None, None], ["http://x", 0, 8, 9], [b"http://x", 0, 8], [None], "base64:x"),
+    ],
+)
 def test_a_malformed_reference_is_refused(reference: Any) -> None:
     store = reference_store({"a": "x"})
     store.fs.references["bad"] = reference
-    with pytest.raises(ValueError, match="'bad' is neither bytes nor a file"):
-        sync(bulk(store, ["a", "bad"]))
+    for read in (bulk, one_by_one):
+        with pytest.raises(ValueError) as raised:
+            sync(read(store, ["a", "bad"]))
+        assert "key 'bad'" in " ".join(raised.value.__notes__)
+
+
+def test_a_reference_of_a_protocol_that_is_not_there_is_named() -> None:
+    store = reference_store({"a": "x", "b": ["gopher://b/b", 0, 8]})
+    requests: list[list[Request]] = [["a", "b"], [("b", RangeByteRequest(0, 2))]]
+    for wanted in requests:
+        for read in (bulk, one_by_one):
+            with pytest.raises(ReferenceNotReachable, match="gopher") as raised:
+                sync(read(store, wanted))
+            assert "key 'b'" in " ".join(raised.value.__notes__)
 
 
 @pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated")
@@ -643,12 +671,29 @@ def test_as_many_reads_in_flight_as_allowed(how: str) -> None:
         assert len(server.requests) == 12
 
 
-def test_left_alone_more_are_in_flight_than_operations_are() -> None:
-    keys = [f"k{i}" for i in range(64)]
-    with RangeServer(Gate(dict.fromkeys(keys, b"x"), at_once=64)) as server:
+@pytest.mark.parametrize("in_flight", [None, 10, 20])
+def test_what_is_in_flight_where_it_is_set_and_where_not(in_flight: int | None) -> None:
+    """The default of 10 is that of operations; 10 set by somebody is what they ask for."""
+    most = in_flight or 64
+    requests: list[Request] = [(f"k{i}", RangeByteRequest(0, 1)) for i in range(2 * most)]
+    objects = {f"k{i}": b"x" for i in range(2 * most)}
+    set_to = {} if in_flight is None else {"async.concurrency": in_flight}
+    with RangeServer(Gate(objects, at_once=most)) as server, config.set(set_to):
+        found = sync(bulk(FsspecStore.from_url(server.url), requests))
+        assert found == dict.fromkeys(range(2 * most), b"x")
+        assert server.max_in_flight == most
+
+
+def test_values_of_unknown_size_are_read_few_at_a_time_until_some_have_come() -> None:
+    keys = [f"k{i}" for i in range(40)]
+    with RangeServer(Gate(dict.fromkeys(keys, b"x"), at_once=4)) as server:
+        found = sync(bulk(FsspecStore.from_url(server.url), keys[:4]))
+        assert found == dict.fromkeys(range(4), b"x")
+        assert server.max_in_flight == 4
+    with RangeServer(Gate(dict.fromkeys(keys, b"x"), at_once=40)) as server, expecting(100):
         found = sync(bulk(FsspecStore.from_url(server.url), keys))
-        assert found == dict.fromkeys(range(64), b"x")
-        assert server.max_in_flight == 64
+        assert found == dict.fromkeys(range(40), b"x")
+        assert server.max_in_flight == 40
 
 
 class Held(dict[str, bytes]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from zarr.core.buffer.cpu import NDBuffer as CPUNDBuffer
+from zarr.core.common import product
 
 if TYPE_CHECKING:
     from zarr.core._codec_chain import ResolvedChain
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 def fill_value_of(spec: ArraySpec) -> Any:
     """Return the value of elements that are not stored; that of the data type where none is set."""
     return spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
+
+
+def decoded_nbytes(spec: ArraySpec) -> int | None:
+    """Return the size of a decoded chunk in bytes; None for elements of variable length."""
+    dtype = spec.dtype.to_native_dtype()
+    return None if dtype.hasobject or dtype.kind == "T" else product(spec.shape) * dtype.itemsize
 
 
 def scatter(

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -28,6 +30,35 @@ T = TypeVar("T")
 
 # Bytes read but not consumed, per bulk read. Two merged reads of the largest default size fit.
 MAX_PENDING_BYTES = 32 * MiB
+
+# What a read of unknown size counts as, until answers say more: so that four start at once.
+_UNKNOWN_NBYTES = 8 * MiB
+
+# Compressed values may differ in size. Once some have arrived, each further one is taken to be as
+# large as the largest of them, and at least this part of what the caller said that it may be.
+_LEAST_PART = 8
+
+_expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", default=None)
+
+
+@contextmanager
+def expecting(nbytes: int | None) -> Iterator[None]:
+    """Say how large the values are that bulk reads in this context ask for as a whole.
+
+    A bulk read starts only as many reads as its bound on bytes allows, and does not know the size
+    of a value before it arrives. Whoever reads chunks knows how large they are when decoded.
+
+    Parameters
+    ----------
+    nbytes : int or None
+        Size of a value in bytes, at most and about; None if it is not known.
+    """
+    token = _expected_nbytes.set(nbytes)
+    try:
+        yield
+    finally:
+        _expected_nbytes.reset(token)
+
 
 # A slice that is smaller than this part of its read is copied, so that keeping it does not keep
 # the whole read in memory. Larger ones are views: at most this many times their size stays alive.
@@ -57,7 +88,8 @@ class _Stream(Generic[R, T]):
         self._waiting: tuple[R, int | None] | None = None
         self._running: dict[asyncio.Future[T], tuple[R, int]] = {}
         self._pending_bytes = 0
-        self._largest = 0
+        self._expected = _expected_nbytes.get()
+        self._largest = 0  # of what has arrived and was there
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self.arrived: deque[tuple[R, T, int]] = deque()
@@ -70,8 +102,7 @@ class _Stream(Generic[R, T]):
                 if self._waiting is None:
                     return
             read, nbytes = self._waiting
-            # Where the size is unknown, the largest answer so far stands for it.
-            expected = self._largest if nbytes is None else nbytes
+            expected = self._estimate() if nbytes is None else nbytes
             if self._pending_bytes and self._pending_bytes + expected > self._max_pending_bytes:
                 return
             self._waiting = None
@@ -79,6 +110,12 @@ class _Stream(Generic[R, T]):
             self._running[task] = (read, expected)
             self._pending_bytes += expected
             task.add_done_callback(self._finished)
+
+    def _estimate(self) -> int:
+        """Return what a read of unknown size counts as, in bytes."""
+        if self._largest:
+            return max(self._largest, (self._expected or 0) // _LEAST_PART)
+        return _UNKNOWN_NBYTES if self._expected is None else self._expected
 
     def _finished(self, task: asyncio.Future[T]) -> None:
         entry = self._running.pop(task, None)

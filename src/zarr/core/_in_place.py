@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from zarr.core._chunk_io import (
+    decoded_nbytes,
     encode_merged,
     fill,
     gather,
@@ -13,6 +14,7 @@ from zarr.core._chunk_io import (
     scatter_part,
     sticks_out,
 )
+from zarr.core._fetch import expecting
 from zarr.core._overwritten import Overwritten
 from zarr.core._placing import PORTION_BYTES
 from zarr.core._turns import clocks, distance, may_be_helped, reading
@@ -61,7 +63,11 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     are_large = is_large(items[0][1])
     takes_turns = store._reads_in_place and len(items) > 1 and not are_large
     in_turn = takes_turns
-    with closing(store._get_many_sync(keys, prototype=items[0][1].prototype)) as batches:  # type: ignore[type-var]
+    prototype = items[0][1].prototype
+    with (
+        expecting(decoded_nbytes(items[0][1])),
+        closing(store._get_many_sync(keys, prototype=prototype)) as batches,  # type: ignore[type-var]
+    ):
         while True:
             with reading.taken() if in_turn and distance.is_near else nullcontext(False) as in_turn:
                 asked = clocks()

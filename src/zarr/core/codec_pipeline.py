@@ -18,6 +18,7 @@ from zarr.abc.codec import (
 )
 from zarr.abc.store import set_or_delete
 from zarr.core._chunk_io import (
+    decoded_nbytes,
     detached,
     encode_merged,
     fill,
@@ -28,6 +29,7 @@ from zarr.core._chunk_io import (
     sticks_out,
 )
 from zarr.core._codec_chain import CodecChain, split_codecs
+from zarr.core._fetch import expecting
 from zarr.core._helping import Helping
 from zarr.core._in_place import (
     AT_ONCE_IN_PLACE,
@@ -323,11 +325,12 @@ class BatchedCodecPipeline(CodecPipeline):
         found = [False] * len(items)
         keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
         batches = store.get_many(keys, prototype=items[0][1].prototype)
-        async with closing(batches), self._placing(items, out, drop_axes) as placing:
-            async for batch in batches:
-                for index, encoded in batch:
-                    found[index] = encoded is not None
-                await placing.add(batch)
+        with expecting(decoded_nbytes(items[0][1])):
+            async with closing(batches), self._placing(items, out, drop_axes) as placing:
+                async for batch in batches:
+                    for index, encoded in batch:
+                        found[index] = encoded is not None
+                    await placing.add(batch)
         return _results(found)
 
     def read_sync(

@@ -55,8 +55,21 @@ _CODECS = {
     f"numcodecs.{key}": f"zarr.codecs.numcodecs.{name}" for key, name in _NUMCODECS_CLASSES.items()
 }
 
-# Set to this or left alone, which cannot be told apart, ``async.concurrency`` is no wish.
-DEFAULT_CONCURRENCY = 10
+
+class _Unset(int):
+    """The default of an integer setting, told apart from the same number set by somebody."""
+
+
+def is_set(value: object) -> bool:
+    """Return whether a value from the configuration was set, be it to the default.
+
+    Parameters
+    ----------
+    value : object
+        What `Config.get` returned.
+    """
+    return not isinstance(value, _Unset)
+
 
 _DEFAULTS: dict[str, Any] = {
     "default_zarr_format": 3,
@@ -70,7 +83,7 @@ _DEFAULTS: dict[str, Any] = {
         "sharding_coalesce_max_bytes": 16 << 20,
         "allow_unsafe_pickle_decode": False,
     },
-    "async": {"concurrency": DEFAULT_CONCURRENCY, "timeout": None},
+    "async": {"concurrency": _Unset(10), "timeout": None},
     "threading": {"max_workers": None},
     "json_indent": 2,
     "codec_pipeline": {

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict, cast
 
 from zarr.abc.store import ReadRequest, Store, parse_requests
-from zarr.core._byte_ranges import (
-    ByteRequest,
-    OffsetByteRequest,
-    RangeByteRequest,
-    SuffixByteRequest,
-    check_byte_range,
-    resolve_byte_range,
-)
+from zarr.core._byte_ranges import ByteRequest, RangeByteRequest, check_byte_range
 from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
 from zarr.core._fetch import (
     Answered,
@@ -29,19 +20,21 @@ from zarr.core._fetch import (
 )
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
-from zarr.core.config import DEFAULT_CONCURRENCY, config
+from zarr.core.config import config, is_set
 from zarr.errors import ZarrUserWarning
-from zarr.storage._fsspec_faults import (
-    RangeReply,
-    check_length,
-    fault_behind,
-    is_missing_bucket,
-    is_range_error,
-    starts_past_the_end,
-)
+from zarr.storage._fsspec_caches import behind_cache, whole_file_cache
+from zarr.storage._fsspec_faults import check_length, fault_behind, is_missing_bucket
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
-from zarr.storage._fsspec_targets import Target, has_references, resolve_references
+from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
+from zarr.storage._fsspec_serial import serialize
+from zarr.storage._fsspec_targets import (
+    Target,
+    answer_at_once,
+    are_in_memory,
+    has_references,
+    resolve_references,
+)
 from zarr.storage._utils import METADATA_NAMES, check_key
 
 if TYPE_CHECKING:
@@ -71,8 +64,8 @@ _CONCURRENCY: Final = 64
 
 
 def _concurrency() -> int:
-    configured = int(config.get("async.concurrency"))
-    return _CONCURRENCY if configured == DEFAULT_CONCURRENCY else configured
+    configured = config.get("async.concurrency")
+    return int(configured) if is_set(configured) else _CONCURRENCY
 
 
 class BulkOptions(TypedDict, total=False):
@@ -109,7 +102,7 @@ class FsspecStore(Store):
         would leave connections idle that could share the work.
     max_concurrency : int or None
         Most reads of one `get_many` in flight; None for the configured ``async.concurrency``, or
-        for 64 where that has its default.
+        for 64 where nobody has set that.
     on_bulk_read : callable or None
         Called with a `BulkReadReport` after each `get_many`. What it raises is ignored. It is not
         kept when the store is pickled.
@@ -164,11 +157,19 @@ class FsspecStore(Store):
         self.fs = fs
         self.path = path
         self.allowed_exceptions = allowed_exceptions
-        keep_for(self, fs)
+        self._prepare(fs)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        keep_for(self, as_own(self.fs))
+        self._prepare(as_own(self.fs))
+
+    def _prepare(self, fs: AsyncFileSystem) -> None:
+        """Make a file system fit for many callers, and have its client closed in the end."""
+        serialize(fs)
+        keep_for(self, fs)
+        cache = whole_file_cache(fs)
+        if cache is not None:
+            keep_for(self, behind_cache(cache))
 
     @classmethod
     def from_url(
@@ -306,25 +307,19 @@ class FsspecStore(Store):
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
         fs = for_running_loop(self.fs)
-        targets = await self._targets(fs, paths)
+        targets = await self._targets(fs, wanted, paths)
         report = BulkReadCounter(len(wanted))
         known: list[tuple[int, Buffer | None]] = []
         ranges: list[tuple[Hashable, ByteRequest | None]] = []
         asked: list[int] = []  # position in `ranges` -> index of the request
         make_buffer = prototype.buffer.from_bytes
         for index, ((_, byte_range), target) in enumerate(zip(wanted, targets)):
-            if isinstance(target, Target):
-                located = target.locate(byte_range)
-                if target.nbytes is None or not _is_empty_request(located):
-                    ranges.append(((id(target.fs), target.path), located))
-                    asked.append(index)
-                else:
-                    known.append((index, make_buffer(b"")))  # the reference vouches for the key
-            elif target is None:
-                known.append((index, None))
+            found = answer_at_once(target, byte_range)
+            if isinstance(found, Target):
+                ranges.append(((id(found.fs), found.path), found.locate(byte_range)))
+                asked.append(index)
             else:
-                start, stop = resolve_byte_range(byte_range, len(target))
-                known.append((index, make_buffer(target[start:stop])))
+                known.append((index, None if found is None else make_buffer(found)))
         if known:
             yield known
 
@@ -347,23 +342,45 @@ class FsspecStore(Store):
         )
         async with closing(batches):
             async for batch in batches:
-                found = [
+                answers = [
                     (asked[position], value)
                     for _, answered in batch
                     for position, value in answered.answers
                 ]
-                report.wanted(found)
-                yield found
+                report.wanted(answers)
+                yield answers
         report.deliver(self.on_bulk_read)
 
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        # docstring inherited
+        check_byte_range(byte_range)
+        request = (key, byte_range)
+        path = self._path_of(key)
+        (target,) = await self._targets(for_running_loop(self.fs), [request], [path])
+        data = answer_at_once(target, byte_range)
+        if isinstance(data, Target):
+            data = await self._get_target(data, request, path, data.locate(byte_range))
+        return None if data is None else prototype.buffer.from_bytes(data)
+
     async def _targets(
-        self, fs: AsyncFileSystem, paths: Sequence[str]
+        self,
+        fs: AsyncFileSystem,
+        requests: Sequence[tuple[str, ByteRequest | None]],
+        paths: Sequence[str],
     ) -> Sequence[Target | bytes | None]:
-        """Find out where keys lie."""
+        """Find out where keys lie: the first step of every read."""
         if not has_references(fs):
             return [Target(fs, path) for path in paths]
-        # Looking up a reference may read a part of the document, by blocking calls.
-        return await asyncio.to_thread(resolve_references, fs, paths)
+        if are_in_memory(fs):
+            resolved = resolve_references(fs, paths)
+        else:
+            resolved = await asyncio.to_thread(resolve_references, fs, paths)
+        for request, target in zip(requests, resolved):
+            if isinstance(target, Exception):
+                self._fail(target, *request)
+        return cast("Sequence[Target | bytes | None]", resolved)
 
     async def _get_target(
         self,
@@ -372,16 +389,60 @@ class FsspecStore(Store):
         path: str,
         byte_range: ByteRequest | None,
     ) -> bytes | None:
-        """Fetch bytes of the object behind a request; None where the key is absent."""
-        key, part = request
-        if target.path == path:
-            return await self._get_bytes(target.fs, key, path, byte_range)
-        empty = _is_empty_request(byte_range)
+        """Fetch bytes of the object behind a request; None where the key is absent.
+
+        Parameters
+        ----------
+        target : Target
+            Where the key lies.
+        request : tuple
+            The key, and which bytes of it the caller wants.
+        path : str
+            The path of the key.
+        byte_range : ByteRequest or None
+            Which bytes of the object to fetch; more than wanted where requests are merged.
+        """
+        # There is no empty range in HTTP, and S3 would send the whole object: ask for one byte, to
+        # learn as with every other request whether the key is there.
+        empty = is_empty_request(byte_range)
         if empty:
-            byte_range = RangeByteRequest(0, 1)  # as in `_get_bytes`
-        target_fs = for_running_loop(target.fs)
+            byte_range = RangeByteRequest(0, 1)
+        fetch = self._get_own if target.path == path else self._get_referenced
+        data = await fetch(target, request, path, byte_range)
+        return b"" if empty and data is not None else data
+
+    async def _get_own(
+        self,
+        target: Target,
+        request: tuple[str, ByteRequest | None],
+        path: str,
+        byte_range: ByteRequest | None,
+    ) -> bytes | None:
+        """Fetch bytes of the object that a key names itself; see `_get_target`."""
+        key, _ = request
         try:
-            data = await _read(target_fs, target.path, byte_range)
+            return await read_object(target.fs, path, byte_range)
+        except Exception as error:
+            if await self._means_absent(target.fs, key, path, error):
+                return None
+            if byte_range is None or not await means_past_the_end(
+                target.fs, path, byte_range, error
+            ):
+                self._fail(error, key, byte_range)
+            return b""
+
+    async def _get_referenced(
+        self,
+        target: Target,
+        request: tuple[str, ByteRequest | None],
+        path: str,
+        byte_range: ByteRequest | None,
+    ) -> bytes:
+        """Fetch bytes of the object that a reference names; see `_get_target`."""
+        key, part = request
+        fs = for_running_loop(target.fs)
+        try:
+            data = await read_object(fs, target.path, byte_range)
             if target.nbytes is not None and byte_range == target.locate(part):
                 # The reference vouches for these bytes: fewer mean that the file has changed. What
                 # a merged read does not reach is asked for again, and judged then.
@@ -393,45 +454,14 @@ class FsspecStore(Store):
             if (
                 byte_range is not None
                 and target.nbytes is None
-                and await _means_past_the_end(target_fs, target.path, byte_range, error)
+                and await means_past_the_end(fs, target.path, byte_range, error)
             ):
                 return b""
             # A reference to what is not there is a fault, not an absent key.
             failure = ReferenceNotReachable(path, target.path)
             failure.__cause__ = error
             self._fail(failure, key, part)
-        return b"" if empty else data
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        # docstring inherited
-        check_byte_range(byte_range)
-        path = self._path_of(key)
-        fs = for_running_loop(self.fs)
-        data = await self._get_bytes(fs, key, path, byte_range)
-        return None if data is None else prototype.buffer.from_bytes(data)
-
-    async def _get_bytes(
-        self, fs: AsyncFileSystem, key: str, path: str, byte_range: ByteRequest | None
-    ) -> bytes | None:
-        """Fetch bytes of a key; None if it is absent."""
-        empty = _is_empty_request(byte_range)
-        if empty:
-            if _referenced_size(fs, path) is not None:
-                return b""  # the reference vouches for the key
-            # There is no empty range in HTTP, and S3 would send the whole object: ask for one
-            # byte, to learn as with every other request whether the key is there.
-            byte_range = RangeByteRequest(0, 1)
-        try:
-            data = await _read(fs, path, byte_range)
-        except Exception as error:
-            if await self._means_absent(fs, key, path, error):
-                return None
-            if byte_range is None or not await _means_past_the_end(fs, path, byte_range, error):
-                self._fail(error, key, byte_range)
-            data = b""
-        return b"" if empty else data
+        return data
 
     async def get_partial_values(
         self,
@@ -619,92 +649,6 @@ class FsspecStore(Store):
         part = "" if byte_range is None else f", {byte_range}"
         failure.add_note(f"key {key!r}{part} in {self!r}")
         raise failure from failure.__cause__
-
-
-async def _read(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | None) -> bytes:
-    """Read a file, or a part of it, and check the length as far as it is known."""
-    # Keywords only: the order of the parameters differs between file systems.
-    limits: dict[str, Any] = {}
-    reply: RangeReply | None = None
-    if isinstance(byte_range, SuffixByteRequest) and _lacks_suffixes(fs):
-        size = int((await fs._info(path))["size"])
-        limits = {"start": max(0, size - byte_range.suffix), "end": size}
-    elif byte_range is not None:
-        limits = _limits(byte_range)
-    if limits and _is_from(_class(fs), "fsspec.implementations.http"):
-        assert byte_range is not None
-        reply = limits["raise_for_status"] = RangeReply(byte_range)
-    elif not limits and _reads_in_parts(_class(fs)):
-        # One request per value: s3fs would ask for the size of each value first, to split
-        # large ones.
-        limits["max_concurrency"] = 1
-    data: bytes = await fs._cat_file(path, **limits)
-    if reply is not None:
-        return reply.part(data)
-    check_length(data, byte_range, _referenced_size(fs, path))
-    return data
-
-
-def _limits(byte_range: ByteRequest) -> dict[str, Any]:
-    if isinstance(byte_range, RangeByteRequest):
-        return {"start": byte_range.start, "end": byte_range.end}
-    if isinstance(byte_range, OffsetByteRequest):
-        return {"start": byte_range.offset, "end": None} if byte_range.offset else {}
-    return {"start": -byte_range.suffix, "end": None}
-
-
-def _is_empty_request(byte_range: ByteRequest | None) -> bool:
-    if isinstance(byte_range, RangeByteRequest):
-        return byte_range.end <= byte_range.start
-    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
-
-
-def _lacks_suffixes(fs: AsyncFileSystem) -> bool:
-    """Tell whether a file system looks for the size of a file where there is none."""
-    inner = fs.__dict__.get("sync_fs")
-    return inner is not None and _is_from(_class(inner), "fsspec.implementations.cached")
-
-
-def _class(fs: AsyncFileSystem) -> type:
-    return type(fs)
-
-
-@lru_cache(maxsize=256)
-def _is_from(cls: type, module: str) -> bool:
-    # By name: what the module needs may not be installed for other file systems.
-    return any(base.__module__ == module for base in cls.__mro__)
-
-
-@lru_cache(maxsize=64)
-def _reads_in_parts(cls: type) -> bool:
-    return "max_concurrency" in inspect.signature(cls._cat_file).parameters  # type: ignore[attr-defined]
-
-
-def _referenced_size(fs: AsyncFileSystem, path: str) -> int | None:
-    """Return the size of a part of a file that a reference names, None for anything else."""
-    references = getattr(fs, "references", None)
-    if references is None:
-        return None
-    reference = references.get(fs._strip_protocol(path))
-    if isinstance(reference, (list, tuple)) and len(reference) == 3:
-        return int(reference[2])
-    return None
-
-
-async def _means_past_the_end(
-    fs: AsyncFileSystem, path: str, byte_range: ByteRequest, error: Exception
-) -> bool:
-    """Tell whether a refused byte range indeed lies past the end of the object.
-
-    The size is looked up, since a server may refuse a range for a reason of its own.
-    """
-    if not is_range_error(error):
-        return False
-    try:
-        size = (await fs._info(path))["size"]
-    except Exception:  # the first failure is the one to report
-        return False
-    return size is not None and starts_past_the_end(byte_range, int(size))
 
 
 async def _files(fs: AsyncFileSystem, path: str) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import re
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarr.core._byte_ranges import RangeByteRequest, SuffixByteRequest, resolve_byte_range
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 _NO_BUCKET = "NoSuchBucket"
 _ABSENT_CODES = frozenset({404, 410, "404", "NoSuchKey", "NoSuchVersion"})
 _RANGE_CODES = frozenset({416, "416", "InvalidRange"})
-_parse_content_range = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z").match
 
 
 def fault_behind(error: BaseException) -> BaseException | None:
@@ -89,64 +86,6 @@ def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None
             return
         wanted = f"at most {most}"
     raise OSError(errno.EIO, f"the file system answered {len(data)} bytes, not {wanted}")
-
-
-class RangeReply:
-    """Judges the reply of an HTTP server to a byte request, before its body is read.
-
-    A server may ignore ``Range`` and reply with the whole object (RFC 9110, section 14.2), which
-    fsspec's HTTP file system would hand on as if it were the range. Pass an instance as the
-    ``raise_for_status`` of a request, and its body to `part`.
-
-    Parameters
-    ----------
-    byte_range : ByteRequest
-        The request; not an empty one.
-    """
-
-    def __init__(self, byte_range: ByteRequest) -> None:
-        self._byte_range = byte_range
-        self._is_part = False
-        self._described = ""
-
-    async def __call__(self, response: Any) -> None:
-        """Note what a reply says about itself; failures are left to the file system."""
-        self._is_part = response.status == 206
-        self._described = response.headers.get("Content-Range", "")
-
-    def part(self, body: bytes) -> bytes:
-        """Return the bytes asked for from the body of the reply.
-
-        Raises
-        ------
-        OSError
-            If it is another range than the one asked for, or has not the length it promised.
-        """
-        if not self._is_part:
-            start, stop = resolve_byte_range(self._byte_range, len(body))
-            return body[start:stop]
-        nbytes = self._promised()
-        if len(body) != nbytes:
-            raise OSError(errno.EIO, f"the server sent {len(body)} bytes of a range of {nbytes}")
-        return body
-
-    def _promised(self) -> int:
-        """Return the length of the range that the header describes, if it is the one wanted."""
-        match = _parse_content_range(self._described.strip())
-        if match is not None:
-            start, stop = int(match[1]), int(match[2]) + 1
-            if match[3] != "*":
-                fits = resolve_byte_range(self._byte_range, int(match[3])) == (start, stop)
-            elif isinstance(self._byte_range, SuffixByteRequest):
-                fits = stop - start <= self._byte_range.suffix
-            else:
-                first, last = resolve_byte_range(self._byte_range, sys.maxsize)
-                fits = start == first and stop <= last
-            if fits and start < stop:
-                return stop - start
-        raise OSError(
-            errno.EIO, f"the server sent another range: Content-Range {self._described!r}"
-        )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

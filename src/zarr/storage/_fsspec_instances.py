@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from zarr.storage._fsspec_serial import serialize
 
+if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from fsspec.asyn import AsyncFileSystem
 
 Options: TypeAlias = dict[str, Any]
-
-# Clients of these speak over one connection, or seek one file: one call at a time.
-_SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
-
 
 OWN = "_zarr_made_it"  # on instances that nobody but stores knows
 
@@ -53,8 +47,7 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
     if not is_async(fs):
         from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
-        serial = {"semaphore": OneAtATime()} if _is_serial(fs) else {}
-        return AsyncFileSystemWrapper(fs, asynchronous=True, **serial)
+        return serialize(AsyncFileSystemWrapper(fs, asynchronous=True))
     if fs.asynchronous or is_wrapper(fs) or _has_inner_instances(fs):
         return fs
     # From the cache of fsspec, as if the user had asked for it: so that it is made once.
@@ -109,44 +102,6 @@ def same(one: AbstractFileSystem, other: AbstractFileSystem) -> bool:
     fsspec's own comparison includes the thread in which an instance was made.
     """
     return one is other or _identity(one) == _identity(other)
-
-
-class OneAtATime:
-    """An asynchronous lock that belongs to no loop, for `AsyncFileSystemWrapper`.
-
-    It guards one file system in each loop that uses it. Pickled, it is a new lock.
-    """
-
-    def __init__(self) -> None:
-        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            weakref.WeakKeyDictionary()
-        )
-
-    def _lock(self) -> asyncio.Lock:
-        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-
-    async def __aenter__(self) -> None:
-        await self._lock().acquire()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock().release()
-
-    def __reduce__(self) -> tuple[type[OneAtATime], tuple[()]]:
-        return OneAtATime, ()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, OneAtATime)
-
-    def __hash__(self) -> int:
-        return hash(OneAtATime)
-
-    def __repr__(self) -> str:
-        return "OneAtATime()"
 
 
 def _has_inner_instances(fs: AbstractFileSystem) -> bool:
@@ -208,15 +163,6 @@ def _async_value(value: Any) -> Any:
     if isinstance(value, AbstractFileSystem) and is_async(value) and not is_wrapper(value):
         return clone(value)  # it may share no client with an instance that another loop uses
     return value
-
-
-def _is_serial(fs: AbstractFileSystem | None) -> bool:
-    while fs is not None:
-        protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
-        if protocols & _SERIAL_PROTOCOLS:
-            return True
-        fs = getattr(fs, "__dict__", {}).get("fs")
-    return False
 
 
 def _identity(value: Any) -> Any:

@@ -8,8 +8,9 @@ whose target object is known.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from zarr.core._byte_ranges import ByteRequest, RangeByteRequest, resolve_byte_range
 
@@ -44,17 +45,54 @@ class Target(NamedTuple):
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return RangeByteRequest(self.start + start, self.start + stop)
 
+    def wants_nothing(self, byte_range: ByteRequest | None) -> bool:
+        """Return whether a request for part of a region of known size is for no byte of it."""
+        assert self.nbytes is not None
+        start, stop = resolve_byte_range(byte_range, self.nbytes)
+        return start == stop
+
 
 def has_references(fs: AsyncFileSystem) -> bool:
     """Tell whether keys of a file system are references."""
     return hasattr(fs, "references") and hasattr(fs, "fss")
 
 
-def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | None]:
+def are_in_memory(fs: Any) -> bool:
+    """Return whether references can be looked up without reading more of their document."""
+    return isinstance(fs.references, dict)
+
+
+def answer_at_once(
+    target: Target | bytes | None, byte_range: ByteRequest | None
+) -> Target | bytes | None:
+    """Answer a request that needs no read.
+
+    Parameters
+    ----------
+    target : Target, bytes or None
+        Where a key lies; see `resolve_references`.
+    byte_range : ByteRequest or None
+        Which bytes are wanted; None for all.
+
+    Returns
+    -------
+    Target, bytes or None
+        `target` itself where it has to be read; else the bytes, or None for an absent key.
+    """
+    if isinstance(target, Target):
+        # A reference vouches for its key: there is nothing to find out about no bytes of it.
+        return b"" if target.nbytes is not None and target.wants_nothing(byte_range) else target
+    if target is None:
+        return None
+    start, stop = resolve_byte_range(byte_range, len(target))
+    return target[start:stop]
+
+
+def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | Exception | None]:
     """Look up what references point to.
 
-    It may read parts of a reference document that is loaded piece by piece, so it does not
-    belong on an event loop.
+    It may read parts of a reference document that is loaded piece by piece, and then does not
+    belong on an event loop; see `are_in_memory`.
 
     Parameters
     ----------
@@ -65,20 +103,23 @@ def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | N
 
     Returns
     -------
-    list of Target, bytes or None
-        For each path the region it stands for, the bytes kept in the reference itself, or None
-        where it is not listed.
-
-    Raises
-    ------
-    ValueError
-        If a reference has none of the forms of the specification.
+    list of Target, bytes, None or Exception
+        For each path the region it stands for, the bytes kept in the reference itself, None
+        where it is not listed, or, where the reference is none, a `ValueError` that says so, or a
+        `ReferenceNotReachable` if no file system is there for it.
     """
-    return [_resolve(fs, path) for path in paths]
+    resolved: list[Target | bytes | Exception | None] = []
+    for path in paths:
+        try:
+            resolved.append(_resolve(fs, path))
+        except Exception as error:
+            resolved.append(error)
+    return resolved
 
 
 def _resolve(fs: Any, path: str) -> Target | bytes | None:
     from fsspec.core import split_protocol
+    from fsspec.implementations.reference import ReferenceNotReachable
 
     try:
         reference = fs.references[fs._strip_protocol(path)]
@@ -90,13 +131,34 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
         reference = reference.encode()
     if isinstance(reference, bytes):
         inline = reference.startswith(b"base64:")
-        return base64.b64decode(reference[7:]) if inline else reference
-    if not isinstance(reference, (list, tuple)) or len(reference) not in (1, 3):
-        raise ValueError(
-            f"The reference {path!r} is neither bytes nor a file or part of one: {reference!r}"
-        )
-    url = fs.target if reference[0] is None else reference[0]
-    target_fs = fs.fss[split_protocol(url)[0]]
-    if len(reference) == 1:
-        return Target(target_fs, url)
-    return Target(target_fs, url, int(reference[1]), int(reference[2]))
+        return base64.b64decode(reference[7:], validate=True) if inline else reference
+    url, *region = _parse_reference(reference, path, fs.target)
+    protocol = split_protocol(url)[0]
+    try:
+        target_fs = fs.fss[protocol]
+    except KeyError:
+        failure = ReferenceNotReachable(path, url)
+        reason = f"There is no file system for the protocol {protocol!r}."
+        raise failure from ValueError(reason)
+    return Target(target_fs, url, *region)
+
+
+def _parse_reference(reference: object, path: str, target: str | None) -> Sequence[Any]:
+    """Return a reference to a file, or to a part of one, if it is well formed.
+
+    Where it has None for the URL it means the one file that all references are about, `target`.
+    """
+    if isinstance(reference, (list, tuple)) and len(reference) in (1, 3):
+        url, *region = reference
+        url = target if url is None else url
+        if isinstance(url, str) and all(map(_is_size, region)):
+            return [url, *map(int, region)]
+    raise ValueError(
+        f"The reference {path!r} is neither bytes nor a file or part of one: "
+        f"{repr(reference)[:200]}"
+    )
+
+
+def _is_size(value: object) -> bool:
+    is_number = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_number and int(cast("Any", value)) >= 0

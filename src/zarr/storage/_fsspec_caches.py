@@ -1,0 +1,133 @@
+"""Reading through fsspec's file systems that keep whole files: ``simplecache`` and ``filecache``.
+
+They write a file under its final name while it arrives, and take any file of that name for a
+complete one, so that two readers at once, or one that fails, leave damaged files for the next. Here
+the object is read like any other, and its file appears when it is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
+from zarr.storage._fsspec_instances import as_async
+from zarr.storage._fsspec_loops import for_running_loop
+from zarr.storage._fsspec_serial import is_cache, queue_of_cache, state_of
+
+if TYPE_CHECKING:
+    from fsspec.asyn import AsyncFileSystem
+
+_INNER = "_zarr_inner"
+
+
+def whole_file_cache(fs: AsyncFileSystem) -> Any:
+    """Return the file system behind a wrapper that keeps whole files as they are, None if none does.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        Any file system.
+    """
+    cache = fs.__dict__.get("sync_fs")
+    if cache is None or not is_cache(cache):
+        return None
+    from fsspec.implementations.cached import WholeFileCacheFileSystem
+
+    if not issubclass(type(cache), WholeFileCacheFileSystem) or state_of(cache).get("compression"):
+        return None
+    return cache
+
+
+def behind_cache(cache: Any) -> AsyncFileSystem:
+    """Return the file system whose files a caching one keeps, as one that can be awaited."""
+    state = state_of(cache)
+    inner = state.get(_INNER)
+    if inner is None:
+        inner = state.setdefault(_INNER, as_async(state["fs"]))
+    result: AsyncFileSystem = inner
+    return result
+
+
+async def read_through_cache(
+    cache: Any,
+    path: str,
+    byte_range: ByteRequest | None,
+    read: Callable[[AsyncFileSystem, str, ByteRequest | None], Awaitable[bytes]],
+) -> bytes:
+    """Read an object from its file, which is made first where it is missing.
+
+    Parameters
+    ----------
+    cache : fsspec.implementations.cached.WholeFileCacheFileSystem
+        The caching file system.
+    path : str
+        The path of the object.
+    byte_range : ByteRequest or None
+        Which bytes; None for all.
+    read : callable
+        Reads an object of the file system behind the cache.
+
+    Raises
+    ------
+    Exception
+        What `read` raises; then no file is left. An `OSError` if the file cannot be written.
+    """
+    path = cache._strip_protocol(path)
+    queue = queue_of_cache(cache)
+    name = await queue.run(_find, cache, path)
+    data = None if name is None else await asyncio.to_thread(_read_file, name, byte_range)
+    if data is not None:
+        return data
+    data = await read(for_running_loop(behind_cache(cache)), path, None)
+    await queue.run(_keep, cache, path, data)
+    start, stop = resolve_byte_range(byte_range, len(data))
+    return data[start:stop]
+
+
+def _find(cache: Any, path: str) -> str | None:
+    """Return the name of the file of an object; None if there is none, or it has expired."""
+    found = cache._check_file(path)
+    if not found:
+        return None
+    return str(found[1] if isinstance(found, tuple) else found)
+
+
+def _read_file(name: str, byte_range: ByteRequest | None) -> bytes | None:
+    """Return bytes of a file, None if it has gone meanwhile."""
+    try:
+        with open(name, "rb") as file:
+            start, stop = resolve_byte_range(byte_range, os.fstat(file.fileno()).st_size)
+            file.seek(start)
+            return file.read(stop - start)
+    except FileNotFoundError:  # which would say that the object is absent
+        return None
+
+
+def _keep(cache: Any, path: str, data: bytes) -> None:
+    """Write the file of an object, whole or not at all."""
+    cache._mkcache()
+    name = os.path.join(cache.storage[-1], cache._mapper(path))
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    unfinished = f"{name}.{uuid.uuid4().hex}.part"
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(data)
+        os.replace(unfinished, name)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+        raise
+    if not _is_simple(cache):
+        cache._make_local_details(path)
+        cache.save_cache()
+
+
+def _is_simple(cache: Any) -> bool:
+    """Return whether a cache goes by the names of its files alone."""
+    from fsspec.implementations.cached import SimpleCacheFileSystem
+
+    return issubclass(type(cache), SimpleCacheFileSystem)

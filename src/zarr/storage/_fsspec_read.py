@@ -1,0 +1,136 @@
+"""Reading an object of an fsspec file system, or a part of one, so that the answer can be relied on."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from zarr.core._byte_ranges import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    SuffixByteRequest,
+)
+from zarr.storage._fsspec_caches import read_through_cache, whole_file_cache
+from zarr.storage._fsspec_faults import check_length, is_range_error, starts_past_the_end
+from zarr.storage._fsspec_http import HttpReply
+from zarr.storage._fsspec_serial import is_cache
+
+if TYPE_CHECKING:
+    from fsspec.asyn import AsyncFileSystem
+
+
+async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | None) -> bytes:
+    """Read an object, or a part of it.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        The file system, for the running event loop.
+    path : str
+        The path of the object in it.
+    byte_range : ByteRequest or None
+        Which bytes, not an empty request; None for all.
+
+    Returns
+    -------
+    bytes
+        The bytes. What lies past the end of the object is left out.
+
+    Raises
+    ------
+    OSError
+        If the answer is not what was asked for, as far as that can be told: by its length and, over
+        HTTP, by status and headers.
+    Exception
+        What the file system raises.
+    """
+    cache = whole_file_cache(fs)
+    if cache is not None:
+        return await read_through_cache(cache, path, byte_range, read_object)
+    data: bytes
+    # Keywords only: the order of the parameters differs between file systems.
+    limits: dict[str, Any] = {}
+    if isinstance(byte_range, SuffixByteRequest) and _lacks_suffixes(fs):
+        size = (await fs._info(path))["size"]
+        if size is None:  # the server does not say
+            data = await read_object(fs, path, None)
+            return data[len(data) - byte_range.suffix :] if byte_range.suffix < len(data) else data
+        limits = {"start": max(0, size - byte_range.suffix), "end": size}
+    elif byte_range is not None:
+        limits = _limits(byte_range)
+    http = _http_behind(fs)
+    if http is not None:
+        reply = HttpReply(byte_range if limits else None)
+        if limits:
+            # A range of compressed bytes could not be told from a compressed range.
+            headers = {**http.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
+            limits["headers"] = headers
+        return reply.part(await fs._cat_file(path, raise_for_status=reply, **limits))
+    if not limits and _reads_in_parts(_class(fs)):
+        # One request per value: s3fs would ask for the size of each value first, to split
+        # large ones.
+        limits["max_concurrency"] = 1
+    data = await fs._cat_file(path, **limits)
+    check_length(data, byte_range)
+    return data
+
+
+def is_empty_request(byte_range: ByteRequest | None) -> bool:
+    """Return whether a request is for no bytes at all, whatever the size of the object."""
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.end <= byte_range.start
+    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
+
+
+async def means_past_the_end(
+    fs: AsyncFileSystem, path: str, byte_range: ByteRequest, error: Exception
+) -> bool:
+    """Return whether a refused byte range indeed lies past the end of the object.
+
+    The size is looked up, since a server may refuse a range for a reason of its own.
+    """
+    if not is_range_error(error):
+        return False
+    try:
+        size = (await fs._info(path))["size"]
+    except Exception:  # the first failure is the one to report
+        return False
+    return size is not None and starts_past_the_end(byte_range, int(size))
+
+
+def _limits(byte_range: ByteRequest) -> dict[str, Any]:
+    if isinstance(byte_range, RangeByteRequest):
+        return {"start": byte_range.start, "end": byte_range.end}
+    if isinstance(byte_range, OffsetByteRequest):
+        return {"start": byte_range.offset, "end": None} if byte_range.offset else {}
+    return {"start": -byte_range.suffix, "end": None}
+
+
+def _http_behind(fs: AsyncFileSystem) -> Any:
+    """Return the HTTP file system that answers the reads of a file system, None if none does."""
+    while _is_from(_class(fs), "fsspec.implementations.dirfs"):
+        fs = fs.fs
+    return fs if _is_from(_class(fs), "fsspec.implementations.http") else None
+
+
+def _lacks_suffixes(fs: AsyncFileSystem) -> bool:
+    """Return whether a file system looks for the size of a file where there is none."""
+    inner = fs.__dict__.get("sync_fs")
+    return inner is not None and is_cache(inner)
+
+
+def _class(fs: AsyncFileSystem) -> type:
+    return type(fs)
+
+
+@lru_cache(maxsize=256)
+def _is_from(cls: type, module: str) -> bool:
+    # By name: what the module needs may not be installed for other file systems.
+    return any(base.__module__ == module for base in cls.__mro__)
+
+
+@lru_cache(maxsize=64)
+def _reads_in_parts(cls: type) -> bool:
+    return "max_concurrency" in inspect.signature(cls._cat_file).parameters  # type: ignore[attr-defined]

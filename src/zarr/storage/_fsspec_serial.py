@@ -1,0 +1,119 @@
+"""One call at a time, for file systems of fsspec that cannot do with more."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import weakref
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+R = TypeVar("R")
+
+# Clients of these speak over one connection, or seek one file.
+_SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
+
+# These note in a file which blocks of other files they have, and lock nothing.
+_CACHES = "fsspec.implementations.cached"
+_CACHE_CALLS = ("_cat", "_get", "_open", "_pipe", "_put", "_read", "_head", "_tail")
+
+_QUEUE = "_zarr_queue"
+
+
+class Queue:
+    """Runs functions one after the other, for callers on any event loop and in any thread.
+
+    A caller that is cancelled does not end the call that runs, nor let the next one begin beside it.
+    """
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zarr-serial")
+
+    async def run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+        """Call a function when all calls before have ended, and return what it returns."""
+        if self._pid != os.getpid():
+            self._start()  # threads do not survive a fork
+        call = functools.partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+# One queue for a directory: several instances may keep their files in it.
+_queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
+
+
+def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
+    """Return the attributes of a file system; a caching one answers with those of another."""
+    state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
+    return state
+
+
+def is_cache(fs: AbstractFileSystem) -> bool:
+    """Return whether a file system keeps what it has read of another one in local files."""
+    return any(base.__module__ == _CACHES for base in type(fs).__mro__)
+
+
+def queue_of_cache(fs: AbstractFileSystem) -> Queue:
+    """Return the queue for all caching file systems that keep their files where this one does."""
+    state = state_of(fs)
+    queue: Queue | None = state.get(_QUEUE)
+    if queue is None:
+        directory = os.path.realpath(state["storage"][-1])
+        queue = state[_QUEUE] = _queues.setdefault(directory, Queue())
+    return queue
+
+
+def serialize(fs: AsyncFileSystem) -> AsyncFileSystem:
+    """Let a wrapper around a synchronous file system make one call at a time, where it has to.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        Any file system. A wrapper is changed, others are left as they are.
+
+    Returns
+    -------
+    fsspec.asyn.AsyncFileSystem
+        `fs`.
+    """
+    inner = state_of(fs).get("sync_fs")
+    if inner is None:
+        return fs
+    names: tuple[str, ...]
+    if _is_serial(inner):
+        queue, names = state_of(inner).setdefault(_QUEUE, Queue()), ("_",)
+    elif is_cache(inner):
+        queue, names = queue_of_cache(inner), _CACHE_CALLS
+    else:
+        return fs
+    for name, method in list(state_of(fs).items()):
+        function = getattr(method, "__wrapped__", None)
+        if function is not None and name.startswith(names):
+            setattr(fs, name, _queued(queue, function))
+    return fs
+
+
+def _queued(queue: Queue, function: Callable[..., R]) -> Callable[..., Awaitable[R]]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> R:
+        return await queue.run(function, *args, **kwargs)
+
+    return call
+
+
+def _is_serial(fs: AbstractFileSystem | None) -> bool:
+    while fs is not None:
+        protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+        if protocols & _SERIAL_PROTOCOLS:
+            return True
+        fs = state_of(fs).get("fs")
+    return False
