@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tarfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import zarr.core.config
 from tests.optional import missing
+from zarr.core import _placing, _turns
 
 pytest_plugins = ["tests.servers.fixtures"]
 
@@ -38,6 +40,17 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(Path(__file__).parent / "data" / "golden.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let values be near and decoding quick, as they are unless a clock tells otherwise.
+
+    On a busy machine one would, now and then, and what comes after would be read in other portions
+    and by other threads. A test of what follows from that says so itself.
+    """
+    monkeypatch.setattr(_turns, "_NEAR_SECONDS", math.inf)
+    monkeypatch.setattr(_placing, "_SLOW_SECONDS", math.inf)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import steps
 
 from zarr.core.common import (
     ceildiv,
@@ -125,7 +126,7 @@ class Calls:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await asyncio.sleep(0.001 * (index % 3))
+            await steps(10 * (index % 3))
             if index == self.fail_at:
                 raise KeyError(index)
             return index * 10

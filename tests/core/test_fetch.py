@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.waiting import PATIENCE, steps
 
 from zarr.core._byte_ranges import ByteRequest, RangeByteRequest
 from zarr.core._coalesce import Read, Slice
@@ -19,7 +20,10 @@ from zarr.core.common import closing
 
 
 class Source:
-    """A fake that answers reads by number, with recorded calls."""
+    """A fake that answers reads by number, with recorded calls.
+
+    Each takes so many steps of the event loop, of eight the first most.
+    """
 
     def __init__(self, *, nbytes: int = 1, fail_at: int | None = None, hang: bool = False) -> None:
         self.started: list[int] = []
@@ -34,7 +38,7 @@ class Source:
         try:
             if self.hang and number:
                 await self.gate.wait()
-            await asyncio.sleep(0.001 * (7 - number % 8))
+            await steps(10 * (8 - number % 8))
             if number == self.fail_at:
                 raise ConnectionResetError(f"read {number}")
             return bytes(self.nbytes)
@@ -62,7 +66,7 @@ async def test_every_read_once_in_order_of_completion() -> None:
 async def test_first_batch_comes_before_the_last_answer() -> None:
     source = Source(hang=True)
     async with aclosing(run(source, 3)) as batches:
-        first = await asyncio.wait_for(anext(batches), 5)
+        first = await asyncio.wait_for(anext(batches), PATIENCE)
         assert [read for read, _ in first] == [0]
         assert source.running == 2
         source.gate.set()
@@ -75,7 +79,7 @@ async def test_slow_consumer_holds_the_reads_back(known: bool) -> None:
     batches = run(source, 100, 10 if known else None, max_pending_bytes=40)
     async with aclosing(batches):
         await anext(batches)
-        await asyncio.sleep(0.1)
+        await steps(1000)
         assert source.running == 0
         # Unknown sizes are learnt from the first answers, so one round may start blind.
         assert len(source.started) <= (4 if known else 8)
@@ -85,7 +89,7 @@ async def test_reads_go_on_while_the_consumer_is_busy() -> None:
     source = Source()
     async with aclosing(run(source, 100, max_concurrency=2)) as batches:
         await anext(batches)
-        await asyncio.sleep(0.1)
+        await steps(1000)
         assert len(source.started) > 10
 
 
@@ -104,7 +108,7 @@ async def test_first_failure_is_raised_and_nothing_more_starts() -> None:
     assert source.running == 0
     assert max(source.started) < 9 + 8
     started = len(source.started)
-    await asyncio.sleep(0.05)
+    await steps(200)
     assert len(source.started) == started
 
 
@@ -127,7 +131,7 @@ async def test_cancelling_the_consumer_leaves_no_task() -> None:
                 pass
 
     task = asyncio.create_task(consume())
-    await asyncio.sleep(0.05)
+    await steps(200)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

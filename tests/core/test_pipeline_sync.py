@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.stores.bulk_kit import PROTOTYPE, BulkStore, DictStore, buffer, numbers
+from tests.waiting import PATIENCE, steps, until
 
 import zarr
 from zarr.abc.codec import BytesBytesCodec
@@ -26,7 +26,7 @@ from zarr.core.buffer.cpu import Buffer as CpuBuffer
 from zarr.core.buffer.cpu import NDBuffer as CpuNDBuffer
 from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
 from zarr.core.config import config
-from zarr.core.sync import SyncError, get_loop, iter_ahead, sync
+from zarr.core.sync import SyncError, get_loop, get_pool, iter_ahead, sync
 from zarr.errors import ChunkNotFoundError
 from zarr.storage import LocalStore, MemoryStore
 
@@ -196,25 +196,37 @@ def test_a_subclass_that_overrides_one_way_to_write_sees_every_write(
 
 
 class Where(BytesBytesCodec):
-    """Notes the thread of each call, and fails on request."""
+    """Notes the thread of each call, and fails on request.
+
+    With `meet`, a call in another thread ends only after one in the main thread.
+    """
 
     is_fixed_size = True
     threads: list[str]
     fail_at: bytes | None = None
-    delay = 0.0
+    meet = False
 
     def __init__(self) -> None:
         self.threads = []
+        self.running = 0
+        self.lock = threading.Lock()
 
     def to_dict(self) -> Any:
         return {"name": "gzip", "configuration": {"level": 0}}
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        time.sleep(self.delay)
-        self.threads.append(threading.current_thread().name)
-        if self.fail_at is not None and chunk_data.to_bytes()[:8] == self.fail_at:
-            raise OSError("broken here")
-        return chunk_data
+        with self.lock:
+            self.running += 1
+            self.threads.append(threading.current_thread().name)
+        try:
+            if self.meet:
+                until(lambda: HERE in self.threads)
+            if self.fail_at is not None and chunk_data.to_bytes()[:8] == self.fail_at:
+                raise OSError("broken here")
+            return chunk_data
+        finally:
+            with self.lock:
+                self.running -= 1
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
         return self._decode_sync(chunk_data, chunk_spec)
@@ -244,13 +256,14 @@ def test_the_waiting_thread_codes_and_large_chunks_are_shared(
 ) -> None:
     monkeypatch.setattr("zarr.core._helping._CPUS", 2)
     codec = Where()
-    codec.delay = 0.02 if size == LARGE else 0.0
+    codec.meet = kind in ("memory", "local")
     array = large_array(codec, 6, size, STORES[kind](tmp_path))
     data = np.arange(6 * size)
     array[:] = data
-    if kind in ("memory", "local"):
+    if codec.meet:
         assert kinds(codec.threads) == ({HERE, "pool"} if size == LARGE else {HERE})
     codec.threads.clear()
+    codec.meet = True
     np.testing.assert_array_equal(array[:], data)
     assert kinds(codec.threads) == ({HERE, "pool"} if size == LARGE else {HERE})
 
@@ -266,9 +279,11 @@ def test_a_chunk_that_does_not_decode_fails_the_read(kind: str, at: int, tmp_pat
     with pytest.raises(OSError, match="broken here") as caught:
         array.get_basic_selection(slice(None), out=out)
     assert any(f"c/{at}" in note for note in caught.value.__notes__)
+    # Nothing goes on behind the caller's back, nor waits in the pool until it has its turn.
+    assert codec.running == 0
     decoded = len(codec.threads)
-    time.sleep(0.05)
-    assert len(codec.threads) == decoded  # nothing goes on behind the caller's back
+    get_pool().submit(int).result(PATIENCE)
+    assert len(codec.threads) == decoded
 
 
 @pytest.mark.parametrize("at", range(4))
@@ -298,13 +313,6 @@ async def count(
         closed.append(True)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_iteration_ends_and_closes() -> None:
     closed: list[bool] = []
     assert list(iter_ahead(count(5, [], closed))) == [0, 1, 2, 3, 4]
@@ -316,11 +324,11 @@ def test_the_iterator_goes_on_while_the_caller_is_busy_as_far_as_it_may(ahead: i
     asked: list[int] = []
     items = iter_ahead(count(10, asked, []), ahead=ahead)
     assert next(items) == 0
-    wait_until(lambda: len(asked) == 1 + ahead)
-    time.sleep(0.02)
+    until(lambda: len(asked) == 1 + ahead)
+    sync(steps())
     assert len(asked) == 1 + ahead
     assert next(items) == 1
-    wait_until(lambda: len(asked) == 2 + ahead)
+    until(lambda: len(asked) == 2 + ahead)
     items.close()  # type: ignore[attr-defined]
 
 
@@ -369,7 +377,7 @@ def test_a_failed_bulk_read_reaches_the_caller_and_leaves_no_task() -> None:
     async def tasks() -> Sequence[Any]:
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
-    assert asyncio.run_coroutine_threadsafe(tasks(), get_loop()).result(5) == []
+    assert asyncio.run_coroutine_threadsafe(tasks(), get_loop()).result(PATIENCE) == []
 
 
 # --- the other name ---------------------------------------------------------------------

@@ -8,11 +8,11 @@ import os
 import pickle
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from tests.waiting import PATIENCE, time_out_once, until
 
 import zarr
 from zarr.core import sync as sync_module
@@ -73,22 +73,54 @@ def test_works_inside_another_running_loop() -> None:
 
 
 def test_timeout_cancels() -> None:
-    cancelled = threading.Event()
+    began, cancelled = threading.Event(), threading.Event()
 
     async def forever() -> None:
+        began.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             cancelled.set()
 
-    with pytest.raises(TimeoutError):
-        sync(forever(), timeout=0.05)
-    assert cancelled.wait(5)
-    with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError):
-        SyncMixin()._sync(forever())
     twin = sync_twin(forever)
-    with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError):
-        twin()
+    calls: list[Callable[[], None]] = [
+        lambda: sync(forever(), timeout=0.05),
+        lambda: SyncMixin()._sync(forever()),
+        twin,
+    ]
+    for call in calls:
+        began.clear()
+        cancelled.clear()
+        with (
+            config.set({"async.timeout": 0.05}),
+            time_out_once(began.is_set),
+            pytest.raises(TimeoutError),
+        ):
+            call()
+        assert cancelled.is_set()
+
+
+def test_a_timeout_before_it_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    async def never() -> None:
+        raise AssertionError("it was begun")
+
+    monkeypatch.setattr(sync_module, "_MOMENT", 0.0)
+    get_loop().call_soon_threadsafe(block)
+    assert begun.wait(PATIENCE)
+    calls: list[Callable[[], None]] = [lambda: sync(never(), timeout=0.0), sync_twin(never)]
+    try:
+        for call in calls:
+            with config.set({"async.timeout": 0.0}), pytest.raises(TimeoutError):
+                call()
+    finally:
+        go_on.set()
+    assert sync(double(4)) == 8
 
 
 def test_a_timeout_error_of_the_coroutine_is_its_own() -> None:
@@ -155,7 +187,7 @@ def test_fork_gets_its_own_loop_and_pool() -> None:
         "sync(f()); get_pool().submit(int).result()\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
-        "    ok = sync(f()) == 7 and get_pool().submit(lambda: 3).result(5) == 3\n"
+        "    ok = sync(f()) == 7 and get_pool().submit(lambda: 3).result(60) == 3\n"
         "    os._exit(0 if ok else 1)\n"
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
     )
@@ -165,10 +197,7 @@ def test_fork_gets_its_own_loop_and_pool() -> None:
 def test_resources_come_back_after_cleanup() -> None:
     before = get_loop()
     sync_module.cleanup_resources()
-    deadline = time.monotonic() + 5
-    while not before.is_closed() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert before.is_closed()
+    until(before.is_closed)
     assert sync(double(3)) == 6
     assert get_loop() is not before
 
