@@ -103,12 +103,87 @@ EQUAL: list[tuple[Any, Any, bool]] = [
     (np.zeros(0), 1.0, True),
     ([[0.0, 0.0]], 0.0, True),
     (np.array(3.0), 3.0, True),
+    ([0, 0], np.nan, False),
+    ([0, 0], -0.0, True),
+    ([0, 0], 0.5, False),
+    ([0, 0], np.inf, False),
+    ([0, 0], 2**40, False),
+    ([0, 0], 2**80, False),
+    ([0, 0], 0j, True),
+    ([0, 0], complex(0.0, np.nan), False),
+    (np.full(2, 255, "u1"), -1, False),
+    ([True, True], np.nan, False),
+    ([True, True], 2, False),
+    ([-0.0], 0, True),
+    ([-0.0], 0j, False),
+    ([0.0], 0j, True),
+    (np.array([np.inf], "f4"), 1e300, False),
+    ([0j], -0.0, False),
+    ([complex(0.0, -0.0)], complex(0.0, -0.0), True),
+    ([complex(np.nan, 1)], np.nan, True),
+    ([complex(np.nan, 1)], complex(np.nan, 0), True),
+    ([complex(0, 1)], complex(np.nan, 1), False),
+    (np.array([0], "M8[s]"), 0.0, False),
+    (np.array([0], "M8[s]"), np.timedelta64(0, "s"), False),
+    (np.array(["NaT"], "m8[s]"), np.timedelta64("NaT"), True),
+    (["a", "a"], "ab", False),
+    (["nan"], np.nan, False),
+    ([b"1"], 1, False),
+    ([1, 1], "1", False),
 ]
 
 
 @pytest.mark.parametrize(("data", "value", "expected"), EQUAL)
 def test_all_equal(data: Any, value: Any, expected: bool) -> None:
     assert NDBuffer.from_numpy_array(np.asarray(data)).all_equal(value) is expected
+
+
+HELD: list[tuple[Any, Any, bool]] = [
+    (np.zeros((3, 4)), 0.0, True),
+    (np.zeros((3, 4)), -0.0, False),
+    (np.zeros((3, 4)), 0, True),
+    (np.zeros((4, 6), "c16")[::2, ::-3], 0j, True),
+    (np.zeros((4, 6), "c16", order="F"), 0j, True),
+    (np.broadcast_to(np.array(1 + 2j), (3, 4)), 1 + 2j, True),
+    (np.arange(6, dtype="c16")[::-2], 5 + 0j, False),
+    (np.array([b"abc", b"abc"]), b"abc", True),
+    (np.array([b"abc", b"abd"]), b"abc", False),
+    (np.array(["ab", "ab", "ac"])[::-1], "ab", False),
+    (np.array([1, 1], "M8[s]"), np.datetime64(1, "s"), True),
+    (np.array([b"", b""], "S1"), b"", True),
+    (np.zeros(2, "V3"), b"\0\0\0", True),
+    (np.array([0, 0], object), 0, True),
+    (np.array([0, False], object), 0, False),
+    (np.array([0.0, -0.0], object), 0.0, False),
+    (np.array(["x", "x"], object), "x", True),
+    (np.array(["x", "x"], np.dtypes.StringDType()), "x", True),
+    (np.array(["x", "y"], np.dtypes.StringDType()), "x", False),
+    (np.zeros(0), 1.0, True),
+    (np.array(2.0), 2.0, True),
+]
+
+
+@pytest.mark.parametrize(("data", "value", "expected"), HELD, ids=repr)
+def test_bits_are_compared(data: Any, value: Any, expected: bool) -> None:
+    assert NDBuffer.from_numpy_array(data)._holds_only(value) is expected
+
+
+def test_padding_between_fields_is_not_compared() -> None:
+    dtype = np.dtype([("a", "u1"), ("b", "f8")], align=True)
+    data = np.frombuffer(bytes(range(16)) * 2, "u1").copy().view(dtype)
+    value = data[0]
+    data.view("u1")[1] = 99  # between the fields
+    assert NDBuffer(data)._holds_only(value.copy())
+    data.view("u1")[8] = 99
+    assert not NDBuffer(data)._holds_only(data[1])
+
+
+def test_bits_of_subarrays_are_compared() -> None:
+    dtype = np.dtype([("a", "f4", (3,)), ("b", "f8")])
+    data = np.zeros(4, dtype)
+    assert NDBuffer(data)._holds_only(np.zeros((), dtype)[()])
+    data["a"][3, 2] = -0.0
+    assert not NDBuffer(data)._holds_only(np.zeros((), dtype)[()])
 
 
 def test_nan_may_differ_from_itself() -> None:

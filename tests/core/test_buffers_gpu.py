@@ -306,12 +306,37 @@ EQUAL: list[tuple[Any, Any, bool]] = [
     (np.zeros(0), 1.0, True),
     (np.array(3.0), 3.0, True),
     ([1], None, False),
+    ([0, 0], np.nan, False),
+    ([0, 0], -0.0, True),
+    ([0, 0], 2**40, False),
+    ([0, 0], 0j, True),
+    ([-0.0], 0j, False),
+    ([complex(np.nan, 1)], np.nan, True),
 ]
 
 
 @pytest.mark.parametrize(("data", "value", "expected"), EQUAL)
 def test_all_equal(cupy: Any, data: Any, value: Any, expected: bool) -> None:
     assert gpu.NDBuffer.from_numpy_array(np.asarray(data)).all_equal(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "value", "expected"),
+    [
+        ([0.0, 0.0], 0.0, True),
+        ([0.0, -0.0], 0.0, False),
+        (np.array([-0.0], "f2"), 0.0, False),
+        ([0, 0], 0, True),
+        ([0j], 0j, True),
+        ([complex(0.0, -0.0)], 0j, False),
+        (np.array([complex(0.0, -0.0)], "c8"), 0j, False),
+        ([complex(np.nan, 1)], complex(np.nan, 0), False),
+        ([np.nan, np.nan], np.nan, True),
+        (np.zeros(0), 1.0, True),
+    ],
+)
+def test_bits_are_compared(cupy: Any, data: Any, value: Any, expected: bool) -> None:
+    assert gpu.NDBuffer.from_numpy_array(np.asarray(data))._holds_only(value) is expected
 
 
 def test_nan_may_differ_from_itself(cupy: Any) -> None:
@@ -323,6 +348,7 @@ def test_comparing_stays_on_the_device(fake: FakeCupy) -> None:
     buffer = gpu.NDBuffer.from_numpy_array(np.zeros((100, 100)))
     fake.reset()
     assert buffer.all_equal(0.0)
+    assert buffer._holds_only(0.0)
     assert fake.to_host == fake.to_device == []
 
 

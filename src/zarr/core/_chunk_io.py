@@ -164,8 +164,15 @@ def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
 
 
 def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
-    """Tell whether a chunk need not be stored: only fill value, and empty chunks are not kept."""
-    return not spec.config.write_empty_chunks and chunk.all_equal(fill_value_of(spec))
+    """Tell whether a chunk need not be stored: only fill value, and empty chunks are not kept.
+
+    Where no fill value is set (null in format 2) an absent chunk says nothing of its elements, so
+    that every chunk is stored.
+    """
+    fill_value = spec.fill_value
+    if spec.config.write_empty_chunks or fill_value is None:
+        return False
+    return chunk._holds_only(fill_value)
 
 
 def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+import numpy as np
 
 from zarr.core.common import parse_bool, parse_fill_value, parse_int, parse_order, parse_shapelike
 from zarr.core.config import config as zarr_config
@@ -122,9 +125,11 @@ def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayCon
     return ArrayConfig.from_dict(data)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArraySpec:
     """Describes one chunk on the array side of a codec.
+
+    Two are equal if all their parts are, the fill values to the bit.
 
     Parameters
     ----------
@@ -159,6 +164,36 @@ class ArraySpec:
         object.__setattr__(self, "fill_value", parse_fill_value(fill_value))
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "prototype", prototype)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        if self is other:
+            return True
+        return (
+            self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.config == other.config
+            and self.prototype == other.prototype
+            and (self.fill_value is other.fill_value or self._fill_bits == other._fill_bits)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self._fill_bits, self.config, self.prototype))
+
+    @cached_property
+    def _fill_bits(self) -> bytes | str | None:
+        """The fill value as what can be compared and hashed: -0.0 is not 0.0, and NaT is NaT."""
+        value = self.fill_value
+        if value is None or isinstance(value, str | bytes):
+            return value
+        try:
+            native = self.dtype.to_native_dtype()
+            if not native.hasobject and native.kind != "T":
+                return np.asarray(value, dtype=native).tobytes()
+        except (TypeError, ValueError, OverflowError):
+            pass  # not of the data type; whoever uses it will say so
+        return repr(value)
 
     @property
     def ndim(self) -> int:

@@ -19,6 +19,7 @@ from typing import (
 import numpy as np
 import numpy.typing as npt
 
+from zarr.core.buffer._equal import holds_only
 from zarr.registry import get_buffer_class, get_ndbuffer_class
 
 if TYPE_CHECKING:
@@ -364,16 +365,24 @@ class NDBuffer:
         return f"<NDBuffer shape={self.shape} dtype={self.dtype} {self._data!r}>"
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
-        """Tell whether every element is one value, to the bit for zeros: -0.0 is not 0.0.
+        """Tell whether every element equals one value, which is not converted to compare.
+
+        Zeros of floats equal those of the same sign alone: -0.0 is not 0.0. Integer zero, which has
+        no sign, equals both.
 
         Parameters
         ----------
-        other : scalar
-            The value.
+        other : scalar or None
+            The value; nothing equals None.
         equal_nan : bool
-            Whether NaN, or NaT, equals itself.
+            Whether NaN equals NaN and NaT NaT, whatever their bits. A complex number is NaN if
+            either part is.
         """
         raise NotImplementedError
+
+    def _holds_only(self, value: Any) -> bool:
+        """Tell whether every element has the bits of one value; see `holds_only`."""
+        return self.all_equal(value) and holds_only(self.as_numpy_array(), value)
 
     def fill(self, value: Any) -> None:
         """Set every element to one value."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zarr.core.buffer import core
+from zarr.core.buffer._equal import all_same, holds_only
 from zarr.registry import register_buffer, register_ndbuffer
 
 if TYPE_CHECKING:
@@ -129,37 +130,16 @@ class NDBuffer(core.NDBuffer):
         if other is None:
             return False
         data = self.as_numpy_array()
-        dtype = data.dtype
-        kind = dtype.kind
         if data.size == 0:
             return True
-        # Comparing one element first makes the common case, a chunk with data, cheap.
-        if type(other) is dtype.type and kind in "biuf":
-            first = data.item((0,) * data.ndim)
-            if first != other and (first == first or other == other):
-                return False
-        if kind in "OTV":
-            return bool(np.all(data == np.array(other, dtype=dtype)))
-        value = np.asarray(other, dtype=dtype)
-        same = _same(data[(0,) * data.ndim], value, kind, equal_nan)
-        return bool(same) and bool(np.all(_same(data, value, kind, equal_nan)))
+        if data.dtype.kind in "OTV":
+            return bool(np.all(data == np.array(other, dtype=data.dtype)))
+        return all_same(data, other, equal_nan)
 
-
-def _same(data: Any, value: npt.NDArray[Any], kind: str, equal_nan: bool) -> Any:
-    """Compare element by element, with NaN equal to NaN where asked, and -0.0 unlike 0.0."""
-    equal = data == value
-    if kind == "f":
-        if value == 0:
-            return equal & (np.signbit(data) == np.signbit(value))
-        if equal_nan and np.isnan(value):
-            return np.isnan(data)
-    elif kind == "c":
-        return _same(data.real, value.real, "f", equal_nan) & _same(
-            data.imag, value.imag, "f", equal_nan
-        )
-    elif kind in "mM" and equal_nan and np.isnat(value):
-        return np.isnat(data)
-    return equal
+    def _holds_only(self, value: Any) -> bool:
+        if type(self).all_equal is not NDBuffer.all_equal and not self.all_equal(value):
+            return False  # a subclass may know better
+        return holds_only(self.as_numpy_array(), value)
 
 
 def as_numpy_array_wrapper(

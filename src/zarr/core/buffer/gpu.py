@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zarr.core.buffer import core, cpu
+from zarr.core.buffer._equal import all_same, holds_only
 from zarr.errors import ZarrUserWarning
 from zarr.registry import register_buffer, register_ndbuffer
 
@@ -222,12 +223,14 @@ class NDBuffer(core.NDBuffer):
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
         # docstring inherited
-        kind = self.dtype.kind
-        if other is None or self._data.size == 0 or kind not in _NUMBERS:
+        if other is None or self._data.size == 0 or self.dtype.kind not in _NUMBERS:
             return cpu.NDBuffer.from_numpy_array(self.as_numpy_array()).all_equal(other, equal_nan)
-        value = np.asarray(other, dtype=self.dtype)[()]
         # One transfer, of one element: whether all are equal.
-        return bool(cpu._same(self._data, value, kind, equal_nan).all())
+        return all_same(self._data, other, equal_nan)
+
+    def _holds_only(self, value: Any) -> bool:
+        on_device = self._data.size > 0 and self.dtype.kind in _NUMBERS
+        return holds_only(self._data if on_device else self.as_numpy_array(), value)
 
 
 def _operand(cls: type, value: Any) -> Any:

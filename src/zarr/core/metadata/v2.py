@@ -266,7 +266,7 @@ class ArrayV2Metadata(Metadata):
             ("shape", lengths),
             ("chunks", parse_chunks(chunks, lengths)),
             ("dtype", dtype),
-            ("fill_value", None if fill_value is None else dtype.cast_scalar(fill_value)),
+            ("fill_value", _as_stored(fill_value, dtype)),
             ("order", parse_order(order)),
             ("filters", parse_filters(filters)),
             ("dimension_separator", parse_separator(dimension_separator)),
@@ -462,6 +462,16 @@ class ArrayV2Metadata(Metadata):
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
         """Return the metadata with other attributes; None for none."""
         return replace(self, attributes=cast("Any", attributes))
+
+
+def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
+    """Return a fill value as the document will give it back: it can spell one NaN alone."""
+    if fill_value is None:
+        return None
+    scalar = dtype.cast_scalar(fill_value)
+    if isinstance(scalar, np.inexact) and scalar != scalar:
+        return dtype.from_json_scalar(dtype.to_json_scalar(scalar, zarr_format=2), zarr_format=2)
+    return scalar
 
 
 def _compressor_json(compressor: Numcodec) -> dict[str, Any]:

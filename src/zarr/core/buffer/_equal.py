@@ -1,0 +1,147 @@
+"""Whether all elements of an array are one value: by its bits, or as NumPy compares numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Elements of these sizes are compared as integers, which is also the fastest way to compare them.
+_INTEGERS = {1: np.dtype("u1"), 2: np.dtype("u2"), 4: np.dtype("u4"), 8: np.dtype("u8")}
+
+
+def holds_only(array: Any, value: Any) -> bool:
+    """Tell whether every element has the bits of one value.
+
+    -0.0 is not 0.0 then, and one NaN is not another. Strings and other objects of variable length
+    are compared by type and value.
+
+    Parameters
+    ----------
+    array : array
+        The elements, in host memory or, if they are numbers, on a device. Padding between fields
+        does not count.
+    value : scalar
+        What NumPy converts to the data type of `array`.
+    """
+    if array.size == 0:
+        return True
+    dtype = array.dtype
+    # Comparing one element first makes the common case, a chunk with data, cheap. Values that
+    # differ differ in bits, but for NaN, which differs from everything.
+    in_host = isinstance(array, np.ndarray)
+    if in_host and type(value) is dtype.type and dtype.kind in "biuf":
+        first = array.item((0,) * array.ndim)
+        if first != value and first == first:
+            return False
+    if dtype.kind == "O":
+        return _objects_only(array, value)
+    return _bits_only(array, np.asarray(value, dtype=dtype))
+
+
+def _bits_only(array: Any, value: Any) -> bool:
+    """Compare with an array of one element, or of one subarray, of the same data type."""
+    dtype = array.dtype
+    if dtype.names is not None and not _is_solid(dtype):
+        return all(_bits_only(array[name], value[name]) for name in dtype.names)
+    if dtype.kind in "OT":
+        return bool((array == value).all())
+    if dtype.itemsize == 0:
+        return True
+    as_integers = _INTEGERS.get(dtype.itemsize)
+    if as_integers is not None:
+        array, value = array.view(as_integers), value.view(as_integers)
+    elif not isinstance(array, np.ndarray):
+        return _bits_only(array.real, value.real) and _bits_only(array.imag, value.imag)
+    elif value.ndim == 0:
+        return _repeats(array, value)
+    else:
+        array, value = (np.ascontiguousarray(one)[..., None].view("u1") for one in (array, value))
+    if value.ndim == 0:
+        value = value[()]
+        if isinstance(array, np.ndarray) and array[(0,) * array.ndim] != value:
+            return False
+    return bool((array == value).all())
+
+
+def _repeats(array: Any, value: Any) -> bool:
+    """Tell whether the bytes of an array are those of one element over and over."""
+    nbytes = array.dtype.itemsize
+    if array[(*(0,) * array.ndim, ...)].tobytes() != value.tobytes():
+        return False
+    # Each stretch of bytes equals the next one. Copied only where there are gaps between elements.
+    unit = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
+    flat = np.ravel(array, order="K").view(_INTEGERS[unit])
+    return bool((flat[nbytes // unit :] == flat[: -(nbytes // unit)]).all())
+
+
+def _is_solid(dtype: np.dtype[Any]) -> bool:
+    """Tell whether elements are made of fields of plain values, in order and without padding."""
+    end = 0
+    for field, offset, *_ in (dtype.fields or {}).values():
+        base = field.base
+        if offset != end or base.kind in "OT" or (base.names is not None and not _is_solid(base)):
+            return False
+        end += field.itemsize
+    return end == dtype.itemsize
+
+
+def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
+    cls = type(value)
+    if cls in (str, bytes):
+        # Nothing else equals them but their like, so that NumPy can compare.
+        return bool(np.all(array == value))
+    wanted = repr(value)
+    # 0, 0.0, -0.0 and False are equal, and are not stored alike; of containers the same is true.
+    return all(type(item) is cls and repr(item) == wanted for item in array.flat)
+
+
+def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
+    """Tell whether every element equals one value, without a conversion of the value.
+
+    Parameters
+    ----------
+    data : array
+        At least one element, of any data type but those of objects and of fields.
+    other : scalar
+        The value.
+    equal_nan : bool
+        Whether NaN equals NaN and NaT NaT, whatever their bits. A complex number is NaN if either
+        part is.
+    """
+    value = np.asarray(other)
+    kinds = data.dtype.kind + value.dtype.kind
+    if value.size != 1:
+        raise ValueError(f"One value is needed to compare with, got {value.size}.")
+    comparable = ("biufc", "biufcO"), ("mM", "mMf"), ("S", "S"), ("U", "U")
+    if not any(kinds[0] in ours and kinds[1] in theirs for ours, theirs in comparable):
+        return False
+    if kinds[0] in "mM":
+        if np.isnan(value):  # which NaT is, too
+            return equal_nan and bool(np.isnat(data).all())
+        return kinds[0] == kinds[1] and bool((data == value).all())
+    value = other if kinds[1] == "O" else value.reshape(())[()]
+    if kinds[1] in "fc" and np.isnan(value) and (kinds[0] not in "fc" or not equal_nan):
+        return False
+    if isinstance(data, np.ndarray):
+        first = data[(0,) * data.ndim]
+        if not _equal(first, value, kinds):
+            return False
+    return bool(_equal(data, value, kinds).all())
+
+
+def _equal(data: Any, value: Any, kinds: str) -> Any:
+    """Compare element by element; signs of zeros count where both sides have signs."""
+    if kinds[1] in "fc":
+        if np.isnan(value):
+            return np.isnan(data)
+        equal = data == value
+        if kinds[0] == "f" and value == 0:
+            return equal & (np.signbit(data) == np.signbit(value.real))
+        if kinds[0] == "c":
+            for part, wanted in ((data.real, value.real), (data.imag, value.imag)):
+                if wanted == 0:
+                    equal = equal & (np.signbit(part) == np.signbit(wanted))
+        return equal
+    return data == value
