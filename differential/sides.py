@@ -16,7 +16,7 @@ from differential.cases import PREAMBLE
 WORKER = Path(__file__).with_name("worker.py")
 # Operations that write nothing.
 READ_ONLY = ("describe", "item", "members", "read")
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 Answers = list[dict[str, Any]]
 
 

@@ -42,7 +42,7 @@ def run(source: str, page: Path, folder: Path) -> subprocess.CompletedProcess[st
         env=os.environ | {"PYTHONPATH": path, "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-import pytest
-
 # How many seconds a test waits at most for what has to happen. Where it does, none waits so long.
 PATIENCE = 120.0
 
@@ -35,6 +33,8 @@ def time_out_once(condition: Callable[[], object]) -> Iterator[None]:
     Until then no time passes there, so what is to be given up has begun by then. And those who give
     up wait for the end of what they began as long as it takes.
     """
+    import pytest  # not for programs that only wait
+
     now = 0.0
 
     def monotonic() -> float:

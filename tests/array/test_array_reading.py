@@ -12,6 +12,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.waiting import PATIENCE
 
 import zarr
 from zarr.core.array import Array
@@ -369,7 +370,7 @@ def test_threads_read_at_once(new_array: NewArray) -> None:
     start = threading.Barrier(4)
 
     def read(row: int) -> bool:
-        start.wait(10)
+        start.wait(PATIENCE)
         return all(np.array_equal(array[row : row + 32], data[row : row + 32]) for _ in range(5))
 
     with ThreadPoolExecutor(4) as pool:

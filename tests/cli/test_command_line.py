@@ -70,7 +70,7 @@ def run(
         | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

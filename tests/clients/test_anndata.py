@@ -23,7 +23,6 @@ OURS = "zarr.core.codec_pipeline.FusedCodecPipeline"
 FORMATS = [2, 3]
 
 pytestmark = [
-    pytest.mark.timeout(60),
     # anndata's own: about its setting for the format, and an option of pandas that it looks at.
     pytest.mark.filterwarnings("ignore:This setting will be removed in 0.14:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:zarr v3 will become the only option:DeprecationWarning"),

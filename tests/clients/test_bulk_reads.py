@@ -159,7 +159,7 @@ def test_summary(tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", *arguments, "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         cwd=root,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (root / "src", root)))},

@@ -19,8 +19,6 @@ from zarr.storage import LocalStore, MemoryStore
 dask = client("dask")
 da = client("dask.array")
 
-pytestmark = pytest.mark.timeout(60)
-
 VALUES = np.random.default_rng(1).random((50, 40))
 
 

@@ -20,7 +20,6 @@ xarray = client("xarray")
 from tests.clients.datasets import dataset  # noqa: E402  # imports the client
 
 pytestmark = [
-    pytest.mark.timeout(60),
     pytest.mark.filterwarnings(
         "ignore:Consolidated metadata is currently not part:zarr.errors.ZarrUserWarning"
     ),

@@ -25,8 +25,6 @@ xarray = client("xarray")
 
 from tests.clients.datasets import dataset  # noqa: E402  # imports a client
 
-pytestmark = pytest.mark.timeout(90)
-
 VALUES = np.arange(1, 97, dtype="i4")
 NCHUNKS = 12
 
@@ -42,7 +40,7 @@ def cluster() -> Iterator[Any]:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
         ) as workers,
-        distributed.Client(workers, timeout="30s") as connected,
+        distributed.Client(workers, timeout="120s") as connected,
     ):
         yield connected
 
@@ -137,7 +135,7 @@ async def read_on_the_loop_of_the_worker(array: zarr.AsyncArray[Any]) -> list[in
 def test_coroutines(cluster: Any, tmp_path: Path, worker_reads: WorkerReads) -> None:
     array = filled(tmp_path / "a").async_array
     future = cluster.submit(read_on_the_loop_of_the_worker, array)
-    assert future.result(timeout=30) == VALUES.tolist()
+    assert future.result(timeout=120) == VALUES.tolist()
     assert worker_reads.expect_some() == [("LocalStore", NCHUNKS)]
 
 
@@ -211,7 +209,7 @@ def test_stores_and_nodes_travel(
     calls = worker_reads.expect_some()
     assert [count for _, count in calls] == [NCHUNKS] * 4
     for thing in things:
-        assert cluster.submit(echo, thing, pure=False).result(timeout=30) == thing
+        assert cluster.submit(echo, thing, pure=False).result(timeout=120) == thing
 
 
 def test_memory_stays_where_it_is(cluster: Any) -> None:
@@ -318,7 +316,7 @@ def test_errors_are_the_same_at_the_client(
     with pytest.raises(Exception) as here:  # whatever it is
         function(path)
     with pytest.raises(type(here.value)) as there:
-        cluster.submit(function, path).result(timeout=30)
+        cluster.submit(function, path).result(timeout=120)
     assert type(there.value) is type(here.value)
     assert str(there.value) == str(here.value)
 

@@ -24,8 +24,6 @@ xarray = client("xarray")
 
 from tests.clients.datasets import dataset  # noqa: E402  # imports a client
 
-pytestmark = pytest.mark.timeout(60)
-
 VALUES = np.random.default_rng(0).random((9, 10)).astype("f4")
 
 

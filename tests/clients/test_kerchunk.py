@@ -28,7 +28,6 @@ xarray = client("xarray")
 dask = client("dask")
 
 pytestmark = [
-    pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated"),
 ]
 

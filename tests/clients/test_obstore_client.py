@@ -30,8 +30,6 @@ xarray = client("xarray")
 
 from tests.clients.datasets import dataset  # noqa: E402  # imports a client
 
-pytestmark = pytest.mark.timeout(60)
-
 VALUES = np.arange(1, 97, dtype="i4").reshape(12, 8)
 NCHUNKS = 6
 

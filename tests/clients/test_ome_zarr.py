@@ -23,8 +23,6 @@ writer = client("ome_zarr.writer")
 dask_array = client("dask.array")
 numcodecs = client("numcodecs")
 
-pytestmark = pytest.mark.timeout(60)
-
 SHAPE = (2, 64, 48)
 IMAGE = np.random.default_rng(0).integers(0, 60000, SHAPE, dtype="u2")
 AXES = "cyx"

@@ -34,7 +34,6 @@ xarray = client("xarray")
 ManifestStore: Any = manifests.ManifestStore
 
 pytestmark = [
-    pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated"),
 ]
 

@@ -27,7 +27,6 @@ FORMATS = list(itertools.product([2, 3], [True, False]))
 
 # Consolidated metadata are in no specification of version 3, and the package says so.
 pytestmark = [
-    pytest.mark.timeout(60),
     pytest.mark.filterwarnings(
         "ignore:Consolidated metadata is currently not part:zarr.errors.ZarrUserWarning"
     ),

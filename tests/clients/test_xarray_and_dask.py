@@ -17,8 +17,6 @@ dask = client("dask")
 
 from tests.clients.datasets import dataset  # noqa: E402  # imports the client
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def write(path: Path, data: Any, chunks: tuple[int, ...] = (2, 2, 5), **options: Any) -> None:
     encoding = {"temperature": {"chunks": chunks, **options}}

@@ -26,8 +26,6 @@ from zarr.storage import LocalStore, MemoryStore
 zarrs = client("zarrs")
 numcodecs = client("numcodecs")
 
-pytestmark = pytest.mark.timeout(60)
-
 OURS = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 THEIRS = "zarrs.ZarrsCodecPipeline"
 METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")

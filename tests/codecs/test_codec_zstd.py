@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import PATIENCE
 
 from zarr.codecs import _zstd
 from zarr.codecs._zstd import decode_many_zstd, decode_zstd
@@ -117,7 +118,7 @@ def test_a_context_belongs_to_a_thread() -> None:
     mine, theirs = context_of_this_thread(), []
     thread = threading.Thread(target=lambda: theirs.append(context_of_this_thread()))
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert context_of_this_thread() is mine
     assert theirs[0] is not mine
 

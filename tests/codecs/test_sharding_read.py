@@ -26,6 +26,7 @@ from tests.codecs.sharding_kit import (
     make_spec,
     read,
 )
+from tests.waiting import PATIENCE
 
 from zarr.abc.codec import Codec
 from zarr.abc.store import Store
@@ -339,7 +340,7 @@ def test_small_inner_chunks_share_a_hop_to_another_thread(monkeypatch: pytest.Mo
 def test_large_inner_chunks_are_decoded_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     threads: list[int] = []
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     class Meeting(ThreadNotingCodec):
         def _decode_sync(self, chunk_data: Any, chunk_spec: Any) -> Any:

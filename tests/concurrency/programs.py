@@ -18,8 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# A program that takes longer prints where all its threads are, and is ended.
-SECONDS = 30
+# A program that takes longer prints where all its threads are, and is ended. None does unless it
+# hangs: on a busy machine one that takes 3 s has taken 25 s.
+SECONDS = 240
 
 # An alarm, where there is one: the thread that faulthandler counts with is missing in a forked
 # child, which would wait for it at its end.
@@ -91,7 +92,7 @@ class Program:
             except subprocess.TimeoutExpired:  # one of the group holds the pipes, so there is one
                 os.killpg(self._process.pid, number)
                 time.sleep(0.2)
-        return self._process.communicate(timeout=5)
+        return self._process.communicate(timeout=60)
 
 
 @contextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
+from tests.waiting import until
 
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
+
+__all__ = ["CHUNKS", "KEYS", "PROTOTYPE", "VALUES", "SlowStore", "slow_store", "until"]
 
 CHUNKS = 20
 VALUES = np.arange(100)
@@ -21,7 +23,8 @@ PROTOTYPE = default_buffer_prototype()
 
 
 class SlowStore(MemoryStore):
-    """Values in memory; chunks are read and written after `seconds`.
+    """Values in memory; chunks are read and written after `seconds`,
+    and none while `held` is true.
 
     `started` and `ended` count the chunks whose reading or writing has begun, and has ended in
     whatever way.
@@ -29,7 +32,8 @@ class SlowStore(MemoryStore):
 
     started: int = 0
     ended: int = 0
-    seconds: float = 60
+    held: bool = False
+    seconds: float = 3600
 
     async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
         async with self._slowly(key):
@@ -47,6 +51,8 @@ class SlowStore(MemoryStore):
         self.started += 1
         try:
             await asyncio.sleep(self.seconds)
+            while self.held:
+                await asyncio.sleep(0.01)
             yield
         finally:
             self.ended += 1
@@ -61,11 +67,3 @@ def slow_store() -> SlowStore:
     store = MemoryStore()
     zarr.create_array(store, data=VALUES, chunks=(VALUES.size // CHUNKS,))
     return SlowStore(store._store_dict)
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for a condition, which is never to be waited for in vain."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -18,6 +18,7 @@ from tests.concurrency.programs import printed_by
 from tests.concurrency.slow import KEYS, PROTOTYPE, VALUES, SlowStore, slow_store, until
 from tests.optional import lacks
 from tests.servers.range_server import RangeServer
+from tests.waiting import time_out_once
 
 import zarr
 from zarr.api import asynchronous
@@ -25,8 +26,6 @@ from zarr.core.common import closing
 from zarr.core.config import config
 from zarr.core.sync import SyncError, get_loop, sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
-
-pytestmark = pytest.mark.timeout(60)
 
 T = TypeVar("T")
 needs_http = pytest.mark.skipif(lacks("fsspec") or lacks("aiohttp"), reason="needs fsspec")
@@ -269,8 +268,16 @@ GIVEN_UP = list(_reads(slow_store()))
 @pytest.mark.parametrize("name", GIVEN_UP)
 async def test_a_timeout_ends_what_was_started(name: str) -> None:
     store = slow_store()
+    call = _reads(store)[name]
+
+    async def limited() -> None:
+        async with asyncio.timeout(None) as limit:
+            over = asyncio.create_task(_once(lambda: store.started))
+            over.add_done_callback(lambda _: limit.reschedule(0.0))
+            await call()
+
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(_reads(store)[name](), 0.05)
+        await limited()
     assert store.has_ended()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     store.seconds = 0
@@ -317,12 +324,17 @@ async def _awaited(awaitable: Awaitable[object]) -> None:
     await awaitable
 
 
+async def _once(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
 async def test_iteration_that_is_left_early() -> None:
     store = slow_store()
     store.seconds = 0
     async with closing(_batches(store)) as batches:
         async for _ in batches:
-            store.seconds = 60
+            store.seconds = 3600
             break
     assert store.has_ended()
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -332,7 +344,7 @@ async def test_iteration_that_nobody_closes() -> None:
     store = slow_store()
     store.seconds = 0
     async for _ in store.get_many(KEYS, prototype=PROTOTYPE):
-        store.seconds = 60
+        store.seconds = 3600
         break
     gc.collect()  # the loop closes what is collected
     for _ in range(20):
@@ -359,7 +371,7 @@ class SlowToOpen(MemoryStore):
         if key.endswith("zarr.json"):
             self.started += 1
             try:
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             finally:
                 self.ended += 1
         return await super().get(key, prototype, byte_range)
@@ -375,7 +387,11 @@ def test_the_configured_timeout() -> None:
     ]
     for call in calls:
         store.started = store.ended = 0
-        with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError):
+        with (
+            config.set({"async.timeout": 0.05}),
+            time_out_once(lambda: store.started),
+            pytest.raises(TimeoutError),
+        ):
             call()
         assert 0 < store.started == store.ended
     assert zarr.open_array(stored, path="a")[3] == 3

@@ -13,13 +13,11 @@ import pytest
 from tests.concurrency.programs import ROOT, printed_by, running
 from tests.optional import lacks
 
-pytestmark = pytest.mark.timeout(60)
-
 needs_kernel = pytest.mark.skipif(
     find_spec("ipykernel") is None or find_spec("jupyter_client") is None,
     reason="needs ipykernel and jupyter_client",
 )
-SECONDS = 25
+SECONDS = 120
 
 SETUP = """
 import asyncio, threading
@@ -173,7 +171,7 @@ def test_the_asyncio_console(tmp_path: Path) -> None:
     code = f"""
 import subprocess, sys
 print(subprocess.run([sys.executable, "-m", "asyncio"], input={lines!r} + "\\n", text=True,
-    capture_output=True, timeout=20))
+    capture_output=True, timeout=120))
 """
     with running(tmp_path, code) as program:
         out, error = program.finish(0)

@@ -34,8 +34,6 @@ from zarr.storage import (
 )
 from zarr.testing.recording import RecordingStore
 
-pytestmark = pytest.mark.timeout(60)
-
 Way: TypeAlias = Callable[[Any], Any]
 VALUES = np.arange(60).reshape(6, 10)
 PROTOTYPE = default_buffer_prototype()
@@ -287,7 +285,7 @@ def test_while_others_use_it(store: Store) -> None:
     finally:
         stop.set()
         for reader in readers:
-            reader.join(10)
+            reader.join()
     assert not failed
 
 

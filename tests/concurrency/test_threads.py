@@ -16,6 +16,7 @@ import pytest
 from tests.concurrency.programs import printed_by
 from tests.optional import lacks
 from tests.servers.range_server import RangeServer
+from tests.waiting import PATIENCE
 
 import zarr
 from zarr.abc.codec import ArrayArrayCodec
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import NDBuffer
 
-pytestmark = pytest.mark.timeout(60)
-
 S = TypeVar("S")
 T = TypeVar("T")
 THREADS = 16
@@ -40,14 +39,16 @@ VALUES = np.arange(32 * 30, dtype="f8").reshape(32, 30)
 def at_once(job: Callable[[S], T], items: Iterable[S]) -> list[T]:
     """Run a job per item, in threads that all begin at the same moment; return the results."""
     waiting = list(items)
-    begin = threading.Barrier(len(waiting), timeout=20)
+    begin = threading.Barrier(len(waiting), timeout=PATIENCE)
 
     def run(item: S) -> T:
         begin.wait()
         return job(item)
 
     with ThreadPoolExecutor(len(waiting)) as pool:
-        return [running.result(40) for running in [pool.submit(run, item) for item in waiting]]
+        return [
+            running.result(PATIENCE) for running in [pool.submit(run, item) for item in waiting]
+        ]
 
 
 def fresh_resources() -> Iterator[None]:
@@ -213,10 +214,10 @@ def test_readers_see_a_chunk_before_or_after_a_write(tmp_path: Path, kind: str) 
         writers = [pool.submit(write, row) for row in range(4)]
         try:
             for writer in writers:
-                writer.result(40)
+                writer.result(PATIENCE)
         finally:
             writing.clear()
-        assert all(reader.result(40) for reader in readers)
+        assert all(reader.result(PATIENCE) for reader in readers)
     np.testing.assert_array_equal(array[...], 39)
 
 
@@ -253,7 +254,7 @@ def first(number):
         array[0] = 7
         assert array[...].sum() == 28 + 12 * number
         pool = get_pool()
-        assert pool.submit(int, 1).result(20) == 1
+        assert pool.submit(int, 1).result(120) == 1
         results.append((get_loop(), pool))
     except BaseException as error:
         failed.append(error)
@@ -416,7 +417,7 @@ def test_who_waits_hears_of_a_loop_that_is_closed() -> None:
 
     async def wait() -> None:
         started.release()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     async def stay() -> None:
         while True:  # whatever cancels it
@@ -427,13 +428,13 @@ def test_who_waits_hears_of_a_loop_that_is_closed() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         obedient, stubborn = pool.submit(sync, wait()), pool.submit(sync, stay())
-        assert started.acquire(timeout=20)
-        assert started.acquire(timeout=20)
+        assert started.acquire(timeout=PATIENCE)
+        assert started.acquire(timeout=PATIENCE)
         cleanup_resources()
         with pytest.raises(CancelledError):
-            obedient.result(20)
+            obedient.result(PATIENCE)
         with pytest.raises(RuntimeError, match="event loop was closed"):
-            stubborn.result(20)
+            stubborn.result(PATIENCE)
     assert sync(asyncio.sleep(0, 3)) == 3
 
 

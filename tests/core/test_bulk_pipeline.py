@@ -23,6 +23,7 @@ from tests.stores.bulk_kit import (
     numbers,
     open_array,
 )
+from tests.waiting import PATIENCE
 
 from zarr.abc.codec import BytesBytesCodec, GetResult
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
@@ -38,7 +39,6 @@ from zarr.core.dtype import parse_dtype
 from zarr.core.sync import sync
 from zarr.storage import LoggingStore, StorePath, WrapperStore
 
-WAIT = 20.0  # seconds until a test that waits for something that does not come fails
 PRESENT, MISSING = GetResult(status="present"), GetResult(status="missing")
 
 # --- chunks without an array around them ------------------------------------------------
@@ -391,7 +391,7 @@ class HookedAsync(BytesBytesCodec):
 
 
 async def until(event: threading.Event) -> None:
-    assert await asyncio.to_thread(event.wait, WAIT)
+    assert await asyncio.to_thread(event.wait, PATIENCE)
 
 
 class Streaming(DictStore):
@@ -445,7 +445,7 @@ async def test_a_slow_decoder_holds_the_reading_back() -> None:
 
     def wait(number: int) -> None:
         started.set()
-        assert release.wait(WAIT)
+        assert release.wait(PATIENCE)
 
     async def before(index: int) -> None:
         await asyncio.sleep(0)
@@ -485,7 +485,7 @@ class Decoding:
         try:
             if number in self.block:
                 self.blocked.set()
-                assert self.release.wait(WAIT)
+                assert self.release.wait(PATIENCE)
             if number in self.fail:
                 self.failed.set()
                 raise RuntimeError(f"chunk {number} is damaged")
@@ -592,7 +592,7 @@ async def test_a_cancelled_read_ends_with_its_decoding(codec: Any) -> None:
     out = new_out(3)
     before_tasks = asyncio.all_tasks()
     reading = asyncio.create_task(pipeline(codec(decoding)).read(items_of(paths(store, 3)), out))
-    await asyncio.wait_for(arrived.wait(), WAIT)
+    await asyncio.wait_for(arrived.wait(), PATIENCE)
     reading.cancel()
     for _ in range(100):
         await asyncio.sleep(0)

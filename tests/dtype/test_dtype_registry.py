@@ -224,6 +224,6 @@ def test_entry_points_of_installed_distributions(tmp_path: Any) -> None:
         "print(type(data_type_registry.match_json('test.point', zarr_format=3)).__name__)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stdout.strip() == "Point", done.stderr

@@ -24,6 +24,7 @@ from tests.stores.cache_kit import (
     step,
 )
 from tests.stores.store_kit import PROTOTYPE, buffer
+from tests.waiting import PATIENCE
 
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -89,7 +90,7 @@ def test_readers_on_other_loops_read_by_themselves() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(PATIENCE)
     assert found == [b"0123"] * 8
     assert sync(read(store, "a")) == b"0123"
 

@@ -324,7 +324,7 @@ for each in (store, other):
         text=True,
         env=environment,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert "Unclosed" not in result.stderr
 

@@ -32,6 +32,7 @@ from tests.stores.bulk_kit import (
     put,
     values_of,
 )
+from tests.waiting import PATIENCE
 
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
@@ -42,7 +43,6 @@ from zarr.core.config import config
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, LoggingStore, MemoryStore, WrapperStore, ZipStore
 
-WAIT = 20.0  # seconds until a test that waits for something that does not come fails
 CHUNKS = 40
 CONCURRENCY = 4
 PART = RangeByteRequest(1, 3)
@@ -307,7 +307,7 @@ class Objects(dict[str, bytes]):
 
     def __getitem__(self, key: str) -> bytes:
         if key in self.held:
-            assert self.release.wait(WAIT)
+            assert self.release.wait(PATIENCE)
         return super().__getitem__(key)
 
 

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 from tests.stores.bulk_kit import PROTOTYPE, Request, buffer, bulk
+from tests.waiting import PATIENCE
 
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.core.config import config
 from zarr.core.sync import in_pool, sync
 from zarr.storage import LocalStore, ZipStore, _local
-
-WAIT = 10.0
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ def test_leaving_early_stops_the_thread_at_its_file(
     def slow(path: str, byte_range: Any, *expected: int) -> bytes:
         count[0] += 1
         if count[0] > 50:
-            assert go_on.wait(WAIT)
+            assert go_on.wait(PATIENCE)
         return real(path, byte_range)
 
     monkeypatch.setattr(_local, "_read", slow)

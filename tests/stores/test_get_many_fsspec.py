@@ -33,6 +33,7 @@ from tests.stores.bulk_kit import (
     put,
     reference_store,
 )
+from tests.waiting import PATIENCE
 
 from zarr.abc.store import (
     OffsetByteRequest,
@@ -44,8 +45,6 @@ from zarr.core._fetch import BulkReadReport, expecting
 from zarr.core.config import config
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore
-
-WAIT = 20.0  # seconds until a test that waits for something that does not come fails
 
 # --- what is merged ---------------------------------------------------------------------
 
@@ -655,7 +654,7 @@ class Gate(dict[str, bytes]):
 
     def __getitem__(self, key: str) -> bytes:
         value = super().__getitem__(key)
-        self.barrier.wait(WAIT)
+        self.barrier.wait(PATIENCE)
         return value
 
 
@@ -707,7 +706,7 @@ class Held(dict[str, bytes]):
     def __getitem__(self, key: str) -> bytes:
         value = super().__getitem__(key)
         if key == self.held:
-            assert self.release.wait(WAIT)
+            assert self.release.wait(PATIENCE)
         return value
 
 
@@ -719,9 +718,9 @@ def test_first_batch_comes_before_the_last_answer(position: int) -> None:
     async def check(store: FsspecStore) -> None:
         batches = cast(Any, store.get_many(keys, prototype=PROTOTYPE))
         async with aclosing(batches):
-            seen = [index for index, _ in await asyncio.wait_for(anext(batches), WAIT)]
+            seen = [index for index, _ in await asyncio.wait_for(anext(batches), PATIENCE)]
             while len(seen) < 11:
-                seen += [index for index, _ in await asyncio.wait_for(anext(batches), WAIT)]
+                seen += [index for index, _ in await asyncio.wait_for(anext(batches), PATIENCE)]
             assert position not in seen
             objects.release.set()
             assert [index async for batch in batches for index, _ in batch] == [position]
@@ -741,7 +740,7 @@ def test_closing_early_leaves_nothing() -> None:
         before = asyncio.all_tasks()
         batches = cast(Any, store.get_many(keys, prototype=PROTOTYPE))
         async with aclosing(batches):
-            await asyncio.wait_for(anext(batches), WAIT)
+            await asyncio.wait_for(anext(batches), PATIENCE)
         assert asyncio.all_tasks() == before
         return len(server.requests)
 

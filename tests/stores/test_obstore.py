@@ -388,7 +388,7 @@ if pid == 0:
     refused = 0
     for use in uses:
         try:
-            sync(use(), timeout=5)
+            sync(use(), timeout=30)
         except RuntimeError as error:
             refused += "forked" in str(error)
     os._exit(refused)
@@ -401,7 +401,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(uses))
         text=True,
         env=environment,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     refused, uses = result.stdout.split()
     assert refused == uses

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.stores.store_kit import ChangedByAwaiting
+from tests.waiting import PATIENCE
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -491,13 +492,13 @@ def test_fork_waits_for_a_write(tmp_path: Path) -> None:
     def hold() -> None:
         with store._lock:
             held.set()
-            let_go.wait(10)
+            let_go.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(10)
+    assert held.wait(PATIENCE)
     threading.Timer(0.1, let_go.set).start()
-    assert in_child(lambda: store._lock.acquire(timeout=5) and read(store, "a") == b"1") == 0
+    assert in_child(lambda: store._lock.acquire(timeout=PATIENCE) and read(store, "a") == b"1") == 0
     holder.join()
     store.close()
 
