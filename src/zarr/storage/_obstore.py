@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from itertools import islice
@@ -101,27 +102,53 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         _check_runtime()
-        if byte_range is None or byte_range == OffsetByteRequest(0):
-            return await (await obstore.get_async(self.store, key)).bytes_async()
-        if _is_empty_request(byte_range):
+        if byte_range is not None and _is_empty_request(byte_range):
             await obstore.head_async(self.store, key)  # obstore has no empty range
             return b""
+        if byte_range == OffsetByteRequest(0):
+            byte_range = None
         try:
-            if isinstance(byte_range, RangeByteRequest):
-                return await obstore.get_range_async(
-                    self.store, key, start=byte_range.start, end=byte_range.end
-                )
-            return await (
-                await obstore.get_async(self.store, key, options={"range": _option(byte_range)})
-            ).bytes_async()
+            return await self._read_checked(key, byte_range)
         except obstore.exceptions.BaseError as error:
-            if _is_not_found(error):
+            if byte_range is None or _is_not_found(error):
                 raise
             return await self._read_by_size(key, byte_range, error)
 
-    async def _read_by_size(
-        self, key: str, byte_range: ByteRequest, error: Exception
-    ) -> bytes | Buffer:
+    async def _read_checked(self, key: str, byte_range: ByteRequest | None) -> Any:
+        """Return the bytes, and no others, that obstore's answer says they are.
+
+        obstore compares ranges with those that were asked for, but looks at no body: not at its
+        length, and not at whether it is compressed, which it never undoes.
+
+        Raises
+        ------
+        OSError
+            If they are not what was asked for.
+        """
+        import obstore
+
+        is_http = isinstance(self.store, obstore.store.HTTPStore)
+        if isinstance(byte_range, RangeByteRequest) and not is_http:
+            data = await obstore.get_range_async(
+                self.store, key, start=byte_range.start, end=byte_range.end
+            )
+            if len(data) != byte_range.end - byte_range.start:
+                nbytes = int((await obstore.head_async(self.store, key))["size"])
+                start, stop = resolve_byte_range(byte_range, nbytes)
+                _check_length(data, stop - start)
+            return data
+        options = None if byte_range is None else {"range": _option(byte_range)}
+        answer = await obstore.get_async(self.store, key, options=options)
+        if is_http:
+            coding = answer.attributes.get("Content-Encoding", "identity")
+            if coding != "identity":  # elsewhere objects are stored with one
+                raise OSError(errno.EIO, f"the server applied Content-Encoding {coding!r}")
+        data = await answer.bytes_async()
+        start, stop = answer.range
+        _check_length(data, stop - start)
+        return data
+
+    async def _read_by_size(self, key: str, byte_range: ByteRequest, error: Exception) -> Any:
         """Answer a byte request that the backend refused, if its bounds are the reason.
 
         obstore reports a range past the end of an object as a generic error, and Azure has no
@@ -141,8 +168,7 @@ class ObjectStore(Store, Generic[T_Store]):
         if isinstance(byte_range, SuffixByteRequest) and isinstance(
             error, obstore.exceptions.NotSupportedError
         ):
-            found: bytes = await obstore.get_range_async(self.store, key, start=start, end=stop)
-            return found
+            return await self._read_checked(key, RangeByteRequest(start, stop))
         raise error
 
     async def get_partial_values(
@@ -320,7 +346,14 @@ def _is_empty_request(byte_range: ByteRequest) -> bool:
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
 
 
-def _option(byte_range: ByteRequest) -> dict[str, int]:
+def _check_length(data: Any, nbytes: int) -> None:
+    if len(data) != nbytes:
+        raise OSError(errno.EIO, f"the server sent {len(data)} bytes, not {nbytes}")
+
+
+def _option(byte_range: ByteRequest) -> Any:
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.start, byte_range.end
     if isinstance(byte_range, OffsetByteRequest):
         return {"offset": byte_range.offset}
     assert isinstance(byte_range, SuffixByteRequest)
