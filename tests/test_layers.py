@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "zarr.core._byte_ranges",
         "zarr.core.sync",
         "zarr.core._at_once",
+        "zarr.core._json",
         "zarr.core._turns",
         "zarr.core._derive",
         "zarr.core._html",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc.store import Store
+from zarr.core._json import parse_json
 from zarr.core.array import Array, AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import ZARR_JSON, concurrent_map
@@ -304,7 +304,7 @@ async def _missing(
 
 def _is_same(stored: Buffer, document: Buffer) -> bool:
     try:
-        return same_json(json.loads(stored.to_bytes()), json.loads(document.to_bytes()))
+        return same_json(parse_json(stored.to_bytes()), parse_json(document.to_bytes()))
     except ValueError:
         return False
 

@@ -6,7 +6,6 @@ Also here: the questions that creating a node asks about a place, `contains_arra
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, cast
 from typing_extensions import TypeAliasType
 
 from zarr.abc.store import Store
+from zarr.core._json import parse_json
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import (
     ANY_ACCESS_MODE,
@@ -172,10 +172,16 @@ class StorePath:
         Raises
         ------
         json.JSONDecodeError
-            If the bytes are not a JSON document.
+            If the bytes are not a JSON document; a note says which.
         """
         value = await self.get(byte_range=byte_range)
-        return None if value is None else json.loads(value.to_bytes())
+        if value is None:
+            return None
+        try:
+            return parse_json(value.to_bytes())
+        except ValueError as error:
+            error.add_note(f"in the document {self}")
+            raise
 
     async def set(self, value: Buffer) -> None:
         """Write the value of the key; see `Store.set`."""
@@ -510,7 +516,7 @@ async def _v3_document(store_path: StorePath, zarr_format: int) -> Buffer | None
 def _node_type(document: Buffer) -> object:
     """Return the member ``node_type`` of a document, None where there is none."""
     try:
-        content: Mapping[str, object] = json.loads(document.to_bytes())
+        content: Mapping[str, object] = parse_json(document.to_bytes())
     except ValueError:
         return None
     return content.get("node_type") if isinstance(content, dict) else None

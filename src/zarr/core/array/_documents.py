@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zarr.abc.store import Store
+from zarr.core._json import parse_object
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
@@ -92,9 +93,89 @@ async def find_array(
         raise ArrayNotFoundError(f"No array found in store {store} at path {path}") from None
 
 
-async def read_documents(
-    store_path: StorePath, names: Iterable[str]
-) -> dict[str, dict[str, JSON] | None]:
+@contextmanager
+def naming(place: StorePath) -> Iterator[None]:
+    """Say in a failure which metadata document it was.
+
+    Parameters
+    ----------
+    place : StorePath
+        Key of the document.
+
+    Raises
+    ------
+    MetadataValidationError
+        In place of an error that says nothing of a value that is not valid, such as a bare
+        `KeyError`, which means an absent node elsewhere.
+    """
+    try:
+        yield
+    except Warning:
+        raise
+    except Exception as error:
+        note = f"in the metadata document {place}"
+        unclear = isinstance(error, LookupError | AttributeError | ArithmeticError | RecursionError)
+        if not unclear or isinstance(error, ValueError | TypeError):
+            error.add_note(note)
+            raise
+        clear = MetadataValidationError(f"A value is not valid: {type(error).__name__}: {error}")
+        clear.add_note(note)
+        raise clear from error
+
+
+class Documents(Mapping[str, "dict[str, JSON] | None"]):
+    """Metadata documents of a node by their names, each parsed when it is asked for.
+
+    What nobody asks for may hold anything: a server that answers every request with a page does
+    not spoil the document that is there.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The node.
+    values : mapping
+        The stored values by names relative to the node, None where one is absent.
+    """
+
+    def __init__(self, store_path: StorePath, values: Mapping[str, Buffer | None]) -> None:
+        self._store_path = store_path
+        self._values = values
+        self._parsed: dict[str, dict[str, JSON]] = {}
+
+    def __getitem__(self, name: str) -> dict[str, JSON] | None:
+        """Return a document, None if it is absent.
+
+        Raises
+        ------
+        DocumentDecodeError, NotAnObjectError
+            If it is not a JSON object.
+        KeyError
+            If it was not read.
+        """
+        value = self._values[name]
+        if value is None:
+            return None
+        if name not in self._parsed:
+            self._parsed[name] = parse_document(value, self._store_path / name)
+        return self._parsed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def is_stored(self, name: str) -> bool:
+        """Tell whether there is a value of that name, whatever it is."""
+        return self._values.get(name) is not None
+
+    def seems_stored(self, name: str) -> bool:
+        """Tell whether there is a value that begins as a JSON object does; it is not parsed."""
+        value = self._values.get(name)
+        return value is not None and value.to_bytes().lstrip()[:1] == b"{"
+
+
+async def read_documents(store_path: StorePath, names: Iterable[str]) -> Documents:
     """Read metadata documents of a node, all at once.
 
     Parameters
@@ -103,18 +184,6 @@ async def read_documents(
         The node.
     names : iterable of str
         Keys relative to the node.
-
-    Returns
-    -------
-    dict
-        The parsed documents by name, None where one is absent.
-
-    Raises
-    ------
-    json.JSONDecodeError
-        If a document is not JSON.
-    TypeError
-        If it is not a JSON object.
     """
     keys = list(names)
 
@@ -122,26 +191,28 @@ async def read_documents(
         return await (store_path / name).get(cpu_prototype)
 
     buffers = await concurrent_map([(key,) for key in keys], get, limit=len(keys))
-    return {
-        key: None if buffer is None else parse_document(buffer)
-        for key, buffer in zip(keys, buffers, strict=True)
-    }
+    return Documents(store_path, dict(zip(keys, buffers, strict=True)))
 
 
-def parse_document(buffer: Buffer) -> dict[str, JSON]:
+def parse_document(buffer: Buffer, place: StorePath) -> dict[str, JSON]:
     """Return the JSON object that a metadata document holds.
+
+    Parameters
+    ----------
+    buffer : Buffer
+        The stored bytes.
+    place : StorePath
+        Key of the document, for the note of an error.
 
     Raises
     ------
-    json.JSONDecodeError
+    DocumentDecodeError
         If it is not JSON.
-    TypeError
-        If it is not a JSON object.
+    NotAnObjectError
+        If it is another JSON value than an object.
     """
-    document = json.loads(buffer.to_bytes())
-    if not isinstance(document, dict):
-        raise TypeError(f"Expected a JSON object, got {type(document).__name__}.")
-    return document
+    with naming(place):
+        return parse_object(buffer.to_bytes())
 
 
 async def get_array_metadata(
@@ -171,7 +242,8 @@ async def get_array_metadata(
     MetadataValidationError
         If `zarr_format` is something else.
     json.JSONDecodeError, TypeError
-        If a document is not a JSON object.
+        If a document is not a JSON object; both are `MetadataValidationError` as well. Documents
+        of format 2 beside a ``zarr.json`` are not looked at.
 
     Warns
     -----
@@ -194,8 +266,8 @@ async def _find_document(
         [ZARRAY_JSON, ZATTRS_JSON] if zarr_format != 3 else []
     )
     documents = await read_documents(store_path, names)
-    v3, v2 = documents.get(ZARR_JSON), documents.get(ZARRAY_JSON)
-    if v3 is not None and v2 is not None:
+    v3 = documents.get(ZARR_JSON)
+    if v3 is not None and documents.seems_stored(ZARRAY_JSON):
         warnings.warn(
             f"Both zarr.json (Zarr format 3) and .zarray (Zarr format 2) metadata objects exist at "
             f"{store_path}. Zarr v3 will be used.",
@@ -203,8 +275,10 @@ async def _find_document(
             stacklevel=1,
         )
     if v3 is not None:
-        parse_node_type_array(v3.get("node_type"))
+        with naming(store_path / ZARR_JSON):
+            parse_node_type_array(v3.get("node_type"))
         return 3, v3
+    v2 = documents.get(ZARRAY_JSON)
     if v2 is not None:
         return 2, {**v2, "attributes": documents[ZATTRS_JSON] or {}}
     where = f"found in store {store_path.store!r} at path {store_path.path!r}."
@@ -218,10 +292,12 @@ async def _find_document(
 async def open_metadata(store_path: StorePath, zarr_format: ZarrFormat | None) -> ArrayMetadata:
     """Read the metadata of an array; see `get_array_metadata` and `parse_stored`."""
     stored_format, document = await _find_document(store_path, zarr_format)
-    return parse_stored(document, stored_format, str(store_path))
+    return parse_stored(document, stored_format, store_path)
 
 
-def parse_stored(document: Mapping[str, JSON], zarr_format: ZarrFormat, path: str) -> ArrayMetadata:
+def parse_stored(
+    document: Mapping[str, JSON], zarr_format: ZarrFormat, store_path: StorePath
+) -> ArrayMetadata:
     """Return the metadata that the document of an array holds.
 
     Parameters
@@ -230,20 +306,22 @@ def parse_stored(document: Mapping[str, JSON], zarr_format: ZarrFormat, path: st
         As `get_array_metadata` returns it.
     zarr_format : {2, 3}
         The format, by the name of the document.
-    path : str
-        The array, for messages.
+    store_path : StorePath
+        The array, for messages and notes.
 
     Raises
     ------
     NodeTypeValidationError
         If a ``zarr.json`` is not that of an array.
     TypeError, ValueError
-        If the document says another format, or is not valid.
+        If the document says another format, or is not valid; a note says which it is.
     """
-    if zarr_format == 3:
-        parse_node_type_array(document.get("node_type"))
-        return ArrayV3Metadata.from_dict(document, path=path)
-    return ArrayV2Metadata.from_dict(document, path=path)
+    path = str(store_path)
+    with naming(store_path / (ZARR_JSON if zarr_format == 3 else ZARRAY_JSON)):
+        if zarr_format == 3:
+            parse_node_type_array(document.get("node_type"))
+            return ArrayV3Metadata.from_dict(document, path=path)
+        return ArrayV2Metadata.from_dict(document, path=path)
 
 
 # --- storing ----------------------------------------------------------------------------
@@ -325,12 +403,15 @@ async def _missing_parents(
     prototype = default_buffer_prototype()
     missing: list[tuple[StorePath, Buffer]] = []
     for parent, documents in zip(parents, found, strict=True):
-        v3 = documents[ZARR_JSON] or {}
-        if documents[ZARRAY_JSON] is not None or v3.get("node_type") == "array":
+        v3 = documents[ZARR_JSON]
+        is_array = v3 is not None and v3.get("node_type") == "array"
+        if v3 is None or zarr_format == 2:
+            is_array = is_array or documents.is_stored(ZARRAY_JSON)
+        if is_array:
             raise ValueError(
                 f"A parent of {store_path} is an array - only groups may have child nodes."
             )
-        if documents[ZARR_JSON if zarr_format == 3 else ZGROUP_JSON] is None:
+        if not documents.is_stored(ZARR_JSON if zarr_format == 3 else ZGROUP_JSON):
             missing += [
                 (parent / name, json_to_buffer(document, prototype))
                 for name, document in group.items()

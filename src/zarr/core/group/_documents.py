@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from zarr.abc.store import Store
 from zarr.core import _at_once
+from zarr.core.array._documents import Documents, naming, parse_stored, read_documents
 from zarr.core.array._documents import find_place as find_place
-from zarr.core.array._documents import parse_document, parse_stored, read_documents
 from zarr.core.buffer import Buffer
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
@@ -41,7 +41,6 @@ from zarr.errors import (
 from zarr.storage._common import StorePath
 
 Document: TypeAlias = Mapping[str, JSON]
-Documents: TypeAlias = Mapping[str, Document | None]
 
 # The documents that make a node.
 NODE_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
@@ -175,32 +174,34 @@ async def read_node_metadata(
 
 def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
     """Return the metadata of the array that documents describe, None where they describe none."""
-    v3, v2 = documents.get(ZARR_JSON), documents.get(ZARRAY_JSON)
+    v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if v3.get("node_type") != "array":
             return None
-        if v2 is not None:
+        if documents.seems_stored(ZARRAY_JSON):
             _warn_of_both(ZARRAY_JSON, store_path, "Zarr v3")
-        return parse_stored(v3, 3, str(store_path))
+        return parse_stored(v3, 3, store_path)
+    v2 = documents.get(ZARRAY_JSON)
     if v2 is None:
         return None
     attributes = documents.get(ZATTRS_JSON) or {}
-    return parse_stored({**v2, "attributes": attributes}, 2, str(store_path))
+    return parse_stored({**v2, "attributes": attributes}, 2, store_path)
 
 
 def _group_of(
     documents: Documents, store_path: StorePath, consolidated: _Consolidated
 ) -> GroupMetadata | None:
     """Return the metadata of the group that documents describe, None where they describe none."""
-    v3, v2 = documents.get(ZARR_JSON), documents.get(ZGROUP_JSON)
-    path = str(store_path)
+    v3 = documents.get(ZARR_JSON)
     if v3 is not None:
-        if v2 is not None:
+        if documents.seems_stored(ZGROUP_JSON):
             _warn_of_both(ZGROUP_JSON, store_path, "Zarr format 3")
-        return consolidated.into_v3(v3, path)
+        return consolidated.into_v3(v3)
+    v2 = documents.get(ZGROUP_JSON)
     if v2 is None:
         return None
-    return consolidated.into_v2(parse_group_v2(v2, documents.get(ZATTRS_JSON), path), documents)
+    group = parse_group_v2(v2, documents.get(ZATTRS_JSON), store_path)
+    return consolidated.into_v2(group, documents)
 
 
 def _warn_of_both(name: str, store_path: StorePath, used: str) -> None:
@@ -212,8 +213,10 @@ def _warn_of_both(name: str, store_path: StorePath, used: str) -> None:
     )
 
 
-def parse_group_v2(zgroup: Document, zattrs: Document | None, path: str) -> GroupMetadata:
-    """Return the metadata that a ``.zgroup`` and a ``.zattrs`` document hold.
+def parse_group_v2(
+    zgroup: Document, zattrs: Document | None, store_path: StorePath
+) -> GroupMetadata:
+    """Return the metadata that a ``.zgroup`` and a ``.zattrs`` document of a place hold.
 
     Raises
     ------
@@ -222,12 +225,15 @@ def parse_group_v2(zgroup: Document, zattrs: Document | None, path: str) -> Grou
     TypeError
         If the attributes are not valid.
     """
-    if zgroup.get("zarr_format", 2) != 2:
-        raise MetadataValidationError(
-            f"The {ZGROUP_JSON} document at {path} has zarr_format {zgroup['zarr_format']!r}; "
-            "expected 2."
+    with naming(store_path / ZGROUP_JSON):
+        if zgroup.get("zarr_format", 2) != 2:
+            raise MetadataValidationError(
+                f"The {ZGROUP_JSON} document at {store_path} has zarr_format "
+                f"{zgroup['zarr_format']!r}; expected 2."
+            )
+        return GroupMetadata.from_dict(
+            {"zarr_format": 2, "attributes": zattrs}, path=str(store_path)
         )
-    return GroupMetadata.from_dict({"zarr_format": 2, "attributes": zattrs}, path=path)
 
 
 # --- consolidated metadata --------------------------------------------------------------
@@ -265,29 +271,34 @@ class _Consolidated:
         """Return the documents to read, with the one that consolidates a format 2 group."""
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
-    def into_v3(self, document: Document, path: str) -> GroupMetadata:
+    def into_v3(self, document: Document) -> GroupMetadata:
         """Return the metadata of a format 3 group, which has the consolidated ones inline."""
         if isinstance(self.wanted, str):
             raise TypeError("use_consolidated must be a bool or None for Zarr format 3.")
         own: dict[str, Any] = dict(document)
         stored = own.pop("consolidated_metadata", None)
-        metadata = GroupMetadata.from_dict(own, path=path)
+        path = str(self.store_path)
+        with naming(self.store_path / ZARR_JSON):
+            metadata = GroupMetadata.from_dict(own, path=path)
         if self.wanted is False:
             return metadata
         if stored is None:
             self._refuse_absence("")
             return metadata
-        return self._add(metadata, lambda: ConsolidatedMetadata.from_dict(stored, path=path))
+        return self._add(
+            metadata, ZARR_JSON, lambda: ConsolidatedMetadata.from_dict(stored, path=path)
+        )
 
     def into_v2(self, metadata: GroupMetadata, documents: Documents) -> GroupMetadata:
         """Return the metadata of a format 2 group with those from its own document added."""
         if self.wanted is False:
             return metadata
-        stored = documents[self.key]
-        if stored is None:
+        if not documents.is_stored(self.key):
             self._refuse_absence(f" under {self.key!r}")
             return metadata
-        return self._add(metadata, lambda: parse_consolidated_v2(stored))
+        return self._add(
+            metadata, self.key, lambda: parse_consolidated_v2(documents[self.key] or {})
+        )
 
     def _refuse_absence(self, where: str) -> None:
         if self.wanted:
@@ -297,11 +308,12 @@ class _Consolidated:
             )
 
     def _add(
-        self, metadata: GroupMetadata, parse: Callable[[], ConsolidatedMetadata]
+        self, metadata: GroupMetadata, name: str, parse: Callable[[], ConsolidatedMetadata]
     ) -> GroupMetadata:
         try:
-            consolidated = parse()
-        except (TypeError, ValueError, LookupError) as error:
+            with naming(self.store_path / name):
+                consolidated = parse()
+        except (TypeError, ValueError) as error:
             if self.wanted:
                 raise
             # They are a copy: what they describe can be read from the store itself.
@@ -344,15 +356,13 @@ async def read_many(
         If a document is not valid; a note says which.
     """
     places = [store_path / path for path in paths]
-    nodes: list[dict[str, Document | None]] = [
-        dict.fromkeys(NODE_KEYS[zarr_format]) for _ in places
-    ]
+    nodes: list[dict[str, Buffer | None]] = [dict.fromkeys(NODE_KEYS[zarr_format]) for _ in places]
 
     async def read(names: Iterable[str], wanted: Sequence[int]) -> None:
         missing = [(index, name) for index in wanted for name in names]
         keys = [(places[index] / name).path for index, name in missing]
-        for (index, name), document in zip(missing, await _read_keys(store_path.store, keys)):
-            nodes[index][name] = document
+        for (index, name), value in zip(missing, await _read_keys(store_path.store, keys)):
+            nodes[index][name] = value
 
     everywhere = range(len(places))
     if zarr_format == 3 or len(places) <= _FEW:
@@ -360,45 +370,44 @@ async def read_many(
     else:
         await read([ZARRAY_JSON, ZATTRS_JSON], everywhere)
         await read([ZGROUP_JSON], [i for i in everywhere if nodes[i][ZARRAY_JSON] is None])
-    return [parse_node(node, zarr_format, str(place)) for node, place in zip(nodes, places)]
+    return [
+        parse_node(Documents(place, node), zarr_format, place) for node, place in zip(nodes, places)
+    ]
 
 
-async def _read_keys(store: Store, keys: list[str]) -> list[Document | None]:
-    """Return the metadata documents under some keys in order, None for those that are absent."""
-    documents: list[Document | None] = [None] * len(keys)
+async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
+    """Return the values of some keys in order, None for those that are absent."""
+    values: list[Buffer | None] = [None] * len(keys)
 
     def take(batch: Sequence[tuple[int, Buffer | None]]) -> None:
         for index, value in batch:
-            if value is None:
-                continue
-            try:
-                documents[index] = parse_document(value)
-            except (TypeError, ValueError) as error:
-                error.add_note(f"in the metadata document {StorePath(store, keys[index])}")
-                raise
+            values[index] = value
 
     if _at_once.is_running():
         for batch in store._get_many_sync(keys, prototype=cpu_prototype):
             take(batch)
-        return documents
+        return values
     batches = store.get_many(keys, prototype=cpu_prototype)
     async with closing(batches):
         async for batch in batches:
             take(batch)
-    return documents
+    return values
 
 
-def parse_node(documents: Documents, zarr_format: ZarrFormat, path: str) -> NodeMetadata | None:
+def parse_node(
+    documents: Mapping[str, Document | None], zarr_format: ZarrFormat, store_path: StorePath
+) -> NodeMetadata | None:
     """Return the metadata of the node that documents of one format describe.
 
     Parameters
     ----------
     documents : mapping
-        The parsed documents of `NODE_KEYS`, None for those that are absent.
+        The parsed documents of `NODE_KEYS`, None for those that are absent. Only those that are
+        needed are asked for.
     zarr_format : {2, 3}
         The format.
-    path : str
-        The node, for messages.
+    store_path : StorePath
+        The node, for messages and notes.
 
     Returns
     -------
@@ -416,14 +425,17 @@ def parse_node(documents: Documents, zarr_format: ZarrFormat, path: str) -> Node
         document = documents[ZARR_JSON]
         if document is None:
             return None
-        if document.get("node_type") is None:
-            raise NodeTypeValidationError(
-                "Required key 'node_type' is missing from the provided metadata document."
-            )
-        if document["node_type"] == "array":
-            return parse_stored(document, 3, path)
-        return GroupMetadata.from_dict(document, path=path)
-    array, group, attributes = (documents[name] for name in NODE_KEYS[2])
+        if document.get("node_type") == "array":
+            return parse_stored(document, 3, store_path)
+        with naming(store_path / ZARR_JSON):
+            if document.get("node_type") is None:
+                raise NodeTypeValidationError(
+                    "Required key 'node_type' is missing from the provided metadata document."
+                )
+            return GroupMetadata.from_dict(document, path=str(store_path))
+    array = documents[ZARRAY_JSON]
     if array is not None:
-        return parse_stored({**array, "attributes": attributes or {}}, 2, path)
-    return None if group is None else parse_group_v2(group, attributes, path)
+        attributes = documents[ZATTRS_JSON] or {}
+        return parse_stored({**array, "attributes": attributes}, 2, store_path)
+    group = documents[ZGROUP_JSON]
+    return None if group is None else parse_group_v2(group, documents[ZATTRS_JSON], store_path)

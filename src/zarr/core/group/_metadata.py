@@ -156,12 +156,14 @@ class ConsolidatedMetadata:
                     f"key={name!r}, type={type(document).__name__!r}"
                 )
         prefix = "" if path is None else f"{path}/"
-        return cls.from_nodes(
-            {
-                name: _parse_node(cast("Mapping[str, JSON]", document), f"{prefix}{name}")
-                for name, document in documents.items()
-            }
-        )
+        nodes: dict[str, NodeMetadata] = {}
+        for name, document in documents.items():
+            try:
+                nodes[name] = _parse_node(cast("Mapping[str, JSON]", document), f"{prefix}{name}")
+            except Exception as error:
+                error.add_note(f"in the consolidated metadata of {name!r}")
+                raise
+        return cls.from_nodes(nodes)
 
     @classmethod
     def from_nodes(cls, nodes: Mapping[str, NodeMetadata]) -> ConsolidatedMetadata:
