@@ -9,6 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from zarr.abc.store import Store
 from zarr.core import _at_once
+from zarr.core._coalesce import KiB
+from zarr.core._fetch import expecting
 from zarr.core.array._documents import Documents, naming, parse_stored, read_documents
 from zarr.core.array._documents import find_place as find_place
 from zarr.core.buffer import Buffer
@@ -56,6 +58,9 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
 # the most part, those that make groups are asked for where there is no array: a round trip more
 # for groups, a third fewer requests for arrays.
 _FEW = 10
+
+# Size of a metadata document in bytes, about, so that many are asked for at once from the start.
+_DOCUMENT_NBYTES = 64 * KiB
 
 
 def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
@@ -388,9 +393,10 @@ async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
             take(batch)
         return values
     batches = store.get_many(keys, prototype=cpu_prototype)
-    async with closing(batches):
-        async for batch in batches:
-            take(batch)
+    with expecting(_DOCUMENT_NBYTES):
+        async with closing(batches):
+            async for batch in batches:
+                take(batch)
     return values
 
 
