@@ -47,6 +47,7 @@ LAYERS: list[set[str]] = [
         "zarr.core._helping",
         "zarr.core._overwritten",
         "zarr.core._placing",
+        "zarr.core._removal",
         "zarr.core._in_place",
         "zarr.core.codec_pipeline",
     },

@@ -17,6 +17,7 @@ from zarr.core._chunk_io import (
 from zarr.core._fetch import expecting
 from zarr.core._overwritten import Overwritten
 from zarr.core._placing import PORTION_BYTES
+from zarr.core._removal import encode_filled_sync, remove_sync
 from zarr.core._turns import clocks, distance, may_be_helped, reading
 from zarr.core.common import product
 from zarr.storage._common import StorePath
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from zarr.core._helping import Helping
     from zarr.core._placing import PlacingHere, ReadItem, WriteItem
     from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import NDBuffer
+    from zarr.core.buffer import Buffer, NDBuffer
 
 # How many chunks of a selection are looked at together. Where each is read by itself, taking all
 # at once has no use, and thousands of objects more make the garbage collector look at all there are.
@@ -143,6 +144,10 @@ def write_chunk(
     place: Any
     place, spec, chunk_selection, out_selection, is_complete_chunk = item
     part = gather(value, out_selection, drop_axes)
+
+    def encode_fill() -> Buffer | None:
+        return encode_filled_sync([stage.codec for stage in chain.stages], spec)
+
     if encode_part is not None:
         if not is_complete_chunk:
             encode_part(place, part, chunk_selection, spec)
@@ -150,7 +155,8 @@ def write_chunk(
         if sticks_out(chunk_selection, spec):
             whole = Overwritten(place)
             encode_part(whole, part, chunk_selection, spec)
-            whole.settle_sync()
+            if not whole.is_settled:
+                remove_sync(place, encode_fill)
             return
     byte_setter: SyncByteSetter = place
     stored = None if is_complete_chunk else byte_setter.get_sync(prototype=spec.prototype)
@@ -160,6 +166,6 @@ def write_chunk(
         error.add_note(f"while encoding the chunk {place}")
         raise
     if encoded is None:
-        byte_setter.delete_sync()
+        remove_sync(place, encode_fill)
     else:
         byte_setter.set_sync(encoded)

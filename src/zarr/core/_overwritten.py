@@ -25,6 +25,11 @@ class Overwritten:
         self._place = place
         self.is_settled = False
 
+    @property
+    def overwrites(self) -> Any:
+        """The key itself, for who asks whether it is there."""
+        return self._place
+
     def __str__(self) -> str:
         return str(self._place)
 
@@ -63,13 +68,3 @@ class Overwritten:
         """Delete the key."""
         self.is_settled = True
         self._place.delete_sync()
-
-    async def settle(self) -> None:
-        """Delete the key if nothing was stored."""
-        if not self.is_settled:
-            await self.delete()
-
-    def settle_sync(self) -> None:
-        """Delete the key if nothing was stored."""
-        if not self.is_settled:
-            self.delete_sync()

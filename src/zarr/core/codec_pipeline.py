@@ -16,7 +16,6 @@ from zarr.abc.codec import (
     CodecPipeline,
     GetResult,
 )
-from zarr.abc.store import set_or_delete
 from zarr.core._chunk_io import (
     decoded_nbytes,
     detached,
@@ -41,6 +40,7 @@ from zarr.core._in_place import (
 )
 from zarr.core._overwritten import Overwritten
 from zarr.core._placing import Placing, PlacingHere, batched
+from zarr.core._removal import encode_filled, encode_filled_sync, remove
 from zarr.core.common import closing, concurrent_foreach, concurrent_map
 from zarr.core.config import config
 from zarr.core.sync import in_pool, sync
@@ -451,6 +451,12 @@ class BatchedCodecPipeline(CodecPipeline):
         """Write one chunk, reading it first where part of it stays."""
         byte_setter, spec, chunk_selection, out_selection, is_complete_chunk = item
         part = gather(value, out_selection, drop_axes)
+
+        async def encode_fill() -> Buffer | None:
+            if self._chain.is_sync:
+                return await in_pool(lambda: encode_filled_sync(self._chain.codecs, spec))
+            return await encode_filled(self._chain.codecs, spec)
+
         if self.supports_partial_encode:
             if not is_complete_chunk:
                 await self.encode_partial_batch([(byte_setter, part, chunk_selection, spec)])
@@ -458,7 +464,8 @@ class BatchedCodecPipeline(CodecPipeline):
             if sticks_out(chunk_selection, spec):
                 whole = Overwritten(byte_setter)
                 await self.encode_partial_batch([(whole, part, chunk_selection, spec)])
-                await whole.settle()
+                if not whole.is_settled:
+                    await remove(byte_setter, encode_fill)
                 return
         stored = None if is_complete_chunk else await byte_setter.get(prototype=spec.prototype)
         chain = self._chain
@@ -475,7 +482,10 @@ class BatchedCodecPipeline(CodecPipeline):
         except Exception as error:
             error.add_note(f"while encoding the chunk {byte_setter}")
             raise
-        await set_or_delete(byte_setter, encoded)
+        if encoded is None:
+            await remove(byte_setter, encode_fill)
+        else:
+            await byte_setter.set(encoded)
 
     def write_sync(
         self,

@@ -21,8 +21,9 @@ from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, plan_selection, pl
 from zarr.codecs.sharding._read import read_shard
 from zarr.codecs.sharding._runner import InPlace, InPool, run_now
 from zarr.codecs.sharding._source import GetterSource, MemorySource, SyncGetterSource, name_of
-from zarr.codecs.sharding._write import rewrite_shard
+from zarr.codecs.sharding._write import empty_shard, rewrite_shard
 from zarr.core._codec_chain import CodecChain, split_codecs
+from zarr.core._removal import remove, remove_sync
 from zarr.core.common import parse_chunk_shape, parse_named_configuration, parse_shapelike
 from zarr.core.metadata.v3 import RegularChunkGridMetadata, parse_codecs, settle_codecs
 from zarr.registry import get_pipeline_class
@@ -302,6 +303,14 @@ class ShardingCodec(
         layout = self._layout(chunk_spec)
         return await rewrite_shard(layout, None, chunk_data, plan, InPool(), "<bytes>")
 
+    async def _encode_nothing(self, shard_spec: ArraySpec) -> Buffer:
+        """Return a shard that stores no inner chunk, which reads as fill value."""
+        return await empty_shard(self._layout(shard_spec), InPool())
+
+    def _encode_nothing_sync(self, shard_spec: ArraySpec) -> Buffer:
+        """Do what `_encode_nothing` does in the calling thread."""
+        return run_now(empty_shard(self._sync_layout(shard_spec), InPlace()))
+
     def _sync_layout(self, spec: ArraySpec) -> ShardLayout:
         layout = self._layout(spec)
         if not layout.is_sync:
@@ -354,7 +363,7 @@ class ShardingCodec(
         if shard is not None:
             await byte_setter.set(shard)
         elif existing is not None or plan.covers_all:
-            await byte_setter.delete()
+            await remove(byte_setter, lambda: self._encode_nothing(chunk_spec))
 
     def _encode_partial_sync(
         self,
@@ -373,7 +382,7 @@ class ShardingCodec(
         if shard is not None:
             byte_setter.set_sync(shard)
         elif existing is not None or plan.covers_all:
-            byte_setter.delete_sync()
+            remove_sync(byte_setter, lambda: self._encode_nothing_sync(chunk_spec))
 
 
 def _chain(codecs: tuple[Codec, ...]) -> CodecChain:

@@ -67,6 +67,11 @@ async def rewrite_shard(
     return await _join(layout, stored, runner)
 
 
+async def empty_shard(layout: ShardLayout, runner: Runner) -> Buffer:
+    """Return a shard without inner chunks: its index alone. It stands where none can be deleted."""
+    return await _join(layout, {}, runner)
+
+
 async def _inner_chunks(
     layout: ShardLayout, shard: Buffer, runner: Runner, name: str
 ) -> dict[int, Buffer]:
