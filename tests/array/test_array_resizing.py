@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -14,6 +18,7 @@ from zarr.core.array import Array
 from zarr.core.array import _resize as resize_room
 from zarr.core.config import config
 from zarr.core.sync import sync
+from zarr.storage import MemoryStore, ZipStore
 
 NewArray = Callable[..., Any]
 
@@ -126,21 +131,229 @@ def test_refused_shapes(new_array: NewArray, new_shape: Any, error: type[Excepti
     np.testing.assert_array_equal(array[:], np.arange(6))
 
 
-def test_metadata_are_stored_before_chunks_go(
-    new_array: NewArray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store: dict[str, Any] = {}
-    array = new_array(store, data=np.arange(1, 7), chunks=(2,))
+class Recording(MemoryStore):
+    """Records the keys that are deleted, and how many deletions are under way at once."""
 
-    async def refuse(*_: Any) -> None:
+    def __init__(self, fails: str = "never", **more: Any) -> None:
+        super().__init__(**more)
+        self.fails = fails
+        self.deleted: list[str] = []
+        self.pending = self.most_pending = 0
+
+    async def delete(self, key: str) -> None:
+        self.deleted.append(key)
+        self.pending += 1
+        self.most_pending = max(self.pending, self.most_pending)
+        await asyncio.sleep(0)
+        self.pending -= 1
+        if key.endswith(self.fails):
+            raise OSError("no")
+        await super().delete(key)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("shards", [None, (2,)])
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_failure_to_delete_is_told_and_the_shape_stays(
+    new_array: NewArray,
+    monkeypatch: pytest.MonkeyPatch,
+    zarr_format: int,
+    shards: Any,
+    asynchronous: bool,
+    listed: bool,
+) -> None:
+    if shards and zarr_format == 2:
+        pytest.skip("no shards")
+    if listed:
+        monkeypatch.setattr(resize_room, "_MAX_BLIND_DELETES", -1)
+    store = Recording(fails="7")
+    size = 2 if shards else 1
+    array = new_array(
+        store,
+        data=np.arange(1, 40 * size + 1),
+        chunks=(1,),
+        shards=shards,
+        zarr_format=zarr_format,
+    )
+    documents = {key: store._store_dict[key] for key in list(store._store_dict) if "z" in key}
+    shape = (2 * size,)
+    with config.set({"async.concurrency": 2}), pytest.raises(OSError, match="no"):
+        sync(array.async_array.resize(shape)) if asynchronous else array.resize(shape)
+    assert array.shape == (40 * size,)
+    assert {key: store._store_dict[key] for key in documents} == documents
+    assert len(store.deleted) <= 40 if listed else 8
+    assert store.most_pending <= 2
+    np.testing.assert_array_equal(array[: 2 * size], np.arange(1, 2 * size + 1))
+    store.fails = "never"
+    array.resize((2 * size,))
+    array.resize((40 * size,))
+    assert not array[2 * size :].any()
+
+
+def test_chunks_go_before_the_shape_is_stored(new_array: NewArray) -> None:
+    """Chunks that are left without a shape would come back when the array grows."""
+    store = Recording()
+    array = new_array(store, data=np.arange(1, 7), chunks=(2,))
+    seen: list[int] = []
+    set_value = store.set
+
+    async def fail(key: str, value: Any, byte_range: None = None) -> None:
+        seen.append(len(store.deleted))
         raise OSError("disk full")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(type(array.store), "set", refuse)
-        with pytest.raises(OSError, match="disk full"):
-            array.resize((2,))
+    store.set = fail  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="disk full"):
+        array.resize((2,))
+    assert seen == [2]
     assert array.shape == (6,)
-    np.testing.assert_array_equal(array[:], np.arange(1, 7))
+    store.set = set_value  # type: ignore[method-assign]
+    np.testing.assert_array_equal(array[:], [1, 2, 0, 0, 0, 0])
+
+
+class Unlisted(Recording):
+    supports_listing = False
+
+
+@pytest.mark.parametrize("store_cls", [Recording, Unlisted])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_shrinking_a_huge_grid_visits_the_chunks_that_go(
+    new_array: NewArray, store_cls: type[Recording], zarr_format: int, axis: int
+) -> None:
+    store = store_cls()
+    shape = (2**40, 2) if axis == 0 else (2, 2**40)
+    smaller = (2**40 - 1, 2) if axis == 0 else (2, 2**40 - 1)
+    array = new_array(store, shape=shape, chunks=(1, 1), dtype="u1", zarr_format=zarr_format)
+    array[-1, -1] = 5
+    with memory_of(64 << 20):
+        array.resize(smaller)
+    assert len(store.deleted) == 2
+    array.resize(shape)
+    assert array[-1, -1] == 0
+
+
+def test_deleting_many_chunks_takes_little_memory(new_array: NewArray) -> None:
+    """Of a store that does not list every chunk that goes has to be named, but not at once."""
+    store = Unlisted()
+    array = new_array(store, shape=(100_000, 2), chunks=(1, 2), dtype="u1")
+
+    async def count(key: str) -> None:
+        store.pending += 1
+        store.most_pending = max(store.pending, store.most_pending)
+        await asyncio.sleep(0)
+        store.pending -= 1
+
+    store.delete = count  # type: ignore[method-assign]
+    tracemalloc.start()
+    try:
+        array.resize((70_000, 2))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert store.most_pending <= config.get("async.concurrency")
+    assert peak < 2 << 20
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+@pytest.mark.parametrize("skips", [False, True])
+def test_what_a_listing_hides_while_things_go_is_found_later(
+    new_array: NewArray, monkeypatch: pytest.MonkeyPatch, at_once: int, skips: bool
+) -> None:
+    class Skipping(Recording):
+        async def list_prefix(self, prefix: str) -> Any:
+            """List as a server does whose pages are counted: what goes moves the rest up."""
+            start = 0
+            while page := [key for key in self._keys() if key.startswith(prefix)][start:][:4]:
+                for key in page:
+                    yield key
+                start += 4
+
+    monkeypatch.setattr(resize_room, "_MAX_BLIND_DELETES", -1)
+    monkeypatch.setattr(resize_room, "_DELETED_AT_ONCE", at_once)
+    store = Skipping() if skips else Recording()
+    array = new_array(store, data=np.arange(1, 31), chunks=(1,))
+    array.resize((5,))
+    assert _chunk_keys(dict(store._store_dict)) == [f"c/{i}" for i in range(5)]
+
+
+@contextmanager
+def memory_of(nbytes: int) -> Iterator[None]:
+    """Limit what may be allocated, so that too much fails at once."""
+    resource = pytest.importorskip("resource")
+    with open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + nbytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+# --- stores that cannot delete ----------------------------------------------------------
+
+
+class Keeping(MemoryStore):
+    """A store of somebody else's that cannot delete, and says so."""
+
+    supports_deletes = False
+
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+    def delete_sync(self, key: str) -> None:
+        raise NotImplementedError
+
+    async def delete_dir(self, prefix: str) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=["zip", "keeping"])
+def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "keeping":
+        return Keeping()
+    return ZipStore(tmp_path / "x.zip", mode="w")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("shards", [None, (4,)])
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("write_empty_chunks", [False, True])
+def test_old_values_do_not_come_back(
+    new_array: NewArray,
+    monkeypatch: pytest.MonkeyPatch,
+    keeping: Any,
+    zarr_format: int,
+    shards: Any,
+    listed: bool,
+    write_empty_chunks: bool,
+) -> None:
+    if shards and zarr_format == 2:
+        pytest.skip("no shards")
+    if listed:
+        monkeypatch.setattr(resize_room, "_MAX_BLIND_DELETES", -1)
+    array = new_array(
+        keeping,
+        shape=(24,),
+        dtype="i4",
+        chunks=(2,),
+        shards=shards,
+        zarr_format=zarr_format,
+        fill_value=-1,
+        config={"write_empty_chunks": write_empty_chunks},
+    )
+    array[:12] = np.arange(1, 13)
+    keys = set(sync(_drained(keeping.list())))
+    array.resize((4,))
+    array.resize((24,))
+    assert array[:].tolist() == [1, 2, 3, 4, *[-1] * 20]
+    assert set(sync(_drained(keeping.list()))) == keys  # nothing that was not stored
+
+
+async def _drained(items: Any) -> list[str]:
+    return [item async for item in items]
 
 
 # --- append -----------------------------------------------------------------------------

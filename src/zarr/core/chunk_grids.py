@@ -60,6 +60,9 @@ _INVALID_CHUNKS = (
 
 # --- one dimension ----------------------------------------------------------------------
 
+# Ranges up to this length may be kept as numbers.
+_NUMBERS_KEPT = 1 << 16
+
 
 @runtime_checkable
 class DimensionGrid(Protocol):
@@ -528,7 +531,7 @@ class ChunkGrid:
                     f"and grid shape ({n}) at axis {axis}."
                 )
             ranges.append(range(first, first + count))
-        return itertools.product(*ranges)
+        return positions(ranges)
 
     def iter_chunk_regions(
         self,
@@ -569,6 +572,23 @@ class ChunkGrid:
                 dim.resize(extent) for dim, extent in zip(self._dimensions, new_shape, strict=True)
             ]
         )
+
+
+def positions(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
+    """Iterate over the positions of a box, the last dimension varying fastest.
+
+    As `itertools.product`, which keeps every number of each range.
+
+    Parameters
+    ----------
+    ranges : sequence of range
+        The numbers along each dimension.
+    """
+    if not all(ranges):
+        return iter(())
+    if all(each.stop - each.start <= _NUMBERS_KEPT for each in ranges):
+        return itertools.product(*ranges)
+    return ((first, *rest) for first in ranges[0] for rest in positions(ranges[1:]))
 
 
 class ChunkLayout(NamedTuple):

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from zarr.core.chunk_key_encodings import V2ChunkKeyEncoding
-from zarr.core.common import concurrent_map
+from zarr.core.common import closing, concurrent_map
 from zarr.core.metadata import ArrayV3Metadata
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
     list of tuple of int
         In no particular order.
     """
-    decode = _key_decoder(array)
-    if decode is not None and array.store.supports_listing:
-        found = [decode(key) async for key in _keys_below(array)]
-        return [coords for coords in found if coords is not None]
+    if can_list_chunks(array):
+        return [coords async for coords in stored_chunks(array)]
     every = [(coords,) for coords in array._chunk_grid.all_chunk_coords()]
 
     async def is_stored(coords: Coords) -> bool:
@@ -48,10 +46,26 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
     return [coords for (coords,), there in zip(every, stored, strict=True) if there]
 
 
+def can_list_chunks(array: AsyncArray[Any]) -> bool:
+    """Tell whether a listing of the store says which chunks are stored."""
+    return array.store.supports_listing and _key_decoder(array) is not None
+
+
+async def stored_chunks(array: AsyncArray[Any]) -> AsyncIterator[Coords]:
+    """Yield the positions in the grid of what is stored, as the store lists it."""
+    decode = _key_decoder(array)
+    assert decode is not None
+    async with closing(_keys_below(array)) as keys:
+        async for key in keys:
+            if (coords := decode(key)) is not None:
+                yield coords
+
+
 async def _keys_below(array: AsyncArray[Any]) -> AsyncIterator[str]:
     prefix = f"{array.path}/" if array.path else ""
-    async for key in array.store.list_prefix(prefix):
-        yield key[len(prefix) :]
+    async with closing(array.store.list_prefix(prefix)) as keys:
+        async for key in keys:
+            yield key[len(prefix) :]
 
 
 def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import product
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zarr.core.array._chunks import initialized_chunks
+from zarr.core._chunk_io import fill_value_of
+from zarr.core.array._chunks import can_list_chunks, stored_chunks
 from zarr.core.array._documents import store_metadata
-from zarr.core.array._pipeline import chunk_grid
-from zarr.core.common import ShapeLike, concurrent_map, parse_shapelike
+from zarr.core.array._pipeline import chunk_grid, chunk_spec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.chunk_grids import positions
+from zarr.core.common import ShapeLike, closing, concurrent_foreach, parse_shapelike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,14 +24,17 @@ if TYPE_CHECKING:
 # Above this many chunks that might be stored, a store is asked which of them are.
 _MAX_BLIND_DELETES = 1000
 
+# How many positions of chunks are kept in memory before the chunks are deleted.
+_DELETED_AT_ONCE = 10_000
+
 
 async def resize(
     array: AsyncArray[Any], new_shape: ShapeLike, *, delete_outside_chunks: bool = True
 ) -> None:
     """Change the shape of an array, in the store and in memory.
 
-    The new shape is stored before chunks are deleted: an interruption leaves chunks that nothing
-    refers to, and never an array without its chunks.
+    Chunks are deleted before the new shape is stored: were it the other way round, those that an
+    interruption leaves would come back with their old values when the array grows again.
 
     Parameters
     ----------
@@ -38,13 +44,17 @@ async def resize(
         Shape in elements, with as many dimensions as the array has. Elements that come new have
         the fill value, or what is stored in a chunk that was only partly outside.
     delete_outside_chunks : bool
-        Whether chunks that lie outside the new shape altogether are deleted.
+        Whether chunks that lie outside the new shape altogether are deleted. A store that cannot
+        delete keeps them, with the fill value in place of what they held.
 
     Raises
     ------
     TypeError, ValueError
         If `new_shape` is not a shape, has another number of dimensions, or the store is
         read-only.
+    Exception
+        The first failure to delete a chunk. No further one is deleted, and the shape stays as it
+        was.
     """
     shape = parse_shapelike(new_shape)
     if len(shape) != array.ndim:
@@ -53,41 +63,68 @@ async def resize(
             f"Got {len(shape)} dimension(s), expected {array.ndim}."
         )
     metadata = array.metadata.update_shape(shape)
-    old_grid, new_grid = array._chunk_grid, chunk_grid(metadata)
-    dropped: list[tuple[int, ...]] = []
+    array.store_path.store._check_writable()
     if delete_outside_chunks:
-        dropped = await _chunks_outside(array, old_grid.grid_shape, new_grid.grid_shape)
+        await _drop_chunks_outside(array, chunk_grid(metadata).grid_shape)
     await store_metadata(array.store_path, metadata)
     array._replace_metadata(metadata)
 
-    async def delete(coords: tuple[int, ...]) -> None:
-        await (array.store_path / metadata.encode_chunk_key(coords)).delete()
 
-    if dropped and array.store.supports_deletes:
-        await concurrent_map([(coords,) for coords in dropped], delete)
-
-
-async def _chunks_outside(
-    array: AsyncArray[Any], old: tuple[int, ...], new: tuple[int, ...]
-) -> list[tuple[int, ...]]:
-    """Return the chunks of the old grid outside the new one that are stored, or may be."""
+async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> None:
+    """Delete the chunks that a smaller grid does not have, several at a time."""
+    drop = partial(_delete if array.store.supports_deletes else _blank, array)
+    old = array._chunk_grid.grid_shape
     kept = prod(min(before, after) for before, after in zip(old, new, strict=True))
-    if prod(old) - kept <= _MAX_BLIND_DELETES or not array.store.supports_listing:
-        return list(_difference(old, new))
-    return [
-        coords
-        for coords in await initialized_chunks(array)
-        if any(index >= count for index, count in zip(coords, new, strict=True))
-    ]
+    if prod(old) - kept <= _MAX_BLIND_DELETES or not can_list_chunks(array):
+        await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
+        return
+    # What is deleted while it is listed may hide something else: on some file systems, on servers
+    # that list page by page. A listing that finds little comes from one piece.
+    is_whole = False
+    while not is_whole:
+        is_whole = True
+        outside: list[tuple[tuple[int, ...]]] = []
+        async with closing(stored_chunks(array)) as stored:
+            async for coords in stored:
+                if any(index >= count for index, count in zip(coords, new, strict=True)):
+                    outside.append((coords,))
+                    if len(outside) >= _DELETED_AT_ONCE:
+                        await concurrent_foreach(outside, drop, None)
+                        outside, is_whole = [], not array.store.supports_deletes
+        await concurrent_foreach(outside, drop, None)
+
+
+async def _delete(array: AsyncArray[Any], coords: tuple[int, ...]) -> None:
+    await (array.store_path / array.metadata.encode_chunk_key(coords)).delete()
+
+
+async def _blank(array: AsyncArray[Any], coords: tuple[int, ...]) -> None:
+    """Write fill value over a chunk, if it is stored."""
+    place = array.store_path / array.metadata.encode_chunk_key(coords)
+    if not await place.exists():
+        return
+    prototype = default_buffer_prototype()
+    shape = tuple(
+        dimension.chunk_size(index)
+        for dimension, index in zip(array._chunk_grid.dimensions, coords, strict=True)
+    )
+    spec = chunk_spec(array.metadata, array.config, shape, prototype)
+    whole = tuple(slice(0, length, 1) for length in shape)
+    fill = np.empty((), dtype=spec.dtype.to_native_dtype())
+    fill[()] = fill_value_of(spec)
+    value = prototype.nd_buffer.from_numpy_array(fill)
+    await array.codec_pipeline.write([(place, spec, whole, whole, True)], value)
 
 
 def _difference(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Yield the positions of a grid that a smaller grid does not have, each once."""
     for axis, count in enumerate(new):
-        yield from product(
-            *(range(min(before, after)) for before, after in zip(old[:axis], new[:axis])),
-            range(count, old[axis]),
-            *map(range, old[axis + 1 :]),
+        yield from positions(
+            [
+                *(range(min(before, after)) for before, after in zip(old[:axis], new[:axis])),
+                range(count, old[axis]),
+                *map(range, old[axis + 1 :]),
+            ]
         )
 
 
