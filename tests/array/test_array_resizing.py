@@ -418,3 +418,22 @@ def test_refused_appends_change_nothing(
 def test_append_to_an_array_without_dimensions(new_array: NewArray) -> None:
     with pytest.raises(ValueError, match="out of bounds"):
         new_array(shape=(), dtype="i4").append(np.array([1]))
+
+
+class KeepsAll(MemoryStore):
+    """A store that says that it has deleted a chunk, and has not."""
+
+    async def delete(self, key: str) -> None:
+        pass
+
+
+def test_a_store_that_deletes_nothing_is_told(
+    new_array: NewArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing again would otherwise go on for ever."""
+    monkeypatch.setattr(resize_room, "_DELETED_AT_ONCE", 5)
+    monkeypatch.setattr(resize_room, "_MAX_BLIND_DELETES", -1)
+    array = new_array(KeepsAll(), data=np.arange(1, 21), chunks=(1,))
+    with pytest.raises(OSError, match="still there"):
+        array.resize((2,))
+    assert array.shape == (20,)

@@ -81,16 +81,23 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
     # What is deleted while it is listed may hide something else: on some file systems, on servers
     # that list page by page. A listing that finds little comes from one piece.
     is_whole = False
+    last_time: tuple[int, ...] | None = None
     while not is_whole:
         is_whole = True
         outside: list[tuple[tuple[int, ...]]] = []
         async with closing(stored_chunks(array)) as stored:
             async for coords in stored:
-                if any(index >= count for index, count in zip(coords, new, strict=True)):
-                    outside.append((coords,))
-                    if len(outside) >= _DELETED_AT_ONCE:
-                        await concurrent_foreach(outside, drop, None)
-                        outside, is_whole = [], not array.store.supports_deletes
+                if all(index < count for index, count in zip(coords, new, strict=True)):
+                    continue
+                if coords == last_time:
+                    raise OSError(
+                        f"The chunk {coords} of {array} is still there after it was deleted."
+                    )
+                outside.append((coords,))
+                if len(outside) >= _DELETED_AT_ONCE:
+                    await concurrent_foreach(outside, drop, None)
+                    last_time = outside[0][0] if array.store.supports_deletes else None
+                    outside, is_whole = [], last_time is None
         await concurrent_foreach(outside, drop, None)
 
 
