@@ -40,8 +40,10 @@ from zarr.core.group._documents import find_place, read_node_metadata
 from zarr.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
+    ContainsGroupError,
     GroupNotFoundError,
     NodeNotFoundError,
+    NodeTypeValidationError,
     ZarrDeprecationWarning,
 )
 from zarr.storage._common import contains_array, make_store_path
@@ -159,12 +161,14 @@ async def open(
     try:
         metadata = await read_node_metadata(store_path, zarr_format, use_consolidated)
     except NodeNotFoundError:
-        if "shape" in kwargs:
-            return await open_array(config=config, **to_array)
         try:
+            if "shape" in kwargs:
+                return await open_array(config=config, **to_array)
             return await open_group(**to_group)
         except GroupNotFoundError:
             raise GroupNotFoundError(store_path, store_path.path) from None
+        except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+            metadata = await read_node_metadata(store_path, zarr_format, use_consolidated)
     if isinstance(metadata, GroupMetadata):
         inspect.signature(open_group).bind(**to_group)  # refuses parameters of arrays
         return AsyncGroup(metadata=metadata, store_path=store_path)
@@ -222,7 +226,15 @@ async def open_array(
                 ) from None
     kwargs["overwrite"] = kwargs.get("overwrite", False) or mode == "w"
     kwargs["store"], kwargs["zarr_format"], kwargs["config"] = store_path, zarr_format, options
-    return await create(**kwargs)
+    try:
+        return await create(**kwargs)
+    except (ContainsArrayError, ContainsGroupError) as error:
+        if mode != "a":
+            raise
+        try:  # somebody else was faster
+            return await open_array_node(store_path, zarr_format, options)
+        except (ArrayNotFoundError, NodeTypeValidationError):
+            raise error from None
 
 
 async def open_group(
@@ -286,9 +298,17 @@ async def open_group(
                 ) from None
         if zarr_format is None and await contains_array(store_path, 2):
             raise ContainsArrayError(store_path.store, store_path.path)
-    return await _new_group(
-        store_path, zarr_format=zarr_format, overwrite=mode == "w", attributes=attributes
-    )
+    try:
+        return await _new_group(
+            store_path, zarr_format=zarr_format, overwrite=mode == "w", attributes=attributes
+        )
+    except ContainsGroupError:
+        if mode != "a":
+            raise
+        # Somebody else was faster.
+        return await AsyncGroup.open(
+            store_path, zarr_format=zarr_format, use_consolidated=use_consolidated
+        )
 
 
 async def _new_group(

@@ -25,6 +25,7 @@ from zarr.core.metadata.common import json_to_buffer
 from zarr.core.metadata.v3 import parse_node_type_array
 from zarr.errors import ArrayNotFoundError, MetadataValidationError, ZarrUserWarning
 from zarr.storage._common import StorePath, ensure_no_existing_node, make_store_path
+from zarr.storage._wrapper import WrapperStore
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -358,7 +359,8 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node of the same format is there and `overwrite` is False.
+        If a node of the same format is there and `overwrite` is False. Of several that create it
+        at once one does and the others raise, where the store can tell (`create_documents`).
     ValueError
         If the store is read-only, or something above the node is an array.
     TypeError
@@ -367,16 +369,100 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     documents = metadata.to_buffer_dict(default_buffer_prototype())
     store_path.store._check_writable()
     missing = await _missing_parents(store_path, metadata.zarr_format)
-    if overwrite and store_path.store.supports_deletes:
+    replace = overwrite and store_path.store.supports_deletes
+    if replace:
         await store_path.delete_dir()
     else:
+        before = await leftovers(store_path, documents)
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
 
     async def put(place: StorePath, buffer: Buffer) -> None:
         await place.set_if_not_exists(buffer)
 
     await concurrent_map(missing, put)
-    await store_documents(store_path, documents)
+    if replace:
+        await store_documents(store_path, documents)
+    else:
+        await create_documents(store_path, documents, metadata.zarr_format, before)
+
+
+async def create_documents(
+    store_path: StorePath,
+    documents: Mapping[str, Buffer],
+    zarr_format: ZarrFormat,
+    before: Mapping[str, Buffer | None] | None = None,
+) -> None:
+    """Store encoded documents of a node where none was found a moment ago.
+
+    Somebody else may have created a node there since. Where the store writes a key only if it is
+    absent in one step, that node stays as it is; elsewhere the later of the two replaces it.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The node.
+    documents : mapping
+        Its documents by name, first the one that makes it a node.
+    zarr_format : {2, 3}
+        Their format.
+    before : mapping or None
+        What `leftovers` returned before it was known that no node is there; None if nobody asked.
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError
+        If there is a node with other metadata now.
+    """
+    if not creates_in_one_step(store_path.store):
+        await store_documents(store_path, documents)
+        return
+    if before is None:
+        before = await leftovers(store_path, documents)
+        if before:
+            await ensure_no_existing_node(store_path, zarr_format)
+    for name, value in documents.items():
+        place = store_path / name
+        await place.set_if_not_exists(value)
+        stored = await place.get(cpu_prototype)
+        if stored is None or stored.to_bytes() == value.to_bytes():
+            continue
+        old = before.get(name)
+        if old is None or stored.to_bytes() != old.to_bytes():
+            await ensure_no_existing_node(store_path, zarr_format)
+        await place.set(value)  # left over, or the other node has been deleted again
+
+
+async def leftovers(
+    store_path: StorePath, documents: Mapping[str, Buffer]
+) -> dict[str, Buffer | None]:
+    """Return what is stored under the names of documents that do not make a node by themselves.
+
+    Format 2 groups differ by their attributes alone, which may be left over from a node whose other
+    document somebody deleted. Empty for format 3, and where `create_documents` has no use for it.
+    """
+    names = list(documents)[1:]
+    if not names or not creates_in_one_step(store_path.store):
+        return {}
+    values = await concurrent_map([(store_path / name,) for name in names], StorePath.get)
+    return dict(zip(names, values, strict=True))
+
+
+def creates_in_one_step(store: Store) -> bool:
+    """Tell whether `set_if_not_exists` of a store is one step, and writes what `set` would."""
+    while True:
+        kind = type(store)
+        if kind.set_if_not_exists is Store.set_if_not_exists:  # looks first, then writes
+            return False
+        if _depth(kind, "set") < _depth(kind, "set_if_not_exists"):
+            return False
+        if not isinstance(store, WrapperStore):
+            return True
+        store = store._store
+
+
+def _depth(kind: type, name: str) -> int:
+    """Return how far up the bases of a class a method is defined."""
+    return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
 
 
 async def _missing_parents(

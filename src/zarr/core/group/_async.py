@@ -472,7 +472,12 @@ class AsyncGroup(GroupProperties):
             return await self.create_group(name, overwrite=True)
         metadata = await self._find(name, use_consolidated=False)
         if metadata is None:
-            return await self.create_group(name)
+            try:
+                return await self.create_group(name)
+            except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+                metadata = await self._find(name, use_consolidated=False)
+                if metadata is None:
+                    raise
         node = make_node(self.store_path / name, metadata)
         if not isinstance(node, AsyncGroup):
             raise TypeError(f"Incompatible object ({type(node).__name__}) already exists")
@@ -615,7 +620,14 @@ class AsyncGroup(GroupProperties):
         """
         metadata = await self._find(name, use_consolidated=False)
         if metadata is None:
-            return await self.create_array(name, shape=shape, dtype=dtype, config=config, **kwargs)
+            try:
+                return await self.create_array(
+                    name, shape=shape, dtype=dtype, config=config, **kwargs
+                )
+            except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+                metadata = await self._find(name, use_consolidated=False)
+                if metadata is None:
+                    raise
         if isinstance(metadata, GroupMetadata):
             raise TypeError("Incompatible object (AsyncGroup) already exists")
         wanted_shape = parse_shapelike(shape)

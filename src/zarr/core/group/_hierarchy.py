@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from zarr.core.array._documents import create_documents, creates_in_one_step
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import ZarrFormat, concurrent_iter, concurrent_map
 from zarr.core.group._documents import read_many
@@ -161,7 +162,21 @@ async def store_hierarchy(
         elif node is not None:
             raise ContainsArrayError(store_path.store, (store_path / path).path)
     await concurrent_map([(store_path / path,) for path in doomed], StorePath.delete_dir)
-    stored = store_encoded({path: store_path / path for path in encoded}, encoded)
+
+    at_once = creates_in_one_step(store_path.store)
+
+    async def create(path: str) -> None:
+        place, documents = store_path / path, encoded[path]
+        if isinstance(nodes[path], ImplicitGroupMarker):
+            # Somebody else may need the same group, and have given it attributes.
+            for name, value in documents.items():
+                await (place / name).set_if_not_exists(value)
+        elif at_once and not _lies_in(path, doomed):
+            await create_documents(place, documents, zarr_format)
+        else:
+            await _put(place, documents)
+
+    stored = _in_order_of_completion(encoded, create)
     async with aclosing(stored):
         async for path in stored:
             yield path, nodes[path]
@@ -181,13 +196,27 @@ async def store_encoded(
 ) -> AsyncGenerator[str, None]:
     """Store the documents of many nodes concurrently, and yield the key of each that is stored."""
 
-    async def put(key: str) -> str:
-        for name, value in documents[key].items():
-            await (places[key] / name).set(value)
-        return key
+    async def put(key: str) -> None:
+        await _put(places[key], documents[key])
 
-    items = [(key,) for key in documents]
-    stored = cast("AsyncGenerator[str, None]", concurrent_iter(items, put))
+    stored = _in_order_of_completion(documents, put)
     async with aclosing(stored):
         async for key in stored:
             yield key
+
+
+async def _put(place: StorePath, documents: Mapping[str, Buffer]) -> None:
+    for name, value in documents.items():
+        await (place / name).set(value)
+
+
+def _in_order_of_completion(
+    keys: Iterable[str], act: Callable[[str], Awaitable[None]]
+) -> AsyncGenerator[str, None]:
+    """Act on keys concurrently, and yield each when that is done."""
+
+    async def act_on(key: str) -> str:
+        await act(key)
+        return key
+
+    return cast("AsyncGenerator[str, None]", concurrent_iter([(key,) for key in keys], act_on))
