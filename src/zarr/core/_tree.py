@@ -69,16 +69,20 @@ async def draw_tree(
     for path in sorted(labels):
         below.setdefault(path.rpartition("/")[0], []).append(path)
 
-    def rows(parent: str, indent: str) -> Iterator[tuple[str, str, str]]:
-        children = below.get(parent, [])
-        for path in children:
-            is_last = path == children[-1]
+    def rows() -> Iterator[tuple[str, str, str]]:
+        # Rows still to come, the next one last; a hierarchy may be deeper than functions may call
+        # each other.
+        waiting = [("", path, path == below[""][-1]) for path in reversed(below.get("", []))]
+        while waiting:
+            indent, path, is_last = waiting.pop()
             label = labels[path]
             name = path.rpartition("/")[2]
             yield indent + ("└── " if is_last else "├── "), name, f" {label}" if label else ""
-            yield from rows(path, indent + ("    " if is_last else "│   "))
+            indent += "    " if is_last else "│   "
+            children = below.get(path, [])
+            waiting += [(indent, child, child == children[-1]) for child in reversed(children)]
 
-    lines = [("", title, ""), *rows("", "")]
+    lines = [("", title, ""), *rows()]
     opening, closing = ("<b>", "</b>") if bold else ("", "")
     return TreeRepr(
         "".join(f"{branch}{name}{label}\n" for branch, name, label in lines),
