@@ -25,6 +25,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_caches import behind_cache, whole_file_cache
 from zarr.storage._fsspec_faults import check_length, fault_behind, is_missing_bucket
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
+from zarr.storage._fsspec_listing import bare, children, files, has_children
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
 from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
 from zarr.storage._fsspec_serial import serialize
@@ -35,7 +36,7 @@ from zarr.storage._fsspec_targets import (
     has_references,
     resolve_references,
 )
-from zarr.storage._utils import METADATA_NAMES, check_key
+from zarr.storage._utils import METADATA_NAMES, can_be_key, check_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -555,7 +556,7 @@ class FsspecStore(Store):
             targets = [directory]
         else:
             # The root stays: it may be a bucket, or a directory that the store cannot make.
-            targets = [name for name, _ in await _children(fs, directory)]
+            targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
         if any(_has_magic(name) for name in (directory, *keys)):
             # fsspec would take the name for a pattern, and delete what matches.
@@ -567,6 +568,8 @@ class FsspecStore(Store):
             except FileNotFoundError as error:
                 if fault_behind(error) is not None:
                     self._fail(error, prefix)
+            except RecursionError:  # fsspec and shutil call themselves for each level
+                await concurrent_map([(key,) for key in keys], self.delete)
         # Bulk deletion of S3 reports failures in a part of the reply that s3fs does not read.
         fs.invalidate_cache()
         kept = set(keys).intersection([key async for key in self.list_prefix(prefix)])
@@ -592,22 +595,34 @@ class FsspecStore(Store):
             The prefix; empty for all keys.
         """
         fs = for_running_loop(self.fs)
-        root = _bare(fs, self._path_of_prefix(""))
-        for name in await _files(fs, self._path_of_prefix(prefix)):
-            yield _bare(fs, name)[len(root) :].lstrip("/")
+        for key, _ in await self._files(fs, prefix):
+            yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
         fs = for_running_loop(self.fs)
-        directory = self._path_of_prefix(prefix)
-        seen = set()
-        for name, is_directory in await _children(fs, directory):
-            if is_directory and _bare(fs, name) == _bare(fs, directory):
-                continue  # the marker of an empty directory in an object store
-            child = name.rstrip("/").rsplit("/", 1)[-1]
-            if child not in seen:
-                seen.add(child)
-                yield child
+        for child in await children(fs, self._path_of_prefix(prefix)):
+            yield child.name
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        # docstring inherited
+        total = 0
+        unknown = []
+        for key, nbytes in await self._files(for_running_loop(self.fs), prefix, sizes=True):
+            if nbytes is None:
+                unknown.append((key,))
+            else:
+                total += nbytes
+        return total + sum(await concurrent_map(unknown, self.getsize))
+
+    async def _files(
+        self, fs: AsyncFileSystem, prefix: str, *, sizes: bool = False
+    ) -> Sequence[tuple[str, int | None]]:
+        """Return keys below a prefix, and the sizes that the listing tells."""
+        root = bare(fs, self._path_of_prefix(""))
+        found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
+        keys = ((bare(fs, name)[len(root) :].removeprefix("/"), nbytes) for name, nbytes in found)
+        return [(key, nbytes) for key, nbytes in keys if can_be_key(key)]
 
     # --- paths --------------------------------------------------------------------------
 
@@ -635,7 +650,7 @@ class FsspecStore(Store):
         if isinstance(error, IsADirectoryError):
             # A prefix of other keys, as it could be in any store. An empty directory is no such
             # prefix: something put it where a value should be.
-            return await _has_children(fs, path)
+            return await has_children(fs, path)
         if isinstance(error, NotADirectoryError):
             # Files like README.md lie beside nodes, and are asked for their metadata.
             return key.rpartition("/")[2] in METADATA_NAMES
@@ -651,62 +666,6 @@ class FsspecStore(Store):
         raise failure from failure.__cause__
 
 
-async def _files(fs: AsyncFileSystem, path: str) -> list[str]:
-    """Return the names of all files below a path, or the path itself if it is a file."""
-    if not _walks(fs):
-        try:
-            found: list[str] = await fs._find(path, maxdepth=None, withdirs=False, detail=False)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if (fault := fault_behind(error)) is not None:
-                raise fault from fault.__cause__
-            return []
-        return found
-    # fsspec's own walk takes a directory that it cannot list for an empty one.
-    result: list[str] = []
-    directories = [path]
-    while directories:
-        listings = await concurrent_map([(fs, directory) for directory in directories], _children)
-        parents, directories = directories, []
-        for parent, listing in zip(parents, listings, strict=True):
-            for name, is_directory in listing:
-                if not is_directory:
-                    result.append(name)
-                elif name.rstrip("/") != parent.rstrip("/"):
-                    directories.append(name)
-    return result
-
-
-def _walks(fs: AsyncFileSystem) -> bool:
-    """Tell whether a file system finds files by listing one directory after the other."""
-    from fsspec import AbstractFileSystem
-    from fsspec.asyn import AsyncFileSystem
-
-    inner = getattr(fs, "sync_fs", None)
-    if inner is not None:
-        return type(inner).find is AbstractFileSystem.find
-    return type(fs)._find is AsyncFileSystem._find
-
-
-async def _has_children(fs: AsyncFileSystem, path: str) -> bool:
-    """Tell whether a path is proven to be a directory with something in it."""
-    try:
-        children = await _children(fs, path)
-    except Exception:  # no proof; the failure that led here is the one to report
-        return False
-    return any(_bare(fs, name) != _bare(fs, path) for name, _ in children)
-
-
-async def _children(fs: AsyncFileSystem, path: str) -> list[tuple[str, bool]]:
-    """Return names in a directory, and whether each is a directory; none if it is absent."""
-    try:
-        listing = await fs._ls(path, detail=True)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if (fault := fault_behind(error)) is not None:
-            raise fault from fault.__cause__
-        return []
-    return [(entry["name"], entry["type"] == "directory") for entry in listing]
-
-
 def _root_marker(fs: AsyncFileSystem) -> str:
     """Return what the paths of a file system begin with: a slash, or nothing.
 
@@ -720,12 +679,6 @@ def _join(root: str, key: str) -> str:
     if not root or not key:
         return root or key
     return f"{root}{key}" if root.endswith("/") else f"{root}/{key}"
-
-
-def _bare(fs: AsyncFileSystem, path: str) -> str:
-    """Return a path in the form that listings of the file system use, without outer slashes."""
-    stripped: str = fs._strip_protocol(path)
-    return stripped.strip("/")
 
 
 def _has_magic(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,7 +18,7 @@ from zarr.core._byte_ranges import (
 )
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
-from zarr.storage._utils import check_key
+from zarr.storage._utils import can_be_key, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -307,12 +307,37 @@ class ObjectStore(Store, Generic[T_Store]):
         return self._list_dir(prefix)
 
     async def _list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        async for portion in self._objects(prefix):
+            for key, _ in portion:
+                yield key
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        # docstring inherited
+        return sum([size async for portion in self._objects(prefix) for _, size in portion])
+
+    async def _objects(self, prefix: str) -> AsyncIterator[Sequence[tuple[str, int]]]:
+        """Yield keys below a prefix, with the sizes of their values, in portions."""
         import obstore
 
         _check_runtime()
         async for batch in obstore.list(self.store, prefix=prefix.strip("/") or None):
-            for entry in batch:
-                yield entry["path"]
+            found = [(entry["path"], entry["size"]) for entry in batch if can_be_key(entry["path"])]
+            if self._has_folders:
+                empty = [key for key, size in found if size == 0]
+                there = await concurrent_map([(key,) for key in empty], self.exists)
+                folders = {key for key, exists in zip(empty, there, strict=True) if not exists}
+                found = [(key, size) for key, size in found if key not in folders]
+            yield found
+
+    @property
+    def _has_folders(self) -> bool:
+        """Whether empty objects with a slash at the end may stand for folders.
+
+        obstore lists them without the slash; that there is no such object tells them from keys.
+        """
+        from obstore.store import LocalStore, MemoryStore
+
+        return not isinstance(self.store, (LocalStore, MemoryStore))
 
     async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
         import obstore
@@ -321,8 +346,11 @@ class ObjectStore(Store, Generic[T_Store]):
         prefix = prefix.strip("/")
         found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        for path in paths:
-            yield path[len(prefix) :].strip("/")
+        # The marker of the folder itself has its path, and so no name here.
+        names = dict.fromkeys(path[len(prefix) :].strip("/") for path in paths)
+        for name in names:
+            if can_be_key(name):
+                yield name
 
 
 # How S3 and Google say in an answer that there is no such bucket, and Azure no such container.

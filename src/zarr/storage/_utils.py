@@ -64,6 +64,24 @@ def check_key(key: str) -> str:
     return key
 
 
+# Keys that no path leads to, as parts of it would be dropped or refused.
+_UNREACHABLE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|^[A-Za-z]:[/\\]|[\\\0]")
+
+
+def can_be_key(name: str) -> bool:
+    """Tell whether what somebody else has put into a store can be the key of a value.
+
+    Not what `check_key` refuses, nor a name with an empty part or a part ``.``, which paths do not
+    have. Listings leave these out.
+    """
+    return _UNREACHABLE.search(name) is None
+
+
+def can_be_child(name: str) -> bool:
+    """Tell whether a name in a listing can be that of a node: one part of a key."""
+    return "/" not in name and can_be_key(name)
+
+
 def normalize_path(path: str | bytes | Path | None) -> str:
     """Return the path of a node as stores use it: parts joined by ``/``, none at the ends.
 
@@ -118,6 +136,6 @@ def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
     for key in keys:
         if key.startswith(base):
             name = key[len(base) :].split("/", 1)[0]
-            if name not in seen:
+            if name not in seen and can_be_key(name):
                 seen.add(name)
                 yield name

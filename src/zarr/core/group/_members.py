@@ -19,6 +19,7 @@ from zarr.core.common import (
 from zarr.core.group._documents import read_many
 from zarr.core.group._metadata import GroupMetadata, NodeMetadata
 from zarr.errors import ZarrUserWarning
+from zarr.storage._utils import can_be_child
 
 if TYPE_CHECKING:
     from zarr.storage._common import StorePath
@@ -119,7 +120,9 @@ async def _children(
 
 async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
     names = {name async for name in place.store.list_dir(place.path)}
-    return sorted(names - _OWN_KEYS[zarr_format])
+    # Whatever a store takes for a child: one whose path is that of the group, or leads out of it,
+    # would be walked through for ever.
+    return sorted(name for name in names - _OWN_KEYS[zarr_format] if can_be_child(name))
 
 
 async def _complete(

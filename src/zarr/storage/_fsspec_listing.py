@@ -1,0 +1,260 @@
+"""What lies below a path of an fsspec file system: the listings of servers, judged.
+
+Object stores list markers of folders, keys that end in a slash, beside the keys. HTTP servers list
+nothing; their index pages are read, which have links to all kinds of places.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from html import unescape
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urljoin, urlsplit
+
+from zarr.core.common import concurrent_map
+from zarr.storage._fsspec_faults import fault_behind
+from zarr.storage._utils import can_be_child
+
+if TYPE_CHECKING:
+    from fsspec.asyn import AsyncFileSystem
+
+_find_links = re.compile(
+    r"""<a\s(?:[^>]*?\s)?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE
+).findall
+_HTTP = "fsspec.implementations.http"
+
+
+class File(NamedTuple):
+    """A file in a listing.
+
+    Parameters
+    ----------
+    name : str
+        Its path in the file system.
+    nbytes : int or None
+        Its size in bytes; None where the listing does not say.
+    """
+
+    name: str
+    nbytes: int | None
+
+
+class Child(NamedTuple):
+    """What lies directly below a path.
+
+    Parameters
+    ----------
+    path : str
+        Its path in the file system.
+    name : str
+        The last part of that, which can be part of a key.
+    is_directory : bool
+        Whether more may lie below it.
+    nbytes : int or None
+        Its size in bytes; None for a directory, and where the listing does not say.
+    """
+
+    path: str
+    name: str
+    is_directory: bool
+    nbytes: int | None
+
+
+def bare(fs: AsyncFileSystem, path: str) -> str:
+    """Return a path in the form that listings of the file system use, without outer slashes."""
+    stripped: str = fs._strip_protocol(path)
+    return stripped.strip("/")
+
+
+async def files(fs: AsyncFileSystem, path: str, *, sizes: bool = False) -> list[File]:
+    """Return all files below a path, or the path itself if it is a file.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        The file system.
+    path : str
+        The path.
+    sizes : bool
+        Whether sizes are wanted; some file systems take longer to find them.
+    """
+    if not _walks(fs):
+        return await _found(fs, path, sizes)
+    # fsspec's own walk takes a directory that it cannot list for an empty one, and calls itself
+    # for each level.
+    result: list[File] = []
+    directories = [path]
+    while directories:
+        listings = await concurrent_map([(fs, directory) for directory in directories], children)
+        if directories == [path] and not listings[0]:
+            return await _itself(fs, path)
+        directories = []
+        for child in (child for listing in listings for child in listing):
+            if child.is_directory:
+                directories.append(child.path)
+            else:
+                result.append(File(child.path, child.nbytes))
+    return result
+
+
+async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
+    try:
+        found = await fs._find(path, maxdepth=None, withdirs=False, detail=sizes)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if (fault := fault_behind(error)) is not None:
+            raise fault from fault.__cause__
+        return []
+    # A name that ends in a slash is the marker of a folder.
+    return [
+        File(name, found[name].get("size") if sizes else None)
+        for name in found
+        if not name.endswith("/")
+    ]
+
+
+async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
+    """Return a path if it is a file."""
+    if _is_http(fs):
+        return []  # a file, or a page without links
+    try:
+        listing = await fs._ls(path, detail=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if (fault := fault_behind(error)) is not None:
+            raise fault from fault.__cause__
+        return []
+    return [
+        File(entry["name"], entry["size"])
+        for entry in listing
+        if entry["type"] != "directory"
+        and not entry["name"].endswith("/")
+        and bare(fs, entry["name"]) == bare(fs, path)
+    ]
+
+
+async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
+    """Return what lies directly below a path, each name once; none if there is no such directory.
+
+    The directory itself, markers of folders, and names that can be no part of a key are left out.
+    """
+    try:
+        if _is_http(fs):
+            return await _linked(fs, path)
+        listing = await fs._ls(path, detail=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if (fault := fault_behind(error)) is not None:
+            raise fault from fault.__cause__
+        return []
+    result: dict[str, Child] = {}
+    directory = bare(fs, path)
+    base = f"{directory}/" if directory else ""
+    for entry in listing:
+        is_directory = entry["type"] == "directory"
+        if entry["name"].endswith("/") and not is_directory:
+            continue  # the marker of a folder
+        where = bare(fs, entry["name"])
+        if where == directory:
+            continue
+        name = where[len(base) :] if where.startswith(base) else where.rpartition("/")[2]
+        if can_be_child(name):
+            size = None if is_directory else entry.get("size")
+            result.setdefault(name, Child(entry["name"], name, is_directory, size))
+    return list(result.values())
+
+
+async def has_children(fs: AsyncFileSystem, path: str) -> bool:
+    """Tell whether a path is proven to be a directory with something in it."""
+    try:
+        return bool(await children(fs, path))
+    except Exception:  # no proof; the failure that led here is the one to report
+        return False
+
+
+def _walks(fs: AsyncFileSystem) -> bool:
+    """Tell whether a file system finds files by listing one directory after the other."""
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    inner = getattr(fs, "sync_fs", None)
+    if inner is not None:
+        return type(inner).find is AbstractFileSystem.find
+    return type(fs)._find is AsyncFileSystem._find
+
+
+# --- index pages ------------------------------------------------------------------------
+
+
+def _is_http(fs: AsyncFileSystem) -> bool:
+    owner = next(base for base in type(fs).__mro__ if "_ls" in base.__dict__)
+    return owner.__module__ == _HTTP
+
+
+async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
+    """Return what the index page of a directory links to directly below that.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such page.
+    OSError
+        If the server replies with something else than a page.
+    """
+    directory = url.rstrip("/") + "/"  # without a slash most servers send a redirection to it
+    session = await fs.set_session()
+    asked = fs.encode_url(directory)
+    async with session.get(asked, **fs.kwargs) as reply:
+        fs._raise_not_found_for_status(reply, directory)
+        if reply.status not in (200, 203):
+            raise OSError(
+                errno.EIO, f"the server replied with status {reply.status}, not with a listing"
+            )
+        kind = reply.headers.get("Content-Type", "text/html").partition(";")[0].strip().lower()
+        if kind not in ("text/html", "application/xhtml+xml"):
+            return []
+        page = await reply.text(errors="ignore")
+        base = str(reply.url)
+    result: dict[str, Child] = {}
+    for link in _find_links(page):
+        name, is_directory = _name_of("".join(link), base)
+        if name and not (name in result and result[name].is_directory):
+            end = "/" if is_directory else ""
+            result[name] = Child(f"{directory}{name}{end}", name, is_directory, None)
+    return list(result.values())
+
+
+def _name_of(link: str, base: str) -> tuple[str, bool]:
+    """Return the name of what a link on an index page points to, and whether it is a directory.
+
+    Parameters
+    ----------
+    link : str
+        The link, as it is written.
+    base : str
+        URL of the page.
+
+    Returns
+    -------
+    tuple
+        The name is empty if the link leads elsewhere than directly below the page.
+    """
+    nowhere = "", False
+    target = unescape(link).strip()
+    if "?" in target or "#" in target:
+        return nowhere  # another order of the same page, or a place in it
+    try:
+        here, there = urlsplit(base), urlsplit(urljoin(base, target))
+    except ValueError:
+        return nowhere
+    above = unquote(here.path.rpartition("/")[0]) + "/"
+    path = unquote(there.path)
+    if there.netloc != here.netloc or not path.startswith(above):
+        return nowhere
+    name = path[len(above) :]
+    is_directory = name.endswith("/")
+    name = name.removesuffix("/")
+    # A question mark or a hash in a key would begin something else than a path.
+    if "?" in name or "#" in name or not can_be_child(name):
+        return nowhere
+    if name in ("index.html", "index.htm"):
+        return nowhere  # the page itself
+    return name, is_directory
