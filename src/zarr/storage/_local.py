@@ -8,7 +8,7 @@ import shutil
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -374,6 +374,19 @@ class LocalStore(Store):
             raise
         _refuse_directory(status, path)
         return status.st_size
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        # docstring inherited
+        keys = [key async for key in self.list_prefix(as_directory(prefix))]
+
+        def total() -> int:
+            nbytes = 0
+            for key in keys:
+                with suppress(FileNotFoundError):  # somebody has just deleted it
+                    nbytes += os.stat(self._path(key)).st_size
+            return nbytes
+
+        return await in_pool(total)
 
     async def set(self, key: str, value: Buffer) -> None:
         # docstring inherited

@@ -188,6 +188,12 @@ class MemoryStore(Store):
             raise FileNotFoundError(key)
         return len(value)
 
+    async def getsize_prefix(self, prefix: str) -> int:
+        # docstring inherited
+        base = as_directory(prefix)
+        values = list(self._store_dict.items())
+        return sum(len(value) for key, value in values if key.startswith(base))
+
     async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
         """Write the value of a key; see `Store.set`.
 
@@ -384,6 +390,10 @@ class ManagedMemoryStore(MemoryStore):
         if not await self.exists(key):
             raise FileNotFoundError(key)
         return await super().getsize(self._full(key))
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        # docstring inherited
+        return await super().getsize_prefix(self._full(prefix))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited

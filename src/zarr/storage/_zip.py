@@ -349,6 +349,14 @@ class ZipStore(Store):
             raise FileNotFoundError(key)
         return member.file_size
 
+    async def getsize_prefix(self, prefix: str) -> int:
+        # docstring inherited
+        base = as_directory(prefix)
+        archive = await self._ready()
+        with self._lock:
+            members = list(archive.NameToInfo.items())
+        return sum(member.file_size for key, member in members if key.startswith(base))
+
     async def _member(self, key: str) -> ZipInfo | None:
         member = (await self._ready()).NameToInfo.get(key)
         return None if member is None or _is_directory(member) else member
