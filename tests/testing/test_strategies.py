@@ -50,8 +50,13 @@ def is_node_name(name: str) -> bool:
     return NODE_NAME.fullmatch(name) is not None and name not in documents
 
 
-def draws(strategy: st.SearchStrategy[Any], condition: Any, most: int = 300) -> bool:
-    """Tell whether a strategy draws something of a kind before long."""
+def draws(strategy: st.SearchStrategy[Any], condition: Any, most: int = 5000) -> bool:
+    """Tell whether a strategy draws something of a kind before long.
+
+    What is wanted comes with one draw in a hundred or more, and the first one is enough. What is
+    drawn is not the same in every run, as constants of the modules that have been imported are
+    among it.
+    """
     eager = settings(
         max_examples=most,
         report_multiple_bugs=False,
