@@ -374,7 +374,7 @@ HTTP_FAULTS: dict[str, tuple[Fault, Any, str]] = {
     "reset in the body": (Fault(reset_after=1), (ClientError, ConnectionError), ""),
     "cut body": (Fault(truncate_to=1), ClientError, "not completed"),
     "no body": (Fault(truncate_to=0), ClientError, "not completed"),
-    "no gzip": (Fault(headers={"Content-Encoding": "gzip"}), ClientError, "gzip"),
+    "no gzip": (Fault(headers={"Content-Encoding": "gzip"}), (ClientError, OSError), "gzip"),
 }
 # Replies that are well-formed, and those to another question.
 REFERENCE_FAULTS = {
