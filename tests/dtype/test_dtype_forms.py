@@ -406,7 +406,7 @@ def test_micro_has_two_spellings() -> None:
         (zd.VariableLengthUTF8, v2("|O", "vlen-bytes"), 2, "Invalid JSON representation of VariableLengthUTF8. Got {'name': '|O', 'object_codec_id': 'vlen-bytes'}, expected the string '|O'"),
         (zd.VariableLengthBytes, "x", 2, "Invalid JSON representation of VariableLengthBytes. Got 'x', expected the string '|O' and an object_codec_id of vlen-bytes"),
         (zd.FixedLengthUTF32, v2("U3"), 2, "Invalid JSON representation of FixedLengthUTF32. Got {'name': 'U3', 'object_codec_id': None}, expected a string representation of a NumPy U dtype."),
-        (zd.NullTerminatedBytes, v2("<S4"), 2, "Invalid JSON representation of NullTerminatedBytes. Got {'name': '<S4', 'object_codec_id': None}, expected a string like '|S1', '|S2', etc"),
+        (zd.NullTerminatedBytes, v2("S4"), 2, "Invalid JSON representation of NullTerminatedBytes. Got {'name': 'S4', 'object_codec_id': None}, expected a string like '|S1', '|S2', etc"),
         (zd.RawBytes, v2("|S4"), 2, "Invalid JSON representation of RawBytes. Got {'name': '|S4', 'object_codec_id': None}, expected a string like '|V1', '|V2', etc"),
         (zd.RawBytes, v3("raw_bytes", length_bytes=4, x=1), 3, "Invalid JSON representation of RawBytes. Got {'name': 'raw_bytes', 'configuration': {'length_bytes': 4, 'x': 1}}, expected the string 'raw_bytes'"),
         (zd.RawBytes, v3("raw_bytes", length_bytes=True), 3, "Invalid JSON representation of RawBytes. Got {'name': 'raw_bytes', 'configuration': {'length_bytes': True}}, expected the string 'raw_bytes'"),

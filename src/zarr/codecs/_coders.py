@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
+import json
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zarr.codecs._counts import decode_items, decode_vlen
+from zarr.codecs._results import byte_view
+from zarr.codecs._streams import decode_bz2, decode_gzip, decode_lzma, decode_zlib
 from zarr.codecs._zstd import decode_many_zstd, decode_zstd
+from zarr.core._decoded_size import NO_LIMIT, limit_of, too_large, unknown
 from zarr.core.config import config
 from zarr.errors import PickleCodecDisabledError
 
@@ -17,38 +22,44 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zarr.abc.numcodec import Numcodec
-    from zarr.core.buffer import Buffer, BufferPrototype
-
-_GZIP_WINDOW_BITS = 31
+    from zarr.core._decoded_size import DecodedLimit
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer
 
 # Blosc 1 header: version, version of the format, flags, typesize, and three sizes of 4 bytes each,
 # little-endian, the last of them that of the whole compressed buffer.
 _BLOSC_HEADER_NBYTES = 16
+_BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
 
 # Uncompressed size 0, the block size that goes with it, compressed size 16.
 _BLOSC_SIZES_OF_NOTHING = bytes.fromhex("000000000100000010000000")
+
+# What LZ4 writes in front: the uncompressed size.
+_LZ4_SIZE_NBYTES = 4
 
 _PICKLE_ID = "pickle"
 _PICKLE_OPTION = "array.allow_unsafe_pickle_decode"
 
 
 def many_decoder(
-    decompress: Callable[[Sequence[Any]], Sequence[Any]], prototype: BufferPrototype
+    decompress: Callable[[Sequence[Any], DecodedLimit], Sequence[Any]], chunk_spec: ArraySpec
 ) -> Callable[[Sequence[Buffer]], list[Buffer]]:
     """Return what decompresses several buffers.
 
     Parameters
     ----------
     decompress : callable
-        Takes one-dimensional arrays of bytes and returns as many bytes-like objects.
-    prototype : BufferPrototype
-        Its ``buffer`` class holds the results.
+        Takes one-dimensional arrays of bytes, and how many bytes each may decompress to, and
+        returns as many bytes-like objects.
+    chunk_spec : ArraySpec
+        What the codec sees.
     """
-    wrap = prototype.buffer.from_bytes
+    wrap, limit = chunk_spec.prototype.buffer.from_bytes, limit_of(chunk_spec)
 
     def decode(chunks: Sequence[Buffer]) -> list[Buffer]:
-        return [wrap(data) for data in decompress([chunk.as_numpy_array() for chunk in chunks])]
+        encoded = [chunk.as_numpy_array() for chunk in chunks]
+        return [wrap(data) for data in decompress(encoded, limit)]
 
     return decode
 
@@ -61,15 +72,17 @@ def blosc_library() -> ModuleType:
     return numcodecs.blosc  # type: ignore[no-any-return]
 
 
-def decode_blosc(data: npt.NDArray[Any]) -> bytes:
+def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> bytes:
     """Decompress a Blosc buffer, a one-dimensional array of bytes.
 
     Raises
     ------
     RuntimeError
         If it is truncated or corrupt.
+    ValueError
+        If it says to decompress to more than the limit.
     """
-    _check_blosc_size(data)
+    _check_blosc_sizes(data, limit)
     try:
         decoded: bytes = blosc_library().decompress(data)
     except RuntimeError:
@@ -80,56 +93,35 @@ def decode_blosc(data: npt.NDArray[Any]) -> bytes:
     return decoded
 
 
-def _check_blosc_size(data: npt.NDArray[Any]) -> None:
-    # Blosc believes its header and would read past the end of a truncated buffer.
+def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
+    # Blosc believes its header: it would read past the end of a truncated buffer, and makes room
+    # for as much as that says.
     if data.size >= _BLOSC_HEADER_NBYTES:
-        nbytes = int.from_bytes(data[_BLOSC_COMPRESSED_SIZE].tobytes(), "little")
+        header = data[:_BLOSC_HEADER_NBYTES].tobytes()
+        nbytes = int.from_bytes(header[_BLOSC_COMPRESSED_SIZE], "little")
         if nbytes > data.size:
             raise RuntimeError(
                 f"error during blosc decompression: the buffer has {data.size} bytes, its header "
                 f"says {nbytes}"
             )
+        if int.from_bytes(header[_BLOSC_SIZE], "little") > limit.of(data.size):
+            raise too_large(limit.of(data.size))
 
 
-def decode_many_blosc(data: Sequence[npt.NDArray[Any]]) -> list[bytes]:
+def decode_many_blosc(
+    data: Sequence[npt.NDArray[Any]], limit: DecodedLimit = NO_LIMIT
+) -> list[bytes]:
     """Decompress Blosc buffers one after the other, with nothing in between; see `decode_blosc`."""
     for chunk in data:
-        _check_blosc_size(chunk)
+        _check_blosc_sizes(chunk, limit)
     decompress = blosc_library().decompress
     try:
         return [decompress(chunk) for chunk in data]
     except RuntimeError:
-        return [decode_blosc(chunk) for chunk in data]
+        return [decode_blosc(chunk, limit) for chunk in data]
 
 
-def decode_gzip(data: npt.NDArray[Any]) -> bytes:
-    """Decompress gzip members, a one-dimensional array of bytes.
-
-    Raises
-    ------
-    EOFError
-        If the last member is truncated, or there is none.
-    gzip.BadGzipFile, zlib.error
-        If a member is corrupt.
-    """
-    if data.size == 0:
-        raise EOFError("0 bytes are not a gzip member; not even its header is there.")
-    # One complete member, which is the rule, needs neither the copy nor the file object that
-    # numcodecs makes: 16 kB decode in 36 us instead of 62. Everything else is its matter.
-    member = zlib.decompressobj(_GZIP_WINDOW_BITS)
-    try:
-        decoded = member.decompress(data.data)
-    except zlib.error:
-        decoded = b""
-    if member.eof and not member.unused_data:
-        return decoded
-    from numcodecs.gzip import GZip
-
-    whole: bytes = GZip().decode(data)
-    return whole
-
-
-def decoder_of(codec: Numcodec) -> Callable[[Any], Any]:
+def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callable[[Any], Any]:
     """Return the function that decodes what `codec` encoded.
 
     Parameters
@@ -137,6 +129,11 @@ def decoder_of(codec: Numcodec) -> Callable[[Any], Any]:
     codec : Numcodec
         One that unpickles refuses to when called, unless the configuration allows it: any whose
         class or base class has the id of `numcodecs.Pickle`.
+    spec : ArraySpec
+        Describes the chunk.
+    limit : DecodedLimit
+        How many bytes it may decode to. Codecs whose input can ask for more memory than a multiple
+        of its size are held to it.
 
     Returns
     -------
@@ -147,16 +144,29 @@ def decoder_of(codec: Numcodec) -> Callable[[Any], Any]:
         getattr(owner, "codec_id", None) == _PICKLE_ID for owner in (codec, *type(codec).__mro__)
     ):
         return _Guarded(codec)
-    decode = _CHECKED.get(_name_of(codec))
-    return codec.decode if decode is None else decode
+    name = _name_of(codec)
+    if name in _CHECKED:
+        return partial(_CHECKED[name], limit=limit)
+    if name in _COUNTED:
+        return partial(decode_vlen, codec, shape=spec.shape)
+    if name in _ITEMIZED:
+        return partial(_ITEMIZED[name], codec, spec.shape, unknown(spec))
+    if name == "numcodecs.lz4.LZ4":
+        return partial(_decode_lz4, codec, limit=limit)
+    if name == "numcodecs.lzma.LZMA":
+        made: Any = codec
+        return partial(decode_lzma, limit=limit, format=made.format, filters=made.filters)
+    return codec.decode
 
 
-def many_decoder_of(codec: Numcodec) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def many_decoder_of(
+    codec: Numcodec, spec: ArraySpec, limit: DecodedLimit
+) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """Return the function that decodes several chunks that `codec` encoded; see `decoder_of`."""
     decode_many = _MANY.get(_name_of(codec))
     if decode_many is not None:
-        return decode_many
-    decode = decoder_of(codec)
+        return partial(decode_many, limit=limit)
+    decode = decoder_of(codec, spec, limit)
     return lambda data: [decode(chunk) for chunk in data]
 
 
@@ -166,15 +176,45 @@ def _name_of(codec: Numcodec) -> str:
     return f"{owner.__module__}.{owner.__name__}"
 
 
+def _decode_lz4(codec: Numcodec, data: Any, limit: DecodedLimit) -> Any:
+    encoded = byte_view(data)
+    most = limit.of(encoded.nbytes)
+    if int.from_bytes(encoded[:_LZ4_SIZE_NBYTES], "little") > most:
+        raise too_large(most)
+    return codec.decode(data)
+
+
+def _decode_json(codec: Any, shape: tuple[int, ...], limit: DecodedLimit, data: Any) -> Any:
+    parameters = codec.get_config()
+    text = bytes(byte_view(data)).decode(parameters["encoding"])
+    items = json.loads(text, strict=parameters["strict"])
+    return decode_items(items, shape, limit.of(len(text)))
+
+
+def _decode_msgpack(codec: Any, shape: tuple[int, ...], limit: DecodedLimit, data: Any) -> Any:
+    encoded = byte_view(data)
+    items = import_module("msgpack").unpackb(encoded, raw=codec.raw)
+    return decode_items(items, shape, limit.of(encoded.nbytes))
+
+
 _ZSTD = "numcodecs.zstd.Zstd"
 
-_CHECKED: dict[str, Callable[[Any], Any]] = {
+_CHECKED: dict[str, Callable[..., Any]] = {
     "numcodecs.blosc.Blosc": decode_blosc,
+    "numcodecs.bz2.BZ2": decode_bz2,
     "numcodecs.gzip.GZip": decode_gzip,
+    "numcodecs.zlib.Zlib": decode_zlib,
     _ZSTD: decode_zstd,
 }
 
-_MANY: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
+_COUNTED = frozenset(f"numcodecs.vlen.VLen{kind}" for kind in ("UTF8", "Bytes", "Array"))
+
+_ITEMIZED: dict[str, Callable[..., Any]] = {
+    "numcodecs.json.JSON": _decode_json,
+    "numcodecs.msgpacks.MsgPack": _decode_msgpack,
+}
+
+_MANY: dict[str, Callable[..., Sequence[Any]]] = {
     "numcodecs.blosc.Blosc": decode_many_blosc,
     _ZSTD: decode_many_zstd,
 }

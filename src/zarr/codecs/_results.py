@@ -54,6 +54,11 @@ def flat_array(data: object) -> npt.NDArray[Any]:
     return np.frombuffer(memoryview(data).cast("B"), dtype="B")  # type: ignore[arg-type]
 
 
+def byte_view(data: object) -> memoryview:
+    """Return array or bytes-like data as contiguous bytes, in memory order."""
+    return memoryview(flat_array(data).view("B"))  # type: ignore[arg-type]
+
+
 def writeable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return an array of objects as numcodecs takes it, which asks to write into what it reads."""
     return array if array.flags.writeable else array.copy()

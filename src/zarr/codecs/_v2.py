@@ -11,6 +11,7 @@ import numpy as np
 
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.codecs._coders import decoder_of, many_decoder_of
+from zarr.codecs._filters import limits_of
 from zarr.codecs._results import array_of, encoded_buffer, writeable
 from zarr.core.buffer.cpu import numpy_buffer_prototype
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from zarr.abc.numcodec import Numcodec
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
+
+
+# Distinct specs for which decoders are kept.
+_KEPT_SPECS = 64
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,27 @@ class V2Codec(ArrayBytesCodec):
     compressor: Numcodec | None
 
     @cached_property
-    def _decoders(self) -> tuple[Callable[[Any], Any], ...]:
-        encoders = (*(self.filters or ()), *(() if self.compressor is None else (self.compressor,)))
-        return tuple(decoder_of(codec) for codec in reversed(encoders))
+    def _settled(self) -> dict[int, tuple[ArraySpec, list[Callable[[Any], Any]]]]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"filters": self.filters, "compressor": self.compressor}
+
+    def _decoders(self, chunk_spec: ArraySpec) -> list[Callable[[Any], Any]]:
+        """Return what decodes chunks of one spec, in the order of decoding."""
+        found = self._settled.get(id(chunk_spec))
+        if found is None or found[0] is not chunk_spec:
+            if len(self._settled) >= _KEPT_SPECS:
+                self._settled.clear()
+            coders = zip(self._encoders, limits_of(self._encoders, chunk_spec))
+            found = (chunk_spec, [decoder_of(codec, chunk_spec, limit) for codec, limit in coders])
+            found[1].reverse()
+            self._settled[id(chunk_spec)] = found
+        return found[1]
+
+    @property
+    def _encoders(self) -> tuple[Numcodec, ...]:
+        return (*(self.filters or ()), *(() if self.compressor is None else (self.compressor,)))
 
     def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited
@@ -56,13 +79,13 @@ class V2Codec(ArrayBytesCodec):
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         decoded: Any = chunk_data.as_numpy_array()
-        for decode in self._decoders:
+        for decode in self._decoders(chunk_spec):
             decoded = decode(decoded)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
         """Return `_decode_sync` for chunks of one spec, which is settled here once."""
-        decoders, finish = self._decoders, self._finish_for(chunk_spec)
+        decoders, finish = self._decoders(chunk_spec), self._finish_for(chunk_spec)
 
         def decode(chunk_data: Buffer) -> NDBuffer:
             decoded: Any = chunk_data.as_numpy_array()
@@ -79,7 +102,9 @@ class V2Codec(ArrayBytesCodec):
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
             return lambda chunks: [decode(chunk) for chunk in chunks]
-        decompress, finish = many_decoder_of(self.compressor), self._finish_for(chunk_spec)
+        (limit,) = limits_of([self.compressor], chunk_spec)
+        decompress = many_decoder_of(self.compressor, chunk_spec, limit)
+        finish = self._finish_for(chunk_spec)
         return lambda chunks: [
             finish(decoded) for decoded in decompress([chunk.as_numpy_array() for chunk in chunks])
         ]
@@ -96,7 +121,7 @@ class V2Codec(ArrayBytesCodec):
             return lambda decoded: wrap.from_numpy_array(_elements(decoded, chunk_spec))
         shape, order = chunk_spec.shape, chunk_spec.order
         nbytes = math.prod(shape) * native.itemsize
-        is_stored_as_it_is = not self._decoders
+        is_stored_as_it_is = not self._encoders
 
         def finish(decoded: Any) -> NDBuffer:
             # What compressors return, and what is stored as it is: the bytes of the chunk.

@@ -14,12 +14,15 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from zarr.core._coalesce import MiB
+from zarr.core._decoded_size import NO_LIMIT, too_large
 from zarr.core._turns import may_be_beside_the_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from zstandard import ZstdDecompressor
+
+    from zarr.core._decoded_size import DecodedLimit
 
 # As numcodecs puts it.
 _FAULT = "Zstd decompression error: invalid input data"
@@ -30,6 +33,10 @@ _MAGIC = bytes.fromhex("28b52ffd")
 _SIZE_NBYTES = (0, 2, 4, 8)
 _RLE_BLOCK = 1
 _LEAST_FRAME_NBYTES = 9
+
+# How much is decompressed at a time of what does not tell its size. It cannot become more than 32
+# MiB, for a block of four bytes is one of 128 KiB at most.
+_PIECE_NBYTES = 1024
 
 # To how many bytes chunks are decompressed in one call at most. It is kept by the thread, and for
 # larger chunks one call for each is as good.
@@ -60,6 +67,9 @@ class _Contexts(threading.local):
 
     decompressor: ZstdDecompressor | None = None
 
+    # Comes with it. What a frame says of its content in bytes; negative if it says nothing.
+    content_size: Callable[[Any], int]
+
     def __init__(self) -> None:
         self.joined = _Memory()
         self.decoded = _Memory()
@@ -68,21 +78,28 @@ class _Contexts(threading.local):
 _contexts = _Contexts()
 
 
-def decode_zstd(data: Any) -> bytes:
+def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     """Decompress one Zstandard frame, or several (RFC 8878, section 3).
 
     Parameters
     ----------
     data : numpy.ndarray or bytes-like
         Contiguous.
+    limit : DecodedLimit
+        How many bytes it may decompress to.
 
     Raises
     ------
     RuntimeError
         If a frame is truncated or corrupt, or something else follows it.
+    ValueError
+        If it decompresses to more than the limit.
     """
     context = _contexts.decompressor or _new_decompressor()
+    most = limit.of(len(data))
     try:
+        if _contexts.content_size(data) > most:
+            raise too_large(most)  # before that much is allocated; told below
         # Anything but one frame that tells its size fails, or returns no bytes if it begins with
         # an empty frame. Without the option, what follows the frame would not be looked at.
         decoded = context.decompress(data, allow_extra_data=False)
@@ -90,28 +107,31 @@ def decode_zstd(data: Any) -> bytes:
         # Of a damaged frame the context may keep as much memory as its header asks for.
         _contexts.decompressor = None
         decoded = b""
-    return decoded or _decode_frames(bytes(data))
+    return decoded or _decode_frames(bytes(data), most)
 
 
-def decode_many_zstd(data: Sequence[Any]) -> Sequence[Any]:
+def decode_many_zstd(data: Sequence[Any], limit: DecodedLimit = NO_LIMIT) -> Sequence[Any]:
     """Decompress chunks, with as little as possible in between; see `decode_zstd`."""
     if len(data) > 1 and may_be_beside_the_loop() and _takes_frames():
-        return _decode_together(data) or _decode_in_order(data)
-    return _decode_in_order(data)
+        return _decode_together(data) or _decode_in_order(data, limit)
+    return _decode_in_order(data, limit)
 
 
-def _decode_in_order(data: Sequence[Any]) -> list[bytes]:
+def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
     # Not `multi_decompress_to_buffer`, which damages memory where frames are damaged.
     context = _contexts.decompressor or _new_decompressor()
     decompress = partial(context.decompress, allow_extra_data=False)
     try:
-        decoded = [decompress(chunk) for chunk in data]
+        if max(map(_contexts.content_size, data), default=0) > limit.of(0):
+            decoded = []
+        else:
+            decoded = [decompress(chunk) for chunk in data]
     except Exception:
         _contexts.decompressor = None
         decoded = []
     if len(decoded) == len(data) and all(decoded):
         return decoded
-    return [decode_zstd(chunk) for chunk in data]
+    return [decode_zstd(chunk, limit) for chunk in data]
 
 
 def _decode_together(data: Sequence[Any]) -> list[Any] | None:
@@ -189,25 +209,34 @@ def _takes_frames() -> bool:
 
 
 def _new_decompressor() -> ZstdDecompressor:
-    from zstandard import ZstdDecompressor
+    from zstandard import ZstdDecompressor, frame_content_size
 
     _contexts.decompressor = context = ZstdDecompressor()
+    _contexts.content_size = frame_content_size
     return context
 
 
-def _decode_frames(data: bytes) -> bytes:
+def _decode_frames(data: bytes, most: int) -> bytes:
     """Decompress frames of which there may be several, that need not tell their size."""
     from zstandard import ZstdDecompressor, ZstdError
 
     decoded = []
+    nbytes = position = 0
     while True:
         frame = ZstdDecompressor().decompressobj()
-        try:
-            decoded.append(frame.decompress(data))
-        except ZstdError as error:
-            raise RuntimeError(_FAULT) from error
-        if not frame.eof:
-            raise RuntimeError(_FAULT)
-        data = frame.unused_data
-        if not data:
+        while not frame.eof:
+            piece = data[position : position + _PIECE_NBYTES]
+            if not piece:
+                raise RuntimeError(_FAULT)
+            try:
+                part = frame.decompress(piece)
+            except ZstdError as error:
+                raise RuntimeError(_FAULT) from error
+            position += len(piece)
+            nbytes += len(part)
+            if nbytes > most:
+                raise too_large(most)
+            decoded.append(part)
+        position -= len(frame.unused_data)
+        if position == len(data):
             return b"".join(decoded)

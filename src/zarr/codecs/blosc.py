@@ -13,6 +13,7 @@ from zarr.codecs._coders import blosc_library, decode_blosc, decode_many_blosc, 
 from zarr.codecs._deprecated import DeprecatedNames
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_choice, parse_integer
+from zarr.core._decoded_size import limit_of
 from zarr.core.common import NamedRequiredConfig
 
 if TYPE_CHECKING:
@@ -234,14 +235,14 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         )
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        decoded = decode_blosc(chunk_data.as_numpy_array())
+        decoded = decode_blosc(chunk_data.as_numpy_array(), limit_of(chunk_spec))
         return chunk_spec.prototype.buffer.from_bytes(decoded)
 
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer]], list[Buffer]]:
         """Return `_decode_sync` for several chunks of one spec."""
-        return many_decoder(decode_many_blosc, chunk_spec.prototype)
+        return many_decoder(decode_many_blosc, chunk_spec)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
         encoded = self._codec.encode(chunk_data.as_numpy_array())

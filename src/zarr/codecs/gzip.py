@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._coders import decode_gzip
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_integer
+from zarr.codecs._streams import decode_gzip
+from zarr.core._decoded_size import limit_of
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -70,7 +71,7 @@ class GzipCodec(BytesBytesCodec, NamedCodec):
         return super().compute_encoded_size(_input_byte_length, _chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        decoded = decode_gzip(chunk_data.as_numpy_array())
+        decoded = decode_gzip(chunk_data.as_numpy_array(), limit_of(chunk_spec))
         return chunk_spec.prototype.buffer.from_bytes(decoded)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:

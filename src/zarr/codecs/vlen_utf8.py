@@ -6,7 +6,6 @@ each element in C order its length in bytes and its bytes; the numbers 4 bytes l
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from zarr.abc.codec import ArrayBytesCodec
+from zarr.codecs._counts import decode_vlen
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._results import writeable
 
@@ -49,13 +49,7 @@ class _VLenCodec(ArrayBytesCodec, NamedCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         native = chunk_spec.dtype.to_native_dtype()
         self._check_kind(native)
-        elements = self._codec().decode(chunk_data.as_numpy_array())
-        expected = math.prod(chunk_spec.shape)
-        if elements.size != expected:
-            raise ValueError(
-                f"A chunk of shape {chunk_spec.shape} has {expected} elements, but decoding gave "
-                f"{elements.size}. The stored chunk is corrupt, or of another array."
-            )
+        elements = decode_vlen(self._codec(), chunk_data.as_numpy_array(), chunk_spec.shape)
         array = elements.reshape(chunk_spec.shape).astype(native, copy=False)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(array)
 

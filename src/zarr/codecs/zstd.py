@@ -11,6 +11,7 @@ from zarr.codecs._coders import many_decoder
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_flag, parse_integer
 from zarr.codecs._zstd import decode_many_zstd, decode_zstd
+from zarr.core._decoded_size import limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,14 +89,14 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         return super().compute_encoded_size(_input_byte_length, _chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        decoded = decode_zstd(chunk_data.as_numpy_array())
+        decoded = decode_zstd(chunk_data.as_numpy_array(), limit_of(chunk_spec))
         return chunk_spec.prototype.buffer.from_bytes(decoded)
 
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer]], list[Buffer]]:
         """Return `_decode_sync` for several chunks of one spec."""
-        return many_decoder(decode_many_zstd, chunk_spec.prototype)
+        return many_decoder(decode_many_zstd, chunk_spec)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
         encoded = self._codec.encode(chunk_data.as_numpy_array())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from zarr.core._faults import told
 from zarr.core.buffer.cpu import NDBuffer as CPUNDBuffer
 from zarr.core.common import product
 
@@ -217,6 +218,11 @@ def encode_merged(
         None where the chunk need not be stored.
     """
     _, spec, chunk_selection, _, is_complete_chunk = item
-    existing = None if stored is None else chain.decode_sync(stored)
+    existing = None
+    if stored is not None:
+        try:
+            existing = chain.decode_sync(stored)
+        except Exception as error:
+            raise told(error)  # noqa: B904
     chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
     return None if is_empty(chunk, spec) else detached(chain.encode_sync(chunk), value)

@@ -14,6 +14,7 @@ from zarr.abc.codec import (
     ArrayBytesCodecPartialDecodeMixin,
     BytesBytesCodec,
 )
+from zarr.core._decoded_size import DecodedLimit, compressed_limit, decoded_nbytes, unknown
 from zarr.core.common import product
 from zarr.errors import ZarrUserWarning
 
@@ -245,6 +246,17 @@ def _bound_many_decoder(
     return lambda data: [decode(one) for one in data]
 
 
+def _encoded_limit(codec: Codec, nbytes: int | None, spec: ArraySpec) -> int | None:
+    """Return how many bytes a codec may make of `nbytes` at most; None where that is not known."""
+    if nbytes is None or isinstance(codec, ArrayArrayCodec):
+        return None
+    try:
+        most = codec.compute_encoded_size(nbytes, spec)
+    except NotImplementedError:
+        return compressed_limit(nbytes)
+    return most if codec.is_fixed_size else compressed_limit(max(nbytes, most))
+
+
 @dataclass(frozen=True)
 class CodecChain:
     """The codecs of an array, by role and in the order of encoding.
@@ -315,8 +327,16 @@ class CodecChain:
         return resolved
 
     def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
+        # What comes out of the codec before, at most; it is what the next one has to decode to.
+        nbytes: int | None = None
         for codec in self.codecs:
-            yield _Stage(codec, spec)
+            if isinstance(codec, BytesBytesCodec):
+                limit = unknown(spec) if nbytes is None else DecodedLimit(nbytes)
+                yield _Stage(codec, spec._limited(limit))
+            else:
+                yield _Stage(codec, spec)
+                nbytes = decoded_nbytes(spec)
+            nbytes = _encoded_limit(codec, nbytes, spec)
             spec = codec.resolve_metadata(spec)
 
     def evolve(self, spec: ArraySpec) -> Self:

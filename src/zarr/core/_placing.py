@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from zarr.core._chunk_io import fill, scatter
 from zarr.core._coalesce import KiB
+from zarr.core._faults import told
 from zarr.core._turns import short_work
 from zarr.core.sync import get_pool
 
@@ -109,8 +110,7 @@ class _Chunks:
                 try:
                     scatter(out, chunk, chunk_selection, out_selection, drop_axes)
                 except Exception as error:
-                    error.add_note(f"while decoding the chunk {place}")
-                    raise
+                    raise told(error, f"while decoding the chunk {place}")  # noqa: B904
         return True
 
     def _place_one_by_one(self, run: Sequence[tuple[int, Buffer]]) -> None:
@@ -120,8 +120,7 @@ class _Chunks:
                 chunk = self._chain.for_spec(spec).decode_sync(encoded)
                 scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
             except Exception as error:
-                error.add_note(f"while decoding the chunk {place}")
-                raise
+                raise told(error, f"while decoding the chunk {place}")  # noqa: B904
 
 
 class Placing(_Chunks):
@@ -202,8 +201,8 @@ class Placing(_Chunks):
                 [(encoded, item[1]) for (_, encoded), item in zip(batch, items)]
             )
         except Exception as error:
-            error.add_note(f"while decoding the chunks {', '.join(str(item[0]) for item in items)}")
-            raise
+            places = ", ".join(str(item[0]) for item in items)
+            raise told(error, f"while decoding the chunks {places}")  # noqa: B904
         for (_, _, chunk_selection, out_selection, _), chunk in zip(items, chunks):
             assert chunk is not None
             scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)

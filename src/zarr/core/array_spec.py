@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from zarr.core.config import config as zarr_config
 if TYPE_CHECKING:
     from typing import Self
 
+    from zarr.core._decoded_size import DecodedLimit
     from zarr.core.buffer import BufferPrototype
     from zarr.core.common import MemoryOrder
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
@@ -151,6 +153,9 @@ class ArraySpec:
     config: ArrayConfig
     prototype: BufferPrototype
 
+    # See `zarr.core._decoded_size.limit_of`. It is not part of what the spec describes.
+    _decoded_limit: ClassVar[DecodedLimit | None] = None
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -164,6 +169,12 @@ class ArraySpec:
         object.__setattr__(self, "fill_value", parse_fill_value(fill_value))
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "prototype", prototype)
+
+    def _limited(self, limit: DecodedLimit) -> ArraySpec:
+        """Return the same spec for a codec from bytes to bytes, with a limit for what it decodes."""
+        limited = copy(self)
+        object.__setattr__(limited, "_decoded_limit", limit)
+        return limited
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -17,6 +17,7 @@ from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from zarr.abc.metadata import Metadata
 from zarr.codecs._coders import decoder_of
 from zarr.codecs._results import array_of, encoded_buffer
+from zarr.core._decoded_size import limit_of
 from zarr.core.common import parse_named_configuration
 from zarr.core.dtype import get_data_type_from_native_dtype
 from zarr.errors import UnknownCodecError
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
 _PREFIX = "numcodecs."
+# Distinct specs for which a decoder is kept.
+_KEPT_SPECS = 64
+
 _EXTRAS = {"pcodec": "numcodecs[pcodec]", "zfpy": "numcodecs[zfpy]"}
 
 
@@ -131,9 +135,22 @@ class _NumcodecsCodec(Metadata):
                 f"{error} Known packages supporting this codec: {_EXTRAS[codec_id]}."
             ) from error
 
+    def _decode(self, data: Any, chunk_spec: ArraySpec) -> Any:
+        # Settled once per spec, which outlives the codec's use of it. Keyed by identity, as a chain.
+        found = self._settled.get(id(chunk_spec))
+        if found is None or found[0] is not chunk_spec:
+            if len(self._settled) >= _KEPT_SPECS:
+                self._settled.clear()
+            found = (chunk_spec, decoder_of(self._codec, chunk_spec, limit_of(chunk_spec)))
+            self._settled[id(chunk_spec)] = found
+        return found[1](data)
+
     @cached_property
-    def _decode(self) -> Callable[[Any], Any]:
-        return decoder_of(self._codec)
+    def _settled(self) -> dict[int, tuple[ArraySpec, Callable[[Any], Any]]]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_settled"}
 
     def _with_defaults(self, **parameters: Any) -> Self:
         """Add parameters where they are not given, and check all of them.
@@ -171,7 +188,9 @@ class _NumcodecsBytesBytesCodec(_NumcodecsCodec, BytesBytesCodec):
         return self._with_defaults()
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        return encoded_buffer(self._decode(chunk_data.as_numpy_array()), chunk_spec.prototype)
+        return encoded_buffer(
+            self._decode(chunk_data.as_numpy_array(), chunk_spec), chunk_spec.prototype
+        )
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
         return encoded_buffer(self._codec.encode(chunk_data.as_numpy_array()), chunk_spec.prototype)
@@ -198,7 +217,7 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         # The library's codecs of this role know the byte order of the machine alone.
-        decoded = self._decode(chunk_data.as_numpy_array())
+        decoded = self._decode(chunk_data.as_numpy_array(), chunk_spec)
         dtype = chunk_spec.dtype.to_native_dtype()
         array = array_of(decoded, dtype.newbyteorder("="), chunk_spec.shape)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(array.astype(dtype, copy=False))
@@ -255,7 +274,7 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
         encoded = _in_byte_order_of(
             getattr(self._codec, self._encoded_parameter or "", None), chunk_data.as_numpy_array()
         )
-        decoded = self._decode(encoded)
+        decoded = self._decode(encoded, chunk_spec)
         return _handed_on(decoded, chunk_spec.dtype.to_native_dtype(), chunk_spec.shape, chunk_spec)
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer | None:

@@ -37,12 +37,16 @@ class ShardIndex:
     ----------
     entries : ndarray of uint64
         Shape ``(number of inner chunks, 2)``: offset and length in bytes, inner chunks in C order.
+    before, after : int
+        How many bytes at the start and at the end of the shard the index itself takes.
     """
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_after", "_before", "_entries")
 
-    def __init__(self, entries: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, entries: npt.NDArray[np.uint64], *, before: int = 0, after: int = 0) -> None:
         self._entries = entries
+        self._before = before
+        self._after = after
 
     def locate(
         self, numbers: list[int], shard_nbytes: int | None = None
@@ -64,19 +68,21 @@ class ShardIndex:
         Raises
         ------
         ValueError
-            If an entry is half absent, or reaches past the end of the shard.
+            If an entry is half absent, reaches past the end of the shard, or into its index.
         """
-        limit = _ABSENT >> 1 if shard_nbytes is None else shard_nbytes
+        limit = _ABSENT >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []
         for number, (offset, nbytes) in zip(numbers, self._entries[numbers].tolist()):
             if offset == _ABSENT and nbytes == _ABSENT:
                 places.append(None)
                 continue
-            if offset + nbytes > limit:
+            if offset + nbytes > limit or (offset < self._before and nbytes):
                 size = "" if shard_nbytes is None else f", the shard has {shard_nbytes}"
+                index = self._before + self._after
                 raise ValueError(
                     f"The shard index is corrupt: inner chunk number {number} begins at byte "
-                    f"{offset} and has {nbytes} bytes{size}."
+                    f"{offset} and has {nbytes} bytes{size}, of which the index takes {index} at "
+                    f"its {'start' if self._before else 'end'}."
                 )
             places.append((offset, offset + nbytes))
         return places
@@ -146,7 +152,12 @@ class IndexFormat:
     def parse(self, decoded: NDBuffer) -> ShardIndex:
         """Return the index that a decoded array holds."""
         entries = decoded.as_numpy_array().reshape(-1, 2).astype(np.uint64, copy=False)
-        return ShardIndex(entries)
+        at_start = self.location == "start"
+        return ShardIndex(
+            entries,
+            before=self.nbytes if at_start else 0,
+            after=0 if at_start else self.nbytes,
+        )
 
     def lay_out(
         self, lengths: Mapping[int, int], order: Iterable[int]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zarr.codecs.sharding._plan import write_order
+from zarr.core._faults import told
 
 if TYPE_CHECKING:
     from zarr.codecs.sharding._index import IndexFormat, ShardIndex
@@ -87,5 +88,4 @@ class ShardLayout:
             assert decoded is not None
             return self.index.parse(decoded)
         except Exception as error:
-            error.add_note(f"while decoding the index of the shard {name}")
-            raise
+            raise told(error, f"while decoding the index of the shard {name}")  # noqa: B904

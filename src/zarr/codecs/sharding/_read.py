@@ -10,6 +10,7 @@ from zarr.codecs.sharding._source import MemorySource, WindowSource
 from zarr.core._byte_ranges import RangeByteRequest
 from zarr.core._chunk_io import fill_value_of
 from zarr.core._coalesce import CoalescePolicy
+from zarr.core._faults import told
 from zarr.core.buffer.cpu import numpy_buffer_prototype
 
 if TYPE_CHECKING:
@@ -185,8 +186,7 @@ class _Selection:
             try:
                 decoded = decode(encoded)
             except Exception as error:
-                error.add_note(f"while decoding {self._name(index)}")
-                raise
+                raise told(error, f"while decoding {self._name(index)}")  # noqa: B904
             if not chunk.is_identity:
                 decoded = decoded[chunk.chunk_selection]
             out[chunk.out_selection] = decoded
@@ -199,8 +199,8 @@ class _Selection:
         try:
             decoded = await self._layout.chain.decode(encoded)
         except Exception as error:
-            error.add_note(f"while decoding {', '.join(map(self._name, indexes))}")
-            raise
+            names = ", ".join(map(self._name, indexes))
+            raise told(error, f"while decoding {names}")  # noqa: B904
         for index, inner in zip(indexes, decoded):
             chunk = self._chunks[index]
             self._target[chunk.out_selection] = cast("NDBuffer", inner)[chunk.chunk_selection]

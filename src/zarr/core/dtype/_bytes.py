@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON, ZarrFormat
     from zarr.core.dtype.common import DTypeJSON, DTypeSpec_V2, DTypeSpec_V3
 
-_V2_NAME = re.compile(r"\|([SV])(\d+)")
+# A byte order means nothing here, yet some writers name one.
+_V2_NAME = re.compile(r"[|<>]([SV])(\d+)")
 _V3_BITS = re.compile(r"r([1-9]\d*)")
 
 
@@ -90,7 +91,7 @@ class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
     Raises
     ------
     ValueError
-        If `length` is less than 1.
+        If `length` is less than 1, or an element would have more than 256 MiB.
     """
 
     _kind: ClassVar[Literal["S", "V"]]
@@ -156,7 +157,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
     Raises
     ------
     ValueError
-        If `length` is less than 1.
+        If `length` is less than 1, or an element would have more than 256 MiB.
     """
 
     dtype_cls = np.dtypes.BytesDType
@@ -215,7 +216,7 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
     Raises
     ------
     ValueError
-        If `length` is less than 1.
+        If `length` is less than 1, or an element would have more than 256 MiB.
     """
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast("type[np.dtype[Any]]", np.dtypes.VoidDType)

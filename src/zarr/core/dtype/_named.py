@@ -62,6 +62,10 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
             cls._order_of_v2_name = {
                 name: "big" if name.startswith(">") else "little" for name in names
             }
+            for name in names:
+                if name.startswith("|"):
+                    # A byte order means nothing then, yet some writers name one.
+                    cls._order_of_v2_name |= {f"{c}{name[1:]}": "little" for c in "<>"}
             cls._native = {
                 order: np.dtype(names[0]).newbyteorder(c) for order, c in BYTE_ORDER_CHAR.items()
             }

@@ -94,7 +94,7 @@ class FixedLengthUTF32(
     Raises
     ------
     ValueError
-        If `length` is less than 1.
+        If `length` is less than 1, or an element would have more than 256 MiB.
     """
 
     dtype_cls = np.dtypes.StrDType
@@ -102,7 +102,7 @@ class FixedLengthUTF32(
     code_point_bytes: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
-        check_length(self.length)
+        check_length(self.length, self.code_point_bytes)
 
     @classmethod
     def from_native_dtype(cls, dtype: np.dtype[Any]) -> Self:

@@ -19,6 +19,7 @@ from zarr.core.dtype.common import (
     HasItemSize,
     StructuredName_V2,
     check_dtype_spec_no_object_codec_v2,
+    check_item_nbytes,
     v3_unstable_dtype_warning,
 )
 from zarr.core.dtype.wrapper import (
@@ -139,7 +140,9 @@ class Structured(
                     f"Field {name!r} has the data type {field}, whose elements vary in size. The "
                     "fields of a structured data type need a fixed size."
                 )
-        return np.dtype([(name, field.to_native_dtype()) for name, field in self.fields])
+        fields = [(name, field.to_native_dtype()) for name, field in self.fields]
+        check_item_nbytes(sum(native.itemsize for _, native in fields))
+        return np.dtype(fields)
 
     def to_native_dtype(self) -> np.dtypes.VoidDType[int]:
         """Return the NumPy dtype, without padding.

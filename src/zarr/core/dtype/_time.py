@@ -134,7 +134,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
     def _native(self) -> np.dtype[Any]:
         kind = self._zarr_v2_names[0][1:]
         order = byte_order_char(self.endianness)
-        if self.unit == "generic":
+        if self.unit == "generic" and self.scale_factor == 1:
             return np.dtype(f"{order}{kind}")
         return np.dtype(f"{order}{kind}[{self._step}]")
 

@@ -236,16 +236,43 @@ class HasObjectCodec:
     object_codec_id: ClassVar[str]
 
 
-def check_length(length: int) -> None:
-    """Refuse a length of less than one.
+# No element is larger, in bytes. NumPy would take up to 2 GiB, but then a handful of elements, of
+# which nothing may be stored, takes more memory than there is.
+MAX_ITEM_NBYTES: Final = 1 << 28
+
+
+def check_length(length: int, unit_nbytes: int = 1) -> None:
+    """Refuse a length of less than one, and elements of an absurd size.
+
+    Parameters
+    ----------
+    length : int
+        Units in an element.
+    unit_nbytes : int
+        Size of a unit in bytes.
 
     Raises
     ------
     ValueError
-        If `length` is 0 or negative.
+        If `length` is 0 or negative, or an element would have more than 256 MiB.
     """
     if length < 1:
         raise ValueError(f"length must be >= 1, got {length}.")
+    check_item_nbytes(length * unit_nbytes)
+
+
+def check_item_nbytes(nbytes: int) -> None:
+    """Refuse elements of an absurd size.
+
+    Raises
+    ------
+    ValueError
+        If `nbytes` is more than 256 MiB.
+    """
+    if nbytes > MAX_ITEM_NBYTES:
+        raise ValueError(
+            f"An element of a data type has at most {MAX_ITEM_NBYTES} bytes, got {nbytes}."
+        )
 
 
 def byte_order_char(endianness: str) -> Literal["<", ">"]:

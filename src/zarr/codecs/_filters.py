@@ -1,0 +1,71 @@
+"""How many bytes each codec of a format 2 array decodes to at most."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarr.core._decoded_size import DecodedLimit, compressed_limit, decoded_nbytes, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zarr.abc.numcodec import Numcodec
+    from zarr.core.array_spec import ArraySpec
+
+# Codecs of numcodecs by their id. Those that convert elements name both data types, the decoded one
+# first; of the others this many bytes come of so many.
+_CONVERSIONS = {
+    "astype": ("decode_dtype", "encode_dtype"),
+    "categorize": ("dtype", "astype"),
+    "delta": ("dtype", "astype"),
+    "fixedscaleoffset": ("dtype", "astype"),
+    "quantize": ("dtype", "astype"),
+}
+_SIZES: dict[str, Callable[[int], int | None]] = {
+    **dict.fromkeys(("bitround", "shuffle"), lambda nbytes: nbytes),
+    **dict.fromkeys(
+        ("adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"), lambda nbytes: nbytes + 4
+    ),
+    **dict.fromkeys(("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"), compressed_limit),
+    "base64": lambda nbytes: (nbytes + 2) // 3 * 4,
+    "packbits": lambda nbytes: (nbytes + 7) // 8 + 1,
+}
+
+
+def _of_unknown_size(_nbytes: int) -> None:
+    return None
+
+
+def limits_of(codecs: Iterable[Numcodec], spec: ArraySpec) -> list[DecodedLimit]:
+    """Return for each codec, in the order of encoding, how many bytes it decodes to at most.
+
+    Parameters
+    ----------
+    codecs : iterable of Numcodec
+        Filters and compressor.
+    spec : ArraySpec
+        Describes the chunk.
+    """
+    limits = []
+    nbytes = decoded_nbytes(spec)
+    for codec in codecs:
+        limits.append(unknown(spec) if nbytes is None else DecodedLimit(nbytes))
+        nbytes = _encoded_nbytes(codec, nbytes, spec)
+    return limits
+
+
+def _encoded_nbytes(codec: Any, nbytes: int | None, spec: ArraySpec) -> int | None:
+    """Return how many bytes a codec makes of `nbytes` at most; None where that is not known."""
+    name = str(getattr(codec, "codec_id", None))
+    if name == "categorize":
+        # One code for each element, whatever the elements.
+        return math.prod(spec.shape) * int(np.dtype(codec.astype).itemsize)
+    if nbytes is None:
+        return None
+    if name in _CONVERSIONS:
+        decoded, encoded = (int(np.dtype(getattr(codec, of)).itemsize) for of in _CONVERSIONS[name])
+        return -(-nbytes // max(1, decoded)) * encoded
+    return _SIZES.get(name, _of_unknown_size)(nbytes)
