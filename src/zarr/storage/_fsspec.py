@@ -25,6 +25,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_caches import behind_cache, whole_file_cache
 from zarr.storage._fsspec_faults import check_length, fault_behind, is_missing_bucket
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
+from zarr.storage._fsspec_links import refuse_links
 from zarr.storage._fsspec_listing import bare, children, files, has_children
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
 from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
@@ -540,8 +541,10 @@ class FsspecStore(Store):
         # docstring inherited
         self._check_writable()
         path = self._path_of(key)
+        fs = for_running_loop(self.fs)
+        await refuse_links(fs, self._path_of_prefix(""), path)
         try:
-            await for_running_loop(self.fs)._rm_file(path)
+            await fs._rm_file(path)
         except (FileNotFoundError, IsADirectoryError) as error:
             if fault_behind(error) is not None:
                 self._fail(error, key)
@@ -552,6 +555,7 @@ class FsspecStore(Store):
         fs = for_running_loop(self.fs)
         fs.invalidate_cache()  # what a cached listing lacks would stay behind
         directory = self._path_of_prefix(prefix)
+        await refuse_links(fs, self._path_of_prefix(""), directory)
         if prefix.strip("/"):
             targets = [directory]
         else:

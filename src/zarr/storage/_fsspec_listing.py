@@ -14,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from zarr.core.common import concurrent_map
 from zarr.storage._fsspec_faults import fault_behind
+from zarr.storage._fsspec_links import leads_nowhere
 from zarr.storage._utils import can_be_child
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
         is_directory = entry["type"] == "directory"
         if entry["name"].endswith("/") and not is_directory:
             continue  # the marker of a folder
+        if await leads_nowhere(fs, entry):
+            continue
         where = bare(fs, entry["name"])
         if where == directory:
             continue

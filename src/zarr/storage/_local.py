@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +21,17 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
 from zarr.core.config import config
 from zarr.core.sync import in_pool
+from zarr.storage._local_files import (
+    empty,
+    irregular,
+    make_directories,
+    move,
+    names_in,
+    refuse_irregular,
+    remove,
+    replace,
+    walk,
+)
 from zarr.storage._utils import METADATA_NAMES, as_directory, check_key, check_keys
 
 if TYPE_CHECKING:
@@ -32,9 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalStore"]
 
 _T = TypeVar("_T")
-
-# Names of files still being written begin with this; they are never keys.
-_PARTIAL = ".__zarr_partial-"
 
 # How many files, and about how many bytes, a bulk read fetches per hop to the worker pool.
 _FILES_A_HOP = 32
@@ -49,7 +56,11 @@ _SMALL_NBYTES = 64 * KiB
 # A file is read into memory of the size that the ones before it lead to expect, and so much more.
 _ROOM_NBYTES = 4 * KiB
 
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+# A named pipe would keep who opens it waiting, for somebody who writes into it.
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+# What a pipe or a device answers where a file would not.
+_NOT_OF_FILES = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ESPIPE, errno.EINVAL, errno.ENXIO}
 
 # Parts of a file share a read where nothing lies between them: a second read costs microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=16 * MiB)
@@ -59,9 +70,6 @@ _HAS_DRIVES = os.name == "nt"
 
 # How many names a listing fetches per hop to the worker pool.
 _LISTED_AT_ONCE = 1000
-
-# What file systems without hard links say when asked for one.
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 class LocalStore(Store):
@@ -134,16 +142,20 @@ class LocalStore(Store):
         return store
 
     async def _open(self, *, mode: AccessModeLiteral | None = None) -> None:
+        await in_pool(lambda: self._prepare(mode))
+        await super()._open()
+        if mode == "w":
+            await self.clear()
+
+    def _prepare(self, mode: AccessModeLiteral | None) -> None:
+        """Look for the directory, or make it, as a mode says."""
         if self.read_only or mode == "r+":
             if not self.root.exists():
                 raise FileNotFoundError(f"{self.root} does not exist")
         elif mode == "w-" and self.root.exists():
             raise FileExistsError(f"{self.root} already exists")
         else:
-            self.root.mkdir(parents=True, exist_ok=True)
-        await super()._open()
-        if mode == "w":
-            await self.clear()
+            make_directories(str(self.root))
 
     def with_read_only(self, read_only: bool = False) -> LocalStore:
         # docstring inherited
@@ -168,7 +180,7 @@ class LocalStore(Store):
 
     def _path_of_value(self, key: str) -> str:
         path = self._path(key)
-        if _names_root(key):
+        if not _parts(key):
             # Before a file beside the root is made, to replace it.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
@@ -194,7 +206,12 @@ class LocalStore(Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """Read the value of a key in the calling thread; see `Store.get`."""
-        data = self._stored(self._path(key), key, byte_range)
+        path = self._path(key)
+        try:
+            data = self._stored(path, key, byte_range)
+        except OSError as error:
+            note_request(error, self, key, byte_range)
+            raise
         classes = prototype or default_buffer_prototype()
         return None if data is None else classes.buffer.from_bytes(data)
 
@@ -265,19 +282,43 @@ class LocalStore(Store):
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key in the calling thread; see `Store.set`."""
+        self._write(key, value)
+
+    def _write(self, key: str, value: Buffer, *, unless_exists: bool = False) -> None:
         self._check_writable()
         _check_value(value)
-        _replace(self._path_of_value(key), value)
+        path = self._path_of_value(key)
+        try:
+            replace(path, value, unless_exists=unless_exists)
+        except OSError as error:
+            error.add_note(f"while writing {key!r} to {self!r}")
+            raise
+
+    @contextmanager
+    def _noting(self, doing: str, what: object) -> Iterator[None]:
+        """Add to a failure of the file system what was being done, to what, in which store."""
+        try:
+            yield
+        except (OSError, NotImplementedError) as error:
+            error.add_note(f"while {doing} {what!r} in {self!r}")
+            raise
 
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`.
 
-        A directory is deleted with all keys in it, except for the root, which no key names.
+        A directory is deleted with all keys in it, except for the root, which no key names. Of a
+        symbolic link the link is deleted, and not what it leads to.
+
+        Raises
+        ------
+        NotImplementedError
+            If the key lies behind a symbolic link to a directory.
         """
         self._check_writable()
-        path = self._path(key)
-        if not _names_root(key):
-            _remove(path)
+        self._path(key)  # refuses what is no key
+        if parts := _parts(key):
+            with self._noting("deleting", key):
+                remove(str(self.root), parts)
 
     # --- the contract -------------------------------------------------------------------
 
@@ -349,7 +390,8 @@ class LocalStore(Store):
             try:
                 return self.get_sync(key, prototype=prototype, byte_range=byte_range)
             except Exception as error:
-                note_request(error, self, key, byte_range)
+                if not getattr(error, "__notes__", None):
+                    note_request(error, self, key, byte_range)
                 raise
 
         return answer_sync(read, get)
@@ -357,23 +399,36 @@ class LocalStore(Store):
     async def exists(self, key: str) -> bool:
         # docstring inherited
         path = self._path(key)
-        try:
-            # Not `os.path.isfile`, for which a file that may not be looked at is not there.
-            return stat.S_ISREG((await in_pool(lambda: os.stat(path))).st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+
+        def is_value() -> bool:
+            try:
+                # Not `os.path.isfile`, for which a file that may not be looked at is not there.
+                status = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            if not stat.S_ISDIR(status.st_mode):
+                refuse_irregular(status, path)
+            return stat.S_ISREG(status.st_mode)
+
+        with self._noting("looking for", key):
+            return await in_pool(is_value)
 
     async def getsize(self, key: str) -> int:
         # docstring inherited
         path = self._path(key)
-        try:
-            status = await in_pool(lambda: os.stat(path))
-        except NotADirectoryError as error:
-            if self._is_gone(error, key):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
-            raise
-        _refuse_directory(status, path)
-        return status.st_size
+
+        def size() -> int:
+            try:
+                status = os.stat(path)
+            except NotADirectoryError as error:
+                if self._is_gone(error, key):
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+                raise
+            refuse_irregular(status, path)
+            return status.st_size
+
+        with self._noting("looking for", key):
+            return await in_pool(size)
 
     async def getsize_prefix(self, prefix: str) -> int:
         # docstring inherited
@@ -394,37 +449,50 @@ class LocalStore(Store):
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
-        self._check_writable()
-        _check_value(value)
-        path = self._path_of_value(key)
-        await in_pool(lambda: _replace(path, value, unless_exists=True))
+        await in_pool(lambda: self._write(key, value, unless_exists=True))
 
     async def delete(self, key: str) -> None:
         # docstring inherited
         await in_pool(lambda: self.delete_sync(key))
 
     async def delete_dir(self, prefix: str) -> None:
-        # docstring inherited
+        """Delete all keys below a prefix; see `Store.delete_dir`.
+
+        Of a symbolic link the link is deleted, and not what it leads to.
+
+        Raises
+        ------
+        NotImplementedError
+            If the directory lies behind a symbolic link to another one.
+        ValueError
+            If the prefix names a file, or the store is read-only.
+        """
         self._check_writable()
         path = self._path(prefix)
 
-        def remove() -> None:
-            if os.path.isfile(path):
+        def delete() -> None:
+            if not (parts := _parts(prefix)):
+                empty(path)
+                _remove_directory(path)
+                return
+            if os.path.lexists(path) and not os.path.isdir(path) and os.path.exists(path):
                 raise ValueError(f"delete_dir was passed a {prefix=!r} that is a file")
-            _remove_tree(path)
+            remove(str(self.root), parts)
 
-        await in_pool(remove)
+        with self._noting("deleting", prefix):
+            await in_pool(delete)
 
     async def clear(self) -> None:
         # docstring inherited
         self._check_writable()
         root = str(self.root)
 
-        def empty() -> None:
-            _remove_tree(root)
-            os.makedirs(root, exist_ok=True)
+        def clear() -> None:
+            make_directories(root)
+            empty(root)
 
-        await in_pool(empty)
+        with self._noting("deleting", ""):
+            await in_pool(clear)
 
     async def move(self, dest_root: Path | str) -> None:
         """Move the directory elsewhere; the store goes with it.
@@ -443,34 +511,41 @@ class LocalStore(Store):
         """
         self._check_writable()
         destination = Path(dest_root)
-        if destination.exists():
-            raise FileExistsError(f"Destination root {destination} already exists.")
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        await in_pool(lambda: shutil.move(self.root, destination))
+
+        def move_root() -> None:
+            if os.path.lexists(destination):
+                raise FileExistsError(f"Destination root {destination} already exists.")
+            move(str(self.root), str(destination))
+
+        with self._noting("moving to", str(destination)):
+            await in_pool(move_root)
         self.root = destination
 
     async def list(self) -> AsyncIterator[str]:
         # docstring inherited
-        async with closing(_in_steps(_walk(str(self.root), ""))) as keys:
-            async for key in keys:
-                yield key
+        with self._noting("listing", ""):
+            async with closing(_in_steps(walk(str(self.root), ""))) as keys:
+                async for key in keys:
+                    yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
         folder = prefix.rpartition("/")[0]
         base = as_directory(folder)
         top = self._path(folder)
-        async with closing(_in_steps(_walk(top, base))) as keys:
-            async for key in keys:
-                if key.startswith(prefix):
-                    yield key
+        with self._noting("listing", prefix):
+            async with closing(_in_steps(walk(top, base))) as keys:
+                async for key in keys:
+                    if key.startswith(prefix):
+                        yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
         path = self._path(prefix)
-        async with closing(_in_steps(entry.name for entry in _entries(path))) as names:
-            async for name in names:
-                yield name
+        with self._noting("listing", prefix):
+            async with closing(_in_steps(names_in(path, as_directory(prefix)))) as names:
+                async for name in names:
+                    yield name
 
 
 async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
@@ -480,8 +555,16 @@ async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
             yield item
 
 
-def _names_root(key: str) -> bool:
-    return all(part in ("", ".") for part in key.split("/"))
+def _parts(key: str) -> list[str]:
+    """Return the names on the way from the root to a key; none for the root itself."""
+    return [part for part in key.split("/") if part not in ("", ".")]
+
+
+def _remove_directory(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except (FileNotFoundError, NotADirectoryError):  # or a link to it
+        pass
 
 
 def _check_value(value: object) -> None:
@@ -497,15 +580,16 @@ def _read(path: str, byte_range: ByteRequest | None, expected: int = _SMALL_NBYT
 
     Plain system calls: `open` builds three objects and asks for the size twice.
     """
-    descriptor = os.open(path, _FLAGS)
+    descriptor = _open(path)
     try:
         if byte_range is None:
-            # Most values are small, and reading to the end takes less than asking for the size.
+            # Most values are small, and where a file ends takes less to find than all of its state.
+            # What has no end, or none yet, is no regular file.
             data = os.read(descriptor, expected)
-            if len(data) < expected and not os.read(descriptor, 1):
+            if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
                 return data
         status = os.fstat(descriptor)
-        _refuse_directory(status, path)
+        refuse_irregular(status, path)
         if byte_range is None:
             start, stop = 0, status.st_size
         else:
@@ -527,8 +611,25 @@ def _read(path: str, byte_range: ByteRequest | None, expected: int = _SMALL_NBYT
     except IsADirectoryError as error:
         error.filename = path
         raise
+    except OSError as error:
+        if error.errno in _NOT_OF_FILES:
+            refuse_irregular(os.fstat(descriptor), path)
+        error.filename = path
+        raise
     finally:
         os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    """Open a file for reading, and wait for nobody."""
+    try:
+        return os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # of a socket
+            raise irregular(path, os.stat(path).st_mode) from None
+        if isinstance(error, BlockingIOError) and os.path.isfile(path):  # others hold a lease
+            return os.open(path, _FLAGS & ~os.O_NONBLOCK)
+        raise
 
 
 def _seek_and_read(descriptor: int, nbytes: int, offset: int, /) -> bytes:
@@ -538,108 +639,3 @@ def _seek_and_read(descriptor: int, nbytes: int, offset: int, /) -> bytes:
 
 # Not every system has positional reads. Either may return less than it is asked for.
 _read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
-
-
-def _refuse_directory(status: os.stat_result, path: str) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-
-
-def _replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
-    """Write a file so that it appears, or replaces the one before, in one step."""
-    if unless_exists and os.path.isfile(path):
-        return
-    folder = os.path.dirname(path)
-    # Random, as process and thread numbers repeat: on another host, after a crash.
-    partial = os.path.join(folder, f"{_PARTIAL}{os.urandom(12).hex()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(partial, flags, 0o666)
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-        descriptor = os.open(partial, flags, 0o666)
-    try:
-        try:
-            left = memoryview(value.as_buffer_like()).cast("B")
-            while len(left):
-                left = left[os.write(descriptor, left) :]
-        finally:
-            os.close(descriptor)
-        if unless_exists:
-            _take_place(partial, path)
-        else:
-            os.replace(partial, path)
-    except BaseException:
-        try:
-            os.unlink(partial)
-        except FileNotFoundError:
-            pass
-        raise
-
-
-def _take_place(partial: str, path: str) -> None:
-    """Move a file to a path, unless something is there."""
-    try:
-        # One step: of several writers, one makes the link.
-        os.link(partial, path)
-    except FileExistsError:
-        if os.path.isdir(path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # Two steps: each writer finds whole values, but the last of several may win.
-        if not os.path.exists(path):
-            os.replace(partial, path)
-            return
-    os.unlink(partial)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except (IsADirectoryError, PermissionError):
-        # What some systems say when asked to unlink a directory.
-        if not os.path.isdir(path):
-            raise
-        _remove_tree(path)
-
-
-def _remove_tree(path: str) -> None:
-    """Delete a directory with all that is in it; what others delete meanwhile is no error."""
-    for entry in list(_scan(path)):
-        if entry.is_dir(follow_symlinks=False):
-            _remove_tree(entry.path)
-        else:
-            try:
-                os.unlink(entry.path)
-            except FileNotFoundError:
-                pass
-    try:
-        os.rmdir(path)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-
-
-def _scan(path: str) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            yield from entries
-    except (FileNotFoundError, NotADirectoryError):
-        return
-
-
-def _entries(path: str) -> Iterator[os.DirEntry[str]]:
-    """Yield what lies in a directory, without files that are still being written."""
-    return (entry for entry in _scan(path) if not entry.name.startswith(_PARTIAL))
-
-
-def _walk(path: str, base: str) -> Iterator[str]:
-    """Yield the keys of all files below a directory, each behind `base`."""
-    for entry in _entries(path):
-        if entry.is_dir():
-            yield from _walk(entry.path, f"{base}{entry.name}/")
-        else:
-            yield base + entry.name

@@ -1,0 +1,82 @@
+"""Symbolic links, where a file system of fsspec is the local one or leads to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from zarr.core.sync import in_pool
+
+_LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
+
+
+async def refuse_links(fs: Any, root: str, path: str) -> None:
+    """Refuse to delete what lies behind a symbolic link below the root of a store.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+        The file system; all but local ones are taken to know no links.
+    root : str
+        The root of the store, which may be a link itself.
+    path : str
+        What is to be deleted. What is not there is not refused.
+
+    Raises
+    ------
+    NotImplementedError
+        If a part of the path in the middle is a link.
+    """
+    top, place = _local_path(fs, root), _local_path(fs, path)
+    if top is None or place is None:
+        return
+    *between, last = [part for part in place[len(top) :].split("/") if part not in ("", ".")] or [
+        ""
+    ]
+
+    def refuse() -> None:
+        folder = top.rstrip("/")
+        for part in between:
+            folder = f"{folder}/{part}"
+            if os.path.islink(folder) and os.path.lexists(place):
+                raise NotImplementedError(
+                    f"{last!r} cannot be deleted: {part!r} on the way to it is a symbolic link, "
+                    f"and what lies behind it is left alone ({place!r})"
+                )
+
+    if between:
+        await in_pool(refuse)
+
+
+async def leads_nowhere(fs: Any, entry: dict[str, Any]) -> bool:
+    """Tell whether an entry of a listing is a symbolic link to itself or to nothing."""
+    if not entry.get("islink"):
+        return False
+    path = _local_path(fs, entry["name"])
+    return path is not None and await in_pool(lambda: _is_broken(path))
+
+
+def _is_broken(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno in _LEADS_NOWHERE
+    return False
+
+
+def _local_path(fs: Any, path: str) -> str | None:
+    """Return the path in the local file system that a path leads to, None where there is none."""
+    while True:
+        modules = {base.__module__ for base in type(fs).__mro__}
+        if hasattr(fs, "sync_fs"):
+            fs = fs.sync_fs
+        elif "fsspec.implementations.dirfs" in modules:
+            fs, path = fs.fs, fs._join(path)
+        elif "fsspec.implementations.cached" in modules:
+            fs = fs.fs
+        elif "fsspec.implementations.local" in modules:
+            stripped: str = fs._strip_protocol(path)
+            return stripped
+        else:
+            return None
