@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -28,7 +29,8 @@ _LENGTHS: Final = st.integers(1, 16)
 _BYTE_ORDERS: Final = st.sampled_from("<>")
 # The count of units that stands for no time.
 _NAT: Final = -(2**63)
-_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_FIELD_NAMES: Final = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=4)
+_FIELD_SHAPES: Final = npst.array_shapes(max_dims=2, max_side=3)
 
 array_shapes: st.SearchStrategy[tuple[int, ...]] = npst.array_shapes(
     max_dims=3, min_side=2, max_side=7
@@ -39,6 +41,8 @@ array_shapes: st.SearchStrategy[tuple[int, ...]] = npst.array_shapes(
 # --- data types -------------------------------------------------------------------------
 
 
+# A strategy is checked when it is drawn from for the first time, so one is made only once.
+@cache
 def _common_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for the data types that `hypothesis.extra.numpy.arrays` can fill."""
     return st.one_of(
@@ -51,6 +55,7 @@ def _common_dtypes() -> st.SearchStrategy[AnyDType]:
     )
 
 
+@cache
 def _fixed_size_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for the data types without fields whose elements have one size."""
     return _common_dtypes() | st.builds(_dtype, st.just("|"), st.just("V"), _LENGTHS)
@@ -99,6 +104,15 @@ def dtypes() -> st.SearchStrategy[AnyDType]:
     return _common_dtypes()
 
 
+@cache
+def _field_dtypes(allow_extended: bool, max_depth: int) -> st.SearchStrategy[AnyDType]:
+    """Return a strategy for the data types of fields; see `structured_dtypes`."""
+    plain = _fixed_size_dtypes()
+    if max_depth < 1:
+        return plain
+    return plain | structured_dtypes(allow_extended=allow_extended, max_depth=max_depth - 1)
+
+
 @st.composite
 def structured_dtypes(
     draw: st.DrawFn, *, allow_extended: bool = False, max_depth: int = 3
@@ -113,23 +127,22 @@ def structured_dtypes(
     max_depth : int
         How deep fields that have fields themselves may lie below the outermost, 0 for none.
     """
-    plain = _fixed_size_dtypes()
-    nested = structured_dtypes(allow_extended=allow_extended, max_depth=max_depth - 1)
-    kinds = plain if max_depth < 1 else plain | nested
+    kinds = _field_dtypes(allow_extended, max_depth)
     fields: list[tuple[Any, ...]] = []
     for index in range(draw(st.integers(1, 4))):
         # The index keeps names apart from each other, the capital titles from names.
-        name: Any = f"{draw(st.text(_LETTERS, min_size=1, max_size=4))}{index}"
+        name: Any = f"{draw(_FIELD_NAMES)}{index}"
         field: tuple[Any, ...] = (draw(kinds),)
         if allow_extended:
             if draw(st.booleans()):
                 name = (name.upper(), name)
             if draw(st.booleans()):
-                field += (draw(npst.array_shapes(max_dims=2, max_side=3)),)
+                field += (draw(_FIELD_SHAPES),)
         fields.append((name, *field))
     return np.dtype(fields, align=allow_extended and draw(st.booleans()))
 
 
+@cache
 def array_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for the data types that NumPy and Zarr have the same of."""
     text: AnyDType = np.dtypes.StringDType()
@@ -138,8 +151,7 @@ def array_dtypes() -> st.SearchStrategy[AnyDType]:
 
 @st.composite
 def _structs(draw: st.DrawFn, kinds: st.SearchStrategy[AnyZDType]) -> AnyZDType:
-    names = st.text(_LETTERS, min_size=1, max_size=4)
-    fields = draw(st.lists(st.tuples(names, kinds), min_size=1, max_size=4))
+    fields = draw(st.lists(st.tuples(_FIELD_NAMES, kinds), min_size=1, max_size=4))
     return Struct(
         fields=tuple((f"{name}{index}", kind) for index, (name, kind) in enumerate(fields))
     )
@@ -160,6 +172,11 @@ def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
         What `v2_dtypes` draws, raw bytes, times that count in multiples of a unit, spans of time
         without a unit, and structures.
     """
+    return draw(_zdtypes(max_leaves))
+
+
+@lru_cache(8)
+def _zdtypes(max_leaves: int) -> st.SearchStrategy[AnyZDType]:
     order = st.sampled_from(["little", "big"])
     times = st.sampled_from([DateTime64, TimeDelta64])
     units = st.sampled_from(_UNITS)
@@ -167,7 +184,7 @@ def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
     # No dates without a unit: NumPy can make none but NaT.
     unitless = st.builds(_time, st.just(TimeDelta64), order, st.just(1), st.just("generic"))
     plain = _fixed_size_dtypes().map(get_data_type_from_native_dtype)
-    return draw(st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves))
+    return st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves)
 
 
 def _time(cls: Any, endianness: str, scale_factor: int, unit: str) -> AnyZDType:
@@ -196,6 +213,7 @@ def safe_unicode_for_dtype(dtype: np.dtype[np.str_]) -> st.SearchStrategy[str]:
     return st.text(characters, max_size=dtype.itemsize // 4)
 
 
+@lru_cache(512)
 def scalars(dtype: AnyDType, *, allow_nan: bool = True) -> st.SearchStrategy[Any]:
     """Return a strategy for elements of an array.
 

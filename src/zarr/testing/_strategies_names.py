@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
@@ -76,6 +77,12 @@ attrs: st.SearchStrategy[dict[str, JSON] | None] = st.none() | st.dictionaries(
 """User attributes: JSON objects with any text for names, and None for no attributes."""
 
 
+# A strategy is checked when it is drawn from for the first time, so one is made only once.
+@lru_cache(64)
+def _lists_of_names(most: int) -> st.SearchStrategy[list[str]]:
+    return st.lists(node_names, min_size=1, max_size=most)
+
+
 @st.composite
 def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
     """Draw a key of a store: names of nodes with ``/`` between them.
@@ -86,7 +93,7 @@ def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
         Most names, at least 1; None for eight.
     """
     most = _MOST_NODES if max_num_nodes is None else max_num_nodes
-    return "/".join(draw(st.lists(node_names, min_size=1, max_size=most)))
+    return "/".join(draw(_lists_of_names(most)))
 
 
 @st.composite
@@ -99,6 +106,12 @@ def paths(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
         Most names, at least 1; None for eight.
     """
     return draw(st.just("/") | keys(max_num_nodes=max_num_nodes))
+
+
+@lru_cache(64)
+def _names_of_dimensions(count: int) -> st.SearchStrategy[list[str | None] | None]:
+    names = st.none() | st.text(zarr_key_chars, max_size=16)
+    return st.none() | st.lists(names, min_size=count, max_size=count)
 
 
 @st.composite
@@ -116,8 +129,7 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
         Per dimension a name, which may be empty or come twice, or None; None for no names at all.
     """
     count = draw(st.integers(0, 4)) if ndim is None else ndim
-    names = st.none() | st.text(zarr_key_chars, max_size=16)
-    return draw(st.none() | st.lists(names, min_size=count, max_size=count))
+    return draw(_names_of_dimensions(count))
 
 
 @st.composite
