@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -331,3 +332,15 @@ def test_local_classes() -> None:
         again = WAYS["cloudpickle"](array)
         np.testing.assert_array_equal(again[...], VALUES)
         assert type(again.store).__name__ == "Special"
+
+
+@pytest.mark.skipif(find_spec("cloudpickle") is None, reason="needs cloudpickle")
+def test_modules_are_pickled_by_name() -> None:
+    # As globals of functions that workers of dask run.
+    names = ["zarr", *(module.name for module in walk_packages(zarr.__path__, "zarr."))]
+    for name in names:
+        if "_cli" in name or name.endswith("__main__"):  # needs the command line's packages
+            continue
+        module = import_module(name)
+        assert cloudpickled(module) is module
+    assert pickle.loads(pickle.dumps(zarr.storage)) is zarr.storage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -374,3 +375,31 @@ async def test_reads_at_the_same_time_wait_at_the_same_time(
     found = await asyncio.gather(*(store.get("a", PROTOTYPE) for _ in range(100)))
     assert len(found) == 100
     assert waiting == [5.0] * 100
+
+
+def test_latencies_that_vary() -> None:
+    store = LatencyStore(MemoryStore(), get_latency=(5, 1), set_latency=(0, 1000))
+    drawn = [store.get_latency for _ in range(50)]
+    assert len(set(drawn)) == 50
+    assert 3 < sum(drawn) / 50 < 7
+    assert min(store.set_latency for _ in range(50)) == 0
+    assert LatencyStore(MemoryStore(), get_latency=(2, 0)).get_latency == 2
+    view = store.with_read_only(True)
+    assert view.get_latency != view.get_latency
+    for bad in ((1,), (1, 2, 3), (1, -1)):
+        with pytest.raises(ValueError, match="mean and standard deviation"):
+            LatencyStore(MemoryStore(), get_latency=bad)  # type: ignore[arg-type]
+
+
+async def test_open_takes_the_options_of_the_wrapper() -> None:
+    slow = await LatencyStore.open(MemoryStore, get_latency=(1, 0), set_latency=2, read_only=True)
+    assert (slow.get_latency, slow.set_latency, slow.read_only) == (1, 2, True)
+    handler = logging.NullHandler()
+    logged = await LoggingStore.open(
+        MemoryStore, store_dict={}, log_level="INFO", log_handler=handler
+    )
+    assert (logged.log_level, logged.log_handler) == ("INFO", handler)
+    with pytest.raises(ValueError, match="Unknown level"):
+        await LoggingStore.open(MemoryStore, log_level="NOPE")
+    with pytest.raises(TypeError, match="get_latency"):
+        await WrapperStore.open(MemoryStore, get_latency=1)

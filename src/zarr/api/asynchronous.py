@@ -131,7 +131,8 @@ async def open(
     storage_options : dict or None
         For the file system, where `store` is a URL.
     config : ArrayConfig, dict or None
-        Options of an array that are not stored; what is left out follows `zarr.config`.
+        Options of an array that are not stored; what is left out follows `zarr.config`. None for a
+        group, which has none.
     **kwargs
         For a group as for `open_group`. For an array that is created as for `create`; they are not
         looked at if it is there.
@@ -156,6 +157,7 @@ async def open(
     if mode in ("w", "w-"):
         if "shape" in kwargs or mode == "w-":
             return await open_array(config=config, **to_array)
+        _refuse_config(config, store_path)
         return await open_group(**to_group)
     use_consolidated = kwargs.get("use_consolidated")
     try:
@@ -164,6 +166,8 @@ async def open(
         try:
             if "shape" in kwargs:
                 return await open_array(config=config, **to_array)
+            if mode == "a":
+                _refuse_config(config, store_path)
             return await open_group(**to_group)
         except GroupNotFoundError:
             raise GroupNotFoundError(store_path, store_path.path) from None
@@ -171,9 +175,18 @@ async def open(
             metadata = await read_node_metadata(store_path, zarr_format, use_consolidated)
     if isinstance(metadata, GroupMetadata):
         inspect.signature(open_group).bind(**to_group)  # refuses parameters of arrays
+        _refuse_config(config, store_path)
         return AsyncGroup(metadata=metadata, store_path=store_path)
     options = merge_config(config, kwargs.get("write_empty_chunks"))
     return AsyncArray(metadata=metadata, store_path=store_path, config=options)
+
+
+def _refuse_config(config: object, store_path: StorePath) -> None:
+    if config is not None:
+        raise TypeError(
+            f"config is the runtime configuration of an array, but {store_path} resolves to a "
+            "group. Groups have no runtime configuration."
+        )
 
 
 def _is_read_only(store: StoreLike | None) -> bool:

@@ -97,6 +97,25 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+# What earlier releases had: setting one is an error, so that nobody goes on relying on it.
+_REMOVED = (
+    "array.v2_default_compressor.numeric",
+    "array.v2_default_compressor.string",
+    "array.v2_default_compressor.bytes",
+    "array.v2_default_filters.string",
+    "array.v2_default_filters.bytes",
+    "array.v3_default_filters.numeric",
+    "array.v3_default_filters.raw",
+    "array.v3_default_filters.bytes",
+    "array.v3_default_serializer.numeric",
+    "array.v3_default_serializer.string",
+    "array.v3_default_serializer.bytes",
+    "array.v3_default_compressors",
+    "array.v3_default_compressors.string",
+    "array.v3_default_compressors.bytes",
+)
+
+
 class Config(DConfig):  # type: ignore[misc]
     """The configuration of zarr; see `donfig.Config` for its methods."""
 
@@ -118,7 +137,7 @@ class Config(DConfig):  # type: ignore[misc]
         )
 
 
-config = Config("zarr", defaults=[_DEFAULTS])
+config = Config("zarr", defaults=[_DEFAULTS], deprecations=dict.fromkeys(_REMOVED))
 
 
 def parse_indexing_order(data: object) -> Literal["C", "F"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 import warnings
+from importlib import import_module
 from typing import Any
 
 from zarr.errors import ZarrDeprecationWarning
@@ -46,6 +47,11 @@ class VerboseModule(types.ModuleType):
             category=ZarrDeprecationWarning,
             stacklevel=2,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By name, as modules of the ordinary class are: what is pickled with a function that uses
+        # the module is the name, and the module of the other process is what it finds there.
+        return import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = VerboseModule

@@ -49,6 +49,7 @@ class LoggingStore(WrapperStore[T_Store]):
     """
 
     counter: defaultdict[str, int]
+    _options = ("log_level", "log_handler")
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from zarr.abc.store import (
     Store,
@@ -44,6 +44,9 @@ class WrapperStore(Store, Generic[T_Store]):
 
     _store: T_Store
 
+    # Keyword arguments of `open` that are those of the subclass, not of the store that is wrapped.
+    _options: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, store: T_Store) -> None:
         # The life cycle and the mode are those of the other store; there is no state here.
         self._store = store
@@ -63,9 +66,10 @@ class WrapperStore(Store, Generic[T_Store]):
         store_cls : type of Store
             The class of the other store.
         *args, **kwargs
-            Those of that class.
+            Those of that class, and the options of this one by name.
         """
-        return cls(await store_cls.open(*args, **kwargs))
+        own = {name: kwargs.pop(name) for name in cls._options if name in kwargs}
+        return cls(await store_cls.open(*args, **kwargs), **own)
 
     @property
     def _reads_in_place(self) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar, cast
 
 import pytest
@@ -37,9 +37,10 @@ from zarr.abc.store import (
     SupportsSetSync,
 )
 from zarr.core._byte_ranges import resolve_byte_range
-from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import closing
 from zarr.storage import WrapperStore
+from zarr.testing._latency import LatencyStore
 
 __all__ = ["LatencyStore", "StoreTests"]
 
@@ -611,70 +612,3 @@ class StoreTests(Generic[S, B]):
         await store.set("foo", self._buffer(b"x"))
         cast("SupportsDeleteSync", store).delete_sync("foo")
         assert await store.get("foo", default_buffer_prototype()) is None
-
-
-class LatencyStore(WrapperStore[S]):
-    """Waits before every read and write, as if the store were far away.
-
-    Parameters
-    ----------
-    store : Store
-        The store that does the work.
-    get_latency : float
-        Seconds before each read; reads that run at the same time wait at the same time.
-    set_latency : float
-        Seconds before each write.
-    """
-
-    def __init__(self, store: S, *, get_latency: float = 0, set_latency: float = 0) -> None:
-        super().__init__(store)
-        self._get_latency = float(get_latency)
-        self._set_latency = float(set_latency)
-
-    @property
-    def get_latency(self) -> float:
-        """Seconds before each read."""
-        return self._get_latency
-
-    @property
-    def set_latency(self) -> float:
-        """Seconds before each write."""
-        return self._set_latency
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        # docstring inherited
-        await asyncio.sleep(self._get_latency)
-        return await self._store.get(key, prototype, byte_range)
-
-    async def get_ranges(
-        self,
-        key: str,
-        byte_ranges: Iterable[ByteRequest | None],
-        *,
-        prototype: BufferPrototype,
-        max_concurrency: int | None = None,
-        max_gap_bytes: int | None = None,
-        max_coalesced_bytes: int | None = None,
-    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        # docstring inherited
-        limits: dict[str, Any] = {
-            "max_concurrency": max_concurrency,
-            "max_gap_bytes": max_gap_bytes,
-            "max_coalesced_bytes": max_coalesced_bytes,
-        }
-        given = {name: value for name, value in limits.items() if value is not None}
-        # By `get` of this store, so that each merged read waits.
-        async for batch in Store.get_ranges(self, key, byte_ranges, prototype=prototype, **given):
-            yield batch
-
-    async def set(self, key: str, value: Buffer) -> None:
-        # docstring inherited
-        await asyncio.sleep(self._set_latency)
-        await self._store.set(key, value)
-
-    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        # docstring inherited
-        await asyncio.sleep(self._set_latency)
-        await self._store.set_if_not_exists(key, value)

@@ -693,12 +693,17 @@ class AsyncGroup(GroupProperties):
 
     # --- creating arrays with one value -------------------------------------------------
 
-    def _creation(self, name: str) -> dict[str, Any]:
-        return {
-            "store": self.store_path,
-            "path": name,
-            "zarr_format": self.metadata.zarr_format,
-        }
+    def _creation(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters of `create` for a member, whose format is that of this group."""
+        own, zarr_format = self.metadata.zarr_format, kwargs.get("zarr_format")
+        if zarr_format is not None and zarr_format != own:
+            raise ValueError(
+                f"Cannot create a zarr_format={zarr_format} array in a zarr_format={own} group."
+            )
+        for parameter in ("store", "path"):
+            if parameter in kwargs:
+                raise TypeError(f"got multiple values for keyword argument {parameter!r}")
+        return {**kwargs, "store": self.store_path, "path": name, "zarr_format": own}
 
     async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array whose elements have no particular value.
@@ -710,23 +715,28 @@ class AsyncGroup(GroupProperties):
         shape : iterable of int or int
             Shape in elements.
         **kwargs
-            As for `zarr.create`.
+            As for `zarr.create`. The format is that of the group.
+
+        Raises
+        ------
+        ValueError
+            If `zarr_format` is another than that of the group, or a parameter is not valid.
         """
-        return await _creation.empty(shape, **self._creation(name), **kwargs)
+        return await _creation.empty(shape, **self._creation(name, kwargs))
 
     async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array with the fill value 0; see `empty`."""
-        return await _creation.zeros(shape, **self._creation(name), **kwargs)
+        return await _creation.zeros(shape, **self._creation(name, kwargs))
 
     async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array with the fill value 1; see `empty`."""
-        return await _creation.ones(shape, **self._creation(name), **kwargs)
+        return await _creation.ones(shape, **self._creation(name, kwargs))
 
     async def full(
         self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
     ) -> AsyncArray[Any]:
         """Create an array with a fill value; see `empty`."""
-        return await _creation.full(shape, fill_value, **self._creation(name), **kwargs)
+        return await _creation.full(shape, fill_value, **self._creation(name, kwargs))
 
     async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one; its elements have no particular value.
@@ -740,19 +750,19 @@ class AsyncGroup(GroupProperties):
         **kwargs
             As for `zarr.create`.
         """
-        return await _creation.empty_like(data, **self._creation(name), **kwargs)
+        return await _creation.empty_like(data, **self._creation(name, kwargs))
 
     async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one with the fill value 0; see `empty_like`."""
-        return await _creation.zeros_like(data, **self._creation(name), **kwargs)
+        return await _creation.zeros_like(data, **self._creation(name, kwargs))
 
     async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one with the fill value 1; see `empty_like`."""
-        return await _creation.ones_like(data, **self._creation(name), **kwargs)
+        return await _creation.ones_like(data, **self._creation(name, kwargs))
 
     async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one with a fill value; see `empty_like`."""
-        return await _creation.full_like(data, **self._creation(name), **kwargs)
+        return await _creation.full_like(data, **self._creation(name, kwargs))
 
     # --- changing -----------------------------------------------------------------------
 
