@@ -227,3 +227,38 @@ def test_entry_points_of_installed_distributions(tmp_path: Any) -> None:
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stdout.strip() == "Point", done.stderr
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherBool(zd.Bool):
+    """A data type for the NumPy dtype of a built-in one, under a name of its own."""
+
+    _zarr_v3_name: ClassVar[str] = "test.bool"
+
+
+def test_entry_points_do_not_take_numpy_dtypes_of_others() -> None:
+    new = DataTypeRegistry()
+    new.register("bool", zd.Bool)
+    new._lazy_load_list.append(EntryPoint("test.bool", f"{__name__}:OtherBool", "zarr.data_type"))
+    assert new.match_json("test.bool", zarr_format=3) == OtherBool()
+    assert new.match_dtype(np.dtype("?")) == zd.Bool()
+    assert new.match_json({"name": "|b1", "object_codec_id": None}, zarr_format=2) == zd.Bool()
+    new.unregister("bool")
+    assert new.match_dtype(np.dtype("?")) == OtherBool()
+
+
+def test_entry_points_do_not_replace_what_is_registered() -> None:
+    new = DataTypeRegistry()
+    new.register("bool", zd.Bool)
+    new._lazy_load_list.append(EntryPoint("bool", f"{__name__}:OtherBool", "zarr.data_type"))
+    with pytest.raises(KeyError):
+        new.get("other")
+    assert new.get("bool") is zd.Bool
+
+
+def test_two_data_types_that_were_registered_are_ambiguous_still() -> None:
+    new = DataTypeRegistry()
+    new.register("bool", zd.Bool)
+    new.register("test.bool", OtherBool)
+    with pytest.raises(ValueError, match="Multiple data type wrappers"):
+        new.match_dtype(np.dtype("?"))

@@ -282,7 +282,6 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"shape": [4]}, ValueError, "`chunk_grid` and `shape` need to have the same number"),
     ({"chunk_grid": regular(2, -1)}, ValueError, "-1"),
     ({"chunk_grid": regular(2, 1.5)}, TypeError, "integers"),
-    ({"chunk_grid": regular(2, True)}, TypeError, "integers"),
     ({"chunk_grid": {"name": "other", "configuration": {}}}, ValueError, "Unknown chunk grid"),
     ({"chunk_grid": {"name": "regular"}}, ValueError, "does not have a 'configuration' key"),
     ({"chunk_grid": "regular"}, TypeError, "Expected dict, got <class 'str'>"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -38,16 +39,26 @@ def parse_flag(value: object, name: str) -> bool:
     raise TypeError(f"Failed to parse input for {name!r}: expected bool, got {value!r}.")
 
 
+def plain_string(value: object) -> object:
+    """Return the string that a value is or, as a member of an enumeration, stands for.
+
+    Anything else is returned as it is. Members that are strings spell themselves with their class.
+    """
+    plain = value.value if isinstance(value, Enum) else value
+    return str.__str__(plain) if isinstance(plain, str) else value
+
+
 def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
-    """Return `value` if it is one of `choices`.
+    """Return `value`, or what a member of an enumeration stands for, if it is one of `choices`.
 
     Raises
     ------
     ValueError
         Otherwise, with the parameter's `name`.
     """
-    if isinstance(value, str) and value in choices:
-        return cast("T", str(value))
+    plain = plain_string(value)
+    if isinstance(plain, str) and plain in choices:
+        return cast("T", plain)
     raise ValueError(f"{name} must be one of {list(choices)}. Got {value!r}.")
 
 

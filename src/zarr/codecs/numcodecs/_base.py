@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -171,6 +172,8 @@ class _NumcodecsCodec(Metadata):
 
 
 def _to_json(value: object) -> JSON:
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, np.dtype):
         return value.str
     if isinstance(value, np.generic):

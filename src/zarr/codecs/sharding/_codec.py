@@ -13,6 +13,7 @@ from zarr.abc.codec import (
     ArrayBytesCodecPartialEncodeMixin,
 )
 from zarr.codecs._deprecated import DeprecatedNames
+from zarr.codecs._parse import plain_string
 from zarr.codecs.bytes import BytesCodec
 from zarr.codecs.crc32c_ import Crc32cCodec
 from zarr.codecs.sharding._index import IndexFormat, index_nbytes, index_spec
@@ -53,14 +54,16 @@ class ShardingCodecIndexLocation(metaclass=DeprecatedNames, names=_INDEX_LOCATIO
 
 
 def _parse_index_location(data: object) -> ShardingIndexLocation:
-    if data in _INDEX_LOCATIONS:
-        return data
+    plain = plain_string(data)
+    if plain in _INDEX_LOCATIONS:
+        return plain
     raise ValueError(f"index_location must be one of {list(_INDEX_LOCATIONS)!r}. Got {data!r}.")
 
 
 def _parse_write_order(data: object) -> SubchunkWriteOrder:
-    if data in SUBCHUNK_WRITE_ORDERS:
-        return data
+    plain = plain_string(data)
+    if plain in SUBCHUNK_WRITE_ORDERS:
+        return plain
     raise ValueError(
         f"Unrecognized subchunk write order: {data}. Only {SUBCHUNK_WRITE_ORDERS} are allowed."
     )

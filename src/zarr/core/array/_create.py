@@ -24,7 +24,7 @@ from zarr.core.array._types import DEFAULT_FILL_VALUE
 from zarr.core.array._write import convert
 from zarr.core.array_spec import ArrayConfig, parse_array_config
 from zarr.core.common import parse_shapelike
-from zarr.core.dtype import parse_dtype
+from zarr.core.dtype import is_pandas_text, parse_dtype
 from zarr.core.metadata.v2 import parse_compressor
 from zarr.core.metadata.v3 import parse_codecs
 from zarr.storage._common import make_store_path
@@ -349,6 +349,9 @@ async def from_array(
     source = array_of(data)
     if source is None and not (hasattr(data, "shape") and hasattr(data, "dtype")):
         data = np.asarray(data)
+    elif source is None and is_pandas_text(data.dtype):
+        # It is not indexed by tuples of slices, as arrays are.
+        data = convert(data, np.dtypes.StringDType())
     if zarr_format is None:
         zarr_format = 3 if source is None else source.metadata.zarr_format
     zarr_format = resolve_zarr_format(zarr_format)

@@ -10,6 +10,7 @@ import numpy as np
 from zarr.core.array._batch import make_batch
 from zarr.core.array._read import plan_read, read, read_sync
 from zarr.core.buffer import NDBuffer, default_buffer_prototype
+from zarr.core.dtype import is_pandas_text
 from zarr.core.indexing import check_fields, check_no_multi_fields
 from zarr.core.sync import sync
 
@@ -123,12 +124,36 @@ def _one_field(fields: Fields | None) -> str | None:
     return None if not one else cast("str", one)
 
 
+def refuse_missing_text(value: Any, dtype: object) -> None:
+    """Refuse text of pandas that has missing values.
+
+    Raises
+    ------
+    ValueError
+        If so: no data type stores a missing string.
+    """
+    if is_pandas_text(dtype) and bool(np.any(value.isna())):
+        raise ValueError(
+            "The data have missing values, and strings cannot be missing in Zarr. Replace them "
+            "first, as in data.fillna('')."
+        )
+
+
 def convert(value: object, dtype: np.dtype[Any]) -> Any:
-    """Return a value as an array of a data type, on the device where it is."""
+    """Return a value as an array of a data type, on the device where it is.
+
+    Raises
+    ------
+    ValueError
+        If it is text of pandas with missing values, which NumPy would spell out: ``"<NA>"``.
+    """
     if isinstance(value, NDBuffer):
         value = value.as_ndarray_like()
     if hasattr(value, "__cuda_array_interface__"):
         return cast("Any", value).astype(dtype, copy=False)
+    kind: Any = getattr(value, "dtype", None)
+    if kind is not None and not isinstance(kind, np.dtype):
+        refuse_missing_text(value, kind)
     # Arrays are cast, as on assignment in NumPy; other objects are converted with checks.
     return np.asarray(value, dtype=dtype)
 

@@ -71,7 +71,7 @@ def _repeats(array: Any, value: Any) -> bool:
     if array[(*(0,) * array.ndim, ...)].tobytes() != value.tobytes():
         return False
     # Each stretch of bytes equals the next one. Copied only where there are gaps between elements.
-    unit: int = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
+    unit = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
     flat: Any = np.ravel(array, order="K")
     flat = flat.view(_INTEGERS[unit])
     return bool((flat[nbytes // unit :] == flat[: -(nbytes // unit)]).all())

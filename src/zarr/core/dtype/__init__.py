@@ -21,6 +21,7 @@ from zarr.core.dtype._lookup import get_data_type_from_json as get_data_type_fro
 from zarr.core.dtype._lookup import (
     get_data_type_from_native_dtype as get_data_type_from_native_dtype,
 )
+from zarr.core.dtype._lookup import is_pandas_text as is_pandas_text
 from zarr.core.dtype._parse import VLEN_UTF8_ALIAS as VLEN_UTF8_ALIAS
 from zarr.core.dtype._parse import ZDTypeLike as ZDTypeLike
 from zarr.core.dtype._parse import parse_data_type, parse_dtype

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from zarr.core.dtype._bytes import RawBytes
+from zarr.core.dtype._string import VariableLengthUTF8
 from zarr.core.dtype.registry import DataTypeRegistry
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, 
     Parameters
     ----------
     dtype : dtype-like
-        A dtype, or what NumPy makes one of.
+        A dtype, or what NumPy makes one of. That of text in pandas means strings of variable length.
 
     Raises
     ------
@@ -36,8 +37,18 @@ def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, 
     ValueError
         If no data type wraps it, or several do.
     """
+    if is_pandas_text(dtype):
+        return VariableLengthUTF8()
     native = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
     return data_type_registry.match_dtype(native)
+
+
+def is_pandas_text(dtype: object) -> bool:
+    """Tell whether something is pandas' ``StringDtype``, without importing pandas."""
+    return not isinstance(dtype, np.dtype) and any(
+        cls.__name__ == "StringDtype" and cls.__module__.partition(".")[0] == "pandas"
+        for cls in type(dtype).__mro__
+    )
 
 
 def get_data_type_from_json(

@@ -37,7 +37,8 @@ def parse_dtype(
     ----------
     dtype_spec : ZDType, dtype-like, str or Mapping
         A data type, which is returned; what NumPy takes for a dtype (None is float64); or the
-        JSON form of a data type. ``str``, "str" and "string" mean strings of variable length.
+        JSON form of a data type. ``str``, "str", "string" and pandas' ``StringDtype`` mean strings
+        of variable length.
     zarr_format : {2, 3}
         Format of JSON forms. Names that NumPy does not know are understood for format 3 only.
 

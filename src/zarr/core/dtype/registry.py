@@ -43,7 +43,8 @@ _AMBIGUOUS_DTYPE = (
 class DataTypeRegistry:
     """The data types that can be found by NumPy dtype or JSON form.
 
-    Types of entry points are loaded when one is asked for that is not registered otherwise.
+    Types of entry points are loaded when one is asked for that is not registered otherwise. They do
+    not take the place of registered ones, neither under their key nor for their NumPy dtypes.
 
     Attributes
     ----------
@@ -58,6 +59,9 @@ class DataTypeRegistry:
     _lazy_load_list: list[EntryPoint] = field(default_factory=list, init=False)
     _entry_point_groups: list[str] = field(
         default_factory=list, init=False, repr=False, compare=False
+    )
+    _offered: dict[str, type[ZDType[Any, Any]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
     _memo: dict[Any, ZDType[TBaseDType, TBaseScalar]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -74,6 +78,7 @@ class DataTypeRegistry:
             Subclass of `ZDType`.
         """
         self.contents[key] = cls
+        self._offered.pop(key, None)
         self._memo.clear()
 
     def unregister(self, key: str) -> None:
@@ -168,13 +173,19 @@ class DataTypeRegistry:
         return found
 
     def _all_for_dtype(self, dtype: TBaseDType) -> list[ZDType[TBaseDType, TBaseScalar]]:
-        matched = []
-        for cls in self.contents.values():
+        """Return what wraps a NumPy dtype: of entry points only where nothing else does.
+
+        To install a package does not ask for its data type; that would change every array.
+        """
+        matched: list[ZDType[TBaseDType, TBaseScalar]] = []
+        offered: list[ZDType[TBaseDType, TBaseScalar]] = []
+        for key, cls in self.contents.items():
             try:
-                matched.append(cls.from_native_dtype(dtype))
+                found = cls.from_native_dtype(dtype)
             except DataTypeValidationError:
                 continue
-        return matched
+            (offered if self._offered.get(key) is cls else matched).append(found)
+        return matched or offered
 
     def _first_for_json(
         self, data: DTypeJSON, zarr_format: ZarrFormat
@@ -214,7 +225,11 @@ class DataTypeRegistry:
         loaded = False
         while self._lazy_load_list:
             entry_point = self._lazy_load_list.pop(0)
-            self.register(entry_point.name, entry_point.load())
+            cls = entry_point.load()
+            if entry_point.name in self.contents:
+                continue  # what is registered has been asked for
+            self.register(entry_point.name, cls)
+            self._offered[entry_point.name] = cls
             loaded = True
         return loaded
 

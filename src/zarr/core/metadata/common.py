@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +13,8 @@ from zarr.errors import MetadataValidationError, ZarrUserWarning
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
-    from zarr.core.common import JSON
+    from zarr.core.common import JSON, ZarrFormat
+    from zarr.core.dtype.wrapper import ZDType
 
 
 class MissingFieldError(MetadataValidationError, KeyError, TypeError):
@@ -24,6 +26,52 @@ class MissingFieldError(MetadataValidationError, KeyError, TypeError):
     def __str__(self) -> str:
         # KeyError would show the repr of the message.
         return str(self.args[0])
+
+
+class FillValueRangeError(MetadataValidationError, ValueError, OverflowError):
+    """A fill value is out of the range of its data type.
+
+    It is an `OverflowError` as well, which it is elsewhere.
+    """
+
+
+def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | None = None) -> Any:
+    """Return a fill value as a scalar of its data type.
+
+    Parameters
+    ----------
+    data : object
+        The value.
+    dtype : ZDType
+        The data type.
+    zarr_format : {2, 3} or None
+        Format of the document that holds its JSON form; None where it is the value itself.
+
+    Raises
+    ------
+    FillValueRangeError
+        If it is out of the range of the data type.
+    TypeError, ValueError
+        If it has no such scalar; with a note of the value.
+    """
+    try:
+        if zarr_format is None:
+            return dtype.cast_scalar(data)
+        return dtype.from_json_scalar(data, zarr_format=zarr_format)
+    except OverflowError as error:
+        raise FillValueRangeError(
+            f"fill_value {_shown(data)} is out of the range of the data type {dtype}: {error}."
+        ) from error
+    except (TypeError, ValueError) as error:
+        error.add_note(f"in fill_value {_shown(data)}")
+        raise
+
+
+def _shown(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python does not spell integers of very many digits
+        return f"of type {type(value).__name__}"
 
 
 def required_field(document: Mapping[str, JSON], name: str, *, path: str | None) -> JSON:
@@ -154,6 +202,19 @@ def repair_chunk_shape(
             stacklevel=4,
         )
     return repaired
+
+
+def without_flags(value: Any) -> Any:
+    """Return a stored chunk shape with 1 for true and 0 for false, as earlier releases wrote them.
+
+    What has none of them is returned itself.
+    """
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, list):
+        return value
+    plain = [without_flags(item) for item in value]
+    return value if all(one is other for one, other in zip(plain, value)) else plain
 
 
 def _int_list(value: object) -> list[int] | None:

@@ -26,11 +26,13 @@ from zarr.core.common import (
 )
 from zarr.core.dtype import get_data_type_from_json
 from zarr.core.metadata.common import (
+    as_fill_value,
     json_to_buffer,
     parse_attributes,
     repair_chunk_shape,
     required_field,
     same_json,
+    without_flags,
 )
 from zarr.core.metadata.v3 import check_storable
 from zarr.errors import MetadataValidationError, ZarrUserWarning
@@ -420,14 +422,15 @@ class ArrayV2Metadata(Metadata):
         dtype = get_data_type_from_json(cast("Any", dtype_json), zarr_format=2)
         fill_value = required_field(document, "fill_value", path=path)
         shape = required_field(document, "shape", path=path)
-        chunks = required_field(document, "chunks", path=path)
+        stored_chunks = required_field(document, "chunks", path=path)
+        chunks = without_flags(stored_chunks)
         repaired = repair_chunk_shape(shape, chunks, path=path)
         metadata = cls(
             shape=cast("Any", shape),
             dtype=dtype,
             chunks=cast("Any", chunks) if repaired is None else repaired,
             fill_value=(
-                None if fill_value is None else dtype.from_json_scalar(fill_value, zarr_format=2)
+                None if fill_value is None else as_fill_value(fill_value, dtype, zarr_format=2)
             ),
             order=cast("Any", required_field(document, "order", path=path)),
             dimension_separator=document.get("dimension_separator", "."),
@@ -435,7 +438,7 @@ class ArrayV2Metadata(Metadata):
             filters=filters,
             attributes=document.get("attributes"),
         )
-        if repaired is not None:
+        if repaired is not None or chunks is not stored_chunks:
             object.__setattr__(metadata, "_stored_document", copy.deepcopy(document))
         return metadata
 
@@ -468,7 +471,7 @@ def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> An
     """Return a fill value as the document will give it back: it can spell one NaN alone."""
     if fill_value is None:
         return None
-    scalar = dtype.cast_scalar(fill_value)
+    scalar = as_fill_value(fill_value, dtype)
     if isinstance(scalar, np.inexact) and scalar != scalar:
         return dtype.from_json_scalar(dtype.to_json_scalar(scalar, zarr_format=2), zarr_format=2)
     return scalar

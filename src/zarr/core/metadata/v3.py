@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import operator
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NotRequired, TypeAlias, cast
@@ -39,13 +41,15 @@ from zarr.core.metadata._codecs import (
     validate_codecs,
 )
 from zarr.core.metadata.common import (
+    as_fill_value,
     json_to_buffer,
     parse_attributes,
     repair_chunk_shape,
     required_field,
     same_json,
+    without_flags,
 )
-from zarr.errors import MetadataValidationError, NodeTypeValidationError
+from zarr.errors import MetadataValidationError, NodeTypeValidationError, ZarrUserWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -311,7 +315,7 @@ class ArrayV3Metadata(Metadata):
                 f"Array metadata contains storage transformers: {transformers}."
                 "Arrays with storage transformers are not supported in zarr-python at this time."
             )
-        fill = data_type.cast_scalar(fill_value)
+        fill = as_fill_value(fill_value, data_type)
         chain = parse_codecs(codecs)
         validate_codecs(chain, data_type)
 
@@ -485,8 +489,8 @@ class ArrayV3Metadata(Metadata):
             data_type=data_type,
             chunk_grid=cast("Any", required_field(source, "chunk_grid", path=path)),
             chunk_key_encoding=cast("Any", required_field(source, "chunk_key_encoding", path=path)),
-            fill_value=data_type.from_json_scalar(
-                required_field(source, "fill_value", path=path), zarr_format=3
+            fill_value=as_fill_value(
+                required_field(source, "fill_value", path=path), data_type, zarr_format=3
             ),
             codecs=cast("Any", required_field(source, "codecs", path=path)),
             attributes=cast("Any", source.get("attributes")),
@@ -563,25 +567,60 @@ def _check_data_type_form(data: object) -> None:
 
 
 def _repair(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
-    """Return a document with the chunk lengths of 0 replaced; None where there are none."""
+    """Return a document with what earlier releases stored for chunk lengths put right.
+
+    Those are lengths of 0, true for 1 and false for 0, and in some dimensions lists of lengths,
+    which a rectilinear grid has. None where there is nothing of the kind.
+    """
     grid = document.get("chunk_grid")
     if not isinstance(grid, Mapping) or grid.get("name") != "regular":
         return None
     configuration = grid.get("configuration")
     if not isinstance(configuration, Mapping):
         return None
+    stored = configuration.get("chunk_shape")
+    plain = without_flags(stored)
+    if _has_edges(plain):
+        return {**document, "chunk_grid": cast("Any", _as_rectilinear(plain, path))}
     chunk_shape = repair_chunk_shape(
         document.get("shape"),
-        configuration.get("chunk_shape"),
+        plain,
         path=path,
         inner_chunk_shape=_inner_chunk_shape(document.get("codecs")),
     )
     if chunk_shape is None:
-        return None
+        if plain is stored:
+            return None
+        chunk_shape = cast("Any", plain)
     return {
         **document,
         "chunk_grid": {**grid, "configuration": {**configuration, "chunk_shape": chunk_shape}},
     }
+
+
+def _has_edges(chunk_shape: object) -> bool:
+    """Tell whether a chunk shape has a length in some dimensions and a list of them in others."""
+    if not isinstance(chunk_shape, list):
+        return False
+    listed = [isinstance(item, list) and all(type(n) is int for n in item) for item in chunk_shape]
+    single = [type(item) is int and item > 0 for item in chunk_shape]
+    return any(listed) and any(single) and all(map(operator.or_, listed, single))
+
+
+def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridMetadata:
+    grid = RectilinearChunkGridMetadata(
+        chunk_shapes=tuple(tuple(item) if isinstance(item, list) else item for item in chunk_shape)
+    )
+    axes = [axis for axis, item in enumerate(chunk_shape) if isinstance(item, list)]
+    warnings.warn(
+        f"{'The array' if path is None else f'Array {path!r}'} is stored with a chunk grid named "
+        f"'regular' that has lists of chunk lengths (dimensions: {axes}). It is read as the "
+        "rectilinear chunk grid that they make. `array.update_attributes({})` stores that, with "
+        "`zarr.config.set({'array.rectilinear_chunks': True})`.",
+        category=ZarrUserWarning,
+        stacklevel=5,
+    )
+    return grid
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
