@@ -7,9 +7,12 @@ environment variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order`` (two undersco
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from donfig import Config as DConfig
+from donfig.config_obj import ConfigSet
 
 
 class BadConfigError(ValueError):
@@ -55,22 +58,6 @@ _CODECS = {
     f"numcodecs.{key}": f"zarr.codecs.numcodecs.{name}" for key, name in _NUMCODECS_CLASSES.items()
 }
 
-
-class _Unset(int):
-    """The default of an integer setting, told apart from the same number set by somebody."""
-
-
-def is_set(value: object) -> bool:
-    """Return whether a value from the configuration was set, be it to the default.
-
-    Parameters
-    ----------
-    value : object
-        What `Config.get` returned.
-    """
-    return not isinstance(value, _Unset)
-
-
 _DEFAULTS: dict[str, Any] = {
     "default_zarr_format": 3,
     "array": {
@@ -83,7 +70,7 @@ _DEFAULTS: dict[str, Any] = {
         "sharding_coalesce_max_bytes": 16 << 20,
         "allow_unsafe_pickle_decode": False,
     },
-    "async": {"concurrency": _Unset(10), "timeout": None},
+    "async": {"concurrency": 10, "timeout": None},
     "threading": {"max_workers": None},
     "json_indent": 2,
     "codec_pipeline": {
@@ -116,13 +103,60 @@ _REMOVED = (
 )
 
 
+class _Setting(ConfigSet):  # type: ignore[misc]
+    """Values set at run time, which counts the keys it sets until they are taken back."""
+
+    def __init__(self, owner: Config, *args: Any, **kwargs: Any) -> None:
+        super().__init__(owner.config, owner.config_lock, owner.deprecations, *args, **kwargs)
+        self._counts = owner._times_set
+        self._paths = {path for _, path, _ in self._record}
+        self._counts.update(self._paths)
+
+    def __exit__(self, *exc_info: Any) -> None:
+        super().__exit__(*exc_info)
+        self._counts.subtract(self._paths)
+
+
 class Config(DConfig):  # type: ignore[misc]
     """The configuration of zarr; see `donfig.Config` for its methods."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._times_set: Counter[tuple[str, ...]] = Counter()
+        self._collected: Mapping[str, Any] = {}
+        super().__init__(*args, **kwargs)
 
     def reset(self) -> None:
         """Drop everything set at run time; defaults, files and environment apply again."""
         self.clear()
         self.refresh()
+        self._times_set.clear()
+
+    def set(self, arg: Mapping[str, Any] | None = None, **kwargs: Any) -> ConfigSet:
+        # docstring inherited
+        return _Setting(self, arg, **kwargs)
+
+    def collect(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        # docstring inherited
+        self._collected = super().collect(*args, **kwargs)
+        return dict(self._collected)
+
+    def is_set(self, key: str) -> bool:
+        """Return whether somebody has set a key, be it to its default.
+
+        Parameters
+        ----------
+        key : str
+            A dotted path. It counts as set by `set`, by a file and by an environment variable.
+        """
+        path = tuple(key.split("."))
+        if any(self._times_set[path[:length]] > 0 for length in range(1, len(path) + 1)):
+            return True
+        found: Any = self._collected
+        for name in path:
+            if not isinstance(found, Mapping) or name not in found:
+                return False
+            found = found[name]
+        return True
 
     def enable_gpu(self) -> Any:
         """Let arrays hold their data on the GPU: `zarr.buffer.gpu` buffers, for this process.

@@ -20,7 +20,7 @@ from zarr.core._fetch import (
 )
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
-from zarr.core.config import config, is_set
+from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_caches import behind_cache, whole_file_cache
 from zarr.storage._fsspec_faults import check_length, fault_behind, is_missing_bucket
@@ -66,8 +66,8 @@ _CONCURRENCY: Final = 64
 
 
 def _concurrency() -> int:
-    configured = config.get("async.concurrency")
-    return int(configured) if is_set(configured) else _CONCURRENCY
+    key = "async.concurrency"
+    return int(config.get(key)) if config.is_set(key) else _CONCURRENCY
 
 
 class BulkOptions(TypedDict, total=False):
