@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.sync",
         "zarr.core._at_once",
         "zarr.core._json",
+        "zarr.core._redact",
         "zarr.core._turns",
         "zarr.core._derive",
         "zarr.core._faults",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 
-from zarr.core.config import Config, config
+from zarr.core.config import config
 
 KEY = "async.concurrency"
 
@@ -44,16 +42,10 @@ def test_what_is_set_for_good_stays_set_until_a_reset() -> None:
     assert not config.is_set(KEY)
 
 
-def test_environment_and_files_count(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_environment_and_files_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZARR_ASYNC__CONCURRENCY", "10")
     config.refresh()
     assert config.is_set(KEY)
     monkeypatch.delenv("ZARR_ASYNC__CONCURRENCY")
     config.refresh()
     assert not config.is_set(KEY)
-
-
-def test_a_copy_knows_as_much() -> None:
-    with config.set({KEY: 10}):
-        copy: Config = pickle.loads(pickle.dumps(config))
-    assert copy.is_set(KEY)

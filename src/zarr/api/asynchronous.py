@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
+from zarr.core._redact import redact_url
 from zarr.core.array import (
     Array,
     AsyncArray,
@@ -306,9 +307,10 @@ async def open_group(
             )
         except GroupNotFoundError:
             if mode != "a":
-                raise GroupNotFoundError(
-                    store if store is not None else store_path.store, store_path.path
-                ) from None
+                shown: object = store_path.store if store is None else store
+                if isinstance(shown, str):
+                    shown = redact_url(shown)
+                raise GroupNotFoundError(shown, store_path.path) from None
         if zarr_format is None and await contains_array(store_path, 2):
             raise ContainsArrayError(store_path.store, store_path.path)
     try:

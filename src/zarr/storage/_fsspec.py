@@ -18,6 +18,7 @@ from zarr.core._fetch import (
     answered_nbytes,
     stream,
 )
+from zarr.core._redact import redact_url
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
@@ -279,7 +280,8 @@ class FsspecStore(Store):
         )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}({type(self.fs).__name__}, {self.path})>"
+        path = redact_url(self.path, relative=_is_remote(self.fs))
+        return f"<{type(self).__name__}({type(self.fs).__name__}, {path})>"
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"on_bulk_read": None}
@@ -683,6 +685,13 @@ def _join(root: str, key: str) -> str:
     if not root or not key:
         return root or key
     return f"{root}{key}" if root.endswith("/") else f"{root}/{key}"
+
+
+def _is_remote(fs: AsyncFileSystem) -> bool:
+    """Tell whether the paths of a file system are what remains of URLs, not names of files."""
+    protocol = getattr(fs, "sync_fs", fs).protocol
+    names = {protocol} if isinstance(protocol, str) else set(protocol)
+    return names.isdisjoint({"file", "local", "memory", "zip", "tar", "dir", "reference"})
 
 
 def _has_magic(name: str) -> bool:

@@ -16,6 +16,7 @@ from zarr.core._byte_ranges import (
     check_byte_range,
     resolve_byte_range,
 )
+from zarr.core._redact import redact_urls_in
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
 from zarr.storage._utils import can_be_key, check_key
@@ -72,7 +73,7 @@ class ObjectStore(Store, Generic[T_Store]):
         )
 
     def __str__(self) -> str:
-        return f"object_store://{self.store}"
+        return f"object_store://{redact_urls_in(str(self.store))}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"

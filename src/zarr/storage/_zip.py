@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import check_byte_range, resolve_byte_range
 from zarr.core._coalesce import MiB
+from zarr.core._redact import redact_urls_in
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import in_pool
@@ -181,7 +182,8 @@ class ZipStore(Store):
         self._reset(state["_next_mode"], orphaned=state["_orphaned"])
 
     def __str__(self) -> str:
-        return f"zip://{self._file if self.path is None else self.path}"
+        # A file object may show where it comes from.
+        return f"zip://{redact_urls_in(str(self._file)) if self.path is None else self.path}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}('{self}')"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zarr.abc.store import Store
 from zarr.core._json import parse_object
+from zarr.core._redact import redact_url
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.buffer.cpu import buffer_prototype as cpu_prototype
 from zarr.core.common import (
@@ -91,7 +92,8 @@ async def find_array(
     try:
         return await find_place(store, path=path, storage_options=storage_options)
     except FileNotFoundError:
-        raise ArrayNotFoundError(f"No array found in store {store} at path {path}") from None
+        where = redact_url(str(store))
+        raise ArrayNotFoundError(f"No array found in store {where} at path {path}") from None
 
 
 @contextmanager

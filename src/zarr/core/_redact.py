@@ -1,0 +1,113 @@
+"""Leaving out of what is shown the parts of URLs that may hold secrets.
+
+Passwords stand before an ``@``, signatures and tokens in the query. Both are replaced as a whole:
+which parameters of a query are secret depends on the server.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_HIDDEN: Final = "***"
+# What stands behind these is the name of a file or a key, in which ``?`` and ``@`` mean nothing.
+_LOCAL: Final = frozenset({"file", "local", "zip", "memory", "gpumemory"})
+_IS_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
+_SCHEME_CHARACTERS: Final = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
+)
+# A user without a password, such as the container of ``abfs://container@account``, is no secret.
+_NAMES_USERS: Final = frozenset(
+    {"abfs", "abfss", "adl", "az", "wasb", "wasbs", "ssh", "sftp", "scp", "hdfs", "webhdfs"}
+)
+# The next link of a chained URL: ``simplecache::https://...``.
+_CHAIN: Final = r"::(?=[A-Za-z][A-Za-z0-9+.\-]*(?:://|::))"
+_END_OF_LINK: Final = re.compile(_CHAIN)
+_END_IN_TEXT: Final = {
+    quote: re.compile(rf"[{quote}\n]|{_CHAIN}" if quote else rf'[\s"<>]|{_CHAIN}')
+    for quote in ("", "'", '"', "`")
+}
+_AUTHORITY: Final = re.compile(r"[^/?#]*")
+_IS_HOST: Final = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[0-9]*)?").fullmatch
+
+
+def redact_url(url: str, *, relative: bool = False) -> str:
+    """Return a URL without its user, password and query.
+
+    Parameters
+    ----------
+    url : str
+        The URL, chained ones too. What has no scheme, such as a path, is returned as it is.
+    relative : bool
+        Whether a string without a scheme is what remains of a URL, ``bucket/key?signature=...``,
+        whose query is left out. An absolute path is none.
+
+    Returns
+    -------
+    str
+        Text to be shown, with ``***`` in place of what was left out; in time that is linear in the
+        length.
+    """
+    if "://" not in url:
+        path, mark, query = url.partition("?")
+        is_url = relative and not path.startswith("/")
+        return f"{path}?{_HIDDEN}" if is_url and mark and "=" in query else url
+    return _redact(url, whole=True)
+
+
+def redact_urls_in(text: str) -> str:
+    """Return a message with the URLs in it redacted, each as by `redact_url`.
+
+    Parameters
+    ----------
+    text : str
+        The message. A URL in it ends at the quotation mark it begins with, else at a blank, ``"``,
+        ``<`` or ``>``.
+    """
+    return _redact(text, whole=False) if "://" in text else text
+
+
+def _redact(text: str, *, whole: bool) -> str:
+    parts: list[str] = []
+    position = end = 0
+    while (colon := text.find("://", position)) >= 0:
+        begin = colon
+        while begin > position and text[begin - 1] in _SCHEME_CHARACTERS:
+            begin -= 1
+        scheme = text[begin:colon].lstrip("0123456789+.-")
+        start = colon + 3
+        parts.append(text[position:start])
+        position = start
+        if _IS_SCHEME(scheme) is None or scheme.lower() in _LOCAL:
+            continue
+        if start > end:  # not within the path of the URL before
+            pattern = _END_OF_LINK
+            if not whole:
+                before = text[begin - 1 : begin]
+                pattern = _END_IN_TEXT[before if before in ("'", '"', "`") else ""]
+            found = pattern.search(text, start)
+            end = len(text) if found is None else found.start()
+        # Up to the next scheme, so that no character is looked at again and again.
+        following = text.find("://", start)
+        stop = end if following < 0 else min(end, following)
+        secret = _end_of_user(text, start, stop)
+        if secret > start and (":" in text[start:secret] or scheme.lower() not in _NAMES_USERS):
+            parts.append(f"{_HIDDEN}@")
+            position = secret
+        query = text.find("?", position, stop)
+        if query >= 0:
+            shown = len(text[query:end].rstrip(")]},.;:!")) if not whole else end - query
+            parts += [text[position:query], f"?{_HIDDEN}", text[query + shown : end]]
+            position = end
+    parts.append(text[position:])
+    return "".join(parts)
+
+
+def _end_of_user(text: str, start: int, stop: int) -> int:
+    """Return where user and password end that a URL has before its host; `start` for none."""
+    found = _AUTHORITY.match(text, start, stop)
+    end = stop if found is None else found.end()
+    at = text.rfind("@", start, end)
+    if at < 0 and _IS_HOST(text, start, end) is None:
+        at = text.rfind("@", start, stop)  # a password with a slash or a question mark
+    return at + 1 if at >= 0 else start
