@@ -12,6 +12,7 @@ from typing import Any, cast
 import numcodecs
 import numpy as np
 import pytest
+from tests.waiting import steps
 
 import zarr
 from zarr.core._info import GroupInfo, byte_info
@@ -352,12 +353,10 @@ def test_documents_are_asked_for_at_once(
     get = MemoryStore.get
 
     async def slow(self: Any, *args: Any, **kwargs: Any) -> Any:
-        import asyncio
-
         nonlocal waiting, most
         waiting += 1
         most = max(most, waiting)
-        await asyncio.sleep(0.01)
+        await steps()
         waiting -= 1
         return await get(self, *args, **kwargs)
 

@@ -601,7 +601,7 @@ def test_a_read_can_be_cancelled() -> None:
             async def get(self, *args: Any, **kwargs: Any) -> Any:
                 if len(self.log) > 0:
                     waiting.set()
-                    await asyncio.sleep(3600)
+                    await asyncio.Event().wait()
                 return await super().get(*args, **kwargs)
 
         hanging = Key(Hanging(**key.store.values))

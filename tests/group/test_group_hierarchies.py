@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.group.recording import RecordingStore, contents, document, put
+from tests.waiting import steps
 
 import zarr
 from zarr.core.config import config
@@ -317,7 +318,7 @@ async def test_closing_leaves_nothing_running(create: Any) -> None:
             break
     assert asyncio.all_tasks() == before
     stored = len(contents(store))
-    await asyncio.sleep(0.01)
+    await steps()
     assert len(contents(store)) == stored < 50
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.optional import lacks
+from tests.waiting import steps
 
 from zarr.abc.store import (
     ByteRequest,
@@ -239,7 +240,7 @@ class Slow(WrapperStore[Store]):
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await asyncio.sleep(0.002 * (1 + len(self.started) % 3))
+            await steps(10 * (1 + len(self.started) % 3))
             if key == self.fail:
                 raise ConnectionResetError("the network is gone")
             return buffer_from(key.encode())
@@ -273,7 +274,7 @@ async def test_first_failure_names_key_range_and_store_and_stops_the_rest() -> N
     assert store.running == 0
     started = len(store.started)
     assert started < 17 + 25
-    await asyncio.sleep(0.02)
+    await steps()
     assert len(store.started) == started
 
 
@@ -293,7 +294,8 @@ async def test_leaving_early_leaves_nothing(how: str) -> None:
 
     task = asyncio.create_task(consume())
     if how == "cancel":
-        await asyncio.sleep(0.01)
+        while not store.started:
+            await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

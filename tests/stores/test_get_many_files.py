@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -16,7 +15,7 @@ from tests.waiting import PATIENCE
 
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.core.config import config
-from zarr.core.sync import in_pool, sync
+from zarr.core.sync import get_pool, in_pool, sync
 from zarr.storage import LocalStore, ZipStore, _local
 
 
@@ -115,6 +114,15 @@ def test_a_hop_ends_when_much_has_been_read(
     assert max(sizes) == 2
 
 
+def after_the_pool() -> None:
+    """Wait until all that the worker pool was given has ended, which no thread of it may not."""
+    pool = get_pool()
+    width = pool._max_workers
+    meeting = threading.Barrier(width)
+    for waiting in [pool.submit(meeting.wait, PATIENCE) for _ in range(width)]:
+        waiting.result()
+
+
 def test_no_file_is_opened_after_the_first_failure(
     local: LocalStore, reads: list[tuple[str, Any, str]]
 ) -> None:
@@ -125,7 +133,7 @@ def test_no_file_is_opened_after_the_first_failure(
     with config.set({"async.concurrency": 1}), pytest.raises(IsADirectoryError) as caught:
         sync(bulk(local, [f"k{i}" for i in range(300)]))
     assert any("'k0'" in note for note in caught.value.__notes__)
-    time.sleep(0.05)
+    after_the_pool()
     assert len(reads) == 1
 
 
@@ -150,14 +158,14 @@ def test_leaving_early_stops_the_thread_at_its_file(
         async with aclosing(batches):  # type: ignore[type-var]
             async for _ in batches:
                 while count[0] <= 50:
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0)
                 break
 
     with config.set({"async.concurrency": 1}):
         sync(first_only())
         seen = count[0]
         go_on.set()
-        time.sleep(0.05)
+        after_the_pool()
     assert count[0] == seen
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.stores.store_kit import PROTOTYPE, AsyncOnlyStore, buffer
+from tests.waiting import steps
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer
@@ -35,7 +36,9 @@ class Slow(MemoryStore):
             if key == self.broken:
                 await asyncio.sleep(0)
                 raise ConnectionResetError(key)
-            await asyncio.sleep(1 if self.broken else 0.001 * (5 - len(self.asked) % 5))
+            if self.broken:
+                await asyncio.Event().wait()
+            await steps(10 * (5 - len(self.asked) % 5))
             return await super().get(key, prototype, byte_range)
         except asyncio.CancelledError:
             self.cancelled.append(key)
