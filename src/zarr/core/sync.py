@@ -33,6 +33,8 @@ T = TypeVar("T")
 # waits looks whether the loop is still there.
 _MOMENT = 1.0
 
+_is_finalizing = sys.is_finalizing  # held here: `sys` loses what it has in the end
+
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -51,11 +53,35 @@ class SyncError(Exception):
     """A coroutine cannot be run to its end from where `sync` was called."""
 
 
+def refuse_at_the_end() -> None:
+    """Refuse to begin what the interpreter does not let end any more, as it is shutting down.
+
+    From then on no other thread runs, so the event loop answers nobody, nothing can be imported,
+    and extension modules may be gone already: what goes on all the same hangs or crashes. Objects
+    that are deleted so late, as global variables of modules are, come here from their ``__del__``.
+    Functions that `atexit` calls come earlier, and may do all.
+
+    Raises
+    ------
+    RuntimeError
+        If the interpreter is shutting down.
+    """
+    if _is_finalizing():
+        raise RuntimeError("zarr cannot read or write any more: the interpreter is shutting down")
+
+
 def get_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop of the process, starting its thread where needed."""
+    """Return the event loop of the process, starting its thread where needed.
+
+    Raises
+    ------
+    RuntimeError
+        If there is none, and the interpreter is shutting down.
+    """
     global _loop, _thread
     loop = _loop
     if loop is None or loop.is_closed():
+        refuse_at_the_end()  # a thread would not start, and starting it not return
         with _lock:
             loop = _loop
             if loop is None or loop.is_closed():
@@ -240,7 +266,15 @@ def sync(
     TimeoutError
         If it takes longer than `timeout`. The coroutine is cancelled, as it is when the wait is
         interrupted.
+    RuntimeError
+        If the interpreter is shutting down.
     """
+    try:
+        refuse_at_the_end()
+    except RuntimeError:
+        if asyncio.iscoroutine(coro):
+            coro.close()
+        raise
     target = get_loop() if loop is None else loop
     if not isinstance(target, asyncio.AbstractEventLoop):
         raise TypeError(f"loop cannot be of type {type(target)}")
@@ -352,7 +386,7 @@ class _Running(Generic[T]):
         except RuntimeError:  # closed, and nothing runs there
             return
         # Its own thread would wait for itself, and at the very end no other one runs.
-        if not _runs_here(self._loop) and not sys.is_finalizing():
+        if not _runs_here(self._loop) and not _is_finalizing():
             self._ended.wait(_MOMENT)
 
     def _cancel(self) -> None:
@@ -395,7 +429,7 @@ def sync_opening(coro: Coroutine[Any, Any, T], *, at_once: bool) -> T:
     SyncError, TimeoutError
         As `sync_in_time`.
     """
-    if not at_once or config.get("async.timeout", None) is not None:
+    if not at_once or _is_finalizing() or config.get("async.timeout", None) is not None:
         return sync_in_time(coro)
     if _loop is not None and _runs_here(_loop):
         return sync_in_time(coro)
@@ -456,9 +490,12 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
     ------
     SyncError
         If called on the thread of that loop, where waiting would never end.
+    RuntimeError
+        If the interpreter is shutting down.
     Exception
         What the iterator raises, as it was raised.
     """
+    refuse_at_the_end()
     loop = get_loop()
     if _runs_here(loop):
         raise SyncError("Calling iter_ahead() from within a running loop")

@@ -28,7 +28,7 @@ from zarr.core.indexing import (
     is_pure_orthogonal_indexing,
     pop_fields,
 )
-from zarr.core.sync import sync_in_time, sync_opening
+from zarr.core.sync import refuse_at_the_end, sync_in_time, sync_opening
 from zarr.storage._common import answers_at_once
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None,
         prototype: BufferPrototype | None,
     ) -> NDBuffer:
+        refuse_at_the_end()
         plan = plan_read(self._async_array, indexer, out=out, fields=fields, prototype=prototype)
         return read_sync(plan)
 
@@ -395,6 +396,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
+        refuse_at_the_end()
         plan = plan_write(self._async_array, indexer, value, fields=fields, prototype=prototype)
         write_sync(plan)
 
