@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -187,7 +187,8 @@ def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:
     owner: Any = data.base
     if type(owner) is bytes or not np.may_share_memory(data, value.as_numpy_array()):
         return encoded
-    return type(encoded).from_array_like(cast("Any", data.copy()))
+    # As bytes, which a store in memory keeps without copying them once more.
+    return type(encoded).from_bytes(data.tobytes())
 
 
 def encode_merged(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import JSON, concurrent_map
+from zarr.core.metadata.common import copied
 from zarr.core.sync import sync
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ class Attributes(MutableMapping[str, JSON]):
         return len(self._obj.metadata.attributes)
 
     def asdict(self) -> dict[str, JSON]:
-        """Return a copy of the attributes; nested values are shared."""
-        return dict(self._obj.metadata.attributes)
+        """Return a copy of the attributes, nested values included."""
+        attributes: dict[str, JSON] = copied(self._obj.metadata.attributes)
+        return attributes
 
     def put(self, d: Mapping[str, JSON]) -> None:
         """Replace all attributes at once.

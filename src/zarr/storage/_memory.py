@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.storage._utils import as_directory, check_key, check_keys, children, normalize_path
+from zarr.storage._utils import (
+    as_directory,
+    check_key,
+    check_keys,
+    children,
+    frozen,
+    normalize_path,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -133,14 +140,14 @@ class MemoryStore(Store):
         self._store_dict[check_key(key)] = self._to_stored(value)
 
     def _to_stored(self, value: Buffer) -> Buffer:
-        """Return what is kept of a value.
+        """Return what is kept of a value: memory that nobody else can change.
 
         Raises
         ------
         TypeError
             If it is not a `Buffer`.
         """
-        return _checked(value, "MemoryStore")
+        return frozen(_checked(value, "MemoryStore"))
 
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`."""

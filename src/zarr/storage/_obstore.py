@@ -19,7 +19,7 @@ from zarr.core._byte_ranges import (
 from zarr.core._redact import redact_urls_in
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
-from zarr.storage._utils import can_be_key, check_key
+from zarr.storage._utils import can_be_key, check_key, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -225,7 +225,7 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         self._check_value(key, value)
-        await obstore.put_async(self.store, key, value.as_buffer_like())
+        await obstore.put_async(self.store, key, frozen(value).as_buffer_like())
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
@@ -233,7 +233,7 @@ class ObjectStore(Store, Generic[T_Store]):
 
         self._check_value(key, value)
         try:
-            await obstore.put_async(self.store, key, value.as_buffer_like(), mode="create")
+            await obstore.put_async(self.store, key, frozen(value).as_buffer_like(), mode="create")
         except (obstore.exceptions.AlreadyExistsError, FileExistsError):
             return
         except (obstore.exceptions.NotSupportedError, NotImplementedError):

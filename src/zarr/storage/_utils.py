@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from zarr.core.buffer import cpu
 from zarr.core.common import (
     ZARR_JSON,
     ZARRAY_JSON,
@@ -13,6 +17,9 @@ from zarr.core.common import (
     ZGROUP_JSON,
     ZMETADATA_V2_JSON,
 )
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
 
 METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
@@ -139,3 +146,17 @@ def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
             if name not in seen and can_be_key(name):
                 seen.add(name)
                 yield name
+
+
+def frozen(value: Buffer) -> Buffer:
+    """Return a value in memory that does not change: itself where that is so, a copy otherwise.
+
+    Who keeps a value, or goes on with it after the call that brought it, keeps this one.
+    """
+    if not isinstance(value, cpu.Buffer):
+        return value.combine([])
+    data = value.as_numpy_array()
+    # What codecs return is bytes as a rule, and nothing writes into those.
+    if type(data) is np.ndarray and isinstance(data.base, bytes):
+        return value
+    return type(value).from_bytes(data.tobytes())

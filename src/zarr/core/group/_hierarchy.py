@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from zarr.core.array._documents import create_documents, creates_in_one_step
@@ -144,6 +145,8 @@ async def store_hierarchy(
         If an attribute has no JSON form.
     """
     store_path.store._check_writable()
+    # Of its own: one of the caller's may stand for several nodes, which change apart.
+    nodes = {path: replace(node) for path, node in nodes.items()}
     encoded = {path: encode(node) for path, node in nodes.items()}
     overwrite = overwrite and store_path.store.supports_deletes
     zarr_format = _one_format(nodes)

@@ -19,7 +19,7 @@ from zarr.core.common import (
     ZarrFormat,
 )
 from zarr.core.metadata import ArrayMetadata, ArrayV2Metadata, ArrayV3Metadata
-from zarr.core.metadata.common import json_to_buffer
+from zarr.core.metadata.common import copied, json_to_buffer
 from zarr.core.metadata.v3 import parse_extra_fields
 from zarr.errors import MetadataValidationError, NodeTypeValidationError
 
@@ -66,7 +66,7 @@ def parse_node_type(data: Any) -> NodeType:
 
 
 def parse_attributes(data: Any) -> dict[str, Any]:
-    """Return user attributes as a new dictionary, an empty one for None.
+    """Return user attributes as a new dictionary, whose containers nobody else has; None for none.
 
     Raises
     ------
@@ -76,7 +76,8 @@ def parse_attributes(data: Any) -> dict[str, Any]:
     if data is None:
         return {}
     if isinstance(data, Mapping) and all(isinstance(key, str) for key in data):
-        return dict(data)
+        attributes: dict[str, Any] = copied(dict(data))
+        return attributes
     raise TypeError(f"Expected dict with string keys. Got {type(data)} instead.")
 
 
@@ -363,13 +364,13 @@ class GroupMetadata(Metadata):
     def to_dict(self) -> dict[str, JSON]:
         # docstring inherited
         document: dict[str, Any] = {
-            "attributes": dict(self.attributes),
+            "attributes": copied(self.attributes),
             "zarr_format": self.zarr_format,
         }
         if self.consolidated_metadata is not None:
             document["consolidated_metadata"] = self.consolidated_metadata.to_dict()
         document["node_type"] = self.node_type
-        document.update(self.extra_fields)
+        document.update(copied(dict(self.extra_fields)))
         return document
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:

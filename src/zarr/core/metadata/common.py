@@ -98,8 +98,38 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
         raise MissingFieldError(f"The array metadata{where} lack the field {name!r}.") from None
 
 
+def copied(value: Any) -> Any:
+    """Return a JSON value with containers of its own, so that changing one does not change both.
+
+    As `copy.deepcopy`, for what JSON has: anything else stays the same object. It does not call
+    itself, since a document may be nested deeply.
+    """
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    copies: dict[int, Any] = {}
+    whole = [value]
+    pending: list[Any] = [whole]
+    while pending:
+        container = pending.pop()
+        items = container.items() if isinstance(container, dict) else enumerate(container)
+        for key, item in list(items):
+            if not isinstance(item, (dict, list, tuple)):
+                continue
+            # One that holds itself is refused when it is encoded.
+            copy = copies.get(id(item))
+            if copy is None:
+                if isinstance(item, tuple):
+                    copy = tuple(copied(each) for each in item)
+                else:
+                    copy = dict(item) if isinstance(item, dict) else list(item)
+                    pending.append(copy)
+                copies[id(item)] = copy
+            container[key] = copy
+    return whole[0]
+
+
 def parse_attributes(data: object) -> dict[str, JSON]:
-    """Return user attributes as a new dictionary.
+    """Return user attributes as a new dictionary, whose containers nobody else has.
 
     Parameters
     ----------
@@ -111,7 +141,10 @@ def parse_attributes(data: object) -> dict[str, JSON]:
     TypeError, ValueError
         If `data` is not a mapping, nor pairs that make one.
     """
-    return {} if data is None else dict(cast("Mapping[str, JSON]", data))
+    if data is None:
+        return {}
+    attributes: dict[str, JSON] = copied(dict(cast("Mapping[str, JSON]", data)))
+    return attributes
 
 
 def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffer:

@@ -27,6 +27,7 @@ from zarr.core.common import (
 from zarr.core.dtype import get_data_type_from_json
 from zarr.core.metadata.common import (
     as_fill_value,
+    copied,
     json_to_buffer,
     parse_attributes,
     repair_chunk_shape,
@@ -453,7 +454,7 @@ class ArrayV2Metadata(Metadata):
             "filters": None if self.filters is None else [f.get_config() for f in self.filters],
             "dimension_separator": self.dimension_separator,
             "compressor": None if self.compressor is None else _compressor_json(self.compressor),
-            "attributes": self.attributes,
+            "attributes": copied(self.attributes),
             "zarr_format": self.zarr_format,
         }
         return document

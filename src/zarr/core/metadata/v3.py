@@ -42,6 +42,7 @@ from zarr.core.metadata._codecs import (
 )
 from zarr.core.metadata.common import (
     as_fill_value,
+    copied,
     json_to_buffer,
     parse_attributes,
     repair_chunk_shape,
@@ -213,7 +214,7 @@ def parse_extra_fields(
     ValueError
         If a field has a reserved name.
     """
-    fields = {} if data is None else dict(data)
+    fields: dict[str, object] = {} if data is None else copied(dict(data))
     reserved = sorted(reserved_keys & fields.keys())
     if reserved:
         raise ValueError(
@@ -513,12 +514,12 @@ class ArrayV3Metadata(Metadata):
             "chunk_key_encoding": self.chunk_key_encoding.to_dict(),
             "fill_value": self._fill_value_json(),
             "codecs": tuple(codec.to_dict() for codec in self.codecs),
-            "attributes": self.attributes,
+            "attributes": copied(self.attributes),
             "dimension_names": self.dimension_names,
             "zarr_format": self.zarr_format,
             "node_type": self.node_type,
             "storage_transformers": self.storage_transformers,
-            **self.extra_fields,
+            **copied(dict(self.extra_fields)),
         }
         if self.dimension_names is None:
             del document["dimension_names"]
