@@ -67,6 +67,29 @@ def redact_urls_in(text: str) -> str:
     return _redact(text, whole=False) if "://" in text else text
 
 
+def redact_failure(error: BaseException) -> None:
+    """Take users, passwords and queries of URLs out of what a failure and its causes say.
+
+    Client libraries put the URL that they asked for into their messages.
+    """
+    while True:
+        error.args = tuple(redact_urls_in(a) if isinstance(a, str) else a for a in error.args)
+        for name in ("filename", "filename2"):
+            if isinstance(value := getattr(error, name, None), str):
+                setattr(error, name, redact_urls_in(value))
+        request = getattr(error, "request_info", None)
+        if request is not None:  # aiohttp
+            url = type(request.url)
+            shown = {
+                name: url(redact_url(str(getattr(request, name)))) for name in ("url", "real_url")
+            }
+            error.request_info = request._replace(**shown)  # type: ignore[attr-defined]
+        cause = error.__cause__ or error.__context__
+        if cause is None:
+            return
+        error = cause
+
+
 def _redact(text: str, *, whole: bool) -> str:
     parts: list[str] = []
     position = end = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict, cast
 
 from zarr.abc.store import ReadRequest, Store, parse_requests
@@ -18,13 +19,17 @@ from zarr.core._fetch import (
     answered_nbytes,
     stream,
 )
-from zarr.core._redact import redact_url
+from zarr.core._redact import redact_failure, redact_url
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_caches import behind_cache, whole_file_cache
-from zarr.storage._fsspec_faults import check_length, fault_behind, is_missing_bucket
+from zarr.storage._fsspec_faults import (
+    check_length,
+    fault_behind,
+    is_missing_bucket,
+)
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
 from zarr.storage._fsspec_links import refuse_links
 from zarr.storage._fsspec_listing import bare, children, files, has_children
@@ -462,7 +467,7 @@ class FsspecStore(Store):
             ):
                 return b""
             # A reference to what is not there is a fault, not an absent key.
-            failure = ReferenceNotReachable(path, target.path)
+            failure = ReferenceNotReachable(path, redact_url(target.path))
             failure.__cause__ = error
             self._fail(failure, key, part)
         return data
@@ -537,7 +542,8 @@ class FsspecStore(Store):
             )
         if byte_range is not None:
             raise NotImplementedError
-        await for_running_loop(self.fs)._pipe_file(path, value.to_bytes())
+        with self._naming(key):
+            await for_running_loop(self.fs)._pipe_file(path, value.to_bytes())
 
     async def delete(self, key: str) -> None:
         # docstring inherited
@@ -550,6 +556,8 @@ class FsspecStore(Store):
         except (FileNotFoundError, IsADirectoryError) as error:
             if fault_behind(error) is not None:
                 self._fail(error, key)
+        except Exception as error:
+            self._fail(error, key)
 
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
@@ -607,7 +615,9 @@ class FsspecStore(Store):
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
         fs = for_running_loop(self.fs)
-        for child in await children(fs, self._path_of_prefix(prefix)):
+        with self._naming(prefix):
+            found = await children(fs, self._path_of_prefix(prefix))
+        for child in found:
             yield child.name
 
     async def getsize_prefix(self, prefix: str) -> int:
@@ -626,7 +636,8 @@ class FsspecStore(Store):
     ) -> Sequence[tuple[str, int | None]]:
         """Return keys below a prefix, and the sizes that the listing tells."""
         root = bare(fs, self._path_of_prefix(""))
-        found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
+        with self._naming(prefix):
+            found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
         keys = ((bare(fs, name)[len(root) :].removeprefix("/"), nbytes) for name, nbytes in found)
         return [(key, nbytes) for key, nbytes in keys if can_be_key(key)]
 
@@ -662,12 +673,21 @@ class FsspecStore(Store):
             return key.rpartition("/")[2] in METADATA_NAMES
         return True
 
+    @contextmanager
+    def _naming(self, key: str) -> Iterator[None]:
+        """Raise a failure as `_fail` does."""
+        try:
+            yield
+        except Exception as error:
+            self._fail(error, key)
+
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise a failure, or the one it hides, with a note that says what was asked for."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
         # A missing bucket stays the `FileNotFoundError` that those who open an array catch.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         part = "" if byte_range is None else f", {byte_range}"
+        redact_failure(error)
         failure.add_note(f"key {key!r}{part} in {self!r}")
         raise failure from failure.__cause__
 

@@ -13,6 +13,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from zarr.core._byte_ranges import ByteRequest, RangeByteRequest, resolve_byte_range
+from zarr.core._redact import redact_url, redact_urls_in
 
 if TYPE_CHECKING:
     from fsspec.asyn import AsyncFileSystem
@@ -137,7 +138,7 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
     try:
         target_fs = fs.fss[protocol]
     except KeyError:
-        failure = ReferenceNotReachable(path, url)
+        failure = ReferenceNotReachable(path, redact_url(url))
         reason = f"There is no file system for the protocol {protocol!r}."
         raise failure from ValueError(reason)
     return Target(target_fs, url, *region)
@@ -155,7 +156,7 @@ def _parse_reference(reference: object, path: str, target: str | None) -> Sequen
             return [url, *map(int, region)]
     raise ValueError(
         f"The reference {path!r} is neither bytes nor a file or part of one: "
-        f"{repr(reference)[:200]}"
+        f"{redact_urls_in(repr(reference))[:200]}"
     )
 
 

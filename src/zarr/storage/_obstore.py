@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -16,7 +17,7 @@ from zarr.core._byte_ranges import (
     check_byte_range,
     resolve_byte_range,
 )
-from zarr.core._redact import redact_urls_in
+from zarr.core._redact import redact_failure, redact_urls_in
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
 from zarr.storage._utils import can_be_key, check_key, frozen
@@ -95,7 +96,18 @@ class ObjectStore(Store, Generic[T_Store]):
             if _is_not_found(error):
                 return None
             part = "" if byte_range is None else f", {byte_range}"
+            redact_failure(error)
             error.add_note(f"key {key!r}{part} in {self!r}")
+            raise
+
+    @contextmanager
+    def _naming(self, key: str) -> Iterator[None]:
+        """Add to a failure which key, or prefix, of which store it is about, and hide secrets."""
+        try:
+            yield
+        except Exception as error:
+            redact_failure(error)
+            error.add_note(f"key {key!r} in {self!r}")
             raise
 
     async def _read(self, key: str, byte_range: ByteRequest | None) -> Any:
@@ -189,12 +201,13 @@ class ObjectStore(Store, Generic[T_Store]):
         if not key:
             return False
         _check_runtime()
-        try:
-            await obstore.head_async(self.store, key)
-        except Exception as error:
-            if _is_not_found(error):
-                return False
-            raise
+        with self._naming(key):
+            try:
+                await obstore.head_async(self.store, key)
+            except Exception as error:
+                if _is_not_found(error):
+                    return False
+                raise
         return True
 
     async def getsize(self, key: str) -> int:
@@ -203,10 +216,11 @@ class ObjectStore(Store, Generic[T_Store]):
 
         check_key(key)
         _check_runtime()
-        try:
-            return int((await obstore.head_async(self.store, key))["size"])
-        except obstore.exceptions.NotFoundError as error:
-            raise FileNotFoundError(key) from error
+        with self._naming(key):
+            try:
+                return int((await obstore.head_async(self.store, key))["size"])
+            except obstore.exceptions.NotFoundError as error:
+                raise FileNotFoundError(key) from error
 
     # --- writing ------------------------------------------------------------------------
 
@@ -225,15 +239,18 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         self._check_value(key, value)
-        await obstore.put_async(self.store, key, frozen(value).as_buffer_like())
+        with self._naming(key):
+            await obstore.put_async(self.store, key, frozen(value).as_buffer_like())
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
         import obstore
 
         self._check_value(key, value)
+        data = frozen(value).as_buffer_like()
         try:
-            await obstore.put_async(self.store, key, frozen(value).as_buffer_like(), mode="create")
+            with self._naming(key):
+                await obstore.put_async(self.store, key, data, mode="create")
         except (obstore.exceptions.AlreadyExistsError, FileExistsError):
             return
         except (obstore.exceptions.NotSupportedError, NotImplementedError):
@@ -258,18 +275,20 @@ class ObjectStore(Store, Generic[T_Store]):
         self._check_writable()
         check_key(key)
         _check_runtime()
-        try:
-            await obstore.delete_async(self.store, key)
-        except Exception as error:
-            if not _is_not_found(error):
-                raise
+        with self._naming(key):
+            try:
+                await obstore.delete_async(self.store, key)
+            except Exception as error:
+                if not _is_not_found(error):
+                    raise
 
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
         self._check_writable()
         keys = iter([key async for key in self.list_prefix(prefix)])
-        while batch := list(islice(keys, _KEYS_PER_DELETION)):
-            await self._delete_batch(batch)
+        with self._naming(prefix):
+            while batch := list(islice(keys, _KEYS_PER_DELETION)):
+                await self._delete_batch(batch)
 
     async def _delete_batch(self, keys: list[str]) -> None:
         import obstore
@@ -321,14 +340,15 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         _check_runtime()
-        async for batch in obstore.list(self.store, prefix=prefix.strip("/") or None):
-            found = [(entry["path"], entry["size"]) for entry in batch if can_be_key(entry["path"])]
-            if self._has_folders:
-                empty = [key for key, size in found if size == 0]
-                there = await concurrent_map([(key,) for key in empty], self.exists)
-                folders = {key for key, exists in zip(empty, there, strict=True) if not exists}
-                found = [(key, size) for key, size in found if key not in folders]
-            yield found
+        with self._naming(prefix):
+            async for batch in obstore.list(self.store, prefix=prefix.strip("/") or None):
+                found = [(each["path"], each["size"]) for each in batch if can_be_key(each["path"])]
+                if self._has_folders:
+                    empty = [key for key, size in found if size == 0]
+                    there = await concurrent_map([(key,) for key in empty], self.exists)
+                    folders = {key for key, exists in zip(empty, there, strict=True) if not exists}
+                    found = [(key, size) for key, size in found if key not in folders]
+                yield found
 
     @property
     def _has_folders(self) -> bool:
@@ -345,7 +365,8 @@ class ObjectStore(Store, Generic[T_Store]):
 
         _check_runtime()
         prefix = prefix.strip("/")
-        found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
+        with self._naming(prefix):
+            found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
         # The marker of the folder itself has its path, and so no name here.
         names = dict.fromkeys(path[len(prefix) :].strip("/") for path in paths)
