@@ -20,6 +20,7 @@ import aiohttp
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations import http
 from fsspec.implementations.reference import ReferenceNotReachable
 from tests.servers.range_server import Fault, RangeServer
 from tests.stores.bulk_kit import (
@@ -294,7 +295,23 @@ def far_away(data: bytearray, member: zipfile.ZipInfo) -> None:
 
 # --- HTTP, and references over HTTP -----------------------------------------------------
 
-SHORT_TIMEOUT = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=1.5)}}
+
+def impatient(path: str) -> dict[str, Any]:
+    """Return options of a client that gives up soon what hangs, and nothing else however slow."""
+
+    async def get_client(**options: Any) -> aiohttp.ClientSession:
+        session = await http.get_client(**options)
+        ask = session._request
+
+        async def limited(method: str, url: str, **more: Any) -> Any:
+            if str(url).endswith(f"/{path}"):
+                more["timeout"] = aiohttp.ClientTimeout(total=0.2)
+            return await ask(method, url, **more)
+
+        session._request = limited
+        return session
+
+    return {"get_client": get_client}
 
 
 class Objects(dict[str, bytes]):
@@ -323,15 +340,15 @@ def server() -> Iterator[RangeServer]:
             objects.release.set()
 
 
-def http_store(server: RangeServer, timeout: bool) -> Store:
-    options: dict[str, Any] = dict(SHORT_TIMEOUT) if timeout else {}
+def http_store(server: RangeServer, hanging: str = "") -> Store:
+    options = impatient(f"p/{hanging}") if hanging else {}
     return FsspecStore.from_url(f"{server.url}/p", options, max_concurrency=CONCURRENCY)
 
 
-def reference_store(server: RangeServer, timeout: bool) -> Store:
+def reference_store(server: RangeServer, hanging: str = "") -> Store:
     """Return a store of which each value lies in a file of its own."""
     references = {key: [f"{server.url}/r/{key}", 10, len(v)] for key, v in VALUES.items()}
-    options: dict[str, Any] = dict(SHORT_TIMEOUT) if timeout else {}
+    options = impatient(f"r/{hanging}") if hanging else {}
     fs = fsspec.filesystem(
         "reference",
         fo=references,
@@ -346,7 +363,7 @@ def http_case(name: str, fault: Fault, error: Any, match: str) -> Case:
     def make(request: pytest.FixtureRequest, key: str) -> Store:
         running: RangeServer = request.getfixturevalue("server")
         running.inject(f"p/{key}", fault)
-        return http_store(running, fault.hang)
+        return http_store(running, key if fault.hang else "")
 
     return Case("http", name, make, error, match)
 
@@ -355,7 +372,7 @@ def reference_case(name: str, fault: Fault) -> Case:
     def make(request: pytest.FixtureRequest, key: str) -> Store:
         running: RangeServer = request.getfixturevalue("server")
         running.inject(f"r/{key}", fault)
-        return reference_store(running, fault.hang)
+        return reference_store(running, key if fault.hang else "")
 
     return Case("reference", name, make, ReferenceNotReachable, "failed to fetch")
 
@@ -528,7 +545,7 @@ def test_nothing_is_asked_for_after_a_fault(server: RangeServer, kind: str, name
     objects = cast(Objects, server.objects)
     objects.held = {f"{prefix}/{chunk_key(i)}" for i in range(position + 1, CHUNKS)}
     server.inject(f"{prefix}/{chunk_key(position)}", HTTP_FAULTS[name][0])
-    store = make(server, False)
+    store = make(server)
     wanted: list[Request] = [chunk_key(i) for i in range(CHUNKS)]
     error = ReferenceNotReachable if kind == "reference" else HTTP_FAULTS[name][1]
     sync(read_until_failure(store, wanted, error))
