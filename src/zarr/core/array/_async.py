@@ -24,6 +24,7 @@ from zarr.core.indexing import (
     CoordinateIndexer,
     MaskIndexer,
     OrthogonalIndexer,
+    made_arrays_async,
 )
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
+        selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
         return scalar_or_array(await read(plan_read(self, indexer, prototype=prototype)))
 
@@ -265,6 +267,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
+        selection = await made_arrays_async(selection)
         indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
         return await self._read(indexer, out=out, fields=fields, prototype=prototype)
 
@@ -294,6 +297,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
+        mask = await made_arrays_async(mask)
         indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
         return await self._read(indexer, out=out, fields=fields, prototype=prototype)
 
@@ -323,6 +327,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
+        selection = await made_arrays_async(selection)
         indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
         return await self._read(indexer, out=out, fields=fields, prototype=prototype)
 
@@ -363,6 +368,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             If `value` does not suit the selection or the data type, or the store is read-only.
             Nothing is written then.
         """
+        selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
         await write(plan_write(self, indexer, await in_memory(value), prototype=prototype))
 

@@ -26,6 +26,7 @@ from zarr.core.indexing import (
     VIndex,
     is_pure_fancy_indexing,
     is_pure_orthogonal_indexing,
+    made_arrays,
     pop_fields,
 )
 from zarr.core.sync import refuse_at_the_end, sync_in_time, sync_opening
@@ -193,6 +194,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
+        selection = made_arrays(selection)
         fields, plain = pop_fields(selection)
         if is_pure_fancy_indexing(plain, self.ndim):
             return cast("NDArrayLikeOrScalar", self.vindex[cast("Any", selection)])
@@ -204,6 +206,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         self, selection: Selection | str | tuple[Any, ...], value: npt.ArrayLike | NDBuffer
     ) -> None:
         """Write a selection; see `__getitem__` for what selects, `set_basic_selection` for values."""
+        selection = made_arrays(selection)
         fields, plain = pop_fields(selection)
         if is_pure_fancy_indexing(plain, self.ndim):
             self.vindex[cast("Any", selection)] = value

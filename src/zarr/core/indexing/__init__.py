@@ -47,6 +47,10 @@ from zarr.core.indexing._kinds import (
     is_scalar,
     is_slice,
 )
+from zarr.core.indexing._lazy import (
+    made_arrays,
+    made_arrays_async,
+)
 from zarr.core.indexing._mask import (
     MaskIndexer,
 )
@@ -167,6 +171,8 @@ __all__ = [
     "is_slice",
     "ix_",
     "lexicographic_order_coords",
+    "made_arrays",
+    "made_arrays_async",
     "make_slice_selection",
     "morton_order_coords",
     "normalize_integer_selection",

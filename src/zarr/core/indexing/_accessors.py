@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from zarr.core.indexing._lazy import made_arrays, made_arrays_async
 from zarr.core.indexing._normalize import ensure_tuple, pop_fields, replace_lists
 from zarr.core.indexing._select import is_vectorized_mask
 
@@ -72,7 +73,7 @@ _MetadataT = TypeVar("_MetadataT")
 
 
 def _split(selection: Any) -> tuple[Fields | None, tuple[Any, ...]]:
-    fields, rest = pop_fields(selection)
+    fields, rest = pop_fields(made_arrays(selection))
     return fields, replace_lists(ensure_tuple(rest))
 
 
@@ -109,7 +110,7 @@ class AsyncOIndex(Generic[_MetadataT]):
         IndexError
             If the selection does not fit the array.
         """
-        fields, items = _split(selection)
+        fields, items = _split(await made_arrays_async(selection))
         return await self.array.get_orthogonal_selection(items, fields=fields)
 
 
@@ -153,7 +154,7 @@ class AsyncVIndex(Generic[_MetadataT]):
         BoundsCheckError
             If a point lies outside the array.
         """
-        fields, items = _split(selection)
+        fields, items = _split(await made_arrays_async(selection))
         if is_vectorized_mask(items, self.array.shape):
             return await self.array.get_mask_selection(items, fields=fields)
         return await self.array.get_coordinate_selection(items, fields=fields)

@@ -10,6 +10,7 @@ from zarr.core.chunk_grids import ChunkGrid, DimensionGrid
 from zarr.core.indexing._combine import combine
 from zarr.core.indexing._dims import IntDimIndexer, SliceDimIndexer
 from zarr.core.indexing._kinds import is_integer, is_slice
+from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._normalize import replace_ellipsis
 from zarr.core.indexing._types import ChunkProjection, Indexer
 
@@ -41,7 +42,7 @@ class BasicIndexer(Indexer):
     drop_axes: tuple[int, ...]
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
-        items = replace_ellipsis(selection, shape)
+        items = replace_ellipsis(made_arrays(selection), shape)
         self.dim_indexers = tuple(
             _index_dimension(item, length, grid)
             for item, length, grid in zip(items, shape, chunk_grid.dimensions, strict=True)

@@ -10,6 +10,7 @@ from zarr.core.chunk_grids import ChunkGrid, DimensionGrid
 from zarr.core.indexing._combine import combine
 from zarr.core.indexing._dims import SliceDimIndexer
 from zarr.core.indexing._kinds import is_contiguous_slice, is_integer, is_slice
+from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._normalize import ensure_tuple, replace_ellipsis, replace_lists
 from zarr.core.indexing._types import ChunkProjection, Indexer
 from zarr.errors import BoundsCheckError
@@ -43,7 +44,7 @@ class BlockIndexer(Indexer):
     drop_axes: tuple[int, ...]
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
-        items = replace_ellipsis(replace_lists(ensure_tuple(selection)), shape)
+        items = replace_ellipsis(replace_lists(ensure_tuple(made_arrays(selection))), shape)
         self.dim_indexers = tuple(
             SliceDimIndexer(_elements(item, grid), length, grid)
             for item, length, grid in zip(items, shape, chunk_grid.dimensions, strict=True)

@@ -13,6 +13,7 @@ from zarr.core.chunk_grids import ChunkGrid, DimensionGrid
 from zarr.core.indexing._combine import combine
 from zarr.core.indexing._dims import chunk_values, project_sorted
 from zarr.core.indexing._kinds import is_coordinate_selection
+from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._normalize import ensure_tuple, normalize_indices, replace_lists
 from zarr.core.indexing._runs import Order, run_starts, select_runs, sorted_run_ends
 from zarr.core.indexing._types import ChunkProjection, ComparedByIdentity, DimSelection, Indexer
@@ -77,7 +78,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     _distinct = False
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
-        items = replace_lists(ensure_tuple(selection))
+        items = replace_lists(ensure_tuple(made_arrays(selection)))
         if not shape or not is_coordinate_selection(items, shape):
             raise IndexError(
                 "invalid coordinate selection; expected one integer (coordinate) array "

@@ -9,6 +9,7 @@ import numpy as np
 from zarr.core.chunk_grids import ChunkGrid
 from zarr.core.indexing._coordinate import CoordinateIndexer
 from zarr.core.indexing._kinds import is_mask_selection
+from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._normalize import ensure_tuple, replace_lists
 
 
@@ -33,7 +34,7 @@ class MaskIndexer(CoordinateIndexer):
     _distinct = True
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
-        items = replace_lists(ensure_tuple(selection))
+        items = replace_lists(ensure_tuple(made_arrays(selection)))
         if not shape or not is_mask_selection(items, shape):
             raise IndexError(
                 "invalid mask selection; expected one Boolean (mask)array "

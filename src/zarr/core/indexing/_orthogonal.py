@@ -18,6 +18,7 @@ from zarr.core.indexing._dims import (
     SliceDimIndexer,
 )
 from zarr.core.indexing._kinds import is_bool_array, is_integer, is_integer_array, is_slice
+from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._normalize import (
     ensure_tuple,
     normalize_integer_selection,
@@ -66,7 +67,7 @@ class OrthogonalIndexer(Indexer):
     drop_axes: tuple[int, ...]
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
-        items = replace_ellipsis(replace_lists(ensure_tuple(selection)), shape)
+        items = replace_ellipsis(replace_lists(ensure_tuple(made_arrays(selection))), shape)
         self.dim_grids = chunk_grid.dimensions
         self.dim_indexers = tuple(
             _index_dimension(item, length, grid)

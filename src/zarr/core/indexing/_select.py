@@ -14,6 +14,7 @@ from zarr.core.indexing._kinds import (
     is_pure_fancy_indexing,
     is_pure_orthogonal_indexing,
 )
+from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._mask import MaskIndexer
 from zarr.core.indexing._normalize import ensure_tuple, replace_lists
 from zarr.core.indexing._orthogonal import OrthogonalIndexer
@@ -71,6 +72,7 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     """
     if is_basic_selection(selection):
         return BasicIndexer(selection, shape, chunk_grid)
+    selection = made_arrays(selection)
     flattened = _flatten_mesh(selection, len(shape))
     if flattened is not None:
         return OrthogonalIndexer(flattened, shape, chunk_grid)
