@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from tests.codecs.sharding_kit import (
 )
 from tests.waiting import PATIENCE
 
+import zarr
 from zarr.abc.codec import Codec
 from zarr.abc.store import Store
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, ZstdCodec
@@ -613,3 +616,58 @@ def test_a_read_can_be_cancelled() -> None:
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(main()) == set()
+
+
+def test_what_follows_a_damaged_nested_shard_is_closed() -> None:
+    """Coroutines that nobody awaits are reported when they are freed, which pytest makes an error."""
+    store = MemoryStore()
+    array: Any = zarr.create_array(
+        store,
+        shape=(8,),
+        chunks=(8,),
+        dtype="i4",
+        filters=None,
+        compressors=None,
+        serializer=ShardingCodec(
+            chunk_shape=(4,), codecs=[ShardingCodec(chunk_shape=(1,), codecs=[BytesCodec()])]
+        ),
+    )
+    array[...] = np.arange(8)
+    shard = bytearray(store._store_dict["c/0"].to_bytes())
+    shard[16:80] = b"\0" * 64  # the index of the first inner shard
+    store._store_dict["c/0"] = buffer_prototype.buffer.from_bytes(bytes(shard))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match="checksum"):
+            array[::5]
+        gc.collect()
+    assert caught == []
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+@pytest.mark.parametrize("write", [False, True])
+def test_an_inner_chunk_within_the_index(location: Any, write: bool) -> None:
+    store = MemoryStore()
+    array: Any = zarr.create_array(
+        store,
+        shape=(4,),
+        chunks=(4,),
+        dtype="u1",
+        filters=None,
+        compressors=None,
+        serializer=ShardingCodec(
+            chunk_shape=(2,),
+            codecs=[BytesCodec()],
+            index_codecs=[BytesCodec()],
+            index_location=location,
+        ),
+    )
+    array[...] = [1, 2, 3, 4]
+    shard = store._store_dict["c/0"].to_bytes()
+    entries = struct.pack("<QQQQ", *((30, 2, 32, 2) if location == "start" else (3, 2, 2, 2)))
+    changed = entries + shard[32:] if location == "start" else shard[:4] + entries
+    store._store_dict["c/0"] = buffer_prototype.buffer.from_bytes(changed)
+    touch = (lambda: array.__setitem__(1, 5)) if write else (lambda: array[...])
+    with pytest.raises(ValueError, match="of which the index takes 32") as caught:
+        touch()
+    assert any("c/0" in note for note in caught.value.__notes__)

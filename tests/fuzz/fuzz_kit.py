@@ -22,8 +22,11 @@ NBYTES = 1 << 30  # address space that one case may add
 CLEAR_ERRORS = (ValueError, TypeError, RuntimeError, OSError, BaseZarrError, zipfile.BadZipFile)
 UNCLEAR_ERRORS = (RecursionError,)
 
-# Bounded, whatever the profile: a case may decode, list or open many things.
-BOUNDED = settings(max_examples=min(settings().max_examples, 200))
+# Bounded: a case may decode, list or open many things. The nightly profile runs them at length.
+NIGHTLY = settings.get_current_profile_name() == "nightly"
+BOUNDED = settings(
+    max_examples=settings().max_examples if NIGHTLY else min(settings().max_examples, 200)
+)
 
 
 class Outcome:

@@ -78,7 +78,11 @@ class InPlace:
 
     async def gather(self, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         # docstring inherited
-        return [await coroutine for coroutine in coroutines]
+        try:
+            return [await coroutine for coroutine in coroutines]
+        finally:
+            for coroutine in coroutines:
+                coroutine.close()  # those after one that fails
 
 
 class InPool:
