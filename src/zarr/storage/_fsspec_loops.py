@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import threading
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarr.core.sync import end_all_running
 from zarr.storage._fsspec_instances import OWN, clone, is_async, is_wrapper
@@ -24,42 +25,136 @@ if TYPE_CHECKING:
     from fsspec.asyn import AsyncFileSystem
 
 _HOME = "_zarr_home_loop"
-_GUARD = "_zarr_client_guard"
 _CLIENTS = ("_session", "_s3")  # where HTTP and Google Cloud, and S3, keep theirs
 
-_clones: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncFileSystem]] = (
-    weakref.WeakKeyDictionary()
-)
+# Guards what is below, and the claims. An instance may be dropped, and with it what was opened for
+# it, wherever memory is collected: also by a thread that has the lock.
+_lock = threading.RLock()
+_states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
+_of_parents: list[object] = []
 _stores_of: Counter[str] = Counter()
-_guarded: weakref.WeakValueDictionary[int, AsyncFileSystem] = weakref.WeakValueDictionary()
 _SECONDS_AT_EXIT = 1.0
+
+if hasattr(os, "register_at_fork"):
+
+    def _after_fork() -> None:
+        global _lock, _states
+        _lock = threading.RLock()  # another thread of the parent may have held it
+        # The loops do not exist here. What served them is kept: dropped, it would complain.
+        _of_parents.append(_states)
+        _states = weakref.WeakKeyDictionary()
+
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _OfLoop:
+    """The instances that serve one event loop, and what is to be closed before it is.
+
+    A loop finishes its asynchronous generators before it is closed; one that waits for that is the
+    way to hear of it. There is one for each loop, so that nothing is closed twice.
+    """
+
+    def __init__(self) -> None:
+        self.clones: dict[str, AsyncFileSystem] = {}
+        # By identity: instances with the same arguments are equal to fsspec.
+        self.served: weakref.WeakValueDictionary[int, AsyncFileSystem] = (
+            weakref.WeakValueDictionary()
+        )
+        self._clients: list[Any] = []
+        self._end: AsyncGenerator[None, None] | None = None
+
+    def watch(self) -> None:
+        """Hear of the end of the running loop from now on."""
+        if self._end is None:
+            self._end = self._closed_at_the_end()
+            try:
+                self._end.asend(None).send(None)
+            except StopIteration:
+                return  # it has come to its yield
+
+    async def _closed_at_the_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self.close_all()
+            self._end = None  # the loop may go on, and begin anew
+
+    async def close_all(self) -> None:
+        """Close the clients of all instances."""
+        with _lock:
+            served, self.clones = list(self.served.values()), {}
+        for fs in served:
+            await self.close(fs)
+        await self._close_clients()
+
+    async def close(self, fs: AsyncFileSystem) -> None:
+        """Close the client of an instance, which is as good as new then."""
+        with _lock:
+            if self.served.pop(id(fs), None) is None:
+                return
+            for name in _CLIENTS:
+                client = fs.__dict__.get(name)
+                if client is not None:
+                    setattr(fs, name, None)
+                    self._clients.append(client)
+            fs.__dict__.pop(_HOME, None)
+        await self._close_clients()
+
+    async def _close_clients(self) -> None:
+        while self._clients:
+            client = self._clients.pop()
+            try:
+                await client.__aexit__(None, None, None)
+            except asyncio.CancelledError:  # what is left is closed with the loop
+                self._clients.append(client)
+                raise
 
 
 def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Return the instance of a file system that serves the running event loop."""
+    """Return the instance of a file system that serves the running event loop.
+
+    Those that it reads through serve that loop too: fsspec hands the same inner instance to many
+    outer ones, which may serve other loops. Where it does, an instance of its own is made.
+    """
     if is_wrapper(fs):
         return fs
     loop = asyncio.get_running_loop()
-    state = fs.__dict__
-    home = state.get(_HOME)
+    home = fs.__dict__.get(_HOME)
     if home is not None and home() is loop:
         return fs
-    if home is None and fs.asynchronous and getattr(fs, "_pid", None) == os.getpid():
-        # Threads with a loop each may come here at once; one of them gets the instance.
-        claim = weakref.ref(loop)
-        if state.setdefault(_HOME, claim) is claim:
-            _guard(fs)
+    with _lock:
+        for other in [other for other in list(_states) if other.is_closed()]:
+            _states.pop(other, None)
+        state = _states.get(loop)
+        if state is None:
+            state = _states[loop] = _OfLoop()
+        parts = list(_with_inner(fs))
+        if all(_is_free(part, loop) for part in parts):
+            _claim(parts, loop, state)
+            state.watch()
             return fs
-    for other in [other for other in list(_clones) if other.is_closed()]:
-        _clones.pop(other, None)
-    clones = _clones.setdefault(loop, {})
-    token = fs._fs_token
-    found = clones.get(token)
+        found = state.clones.get(fs._fs_token)
     if found is None:
-        found = clones[token] = clone(fs)
-        found.__dict__[_HOME] = weakref.ref(loop)
-        _guard(found)
+        made = clone(fs)  # by the thread of the loop, so nobody else makes it
+        with _lock:
+            found = state.clones[fs._fs_token] = made
+            _claim(list(_with_inner(made)), loop, state)
+    state.watch()
     return found
+
+
+def _is_free(fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether an instance serves no other loop, in this process."""
+    home = fs.__dict__.get(_HOME)
+    if home is not None:
+        return home() is loop
+    return bool(fs.asynchronous) and getattr(fs, "_pid", None) == os.getpid()
+
+
+def _claim(parts: list[AsyncFileSystem], loop: asyncio.AbstractEventLoop, state: _OfLoop) -> None:
+    for part in parts:
+        part.__dict__[_HOME] = weakref.ref(loop)
+        state.served[id(part)] = part
 
 
 def keep_for(store: object, fs: AsyncFileSystem) -> None:
@@ -76,20 +171,22 @@ def keep_for(store: object, fs: AsyncFileSystem) -> None:
         Its file system.
     """
     if not is_wrapper(fs):
-        _stores_of[fs._fs_token] += 1
+        with _lock:
+            _stores_of[fs._fs_token] += 1
         weakref.finalize(store, _release, fs).atexit = False
 
 
 def _release(fs: AsyncFileSystem) -> None:
     token = fs._fs_token
-    _stores_of[token] -= 1
-    if _stores_of[token] > 0:
-        return
-    del _stores_of[token]
+    with _lock:
+        _stores_of[token] -= 1
+        if _stores_of[token] > 0:
+            return
+        del _stores_of[token]
+        clones = [state.clones.pop(token, None) for state in list(_states.values())]
     if OWN in fs.__dict__ and not _is_cached(fs):
         _close_soon(fs)
-    for clones in list(_clones.values()):
-        found = clones.pop(token, None)
+    for found in clones:
         if found is not None:
             _close_soon(found)
 
@@ -100,19 +197,26 @@ def _is_cached(fs: AsyncFileSystem) -> bool:
 
 
 def _close_soon(fs: AsyncFileSystem) -> None:
-    """Close the client of a file system on the loop that it serves, if there still is one."""
-    guard, home = fs.__dict__.pop(_GUARD, None), fs.__dict__.get(_HOME)
-    loop = None if home is None else home()
-    if guard is None or loop is None or fs._pid != os.getpid():
-        return
-    try:
-        loop.call_soon_threadsafe(_finish, guard)
-    except RuntimeError:  # closed, and with it the client
-        return
+    """Close the client of a file system on the loop that it serves, if there still is one.
+
+    Others may read through an inner instance that fsspec caches; that is closed with the loop.
+    """
+    for part in list(_with_inner(fs)):
+        home = part.__dict__.get(_HOME)
+        loop = None if home is None else home()
+        state = None if loop is None else _states.get(loop)
+        if loop is None or state is None or part._pid != os.getpid():
+            continue
+        if part is not fs and _is_cached(part):
+            continue
+        try:
+            loop.call_soon_threadsafe(_finish, state, part)
+        except RuntimeError:  # closed, and with it the client
+            return
 
 
-def _finish(guard: AsyncGenerator[None, None]) -> None:
-    task = asyncio.ensure_future(guard.aclose())
+def _finish(state: _OfLoop, fs: AsyncFileSystem) -> None:
+    task = asyncio.ensure_future(state.close(fs))
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
@@ -127,56 +231,20 @@ def _close_all() -> None:
     Nobody else would: fsspec keeps its instances, and aiohttp prints a complaint for each.
     """
     end_all_running()  # else what reads by them would fail
-    closing = []
-    for fs in list(_guarded.values()):
-        guard, home = fs.__dict__.pop(_GUARD, None), fs.__dict__.get(_HOME)
-        loop = None if home is None else home()
-        if guard is None or loop is None or not loop.is_running() or fs._pid != os.getpid():
-            continue
-        closing.append(asyncio.run_coroutine_threadsafe(_finished(guard), loop))
+    with _lock:
+        states = list(_states.items())
+    closing = [
+        asyncio.run_coroutine_threadsafe(state.close_all(), loop)
+        for loop, state in states
+        if loop.is_running()
+    ]
     wait(closing, timeout=_SECONDS_AT_EXIT)
 
 
-async def _finished(guard: AsyncGenerator[None, None]) -> None:
-    await guard.aclose()
-
-
-def _guard(fs: AsyncFileSystem) -> None:
-    """Have the client of a file system closed before the running event loop is.
-
-    A loop finishes its asynchronous generators before it is closed; one that waits for that is
-    the way to hear of it.
-    """
-    guard = _closed_at_the_end(fs)
-    try:
-        guard.asend(None).send(None)
-    except StopIteration:  # it has come to its yield
-        fs.__dict__[_GUARD] = guard
-        _guarded[id(fs)] = fs
-
-
-async def _closed_at_the_end(fs: AsyncFileSystem) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        loop_ends = getattr(asyncio.get_running_loop(), "_asyncgens_shutdown_called", False)
-        for instance in _with_inner(fs):
-            # While the loop goes on, others may read through an instance that fsspec caches.
-            if instance is not fs and _is_cached(instance) and not loop_ends:
-                continue
-            for name in _CLIENTS:
-                client = instance.__dict__.get(name)
-                if client is not None:
-                    setattr(instance, name, None)
-                    await client.__aexit__(None, None, None)
-        fs.__dict__.pop(_GUARD, None)
-        fs.__dict__.pop(_HOME, None)  # from here on it is as good as new
-
-
 def _with_inner(fs: AsyncFileSystem) -> Iterator[AsyncFileSystem]:
-    """Yield a file system and those it reads through."""
+    """Yield a file system and those it reads through, as far as they are tied to a loop."""
     yield fs
     state = fs.__dict__
     for inner in (state.get("fs"), *(state.get("fss") or {}).values()):
-        if inner is not None and is_async(inner):
+        if inner is not None and is_async(inner) and not is_wrapper(inner):
             yield from _with_inner(inner)
