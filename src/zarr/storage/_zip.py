@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import threading
 import time
 import weakref
@@ -20,7 +19,9 @@ from zarr.core._redact import redact_urls_in
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import in_pool
-from zarr.storage._utils import as_directory, check_key, check_keys, children
+from zarr.storage._local_files import move
+from zarr.storage._utils import as_directory, can_be_key, check_key, check_keys, children
+from zarr.storage._zip_reader import PositionalReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
     from zarr.core._byte_ranges import ByteRequest
     from zarr.core.buffer import BufferPrototype
+    from zarr.storage._zip_archive import Archive
 
     _Wanted: TypeAlias = tuple[int, str, ByteRequest | None]
 
 ZipMode: TypeAlias = Literal["r", "w", "a", "x"]
 
-_LOCAL_HEADER_NBYTES = 30  # the fixed part, in APPNOTE.TXT 4.3.7; name and extra field follow
 _STORED = 0
 _ENCRYPTED = 0x1
 _REGULAR_FILE = 0o100644 << 16
@@ -102,8 +103,8 @@ class ZipStore(Store):
         self._next_mode: ZipMode = next_mode
         self._orphaned = orphaned
         self._lock = threading.RLock()
-        self._archive: ZipFile | None = None
-        self._reader: _PositionalReader | None = None
+        self._archive: Archive | None = None
+        self._reader: PositionalReader | None = None
         _stores[id(self)] = self
 
     # --- life cycle ---------------------------------------------------------------------
@@ -114,7 +115,7 @@ class ZipStore(Store):
             raise ValueError("store is already open")
         await in_pool(self._opened)
 
-    def _opened(self) -> ZipFile:
+    def _opened(self) -> Archive:
         """Return the archive, opened if it is not."""
         archive = self._archive
         if archive is not None:
@@ -125,8 +126,8 @@ class ZipStore(Store):
                 self._is_open = True
             return self._archive
 
-    def _open_archive(self) -> ZipFile:
-        from zipfile import BadZipFile, ZipFile, is_zipfile
+    def _open_archive(self) -> Archive:
+        from zarr.storage._zip_archive import Archive
 
         if self._orphaned:
             raise RuntimeError(
@@ -135,15 +136,12 @@ class ZipStore(Store):
             )
         target = self.path if self._file is None else self._file
         assert target is not None
-        # ZipFile appends to any file; what is there would be lost without a word.
-        if self._next_mode == "a" and _nbytes(target) > 0 and not is_zipfile(target):
-            raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
-        archive = ZipFile(
+        archive = Archive(
             target, self._next_mode, compression=self.compression, allowZip64=self.allowZip64
         )
         if self._next_mode == "r":
-            if self.path is not None and _PositionalReader.is_available:
-                self._reader = _PositionalReader(self.path)
+            if self.path is not None and PositionalReader.is_available:
+                self._reader = PositionalReader(self.path)
         else:
             self._next_mode = "a"
         return archive
@@ -303,14 +301,18 @@ class ZipStore(Store):
             try:
                 return self._read_member(archive, member, start, stop)
             except Exception as error:
-                error.add_note(f"key {key!r}, {byte_range} in {self!r}")
-                raise
+                from zarr.storage._zip_archive import as_damage
 
-    def _read_member(self, archive: ZipFile, member: ZipInfo, start: int, stop: int) -> bytes:
+                failure = error if archive.fp is None else as_damage(error)
+                failure.add_note(f"key {key!r}, {byte_range} in {self!r}")
+                raise failure from (error if failure is not error else error.__cause__)
+
+    def _read_member(self, archive: Archive, member: ZipInfo, start: int, stop: int) -> bytes:
+        archive.check(member)
         if start == stop:
             return b""
         if stop - start == member.file_size:
-            return archive.read(member)  # checks the CRC
+            return _of_size(member.file_size, archive.read(member))  # checks the CRC
         if (
             self._reader is not None
             and member.compress_type == _STORED
@@ -319,7 +321,7 @@ class ZipStore(Store):
             return self._reader.read_stored(member, start, stop)
         with archive.open(member) as file:
             file.seek(start)
-            return file.read(stop - start)
+            return _of_size(stop - start, file.read(stop - start))
 
     def _exclusive(self) -> AbstractContextManager[object]:
         """Return the lock, unless the archive is a file that is only read.
@@ -363,7 +365,7 @@ class ZipStore(Store):
         member = (await self._ready()).NameToInfo.get(key)
         return None if member is None or _is_directory(member) else member
 
-    async def _ready(self) -> ZipFile:
+    async def _ready(self) -> Archive:
         """Return the archive; its directory is read in another thread."""
         archive = self._archive
         return archive if archive is not None else await in_pool(self._opened)
@@ -401,7 +403,11 @@ class ZipStore(Store):
             member = ZipInfo(key, date_time=time.localtime()[:6])
             member.compress_type = self.compression
             member.external_attr = _REGULAR_FILE
-            archive.writestr(member, value.to_bytes())
+            try:
+                archive.add(member, value.to_bytes())
+            except Exception as error:
+                error.add_note(f"while writing {key!r} to {self!r}")
+                raise
 
     async def delete(self, key: str) -> None:
         """Do nothing for an absent key: members of an archive cannot be deleted.
@@ -477,17 +483,23 @@ class ZipStore(Store):
         with self._lock:
             assert self.path is not None
             self.close()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(self.path, path)
+            move(str(self.path), str(path))
             self.path = path
 
     # --- listing ------------------------------------------------------------------------
 
     async def _keys(self) -> tuple[str, ...]:
-        archive = await self._ready()
-        with self._lock:
-            members = tuple(archive.NameToInfo.items())
-        return tuple(key for key, member in members if not _is_directory(member))
+        """Return the keys; members whose names no path leads to, such as ``../x``, are none."""
+
+        def listed() -> tuple[str, ...]:
+            archive = self._opened()
+            with self._lock:  # held while a member is written
+                members = tuple(archive.NameToInfo.items())
+            return tuple(
+                key for key, member in members if can_be_key(key) and not _is_directory(member)
+            )
+
+        return await in_pool(listed)
 
     async def list(self) -> AsyncIterator[str]:
         # docstring inherited
@@ -510,51 +522,6 @@ class ZipStore(Store):
 _GET_SYNC = ZipStore.get_sync
 
 
-class _PositionalReader:
-    """Reads from a file at given positions, so that threads need no lock.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    """
-
-    is_available: bool = hasattr(os, "pread")
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDONLY)
-        self._starts: dict[int, int] = {}
-        # Readers in other threads may be at work when the store is closed.
-        self.close = weakref.finalize(self, os.close, self._fd)
-
-    def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:
-        """Return bytes ``start`` to ``stop`` of a member that is not compressed."""
-        first = self._starts.get(member.header_offset)
-        if first is None:
-            first = self._starts[member.header_offset] = self._find_start(member)
-        return self._read(first + start, stop - start)
-
-    def _find_start(self, member: ZipInfo) -> int:
-        from zipfile import BadZipFile
-
-        header = self._read(member.header_offset, _LOCAL_HEADER_NBYTES)
-        if header[:4] != b"PK\x03\x04":
-            raise BadZipFile(f"Bad magic number for file header of {member.filename!r}")
-        name_nbytes = int.from_bytes(header[26:28], "little")
-        extra_nbytes = int.from_bytes(header[28:30], "little")
-        return member.header_offset + _LOCAL_HEADER_NBYTES + name_nbytes + extra_nbytes
-
-    def _read(self, offset: int, nbytes: int) -> bytes:
-        parts = []
-        while nbytes:
-            part = os.pread(self._fd, nbytes, offset)
-            if not part:
-                raise EOFError("The archive ends within one of its members.")
-            parts.append(part)
-            offset, nbytes = offset + len(part), nbytes - len(part)
-        return b"".join(parts) if len(parts) != 1 else parts[0]
-
-
 def _path_or_file(path: object) -> tuple[Path | None, Any]:
     if isinstance(path, (str, os.PathLike)):
         return Path(os.fspath(path)), None
@@ -573,10 +540,13 @@ def _is_directory(member: ZipInfo) -> bool:
     return member.is_dir() and member.file_size == 0
 
 
-def _nbytes(target: Path | IO[bytes]) -> int:
-    if isinstance(target, Path):
-        return target.stat().st_size if target.exists() else 0
-    return target.seek(0, os.SEEK_END)
+def _of_size(nbytes: int, data: bytes) -> bytes:
+    """Return what was read of a member if it is all of it."""
+    if len(data) != nbytes:
+        from zipfile import BadZipFile
+
+        raise BadZipFile(f"Of the member {len(data)} bytes came, and not {nbytes}")
+    return data
 
 
 # --- forking ----------------------------------------------------------------------------

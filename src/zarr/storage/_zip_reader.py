@@ -1,0 +1,60 @@
+"""Reading members of a ZIP archive that are not compressed, without a position to share."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from zipfile import ZipInfo
+
+_LOCAL_HEADER_NBYTES = 30  # the fixed part, in APPNOTE.TXT 4.3.7; name and extra field follow
+
+
+class PositionalReader:
+    """Reads from a file at given positions, so that threads need no lock.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    """
+
+    is_available: bool = hasattr(os, "pread")
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+        self._starts: dict[int, int] = {}
+        # Readers in other threads may be at work when the store is closed.
+        self.close = weakref.finalize(self, os.close, self._fd)
+
+    def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:
+        """Return bytes ``start`` to ``stop`` of a member that is not compressed."""
+        first = self._starts.get(member.header_offset)
+        if first is None:
+            first = self._starts[member.header_offset] = self._find_start(member)
+        return self._read(first + start, stop - start)
+
+    def _find_start(self, member: ZipInfo) -> int:
+        from zipfile import BadZipFile
+
+        header = self._read(member.header_offset, _LOCAL_HEADER_NBYTES)
+        if header[:4] != b"PK\x03\x04":
+            raise BadZipFile(f"Bad magic number for file header of {member.filename!r}")
+        name_nbytes = int.from_bytes(header[26:28], "little")
+        extra_nbytes = int.from_bytes(header[28:30], "little")
+        return member.header_offset + _LOCAL_HEADER_NBYTES + name_nbytes + extra_nbytes
+
+    def _read(self, offset: int, nbytes: int) -> bytes:
+        parts = []
+        while nbytes:
+            part = os.pread(self._fd, nbytes, offset)
+            if not part:
+                from zipfile import BadZipFile
+
+                raise BadZipFile("The archive ends within one of its members.")
+            parts.append(part)
+            offset, nbytes = offset + len(part), nbytes - len(part)
+        return b"".join(parts) if len(parts) != 1 else parts[0]
