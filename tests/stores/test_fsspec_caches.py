@@ -15,7 +15,7 @@ import pytest
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.memory import MemoryFileSystem
 from tests.servers import faults
-from tests.servers.range_server import RangeServer
+from tests.servers.range_server import Fault, RangeServer
 from tests.stores.bulk_kit import PATTERN, PROTOTYPE, Request, bulk, put, values_of
 
 import zarr
@@ -122,6 +122,32 @@ def test_a_failed_download_leaves_no_file(
         assert value.to_bytes() == PATTERN[:12]
         for name in os.listdir(tmp_path):
             os.remove(tmp_path / name)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "options",
+    [{"simplecache": {"compression": "gzip"}}, {"filecache": {"compression": "gzip"}}]
+    + [{"blockcache": {}}, {"simplecache": {}}, {"filecache": {}}],
+)
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+def test_a_fault_is_no_absent_key(
+    options: dict[str, Any], status: int, range_server: RangeServer, tmp_path: Path
+) -> None:
+    """fsspec says of every download that fails that there is no such file."""
+    put(range_server, {"key": PATTERN})
+    ((protocol, of_cache),) = options.items()
+    of_cache = of_cache | {"cache_storage": str(tmp_path)}
+    url = f"{protocol}::{range_server.url}"
+    store = FsspecStore.from_url(url, {protocol: of_cache}, read_only=True)
+    assert sync(store.get("absent", PROTOTYPE)) is None
+    assert sync(bulk(store, ["absent"])) == {0: None}
+    range_server.inject(lambda *_: True, Fault(status=status))
+    for read in (store.get("key", PROTOTYPE), bulk(store, ["key"])):
+        with pytest.raises(Exception, match=str(status)) as raised:
+            sync(read)
+        assert not isinstance(raised.value, FileNotFoundError)
 
 
 def test_a_file_that_vanishes_is_fetched_again(range_server: RangeServer, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
-from zarr.storage._fsspec_caches import behind_cache, whole_file_cache
+from zarr.storage._fsspec_caches import behind_cache, unsure_cache, whole_file_cache
 from zarr.storage._fsspec_faults import (
     check_length,
     fault_behind,
@@ -175,7 +175,7 @@ class FsspecStore(Store):
         """Make a file system fit for many callers, and have its client closed in the end."""
         serialize(fs)
         keep_for(self, fs)
-        cache = whole_file_cache(fs)
+        cache = whole_file_cache(fs) or unsure_cache(fs)
         if cache is not None:
             keep_for(self, behind_cache(cache))
 
@@ -663,7 +663,20 @@ class FsspecStore(Store):
         if not isinstance(error, self.allowed_exceptions):
             return False
         if isinstance(error, FileNotFoundError):
-            return fault_behind(error) is None
+            if fault_behind(error) is not None:
+                return False
+            cache = unsure_cache(fs)
+            if cache is None:
+                return True
+            # It says so of every failure: ask the file system whose files it keeps.
+            inner = for_running_loop(behind_cache(cache))
+            try:
+                await read_object(inner, path, RangeByteRequest(0, 1))
+            except Exception as other:
+                if await self._means_absent(inner, key, path, other):
+                    return True
+                self._fail(other, key)
+            return False
         if isinstance(error, IsADirectoryError):
             # A prefix of other keys, as it could be in any store. An empty directory is no such
             # prefix: something put it where a value should be.

@@ -42,6 +42,16 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
     return cache
 
 
+def unsure_cache(fs: AsyncFileSystem) -> Any:
+    """Return the caching file system behind a wrapper that is read by its own methods, else None.
+
+    They raise a `FileNotFoundError` whatever the reason is for which an object cannot be fetched.
+    """
+    cache = fs.__dict__.get("sync_fs")
+    is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None
+    return cache if is_one else None
+
+
 def behind_cache(cache: Any) -> AsyncFileSystem:
     """Return the file system whose files a caching one keeps, as one that can be awaited."""
     state = state_of(cache)
