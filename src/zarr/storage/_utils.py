@@ -75,6 +75,11 @@ def check_key(key: str) -> str:
 _UNREACHABLE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|^[A-Za-z]:[/\\]|[\\\0]")
 
 
+def is_allowed(key: str) -> bool:
+    """Tell whether `check_key` lets a key pass that somebody else has put into a store."""
+    return _SUSPICIOUS.search(key) is None
+
+
 def can_be_key(name: str) -> bool:
     """Tell whether what somebody else has put into a store can be the key of a value.
 

@@ -20,7 +20,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import in_pool
 from zarr.storage._local_files import move
-from zarr.storage._utils import as_directory, can_be_key, check_key, check_keys, children
+from zarr.storage._utils import as_directory, check_key, check_keys, children, is_allowed
 from zarr.storage._zip_reader import PositionalReader
 
 if TYPE_CHECKING:
@@ -489,14 +489,14 @@ class ZipStore(Store):
     # --- listing ------------------------------------------------------------------------
 
     async def _keys(self) -> tuple[str, ...]:
-        """Return the keys; members whose names no path leads to, such as ``../x``, are none."""
+        """Return the keys; members whose names `get` refuses, such as ``../x``, are none."""
 
         def listed() -> tuple[str, ...]:
             archive = self._opened()
             with self._lock:  # held while a member is written
                 members = tuple(archive.NameToInfo.items())
             return tuple(
-                key for key, member in members if can_be_key(key) and not _is_directory(member)
+                key for key, member in members if is_allowed(key) and not _is_directory(member)
             )
 
         return await in_pool(listed)
