@@ -43,7 +43,7 @@ from zarr.storage._fsspec_targets import (
     has_references,
     resolve_references,
 )
-from zarr.storage._utils import METADATA_NAMES, can_be_key, check_key
+from zarr.storage._utils import METADATA_NAMES, check_key, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -639,7 +639,7 @@ class FsspecStore(Store):
         with self._naming(prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
         keys = ((bare(fs, name)[len(root) :].removeprefix("/"), nbytes) for name, nbytes in found)
-        return [(key, nbytes) for key, nbytes in keys if can_be_key(key)]
+        return [(key, nbytes) for key, nbytes in keys if key and is_allowed(key)]
 
     # --- paths --------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from zarr.core._byte_ranges import (
 from zarr.core._redact import redact_failure, redact_urls_in
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
-from zarr.storage._utils import can_be_key, check_key, frozen
+from zarr.storage._utils import can_be_key, check_key, frozen, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -342,7 +342,7 @@ class ObjectStore(Store, Generic[T_Store]):
         _check_runtime()
         with self._naming(prefix):
             async for batch in obstore.list(self.store, prefix=prefix.strip("/") or None):
-                found = [(each["path"], each["size"]) for each in batch if can_be_key(each["path"])]
+                found = [(each["path"], each["size"]) for each in batch if is_allowed(each["path"])]
                 if self._has_folders:
                     empty = [key for key, size in found if size == 0]
                     there = await concurrent_map([(key,) for key in empty], self.exists)
