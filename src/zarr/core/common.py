@@ -442,6 +442,9 @@ def parse_chunk_edge(size: object, axis: int | None = None) -> int:
     return length
 
 
+_MOST_EDGES: Final = 1 << 24
+
+
 def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> tuple[int, ...]:
     """Write out run-length encoded chunk edges.
 
@@ -460,7 +463,8 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
     Raises
     ------
     TypeError, ValueError
-        If a length or a count is not an integer above 0, or a run is not a pair.
+        If a length or a count is not an integer above 0, a run is not a pair, or there would be
+        more than 2**24 edges: a count of a few bytes can ask for any amount of memory.
     """
     edges: list[int] = []
     for item in data:
@@ -473,6 +477,11 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
         if operator.index(count) < 1:
             raise ValueError(
                 f"The count of a run of chunk edges has to be at least 1. Got {count!r}."
+            )
+        if len(edges) + operator.index(count) > _MOST_EDGES:
+            raise ValueError(
+                f"A dimension of a rectilinear chunk grid has at most {_MOST_EDGES} chunks here. "
+                f"Got a run of {count}."
             )
         edges.extend([length] * operator.index(count))
     return tuple(edges)

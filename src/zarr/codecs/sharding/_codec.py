@@ -277,9 +277,10 @@ class ShardingCodec(
             is_sync=_codes_sync(chain) and _codes_sync(index_chain),
         )
 
-    @property
+    @cached_property
     def _is_sync(self) -> bool:
         """Whether shards are coded without waiting; not where an inner codec is async only."""
+        # Cached: shards within shards ask it of each other several times a level.
         return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
 
     # --- whole shards -------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -219,7 +220,7 @@ def index_nbytes(codecs: Iterable[Codec], grid_shape: tuple[int, ...]) -> int:
         Size in bytes.
     """
     spec = index_spec(grid_shape)
-    nbytes = int(np.prod(spec.shape)) * 8
+    nbytes = math.prod(spec.shape) * 8
     for codec in codecs:
         nbytes = codec.compute_encoded_size(nbytes, spec)
         spec = codec.resolve_metadata(spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, is_codec
 from zarr.core.array_spec import ArrayConfig, ArraySpec
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.metadata._chunk_grid import ChunkGridMetadata
+
+# Each level is settled for what all levels above it leave, which is work that grows with its square.
+_DEEPEST: Final = 32
 
 
 def parse_codecs(data: object) -> tuple[Codec, ...]:
@@ -70,16 +73,25 @@ def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseSc
     ------
     ValueError
         If there is not exactly one array-to-bytes codec, or `dtype` is ``string`` and it is not
-        ``vlen-utf8``. Of a sharding codec, the codecs of the inner chunks are looked at.
+        ``vlen-utf8``. Of a sharding codec, the codecs of the inner chunks are looked at; shards
+        are within shards at most 32 deep.
     TypeError
         If the order is another.
     """
+    _validate(codecs, dtype, 0)
+
+
+def _validate(
+    codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseScalar], depth: int
+) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"Shards are nested more than {_DEEPEST} deep.")
     serializer = validate_array_bytes_codec(codecs)
     for before, codec in pairwise(codecs):
         _check_successor(before, codec)
     inner = inner_codecs_of(serializer)
     if inner is not None:
-        validate_codecs(inner, dtype)
+        _validate(inner, dtype, depth + 1)
     elif isinstance(dtype, VariableLengthUTF8) and not isinstance(
         serializer, get_codec_class("vlen-utf8")
     ):
