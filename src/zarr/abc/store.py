@@ -134,8 +134,13 @@ class Store(ABC):
 
     async def _ensure_open(self) -> None:
         """Open the store if it is not."""
-        if not self._is_open:
+        if self._is_open:
+            return
+        try:
             await self._open()
+        except ValueError:
+            if not self._is_open:  # else another task was faster
+                raise
 
     def close(self) -> None:
         """Let go of what the store holds open."""

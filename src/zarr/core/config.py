@@ -131,7 +131,7 @@ class Config(DConfig):  # type: ignore[misc]
         self.refresh()
         self._times_set.clear()
 
-    def set(self, arg: Mapping[str, Any] | None = None, **kwargs: Any) -> ConfigSet:
+    def set(self, arg: Any = None, **kwargs: Any) -> ConfigSet:
         # docstring inherited
         return _Setting(self, arg, **kwargs)
 
