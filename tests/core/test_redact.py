@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zarr.core._redact import redact_url, redact_urls_in
+from zarr.core._redact import redact_failure, redact_url, redact_urls_in
 
 URLS = [
     ("http://h/x", "http://h/x"),
@@ -130,3 +130,17 @@ def test_time_is_linear_in_the_length(piece: str) -> None:
 
     # Quadratic would be minutes.
     assert spent(200_000) < 10
+
+
+def test_failures_that_are_causes_of_each_other() -> None:
+    """A hidden failure that is raised where its disguise is handled has that as its context."""
+    hidden, disguise = OSError("http://u:p@h?a=1"), FileNotFoundError("http://v:q@i?b=2")
+    hidden.__context__, disguise.__cause__ = disguise, hidden
+    for error in (hidden, disguise):
+        redact_failure(error)
+    assert (hidden.args, disguise.args) == (("http://***@h?***",), ("http://***@i?***",))
+    both = RuntimeError("x")
+    both.__cause__, both.__context__ = KeyError("http://a:b@c"), ValueError("http://d:e@f")
+    redact_failure(both)
+    assert both.__cause__.args == ("http://***@c",)
+    assert both.__context__.args == ("http://***@f",)

@@ -72,7 +72,14 @@ def redact_failure(error: BaseException) -> None:
 
     Client libraries put the URL that they asked for into their messages.
     """
-    while True:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        # What is raised while its own effect is handled has that effect as its context.
+        if id(error) in seen:
+            continue
+        seen.add(id(error))
         error.args = tuple(redact_urls_in(a) if isinstance(a, str) else a for a in error.args)
         for name in ("filename", "filename2"):
             if isinstance(value := getattr(error, name, None), str):
@@ -84,10 +91,7 @@ def redact_failure(error: BaseException) -> None:
                 name: url(redact_url(str(getattr(request, name)))) for name in ("url", "real_url")
             }
             error.request_info = request._replace(**shown)  # type: ignore[attr-defined]
-        cause = error.__cause__ or error.__context__
-        if cause is None:
-            return
-        error = cause
+        waiting += [e for e in (error.__cause__, error.__context__) if e is not None]
 
 
 def _redact(text: str, *, whole: bool) -> str:
