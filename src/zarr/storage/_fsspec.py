@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict, cast
 
@@ -32,7 +32,7 @@ from zarr.storage._fsspec_faults import (
 )
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
 from zarr.storage._fsspec_links import refuse_links
-from zarr.storage._fsspec_listing import bare, children, files, has_children
+from zarr.storage._fsspec_listing import bare, below, children, files, has_children
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
 from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
 from zarr.storage._fsspec_serial import serialize
@@ -566,6 +566,15 @@ class FsspecStore(Store):
         fs.invalidate_cache()  # what a cached listing lacks would stay behind
         directory = self._path_of_prefix(prefix)
         await refuse_links(fs, self._path_of_prefix(""), directory)
+        names = await below(fs, directory)
+        if names is not None and not any(
+            _has_magic(name) or name.endswith("/") for name in (directory, *names)
+        ):
+            if names:
+                await fs._rm(names)
+                fs.invalidate_cache()
+                self._check_gone(prefix, set(names).intersection(await below(fs, directory) or ()))
+            return
         if prefix.strip("/"):
             targets = [directory]
         else:
@@ -586,7 +595,11 @@ class FsspecStore(Store):
                 await concurrent_map([(key,) for key in keys], self.delete)
         # Bulk deletion of S3 reports failures in a part of the reply that s3fs does not read.
         fs.invalidate_cache()
-        kept = set(keys).intersection([key async for key in self.list_prefix(prefix)])
+        self._check_gone(
+            prefix, set(keys).intersection([key async for key in self.list_prefix(prefix)])
+        )
+
+    def _check_gone(self, prefix: str, kept: Collection[str]) -> None:
         if kept:
             raise OSError(
                 f"{len(kept)} keys below {prefix!r} in {self!r} could not be deleted, "

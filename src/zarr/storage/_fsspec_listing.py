@@ -7,9 +7,11 @@ nothing; their index pages are read, which have links to all kinds of places.
 from __future__ import annotations
 
 import errno
+import inspect
 import re
+from functools import lru_cache
 from html import unescape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from zarr.core.common import concurrent_map
@@ -112,6 +114,42 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
         for name in found
         if not name.endswith("/")
     ]
+
+
+async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
+    """Return the names of all objects below a path, markers of folders too, by one listing.
+
+    An empty directory is not asked about again, as a listing of the path itself would be: whether it
+    is a file, whether it is there.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        The file system.
+    path : str
+        The path.
+
+    Returns
+    -------
+    list of str or None
+        None where the file system cannot list by the beginning of names, or the path has no parent.
+    """
+    parent, _, name = path.rstrip("/").rpartition("/")
+    if not parent.strip("/") or not name or not _lists_by_prefix(cast("Any", type(fs))):
+        return None
+    try:
+        found: list[str] = await fs._find(parent, prefix=f"{name}/")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if (fault := fault_behind(error)) is not None:
+            raise fault from fault.__cause__
+        return []
+    return found
+
+
+@lru_cache(maxsize=100)
+def _lists_by_prefix(cls: type) -> bool:
+    """Tell whether `_find` of a class of asynchronous file systems takes the beginning of names."""
+    return "prefix" in inspect.signature(cast("Any", cls)._find).parameters
 
 
 async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
