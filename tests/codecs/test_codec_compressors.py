@@ -179,6 +179,14 @@ def test_a_blosc_chunk_shorter_than_its_header_says() -> None:
         decode(BloscCodec(), stored[:-1], SPEC)
 
 
+@pytest.mark.parametrize("nbytes", [0, 1, 4, 9, 15])
+def test_a_blosc_header_that_is_cut_off(nbytes: int) -> None:
+    """What lies behind it in memory was taken for the rest."""
+    stored = encode(BloscCodec(), TEXT, SPEC)
+    with pytest.raises(RuntimeError, match="fewer than a header"):
+        decode(BloscCodec(), stored[:nbytes], SPEC)
+
+
 def test_gzip_of_several_members_and_with_trailing_zeros() -> None:
     stored = encode(GzipCodec(), b"abc", SPEC) + encode(GzipCodec(), b"def", SPEC)
     assert decode(GzipCodec(), stored, SPEC) == b"abcdef"

@@ -213,4 +213,9 @@ def test_damaged_chunks(name: str, steps: list[tuple[str, Any]]) -> None:
     if outcome.error is None:
         assert outcome.value.shape == values.shape
         if is_checked:
-            np.testing.assert_array_equal(outcome.value, values)
+            expected, found = values, outcome.value
+            if "letcher" in name:  # it adds 16-bit words modulo 65535, for which 65535 is 0
+                expected, found = (
+                    np.ascontiguousarray(one).view("<u2") % 65535 for one in (expected, found)
+                )
+            np.testing.assert_array_equal(found, expected)

@@ -420,7 +420,16 @@ def test_a_whole_file_beside_a_reference_past_its_end(range_server: RangeServer)
             ["http://x", 1.5, 8],
         ),
         *(["http://x", -1, 8], ["http://x", 0, -8], ["http://x", True, 8], ["http://x", "0", 8]),
-        *(["http://x", None, None], ["http://x", 0, 8, 9], [b"http://x", 0, 8], [None], "base64:x"),
+        *(
+            ["http://x", None, None],
+            ["http://x", 0, 8, 9],
+            [b"http://x", 0, 8],
+            [None],
+            "base64:x",
+            5,
+            -1,
+            True,
+        ),
     ],
 )
 def test_a_malformed_reference_is_refused(reference: Any) -> None:

@@ -129,7 +129,8 @@ def test_what_can_be_no_key_is_not_listed(s3_server: S3Server, s3_bucket: str, m
         others = ("m/a//b", "m/../e", "m/./e", "m/x//", "m//zarr.json")
         upload(s3_server, s3_bucket, dict.fromkeys(others, b"{}"))
     store = make(s3_server, s3_bucket, "m")
-    assert keys(store) == ["x/zarr.json", "zarr.json"]
+    readable = ["./e", "a//b"] if make is s3fs_store else []
+    assert keys(store) == sorted([*readable, "x/zarr.json", "zarr.json"])
     assert set(names(store)) - {"a"} == {"x", "zarr.json"}
     assert names(store, "x") == ["zarr.json"]
     group = zarr.open_group(store, mode="r")

@@ -95,17 +95,20 @@ def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> byte
 
 def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
     # Blosc believes its header: it would read past the end of a truncated buffer, and makes room
-    # for as much as that says.
-    if data.size >= _BLOSC_HEADER_NBYTES:
-        header = data[:_BLOSC_HEADER_NBYTES].tobytes()
-        nbytes = int.from_bytes(header[_BLOSC_COMPRESSED_SIZE], "little")
-        if nbytes > data.size:
-            raise RuntimeError(
-                f"error during blosc decompression: the buffer has {data.size} bytes, its header "
-                f"says {nbytes}"
-            )
-        if int.from_bytes(header[_BLOSC_SIZE], "little") > limit.of(data.size):
-            raise too_large(limit.of(data.size))
+    # for as much as that says. Of a header that is cut off it would read what lies behind.
+    if data.size < _BLOSC_HEADER_NBYTES:
+        raise RuntimeError(
+            f"error during blosc decompression: the buffer has {data.size} bytes, fewer than a header"
+        )
+    header = data[:_BLOSC_HEADER_NBYTES].tobytes()
+    nbytes = int.from_bytes(header[_BLOSC_COMPRESSED_SIZE], "little")
+    if nbytes > data.size:
+        raise RuntimeError(
+            f"error during blosc decompression: the buffer has {data.size} bytes, its header "
+            f"says {nbytes}"
+        )
+    if int.from_bytes(header[_BLOSC_SIZE], "little") > limit.of(data.size):
+        raise too_large(limit.of(data.size))
 
 
 def decode_many_blosc(

@@ -126,7 +126,7 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
         reference = fs.references[fs._strip_protocol(path)]
     except KeyError:
         return None
-    if hasattr(reference, "to_bytes"):
+    if hasattr(reference, "to_bytes") and not isinstance(reference, int):
         reference = reference.to_bytes()
     if isinstance(reference, str):
         reference = reference.encode()
