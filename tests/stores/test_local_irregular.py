@@ -321,3 +321,19 @@ def test_a_full_disk_names_the_path(
 
     with pytest.raises(OSError, match=r"No space left on device: '.*/a/b'"):
         sync(run())
+
+
+@needs_pipes
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("url", ["file://{}", "simplecache::file://{}"])
+def test_what_is_no_file_behind_fsspec_is_refused(tmp_path: Path, kind: str, url: str) -> None:
+    pytest.importorskip("fsspec")
+    from zarr.storage import FsspecStore
+
+    KINDS[kind](tmp_path / "key")
+    store = FsspecStore.from_url(url.format(tmp_path), read_only=True)
+    for part in (None, RangeByteRequest(0, 2)):
+        with pytest.raises(OSError, match="not a regular file") as raised:
+            sync(store.get("key", PROTOTYPE, part))
+        assert "key 'key'" in " ".join(raised.value.__notes__)
+    assert sync(store.get("absent", PROTOTYPE)) is None

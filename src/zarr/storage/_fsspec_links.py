@@ -1,12 +1,15 @@
-"""Symbolic links, where a file system of fsspec is the local one or leads to it."""
+"""Links, pipes and devices, where a file system of fsspec is the local one or leads to it."""
 
 from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+import stat
+from functools import lru_cache
+from typing import Any, cast
 
 from zarr.core.sync import in_pool
+from zarr.storage._local_files import refuse_irregular
 
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
@@ -49,6 +52,40 @@ async def refuse_links(fs: Any, root: str, path: str) -> None:
         await in_pool(refuse)
 
 
+async def refuse_pipes(fs: Any, path: str) -> None:
+    """Refuse to read what is no regular file, where a path leads to a file of the local system.
+
+    fsspec opens a named pipe like any file, and waits for somebody to write into it.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+        The file system.
+    path : str
+        What is to be read. What is not there, or a directory, is left to the file system.
+
+    Raises
+    ------
+    OSError
+        If it is a named pipe, a socket or a device.
+    """
+    if not _may_be_local(cast("Any", type(fs))):
+        return
+    place = _local_path(fs, path)
+    if place is None:
+        return
+
+    def refuse() -> None:
+        try:
+            status = os.stat(place)
+        except OSError:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            refuse_irregular(status, place)
+
+    await in_pool(refuse)
+
+
 async def leads_nowhere(fs: Any, entry: dict[str, Any]) -> bool:
     """Tell whether an entry of a listing is a symbolic link to itself or to nothing."""
     if not entry.get("islink"):
@@ -63,6 +100,15 @@ def _is_broken(path: str) -> bool:
     except OSError as error:
         return error.errno in _LEADS_NOWHERE
     return False
+
+
+@lru_cache(maxsize=256)
+def _may_be_local(cls: type) -> bool:
+    """Return whether instances of a class may lead to the local file system: wrappers, directories."""
+    modules = {base.__module__ for base in cls.__mro__}
+    return not modules.isdisjoint(
+        f"fsspec.implementations.{name}" for name in ("asyn_wrapper", "dirfs", "local")
+    )
 
 
 def _local_path(fs: Any, path: str) -> str | None:

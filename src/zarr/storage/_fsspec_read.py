@@ -15,6 +15,7 @@ from zarr.core._byte_ranges import (
 from zarr.storage._fsspec_caches import read_through_cache, whole_file_cache
 from zarr.storage._fsspec_faults import check_length, is_range_error, starts_past_the_end
 from zarr.storage._fsspec_http import HttpReply
+from zarr.storage._fsspec_links import refuse_pipes
 from zarr.storage._fsspec_serial import is_cache
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     cache = whole_file_cache(fs)
     if cache is not None:
         return await read_through_cache(cache, path, byte_range, read_object)
+    await refuse_pipes(fs, path)
     data: bytes
     # Keywords only: the order of the parameters differs between file systems.
     limits: dict[str, Any] = {}
