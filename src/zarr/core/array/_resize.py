@@ -81,23 +81,25 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
     # What is deleted while it is listed may hide something else: on some file systems, on servers
     # that list page by page. A listing that finds little comes from one piece.
     is_whole = False
-    last_time: tuple[int, ...] | None = None
+    deleted: tuple[int, ...] | None = None  # the first chunk of the listing before
     while not is_whole:
         is_whole = True
+        first: tuple[int, ...] | None = None
         outside: list[tuple[tuple[int, ...]]] = []
         async with closing(stored_chunks(array)) as stored:
             async for coords in stored:
                 if all(index < count for index, count in zip(coords, new, strict=True)):
                     continue
-                if coords == last_time:
+                if coords == deleted:
                     raise OSError(
-                        f"The chunk {coords} of {array} is still there after it was deleted."
+                        f"The chunk {coords} of {array} is still there after its deletion."
                     )
                 outside.append((coords,))
                 if len(outside) >= _DELETED_AT_ONCE:
                     await concurrent_foreach(outside, drop, None)
-                    last_time = outside[0][0] if array.store.supports_deletes else None
-                    outside, is_whole = [], last_time is None
+                    first = first or outside[0][0]
+                    outside, is_whole = [], not array.store.supports_deletes
+        deleted = first
         await concurrent_foreach(outside, drop, None)
 
 
