@@ -317,3 +317,15 @@ def test_members_that_can_be_no_keys_are_not_listed(
         assert list(opened.keys()) == ["a"]
         assert "a" in str(opened.tree())
         assert sync(store.getsize_prefix("")) > 0
+
+
+def test_a_member_without_a_name_is_left_out(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("key", b"1")
+        archive.writestr(zipfile.ZipInfo("", (1980, 1, 1, 0, 0, 0)), b"")
+    store = ZipStore(tmp_path / "a.zip", mode="r")
+
+    async def listed() -> list[str]:
+        return [key async for key in store.list()] + [key async for key in store.list_dir("")]
+
+    assert sync(listed()) == ["key", "key"]

@@ -496,7 +496,9 @@ class ZipStore(Store):
             with self._lock:  # held while a member is written
                 members = tuple(archive.NameToInfo.items())
             return tuple(
-                key for key, member in members if is_allowed(key) and not _is_directory(member)
+                key
+                for key, member in members
+                if key and is_allowed(key) and not _is_directory(member)
             )
 
         return await in_pool(listed)
@@ -537,7 +539,7 @@ def _path_or_file(path: object) -> tuple[Path | None, Any]:
 
 def _is_directory(member: ZipInfo) -> bool:
     """Tell whether a member stands for a directory, as archivers add them, and is no value."""
-    return member.is_dir() and member.file_size == 0
+    return member.filename.endswith("/") and member.file_size == 0
 
 
 def _of_size(nbytes: int, data: bytes) -> bytes:
