@@ -9,8 +9,11 @@ import pytest
 
 import zarr
 from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs.numcodecs import BitRound
 from zarr.core.array import Array
 from zarr.core.sync import sync
+from zarr.storage import MemoryStore
+from zarr.testing.store import LatencyStore
 
 INDEX = 16  # bytes of the index for each chunk of a shard, and 4 of its checksum
 ABSENT = 2**64 - 1
@@ -99,3 +102,34 @@ def test_one_element_of_variable_length(shards: Any, dtype: Any) -> None:
     assert [np.asarray(element)[()] for element in array] == elements
     array[1] = array[2]
     assert np.asarray(array[:]).tolist() == [elements[0], elements[2], *elements[2:]]
+
+
+def what_sticks_out(array: Any) -> None:
+    array[4:] = 1
+
+
+def whole_shard(array: Any) -> None:
+    array[:4] = 1
+
+
+def part_of_a_shard(array: Any) -> None:
+    array[1] = 1
+
+
+@pytest.mark.parametrize("write", [what_sticks_out, whole_shard, part_of_a_shard])
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_failed_write_names_the_shard(write: Any, how: str) -> None:
+    # BitRound takes no big-endian numbers.
+    store = MemoryStore() if how == "sync" else LatencyStore(MemoryStore(), set_latency=0)
+    array = zarr.create_array(
+        store,
+        name="x",
+        shape=(6,),
+        chunks=(1,),
+        shards=(4,),
+        dtype=">f4",
+        filters=[BitRound(keepbits=4)],
+    )
+    with pytest.raises(KeyError) as caught:
+        write(array)
+    assert "x/c/" in "\n".join(caught.value.__notes__)

@@ -38,7 +38,9 @@ class Source(Protocol):
 
 def name_of(byte_getter: object) -> str:
     """Return what messages call the shard that a byte getter reads."""
-    return str(byte_getter) if hasattr(byte_getter, "path") else f"<{type(byte_getter).__name__}>"
+    # What is written over a key is named by the key.
+    place = getattr(byte_getter, "overwrites", byte_getter)
+    return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
 
 class GetterSource:
