@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from differential.compare import Difference, is_metadata, same, same_outcome
-from differential.proofs import Proof, as_numpy, lost, reads_alike, same_as, where_ours_returns
+from differential.proofs import (
+    Proof,
+    as_numpy,
+    in_form,
+    lost,
+    reads_alike,
+    same_as,
+    where_ours_returns,
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,19 @@ def _field(d: Difference) -> bool:
     if d.step["op"] == "read":
         return _peer(d, "TypeError")
     return bool(d.step["op"] == "write")
+
+
+def _null_fill(d: Difference) -> bool:
+    created = d.case["steps"][0]["code"]
+    return (
+        d.what == "stored"
+        and d.case["kind"] == "array-v2"
+        and "fill_value=None" in created
+        and _ours(d)
+        and _peer(d)
+        and not any(map(is_metadata, d.keys))
+        and all(peer is None for _, peer in d.values.values())
+    )
 
 
 def _partial_failure(d: Difference) -> bool:
@@ -423,6 +444,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         stored=True,
     ),
     Explanation(
+        "null fill value",
+        "where the metadata of format 2 names no fill value, every chunk that is written is stored: "
+        "what an absent one holds is not said; the released package leaves out those of zeros",
+        _null_fill,
+        proof=same_as(_all_chunks, array__write_empty_chunks=True),
+        stored=True,
+    ),
+    Explanation(
         "several fields",
         "that only one field can be written is told first; the released package finds something else "
         "wrong with the selection or the value before",
@@ -627,6 +656,17 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         ),
         proof=as_numpy,
         stored=True,
+    ),
+    Explanation(
+        "rounding twice",
+        "what numcodecs.BitRound returns is of the data type it was given; the released package has "
+        "a second one take it for integers, and fails",
+        lambda d: (
+            d.case["steps"][0]["code"].count("zn.BitRound") > 1
+            and _ours(d)
+            and _peer_says(d, "Only float arrays (16-64bit) can be bit-rounded")
+        ),
+        proof=in_form(_in_little_endian, as_numpy),
     ),
     Explanation(
         "byte order and filters",

@@ -9,6 +9,7 @@ form of the case that both sides treat alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -104,7 +105,8 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         if step["op"] == "read":
             lines += [
                 f"result = np.asarray({step['code']}).copy()",
-                f"[result, np.asarray({place}).astype(result.dtype)]",
+                # In one memory layout: what it is in is compared elsewhere.
+                f"[result, np.asarray({place}).astype(result.dtype, order='C')]",
             ]
             return _equals(difference, lines, difference.number, run)
         lines.append(does)
@@ -145,6 +147,23 @@ def where_ours_returns(proof: Proof) -> Proof:
         return not is_array or "raises" in difference.ours or proof(difference, run)
 
     return asked
+
+
+def in_form(change: Callable[[str], str], proof: Proof) -> Proof:
+    """Return a proof that is given of a case in another form, say one that every codec takes.
+
+    Parameters
+    ----------
+    change : callable
+        Writes a line of the case in that form.
+    proof : callable
+        The proof.
+    """
+
+    def proved(difference: Difference, run: Run) -> bool:
+        return proof(replace(difference, case=_changed(difference.case, change, {})), run)
+
+    return proved
 
 
 def lost(difference: Difference, run: Run) -> bool:
