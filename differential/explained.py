@@ -334,6 +334,26 @@ def _found_first(d: Difference) -> bool:
     )
 
 
+def _made_again(d: Difference) -> bool:
+    return (
+        d.what == "stored"
+        and "require_" in d.step["code"]
+        and any("consolidate" in step["code"] for step in d.case["steps"][: d.number])
+        and all(is_metadata(key) and peer is None for key, (_, peer) in d.values.items())
+    )
+
+
+def _by_bits(d: Difference) -> bool:
+    created = d.case["steps"][0]["code"]
+    return (
+        d.what == "stored"
+        and d.case.get("elements") == "struct"
+        and re.search(r"NaT|nan|-0\.0", created) is not None
+        and not any(map(is_metadata, d.keys))
+        and all((ours is None) != (peer is None) for ours, peer in d.values.values())
+    )
+
+
 def _left_in_document(d: Difference) -> bool:
     deleted = re.fullmatch(r"del g\['(.*)'\]", d.step["code"])
     if deleted is None:
@@ -592,6 +612,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "member outside of the consolidated metadata",
         "a member that is required is looked for in the store before it is made",
         _found_first,
+    ),
+    Explanation(
+        "member of stale consolidated metadata",
+        "a member that is required is made where the store has lost it since; the released package "
+        "believes the consolidated metadata",
+        _made_again,
+        stored=True,
+    ),
+    Explanation(
+        "fill value of a structured type",
+        "a chunk is left out where its bits are those of the fill value, NaT and the sign of zero "
+        "in its fields included; to the released package NaT equals nothing, and -0.0 equals 0.0",
+        _by_bits,
+        proof=same_as(_all_chunks, array__write_empty_chunks=True),
+        stored=True,
     ),
     Explanation(
         "deleted members",
