@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import zarr
+from zarr.abc._store_access import access_of
 from zarr.abc.store import Store
 
 PROPERTY = "bulk_reads"
@@ -123,7 +124,9 @@ def _counted(name: str, original: Callable[..., Any], reads: BulkReads) -> Calla
     @functools.wraps(original)
     def read(self: Store, requests: Any, *args: Any, **kwargs: Any) -> Any:
         # A class that calls what it overrides is asked once.
-        if _method_of(type(self), name) is read and (name != _WAITING or self._reads_in_place):
+        if _method_of(type(self), name) is read and (
+            name != _WAITING or access_of(self).reads_in_thread
+        ):
             if isinstance(requests, Iterator):
                 requests = list(requests)
             reads.add(type(self).__name__, requests)

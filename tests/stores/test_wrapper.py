@@ -37,7 +37,11 @@ class TestLatencyStore(WrapperTests):
 # --- forwarding -------------------------------------------------------------------------
 
 # Made of other methods of the wrapper, which are forwarded or overridden.
-DERIVED = {"_get_many", "_get_many_sync", "_answer_in_place"}
+DERIVED = {
+    "_get_many",
+    "_get_many_sync",
+    "_get_many_in_thread",
+}
 OF_THE_OBJECT = {"__init__", "__init_subclass__", "__hash__"}
 METHODS = {
     name
@@ -115,8 +119,7 @@ ASKED: dict[str, Callable[[Any], Any]] = {
 
 
 def test_all_methods_are_asked() -> None:
-    of_the_class = {"_reads_in_place", "_writes_in_place", "_answers_at_once"}
-    apart = {"__eq__", "open", "_set_many", *of_the_class, *DERIVED}
+    apart = {"__eq__", "open", "_set_many", *DERIVED}
     assert METHODS - apart <= set(ASKED)
 
 

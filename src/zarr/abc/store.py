@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast, runtime_checkable
 
+from zarr.abc._store_access import StoreAccess, access_of, read_method, settle_access
 from zarr.core._byte_ranges import (
     ByteRequest as ByteRequest,
 )
@@ -36,20 +37,6 @@ ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 
 # Requests for the same bytes still share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
-
-# What is made of one way to read unless a class says how it does it better.
-_DERIVED_READS = {
-    "get": ("get_many", "get_ranges", "get_partial_values"),
-    "get_sync": ("get_ranges_sync",),
-}
-
-# What has to be no nearer in a class than the method of the calling thread, for that to stand for
-# it: a subclass that overrides one of these alone means every call.
-_STANDS_FOR = {
-    "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
-    "set_sync": ("set",),
-    "delete_sync": ("delete",),
-}
 
 # Most that is answered at once in the calling thread, before any of it is used.
 _IN_PLACE_COUNT = 256
@@ -86,7 +73,16 @@ class Store(ABC):
 
     _read_only: bool
     _is_open: bool
-    _stands_in: ClassVar[dict[str, bool]] = dict.fromkeys(_STANDS_FOR, False)
+
+    # Whether those who wait go by `get_many` like others, though there is a `get_sync`: a store
+    # around another one, which may have a better way than one read after the other.
+    _prefers_get_many: ClassVar[bool] = False
+    # Whether coroutines may wait for what only an event loop brings about. A class says so of
+    # itself alone: what derives from it may wait.
+    _coroutines_wait: ClassVar[bool] = True
+    _access: ClassVar[StoreAccess]
+    _derived_reads: ClassVar[dict[str, Any]]  # how each is derived, by its name
+    _methods: ClassVar[tuple[Any, ...]]  # as they were when the class was made
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._is_open = False
@@ -94,16 +90,7 @@ class Store(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for single, derived in _DERIVED_READS.items():
-            for name in derived:
-                if _nearest(cls, single) < _nearest(cls, name):
-                    by_single = _partial_values if name == "get_partial_values" else None
-                    setattr(cls, name, by_single or vars(Store)[name])
-        cls._stands_in = {
-            in_place: hasattr(cls, in_place)
-            and all(_nearest(cls, in_place) <= _nearest(cls, name) for name in names)
-            for in_place, names in _STANDS_FOR.items()
-        }
+        settle_access(cls)
 
     # --- life cycle ---------------------------------------------------------------------
 
@@ -422,24 +409,6 @@ class Store(ABC):
             for answered in answer_sync(read, get).answers
         ]
 
-    @property
-    def _reads_in_place(self) -> bool:
-        """Whether a thread that waits may read by `get_sync` itself, without the event loop."""
-        return self._stands_in["get_sync"]
-
-    @property
-    def _answers_at_once(self) -> bool:
-        """Whether `get` waits for nothing but what the calling thread may do itself.
-
-        A class says so of itself alone: what derives from it may wait.
-        """
-        return bool(vars(type(self)).get("_never_waits"))
-
-    @property
-    def _writes_in_place(self) -> bool:
-        """Whether a thread that waits may do all by the methods whose names end in ``_sync``."""
-        return all(self._stands_in.values())
-
     def _get_many_sync(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
@@ -454,11 +423,12 @@ class Store(ABC):
         requests, prototype
             As for `get_many`; so are what is yielded, and the errors raised.
         """
-        if self._reads_in_place:
-            return self._answer_in_place(parse_requests(requests), prototype)
-        return iter_ahead(self.get_many(requests, prototype=prototype))
+        if access_of(self).reads_in_thread:
+            answers = read_method(self, "_get_many_in_thread")(parse_requests(requests), prototype)
+            return cast("Iterator[Sequence[tuple[int, Buffer | None]]]", answers)
+        return iter_ahead(read_method(self, "get_many")(requests, prototype=prototype))
 
-    def _answer_in_place(
+    def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         """Answer `get_many` by `get_sync`, one request after the other."""
@@ -677,9 +647,13 @@ async def _partial_values(
     return await concurrent_map(requests, self.get)
 
 
-def _nearest(cls: type, name: str) -> int:
-    """Return the position in the method resolution order of the class that defines a method."""
-    return next((i for i, base in enumerate(cls.__mro__) if name in vars(base)), len(cls.__mro__))
+Store._derived_reads = {
+    "get_many": Store.get_many,
+    "get_ranges": Store.get_ranges,
+    "get_partial_values": _partial_values,
+    "get_ranges_sync": Store.get_ranges_sync,
+    "_get_many_in_thread": Store._get_many_in_thread,
+}
 
 
 def parse_requests(requests: Iterable[ReadRequest]) -> list[tuple[str, ByteRequest | None]]:

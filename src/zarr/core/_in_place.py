@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
+from zarr.abc._store_access import access_of
 from zarr.core._chunk_io import (
     decoded_nbytes,
     encode_merged,
@@ -39,11 +40,16 @@ AT_ONCE_IN_PLACE = 1024
 
 def all_in_place(items: Iterable[ReadItem | WriteItem], *, to_write: bool = False) -> bool:
     """Tell whether all chunks lie in stores that the calling thread may read, or write, itself."""
-    return all(
-        type(place) is StorePath
-        and (place.store._writes_in_place if to_write else place.store._reads_in_place)
-        for place, *_ in items
-    )
+    store = None
+    for place, *_ in items:
+        if type(place) is not StorePath:
+            return False
+        if place.store is not store:
+            store = place.store
+            access = access_of(store)
+            if not (access.writes_in_thread if to_write else access.reads_in_thread):
+                return False
+    return True
 
 
 def is_large(spec: ArraySpec) -> bool:
@@ -62,7 +68,7 @@ def read_chunks(store: Store, items: Sequence[ReadItem], placing: PlacingHere) -
     found = [False] * len(items)
     keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
     are_large = is_large(items[0][1])
-    takes_turns = store._reads_in_place and len(items) > 1 and not are_large
+    takes_turns = access_of(store).reads_in_thread and len(items) > 1 and not are_large
     in_turn = takes_turns
     prototype = items[0][1].prototype
     with (

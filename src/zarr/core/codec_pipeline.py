@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from zarr.abc._store_access import read_method
 from zarr.abc.codec import (
     ArrayArrayCodec,
     ArrayBytesCodec,
@@ -324,7 +325,7 @@ class BatchedCodecPipeline(CodecPipeline):
             return tuple(await concurrent_map([(item, out, drop_axes) for item in items], one))
         found = [False] * len(items)
         keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
-        batches = store.get_many(keys, prototype=items[0][1].prototype)
+        batches = read_method(store, "get_many")(keys, prototype=items[0][1].prototype)
         with expecting(decoded_nbytes(items[0][1])):
             async with closing(batches), self._placing(items, out, drop_axes) as placing:
                 async for batch in batches:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, cast
 
 from typing_extensions import TypeAliasType
 
+from zarr.abc._store_access import access_of
 from zarr.abc.store import Store
 from zarr.core._json import parse_json
 from zarr.core.buffer import Buffer, default_buffer_prototype
@@ -371,7 +372,7 @@ def answers_at_once(store_like: object) -> bool:
     if isinstance(store_like, StorePath):
         store_like = store_like.store
     if isinstance(store_like, Store):
-        return store_like._answers_at_once
+        return access_of(store_like).never_waits
     if isinstance(store_like, str):
         return _fsspec_url(store_like) is None
     return isinstance(store_like, Path) and not _is_instance_of(store_like, "upath", "UPath")

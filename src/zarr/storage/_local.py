@@ -94,7 +94,7 @@ class LocalStore(Store):
     supports_writes = True
     supports_deletes = True
     supports_listing = True
-    _never_waits = True
+    _coroutines_wait = False
 
     root: Path
 
@@ -230,13 +230,10 @@ class LocalStore(Store):
                 return None
             raise
 
-    def _answer_in_place(
+    def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        if type(self).get_sync is not LocalStore.get_sync:
-            yield from super()._answer_in_place(requests, prototype)
-            return
         check_keys([key for key, _ in requests])
         remaining = iter(enumerate(requests))
         in_turn = len(requests) > 1

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableM
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from zarr.abc._store_access import read_method
 from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -62,7 +63,7 @@ class MemoryStore(Store):
     supports_writes = True
     supports_deletes = True
     supports_listing = True
-    _never_waits = True
+    _coroutines_wait = False
 
     _store_dict: MutableMapping[str, Buffer]
 
@@ -109,13 +110,10 @@ class MemoryStore(Store):
             return None
         return _as_asked(value, byte_range, (prototype or default_buffer_prototype()).buffer)
 
-    def _answer_in_place(
+    def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        if type(self).get_sync is not _GET_SYNC:
-            yield from super()._answer_in_place(requests, prototype)
-            return
         # As `get_sync`, in a fifth of the time.
         check_keys([key for key, _ in requests])
         find, wanted = self._store_dict.get, prototype.buffer
@@ -180,7 +178,7 @@ class MemoryStore(Store):
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
         # Nothing here waits, so there is no task per key; portions let others run in between.
-        for portion in self._answer_in_place(wanted, prototype):
+        for portion in read_method(self, "_get_many_in_thread")(wanted, prototype):
             yield portion
             await asyncio.sleep(0)
 
@@ -263,10 +261,6 @@ class MemoryStore(Store):
             yield name
 
 
-# What may be bypassed; not a method that has been put in its place.
-_GET_SYNC = MemoryStore.get_sync
-
-
 class _Shared(dict[str, Buffer]):
     """A dictionary that can be referred to weakly."""
 
@@ -293,7 +287,7 @@ class ManagedMemoryStore(MemoryStore):
         If the name holds a ``/``.
     """
 
-    _never_waits = True
+    _coroutines_wait = False
     _registry: ClassVar[weakref.WeakValueDictionary[str, _Shared]] = weakref.WeakValueDictionary()
     _lock: ClassVar[threading.Lock] = threading.Lock()
     _unnamed: ClassVar[int] = 0

@@ -6,6 +6,7 @@ import builtins
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
+from zarr.abc._store_access import position, read_method
 from zarr.abc.store import (
     Store,
     SupportsDeleteSync,
@@ -42,6 +43,9 @@ class WrapperStore(Store, Generic[T_Store]):
         The other store.
     """
 
+    # The store that is wrapped, or the subclass, may have a better way than one read after another.
+    _prefers_get_many = True
+
     _store: T_Store
 
     # Keyword arguments of `open` that are those of the subclass, not of the store that is wrapped.
@@ -53,7 +57,7 @@ class WrapperStore(Store, Generic[T_Store]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         for name, by_async in _BY_ASYNC.items():
-            if _nearest(cls, name) < _nearest(cls, by_async.__name__):
+            if position(cls, name) < position(cls, by_async.__name__):
                 setattr(cls, by_async.__name__, by_async)
         super().__init_subclass__(**kwargs)
 
@@ -70,21 +74,6 @@ class WrapperStore(Store, Generic[T_Store]):
         """
         own = {name: kwargs.pop(name) for name in cls._options if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)
-
-    @property
-    def _reads_in_place(self) -> bool:
-        # Those who wait go by `get_many`, like others: the store that is wrapped, or the subclass,
-        # may have a better way than one read after the other.
-        return False
-
-    @property
-    def _writes_in_place(self) -> bool:
-        return False
-
-    @property
-    def _answers_at_once(self) -> bool:
-        # Of the wrapper it is not known, whatever it is of the store that is wrapped.
-        return False
 
     def _with_store(self, store: T_Store) -> Self:
         """Return the same wrapper around another store, whatever its constructor takes."""
@@ -165,7 +154,7 @@ class WrapperStore(Store, Generic[T_Store]):
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        batches = self._store.get_many(requests, prototype=prototype)
+        batches = read_method(self._store, "get_many")(requests, prototype=prototype)
         async with closing(batches):
             async for batch in batches:
                 yield batch
@@ -332,11 +321,6 @@ class WrapperStore(Store, Generic[T_Store]):
         if not isinstance(self._store, SupportsDeleteSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous deletes")
         self._store.delete_sync(key)
-
-
-def _nearest(cls: type, name: str) -> int:
-    """Return the position in the method resolution order of the class that defines a method."""
-    return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
 
 
 # What a subclass has in place of the forwarding methods once it overrides the asynchronous ones.

@@ -77,7 +77,7 @@ class ZipStore(Store):
     supports_writes: bool = True
     supports_deletes: bool = False
     supports_listing: bool = True
-    _never_waits = True
+    _coroutines_wait = False
 
     path: Path | None
     compression: int
@@ -249,13 +249,10 @@ class ZipStore(Store):
         finally:
             remaining.clear()  # a thread that still reads stops after the member it is at
 
-    def _answer_in_place(
+    def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        if type(self).get_sync is not _GET_SYNC:
-            yield from super()._answer_in_place(requests, prototype)
-            return
         check_keys([key for key, _ in requests])
         if requests:
             remaining = self._in_archive_order(requests, self._opened())
@@ -518,10 +515,6 @@ class ZipStore(Store):
         # docstring inherited
         for name in children(await self._keys(), prefix):
             yield name
-
-
-# What may be bypassed; not a method that has been put in its place.
-_GET_SYNC = ZipStore.get_sync
 
 
 def _path_or_file(path: object) -> tuple[Path | None, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
+from zarr.abc._store_access import read_method
 from zarr.codecs.sharding._runner import closing
 from zarr.core._byte_ranges import RangeByteRequest, resolve_byte_range
 from zarr.core.common import concurrent_iter
@@ -73,7 +74,7 @@ class GetterSource:
         # docstring inherited
         store: Store | None = getattr(self._getter, "store", None)
         if store is not None and hasattr(self._getter, "path"):
-            batches = store.get_ranges(
+            batches = read_method(store, "get_ranges")(
                 self._getter.path,
                 ranges,
                 prototype=prototype,
@@ -124,7 +125,7 @@ class SyncGetterSource:
         # docstring inherited
         store: Store | None = getattr(self._getter, "store", None)
         if store is not None and hasattr(self._getter, "path"):
-            yield store.get_ranges_sync(
+            yield read_method(store, "get_ranges_sync")(
                 self._getter.path,
                 ranges,
                 prototype=prototype,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
+from zarr.abc._store_access import read_method
 from zarr.abc.store import Store
 from zarr.core import _at_once
 from zarr.core._coalesce import KiB
@@ -392,7 +393,7 @@ async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
         for batch in store._get_many_sync(keys, prototype=cpu_prototype):
             take(batch)
         return values
-    batches = store.get_many(keys, prototype=cpu_prototype)
+    batches = read_method(store, "get_many")(keys, prototype=cpu_prototype)
     with expecting(_DOCUMENT_NBYTES):
         async with closing(batches):
             async for batch in batches:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from zarr.abc._store_access import access_of
 from zarr.core._derive import sync_iteration, sync_method
 from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
@@ -38,7 +39,7 @@ def _async_of(group: Group) -> AsyncGroup:
 
 def _at_once(group: Group) -> bool:
     """Tell whether the calling thread may look up a member itself."""
-    return group._async_group.store_path.store._answers_at_once
+    return access_of(group._async_group.store_path.store).never_waits
 
 
 def _method(
