@@ -20,7 +20,7 @@ pytest_plugins = ["tests.servers.fixtures"]
 # Generated cases are drawn anew on every run, but their time is not what a test asserts.
 settings.register_profile(
     "default",
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -227,6 +227,7 @@ class TestExplanations:
             "write broken off",
             "deleted members",
             "saving into a group",
+            "member of stale consolidated metadata",
         }
 
     def test_what_the_proof_refutes_is_not_explained(self) -> None:

@@ -58,7 +58,8 @@ def test_round_trip(codec: Any, data: bytes) -> None:
 @pytest.mark.parametrize("codec", [GzipCodec(), ZstdCodec(), BloscCodec(), Crc32cCodec()])
 def test_asynchronous_coding(codec: Any) -> None:
     stored = encode_async(codec, b"abc" * 99, SPEC)
-    assert stored == encode(codec, b"abc" * 99, SPEC)
+    if not isinstance(codec, GzipCodec):  # its header holds the time
+        assert stored == encode(codec, b"abc" * 99, SPEC)
     assert decode_async(codec, stored, SPEC) == b"abc" * 99
 
 

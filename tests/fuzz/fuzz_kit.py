@@ -25,7 +25,7 @@ UNCLEAR_ERRORS = (RecursionError,)
 # Bounded: a case may decode, list or open many things. The nightly profile runs them at length.
 NIGHTLY = settings.get_current_profile_name() == "nightly"
 BOUNDED = settings(
-    max_examples=settings().max_examples if NIGHTLY else min(settings().max_examples, 50),
+    max_examples=settings().max_examples if NIGHTLY else min(settings().max_examples, 15),
     derandomize=not NIGHTLY,  # the suite says what a change broke, new cases are drawn each night
 )
 
