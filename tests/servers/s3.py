@@ -68,13 +68,20 @@ class S3Server:
 
     @property
     def storage_options(self) -> dict[str, Any]:
-        """Arguments for s3fs; without its retries, which back off for seconds."""
+        """Arguments for s3fs; without its retries, which back off for seconds.
+
+        The server may be slow to answer where the machine is busy, and s3fs waits 5 seconds only.
+        """
         return {
             "endpoint_url": self.url,
             "key": ACCESS_KEY,
             "secret": SECRET_KEY,
             "client_kwargs": {"region_name": REGION},
-            "config_kwargs": {"retries": {"total_max_attempts": 1}},
+            "config_kwargs": {
+                "connect_timeout": 120,
+                "read_timeout": 120,
+                "retries": {"total_max_attempts": 1},
+            },
         }
 
     @property
