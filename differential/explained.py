@@ -810,8 +810,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
             or (d.step["code"] == "'' in g" and _ours(d))
             or (
                 "g['']" in d.step["code"]
-                and _ours(d, "AttributeError")
-                and _says(d, "'Group' object has no attribute")
+                and (_ours(d, "AttributeError") or _says(d, "max_depth must be None or >= 0"))
                 and _peer_says(d, "'' not found in consolidated metadata")
             )
         ),
