@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import zarr.core.config
 from tests.optional import missing
-from zarr.core import _placing, _turns
+from zarr.core.chunks import _executor, _scheduling
 
 pytest_plugins = ["tests.servers.fixtures"]
 
@@ -49,8 +49,8 @@ def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     On a busy machine one would, now and then, and what comes after would be read in other portions
     and by other threads. A test of what follows from that says so itself.
     """
-    monkeypatch.setattr(_turns, "_NEAR_SECONDS", math.inf)
-    monkeypatch.setattr(_placing, "_SLOW_SECONDS", math.inf)
+    monkeypatch.setattr(_scheduling, "_FAR_SECONDS", math.inf)
+    monkeypatch.setattr(_executor, "_SLOW_SECONDS", math.inf)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import Any
 
 import numcodecs.zstd
@@ -18,7 +17,6 @@ from tests.waiting import PATIENCE
 
 from zarr.codecs import _zstd
 from zarr.codecs._zstd import decode_many_zstd, decode_zstd
-from zarr.core import _turns
 
 TEXT = b"abcdefgh" * 300
 SKIPPABLE = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"skip"
@@ -82,9 +80,9 @@ def test_many_are_decoded_as_one_by_one(
         expected = [decode_zstd(array) for array in arrays]
     except RuntimeError:
         with pytest.raises(RuntimeError):
-            decode_many_zstd(arrays)
+            decode_many_zstd(arrays, beside_loop=True)
     else:
-        assert decode_many_zstd(arrays) == expected
+        assert decode_many_zstd(arrays, beside_loop=True) == expected
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5])
@@ -216,7 +214,7 @@ def test_a_chunk_does_not_end_in_the_next_one(
     arrays = [np.frombuffer(one, "B") for one in stored]
     assert _zstd._decode_together(arrays) is None
     with pytest.raises(RuntimeError):
-        decode_many_zstd(arrays)
+        decode_many_zstd(arrays, beside_loop=True)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +258,7 @@ def test_a_damaged_frame_is_left_to_its_own_call(calls: list[int]) -> None:
     assert _zstd._decode_together(arrays) is None
     assert len(calls) == 1
     with pytest.raises(RuntimeError):
-        decode_many_zstd(arrays)
+        decode_many_zstd(arrays, beside_loop=True)
 
 
 def test_chunks_that_are_not_small_go_alone(calls: list[int]) -> None:
@@ -270,24 +268,19 @@ def test_chunks_that_are_not_small_go_alone(calls: list[int]) -> None:
     assert len(calls) == 1
 
 
-def calls_made(calls: list[int], chunks: list[bytes], *, in_turn: bool) -> list[int]:
+def calls_made(calls: list[int], chunks: list[bytes], *, beside_loop: bool) -> list[int]:
     del calls[:]
-    with _turns.reading.taken() if in_turn else nullcontext():
-        decoded = decode_many_zstd([np.frombuffer(frame(chunk), "B") for chunk in chunks])
+    stored = [np.frombuffer(frame(chunk), "B") for chunk in chunks]
+    decoded = decode_many_zstd(stored, beside_loop=beside_loop)
     assert list(map(bytes, decoded)) == chunks
     return list(calls)
 
 
-def test_calls_are_saved_beside_the_event_loop(
-    calls: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_turns, "reading", _turns.Turn(patience=10, at_once=2))
+def test_calls_are_saved_beside_the_event_loop(calls: list[int]) -> None:
     chunks = [bytes([index]) * 100 for index in range(40)]
-    assert calls_made(calls, chunks, in_turn=False) == [40 * len(frame(chunks[0]))]
-    assert calls_made(calls, chunks[:1], in_turn=False) == []
-    assert calls_made(calls, chunks, in_turn=True) == []
-    monkeypatch.setattr(_turns, "_has_gil", lambda: False)
-    assert calls_made(calls, chunks, in_turn=False) == []
+    assert calls_made(calls, chunks, beside_loop=True) == [40 * len(frame(chunks[0]))]
+    assert calls_made(calls, chunks[:1], beside_loop=True) == []
+    assert calls_made(calls, chunks, beside_loop=False) == []
 
 
 def test_memory_is_used_again_when_it_is_free() -> None:
@@ -309,19 +302,20 @@ def test_memory_is_used_again_when_it_is_free() -> None:
 
 def test_what_was_decoded_stays_as_it_is() -> None:
     before = [
-        np.frombuffer(one, "B") for one in decode_many_zstd([frame(b"a" * 9), frame(b"b" * 9)])
+        np.frombuffer(one, "B")
+        for one in decode_many_zstd([frame(b"a" * 9), frame(b"b" * 9)], beside_loop=True)
     ]
     for _ in range(3):
-        decode_many_zstd([frame(b"c" * 9), frame(b"d" * 9)])
+        decode_many_zstd([frame(b"c" * 9), frame(b"d" * 9)], beside_loop=True)
     assert [one.tobytes() for one in before] == [b"a" * 9, b"b" * 9]
 
 
 def test_chunks_with_gaps_go_alone(calls: list[int]) -> None:
     gaps = np.frombuffer(frame(TEXT), "B").repeat(2)[::2]
-    assert list(map(bytes, decode_many_zstd([gaps, frame(b"a")]))) == [TEXT, b"a"]
+    assert list(map(bytes, decode_many_zstd([gaps, frame(b"a")], beside_loop=True))) == [TEXT, b"a"]
     signed = np.frombuffer(frame(TEXT), "b")
     assert calls == []
-    assert list(map(bytes, decode_many_zstd([signed, signed]))) == [TEXT, TEXT]
+    assert list(map(bytes, decode_many_zstd([signed, signed], beside_loop=True))) == [TEXT, TEXT]
     assert len(calls) == 1
 
 
@@ -334,5 +328,5 @@ def test_an_older_numcodecs_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(numcodecs.zstd, "decompress", one_frame_only)
     for _ in range(3):
-        assert decode_many_zstd([frame(b"a"), frame(b"b")]) == [b"a", b"b"]
+        assert decode_many_zstd([frame(b"a"), frame(b"b")], beside_loop=True) == [b"a", b"b"]
     assert len(asked) == 1

@@ -21,12 +21,12 @@ from zarr.codecs import (
     ZstdCodec,
 )
 from zarr.codecs._v2 import V2Codec
-from zarr.core._chunk_io import detached, gather, is_empty, merge
 from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer, default_buffer_prototype
 from zarr.core.buffer.cpu import Buffer as CpuBuffer
 from zarr.core.buffer.cpu import NDBuffer as CpuNDBuffer
+from zarr.core.chunks._scatter import detached, gather, is_empty, merge
 from zarr.core.codec_pipeline import AsyncChunkTransform, BatchedCodecPipeline
 from zarr.core.dtype import Float32, Int16
 from zarr.core.sync import sync

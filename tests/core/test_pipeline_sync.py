@@ -17,14 +17,13 @@ import zarr
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
-from zarr.core import _placing
 from zarr.core._codec_chain import ResolvedChain
-from zarr.core._in_place import AT_ONCE_IN_PLACE
 from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, BufferPrototype, NDBuffer, default_buffer_prototype
 from zarr.core.buffer.cpu import Buffer as CpuBuffer
 from zarr.core.buffer.cpu import NDBuffer as CpuNDBuffer
-from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
+from zarr.core.chunks import _read
+from zarr.core.codec_pipeline import _AT_ONCE, BatchedCodecPipeline, FusedCodecPipeline
 from zarr.core.config import config
 from zarr.core.sync import SyncError, get_loop, get_pool, iter_ahead, sync
 from zarr.errors import ChunkNotFoundError
@@ -254,7 +253,7 @@ def kinds(threads: Iterable[str]) -> set[str]:
 def test_the_waiting_thread_codes_and_large_chunks_are_shared(
     kind: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zarr.core._helping._CPUS", 2)
+    monkeypatch.setattr("zarr.core.chunks._executor._CPUS", 2)
     codec = Where()
     codec.meet = kind in ("memory", "local")
     array = large_array(codec, 6, size, STORES[kind](tmp_path))
@@ -462,25 +461,25 @@ def test_shards_are_decoded_into_their_place(
     data = np.full((10, 6), -1, dtype="i4")
     data[3:8, :3] = array[3:8, :3] = np.arange(15).reshape(5, 3)
     parts: list[bool] = []
-    decode = ShardingCodec._decode_partial_sync
+    decode = ShardingCodec._decode_partial_by
 
-    def noting(*args: Any) -> Any:
-        part = decode(*args)
+    async def noting(*args: Any) -> Any:
+        part = await decode(*args)
         parts.append(part is args[-1])
         return part
 
-    monkeypatch.setattr(ShardingCodec, "_decode_partial_sync", noting)
+    monkeypatch.setattr(ShardingCodec, "_decode_partial_by", noting)
     expected = data[np.ix_(*selection)] if isinstance(selection[0], np.ndarray) else data[selection]
     np.testing.assert_array_equal(array.oindex[selection], expected)
     assert set(parts) == {directly}
 
 
 def test_more_chunks_than_are_looked_at_together(no_loop: None) -> None:
-    data = np.arange(1, 2 * AT_ONCE_IN_PLACE + 11)
+    data = np.arange(1, 2 * _AT_ONCE + 11)
     store = MemoryStore()
     array = made_array(store, data, chunks=(1,))
     np.testing.assert_array_equal(array[:], data)
-    absent = [AT_ONCE_IN_PLACE, 2 * AT_ONCE_IN_PLACE + 9]
+    absent = [_AT_ONCE, 2 * _AT_ONCE + 9]
     for index in absent:
         store.delete_sync(f"c/{index}")
     data[absent] = 0
@@ -491,7 +490,7 @@ def test_more_chunks_than_are_looked_at_together(no_loop: None) -> None:
 
 
 def test_a_store_that_may_fetch_neighbours_is_asked_for_all_chunks_at_once() -> None:
-    data = np.arange(AT_ONCE_IN_PLACE + 10)
+    data = np.arange(_AT_ONCE + 10)
     store = BulkStore()
     array = made_array(store, data, chunks=(1,))
     store.bulk.clear()
@@ -534,12 +533,14 @@ def test_so_many_chunks_are_decoded_together_as_fit_the_cache(
     runs: list[int] = []
     decode = ResolvedChain.decode_many_sync
 
-    def recorded(self: ResolvedChain, buffers: Sequence[Buffer]) -> list[NDBuffer]:
+    def recorded(
+        self: ResolvedChain, buffers: Sequence[Buffer], *, beside_loop: bool
+    ) -> list[NDBuffer]:
         runs.append(len(buffers))
-        return decode(self, buffers)
+        return decode(self, buffers, beside_loop=beside_loop)
 
     monkeypatch.setattr(ResolvedChain, "decode_many_sync", recorded)
-    monkeypatch.setattr(_placing, "RUN_BYTES", 30)
+    monkeypatch.setattr(_read, "RUN_BYTES", 30)
     array = zarr.create_array({}, data=np.arange(44, dtype="i2"), chunks=(4,))
     np.testing.assert_array_equal(array[:], np.arange(44))
     assert runs == [3, 3, 3, 2]
@@ -557,6 +558,6 @@ def test_so_many_chunks_are_decoded_together_as_fit_the_cache(
     assert runs == []
     # Those that are larger are decoded one by one.
     runs.clear()
-    monkeypatch.setattr(_placing, "RUN_BYTES", 15)
+    monkeypatch.setattr(_read, "RUN_BYTES", 15)
     np.testing.assert_array_equal(array[:], np.arange(44))
     assert runs == []

@@ -65,9 +65,6 @@ if not lacks("obstore"):
 
     MAKE[ObjectStore] = _obstore
 
-# Those that read and write in the calling thread, and answer coroutines by that.
-IN_THREAD = (MemoryStore, ManagedMemoryStore, LocalStore)
-
 
 def noting(original: Any, name: str, seen: list[Seen], of: Callable[[Any], Any]) -> Any:
     """Return a method that notes its name when it is called with a chunk, and does what it did."""
@@ -184,9 +181,6 @@ def test_chunks(
     array = stored(store)
     seen.clear()
     np.testing.assert_array_equal(read(array), np.arange(1, 7))
-    if read is read_async and cls not in IN_THREAD and names == ("get_sync",):
-        assert not seen  # which its coroutines do not use
-        return
     assert keys(seen) == {"c/0", "c/1", "c/2"}
     assert methods(seen) <= set(names)
     # A store around another one goes by its `get_many`, or what that is derived from.
@@ -206,11 +200,8 @@ def test_parts_of_shards(
     array = stored(store, (4,))
     seen.clear()
     np.testing.assert_array_equal(read(array), np.arange(1, 7))
-    if read is read_async and cls not in IN_THREAD and names == ("get_sync",):
-        assert not seen
-    else:
-        assert keys(seen) == {"c/0", "c/1"}
-        assert methods(seen) <= set(names)
+    assert keys(seen) == {"c/0", "c/1"}
+    assert methods(seen) <= set(names)
 
 
 def write_sync(array: Any, value: Any) -> None:
@@ -239,8 +230,6 @@ def test_writes(cls: type[Store], names: tuple[str, ...], write: Any, overriding
     in_thread = names[0].endswith("_sync")
     if in_thread and not access_of(store).writes_in_thread:
         assert methods(seen) <= set(names)
-    elif in_thread and write is write_async and cls not in IN_THREAD:
-        assert not seen
     else:
         assert keys(seen) == {"c/0", "c/1", "c/2", "c/3"}
         assert methods(seen) <= set(names)

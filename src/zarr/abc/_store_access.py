@@ -24,16 +24,16 @@ _DERIVED_READS = {
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
 }
 
-# What each method of the calling thread has to be no less derived than, to stand for it.
-_STANDS_FOR = {
+# What each method of the calling thread replaces, where it is no less derived than all of these.
+_REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
     "delete_sync": ("delete",),
 }
 
 _METHODS = (
-    *_STANDS_FOR,
-    *dict.fromkeys(name for names in _STANDS_FOR.values() for name in names),
+    *_REPLACED_BY,
+    *dict.fromkeys(name for names in _REPLACED_BY.values() for name in names),
     *_DERIVED_READS["get_sync"],
 )
 
@@ -115,7 +115,7 @@ def _judge(
     in_thread = {
         name: (hasattr(cls, name) or name in of_the_object)
         and all(is_no_farther(distance(name), distance(other)) for other in others)
-        for name, others in _STANDS_FOR.items()
+        for name, others in _REPLACED_BY.items()
     }
     return StoreAccess(
         reads_in_thread=in_thread["get_sync"],

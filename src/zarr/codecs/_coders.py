@@ -43,23 +43,23 @@ _PICKLE_OPTION = "array.allow_unsafe_pickle_decode"
 
 
 def many_decoder(
-    decompress: Callable[[Sequence[Any], DecodedLimit], Sequence[Any]], chunk_spec: ArraySpec
-) -> Callable[[Sequence[Buffer]], list[Buffer]]:
+    decompress: Callable[[Sequence[Any], DecodedLimit, bool], Sequence[Any]], chunk_spec: ArraySpec
+) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
     """Return what decompresses several buffers.
 
     Parameters
     ----------
     decompress : callable
-        Takes one-dimensional arrays of bytes, and how many bytes each may decompress to, and
-        returns as many bytes-like objects.
+        Takes one-dimensional arrays of bytes, how many bytes each may decompress to, and whether an
+        event loop contends for the GIL meanwhile. Returns as many bytes-like objects.
     chunk_spec : ArraySpec
         What the codec sees.
     """
     wrap, limit = chunk_spec.prototype.buffer.from_bytes, limit_of(chunk_spec)
 
-    def decode(chunks: Sequence[Buffer]) -> list[Buffer]:
+    def decode(chunks: Sequence[Buffer], beside_loop: bool = False) -> list[Buffer]:
         encoded = [chunk.as_numpy_array() for chunk in chunks]
-        return [wrap(data) for data in decompress(encoded, limit)]
+        return [wrap(data) for data in decompress(encoded, limit, beside_loop)]
 
     return decode
 
@@ -112,7 +112,7 @@ def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
 
 
 def decode_many_blosc(
-    data: Sequence[npt.NDArray[Any]], limit: DecodedLimit = NO_LIMIT
+    data: Sequence[npt.NDArray[Any]], limit: DecodedLimit = NO_LIMIT, beside_loop: bool = False
 ) -> list[bytes]:
     """Decompress Blosc buffers one after the other, with nothing in between; see `decode_blosc`."""
     for chunk in data:
@@ -164,13 +164,16 @@ def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callabl
 
 def many_decoder_of(
     codec: Numcodec, spec: ArraySpec, limit: DecodedLimit
-) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """Return the function that decodes several chunks that `codec` encoded; see `decoder_of`."""
+) -> Callable[[Sequence[Any], bool], Sequence[Any]]:
+    """Return the function that decodes several chunks that `codec` encoded; see `decoder_of`.
+
+    It is also told whether an event loop contends for the GIL.
+    """
     decode_many = _MANY.get(_name_of(codec))
     if decode_many is not None:
-        return partial(decode_many, limit=limit)
+        return lambda data, beside_loop: decode_many(data, limit, beside_loop)
     decode = decoder_of(codec, spec, limit)
-    return lambda data: [decode(chunk) for chunk in data]
+    return lambda data, _: [decode(chunk) for chunk in data]
 
 
 def _name_of(codec: Numcodec) -> str:

@@ -97,16 +97,17 @@ class V2Codec(ArrayBytesCodec):
 
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
-    ) -> Callable[[Sequence[Buffer]], list[NDBuffer]]:
+    ) -> Callable[[Sequence[Buffer], bool], list[NDBuffer]]:
         """Return `_decode_sync` for several chunks of one spec."""
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
-            return lambda chunks: [decode(chunk) for chunk in chunks]
+            return lambda chunks, _: [decode(chunk) for chunk in chunks]
         (limit,) = limits_of([self.compressor], chunk_spec)
         decompress = many_decoder_of(self.compressor, chunk_spec, limit)
         finish = self._finish_for(chunk_spec)
-        return lambda chunks: [
-            finish(decoded) for decoded in decompress([chunk.as_numpy_array() for chunk in chunks])
+        return lambda chunks, beside_loop: [
+            finish(decoded)
+            for decoded in decompress([chunk.as_numpy_array() for chunk in chunks], beside_loop)
         ]
 
     def _finish_for(self, chunk_spec: ArraySpec) -> Callable[[Any], NDBuffer]:

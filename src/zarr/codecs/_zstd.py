@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.core._coalesce import MiB
 from zarr.core._decoded_size import NO_LIMIT, too_large
-from zarr.core._turns import may_be_beside_the_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -110,9 +109,19 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     return decoded or _decode_frames(bytes(data), most)
 
 
-def decode_many_zstd(data: Sequence[Any], limit: DecodedLimit = NO_LIMIT) -> Sequence[Any]:
-    """Decompress chunks, with as little as possible in between; see `decode_zstd`."""
-    if len(data) > 1 and may_be_beside_the_loop() and _takes_frames():
+def decode_many_zstd(
+    data: Sequence[Any], limit: DecodedLimit = NO_LIMIT, beside_loop: bool = False
+) -> Sequence[Any]:
+    """Decompress chunks, with as little as possible in between; see `decode_zstd`.
+
+    Parameters
+    ----------
+    data, limit
+        As for `decode_zstd`, of each chunk.
+    beside_loop : bool
+        Whether an event loop contends for the GIL meanwhile.
+    """
+    if len(data) > 1 and beside_loop and _takes_frames():
         return _decode_together(data) or _decode_in_order(data, limit)
     return _decode_in_order(data, limit)
 

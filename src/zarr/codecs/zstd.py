@@ -94,7 +94,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
 
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
-    ) -> Callable[[Sequence[Buffer]], list[Buffer]]:
+    ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
         """Return `_decode_sync` for several chunks of one spec."""
         return many_decoder(decode_many_zstd, chunk_spec)
 

@@ -176,11 +176,21 @@ class ResolvedChain:
             return 1  # there is no telling what elements of variable length take
         return max(1, nbytes // max(1, product(self._shape) * native.itemsize))
 
-    def decode_many_sync(self, buffers: Sequence[Buffer]) -> list[NDBuffer]:
-        """Decode chunks in the calling thread, a codec at a time; see `decode_sync`."""
+    def decode_many_sync(
+        self, buffers: Sequence[Buffer], *, beside_loop: bool = False
+    ) -> list[NDBuffer]:
+        """Decode chunks in the calling thread, a codec at a time; see `decode_sync`.
+
+        Parameters
+        ----------
+        buffers : sequence of Buffer
+            The encoded chunks.
+        beside_loop : bool
+            Whether an event loop contends for the GIL meanwhile.
+        """
         data: Any = buffers
         for decode_many in self._many_decoders:
-            data = decode_many(data)
+            data = decode_many(data, beside_loop)
         return [chunk if chunk.shape == self._shape else self.checked(chunk) for chunk in data]
 
     def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
@@ -231,19 +241,19 @@ def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
 
 def _bound_many_decoder(
     stage: _Stage, decode: Callable[[Any], Any]
-) -> Callable[[Sequence[Any]], list[Any]]:
+) -> Callable[[Sequence[Any], bool], list[Any]]:
     """Return what decodes several chunks of one spec: `decode` one by one, or better.
 
-    A codec may give `_many_decoder_for`, which prepares for a spec as `_decoder_for` does. Between
-    two chunks the function it returns should do as little as it can: other threads wait for the
-    interpreter then. A subclass that overrides `_decode_sync` alone means that to be called.
+    A codec may give `_many_decoder_for`, which prepares for a spec as `_decoder_for` does. The
+    function it returns is also told whether an event loop contends for the GIL. Between two chunks
+    it should do as little as it can: other threads wait for the GIL then. A subclass that overrides `_decode_sync` alone means that to be called.
     """
     for cls in type(stage.codec).__mro__:
         if "_many_decoder_for" in vars(cls):
             return cast("Any", stage.codec)._many_decoder_for(stage.spec)  # type: ignore[no-any-return]
         if "_decode_sync" in vars(cls):
             break
-    return lambda data: [decode(one) for one in data]
+    return lambda data, _: [decode(one) for one in data]
 
 
 def _encoded_limit(codec: Codec, nbytes: int | None, spec: ArraySpec) -> int | None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from zarr.abc._store_access import read_method
+from zarr.abc._store_access import position
 from zarr.abc.codec import (
     ArrayArrayCodec,
     ArrayBytesCodec,
@@ -17,50 +25,36 @@ from zarr.abc.codec import (
     CodecPipeline,
     GetResult,
 )
-from zarr.core._chunk_io import (
-    decoded_nbytes,
-    detached,
-    encode_merged,
-    fill,
-    gather,
-    is_empty,
-    merge,
-    scatter_part,
-    sticks_out,
-)
+from zarr.core._chunk_transform import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core._fetch import expecting
-from zarr.core._helping import Helping
-from zarr.core._in_place import (
-    AT_ONCE_IN_PLACE,
-    all_in_place,
-    is_large,
-    read_chunks,
-    read_parts,
-    write_chunk,
-)
-from zarr.core._overwritten import Overwritten
-from zarr.core._placing import Placing, PlacingHere, batched
-from zarr.core._removal import encode_filled, encode_filled_sync, remove
-from zarr.core.common import closing, concurrent_foreach, concurrent_map
+from zarr.core.chunks._executor import PORTION_BYTES, Inline, OnLoop, run_in_worker, run_now
+from zarr.core.chunks._item import batched
+from zarr.core.chunks._keys import InThread, all_in_thread
+from zarr.core.chunks._read import read_chunks, read_parts
+from zarr.core.chunks._scatter import decoded_nbytes
+from zarr.core.chunks._source import answers, answers_in_thread, shared_store
+from zarr.core.chunks._write import write_chunks
+from zarr.core.common import concurrent_map
 from zarr.core.config import config
 from zarr.core.sync import in_pool, sync
 from zarr.registry import register_pipeline
-from zarr.storage._common import StorePath
 
 if TYPE_CHECKING:
     from typing import Self
 
     from zarr.abc.codec import Codec
-    from zarr.abc.store import ByteGetter, ByteSetter, Store
-    from zarr.core._placing import ReadItem, WriteItem
+    from zarr.abc.store import ByteGetter, ByteSetter
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.chunks._executor import Executor
+    from zarr.core.chunks._item import Batch, ReadItem, WriteItem
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.indexing import SelectorTuple
     from zarr.core.metadata.v3 import ChunkGridMetadata
 
-_T = TypeVar("_T")
+# How many chunks of a selection a thread looks at together. Where each is read by itself, taking all
+# at once has no use, and thousands of objects more make the garbage collector look at all there are.
+_AT_ONCE = 1024
 
 _PRESENT = GetResult(status="present")
 _MISSING = GetResult(status="missing")
@@ -306,11 +300,6 @@ class BatchedCodecPipeline(CodecPipeline):
 
     # --- reading ------------------------------------------------------------------------
 
-    def _placing(
-        self, items: Sequence[ReadItem], out: NDBuffer, drop_axes: tuple[int, ...]
-    ) -> Placing:
-        return Placing(self._chain, items, out, drop_axes, batch_size=self.batch_size)
-
     async def read(
         self,
         batch_info: Iterable[ReadItem],
@@ -319,20 +308,17 @@ class BatchedCodecPipeline(CodecPipeline):
     ) -> tuple[GetResult, ...]:
         # docstring inherited
         items = list(batch_info)
-        store = None if self.supports_partial_decode else _shared_store(items)
-        if store is None:
-            one = self._read_part if self.supports_partial_decode else self._read_chunk
-            return tuple(await concurrent_map([(item, out, drop_axes) for item in items], one))
-        found = [False] * len(items)
-        keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
-        batches = read_method(store, "get_many")(keys, prototype=items[0][1].prototype)
-        with expecting(decoded_nbytes(items[0][1])):
-            async with closing(batches), self._placing(items, out, drop_axes) as placing:
-                async for batch in batches:
-                    for index, encoded in batch:
-                        found[index] = encoded is not None
-                    await placing.add(batch)
-        return _results(found)
+        if all_in_thread(items):
+            inline = self._inline(items, None)
+            here = self._read_in_thread(items, out, drop_axes, inline)
+            if here is not None:
+                return _results(await run_in_worker(here, inline))
+        executor = OnLoop(int(config.get("async.concurrency")))
+        if self.supports_partial_decode:
+            part = self._part_hook("decode") or self._decode_part
+            return _results(await read_parts(items, out, drop_axes, part, executor))
+        batches = answers(items, executor.concurrency)
+        return _results(await self._read_chunks(items, out, drop_axes, batches, executor))
 
     def read_sync(
         self,
@@ -352,37 +338,62 @@ class BatchedCodecPipeline(CodecPipeline):
             ``codec_pipeline.max_workers``, or one per processor. Chunks that take long are shared.
         """
         results: list[GetResult] = []
-        portions = batched(batch_info, AT_ONCE_IN_PLACE)
-        with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
-            for items in portions:
-                if not all_in_place(items[:1]):  # the store may fetch neighbours together
-                    items += [item for portion in portions for item in portion]
-                found = self._read_here(items, out, drop_axes, helping)
-                results += (
-                    sync(self.read(items, out, drop_axes)) if found is None else _results(found)
-                )
+        portions = batched(batch_info, _AT_ONCE)
+        for items in portions:
+            if not all_in_thread(items[:1]):  # the store may fetch neighbours together
+                items += [item for portion in portions for item in portion]
+            here = self._read_in_thread(items, out, drop_axes, self._inline(items, max_workers))
+            found = None if here is None else run_now(here)
+            results += sync(self.read(items, out, drop_axes)) if found is None else _results(found)
         return tuple(results)
 
-    def _read_here(
+    def _inline(self, items: Sequence[ReadItem], max_workers: int | None) -> Inline:
+        """Return an executor for a thread that reads chunks."""
+        workers = max_workers or config.get("codec_pipeline.max_workers")
+        if self.supports_partial_decode or not items:
+            return Inline(workers)
+        are_large = (decoded_nbytes(items[0][1]) or 0) >= PORTION_BYTES
+        in_thread = all_in_thread(items[:1])
+        return Inline(
+            workers if len(items) > 1 else 1,
+            contends=in_thread and len(items) > 1 and not are_large,
+            are_large=are_large,
+            beside_loop=not in_thread,
+        )
+
+    def _read_in_thread(
         self,
         items: Sequence[ReadItem],
         out: NDBuffer,
         drop_axes: tuple[int, ...],
-        helping: Helping,
-    ) -> list[bool] | None:
-        """Read chunks in this thread and tell which were found; None where that is not possible."""
+        executor: Inline,
+    ) -> Coroutine[Any, Any, list[bool]] | None:
+        """Return the read as a coroutine that never waits; None where that is not possible."""
         if not self._chain.decodes_sync:
             return None
         if self.supports_partial_decode:
-            decode = getattr(self.array_bytes_codec, "_decode_partial_sync", None)
-            if decode is None or not all_in_place(items):
+            hook = self._part_hook("decode")
+            if hook is None or not all_in_thread(items):
                 return None
-            return read_parts(decode, items, out, drop_axes, helping)
-        store = _shared_store(items)
-        if store is None:
+
+            def read_part(byte_getter: Any, *args: Any) -> Awaitable[NDBuffer | None]:
+                return cast("Awaitable[NDBuffer | None]", hook(InThread(byte_getter), *args))
+
+            return read_parts(items, out, drop_axes, read_part, executor)
+        if shared_store(items) is None:
             return None
-        placing = PlacingHere(self._chain, items, out, drop_axes, helping)
-        return read_chunks(store, items, placing)
+        batches = answers_in_thread(items)
+        return self._read_chunks(items, out, drop_axes, batches, executor)
+
+    def _read_chunks(
+        self,
+        items: Sequence[ReadItem],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...],
+        batches: AsyncIterator[Batch],
+        executor: Executor,
+    ) -> Coroutine[Any, Any, list[bool]]:
+        return read_chunks(items, out, drop_axes, batches, executor, self._chain, self.batch_size)
 
     async def read_batch(
         self,
@@ -393,37 +404,17 @@ class BatchedCodecPipeline(CodecPipeline):
         """Read chunks; see `read`."""
         return await self.read(batch_info, out, drop_axes)
 
-    async def _read_part(
-        self, item: ReadItem, out: NDBuffer, drop_axes: tuple[int, ...]
-    ) -> GetResult:
-        """Read a selection of one chunk without the rest of it."""
-        byte_getter, spec, chunk_selection, out_selection, _ = item
-        (part,) = await self.decode_partial_batch([(byte_getter, chunk_selection, spec)])
-        if part is None:
-            fill(out, out_selection, spec)
-            return _MISSING
-        scatter_part(out, part, out_selection, drop_axes)
-        return _PRESENT
-
-    async def _read_chunk(
-        self, item: ReadItem, out: NDBuffer, drop_axes: tuple[int, ...]
-    ) -> GetResult:
-        """Read one chunk."""
-        byte_getter, spec, *_ = item
-        encoded = await byte_getter.get(prototype=spec.prototype)
-        return await self._place(item, encoded, out, drop_axes)
-
-    async def _place(
+    async def _decode_part(
         self,
-        item: ReadItem,
-        encoded: Buffer | None,
-        out: NDBuffer,
-        drop_axes: tuple[int, ...],
-    ) -> GetResult:
-        """Decode one chunk and put its selection into place."""
-        async with self._placing([item], out, drop_axes) as placing:
-            await placing.add([(0, encoded)])
-        return _MISSING if encoded is None else _PRESENT
+        byte_getter: ByteGetter,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+        _executor: Executor,
+        _target: NDBuffer | None,
+    ) -> NDBuffer | None:
+        """Read a selection of one chunk as any codec can that reads parts."""
+        (part,) = await self.decode_partial_batch([(byte_getter, selection, chunk_spec)])
+        return part
 
     # --- writing ------------------------------------------------------------------------
 
@@ -434,8 +425,16 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
     ) -> None:
         # docstring inherited
-        items = ((item, value, drop_axes) for item in batch_info)
-        await concurrent_foreach(items, self._write_chunk, None)
+        items = list(batch_info)
+        if self._writes_in_thread and all_in_thread(items, to_write=True):
+            inline = Inline(config.get("codec_pipeline.max_workers"))
+            await run_in_worker(self._write_in_thread(items, value, drop_axes, inline), inline)
+            return
+        executor = OnLoop(int(config.get("async.concurrency")))
+        part = None
+        if self.supports_partial_encode:
+            part = self._part_hook("encode") or self._encode_part
+        await write_chunks(items, value, drop_axes, executor, self._chain, part, lambda key: key)
 
     async def write_batch(
         self,
@@ -445,48 +444,6 @@ class BatchedCodecPipeline(CodecPipeline):
     ) -> None:
         """Write chunks; see `write`."""
         await self.write(batch_info, value, drop_axes)
-
-    async def _write_chunk(
-        self, item: WriteItem, value: NDBuffer, drop_axes: tuple[int, ...]
-    ) -> None:
-        """Write one chunk, reading it first where part of it stays."""
-        byte_setter, spec, chunk_selection, out_selection, is_complete_chunk = item
-        part = gather(value, out_selection, drop_axes)
-
-        async def encode_fill() -> Buffer | None:
-            if self._chain.is_sync:
-                return await in_pool(lambda: encode_filled_sync(self._chain.codecs, spec))
-            return await encode_filled(self._chain.codecs, spec)
-
-        if self.supports_partial_encode:
-            if not is_complete_chunk:
-                await self.encode_partial_batch([(byte_setter, part, chunk_selection, spec)])
-                return
-            if sticks_out(chunk_selection, spec):
-                whole = Overwritten(byte_setter)
-                await self.encode_partial_batch([(whole, part, chunk_selection, spec)])
-                if not whole.is_settled:
-                    await remove(byte_setter, encode_fill)
-                return
-        stored = None if is_complete_chunk else await byte_setter.get(prototype=spec.prototype)
-        chain = self._chain
-        try:
-            if chain.is_sync:
-                settled = chain.for_spec(spec)
-                encoded = await in_pool(lambda: encode_merged(settled, stored, item, part, value))
-            else:
-                (existing,) = await chain.decode([(stored, spec)])
-                chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
-                kept = None if is_empty(chunk, spec) else chunk
-                (encoded,) = await chain.encode([(kept, spec)])
-                encoded = detached(encoded, value)
-        except Exception as error:
-            error.add_note(f"while encoding the chunk {byte_setter}")
-            raise
-        if encoded is None:
-            await remove(byte_setter, encode_fill)
-        else:
-            await byte_setter.set(encoded)
 
     def write_sync(
         self,
@@ -504,110 +461,59 @@ class BatchedCodecPipeline(CodecPipeline):
         max_workers : int or None
             How many threads may encode, this one included; as for `read_sync`.
         """
-        encode = None
-        can_encode_here = self._chain.is_sync
-        if self.supports_partial_encode:
-            encode = getattr(self.array_bytes_codec, "_encode_partial_sync", None)
-            can_encode_here = can_encode_here and encode is not None
-        portions = batched(batch_info, AT_ONCE_IN_PLACE)
-        with Helping(max_workers or config.get("codec_pipeline.max_workers")) as helping:
-            for items in portions:
-                if not can_encode_here or not all_in_place(items, to_write=True):
-                    items += [item for portion in portions for item in portion]
-                    sync(self.write(items, value, drop_axes))
-                    return
-                spec: ArraySpec | None = None
-                for item in items:
-                    if item[1] is not spec:
-                        spec = item[1]
-                        settled, large = self._chain.for_spec(spec), is_large(spec)
-                    if large and len(items) > 1:
-                        helping.run(True, write_chunk, settled, encode, item, value, drop_axes)
-                    else:
-                        write_chunk(settled, encode, item, value, drop_axes)
+        portions = batched(batch_info, _AT_ONCE)
+        executor = Inline(max_workers or config.get("codec_pipeline.max_workers"))
+        for items in portions:
+            if not self._writes_in_thread or not all_in_thread(items, to_write=True):
+                items += [item for portion in portions for item in portion]
+                sync(self.write(items, value, drop_axes))
+                return
+            run_now(self._write_in_thread(items, value, drop_axes, executor))
+
+    @property
+    def _writes_in_thread(self) -> bool:
+        """Whether all codecs, also one that writes parts of chunks, can do so without waiting."""
+        parts = self.supports_partial_encode
+        return self._chain.is_sync and not (parts and self._part_hook("encode") is None)
+
+    def _write_in_thread(
+        self,
+        items: Sequence[WriteItem],
+        value: NDBuffer,
+        drop_axes: tuple[int, ...],
+        executor: Inline,
+    ) -> Coroutine[Any, Any, None]:
+        """Return the write as a coroutine that never waits."""
+        part = self._part_hook("encode") if self.supports_partial_encode else None
+        return write_chunks(items, value, drop_axes, executor, self._chain, part, InThread)
+
+    async def _encode_part(
+        self,
+        byte_setter: ByteSetter,
+        part: NDBuffer,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+        _executor: Executor,
+    ) -> None:
+        """Write a selection of one chunk as any codec can that writes parts."""
+        await self.encode_partial_batch([(byte_setter, part, selection, chunk_spec)])
+
+    def _part_hook(self, direction: str) -> Callable[..., Any] | None:
+        """Return the codec's way to read or write parts of chunks over an executor.
+
+        A subclass that overrides a coroutine for that alone means that to be called: None then.
+        """
+        codec = self.array_bytes_codec
+        hook = f"_{direction}_partial_by"
+        others = (f"_{direction}_partial_single", f"{direction}_partial")
+        nearest = position(type(codec), hook)
+        if not hasattr(codec, hook) or any(nearest > position(type(codec), o) for o in others):
+            return None
+        return cast("Callable[..., Any]", getattr(codec, hook))
 
 
 def _results(found: Sequence[bool]) -> tuple[GetResult, ...]:
     return tuple([_PRESENT if present else _MISSING for present in found])
-
-
-def _shared_store(items: Sequence[ReadItem]) -> Store | None:
-    """Return the store that holds all chunks of a read; None where they cannot be read in bulk.
-
-    That takes store paths of one store, whose `get` is the store's own, and one kind of buffer.
-    """
-    if not items:
-        return None
-    first, first_spec, *_ = items[0]
-    if type(first) is not StorePath:
-        return None
-    store = first.store
-    for byte_getter, spec, *_ in items:
-        if type(byte_getter) is not StorePath or byte_getter.store is not store:
-            return None
-        if spec is not first_spec and spec.prototype != first_spec.prototype:
-            return None
-    return store
-
-
-@dataclass(frozen=True)
-class AsyncChunkTransform:
-    """Decodes and encodes single chunks by the coroutines of their codecs.
-
-    Parameters
-    ----------
-    codecs : tuple of codec
-        In the order of encoding.
-    """
-
-    codecs: tuple[Codec, ...]
-
-    def __init__(self, *, codecs: Iterable[Codec]) -> None:
-        object.__setattr__(self, "codecs", tuple(codecs))
-        split_codecs(self.codecs)
-
-    @cached_property
-    def _chain(self) -> CodecChain:
-        return CodecChain.from_codecs(self.codecs)
-
-    @property
-    def _aa_codecs(self) -> tuple[ArrayArrayCodec, ...]:
-        return self._chain.array_array_codecs
-
-    @property
-    def _ab_codec(self) -> ArrayBytesCodec:
-        return self._chain.array_bytes_codec
-
-    @property
-    def _bb_codecs(self) -> tuple[BytesBytesCodec, ...]:
-        return self._chain.bytes_bytes_codecs
-
-    async def decode_chunk(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        """Decode one chunk.
-
-        Parameters
-        ----------
-        chunk_bytes : Buffer
-            The encoded chunk.
-        chunk_spec : ArraySpec
-            Describes the decoded chunk.
-        """
-        (chunk,) = await self._chain.decode([(chunk_bytes, chunk_spec)])
-        assert chunk is not None
-        return chunk
-
-    async def encode_chunk(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        """Encode one chunk; None where a codec finds nothing to store.
-
-        Parameters
-        ----------
-        chunk_array : NDBuffer
-            The chunk.
-        chunk_spec : ArraySpec
-            Describes it.
-        """
-        (encoded,) = await self._chain.encode([(chunk_array, chunk_spec)])
-        return encoded
 
 
 @dataclass(frozen=True, init=False)

@@ -7,7 +7,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,8 +16,8 @@ from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
 from zarr.core._fetch import Answered, answer_sync, answered_nbytes, stream
-from zarr.core._turns import distance, short_work
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.chunks._scheduling import SCHEDULING
 from zarr.core.common import ANY_ACCESS_MODE, closing, concurrent_map
 from zarr.core.config import config
 from zarr.core.sync import in_pool
@@ -236,17 +236,15 @@ class LocalStore(Store):
         # docstring inherited
         check_keys([key for key, _ in requests])
         remaining = iter(enumerate(requests))
-        in_turn = len(requests) > 1
+        contends = len(requests) > 1
         expected = _SMALL_NBYTES
         while True:
-            with (
-                short_work.taken() if in_turn and distance.is_near else nullcontext(False)
-            ) as in_turn:
+            with SCHEDULING.short_work.held_if(contends) as contends:
                 portion, nbytes = self._next_portion(remaining, prototype, expected)
             if not portion:
                 return
             expected = min(_SMALL_NBYTES, 2 * nbytes // len(portion) + _ROOM_NBYTES)
-            in_turn = in_turn and nbytes <= _SMALL_NBYTES * len(portion)
+            contends = contends and nbytes <= _SMALL_NBYTES * len(portion)
             yield portion
 
     def _next_portion(

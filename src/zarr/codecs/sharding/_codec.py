@@ -20,12 +20,14 @@ from zarr.codecs.sharding._index import IndexFormat, index_nbytes, index_spec
 from zarr.codecs.sharding._layout import ShardLayout
 from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, plan_selection, plan_whole
 from zarr.codecs.sharding._read import read_shard
-from zarr.codecs.sharding._runner import InPlace, InPool, run_now
-from zarr.codecs.sharding._source import GetterSource, MemorySource, SyncGetterSource, name_of
+from zarr.codecs.sharding._source import MemorySource, name_of, source_of
 from zarr.codecs.sharding._write import empty_shard, rewrite_shard
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core._removal import remove, remove_sync
+from zarr.core.chunks._deletion import delete_chunk
+from zarr.core.chunks._executor import Inline, OnLoop, run_now
+from zarr.core.chunks._keys import InThread
 from zarr.core.common import parse_chunk_shape, parse_named_configuration, parse_shapelike
+from zarr.core.config import config
 from zarr.core.metadata.v3 import RegularChunkGridMetadata, parse_codecs, settle_codecs
 from zarr.registry import get_pipeline_class
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from zarr.codecs.sharding._plan import SubchunkWriteOrder
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.chunks._executor import Executor
     from zarr.core.common import JSON, ShapeLike
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.indexing import SelectorTuple
@@ -289,31 +292,27 @@ class ShardingCodec(
         layout = self._sync_layout(chunk_spec)
         source = MemorySource(chunk_data, "<bytes>")
         plan = plan_whole(chunk_spec.shape, self.chunk_shape)
-        return cast("NDBuffer", run_now(read_shard(layout, source, InPlace(), plan)))
+        return cast("NDBuffer", run_now(read_shard(layout, source, Inline(), plan)))
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         layout = self._sync_layout(chunk_spec)
         plan = plan_whole(chunk_spec.shape, self.chunk_shape)
-        return run_now(rewrite_shard(layout, None, chunk_data, plan, InPlace(), "<bytes>"))
+        return run_now(rewrite_shard(layout, None, chunk_data, plan, Inline(), "<bytes>"))
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         source = MemorySource(chunk_data, "<bytes>")
         plan = plan_whole(chunk_spec.shape, self.chunk_shape)
-        shard = await read_shard(self._layout(chunk_spec), source, InPool(), plan)
+        shard = await read_shard(self._layout(chunk_spec), source, _on_loop(), plan)
         return cast("NDBuffer", shard)
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         plan = plan_whole(chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
-        return await rewrite_shard(layout, None, chunk_data, plan, InPool(), "<bytes>")
+        return await rewrite_shard(layout, None, chunk_data, plan, _on_loop(), "<bytes>")
 
-    async def _encode_nothing(self, shard_spec: ArraySpec) -> Buffer:
+    async def _encode_nothing(self, shard_spec: ArraySpec, executor: Executor) -> Buffer:
         """Return a shard that stores no inner chunk, which reads as fill value."""
-        return await empty_shard(self._layout(shard_spec), InPool())
-
-    def _encode_nothing_sync(self, shard_spec: ArraySpec) -> Buffer:
-        """Do what `_encode_nothing` does in the calling thread."""
-        return run_now(empty_shard(self._sync_layout(shard_spec), InPlace()))
+        return await empty_shard(self._layout(shard_spec), executor)
 
     def _sync_layout(self, spec: ArraySpec) -> ShardLayout:
         layout = self._layout(spec)
@@ -330,25 +329,33 @@ class ShardingCodec(
         self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
         # docstring inherited
-        plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
-        layout = self._layout(chunk_spec)
-        return await read_shard(layout, GetterSource(byte_getter), InPool(), plan)
+        return await self._decode_partial_by(byte_getter, selection, chunk_spec, _on_loop())
 
     def _decode_partial_sync(
+        self, byte_getter: SyncByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        """Do what `_decode_partial_single` does in the calling thread, without an event loop."""
+        self._sync_layout(chunk_spec)
+        return run_now(
+            self._decode_partial_by(InThread(byte_getter), selection, chunk_spec, Inline())
+        )
+
+    async def _decode_partial_by(
         self,
-        byte_getter: SyncByteGetter,
+        byte_getter: ByteGetter | InThread,
         selection: SelectorTuple,
         chunk_spec: ArraySpec,
+        executor: Executor,
         target: NDBuffer | None = None,
     ) -> NDBuffer | None:
-        """Do what `_decode_partial_single` does in the calling thread, without an event loop.
+        """Read and decode a selection of one shard over an executor.
 
         What is selected goes into `target`, and that is returned, where it has its shape and data
         type.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
-        layout = self._sync_layout(chunk_spec)
-        return run_now(read_shard(layout, SyncGetterSource(byte_getter), InPlace(), plan, target))
+        layout = self._layout(chunk_spec)
+        return await read_shard(layout, source_of(byte_getter), executor, plan, target)
 
     async def _encode_partial_single(
         self,
@@ -358,16 +365,7 @@ class ShardingCodec(
         chunk_spec: ArraySpec,
     ) -> None:
         # docstring inherited
-        plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
-        layout = self._layout(chunk_spec)
-        existing = None if plan.covers_all else await byte_setter.get(chunk_spec.prototype)
-        shard = await rewrite_shard(
-            layout, existing, chunk_array, plan, InPool(), name_of(byte_setter)
-        )
-        if shard is not None:
-            await byte_setter.set(shard)
-        elif existing is not None or plan.covers_all:
-            await remove(byte_setter, lambda: self._encode_nothing(chunk_spec))
+        await self._encode_partial_by(byte_setter, chunk_array, selection, chunk_spec, _on_loop())
 
     def _encode_partial_sync(
         self,
@@ -377,16 +375,33 @@ class ShardingCodec(
         chunk_spec: ArraySpec,
     ) -> None:
         """Do what `_encode_partial_single` does in the calling thread, without an event loop."""
+        self._sync_layout(chunk_spec)
+        key = InThread(byte_setter)
+        run_now(self._encode_partial_by(key, chunk_array, selection, chunk_spec, Inline()))
+
+    async def _encode_partial_by(
+        self,
+        byte_setter: ByteSetter | InThread,
+        chunk_array: NDBuffer,
+        selection: SelectorTuple,
+        chunk_spec: ArraySpec,
+        executor: Executor,
+    ) -> None:
+        """Encode and store a selection of one shard over an executor."""
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
-        layout = self._sync_layout(chunk_spec)
-        existing = None if plan.covers_all else byte_setter.get_sync(prototype=chunk_spec.prototype)
-        shard = run_now(
-            rewrite_shard(layout, existing, chunk_array, plan, InPlace(), name_of(byte_setter))
+        layout = self._layout(chunk_spec)
+        existing = None if plan.covers_all else await byte_setter.get(chunk_spec.prototype)
+        shard = await rewrite_shard(
+            layout, existing, chunk_array, plan, executor, name_of(byte_setter)
         )
         if shard is not None:
-            byte_setter.set_sync(shard)
+            await byte_setter.set(shard)
         elif existing is not None or plan.covers_all:
-            remove_sync(byte_setter, lambda: self._encode_nothing_sync(chunk_spec))
+            await delete_chunk(byte_setter, lambda: self._encode_nothing(chunk_spec, executor))
+
+
+def _on_loop() -> OnLoop:
+    return OnLoop(int(config.get("async.concurrency")))
 
 
 def _chain(codecs: tuple[Codec, ...]) -> CodecChain:

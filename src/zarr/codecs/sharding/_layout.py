@@ -11,10 +11,10 @@ from zarr.core._faults import told
 if TYPE_CHECKING:
     from zarr.codecs.sharding._index import IndexFormat, ShardIndex
     from zarr.codecs.sharding._plan import SubchunkWriteOrder
-    from zarr.codecs.sharding._runner import Runner
     from zarr.core._codec_chain import CodecChain
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer
+    from zarr.core.chunks._executor import Executor
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class ShardLayout:
             size *= length
         return size
 
-    async def decode_index(self, encoded: Buffer, runner: Runner, name: str) -> ShardIndex:
+    async def decode_index(self, encoded: Buffer, executor: Executor, name: str) -> ShardIndex:
         """Decode the index of a shard.
 
         Parameters
         ----------
         encoded : Buffer
             The bytes of the index.
-        runner : Runner
+        executor : Executor
             Where codecs run.
         name : str
             What messages call the shard.
@@ -83,7 +83,9 @@ class ShardLayout:
         try:
             data, spec = self.index.check(encoded), self.index.spec
             if self.index_chain.decodes_sync:
-                return self.index.parse(await runner.run(self.index_chain.decode_sync, data, spec))
+                return self.index.parse(
+                    await executor.run(self.index_chain.decode_sync, data, spec)
+                )
             (decoded,) = await self.index_chain.decode([(data, spec)])
             assert decoded is not None
             return self.index.parse(decoded)

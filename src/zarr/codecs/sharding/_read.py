@@ -5,27 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from zarr.codecs.sharding._plan import plan_selection
-from zarr.codecs.sharding._runner import closing
 from zarr.codecs.sharding._source import MemorySource, WindowSource
 from zarr.core._byte_ranges import RangeByteRequest
-from zarr.core._chunk_io import fill_value_of
 from zarr.core._coalesce import CoalescePolicy
 from zarr.core._faults import told
 from zarr.core.buffer.cpu import numpy_buffer_prototype
+from zarr.core.chunks._scatter import fill_value_of
+from zarr.core.common import closing
 
 if TYPE_CHECKING:
     from zarr.codecs.sharding._index import ShardIndex
     from zarr.codecs.sharding._layout import ShardLayout
     from zarr.codecs.sharding._plan import InnerChunk, SelectionPlan
-    from zarr.codecs.sharding._runner import Batch, Runner
     from zarr.codecs.sharding._source import Source
     from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.chunks._executor import Executor
+    from zarr.core.chunks._item import Batch
 
 
 async def read_shard(
     layout: ShardLayout,
     source: Source,
-    runner: Runner,
+    executor: Executor,
     plan: SelectionPlan,
     target: NDBuffer | None = None,
 ) -> NDBuffer | None:
@@ -40,7 +41,7 @@ async def read_shard(
         How the shard is made.
     source : Source
         Where its bytes come from.
-    runner : Runner
+    executor : Executor
         Where codecs run.
     plan : SelectionPlan
         The selection.
@@ -72,8 +73,8 @@ async def read_shard(
         if found is None:
             return None
         encoded = found
-    index = await layout.decode_index(encoded, runner, source.name)
-    return await _Selection(layout, source, plan, target).read(index, nbytes, runner)
+    index = await layout.decode_index(encoded, executor, source.name)
+    return await _Selection(layout, source, plan, target).read(index, nbytes, executor)
 
 
 class _Selection:
@@ -89,7 +90,9 @@ class _Selection:
         self._ranges: list[RangeByteRequest] = []
         self._out = target
 
-    async def read(self, index: ShardIndex, shard_nbytes: int | None, runner: Runner) -> NDBuffer:
+    async def read(
+        self, index: ShardIndex, shard_nbytes: int | None, executor: Executor
+    ) -> NDBuffer:
         """Fetch the inner chunks that are stored, and put their parts into place."""
         layout, plan = self._layout, self._plan
         try:
@@ -109,9 +112,9 @@ class _Selection:
             else:
                 parts.append((chunk, RangeByteRequest(*place), within))
         if self._chunks:
-            await self._read_chunks(runner)
+            await self._read_chunks(executor)
         if parts:
-            await runner.gather([self._read_part(*part, runner) for part in parts])
+            await executor.each(self._read_part, parts, lambda _: 0)
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
@@ -124,19 +127,19 @@ class _Selection:
         return None if plan.touches_all else plan
 
     async def _read_part(
-        self, chunk: InnerChunk, place: RangeByteRequest, plan: SelectionPlan, runner: Runner
+        self, part: tuple[InnerChunk, RangeByteRequest, SelectionPlan], executor: Executor
     ) -> None:
         """Read a selection of an inner chunk that is a shard itself."""
+        chunk, place, plan = part
         nested = cast("ShardLayout", self._layout.nested)
         where = self._describe(chunk, place)
-        part = await read_shard(
-            nested, WindowSource(self._source, place.start, place.end, where), runner, plan
-        )
-        if part is None:
+        window = WindowSource(self._source, place.start, place.end, where)
+        selected = await read_shard(nested, window, executor, plan)
+        if selected is None:
             raise FileNotFoundError(f"The shard is gone after its index was read: {where}.")
-        self._target[chunk.out_selection] = part
+        self._target[chunk.out_selection] = selected
 
-    async def _read_chunks(self, runner: Runner) -> None:
+    async def _read_chunks(self, executor: Executor) -> None:
         layout = self._layout
         config = layout.spec.config
         policy = CoalescePolicy(
@@ -144,10 +147,13 @@ class _Selection:
         )
         outstanding = set(range(len(self._ranges)))
         batches = self._arriving(
-            self._source.get_ranges(layout.spec.prototype, self._ranges, policy), outstanding
+            self._source.get_ranges(
+                layout.spec.prototype, self._ranges, policy, executor.concurrency
+            ),
+            outstanding,
         )
         if layout.is_sync:
-            await runner.consume(batches, self._place)
+            await executor.consume(batches, self._place)
         else:
             async with closing(batches):
                 async for batch in batches:
@@ -176,7 +182,7 @@ class _Selection:
         error.add_note(f"while reading {waited_for}")
         raise error
 
-    def _place(self, batch: Batch) -> None:
+    def _place(self, batch: Batch, _beside_loop: bool) -> None:
         """Decode inner chunks and put their parts into place."""
         decode = self._layout.chain.for_spec(self._layout.inner_spec).decode_sync
         out = self._target

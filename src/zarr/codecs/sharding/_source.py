@@ -6,17 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from zarr.abc._store_access import read_method
-from zarr.codecs.sharding._runner import closing
 from zarr.core._byte_ranges import RangeByteRequest, resolve_byte_range
-from zarr.core.common import concurrent_iter
-from zarr.core.config import config
+from zarr.core.chunks._keys import InThread, key_itself
+from zarr.core.common import closing, concurrent_iter
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteGetter, Store, SyncByteGetter
-    from zarr.codecs.sharding._runner import Batch
     from zarr.core._byte_ranges import ByteRequest
     from zarr.core._coalesce import CoalescePolicy
     from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.core.chunks._item import Batch
 
 
 class Source(Protocol):
@@ -32,16 +31,29 @@ class Source(Protocol):
         """Return some of the bytes, None for all of them; None where the shard is absent."""
 
     def get_ranges(
-        self, prototype: BufferPrototype, ranges: Sequence[RangeByteRequest], policy: CoalescePolicy
+        self,
+        prototype: BufferPrototype,
+        ranges: Sequence[RangeByteRequest],
+        policy: CoalescePolicy,
+        concurrency: int,
     ) -> AsyncIterator[Batch]:
-        """Yield ``(index into ranges, bytes)`` as they arrive, each index once."""
+        """Yield ``(index into ranges, bytes)`` as they arrive, each index once.
+
+        At most `concurrency` reads are in flight.
+        """
 
 
 def name_of(byte_getter: object) -> str:
     """Return what messages call the shard that a byte getter reads."""
-    # What is written over a key is named by the key.
-    place = getattr(byte_getter, "overwrites", byte_getter)
+    place = key_itself(byte_getter)  # what is written over a key is named by the key
     return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
+
+
+def source_of(byte_getter: ByteGetter | InThread) -> Source:
+    """Return the source of the shard behind a byte getter."""
+    if isinstance(byte_getter, InThread):
+        return SyncGetterSource(byte_getter.place)
+    return GetterSource(byte_getter)
 
 
 class GetterSource:
@@ -69,7 +81,11 @@ class GetterSource:
         return await self._getter.get(prototype, byte_range)
 
     async def get_ranges(
-        self, prototype: BufferPrototype, ranges: Sequence[RangeByteRequest], policy: CoalescePolicy
+        self,
+        prototype: BufferPrototype,
+        ranges: Sequence[RangeByteRequest],
+        policy: CoalescePolicy,
+        concurrency: int,
     ) -> AsyncIterator[Batch]:
         # docstring inherited
         store: Store | None = getattr(self._getter, "store", None)
@@ -78,7 +94,7 @@ class GetterSource:
                 self._getter.path,
                 ranges,
                 prototype=prototype,
-                max_concurrency=config.get("async.concurrency"),
+                max_concurrency=concurrency,
                 max_gap_bytes=cast("int", policy.max_gap_bytes),
                 max_coalesced_bytes=policy.max_coalesced_bytes,
             )
@@ -90,7 +106,7 @@ class GetterSource:
         async def fetch(index: int, wanted: RangeByteRequest) -> tuple[int, Buffer | None]:
             return index, await self._getter.get(prototype, wanted)
 
-        arriving = concurrent_iter(enumerate(ranges), fetch)
+        arriving = concurrent_iter(enumerate(ranges), fetch, concurrency)
         async with closing(arriving):
             async for answer in arriving:
                 yield [answer]
@@ -120,7 +136,11 @@ class SyncGetterSource:
         return self._getter.get_sync(prototype=prototype, byte_range=byte_range)
 
     async def get_ranges(
-        self, prototype: BufferPrototype, ranges: Sequence[RangeByteRequest], policy: CoalescePolicy
+        self,
+        prototype: BufferPrototype,
+        ranges: Sequence[RangeByteRequest],
+        policy: CoalescePolicy,
+        concurrency: int,
     ) -> AsyncIterator[Batch]:
         # docstring inherited
         store: Store | None = getattr(self._getter, "store", None)
@@ -160,7 +180,11 @@ class MemorySource:
         return self._shard[start:stop]
 
     async def get_ranges(
-        self, prototype: BufferPrototype, ranges: Sequence[RangeByteRequest], policy: CoalescePolicy
+        self,
+        prototype: BufferPrototype,
+        ranges: Sequence[RangeByteRequest],
+        policy: CoalescePolicy,
+        concurrency: int,
     ) -> AsyncIterator[Batch]:
         # docstring inherited
         shard = self._shard
@@ -197,11 +221,15 @@ class WindowSource:
         return await self._outer.get(prototype, self._shift(byte_range))
 
     async def get_ranges(
-        self, prototype: BufferPrototype, ranges: Sequence[RangeByteRequest], policy: CoalescePolicy
+        self,
+        prototype: BufferPrototype,
+        ranges: Sequence[RangeByteRequest],
+        policy: CoalescePolicy,
+        concurrency: int,
     ) -> AsyncIterator[Batch]:
         # docstring inherited
         shifted = [self._shift(wanted) for wanted in ranges]
-        batches = self._outer.get_ranges(prototype, shifted, policy)
+        batches = self._outer.get_ranges(prototype, shifted, policy, concurrency)
         async with closing(batches):
             async for batch in batches:
                 yield batch

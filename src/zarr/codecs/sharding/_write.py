@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarr.codecs.sharding._plan import InnerChunk, plan_selection
-from zarr.codecs.sharding._runner import InPlace, run_now
-from zarr.core._chunk_io import is_empty, merge
+from zarr.core.chunks._executor import Inline, run_now
+from zarr.core.chunks._scatter import is_empty, merge
 
 if TYPE_CHECKING:
     from zarr.codecs.sharding._layout import ShardLayout
     from zarr.codecs.sharding._plan import SelectionPlan
-    from zarr.codecs.sharding._runner import Runner
     from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.chunks._executor import Executor
 
 
 async def rewrite_shard(
@@ -20,7 +20,7 @@ async def rewrite_shard(
     existing: Buffer | None,
     value: NDBuffer,
     plan: SelectionPlan,
-    runner: Runner,
+    executor: Executor,
     name: str,
 ) -> Buffer | None:
     """Return a shard with a selection of it replaced.
@@ -35,7 +35,7 @@ async def rewrite_shard(
         The new values, of the shape of the selection, or ``()`` for one value everywhere.
     plan : SelectionPlan
         The selection.
-    runner : Runner
+    executor : Executor
         Where codecs run.
     name : str
         What messages call the shard.
@@ -51,10 +51,10 @@ async def rewrite_shard(
     ValueError
         If the shard so far is corrupt.
     """
-    stored = {} if existing is None else await _inner_chunks(layout, existing, runner, name)
+    stored = {} if existing is None else await _inner_chunks(layout, existing, executor, name)
     rewriting = _Rewriting(layout, stored, value, name)
     if layout.is_sync:
-        encoded = await runner.map(rewriting.encode, plan.chunks, layout.inner_nbytes)
+        encoded = await executor.map(rewriting.encode, plan.chunks, layout.inner_nbytes)
     else:
         encoded = await rewriting.encode_async(plan.chunks)
     for chunk, buffer in zip(plan.chunks, encoded):
@@ -64,19 +64,19 @@ async def rewrite_shard(
             stored[chunk.number] = buffer
     if not stored:
         return None
-    return await _join(layout, stored, runner)
+    return await _join(layout, stored, executor)
 
 
-async def empty_shard(layout: ShardLayout, runner: Runner) -> Buffer:
+async def empty_shard(layout: ShardLayout, executor: Executor) -> Buffer:
     """Return a shard without inner chunks: its index alone. It stands where none can be deleted."""
-    return await _join(layout, {}, runner)
+    return await _join(layout, {}, executor)
 
 
 async def _inner_chunks(
-    layout: ShardLayout, shard: Buffer, runner: Runner, name: str
+    layout: ShardLayout, shard: Buffer, executor: Executor, name: str
 ) -> dict[int, Buffer]:
     """Return the inner chunks that a shard holds, by their places in the index."""
-    index = await layout.decode_index(layout.index.cut(shard), runner, name)
+    index = await layout.decode_index(layout.index.cut(shard), executor, name)
     numbers = index.present()
     try:
         places = index.locate(numbers, len(shard))
@@ -90,7 +90,7 @@ async def _inner_chunks(
     }
 
 
-async def _join(layout: ShardLayout, stored: dict[int, Buffer], runner: Runner) -> Buffer:
+async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Executor) -> Buffer:
     """Put inner chunks and their index together."""
     numbers, entries = layout.index.lay_out(
         {number: len(buffer) for number, buffer in stored.items()}, layout.write_order
@@ -98,7 +98,7 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], runner: Runner) 
     chain, spec = layout.index_chain, layout.index.spec
     index: Buffer | None
     if chain.encodes_sync:
-        index = await runner.run(chain.encode_sync, entries, spec)
+        index = await executor.run(chain.encode_sync, entries, spec)
     else:
         (index,) = await chain.encode([(entries, spec)])
     if index is None or len(index) != layout.index.nbytes:
@@ -109,7 +109,7 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], runner: Runner) 
         )
     parts = [stored[number] for number in numbers]
     parts = [index, *parts] if layout.index.location == "start" else [*parts, index]
-    return await runner.run(_concatenate, layout, parts)
+    return await executor.run(_concatenate, layout, parts)
 
 
 def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
@@ -136,7 +136,7 @@ class _Rewriting:
             plan = plan_selection(chunk.chunk_selection, spec.shape, layout.nested.inner_spec.shape)
             part = self._part(chunk)
             return run_now(
-                rewrite_shard(layout.nested, encoded, part, plan, InPlace(), self._describe(chunk))
+                rewrite_shard(layout.nested, encoded, part, plan, Inline(), self._describe(chunk))
             )
         chain = layout.chain.for_spec(spec)
         try:

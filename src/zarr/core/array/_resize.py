@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zarr.core._chunk_io import fill_value_of
 from zarr.core.array._chunks import can_list_chunks, stored_chunks
 from zarr.core.array._documents import store_metadata
 from zarr.core.array._pipeline import chunk_grid, chunk_spec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.chunk_grids import positions
+from zarr.core.chunks._scatter import fill_value_of
 from zarr.core.common import ShapeLike, closing, concurrent_foreach, parse_shapelike
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One chunk between its encoded bytes and its place in an array; no I/O, any thread."""
+"""From a decoded chunk to its place in an array, and back; no I/O, any thread."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zarr.core._faults import told
 from zarr.core.buffer.cpu import NDBuffer as CPUNDBuffer
 from zarr.core.common import product
 
 if TYPE_CHECKING:
-    from zarr.core._codec_chain import ResolvedChain
-    from zarr.core._placing import WriteItem
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.indexing import SelectorTuple
@@ -27,6 +24,19 @@ def decoded_nbytes(spec: ArraySpec) -> int | None:
     """Return the size of a decoded chunk in bytes; None for elements of variable length."""
     dtype = spec.dtype.to_native_dtype()
     return None if dtype.hasobject or dtype.kind == "T" else product(spec.shape) * dtype.itemsize
+
+
+class Sizes:
+    """The sizes of decoded chunks in bytes, 0 where it is not known; worked out once for a spec."""
+
+    def __init__(self) -> None:
+        self._last: tuple[ArraySpec | None, int] = (None, 0)
+
+    def of(self, spec: ArraySpec) -> int:
+        """Return the size of chunks of a spec."""
+        if self._last[0] is not spec:
+            self._last = (spec, decoded_nbytes(spec) or 0)
+        return self._last[1]
 
 
 def scatter(
@@ -189,41 +199,3 @@ def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:
         return encoded
     # As bytes, which a store in memory keeps without copying them once more.
     return type(encoded).from_bytes(data.tobytes())
-
-
-def encode_merged(
-    chain: ResolvedChain,
-    stored: Buffer | None,
-    item: WriteItem,
-    part: NDBuffer,
-    value: NDBuffer,
-) -> Buffer | None:
-    """Encode the new content of a chunk in the calling thread.
-
-    Parameters
-    ----------
-    chain : ResolvedChain
-        Codecs that do not wait for anything, settled for the chunk.
-    stored : Buffer or None
-        The encoded chunk so far; None where it is absent, or replaced whole.
-    item : tuple
-        The chunk, as a pipeline's `write` gets it.
-    part : NDBuffer
-        The new values; see `merge`.
-    value : NDBuffer
-        All values of the write, with which the result shares no memory.
-
-    Returns
-    -------
-    Buffer or None
-        None where the chunk need not be stored.
-    """
-    _, spec, chunk_selection, _, is_complete_chunk = item
-    existing = None
-    if stored is not None:
-        try:
-            existing = chain.decode_sync(stored)
-        except Exception as error:
-            raise told(error)  # noqa: B904
-    chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
-    return None if is_empty(chunk, spec) else detached(chain.encode_sync(chunk), value)

@@ -1,4 +1,4 @@
-"""Threads that read many small chunks take turns, and none waits for long."""
+"""Threads that read many small chunks share a fair semaphore, and none waits for long."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.waiting import PATIENCE, until
 
 import zarr
 from zarr.codecs import BytesCodec
-from zarr.core import _helping, _in_place, _placing, _turns
-from zarr.core._turns import Turn
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.chunks import _executor, _scheduling
+from zarr.core.chunks._scheduling import SCHEDULING, FairSemaphore
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.storage import LocalStore, MemoryStore
 from zarr.storage import _local as local
@@ -33,25 +33,28 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, NDBuffer
 
 
-@pytest.fixture(autouse=True)
-def _near(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what other tests have found out."""
-    for module in (_in_place, local):
-        monkeypatch.setattr(module, "distance", _turns.Distance())
-
-
 PROTOTYPE = default_buffer_prototype()
+
+
+def no_gil(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (_scheduling, _executor):
+        monkeypatch.setattr(module, "has_gil", lambda: False)
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_so_many_at_a_time(at_once: int) -> None:
-    turn, guard, inside, most = Turn(patience=PATIENCE, at_once=at_once), threading.Lock(), 0, 0
+    semaphore, guard, inside, most = (
+        FairSemaphore(at_once, timeout=PATIENCE),
+        threading.Lock(),
+        0,
+        0,
+    )
     all_inside = threading.Event()
 
     def work() -> None:
         nonlocal inside, most
         for _ in range(20):
-            with turn.taken() as taken:
+            with semaphore.held() as taken:
                 assert taken
                 with guard:
                     inside += 1
@@ -73,7 +76,7 @@ def test_so_many_at_a_time(at_once: int) -> None:
 def test_who_waits_for_many_that_are_quick_goes_on_waiting(
     ends: int, gets_it: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn, waited = Turn(patience=0.3), []
+    semaphore, waited = FairSemaphore(1, timeout=0.3), []
 
     class Gate:
         """Is waited for in vain as many times as turns of others end meanwhile, and once more."""
@@ -83,29 +86,29 @@ def test_who_waits_for_many_that_are_quick_goes_on_waiting(
                 return True
             waited.append(timeout)
             if len(waited) <= ends:
-                turn._ended += 1
+                semaphore._given_back += 1
                 return False
             if gets_it:
-                turn._give_back()
+                semaphore._release()
             return gets_it
 
         def release(self) -> None:
             pass
 
-    turn._free = 0
+    semaphore._free = 0
     monkeypatch.setattr("threading.Lock", Gate)
-    with turn.taken() as taken:
+    with semaphore.held() as taken:
         assert taken == gets_it
     assert waited == [0.3] * (ends + 1)
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_nobody_is_overtaken_for_ever(at_once: int) -> None:
-    turn, over = Turn(patience=PATIENCE, at_once=at_once), threading.Event()
+    semaphore, over = FairSemaphore(at_once, timeout=PATIENCE), threading.Event()
 
     def again_and_again() -> None:
         while not over.is_set():
-            with turn.taken():
+            with semaphore.held():
                 sum(range(1000))
 
     threads = [threading.Thread(target=again_and_again) for _ in range(at_once + 1)]
@@ -113,28 +116,28 @@ def test_nobody_is_overtaken_for_ever(at_once: int) -> None:
         thread.start()
     try:
         for _ in range(50):
-            with turn.taken() as taken:  # which would hang
+            with semaphore.held() as taken:  # which would hang
                 assert taken
     finally:
         over.set()
         for thread in threads:
             thread.join(PATIENCE)
-    assert turn._free == at_once
-    assert not turn._waiting
+    assert semaphore._free == at_once
+    assert not semaphore._waiting
 
 
 def test_who_came_first_is_first() -> None:
-    turn, order = Turn(patience=PATIENCE), []
+    semaphore, order = FairSemaphore(1, timeout=PATIENCE), []
 
     def work(number: int) -> None:
-        with turn.taken():
+        with semaphore.held():
             order.append(number)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    with turn.taken():
+    with semaphore.held():
         for waiting, thread in enumerate(threads, 1):
             thread.start()
-            until(lambda waiting=waiting: len(turn._waiting) == waiting)  # type: ignore[misc]
+            until(lambda waiting=waiting: len(semaphore._waiting) == waiting)  # type: ignore[misc]
     for thread in threads:
         thread.join(PATIENCE)
     assert order == [0, 1, 2, 3]
@@ -142,43 +145,43 @@ def test_who_came_first_is_first() -> None:
 
 @pytest.mark.parametrize("is_handed_over", [False, True])
 def test_who_is_interrupted_while_waiting_leaves_no_trace(is_handed_over: bool) -> None:
-    turn = Turn(patience=5)
+    semaphore = FairSemaphore(1, timeout=5)
 
     class Interrupted:
         def acquire(self, timeout: float = 0) -> bool:
             if timeout:
                 if is_handed_over:
-                    turn._give_back()
+                    semaphore._release()
                 raise KeyboardInterrupt
             return True
 
         def release(self) -> None:
             pass
 
-    turn._free = 0
+    semaphore._free = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("threading.Lock", Interrupted)
         with pytest.raises(KeyboardInterrupt):
-            turn.taken().__enter__()
-    assert not turn._waiting
-    assert turn._free == int(is_handed_over)
-    assert not turn._of_thread.has_turn
+            semaphore.held().__enter__()
+    assert not semaphore._waiting
+    assert semaphore._free == int(is_handed_over)
+    assert not semaphore._of_thread.is_holder
 
 
 def test_who_has_the_turn_may_take_it_again() -> None:
-    turn = Turn(patience=PATIENCE)
-    with turn.taken() as first, turn.taken() as second:
+    semaphore = FairSemaphore(1, timeout=PATIENCE)
+    with semaphore.held() as first, semaphore.held() as second:
         assert (first, second) == (True, True)
-    with turn.taken():
-        assert turn._free == 0
-    assert turn._free == 1
+    with semaphore.held():
+        assert semaphore._free == 0
+    assert semaphore._free == 1
 
 
 def test_nobody_waits_for_long_and_a_failure_gives_the_turn_back() -> None:
-    turn, holds, over = Turn(patience=0.01), threading.Event(), threading.Event()
+    semaphore, holds, over = FairSemaphore(1, timeout=0.01), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with suppress(ValueError), turn.taken():
+        with suppress(ValueError), semaphore.held():
             holds.set()
             over.wait(PATIENCE)
             raise ValueError("x")
@@ -186,34 +189,34 @@ def test_nobody_waits_for_long_and_a_failure_gives_the_turn_back() -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     assert holds.wait(PATIENCE)
-    with turn.taken() as taken:
+    with semaphore.held() as taken:
         assert not taken
     over.set()
     thread.join(PATIENCE)
-    with turn.taken() as taken:
+    with semaphore.held() as taken:
         assert taken
 
 
 def test_nobody_waits_where_threads_share_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    turn = Turn(patience=PATIENCE)
-    monkeypatch.setattr(_turns, "_has_gil", lambda: False)
-    turn._free = 0
-    with turn.taken() as taken:  # without asking for it
+    semaphore = FairSemaphore(1, timeout=PATIENCE)
+    no_gil(monkeypatch)
+    semaphore._free = 0
+    with semaphore.held() as taken:  # without asking for it
         assert taken is False
-    assert turn._free == 0
+    assert semaphore._free == 0
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="cannot fork")
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:
-    turn, context = Turn(patience=1), multiprocessing.get_context("fork")
+    semaphore, context = FairSemaphore(1, timeout=1), multiprocessing.get_context("fork")
     answers: Any = context.SimpleQueue()
 
     def ask() -> None:
-        with turn.taken() as taken:
+        with semaphore.held() as taken:
             answers.put(taken)
 
-    with turn.taken():
+    with semaphore.held():
         child = context.Process(target=ask)
         child.start()
         child.join(PATIENCE)
@@ -231,12 +234,12 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         reads[0] += 1
         return read(*args)
 
-    class Counting(Turn):
-        def taken(self) -> Any:
+    class Counting(FairSemaphore):
+        def held(self) -> Any:
             seen.append(reads[0])
-            return super().taken()
+            return super().held()
 
-    monkeypatch.setattr(local, "short_work", Counting(patience=PATIENCE))
+    monkeypatch.setattr(SCHEDULING, "short_work", Counting(1, timeout=PATIENCE))
     monkeypatch.setattr(local, "_read", counted)
     return seen
 
@@ -269,93 +272,74 @@ def test_large_files_and_single_ones_are_not(tmp_path: Path, taken: list[int]) -
     assert taken == []
 
 
-class Busy(Turn):
+class Busy(FairSemaphore):
     """Never to be had."""
 
     def __init__(self) -> None:
-        super().__init__(patience=0.02)
+        super().__init__(1, timeout=0.02)
         self.asked = 0
 
-    def _take(self) -> bool:
+    def _acquire(self) -> bool:
         self.asked += 1
         return False
 
 
-@pytest.mark.parametrize(
-    ("module", "name"), [(local, "short_work"), (_placing, "short_work"), (_in_place, "reading")]
-)
-def test_who_did_not_get_the_turn_goes_on_without(
-    module: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "asked"), [("short_work", 2), ("readers", 1)])
+def test_who_did_not_get_a_permit_goes_on_without(
+    name: str, asked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     array = zarr.create_array(tmp_path, data=np.arange(200), chunks=(1,))
     busy = Busy()
-    monkeypatch.setattr(module, name, busy)
+    monkeypatch.setattr(SCHEDULING, name, busy)
     np.testing.assert_array_equal(array[:], np.arange(200))
-    assert busy.asked == 1
+    assert busy.asked == asked  # once to read files, once to copy chunks
 
 
-def test_who_waits_for_a_network_or_decodes_for_long_has_no_turn(
+def test_who_waits_for_a_network_or_decodes_for_long_needs_no_permit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, distance = Busy(), _turns.Distance()
-    monkeypatch.setattr(_in_place, "reading", busy)
-    monkeypatch.setattr(_in_place, "distance", distance)
-    monkeypatch.setattr(_turns, "_NEAR_SECONDS", -1.0)
-    monkeypatch.setattr(_turns, "_BUSY_SHARE", math.inf)
+    busy = Busy()
+    monkeypatch.setattr(SCHEDULING, "readers", busy)
     for store, chunk in ((DictStore(), 1), (LocalStore(tmp_path), 300_000)):
         data = np.arange(3 * chunk)
         array = zarr.create_array(store, data=data, chunks=(chunk,))
         np.testing.assert_array_equal(array[:], data)
     assert busy.asked == 0
-    # Nor does it say anything of small files that are at hand.
-    assert distance.is_near
 
 
-class FarAway(MemoryStore):
-    """Lets two clocks go on with every value that is asked for."""
+class Clocks:
+    """Two clocks, which go on when they are told."""
 
-    def __init__(self, seconds: float, busy: float) -> None:
-        super().__init__()
-        self._steps = seconds, busy
-        self._now = [0.0, 0.0]
+    def __init__(self) -> None:
+        self.now = self.worked = 100.0
 
-    def clocks(self) -> tuple[float, float]:
-        return self._now[0], self._now[1]
+    def monotonic(self) -> float:
+        return self.now
 
-    def get_sync(self, key: str, **kwargs: Any) -> Buffer | None:
-        self._now = [now + step for now, step in zip(self._now, self._steps)]
-        return super().get_sync(key, **kwargs)
+    def process_time(self) -> float:
+        return self.worked
 
 
 @pytest.mark.parametrize(
     ("seconds", "busy", "is_far"),
-    [(0.001, 0.0001, True), (0.0001, 0.0, False), (0.001, 0.0009, False)],
+    [(0.010, 0.001, True), (0.001, 0.0, False), (0.010, 0.009, False)],
     ids=["far", "near", "busy"],
 )
-def test_nobody_waits_for_those_who_read_from_far_away(
-    seconds: float, busy: float, is_far: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_nobody_waits_for_those_who_wait_for_a_network(
+    seconds: float, busy: float, is_far: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn, distance, store = Busy(), _turns.Distance(), FarAway(seconds, busy)
-    monkeypatch.setattr(_turns, "_NEAR_SECONDS", 0.0005)
-    monkeypatch.setattr(_turns, "_FAR_FOR_SECONDS", 10_000.0)
-    for module in (_in_place, _turns):
-        monkeypatch.setattr(module, "clocks", store.clocks)
-    for module in (_in_place, local):
-        monkeypatch.setattr(module, "distance", distance)
-    for module, name in ((_in_place, "reading"), (local, "short_work")):
-        monkeypatch.setattr(module, name, turn)
-    far = zarr.create_array(store, data=np.arange(8), chunks=(1,))
-    near = zarr.create_array(LocalStore(tmp_path), data=np.arange(8), chunks=(1,))
-    np.testing.assert_array_equal(near[:], np.arange(8))
-    assert turn.asked == 2
-    np.testing.assert_array_equal(far[:], np.arange(8))
-    assert turn.asked == 3
-    for array in (far, near, far):
-        np.testing.assert_array_equal(array[:], np.arange(8))
-    assert turn.asked == (3 if is_far else 7)
-    distance._far_until -= 20_000
-    np.testing.assert_array_equal(near[:], np.arange(8))
-    assert turn.asked == (5 if is_far else 9)
+    clocks, semaphore = Clocks(), FairSemaphore(1, timeout=PATIENCE)
+    monkeypatch.setattr(_scheduling, "_FAR_SECONDS", 0.002)
+    monkeypatch.setattr(_scheduling, "time", clocks)
+    with semaphore.held() as held:
+        assert held
+        clocks.now += seconds
+        clocks.worked += busy
+    with semaphore.held() as held:
+        assert held == (not is_far)
+    clocks.now += _scheduling._FAR_FOR_SECONDS + 1
+    with semaphore.held() as held:
+        assert held
 
 
 class NotTogether(BytesCodec):
@@ -374,7 +358,7 @@ class NotTogether(BytesCodec):
         return decode
 
     def _many_decoder_for(self, chunk_spec: ArraySpec) -> Any:
-        def decode(chunks: list[Buffer]) -> list[NDBuffer]:
+        def decode(chunks: list[Buffer], _: bool) -> list[NDBuffer]:
             if any(chunk.to_bytes() == self.damaged for chunk in chunks):
                 raise ValueError("which one is not known")
             return [self._decode_sync(chunk, chunk_spec) for chunk in chunks]
@@ -429,7 +413,7 @@ class Watched(BytesCodec):
         return decode
 
     def _many_decoder_for(self, chunk_spec: ArraySpec) -> Any:
-        def decode(chunks: list[Buffer]) -> list[NDBuffer]:
+        def decode(chunks: list[Buffer], _: bool) -> list[NDBuffer]:
             self.runs.append((threading.get_ident(), len(chunks)))
             if any(chunk.to_bytes() == b"\x64" for chunk in chunks):
                 raise ValueError("damaged")
@@ -442,10 +426,9 @@ class Watched(BytesCodec):
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Make an array of 100 chunks, of 1, 2, 3 to 100, whose decoding is watched."""
     monkeypatch.setattr(Watched, "runs", [])
-    monkeypatch.setattr(_helping, "_CPUS", 4)
-    monkeypatch.setattr(_turns, "reading", Turn(patience=PATIENCE, at_once=4))
-    monkeypatch.setattr(_in_place, "reading", _turns.reading)
-    monkeypatch.setattr(_placing, "_SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(_executor, "_CPUS", 4)
+    monkeypatch.setattr(SCHEDULING, "readers", FairSemaphore(4, timeout=PATIENCE))
+    monkeypatch.setattr(_executor, "_SLOW_SECONDS", -1.0)
     monkeypatch.setattr("zarr.storage._memory._ANSWERED_AT_ONCE", 32)
 
     def make(store: Store, chunk: int = 1) -> Any:
@@ -484,7 +467,7 @@ def test_slow_chunks_are_shared(kind: Any, tmp_path: Path, watched: Watch) -> No
 
 
 def test_quick_chunks_are_not(watched: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_placing, "_SLOW_SECONDS", 1.0)
+    monkeypatch.setattr(_executor, "_SLOW_SECONDS", 1.0)
     assert decoded_here(watched(MemoryStore())) == (99, 0)
 
 
@@ -493,7 +476,7 @@ def test_nor_those_of_several_readers(watched: Watch, monkeypatch: pytest.Monkey
     holds, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with _turns.reading.taken():
+        with SCHEDULING.readers.held():
             holds.set()
             over.wait(PATIENCE)
 
@@ -502,9 +485,9 @@ def test_nor_those_of_several_readers(watched: Watch, monkeypatch: pytest.Monkey
     assert holds.wait(PATIENCE)
     assert decoded_here(array) == (99, 0)
     with monkeypatch.context() as patch:
-        patch.setattr(_turns.Distance, "is_near", False)  # so without a turn
+        patch.setattr(SCHEDULING.readers, "_far_until", math.inf)  # so without a permit
         assert decoded_here(array) == (99, 0)
-    monkeypatch.setattr(_turns, "_has_gil", lambda: False)
+    no_gil(monkeypatch)
     assert decoded_here(array) == (32, 67)
     over.set()
     thread.join(PATIENCE)
@@ -512,7 +495,7 @@ def test_nor_those_of_several_readers(watched: Watch, monkeypatch: pytest.Monkey
 
 def test_nor_those_that_come_from_far_away(watched: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     array = watched(MemoryStore())
-    monkeypatch.setattr(_turns.Distance, "is_near", False)
+    monkeypatch.setattr(SCHEDULING.readers, "_far_until", math.inf)
     assert decoded_here(array) == (99, 0)
 
 

@@ -1,0 +1,450 @@
+"""Where codecs run: in the calling thread, or in the worker pool beside the event loop.
+
+Chunks, and shards within them, are read and written by coroutines over an executor. With `Inline`
+and a source that does not wait they never suspend, so `run_now` runs them without an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from zarr.core._coalesce import KiB
+from zarr.core.chunks._scheduling import SCHEDULING, has_gil
+from zarr.core.common import closing, concurrent_foreach
+from zarr.core.sync import get_pool, in_pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from zarr.core.buffer import Buffer
+    from zarr.core.chunks._item import Batch
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Bytes worth a hand-over to another thread, which takes about 20 us; zstd decodes them in 200 us.
+PORTION_BYTES = 256 * KiB
+
+# Asking takes microseconds.
+_CPUS = os.cpu_count() or 1
+
+# Seconds of work on a small chunk for which decoding some of them in another thread pays, though
+# both threads contend for the GIL: 64 KiB by zstd, 16 KiB by gzip.
+_SLOW_SECONDS = 100e-6
+
+
+class Executor(Protocol):
+    """Runs functions that keep a processor busy, and the coroutines that are made of them."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many reads or writes of a store may be in flight at once."""
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what ``function(*args)`` returns."""
+
+    async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
+        """Return the results of a function of each item, which has `nbytes` bytes, in order."""
+
+    async def each(
+        self,
+        function: Callable[[T, Executor], Awaitable[object]],
+        items: Sequence[T],
+        nbytes: Callable[[T], int],
+    ) -> None:
+        """Run a coroutine of each item, several at a time.
+
+        Parameters
+        ----------
+        function : callable
+            Called with an item and the executor for it, which has its share of the concurrency.
+        items : sequence
+            The items.
+        nbytes : callable
+            Returns how many bytes the codecs of an item have to work on.
+
+        Raises
+        ------
+        Exception
+            The first failure; no further one starts, and those that run have ended.
+        """
+
+    async def consume(
+        self, batches: AsyncIterator[Batch], work: Callable[[Batch, bool], None]
+    ) -> None:
+        """Call a function with all that `batches` yields, cut or joined as it suits.
+
+        Parameters
+        ----------
+        batches : async iterator
+            Encoded chunks as they arrive. It is closed in the end.
+        work : callable
+            Called with some of them, and with whether an event loop is busy at the same time: then
+            it should let go of the GIL as seldom as it can.
+
+        Raises
+        ------
+        Exception
+            The first failure, when nothing works any more.
+        """
+
+
+class Inline:
+    """Runs everything in the calling thread, which may share large chunks with the worker pool.
+
+    A large job goes to the pool as long as a processor may be free there; otherwise the thread
+    does it itself, so many threads work side by side without a queue.
+
+    Parameters
+    ----------
+    workers : int or None
+        How many threads work at most, the calling one included; None for one per processor.
+    contends : bool
+        Whether the thread itself reads many small chunks, for which it has to contend for the GIL.
+    are_large : bool
+        Whether chunks are large once they are decoded: worth a hand-over though they may be small
+        when they come.
+    beside_loop : bool
+        Whether the event loop fetches them meanwhile.
+    """
+
+    concurrency = 1
+
+    def __init__(
+        self,
+        workers: int | None = 1,
+        *,
+        contends: bool = False,
+        are_large: bool = False,
+        beside_loop: bool = False,
+    ) -> None:
+        # Of this executor and of all that runs over it.
+        self._spare = threading.Semaphore(max(0, (_CPUS if workers is None else workers) - 1))
+        self._is_alone = workers == 1
+        self._contends = contends
+        self._are_large = are_large
+        self._beside_loop = beside_loop
+        self._stopped = threading.Event()
+        self._are_slow = False
+
+    def stop(self) -> None:
+        """Have what runs end soon, with a `CancelledError`; for another thread to call."""
+        self._stopped.set()
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        # docstring inherited
+        return function(*args)
+
+    async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
+        # docstring inherited
+        return [function(item) for item in items]
+
+    async def each(
+        self,
+        function: Callable[[T, Executor], Awaitable[object]],
+        items: Sequence[T],
+        nbytes: Callable[[T], int],
+    ) -> None:
+        # docstring inherited
+        is_shared = not self._is_alone and len(items) > 1
+
+        def run(item: T) -> None:
+            run_now(cast("Coroutine[Any, Any, object]", function(item, Inline())))
+
+        stopped = self._stopped.is_set
+        with _Helpers(self._spare) as helpers:
+            for item in items:
+                if stopped():
+                    raise asyncio.CancelledError
+                is_large = is_shared and nbytes(item) >= PORTION_BYTES
+                if not (is_large and helpers.take(run, item)):
+                    await function(item, self)
+
+    async def consume(
+        self, batches: AsyncIterator[Batch], work: Callable[[Batch, bool], None]
+    ) -> None:
+        # docstring inherited
+        held = self._contends
+        async with closing(batches):
+            with _Helpers(self._spare) as helpers:
+                while True:
+                    with SCHEDULING.readers.held_if(held) as held:
+                        if self._stopped.is_set():
+                            raise asyncio.CancelledError
+                        batch = await anext(batches, None)
+                        if batch is None:
+                            break
+                        self._work(batch, work, helpers)
+
+    def _work(self, batch: Batch, work: Callable[[Batch, bool], None], helpers: _Helpers) -> None:
+        """Work on a batch; the pool has the large chunks of it, and small ones that take long."""
+        beside_loop = self._beside_loop and has_gil()
+        if self._is_alone:
+            work(batch, beside_loop)
+            return
+        small: list[tuple[int, Buffer | None]] = []
+        for answer in batch:
+            if _nbytes(answer[1]) < PORTION_BYTES:
+                small.append(answer)
+            elif not helpers.take(work, [answer], beside_loop):
+                work([answer], beside_loop)
+        if not small:
+            return
+        may_share = self._are_slow and (self._are_large or SCHEDULING.may_be_helped)
+        if may_share and helpers.take(work, small, beside_loop):
+            return
+        began = time.thread_time()
+        work(small, beside_loop)
+        self._are_slow = time.thread_time() - began > len(small) * _SLOW_SECONDS
+
+
+class _Helpers:
+    """Threads of the worker pool that take jobs off the calling one, which waits for them in the end.
+
+    Parameters
+    ----------
+    spare : threading.Semaphore
+        Has a permit for each of them.
+    """
+
+    def __init__(self, spare: threading.Semaphore) -> None:
+        self._spare = spare
+        self._running: deque[Future[None]] = deque()
+
+    def __enter__(self) -> _Helpers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A thread cannot be interrupted: wait, so that nothing goes on behind the caller's back.
+        failed = [ended for ended in (job.exception() for job in self._running) if ended]
+        if failed and kind is None:
+            raise failed[0]
+
+    def take(self, job: Callable[..., object], *args: Any) -> bool:
+        """Do a job if one of them is free; tell whether it is.
+
+        Raises
+        ------
+        Exception
+            If an earlier job has failed.
+        """
+        while self._running and self._running[0].done():
+            self._running.popleft().result()
+        if not self._spare.acquire(blocking=False):
+            return False
+
+        def do() -> None:
+            try:
+                job(*args)
+            finally:
+                self._spare.release()
+
+        self._running.append(get_pool().submit(do))
+        return True
+
+
+class OnLoop:
+    """Runs functions in the worker pool, several at a time, so that the event loop stays free.
+
+    Parameters
+    ----------
+    concurrency : int
+        How many reads or writes of a store may be in flight at once.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = max(1, concurrency)
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        # docstring inherited
+        return await in_pool(lambda: function(*args))
+
+    async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
+        # docstring inherited
+        def run_portion(portion: Sequence[T]) -> list[R]:
+            return [function(item) for item in portion]
+
+        loop = asyncio.get_running_loop()
+        jobs = [
+            loop.run_in_executor(get_pool(), run_portion, portion)
+            for portion in _portions(items, nbytes)
+        ]
+        try:
+            return list(chain.from_iterable(await asyncio.gather(*jobs)))
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+            raise
+
+    async def each(
+        self,
+        function: Callable[[T, Executor], Awaitable[object]],
+        items: Sequence[T],
+        nbytes: Callable[[T], int],
+    ) -> None:
+        # docstring inherited
+        at_once = max(1, min(self.concurrency, len(items)))
+        share = OnLoop(self.concurrency // at_once)
+        await concurrent_foreach(((item, share) for item in items), function, at_once)
+
+    async def consume(
+        self, batches: AsyncIterator[Batch], work: Callable[[Batch, bool], None]
+    ) -> None:
+        # docstring inherited
+        workers = _Workers(work)
+        try:
+            async with closing(batches):
+                async for batch in batches:
+                    await workers.add(batch)
+        except BaseException:
+            await workers.abandon()
+            raise
+        await workers.finish()
+
+
+class _Workers:
+    """Threads of the worker pool that work on what arrives on an event loop.
+
+    While all of them are busy nothing more is taken, so that what is read and not decoded stays
+    bounded by the source, which joins what arrives meanwhile.
+    """
+
+    def __init__(self, work: Callable[[Batch, bool], None]) -> None:
+        self._work = work
+        self._waiting: deque[tuple[int, Buffer | None]] = deque()
+        self._waiting_nbytes = 0
+        self._running: set[asyncio.Future[BaseException | None]] = set()
+        self._failure: BaseException | None = None
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+
+    async def add(self, batch: Batch) -> None:
+        """Take a batch; wait until a thread is free for it."""
+        self._waiting.extend(batch)
+        self._waiting_nbytes += sum(_nbytes(buffer) for _, buffer in batch)
+        self._start()
+        await self._until(lambda: not self._waiting)
+
+    async def finish(self) -> None:
+        """Wait until all is done."""
+        try:
+            await self._until(lambda: not self._waiting and not self._running)
+        except BaseException:
+            await self.abandon()
+            raise
+
+    async def abandon(self) -> None:
+        """Start nothing more, and wait for what runs: a thread cannot be interrupted."""
+        self._waiting.clear()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        while self._failure is None and not is_so():
+            self._changed.clear()
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < _CPUS and self._failure is None:
+            portion = self._next_portion()
+            job = self._loop.run_in_executor(get_pool(), _outcome, self._work, portion)
+            self._running.add(job)
+            job.add_done_callback(self._ended)
+
+    def _next_portion(self) -> Batch:
+        """Take what is worth a thread, and its share of what is waiting."""
+        least = max(PORTION_BYTES, self._waiting_nbytes // (_CPUS - len(self._running)))
+        portion = []
+        nbytes = 0
+        while self._waiting and nbytes < least:
+            answer = self._waiting.popleft()
+            portion.append(answer)
+            nbytes += _nbytes(answer[1])
+        self._waiting_nbytes -= nbytes
+        return portion
+
+    def _ended(self, job: asyncio.Future[BaseException | None]) -> None:
+        self._running.discard(job)
+        failure = asyncio.CancelledError() if job.cancelled() else job.exception() or job.result()
+        self._failure = self._failure or failure
+        self._start()
+        self._changed.set()
+
+
+def _outcome(work: Callable[[Batch, bool], None], portion: Batch) -> BaseException | None:
+    """Work on a portion, and return its failure as it was raised.
+
+    asyncio makes a new `TimeoutError` of one that comes out of a thread, without its notes.
+    """
+    try:
+        work(portion, has_gil())
+    except Exception as error:
+        return error
+    return None
+
+
+def _nbytes(buffer: Buffer | None) -> int:
+    return 0 if buffer is None else len(buffer)
+
+
+def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
+    """Cut items of `nbytes` bytes into runs of about equal length, as many as are worth a thread."""
+    count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
+    size = -(-len(items) // count) or 1
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits to its end, without an event loop.
+
+    Raises
+    ------
+    RuntimeError
+        If it waits for something after all. It is closed.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    finally:
+        coroutine.close()
+    raise RuntimeError(f"{coroutine} waits, and there is no event loop to wait in.")
+
+
+async def run_in_worker(coroutine: Coroutine[Any, Any, T], executor: Inline) -> T:
+    """Run a coroutine over an executor in a thread of the worker pool, where it never waits.
+
+    When the wait is cancelled, it stops before the next chunk, and nothing of it goes on.
+    """
+    loop = asyncio.get_running_loop()
+
+    def run() -> tuple[T | None, BaseException | None]:
+        try:
+            return run_now(coroutine), None
+        except BaseException as error:
+            return None, error
+
+    job = loop.run_in_executor(get_pool(), run)
+    try:
+        result, error = await asyncio.shield(job)
+    except asyncio.CancelledError:
+        executor.stop()
+        while not job.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([job])
+        raise
+    finally:
+        coroutine.close()  # which has not begun where the pool takes no more jobs
+    if error is not None:
+        raise error
+    return cast("T", result)

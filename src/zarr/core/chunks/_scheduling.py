@@ -1,0 +1,171 @@
+"""What threads that read small chunks have to agree on: a fair semaphore against GIL contention.
+
+A system call that takes a microsecond lets go of the interpreter lock (the GIL), and taking it back
+from another thread costs a context switch. Threads that open, read and close many small files side
+by side so spend their time in handing the lock to and fro: eight of them got no further than one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+# Python 3.13 and later can do without the GIL.
+has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+
+# A thread that held the semaphore for so long, in seconds, with the processors idle for more than
+# half of it, was waiting for a disk or a network that is far away. Nobody else should wait for
+# that: for some seconds all go on side by side.
+_FAR_SECONDS = 0.002
+_BUSY_SHARE = 0.5
+_FAR_FOR_SECONDS = 10.0
+
+
+class _OfThread(threading.local):
+    is_holder = False
+
+
+class FairSemaphore:
+    """A semaphore that is handed over in the order of arrival, and waited for with a timeout.
+
+    It is for work that contends for the GIL and for nothing else. With a plain lock, a thread that
+    comes back at once would take it again before another one has woken up: starvation.
+
+    Parameters
+    ----------
+    permits : int
+        How many threads may hold it.
+    timeout : float
+        Seconds to wait while nobody gives a permit back. A thread that has waited so long goes on
+        without: the work is not short then, and is better done side by side.
+    """
+
+    def __init__(self, permits: int, timeout: float) -> None:
+        self._permits = permits
+        self._timeout = timeout
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            # Whoever holds it does not exist in the child.
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._free = self._permits
+        self._waiting: deque[threading.Lock] = deque()  # each opened for the one that gets a permit
+        self._given_back = 0
+        self._far_until = -math.inf
+        self._of_thread = _OfThread()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread holds it."""
+        return self._of_thread.is_holder
+
+    @property
+    def is_only_mine(self) -> bool:
+        """Whether the calling thread holds it, and no other one."""
+        return self.is_mine and self._free == self._permits - 1
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Hold a permit for a ``with`` block; gives whether there was one to be had.
+
+        Whoever did not get one does better without from then on. A thread that has one already, as
+        its codec reads an array say, goes on at once.
+        """
+        mine = self._of_thread
+        if mine.is_holder or not has_gil() or time.monotonic() < self._far_until:
+            yield mine.is_holder
+            return
+        mine.is_holder = self._acquire()
+        began = time.monotonic(), time.process_time()
+        try:
+            yield mine.is_holder
+        finally:
+            if mine.is_holder:
+                mine.is_holder = False
+                self._release()
+                self._note(*began)
+
+    def held_if(self, is_wanted: bool) -> AbstractContextManager[bool]:
+        """Return `held` where it is wanted, and otherwise what gives False."""
+        return self.held() if is_wanted else nullcontext(False)
+
+    def _note(self, began: float, worked: float) -> None:
+        """Find out whether what was done waited for something else than the GIL."""
+        seconds = time.monotonic() - began
+        if seconds > _FAR_SECONDS and time.process_time() - worked < seconds * _BUSY_SHARE:
+            self._far_until = time.monotonic() + _FAR_FOR_SECONDS
+
+    def _acquire(self) -> bool:
+        """Wait for a permit as long as permits are given back."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting.append(gate)
+        try:
+            given_back = self._given_back
+            while not gate.acquire(timeout=self._timeout):
+                if given_back == self._given_back:
+                    return not self._withdraw(gate)
+                given_back = self._given_back
+        except BaseException:
+            if not self._withdraw(gate):
+                self._release()
+            raise
+        return True
+
+    def _withdraw(self, gate: threading.Lock) -> bool:
+        """Wait no longer; tell whether the permit had not been handed over yet."""
+        with self._lock:
+            if gate in self._waiting:
+                self._waiting.remove(gate)
+                return True
+        return False
+
+    def _release(self) -> None:
+        """Give a permit back: whoever has waited longest has it next."""
+        with self._lock:
+            self._given_back += 1
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
+class Scheduling:
+    """The semaphores that the threads of a process share.
+
+    Attributes
+    ----------
+    short_work : FairSemaphore
+        For reading some small files, or copying some small chunks to their places: 0.2 ms.
+    readers : FairSemaphore
+        For all that a reader of small chunks does with some of them, a millisecond or two. Whoever
+        waits for the GIL slows down the one that holds it, so more threads than processors get
+        less done.
+    """
+
+    def __init__(self) -> None:
+        self.short_work = FairSemaphore(1, timeout=0.05)
+        self.readers = FairSemaphore(os.cpu_count() or 1, timeout=0.05)
+
+    @property
+    def may_be_helped(self) -> bool:
+        """Whether the worker pool may do some of the work of the calling thread on small chunks.
+
+        As long as there is no other reader; readers that help each other get no more done.
+        """
+        return not has_gil() or self.readers.is_only_mine
+
+
+SCHEDULING = Scheduling()

@@ -1,0 +1,172 @@
+"""How many reads and writes of a store are in flight at once: never more than the configured number."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.optional import lacks
+
+import zarr
+from zarr.codecs import BytesCodec, ShardingCodec
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, MemoryStore, WrapperStore
+
+if TYPE_CHECKING:
+    from tests.servers.range_server import RangeServer
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+BUDGET = 6
+SHAPE = (48, 48)
+VALUES = np.arange(1, 48 * 48 + 1).reshape(SHAPE)
+
+# Something of some inner chunks in each shard, which are not read whole then.
+SPREAD = (slice(0, 48, 8), slice(0, 48, 5))
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "chunks": {"chunks": (4, 4)},
+    "shards": {"chunks": (1, 1), "shards": (8, 8)},
+    "nested shards": {
+        "chunks": (24, 24),
+        "serializer": ShardingCodec(
+            chunk_shape=(4, 4), codecs=[ShardingCodec(chunk_shape=(1, 1), codecs=[BytesCodec()])]
+        ),
+        "compressors": None,
+    },
+    "a nested shard": {
+        "chunks": (48, 48),
+        "serializer": ShardingCodec(
+            chunk_shape=(4, 4), codecs=[ShardingCodec(chunk_shape=(1, 1), codecs=[BytesCodec()])]
+        ),
+        "compressors": None,
+    },
+}
+
+
+class Counting(WrapperStore[Any]):
+    """Counts the calls that are in flight, each of which takes some turns of the event loop."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store)
+        self.most = self.now = 0
+        self.lock = threading.Lock()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.now -= 1
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        with self.counted():
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await super().get(key, prototype, byte_range)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        with self.counted():
+            for _ in range(5):
+                await asyncio.sleep(0)
+            await super().set(key, value)
+
+    async def delete(self, key: str) -> None:
+        with self.counted():
+            for _ in range(5):
+                await asyncio.sleep(0)
+            await super().delete(key)
+
+
+@pytest.fixture(autouse=True)
+def _budget() -> Iterator[None]:
+    # Nothing is merged, so that there is something to be in flight.
+    alone = {"array.sharding_coalesce_max_gap_bytes": 0, "array.sharding_coalesce_max_bytes": 1}
+    with zarr.config.set({"async.concurrency": BUDGET, **alone}):
+        yield
+
+
+def read_sync(array: zarr.Array[Any]) -> Any:
+    return array[SPREAD]
+
+
+def read_async(array: zarr.Array[Any]) -> Any:
+    return sync(array.async_array.getitem(SPREAD))
+
+
+def write_sync(array: zarr.Array[Any], value: Any) -> None:
+    array[SPREAD] = value
+
+
+def write_async(array: zarr.Array[Any], value: Any) -> None:
+    sync(array.async_array.setitem(SPREAD, value))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("read", [read_sync, read_async])
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_reads(kind: str, read: Any, layout: str, tmp_path: Path) -> None:
+    inner = MemoryStore() if kind == "memory" else LocalStore(tmp_path)
+    store = Counting(inner)
+    array = zarr.create_array(store, data=VALUES, **LAYOUTS[layout])
+    store.most = 0
+    np.testing.assert_array_equal(read(array), VALUES[SPREAD])
+    assert 1 < store.most <= BUDGET
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("write", [write_sync, write_async])
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_writes(kind: str, write: Any, layout: str, tmp_path: Path) -> None:
+    inner = MemoryStore() if kind == "memory" else LocalStore(tmp_path)
+    store = Counting(inner)
+    array = zarr.create_array(store, data=VALUES, **LAYOUTS[layout])
+    for value in (-1, 0):
+        store.most = 0
+        write(array, value)
+        assert store.most <= BUDGET
+        assert np.all(np.asarray(array[SPREAD]) == value)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("read", [read_sync, read_async])
+@pytest.mark.parametrize("kind", ["fsspec", "obstore"])
+def test_reads_over_http(kind: str, read: Any, layout: str, range_server: RangeServer) -> None:
+    if lacks(kind):
+        pytest.skip(f"{kind} is missing")
+    written = MemoryStore()
+    zarr.create_array(written, data=VALUES, **LAYOUTS[layout])
+    stored = {key: value.to_bytes() for key, value in written._store_dict.items()}
+    range_server.objects.update(stored)
+    store: Any
+    if kind == "fsspec":
+        from zarr.storage import FsspecStore
+
+        # Its bulk reads have a number of their own.
+        store = FsspecStore.from_url(range_server.url, max_concurrency=BUDGET)
+    else:
+        import obstore
+
+        from zarr.storage import ObjectStore
+
+        options: Any = {"allow_http": True}
+        store = ObjectStore(
+            obstore.store.HTTPStore.from_url(range_server.url, client_options=options)
+        )
+    array: Any = zarr.open_array(store, mode="r")
+    range_server.clear()
+    np.testing.assert_array_equal(read(array), VALUES[SPREAD])
+    assert range_server.max_in_flight <= BUDGET
