@@ -1,0 +1,59 @@
+"""Chunk grids bound to an array shape, and the ways to choose one.
+
+A grid is the product of one `DimensionGrid` per dimension. A dimension is cut at regular distances
+(Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or at given edges (rectilinear chunk
+grid, zarr-extensions). All lengths and offsets are in elements.
+
+Along a dimension, a chunk has a `chunk_size`, the length that is encoded, and a `data_size`, the part
+of it inside the array. They differ only where the array ends within the chunk.
+"""
+
+from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
+from zarr.core.chunk_grids._grid import ChunkGrid, ChunkSpec, positions
+from zarr.core.chunk_grids._guess import guess_chunks
+from zarr.core.chunk_grids._normalize import (
+    ChunkSizes,
+    full_span_chunk_size,
+    is_regular_1d,
+    is_regular_nd,
+    normalize_chunks_1d,
+    normalize_chunks_nd,
+)
+from zarr.core.chunk_grids._shards import ChunkLayout, resolve_outer_and_inner_chunks
+
+__all__ = [
+    "ChunkGrid",
+    "ChunkLayout",
+    "ChunkSizes",
+    "ChunkSpec",
+    "DimensionGrid",
+    "FixedDimension",
+    "VaryingDimension",
+    "full_span_chunk_size",
+    "guess_chunks",
+    "is_regular_1d",
+    "is_regular_nd",
+    "normalize_chunks_1d",
+    "normalize_chunks_nd",
+    "positions",
+    "resolve_outer_and_inner_chunks",
+]
+
+# Users meet these names here, and pickles refer to them by it.
+for _public in (
+    ChunkGrid,
+    ChunkLayout,
+    ChunkSpec,
+    DimensionGrid,
+    FixedDimension,
+    VaryingDimension,
+    full_span_chunk_size,
+    guess_chunks,
+    is_regular_1d,
+    is_regular_nd,
+    normalize_chunks_1d,
+    normalize_chunks_nd,
+    positions,
+    resolve_outer_and_inner_chunks,
+):
+    _public.__module__ = __name__

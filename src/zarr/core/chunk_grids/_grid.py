@@ -1,0 +1,315 @@
+"""The grid of an array, bound to its shape: where each chunk lies."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
+from zarr.core.common import product
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# Ranges up to this length may be kept as numbers.
+_NUMBERS_KEPT = 1 << 16
+
+
+@dataclass(frozen=True)
+class ChunkSpec:
+    """Where one chunk lies and how large it is.
+
+    Parameters
+    ----------
+    slices : tuple of slice
+        The region of the array that the chunk holds, in elements, cut off where the array ends.
+    codec_shape : tuple of int
+        The shape that is encoded, in elements.
+    """
+
+    slices: tuple[slice, ...]
+    codec_shape: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the region in elements."""
+        return tuple(part.stop - part.start for part in self.slices)
+
+    @property
+    def is_boundary(self) -> bool:
+        """Whether the array ends within the chunk, so that part of what is encoded is padding."""
+        return self.shape != self.codec_shape
+
+
+class _GridMetadata(Protocol):
+    """What a grid needs to know of array metadata, of either format."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def chunk_grid(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class ChunkGrid:
+    """The chunks of an array: one `DimensionGrid` per dimension.
+
+    Parameters
+    ----------
+    dimensions : iterable of DimensionGrid
+        How each dimension is cut; empty for an array without dimensions, which has one chunk.
+    """
+
+    _dimensions: tuple[DimensionGrid, ...]
+    _is_regular: bool
+
+    def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
+        dims = tuple(dimensions)
+        regular = all(isinstance(dim, FixedDimension) for dim in dims)
+        object.__setattr__(self, "_dimensions", dims)
+        object.__setattr__(self, "_is_regular", regular)
+
+    @classmethod
+    def from_metadata(cls, metadata: _GridMetadata) -> Self:
+        """Return the grid that array metadata describe.
+
+        Parameters
+        ----------
+        metadata : object
+            Has a ``shape`` and a ``chunk_grid``. The latter has either ``chunk_shape``, one length
+            per dimension, or ``chunk_shapes``, per dimension one length or the length of each chunk.
+
+        Raises
+        ------
+        ValueError
+            If the grid does not fit the shape.
+        """
+        grid = metadata.chunk_grid
+        sizes = grid.chunk_shapes if hasattr(grid, "chunk_shapes") else grid.chunk_shape
+        return cls.from_sizes(metadata.shape, sizes)
+
+    @classmethod
+    def from_sizes(
+        cls, array_shape: Sequence[int], chunk_sizes: Sequence[int | Sequence[int]]
+    ) -> Self:
+        """Return the grid of an array.
+
+        Parameters
+        ----------
+        array_shape : sequence of int
+            Shape of the array in elements.
+        chunk_sizes : sequence
+            Per dimension the length of all chunks, or a sequence with the length of each chunk, whose
+            sum is at least the length of the array.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the lengths of the two differ, or an entry of `chunk_sizes` is not valid.
+        """
+        if len(array_shape) != len(chunk_sizes):
+            raise ValueError(
+                f"array_shape has {len(array_shape)} dimensions "
+                f"but chunk_sizes has {len(chunk_sizes)} dimensions"
+            )
+        return cls(
+            dimensions=[
+                VaryingDimension(tuple(sizes), extent)
+                if isinstance(sizes, Iterable)
+                else FixedDimension(sizes, extent)
+                for sizes, extent in zip(chunk_sizes, array_shape, strict=True)
+            ]
+        )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            str(dim.size if isinstance(dim, FixedDimension) else getattr(dim, "edges", dim))
+            for dim in self._dimensions
+        )
+        return f"ChunkGrid(chunk_sizes=({sizes}), array_shape={self._array_shape})"
+
+    @property
+    def _array_shape(self) -> tuple[int, ...]:
+        return tuple(dim.extent for dim in self._dimensions)
+
+    @property
+    def dimensions(self) -> tuple[DimensionGrid, ...]:
+        """How each dimension is cut."""
+        return self._dimensions
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._dimensions)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether every dimension is cut at regular distances."""
+        return self._is_regular
+
+    @cached_property
+    def grid_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each dimension."""
+        return tuple(dim.nchunks for dim in self._dimensions)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Shape of every chunk in elements.
+
+        Raises
+        ------
+        ValueError
+            If the grid is not regular.
+        """
+        if not self._is_regular:
+            raise ValueError(
+                "chunk_shape is only available for regular chunk grids. "
+                "Use grid[coords] for per-chunk sizes."
+            )
+        return tuple(cast("FixedDimension", dim).size for dim in self._dimensions)
+
+    @property
+    def chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Per dimension the number of elements of the array in each chunk."""
+        return tuple(tuple(map(dim.data_size, range(dim.nchunks))) for dim in self._dimensions)
+
+    def get_nchunks(self) -> int:
+        """Return the number of chunks, 1 for an array without dimensions."""
+        return product(self.grid_shape)
+
+    def __getitem__(self, coords: int | tuple[int, ...]) -> ChunkSpec | None:
+        """Return where a chunk lies.
+
+        Parameters
+        ----------
+        coords : int or tuple of int
+            Position in the grid, one number per dimension.
+
+        Returns
+        -------
+        ChunkSpec or None
+            None for a position outside the grid, a negative one included.
+
+        Raises
+        ------
+        ValueError
+            If the number of coordinates is not the number of dimensions.
+        """
+        position = coords if isinstance(coords, tuple) else (coords,)
+        if len(position) != len(self._dimensions):
+            raise ValueError(
+                f"Expected {self.ndim} coordinate(s) for a {self.ndim}-d chunk grid, "
+                f"got {len(position)}."
+            )
+        slices, codec_shape = [], []
+        for dim, index in zip(self._dimensions, position, strict=True):
+            if not 0 <= index < dim.nchunks:
+                return None
+            offset = dim.chunk_offset(index)
+            slices.append(slice(offset, offset + dim.data_size(index), 1))
+            codec_shape.append(dim.chunk_size(index))
+        return ChunkSpec(tuple(slices), tuple(codec_shape))
+
+    def __iter__(self) -> Iterator[ChunkSpec]:
+        """Iterate over all chunks, the last dimension varying fastest."""
+        for coords in self.all_chunk_coords():
+            yield cast("ChunkSpec", self[coords])
+
+    def all_chunk_coords(
+        self,
+        *,
+        origin: Sequence[int] | None = None,
+        selection_shape: Sequence[int] | None = None,
+    ) -> Iterator[tuple[int, ...]]:
+        """Iterate over the positions of a box of chunks, the last dimension varying fastest.
+
+        Parameters
+        ----------
+        origin : sequence of int or None
+            Position of the first chunk; None for the first of the grid.
+        selection_shape : sequence of int or None
+            Number of chunks along each dimension; None for all from `origin` on.
+
+        Raises
+        ------
+        IndexError
+            If the box reaches out of the grid.
+        ValueError
+            If a parameter does not have one number per dimension.
+        """
+        grid_shape = self.grid_shape
+        start = (0,) * self.ndim if origin is None else tuple(origin)
+        if selection_shape is None:
+            counts = tuple(max(0, n - first) for n, first in zip(grid_shape, start, strict=True))
+        else:
+            counts = tuple(selection_shape)
+        ranges = []
+        for axis, (n, first, count) in enumerate(zip(grid_shape, start, counts, strict=True)):
+            if first < 0 or count < 0 or (count > 0 and first + count > n):
+                raise IndexError(
+                    f"Invalid selection shape ({count}) for origin ({first}) "
+                    f"and grid shape ({n}) at axis {axis}."
+                )
+            ranges.append(range(first, first + count))
+        return positions(ranges)
+
+    def iter_chunk_regions(
+        self,
+        *,
+        origin: Sequence[int] | None = None,
+        selection_shape: Sequence[int] | None = None,
+    ) -> Iterator[tuple[slice, ...]]:
+        """Iterate over the regions of the array that a box of chunks holds, in elements.
+
+        Parameters, order and errors are those of `all_chunk_coords`.
+        """
+        box = self.all_chunk_coords(origin=origin, selection_shape=selection_shape)
+        return (cast("ChunkSpec", self[coords]).slices for coords in box)
+
+    def update_shape(self, new_shape: Sequence[int]) -> Self:
+        """Return the grid after the array was resized.
+
+        Chunks keep their place. Where given edges do not reach the new length, one chunk is added
+        that does.
+
+        Parameters
+        ----------
+        new_shape : sequence of int
+            Shape in elements.
+
+        Raises
+        ------
+        ValueError
+            If the number of dimensions differs, or a length is negative.
+        """
+        if len(new_shape) != self.ndim:
+            raise ValueError(
+                f"new_shape has {len(new_shape)} dimensions "
+                f"but chunk grid has {self.ndim} dimensions"
+            )
+        return type(self)(
+            dimensions=[
+                dim.resize(extent) for dim, extent in zip(self._dimensions, new_shape, strict=True)
+            ]
+        )
+
+
+def positions(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
+    """Iterate over the positions of a box, the last dimension varying fastest.
+
+    As `itertools.product`, which keeps every number of each range.
+
+    Parameters
+    ----------
+    ranges : sequence of range
+        The numbers along each dimension.
+    """
+    if not all(ranges):
+        return iter(())
+    if all(each.stop - each.start <= _NUMBERS_KEPT for each in ranges):
+        return itertools.product(*ranges)
+    return ((first, *rest) for first in ranges[0] for rest in positions(ranges[1:]))

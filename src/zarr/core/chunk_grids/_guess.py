@@ -1,0 +1,63 @@
+"""The grid of an array for which the user gave no chunks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from zarr.core.chunk_grids._grid import ChunkGrid
+from zarr.core.common import ceildiv_int, parse_shapelike, product
+
+if TYPE_CHECKING:
+    from zarr.core.common import ShapeLike
+
+_INCREMENT_BYTES = 256 * 1024
+_MIN_CHUNK_BYTES = 128 * 1024
+_MAX_CHUNK_BYTES = 64 * 1024 * 1024
+
+
+def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = None) -> ChunkGrid:
+    """Choose a regular grid for an array of which nothing but its size is known.
+
+    The wanted chunk grows slowly with the array, by a factor of two for each factor of ten, from
+    256 kiB for an array of 1 MiB. Starting from one chunk for all, the dimensions are halved in turn
+    until a chunk is small enough.
+
+    Parameters
+    ----------
+    shape : int or iterable of int
+        Shape of the array in elements; an empty dimension gets chunks of one element.
+    typesize : int
+        Size of an element in bytes.
+    max_bytes : int or None
+        Size in bytes below which a chunk has to stay, except a chunk of one element. More than 128
+        kiB; None for 64 MiB.
+
+    Raises
+    ------
+    ValueError
+        If `max_bytes` is below the smallest wanted chunk.
+    """
+    limit = _MAX_CHUNK_BYTES if max_bytes is None else max_bytes
+    if limit <= _MIN_CHUNK_BYTES:
+        raise ValueError(
+            f"Cannot have more min_bytes ({_MIN_CHUNK_BYTES}) than max_bytes ({limit})"
+        )
+    extents = parse_shapelike(shape)
+    sizes = [max(1, extent) for extent in extents]
+    wanted = min(
+        max(_wanted_chunk_bytes(product(tuple(sizes)) * typesize), _MIN_CHUNK_BYTES), limit
+    )
+    for axis in itertools.cycle(range(len(sizes))):
+        elements = product(tuple(sizes))
+        nbytes = elements * typesize
+        # Up to one and a half times the wanted size counts as met: a further halving is worse.
+        if elements == 1 or (nbytes < limit and nbytes < 1.5 * wanted):
+            break
+        sizes[axis] = ceildiv_int(sizes[axis], 2)
+    return ChunkGrid.from_sizes(extents, sizes)
+
+
+def _wanted_chunk_bytes(nbytes: int) -> float:
+    return _INCREMENT_BYTES * math.pow(2.0, math.log10(max(nbytes, 1) / 2**20))

@@ -1,0 +1,163 @@
+"""The grid from what a user gave as chunks."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, cast
+
+from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
+from zarr.core.chunk_grids._grid import ChunkGrid
+from zarr.core.common import parse_shapelike
+
+if TYPE_CHECKING:
+    from zarr.core.common import ShapeLike
+
+ChunkSizes: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
+"""One dimension: one length for all chunks, or the length of each chunk."""
+
+_NO_CHUNKS = (
+    "Chunk specification must be an integer or an iterable of integers; got {!r} of type {}."
+)
+_INVALID_CHUNKS = (
+    '{!r} is not a valid chunk input. Use chunks=None or chunks="auto" from the top-level API for '
+    "auto-chunking, or pass an int / tuple of ints."
+)
+
+
+def is_regular_1d(dim_chunks: Sequence[int]) -> bool:
+    """Return whether chunk lengths are those of a regular grid: all equal, the last one or smaller."""
+    if len(dim_chunks) == 0:
+        return True
+    first = dim_chunks[0]
+    return bool(dim_chunks[-1] <= first) and all(size == first for size in dim_chunks[:-1])
+
+
+def is_regular_nd(chunks: Iterable[Sequence[int]]) -> bool:
+    """Return whether the chunk lengths of every dimension are those of a regular grid."""
+    return all(map(is_regular_1d, chunks))
+
+
+def full_span_chunk_size(span: int, unit: int = 1) -> int:
+    """Return the length of one chunk that covers a dimension.
+
+    Parameters
+    ----------
+    span : int
+        Length of the dimension in elements.
+    unit : int
+        The length is a multiple of this, in elements.
+
+    Returns
+    -------
+    int
+        At least `unit`, also for an empty dimension.
+    """
+    return max(1, -(-span // unit)) * unit
+
+
+def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> DimensionGrid:
+    """Return the grid of one dimension from what a user gave.
+
+    Parameters
+    ----------
+    chunks : int, iterable of int or VaryingDimension
+        The length of all chunks in elements, -1 for one chunk that covers the dimension; or the
+        length of each chunk; or edges that may reach beyond the array.
+    span : int
+        Length of the dimension in elements.
+    unit : int
+        The length that -1 stands for is a multiple of this, in elements.
+
+    Raises
+    ------
+    TypeError
+        If `chunks` is neither an integer nor made of integers.
+    ValueError
+        If a length is not positive, or the lengths do not add up to `span`.
+    """
+    if isinstance(chunks, VaryingDimension):
+        return VaryingDimension(chunks.edges, span)
+    size = _as_length(chunks)
+    if size is None:
+        return _normalize_edges(chunks, span)
+    if size == -1:
+        size = full_span_chunk_size(span, unit)
+    if size < 1:
+        raise ValueError(f"Chunk size must be positive or -1, got {size}")
+    return FixedDimension(size, span)
+
+
+def _as_length(value: object) -> int | None:
+    try:
+        return operator.index(cast("SupportsIndex", value))
+    except TypeError:
+        return None
+
+
+def _normalize_edges(chunks: object, span: int) -> VaryingDimension:
+    if not isinstance(chunks, Iterable):
+        raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
+    sizes = list(chunks)
+    if not sizes:
+        raise ValueError("Chunk specification must not be empty")
+    wrong = {at: size for at, size in enumerate(sizes) if _as_length(size) is None}
+    if wrong:
+        raise TypeError(
+            "Each chunk size must be an integer; got non-integer element(s) "
+            f"{tuple(wrong.values())} at indices {tuple(wrong)}. Chunk sizes must be declared as a "
+            "flat sequence of positive integers (e.g. [3, 3, 1])."
+        )
+    edges = [operator.index(size) for size in sizes]
+    if min(edges) < 1:
+        raise ValueError(f"All chunk sizes must be positive, got {edges}")
+    if span and sum(edges) != span:
+        raise ValueError(f"Chunk sizes {edges} do not sum to span {span}")
+    return VaryingDimension(edges, span)
+
+
+def normalize_chunks_nd(
+    chunks: object, shape: ShapeLike, unit: Iterable[int] | None = None
+) -> ChunkGrid:
+    """Return the chunk grid from what a user gave.
+
+    Parameters
+    ----------
+    chunks : int, False or iterable
+        One length in elements for all dimensions, or what `normalize_chunks_1d` takes per dimension.
+        ``False`` and ``-1`` stand for one chunk that covers the array.
+    shape : int or iterable of int
+        Shape of the array in elements.
+    unit : iterable of int or None
+        Per dimension a length in elements that -1 is rounded up to a multiple of; None for 1.
+
+    Raises
+    ------
+    TypeError
+        If `chunks` is not made of integers.
+    ValueError
+        If it is None or True, has a wrong number of dimensions, or does not fit the shape.
+    """
+    if chunks is None or chunks is True:
+        raise ValueError(_INVALID_CHUNKS.format(chunks))
+    spans = parse_shapelike(shape)
+    units = (1,) * len(spans) if unit is None else tuple(unit)
+    per_dimension: Sequence[Any]
+    if chunks is False:
+        per_dimension = (-1,) * len(spans)
+    elif _as_length(chunks) is not None:
+        per_dimension = (chunks,) * len(spans)
+    elif isinstance(chunks, Iterable):
+        per_dimension = tuple(chunks)
+    else:
+        # Told here, because an array without dimensions would not look at it.
+        raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
+    if len(per_dimension) != len(spans):
+        raise ValueError(
+            f"chunks has {len(per_dimension)} dimensions but shape has {len(spans)} dimensions"
+        )
+    return ChunkGrid(
+        dimensions=[
+            normalize_chunks_1d(*given) for given in zip(per_dimension, spans, units, strict=True)
+        ]
+    )
