@@ -17,26 +17,23 @@ from zarr.core.array import (
     open_array_node,
 )
 from zarr.core.array._documents import find_array
-from zarr.core.buffer import NDArrayLike
-from zarr.core.common import concurrent_map
-from zarr.core.config import config as zarr_config
-from zarr.core.group import AsyncGroup, GroupMetadata, create_hierarchy
-from zarr.core.group._consolidate import consolidate
-from zarr.core.group._creation import (
-    create,
+from zarr.core.array._filled import (
     empty,
     empty_like,
     full,
     full_like,
     like,
-    merge_config,
     ones,
     ones_like,
-    store_elements,
-    warn_without_effect,
     zeros,
     zeros_like,
 )
+from zarr.core.array._legacy import create, merge_config, store_elements, warn_without_effect
+from zarr.core.buffer import NDArrayLike
+from zarr.core.common import concurrent_map
+from zarr.core.config import config as zarr_config
+from zarr.core.group import AsyncGroup, GroupMetadata, create_hierarchy
+from zarr.core.group._consolidate import consolidate
 from zarr.core.group._documents import find_place, read_node_metadata
 from zarr.errors import (
     ArrayNotFoundError,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import numpy as np
 
 from zarr.core._tree import TreeRepr, draw_tree
-from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, create_array
+from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, _filled, create_array
 from zarr.core.array._documents import store_documents, store_new_array
+from zarr.core.array._legacy import store_elements
 from zarr.core.attributes import replace_attributes
 from zarr.core.common import concurrent_map, parse_shapelike
 from zarr.core.dtype import parse_dtype
-from zarr.core.group import _creation, _hierarchy
+from zarr.core.group import _hierarchy
 from zarr.core.group._documents import find_place, read_group_metadata, read_many
 from zarr.core.group._info import GroupProperties
 from zarr.core.group._members import walk
@@ -722,21 +723,21 @@ class AsyncGroup(GroupProperties):
         ValueError
             If `zarr_format` is another than that of the group, or a parameter is not valid.
         """
-        return await _creation.empty(shape, **self._creation(name, kwargs))
+        return await _filled.empty(shape, **self._creation(name, kwargs))
 
     async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array with the fill value 0; see `empty`."""
-        return await _creation.zeros(shape, **self._creation(name, kwargs))
+        return await _filled.zeros(shape, **self._creation(name, kwargs))
 
     async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array with the fill value 1; see `empty`."""
-        return await _creation.ones(shape, **self._creation(name, kwargs))
+        return await _filled.ones(shape, **self._creation(name, kwargs))
 
     async def full(
         self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
     ) -> AsyncArray[Any]:
         """Create an array with a fill value; see `empty`."""
-        return await _creation.full(shape, fill_value, **self._creation(name, kwargs))
+        return await _filled.full(shape, fill_value, **self._creation(name, kwargs))
 
     async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one; its elements have no particular value.
@@ -750,19 +751,19 @@ class AsyncGroup(GroupProperties):
         **kwargs
             As for `zarr.create`.
         """
-        return await _creation.empty_like(data, **self._creation(name, kwargs))
+        return await _filled.empty_like(data, **self._creation(name, kwargs))
 
     async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one with the fill value 0; see `empty_like`."""
-        return await _creation.zeros_like(data, **self._creation(name, kwargs))
+        return await _filled.zeros_like(data, **self._creation(name, kwargs))
 
     async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one with the fill value 1; see `empty_like`."""
-        return await _creation.ones_like(data, **self._creation(name, kwargs))
+        return await _filled.ones_like(data, **self._creation(name, kwargs))
 
     async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
         """Create an array like another one with a fill value; see `empty_like`."""
-        return await _creation.full_like(data, **self._creation(name, kwargs))
+        return await _filled.full_like(data, **self._creation(name, kwargs))
 
     # --- changing -----------------------------------------------------------------------
 
@@ -783,7 +784,7 @@ class AsyncGroup(GroupProperties):
         ValueError
             If `key` is the group itself, or the store is read-only.
         """
-        await _creation.store_elements(
+        await store_elements(
             self._member_path(key), value, zarr_format=self.metadata.zarr_format, overwrite=True
         )
 

@@ -1,0 +1,156 @@
+"""`zarr.zeros` and its likes: creating arrays that are filled with one value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.array._async import AsyncArray
+from zarr.core.array._legacy import create
+from zarr.core.array._sync import Array
+from zarr.core.array._types import DEFAULT_FILL_VALUE
+from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
+from zarr.core.metadata.v3 import RegularChunkGridMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zarr.core.common import ShapeLike, ZarrFormat
+
+
+async def empty(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array whose elements have no particular value.
+
+    Nothing is stored for them: they read as the fill value.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape in elements.
+    **kwargs
+        As for `create`.
+    """
+    return await create(shape, **kwargs)
+
+
+async def zeros(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array with the fill value 0; parameters are those of `create`."""
+    return await create(shape, fill_value=0, **kwargs)
+
+
+async def ones(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array with the fill value 1; parameters are those of `create`."""
+    return await create(shape, fill_value=1, **kwargs)
+
+
+async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> AsyncArray[Any]:
+    """Create an array with a fill value.
+
+    Parameters
+    ----------
+    shape : iterable of int or int
+        Shape in elements.
+    fill_value : scalar
+        Value of all elements.
+    **kwargs
+        As for `create`.
+    """
+    return await create(shape, fill_value=fill_value, **kwargs)
+
+
+async def empty_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one; its elements have no particular value.
+
+    Parameters
+    ----------
+    a : Array, AsyncArray or array-like
+        Gives shape and data type. An array of this library gives chunks and fill value as well,
+        and format and codecs unless another format is asked for.
+    zarr_format : {2, 3} or None
+        Format of the array; None for that of `a`, the configured one where it has none.
+    **kwargs
+        As for `create`; they go before what `a` gives.
+    """
+    return await empty(**like(a, zarr_format, {"fill_value": _fill_value(a), **kwargs}))
+
+
+async def zeros_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one with the fill value 0; see `empty_like`."""
+    return await zeros(**like(a, zarr_format, kwargs))
+
+
+async def ones_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one with the fill value 1; see `empty_like`."""
+    return await ones(**like(a, zarr_format, kwargs))
+
+
+async def full_like(
+    a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
+) -> AsyncArray[Any]:
+    """Create an array like another one with a fill value.
+
+    Parameters
+    ----------
+    a, zarr_format
+        As for `empty_like`.
+    **kwargs
+        As for `create`. A ``fill_value`` has to be among them unless `a` has one.
+    """
+    if "fill_value" not in kwargs and isinstance(a, Array | AsyncArray):
+        kwargs["fill_value"] = a.metadata.fill_value
+    return await full(**like(a, zarr_format, kwargs))
+
+
+def _fill_value(a: object) -> Any:
+    return a.metadata.fill_value if isinstance(a, Array | AsyncArray) else DEFAULT_FILL_VALUE
+
+
+def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of `create` for an array like another one.
+
+    Parameters
+    ----------
+    a : object
+        What it has of shape, data type and chunks counts; see `empty_like`.
+    zarr_format : {2, 3} or None
+        Format of the new array.
+    kwargs : mapping
+        Parameters that go before.
+    """
+    parameters: dict[str, Any] = {}
+    if isinstance(a, Array | AsyncArray):
+        metadata: ArrayV2Metadata | ArrayV3Metadata = a.metadata
+        zarr_format = metadata.zarr_format if zarr_format is None else zarr_format
+        parameters = {"shape": metadata.shape, "dtype": metadata.dtype}
+        if isinstance(metadata, ArrayV2Metadata):
+            parameters["chunks"] = metadata.chunks
+        elif isinstance(metadata.chunk_grid, RegularChunkGridMetadata):
+            parameters["chunks"] = metadata.chunk_grid.chunk_shape
+        else:
+            parameters["chunks"] = metadata.chunk_grid.chunk_shapes
+        if zarr_format == metadata.zarr_format and "dtype" not in kwargs:
+            parameters |= _codecs_of(metadata)
+    else:
+        for name in ("shape", "dtype"):
+            if hasattr(a, name):
+                parameters[name] = getattr(a, name)
+        if hasattr(a, "chunks"):
+            parameters["chunks"] = a.chunks
+    if "chunk_shape" in kwargs:
+        parameters.pop("chunks", None)
+    return {**parameters, "zarr_format": zarr_format, **kwargs}
+
+
+def _codecs_of(metadata: ArrayV2Metadata | ArrayV3Metadata) -> dict[str, Any]:
+    if isinstance(metadata, ArrayV3Metadata):
+        return {"codecs": metadata.codecs}
+    return {
+        "compressor": metadata.compressor,
+        "filters": metadata.filters,
+        "order": metadata.order,
+    }
