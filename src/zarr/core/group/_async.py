@@ -2,63 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from zarr.core._tree import TreeRepr, draw_tree
-from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, _filled, create_array
+from zarr.core.array import AsyncArray
 from zarr.core.array._documents import store_documents, store_new_array
 from zarr.core.array._legacy import store_elements
 from zarr.core.attributes import replace_attributes
-from zarr.core.common import concurrent_map, parse_shapelike
-from zarr.core.dtype import parse_dtype
+from zarr.core.common import concurrent_map
 from zarr.core.group import _hierarchy
-from zarr.core.group._documents import find_place, read_group_metadata, read_many
-from zarr.core.group._info import GroupProperties
-from zarr.core.group._members import walk
+from zarr.core.group._arrays import ArrayCreation
+from zarr.core.group._documents import find_place, read_group_metadata
+from zarr.core.group._info import shape_and_type
+from zarr.core.group._members import find, walk
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
 from zarr.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
     ContainsGroupError,
     GroupNotFoundError,
-    ZarrUserWarning,
 )
 from zarr.storage._common import make_store_path
 from zarr.storage._utils import normalize_path
 
 if TYPE_CHECKING:
     from zarr.core._info import GroupInfo
-    from zarr.core.array import (
-        CompressorLike,
-        CompressorsLike,
-        FiltersLike,
-        SerializerLike,
-        ShardsLike,
-    )
-    from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
-    from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
-    from zarr.core.common import (
-        JSON,
-        ChunksLike,
-        DimensionNames,
-        MemoryOrder,
-        ShapeLike,
-        ZarrFormat,
-    )
-    from zarr.core.dtype import ZDTypeLike
+    from zarr.core.common import ZarrFormat
     from zarr.storage._common import StoreLike, StorePath
 
     AsyncNode: TypeAlias = "AsyncArray[Any] | AsyncGroup"
-
-
-# What arrays of format 2 groups are compressed with where nothing else is asked for.
-_DEFAULT_COMPRESSOR_V2: Final = {"id": "blosc"}
 
 
 def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
@@ -75,33 +50,8 @@ def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
     return AsyncArray(metadata=metadata, store_path=store_path)
 
 
-def _label(metadata: NodeMetadata) -> str | None:
-    """Return what stands behind the name of a node in a drawing."""
-    if isinstance(metadata, GroupMetadata):
-        return None
-    return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"
-
-
-def group_html(group: GroupProperties) -> str:
-    """Return what notebooks show of a group: what is known without I/O."""
-    from zarr.core._html import node_html  # not before it is needed
-
-    metadata = group.metadata
-    below = metadata.consolidated_metadata
-    known = {} if below is None else below.metadata
-    members = ((name, _label(node) or "group") for name, node in known.items())
-    return node_html(
-        type(group).__name__,
-        str(group.store_path),
-        group.info._rows(),
-        metadata.attributes,
-        None if below is None else members,
-        len(known),
-    )
-
-
 @dataclass(frozen=True, repr=False)
-class AsyncGroup(GroupProperties):
+class AsyncGroup(ArrayCreation):
     """A group, with coroutines to find, create and delete what is in it.
 
     Parameters
@@ -199,10 +149,6 @@ class AsyncGroup(GroupProperties):
         """
         return cls(GroupMetadata.from_dict(data, path=str(store_path)), store_path)
 
-    def _repr_html_(self) -> str:
-        """Return what notebooks show: what is known without I/O."""
-        return group_html(self)
-
     # --- properties ---------------------------------------------------------------------
 
     @property
@@ -215,15 +161,6 @@ class AsyncGroup(GroupProperties):
         return self._counted([node async for _, node in self._walk(None)])
 
     # --- finding members ----------------------------------------------------------------
-
-    async def _find(self, key: str, *, use_consolidated: bool = True) -> NodeMetadata | None:
-        """Return metadata of a member, None if there is none; see `getitem`."""
-        path = normalize_path(key)
-        below = self.metadata.consolidated_metadata
-        if below is not None and use_consolidated:
-            return below.get(path) if path else self.metadata
-        (node,) = await read_many(self.store_path, [path], self.metadata.zarr_format)
-        return node
 
     async def getitem(self, key: str) -> AsyncNode:
         """Return a member.
@@ -240,7 +177,7 @@ class AsyncGroup(GroupProperties):
         TypeError, ValueError
             If `key` is not a path, or the metadata of the member are not valid.
         """
-        node = await self._find(key)
+        node = await find(self.store_path, self.metadata, key)
         if node is not None:
             return make_node(self.store_path / key, node)
         if self.metadata.consolidated_metadata is not None:
@@ -250,7 +187,7 @@ class AsyncGroup(GroupProperties):
     async def get(self, key: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `getitem`."""
         # Not by a KeyError of `getitem`: one that tells of damaged metadata is no absence.
-        node = await self._find(key)
+        node = await find(self.store_path, self.metadata, key)
         return default if node is None else make_node(self.store_path / key, node)
 
     async def get_array(self, path: str) -> AsyncArray[Any]:
@@ -301,7 +238,7 @@ class AsyncGroup(GroupProperties):
 
     async def contains(self, member: str) -> bool:
         """Tell whether there is a member at a path relative to this group; see `getitem`."""
-        return await self._find(member) is not None
+        return await find(self.store_path, self.metadata, member) is not None
 
     def _walk(
         self, max_depth: int | None, *, use_consolidated_for_children: bool = True
@@ -419,7 +356,7 @@ class AsyncGroup(GroupProperties):
         """
         if expand is not None:
             raise NotImplementedError("'expand' is not yet implemented.")
-        labels = ((path, _label(metadata)) async for path, metadata in self._walk(level))
+        labels = ((path, shape_and_type(metadata)) async for path, metadata in self._walk(level))
         return await draw_tree(self.name, labels, bold=not plain, max_nodes=max_nodes)
 
     # --- creating members ---------------------------------------------------------------
@@ -471,12 +408,12 @@ class AsyncGroup(GroupProperties):
         """
         if overwrite:
             return await self.create_group(name, overwrite=True)
-        metadata = await self._find(name, use_consolidated=False)
+        metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
         if metadata is None:
             try:
                 return await self.create_group(name)
             except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
-                metadata = await self._find(name, use_consolidated=False)
+                metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
                 if metadata is None:
                     raise
         node = make_node(self.store_path / name, metadata)
@@ -493,156 +430,6 @@ class AsyncGroup(GroupProperties):
             Paths relative to this group.
         """
         return tuple(await concurrent_map([(name,) for name in names], self.require_group))
-
-    async def create_array(
-        self,
-        name: str,
-        *,
-        shape: ShapeLike | None = None,
-        dtype: ZDTypeLike | None = None,
-        data: Any | None = None,
-        chunks: ChunksLike | Literal["auto"] = "auto",
-        shards: ShardsLike | None = None,
-        filters: FiltersLike = "auto",
-        compressors: CompressorsLike = "auto",
-        compressor: CompressorLike = "auto",
-        serializer: SerializerLike = "auto",
-        fill_value: Any = DEFAULT_FILL_VALUE,
-        order: MemoryOrder | None = None,
-        attributes: dict[str, JSON] | None = None,
-        chunk_key_encoding: ChunkKeyEncodingLike | None = None,
-        dimension_names: DimensionNames = None,
-        storage_options: dict[str, Any] | None = None,
-        overwrite: bool = False,
-        config: ArrayConfig | ArrayConfigParams | None = None,
-        write_data: bool = True,
-    ) -> AsyncArray[Any]:
-        """Create an array in this group, of the format of this group.
-
-        Parameters
-        ----------
-        name : str
-            Path relative to this group. Groups in between that are not stored yet are created.
-        shape, dtype, data, chunks, shards, filters, compressors, serializer, fill_value, order
-            As for `zarr.create_array`.
-        attributes, chunk_key_encoding, dimension_names, overwrite, config, write_data
-            As for `zarr.create_array`.
-        compressor : codec or None
-            One compressor instead of `compressors`. The default is Blosc in a format 2 group.
-        storage_options : dict or None
-            Refused: the store of the group is open already.
-
-        Returns
-        -------
-        Array or AsyncArray
-            The array, of the API that is used.
-
-        Raises
-        ------
-        ContainsArrayError, ContainsGroupError
-            If a node is stored there already and `overwrite` is False.
-        TypeError, ValueError
-            If a parameter is not valid, or the store is read-only.
-
-        Warns
-        -----
-        ZarrUserWarning
-            If `compressor` is given for a format 3 array.
-        """
-        if not (isinstance(compressor, str) and compressor == "auto"):
-            if not (isinstance(compressors, str) and compressors == "auto"):
-                raise ValueError("Cannot specify both `compressor` and `compressors`.")
-            if self.metadata.zarr_format == 3:
-                warnings.warn(
-                    "The `compressor` argument is deprecated. Use `compressors` instead.",
-                    category=ZarrUserWarning,
-                    stacklevel=1,
-                )
-            compressors = None if compressor is None else (compressor,)
-        elif self.metadata.zarr_format == 2 and isinstance(compressors, str):
-            compressors = cast("Any", _DEFAULT_COMPRESSOR_V2)
-        return await create_array(
-            self.store_path,
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            data=data,
-            chunks=chunks,
-            shards=shards,
-            filters=filters,
-            compressors=compressors,
-            serializer=serializer,
-            fill_value=fill_value,
-            order=order,
-            zarr_format=self.metadata.zarr_format,
-            attributes=attributes,
-            chunk_key_encoding=chunk_key_encoding,
-            dimension_names=dimension_names,
-            storage_options=storage_options,
-            overwrite=overwrite,
-            config=config,
-            write_data=write_data,
-        )
-
-    async def require_array(
-        self,
-        name: str,
-        *,
-        shape: ShapeLike,
-        dtype: ZDTypeLike | None = None,
-        exact: bool = False,
-        config: ArrayConfig | ArrayConfigParams | None = None,
-        **kwargs: Any,
-    ) -> AsyncArray[Any]:
-        """Return an array in this group, which is created if it is not there.
-
-        Parameters
-        ----------
-        name : str
-            Path relative to this group.
-        shape : iterable of int or int
-            Shape in elements.
-        dtype : dtype-like, ZDType or None
-            Data type of the elements; None for that of an existing array.
-        exact : bool
-            Whether an existing array needs just that data type, not only one whose values it can
-            hold.
-        config : ArrayConfig, dict or None
-            Options that are not stored; what is left out follows `zarr.config`.
-        **kwargs
-            As for `create_array`; not looked at if the array exists.
-
-        Raises
-        ------
-        TypeError
-            If a group is there, or an array of another shape or data type.
-        ValueError
-            If the array has to be created and the store is read-only, or `dtype` is missing.
-        """
-        metadata = await self._find(name, use_consolidated=False)
-        if metadata is None:
-            try:
-                return await self.create_array(
-                    name, shape=shape, dtype=dtype, config=config, **kwargs
-                )
-            except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
-                metadata = await self._find(name, use_consolidated=False)
-                if metadata is None:
-                    raise
-        if isinstance(metadata, GroupMetadata):
-            raise TypeError("Incompatible object (AsyncGroup) already exists")
-        wanted_shape = parse_shapelike(shape)
-        if wanted_shape != metadata.shape:
-            raise TypeError(f"Incompatible shape ({metadata.shape} vs {wanted_shape})")
-        if dtype is not None:
-            have = cast("np.dtype[Any]", metadata.dtype.to_native_dtype())
-            wanted = cast(
-                "np.dtype[Any]",
-                parse_dtype(dtype, zarr_format=metadata.zarr_format).to_native_dtype(),
-            )
-            if have != wanted and (exact or not np.can_cast(have, wanted)):
-                raise TypeError(f"Incompatible dtype ({have} vs {wanted})")
-        return AsyncArray(metadata=metadata, store_path=self.store_path / name, config=config)
 
     async def create_hierarchy(
         self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
@@ -670,100 +457,11 @@ class AsyncGroup(GroupProperties):
             If this group itself is among the nodes, formats are mixed, or a node lies below an
             array; if the store is read-only. Nothing is stored or deleted then.
         """
-        given = _hierarchy.normalize_paths(nodes)
-        if "" in given:
-            raise ValueError(
-                "The input defines a root node, but a root node already exists, namely this Group "
-                "instance.It is an error to use this method to create a root node. Remove the root "
-                "node from the input dict, or use a function like create_rooted_hierarchy to "
-                "create a rooted hierarchy."
-            )
-        for path, node in given.items():
-            if node.zarr_format != self.metadata.zarr_format:
-                raise ValueError(
-                    "The zarr_format of the nodes must be the same as the parent group. The node "
-                    f"at {path} has zarr_format {node.zarr_format}, but the parent group has "
-                    f"zarr_format {self.metadata.zarr_format}."
-                )
-        everything = _hierarchy.complete(given)
-        everything.pop("", None)
+        everything = _hierarchy.complete_below(nodes, self.metadata.zarr_format)
         stored = _hierarchy.store_hierarchy(self.store_path, everything, overwrite=overwrite)
         async with aclosing(stored):
             async for path, metadata in stored:
                 yield path, make_node(self.store_path / path, metadata)
-
-    # --- creating arrays with one value -------------------------------------------------
-
-    def _creation(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters of `create` for a member, whose format is that of this group."""
-        own, zarr_format = self.metadata.zarr_format, kwargs.get("zarr_format")
-        if zarr_format is not None and zarr_format != own:
-            raise ValueError(
-                f"Cannot create a zarr_format={zarr_format} array in a zarr_format={own} group."
-            )
-        for parameter in ("store", "path"):
-            if parameter in kwargs:
-                raise TypeError(f"got multiple values for keyword argument {parameter!r}")
-        return {**kwargs, "store": self.store_path, "path": name, "zarr_format": own}
-
-    async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array whose elements have no particular value.
-
-        Parameters
-        ----------
-        name : str
-            Path relative to this group.
-        shape : iterable of int or int
-            Shape in elements.
-        **kwargs
-            As for `zarr.create`. The format is that of the group.
-
-        Raises
-        ------
-        ValueError
-            If `zarr_format` is another than that of the group, or a parameter is not valid.
-        """
-        return await _filled.empty(shape, **self._creation(name, kwargs))
-
-    async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array with the fill value 0; see `empty`."""
-        return await _filled.zeros(shape, **self._creation(name, kwargs))
-
-    async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array with the fill value 1; see `empty`."""
-        return await _filled.ones(shape, **self._creation(name, kwargs))
-
-    async def full(
-        self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
-    ) -> AsyncArray[Any]:
-        """Create an array with a fill value; see `empty`."""
-        return await _filled.full(shape, fill_value, **self._creation(name, kwargs))
-
-    async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array like another one; its elements have no particular value.
-
-        Parameters
-        ----------
-        name : str
-            Path relative to this group.
-        data : Array, AsyncArray or array-like
-            As for `zarr.empty_like`.
-        **kwargs
-            As for `zarr.create`.
-        """
-        return await _filled.empty_like(data, **self._creation(name, kwargs))
-
-    async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array like another one with the fill value 0; see `empty_like`."""
-        return await _filled.zeros_like(data, **self._creation(name, kwargs))
-
-    async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array like another one with the fill value 1; see `empty_like`."""
-        return await _filled.ones_like(data, **self._creation(name, kwargs))
-
-    async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
-        """Create an array like another one with a fill value; see `empty_like`."""
-        return await _filled.full_like(data, **self._creation(name, kwargs))
 
     # --- changing -----------------------------------------------------------------------
 

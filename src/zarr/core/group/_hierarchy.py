@@ -80,6 +80,48 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
     return dict(sorted(everything.items(), key=lambda item: (len(item[0].split("/")), item[0])))
 
 
+def complete_below(
+    nodes: Mapping[str, NodeMetadata], zarr_format: ZarrFormat
+) -> dict[str, NodeMetadata]:
+    """Return a hierarchy below a group with the groups that its nodes imply, without that group.
+
+    Parameters
+    ----------
+    nodes : mapping
+        Metadata by paths relative to the group.
+    zarr_format : {2, 3}
+        Format of the group.
+
+    Returns
+    -------
+    dict
+        As `complete` returns.
+
+    Raises
+    ------
+    ValueError
+        As `complete`; also if the group itself is among the nodes, or one has another format.
+    """
+    given = normalize_paths(nodes)
+    if "" in given:
+        raise ValueError(
+            "The input defines a root node, but a root node already exists, namely this Group "
+            "instance.It is an error to use this method to create a root node. Remove the root "
+            "node from the input dict, or use a function like create_rooted_hierarchy to "
+            "create a rooted hierarchy."
+        )
+    for path, node in given.items():
+        if node.zarr_format != zarr_format:
+            raise ValueError(
+                "The zarr_format of the nodes must be the same as the parent group. The node "
+                f"at {path} has zarr_format {node.zarr_format}, but the parent group has "
+                f"zarr_format {zarr_format}."
+            )
+    everything = complete(given)
+    everything.pop("", None)
+    return everything
+
+
 def _one_format(nodes: Mapping[str, NodeMetadata]) -> ZarrFormat:
     v2 = [path for path, node in nodes.items() if node.zarr_format == 2]
     v3 = [path for path, node in nodes.items() if node.zarr_format == 3]

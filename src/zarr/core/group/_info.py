@@ -82,3 +82,27 @@ class GroupProperties:
             _count_arrays=arrays,
             _count_groups=groups,
         )
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what is known without I/O."""
+        from zarr.core._html import node_html  # not before it is needed
+
+        metadata = self.metadata
+        below = metadata.consolidated_metadata
+        known = {} if below is None else below.metadata
+        members = ((name, shape_and_type(node) or "group") for name, node in known.items())
+        return node_html(
+            type(self).__name__,
+            str(self.store_path),
+            self.info._rows(),
+            metadata.attributes,
+            None if below is None else members,
+            len(known),
+        )
+
+
+def shape_and_type(metadata: NodeMetadata) -> str | None:
+    """Return what stands behind the name of a node in a drawing."""
+    if isinstance(metadata, GroupMetadata):
+        return None
+    return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"

@@ -1,4 +1,4 @@
-"""Walking through the nodes below a group."""
+"""The nodes below a group: finding one, walking through all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zarr.core.common import (
 from zarr.core.group._documents import read_many
 from zarr.core.group._metadata import GroupMetadata, NodeMetadata
 from zarr.errors import ZarrUserWarning
-from zarr.storage._utils import can_be_child
+from zarr.storage._utils import can_be_child, normalize_path
 
 if TYPE_CHECKING:
     from zarr.storage._common import StorePath
@@ -31,6 +31,35 @@ _OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
 }
 # Metadata of as many nodes are read ahead of the consumer.
 _PORTION: Final = 500
+
+
+async def find(
+    store_path: StorePath, group: GroupMetadata, key: str, *, use_consolidated: bool = True
+) -> NodeMetadata | None:
+    """Return metadata of a node below a group, None if there is none.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The group.
+    group : GroupMetadata
+        Its metadata.
+    key : str
+        Path relative to the group. The empty path is the group itself.
+    use_consolidated : bool
+        Whether consolidated metadata are believed, where they are known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `key` is not a path, or the metadata of the node are not valid.
+    """
+    path = normalize_path(key)
+    below = group.consolidated_metadata
+    if below is not None and use_consolidated:
+        return below.get(path) if path else group
+    (node,) = await read_many(store_path, [path], group.zarr_format)
+    return node
 
 
 async def walk(

@@ -10,7 +10,7 @@ from zarr.abc._store_access import access_of
 from zarr.core._derive import sync_iteration, sync_method
 from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
-from zarr.core.group._async import AsyncGroup, group_html
+from zarr.core.group._async import AsyncGroup
 from zarr.core.group._info import GroupProperties
 from zarr.core.sync import SyncMixin, collect_aiterator, sync_in_time, sync_opening
 from zarr.storage._common import answers_at_once
@@ -117,10 +117,6 @@ class Group(GroupProperties, SyncMixin):
         """Open a stored group; see `AsyncGroup.open`."""
         opened = AsyncGroup.open(store, zarr_format=zarr_format)
         return cls(sync_opening(opened, at_once=answers_at_once(store)))
-
-    def _repr_html_(self) -> str:
-        """Return what notebooks show: what is known without I/O."""
-        return group_html(self)
 
     # --- properties ---------------------------------------------------------------------
 

@@ -1,0 +1,268 @@
+"""The arrays of a group: creating them."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import numpy as np
+
+from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, _filled, create_array
+from zarr.core.common import parse_shapelike
+from zarr.core.dtype import parse_dtype
+from zarr.core.group._info import GroupProperties
+from zarr.core.group._members import find
+from zarr.core.group._metadata import GroupMetadata
+from zarr.errors import ContainsArrayError, ContainsGroupError, ZarrUserWarning
+
+if TYPE_CHECKING:
+    from zarr.core.array import (
+        CompressorLike,
+        CompressorsLike,
+        FiltersLike,
+        SerializerLike,
+        ShardsLike,
+    )
+    from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
+    from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
+    from zarr.core.common import JSON, ChunksLike, DimensionNames, MemoryOrder, ShapeLike
+    from zarr.core.dtype import ZDTypeLike
+
+# What arrays of format 2 groups are compressed with where nothing else is asked for.
+_DEFAULT_COMPRESSOR_V2: Final = {"id": "blosc"}
+
+
+class ArrayCreation(GroupProperties):
+    """The coroutines of `AsyncGroup` that create arrays."""
+
+    async def create_array(
+        self,
+        name: str,
+        *,
+        shape: ShapeLike | None = None,
+        dtype: ZDTypeLike | None = None,
+        data: Any | None = None,
+        chunks: ChunksLike | Literal["auto"] = "auto",
+        shards: ShardsLike | None = None,
+        filters: FiltersLike = "auto",
+        compressors: CompressorsLike = "auto",
+        compressor: CompressorLike = "auto",
+        serializer: SerializerLike = "auto",
+        fill_value: Any = DEFAULT_FILL_VALUE,
+        order: MemoryOrder | None = None,
+        attributes: dict[str, JSON] | None = None,
+        chunk_key_encoding: ChunkKeyEncodingLike | None = None,
+        dimension_names: DimensionNames = None,
+        storage_options: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+        write_data: bool = True,
+    ) -> AsyncArray[Any]:
+        """Create an array in this group, of the format of this group.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group. Groups in between that are not stored yet are created.
+        shape, dtype, data, chunks, shards, filters, compressors, serializer, fill_value, order
+            As for `zarr.create_array`.
+        attributes, chunk_key_encoding, dimension_names, overwrite, config, write_data
+            As for `zarr.create_array`.
+        compressor : codec or None
+            One compressor instead of `compressors`. The default is Blosc in a format 2 group.
+        storage_options : dict or None
+            Refused: the store of the group is open already.
+
+        Returns
+        -------
+        Array or AsyncArray
+            The array, of the API that is used.
+
+        Raises
+        ------
+        ContainsArrayError, ContainsGroupError
+            If a node is stored there already and `overwrite` is False.
+        TypeError, ValueError
+            If a parameter is not valid, or the store is read-only.
+
+        Warns
+        -----
+        ZarrUserWarning
+            If `compressor` is given for a format 3 array.
+        """
+        if not (isinstance(compressor, str) and compressor == "auto"):
+            if not (isinstance(compressors, str) and compressors == "auto"):
+                raise ValueError("Cannot specify both `compressor` and `compressors`.")
+            if self.metadata.zarr_format == 3:
+                warnings.warn(
+                    "The `compressor` argument is deprecated. Use `compressors` instead.",
+                    category=ZarrUserWarning,
+                    stacklevel=1,
+                )
+            compressors = None if compressor is None else (compressor,)
+        elif self.metadata.zarr_format == 2 and isinstance(compressors, str):
+            compressors = cast("Any", _DEFAULT_COMPRESSOR_V2)
+        return await create_array(
+            self.store_path,
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            data=data,
+            chunks=chunks,
+            shards=shards,
+            filters=filters,
+            compressors=compressors,
+            serializer=serializer,
+            fill_value=fill_value,
+            order=order,
+            zarr_format=self.metadata.zarr_format,
+            attributes=attributes,
+            chunk_key_encoding=chunk_key_encoding,
+            dimension_names=dimension_names,
+            storage_options=storage_options,
+            overwrite=overwrite,
+            config=config,
+            write_data=write_data,
+        )
+
+    async def require_array(
+        self,
+        name: str,
+        *,
+        shape: ShapeLike,
+        dtype: ZDTypeLike | None = None,
+        exact: bool = False,
+        config: ArrayConfig | ArrayConfigParams | None = None,
+        **kwargs: Any,
+    ) -> AsyncArray[Any]:
+        """Return an array in this group, which is created if it is not there.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        shape : iterable of int or int
+            Shape in elements.
+        dtype : dtype-like, ZDType or None
+            Data type of the elements; None for that of an existing array.
+        exact : bool
+            Whether an existing array needs just that data type, not only one whose values it can
+            hold.
+        config : ArrayConfig, dict or None
+            Options that are not stored; what is left out follows `zarr.config`.
+        **kwargs
+            As for `create_array`; not looked at if the array exists.
+
+        Raises
+        ------
+        TypeError
+            If a group is there, or an array of another shape or data type.
+        ValueError
+            If the array has to be created and the store is read-only, or `dtype` is missing.
+        """
+        metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
+        if metadata is None:
+            try:
+                return await self.create_array(
+                    name, shape=shape, dtype=dtype, config=config, **kwargs
+                )
+            except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+                metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
+                if metadata is None:
+                    raise
+        if isinstance(metadata, GroupMetadata):
+            raise TypeError("Incompatible object (AsyncGroup) already exists")
+        wanted_shape = parse_shapelike(shape)
+        if wanted_shape != metadata.shape:
+            raise TypeError(f"Incompatible shape ({metadata.shape} vs {wanted_shape})")
+        if dtype is not None:
+            have = cast("np.dtype[Any]", metadata.dtype.to_native_dtype())
+            wanted = cast(
+                "np.dtype[Any]",
+                parse_dtype(dtype, zarr_format=metadata.zarr_format).to_native_dtype(),
+            )
+            if have != wanted and (exact or not np.can_cast(have, wanted)):
+                raise TypeError(f"Incompatible dtype ({have} vs {wanted})")
+        return AsyncArray(metadata=metadata, store_path=self.store_path / name, config=config)
+
+    # --- creating arrays with one value -------------------------------------------------
+
+    def _parameters(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters of `create` for a member, whose format is that of this group."""
+        own, zarr_format = self.metadata.zarr_format, kwargs.get("zarr_format")
+        if zarr_format is not None and zarr_format != own:
+            raise ValueError(
+                f"Cannot create a zarr_format={zarr_format} array in a zarr_format={own} group."
+            )
+        for parameter in ("store", "path"):
+            if parameter in kwargs:
+                raise TypeError(f"got multiple values for keyword argument {parameter!r}")
+        return {**kwargs, "store": self.store_path, "path": name, "zarr_format": own}
+
+    async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array whose elements have no particular value.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        shape : iterable of int or int
+            Shape in elements.
+        **kwargs
+            As for `zarr.create`. The format is that of the group.
+
+        Raises
+        ------
+        ValueError
+            If `zarr_format` is another than that of the group, or a parameter is not valid.
+        """
+        return await _filled.empty(shape, **self._parameters(name, kwargs))
+
+    async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array with the fill value 0; see `empty`."""
+        return await _filled.zeros(shape, **self._parameters(name, kwargs))
+
+    async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array with the fill value 1; see `empty`."""
+        return await _filled.ones(shape, **self._parameters(name, kwargs))
+
+    async def full(
+        self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
+    ) -> AsyncArray[Any]:
+        """Create an array with a fill value; see `empty`."""
+        return await _filled.full(shape, fill_value, **self._parameters(name, kwargs))
+
+    async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one; its elements have no particular value.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this group.
+        data : Array, AsyncArray or array-like
+            As for `zarr.empty_like`.
+        **kwargs
+            As for `zarr.create`.
+        """
+        return await _filled.empty_like(data, **self._parameters(name, kwargs))
+
+    async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one with the fill value 0; see `empty_like`."""
+        return await _filled.zeros_like(data, **self._parameters(name, kwargs))
+
+    async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one with the fill value 1; see `empty_like`."""
+        return await _filled.ones_like(data, **self._parameters(name, kwargs))
+
+    async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+        """Create an array like another one with a fill value; see `empty_like`."""
+        return await _filled.full_like(data, **self._parameters(name, kwargs))
+
+
+# Users meet these methods on the class of groups: a call that does not fit is told of by that name.
+for _name, _method in vars(ArrayCreation).items():
+    if inspect.iscoroutinefunction(_method):
+        _method.__module__ = "zarr.core.group._async"
+        _method.__qualname__ = f"AsyncGroup.{_name}"
