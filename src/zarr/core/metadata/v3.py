@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import operator
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NotRequired, TypeAlias, cast
 
-from typing_extensions import TypedDict, TypeIs
+from typing_extensions import TypedDict
 
 from zarr.abc.metadata import Metadata
 from zarr.core.chunk_key_encodings import parse_chunk_key_encoding
@@ -40,21 +38,27 @@ from zarr.core.metadata._codecs import (
     validate_array_bytes_codec,
     validate_codecs,
 )
+from zarr.core.metadata._fields import (
+    AllowedExtraField,
+    check_allowed_extra_field,
+    parse_dimension_names,
+    parse_extra_fields,
+    parse_node_type_array,
+    parse_storage_transformers,
+    parse_zarr_format,
+)
+from zarr.core.metadata._repair import repair_chunk_grid
 from zarr.core.metadata.common import (
     as_fill_value,
     copied,
     json_to_buffer,
     parse_attributes,
-    repair_chunk_shape,
     required_field,
     same_json,
-    without_flags,
 )
-from zarr.errors import MetadataValidationError, NodeTypeValidationError, ZarrUserWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from collections.abc import Set as AbstractSet
     from typing import Self
 
     from zarr.abc.codec import Codec
@@ -93,12 +97,6 @@ __all__ = [
 _ExtensionJSON: TypeAlias = str | NamedConfig[str, Mapping[str, JSON]]
 
 
-class AllowedExtraField(TypedDict):
-    """A field of a document that readers may ignore when they do not know it."""
-
-    must_understand: Literal[False]
-
-
 class ArrayMetadataJSON_V3(TypedDict):
     """The ``zarr.json`` document of an array."""
 
@@ -116,122 +114,6 @@ class ArrayMetadataJSON_V3(TypedDict):
 
 
 ARRAY_METADATA_KEYS: Final = frozenset(ArrayMetadataJSON_V3.__annotations__)
-
-
-# --- parsing of fields ------------------------------------------------------------------
-
-
-def parse_zarr_format(data: object) -> Literal[3]:
-    """Return `data` if it is 3.
-
-    Raises
-    ------
-    MetadataValidationError
-        Otherwise.
-    """
-    if data == 3:
-        return 3
-    raise MetadataValidationError(
-        f"Failed to parse input for 'zarr_format': expected Literal[3], got {data!r}."
-    )
-
-
-def parse_node_type_array(data: object) -> Literal["array"]:
-    """Return `data` if it is ``"array"``.
-
-    Raises
-    ------
-    NodeTypeValidationError
-        Otherwise.
-    """
-    if data == "array":
-        return "array"
-    raise NodeTypeValidationError(
-        f"Failed to parse input for 'node_type': expected Literal['array'], got {data!r}."
-    )
-
-
-def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
-    """Return dimension names as a tuple, or None where there are none.
-
-    Raises
-    ------
-    TypeError
-        If `data` is neither None nor an iterable of strings and None.
-    """
-    if data is None:
-        return None
-    if isinstance(data, Iterable):
-        names = tuple(data)
-        if all(name is None or isinstance(name, str) for name in names):
-            return names
-    raise TypeError(f"Expected either None or an iterable of str, got {type(data)}")
-
-
-def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
-    """Return storage transformers as a tuple, empty for None.
-
-    Raises
-    ------
-    TypeError
-        If `data` is not a list or tuple.
-    """
-    if data is None:
-        return ()
-    if isinstance(data, Iterable) and not isinstance(data, str):
-        return tuple(data)
-    raise TypeError(
-        f"Invalid storage_transformers. Expected an iterable of dicts. Got {type(data)} instead."
-    )
-
-
-def check_allowed_extra_field(data: object) -> TypeIs[AllowedExtraField]:
-    """Tell whether an unknown field may be ignored: an object with ``must_understand: false``."""
-    return isinstance(data, Mapping) and data.get("must_understand", True) is False
-
-
-def parse_extra_fields(
-    data: Mapping[str, object] | None,
-    *,
-    reserved_keys: AbstractSet[str],
-    node_type: Literal["array", "group"],
-) -> dict[str, AllowedExtraField]:
-    """Return the unknown fields of a document.
-
-    Parameters
-    ----------
-    data : mapping or None
-        The fields; None for none.
-    reserved_keys : set of str
-        Names that the specification defines.
-    node_type : {"array", "group"}
-        For messages.
-
-    Raises
-    ------
-    MetadataValidationError
-        If a field is not an object with ``must_understand: false``.
-    ValueError
-        If a field has a reserved name.
-    """
-    fields: dict[str, object] = {} if data is None else copied(dict(data))
-    reserved = sorted(reserved_keys & fields.keys())
-    if reserved:
-        raise ValueError(
-            f"Invalid extra fields. The following keys: {reserved} are invalid because they collide "
-            f"with keys reserved for use by the {node_type} metadata document."
-        )
-    refused = [name for name, value in fields.items() if not check_allowed_extra_field(value)]
-    if refused:
-        raise MetadataValidationError(
-            f"Got Zarr V3 {node_type} metadata with the following disallowed extra fields: "
-            f"{refused}. Extra fields are not allowed unless they are an object with a "
-            '"must_understand" key which is assigned the value `false`.'
-        )
-    return cast("dict[str, AllowedExtraField]", fields)
-
-
-# --- the document -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -480,7 +362,7 @@ class ArrayV3Metadata(Metadata):
         document = dict(data)
         parse_zarr_format(required_field(document, "zarr_format", path=path))
         parse_node_type_array(required_field(document, "node_type", path=path))
-        repaired = _repair(document, path)
+        repaired = repair_chunk_grid(document, path)
         source = document if repaired is None else repaired
         data_type_json = required_field(source, "data_type", path=path)
         _check_data_type_form(data_type_json)
@@ -565,76 +447,6 @@ def _check_data_type_form(data: object) -> None:
     ):
         return
     raise ValueError(f"Invalid data_type: {data!r}")
-
-
-def _repair(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
-    """Return a document with what earlier releases stored for chunk lengths put right.
-
-    Those are lengths of 0, true for 1 and false for 0, and in some dimensions lists of lengths,
-    which a rectilinear grid has. None where there is nothing of the kind.
-    """
-    grid = document.get("chunk_grid")
-    if not isinstance(grid, Mapping) or grid.get("name") != "regular":
-        return None
-    configuration = grid.get("configuration")
-    if not isinstance(configuration, Mapping):
-        return None
-    stored = configuration.get("chunk_shape")
-    plain = without_flags(stored)
-    if _has_edges(plain):
-        return {**document, "chunk_grid": cast("Any", _as_rectilinear(plain, path))}
-    chunk_shape = repair_chunk_shape(
-        document.get("shape"),
-        plain,
-        path=path,
-        inner_chunk_shape=_inner_chunk_shape(document.get("codecs")),
-    )
-    if chunk_shape is None:
-        if plain is stored:
-            return None
-        chunk_shape = cast("Any", plain)
-    return {
-        **document,
-        "chunk_grid": {**grid, "configuration": {**configuration, "chunk_shape": chunk_shape}},
-    }
-
-
-def _has_edges(chunk_shape: object) -> bool:
-    """Tell whether a chunk shape has a length in some dimensions and a list of them in others."""
-    if not isinstance(chunk_shape, list):
-        return False
-    listed = [isinstance(item, list) and all(type(n) is int for n in item) for item in chunk_shape]
-    single = [type(item) is int and item > 0 for item in chunk_shape]
-    return any(listed) and any(single) and all(map(operator.or_, listed, single))
-
-
-def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridMetadata:
-    grid = RectilinearChunkGridMetadata(
-        chunk_shapes=tuple(tuple(item) if isinstance(item, list) else item for item in chunk_shape)
-    )
-    axes = [axis for axis, item in enumerate(chunk_shape) if isinstance(item, list)]
-    warnings.warn(
-        f"{'The array' if path is None else f'Array {path!r}'} is stored with a chunk grid named "
-        f"'regular' that has lists of chunk lengths (dimensions: {axes}). It is read as the "
-        "rectilinear chunk grid that they make. `array.update_attributes({})` stores that, with "
-        "`zarr.config.set({'array.rectilinear_chunks': True})`.",
-        category=ZarrUserWarning,
-        stacklevel=5,
-    )
-    return grid
-
-
-def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape of the JSON form of codecs, where a shard is the outer chunk."""
-    if not isinstance(codecs, list | tuple):
-        return None
-    for codec in codecs:
-        if isinstance(codec, Mapping) and codec.get("name") == "sharding_indexed":
-            configuration = codec.get("configuration")
-            inner = configuration.get("chunk_shape") if isinstance(configuration, Mapping) else None
-            if isinstance(inner, list) and all(type(length) is int for length in inner):
-                return cast("list[int]", inner)
-    return None
 
 
 def check_storable(metadata: object) -> None:
