@@ -22,7 +22,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.chunks import _executor, _scheduling
 from zarr.core.chunks._scheduling import SCHEDULING, FairSemaphore
 from zarr.core.codec_pipeline import BatchedCodecPipeline
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import LocalStore, MemoryStore, _local_read
 from zarr.storage import _local as local
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many files had been read whenever the turn was taken."""
     seen: list[int] = []
-    reads, read = [0], local._read
+    reads, read = [0], _local_read.read_file
 
     def counted(*args: Any) -> bytes:
         reads[0] += 1
@@ -240,7 +240,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             return super().held()
 
     monkeypatch.setattr(SCHEDULING, "short_work", Counting(1, timeout=PATIENCE))
-    monkeypatch.setattr(local, "_read", counted)
+    monkeypatch.setattr(local, "read_file", counted)
     return seen
 
 
@@ -534,9 +534,9 @@ def test_reads_that_return_less_than_there_is(
     """As file systems over a network may."""
     content = np.random.default_rng(0).bytes(nbytes)
     (tmp_path / "k").write_bytes(content)
-    read, read_at = os.read, local._read_at
+    read, read_at = os.read, _local_read._read_at
     monkeypatch.setattr(os, "read", lambda d, n: read(d, min(n, 7)))
-    monkeypatch.setattr(local, "_read_at", lambda d, n, at: read_at(d, min(n, 1000), at))
+    monkeypatch.setattr(_local_read, "_read_at", lambda d, n, at: read_at(d, min(n, 1000), at))
     found = LocalStore(tmp_path).get_sync("k")
     assert found is not None
     assert found.to_bytes() == content

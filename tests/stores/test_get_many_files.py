@@ -16,7 +16,7 @@ from tests.waiting import PATIENCE
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.core.config import config
 from zarr.core.sync import get_pool, in_pool, sync
-from zarr.storage import LocalStore, ZipStore, _local
+from zarr.storage import LocalStore, ZipStore, _local, _local_read
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def local(tmp_path: Path) -> LocalStore:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, str]]:
     """Every read of a file: its name, the bytes wanted, the thread."""
     found: list[tuple[str, Any, str]] = []
-    real = _local._read
+    real = _local_read.read_file
 
     def noting(path: str, byte_range: Any, *expected: int) -> bytes:
         found.append((Path(path).name, byte_range, threading.current_thread().name))
-        return real(path, byte_range)
+        return real(path, byte_range, *expected)
 
-    monkeypatch.setattr(_local, "_read", noting)
+    monkeypatch.setattr(_local, "read_file", noting)
     return found
 
 
@@ -143,15 +143,15 @@ def test_leaving_early_stops_the_thread_at_its_file(
     for i in range(100):
         local.set_sync(f"k{i}", buffer(b"x"))
     go_on, count = threading.Event(), [0]
-    real = _local._read
+    real = _local_read.read_file
 
     def slow(path: str, byte_range: Any, *expected: int) -> bytes:
         count[0] += 1
         if count[0] > 50:
             assert go_on.wait(PATIENCE)
-        return real(path, byte_range)
+        return real(path, byte_range, *expected)
 
-    monkeypatch.setattr(_local, "_read", slow)
+    monkeypatch.setattr(_local, "read_file", slow)
 
     async def first_only() -> None:
         batches = local.get_many([f"k{i}" for i in range(100)], prototype=PROTOTYPE)

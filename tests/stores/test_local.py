@@ -21,7 +21,7 @@ from tests.stores.store_kit import PROTOTYPE, Capable, buffer, drained
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, cpu
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, _local
+from zarr.storage import LocalStore, _local, _local_read
 from zarr.testing.store import StoreTests
 
 
@@ -149,7 +149,7 @@ async def test_a_file_that_ends_early_is_a_fault(
 ) -> None:
     await store.set("a", buffer(b"0123456789"))
     await store.set("large", buffer(bytes(100_000)))
-    monkeypatch.setattr("zarr.storage._local._read_at", lambda *args: b"")
+    monkeypatch.setattr("zarr.storage._local_read._read_at", lambda *args: b"")
     for key, byte_range, nbytes in (("a", RangeByteRequest(1, 9), 8), ("large", None, 100_000)):
         with pytest.raises(OSError, match=f"the file ended {nbytes} bytes early") as raised:
             await store.get(key, PROTOTYPE, byte_range)
@@ -176,8 +176,8 @@ def test_reads_that_come_in_pieces(
 ) -> None:
     """The system may return less than was asked for, and not each one has positional reads."""
     store.set_sync("a", buffer(b"0123456789"))
-    read = getattr(os if read_at == "pread" else _local, read_at)
-    monkeypatch.setattr(_local, "_read_at", lambda fd, n, at: read(fd, min(n, 3), at))
+    read = getattr(os if read_at == "pread" else _local_read, read_at)
+    monkeypatch.setattr(_local_read, "_read_at", lambda fd, n, at: read(fd, min(n, 3), at))
     found = store.get_sync("a", byte_range=byte_range)
     assert found is not None
     assert found.to_bytes() == expected

@@ -6,14 +6,14 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
-from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
+from zarr.core._byte_ranges import ByteRequest
 from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
 from zarr.core._fetch import Answered, answer_sync, answered_nbytes, stream
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -23,7 +23,6 @@ from zarr.core.config import config
 from zarr.core.sync import in_pool
 from zarr.storage._local_files import (
     empty,
-    irregular,
     make_directories,
     move,
     names_in,
@@ -32,6 +31,7 @@ from zarr.storage._local_files import (
     replace,
     walk,
 )
+from zarr.storage._local_read import read_file
 from zarr.storage._utils import METADATA_NAMES, as_directory, check_key, check_keys
 
 if TYPE_CHECKING:
@@ -55,12 +55,6 @@ _SMALL_NBYTES = 64 * KiB
 
 # A file is read into memory of the size that the ones before it lead to expect, and so much more.
 _ROOM_NBYTES = 4 * KiB
-
-# A named pipe would keep who opens it waiting, for somebody who writes into it.
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-
-# What a pipe or a device answers where a file would not.
-_NOT_OF_FILES = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ESPIPE, errno.EINVAL, errno.ENXIO}
 
 # Parts of a file share a read where nothing lies between them: a second read costs microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=16 * MiB)
@@ -222,9 +216,9 @@ class LocalStore(Store):
         byte_range: ByteRequest | None,
         expected: int = _SMALL_NBYTES,
     ) -> bytes | None:
-        """Read the bytes of a key, whose path is known; see `_read`. None where it is absent."""
+        """Read the bytes of a key, whose path is known; see `read_file`. None where it is absent."""
         try:
-            return _read(path, byte_range, expected)
+            return read_file(path, byte_range, expected)
         except (FileNotFoundError, NotADirectoryError) as error:
             if self._is_gone(error, key):
                 return None
@@ -568,69 +562,3 @@ def _check_value(value: object) -> None:
             "LocalStore.set(): `value` must be a Buffer instance. "
             f"Got an instance of {type(value)} instead."
         )
-
-
-def _read(path: str, byte_range: ByteRequest | None, expected: int = _SMALL_NBYTES) -> bytes:
-    """Read a file, or part of it; a whole one sooner where it has fewer bytes than expected.
-
-    Plain system calls: `open` builds three objects and asks for the size twice.
-    """
-    descriptor = _open(path)
-    try:
-        if byte_range is None:
-            # Most values are small, and where a file ends takes less to find than all of its state.
-            # What has no end, or none yet, is no regular file.
-            data = os.read(descriptor, expected)
-            if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
-                return data
-        status = os.fstat(descriptor)
-        refuse_irregular(status, path)
-        if byte_range is None:
-            start, stop = 0, status.st_size
-        else:
-            start, stop = resolve_byte_range(byte_range, status.st_size)
-        data = _read_at(descriptor, stop - start, start)
-        if len(data) == stop - start:
-            return data
-        pieces = [data]
-        while (start := start + len(data)) < stop:
-            if not data:
-                raise OSError(
-                    errno.EIO,
-                    f"the file ended {stop - start} bytes early while it was read",
-                    path,
-                )
-            data = _read_at(descriptor, stop - start, start)
-            pieces.append(data)
-        return b"".join(pieces)
-    except IsADirectoryError as error:
-        error.filename = path
-        raise
-    except OSError as error:
-        if error.errno in _NOT_OF_FILES:
-            refuse_irregular(os.fstat(descriptor), path)
-        error.filename = path
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: str) -> int:
-    """Open a file for reading, and wait for nobody."""
-    try:
-        return os.open(path, _FLAGS)
-    except OSError as error:
-        if error.errno == errno.ENXIO:  # of a socket
-            raise irregular(path, os.stat(path).st_mode) from None
-        if isinstance(error, BlockingIOError) and os.path.isfile(path):  # others hold a lease
-            return os.open(path, _FLAGS & ~os.O_NONBLOCK)
-        raise
-
-
-def _seek_and_read(descriptor: int, nbytes: int, offset: int, /) -> bytes:
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, nbytes)
-
-
-# Not every system has positional reads. Either may return less than it is asked for.
-_read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
