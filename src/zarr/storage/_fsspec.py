@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 
 from zarr.abc.store import ReadRequest, Store, parse_requests
-from zarr.core._byte_ranges import ByteRequest, RangeByteRequest, check_byte_range
+from zarr.core._byte_ranges import ByteRequest, check_byte_range
 from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
 from zarr.core._fetch import (
     Answered,
@@ -25,25 +24,16 @@ from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 from zarr.storage._fsspec_caches import behind_cache, unsure_cache, whole_file_cache
-from zarr.storage._fsspec_faults import (
-    check_length,
-    fault_behind,
-    is_missing_bucket,
-)
+from zarr.storage._fsspec_faults import fault_behind, is_missing_bucket
+from zarr.storage._fsspec_fetch import fetch_bytes, find_targets, means_absent
 from zarr.storage._fsspec_instances import as_async, as_own, is_async, open_url, same
 from zarr.storage._fsspec_links import refuse_links
-from zarr.storage._fsspec_listing import bare, below, children, files, has_children
+from zarr.storage._fsspec_listing import bare, below, children, files
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
-from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
+from zarr.storage._fsspec_paths import has_magic, is_remote, join, root_marker
 from zarr.storage._fsspec_serial import serialize
-from zarr.storage._fsspec_targets import (
-    Target,
-    answer_at_once,
-    are_in_memory,
-    has_references,
-    resolve_references,
-)
-from zarr.storage._utils import METADATA_NAMES, check_key, is_allowed
+from zarr.storage._fsspec_targets import Target, answer_at_once
+from zarr.storage._utils import check_key, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -285,7 +275,7 @@ class FsspecStore(Store):
         )
 
     def __repr__(self) -> str:
-        path = redact_url(self.path, relative=_is_remote(self.fs))
+        path = redact_url(self.path, relative=is_remote(self.fs))
         return f"<{type(self).__name__}({type(self.fs).__name__}, {path})>"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -316,7 +306,7 @@ class FsspecStore(Store):
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
         fs = for_running_loop(self.fs)
-        targets = await self._targets(fs, wanted, paths)
+        targets = await find_targets(self, fs, wanted, paths)
         report = BulkReadCounter(len(wanted))
         known: list[tuple[int, Buffer | None]] = []
         ranges: list[tuple[Hashable, ByteRequest | None]] = []
@@ -339,7 +329,7 @@ class FsspecStore(Store):
             index = asked[position]
             target = targets[index]
             assert isinstance(target, Target)
-            data = await self._get_target(target, wanted[index], paths[index], byte_range)
+            data = await fetch_bytes(self, target, wanted[index], paths[index], byte_range)
             report.fetched(data)
             return None if data is None else make_buffer(data)
 
@@ -367,110 +357,11 @@ class FsspecStore(Store):
         check_byte_range(byte_range)
         request = (key, byte_range)
         path = self._path_of(key)
-        (target,) = await self._targets(for_running_loop(self.fs), [request], [path])
+        (target,) = await find_targets(self, for_running_loop(self.fs), [request], [path])
         data = answer_at_once(target, byte_range)
         if isinstance(data, Target):
-            data = await self._get_target(data, request, path, data.locate(byte_range))
+            data = await fetch_bytes(self, data, request, path, data.locate(byte_range))
         return None if data is None else prototype.buffer.from_bytes(data)
-
-    async def _targets(
-        self,
-        fs: AsyncFileSystem,
-        requests: Sequence[tuple[str, ByteRequest | None]],
-        paths: Sequence[str],
-    ) -> Sequence[Target | bytes | None]:
-        """Find out where keys lie: the first step of every read."""
-        if not has_references(fs):
-            return [Target(fs, path) for path in paths]
-        if are_in_memory(fs):
-            resolved = resolve_references(fs, paths)
-        else:
-            resolved = await asyncio.to_thread(resolve_references, fs, paths)
-        for request, target in zip(requests, resolved):
-            if isinstance(target, Exception):
-                self._fail(target, *request)
-        return cast("Sequence[Target | bytes | None]", resolved)
-
-    async def _get_target(
-        self,
-        target: Target,
-        request: tuple[str, ByteRequest | None],
-        path: str,
-        byte_range: ByteRequest | None,
-    ) -> bytes | None:
-        """Fetch bytes of the object behind a request; None where the key is absent.
-
-        Parameters
-        ----------
-        target : Target
-            Where the key lies.
-        request : tuple
-            The key, and which bytes of it the caller wants.
-        path : str
-            The path of the key.
-        byte_range : ByteRequest or None
-            Which bytes of the object to fetch; more than wanted where requests are merged.
-        """
-        # There is no empty range in HTTP, and S3 would send the whole object: ask for one byte, to
-        # learn as with every other request whether the key is there.
-        empty = is_empty_request(byte_range)
-        if empty:
-            byte_range = RangeByteRequest(0, 1)
-        fetch = self._get_own if target.path == path else self._get_referenced
-        data = await fetch(target, request, path, byte_range)
-        return b"" if empty and data is not None else data
-
-    async def _get_own(
-        self,
-        target: Target,
-        request: tuple[str, ByteRequest | None],
-        path: str,
-        byte_range: ByteRequest | None,
-    ) -> bytes | None:
-        """Fetch bytes of the object that a key names itself; see `_get_target`."""
-        key, _ = request
-        try:
-            return await read_object(target.fs, path, byte_range)
-        except Exception as error:
-            if await self._means_absent(target.fs, key, path, error):
-                return None
-            if byte_range is None or not await means_past_the_end(
-                target.fs, path, byte_range, error
-            ):
-                self._fail(error, key, byte_range)
-            return b""
-
-    async def _get_referenced(
-        self,
-        target: Target,
-        request: tuple[str, ByteRequest | None],
-        path: str,
-        byte_range: ByteRequest | None,
-    ) -> bytes:
-        """Fetch bytes of the object that a reference names; see `_get_target`."""
-        key, part = request
-        fs = for_running_loop(target.fs)
-        try:
-            data = await read_object(fs, target.path, byte_range)
-            if target.nbytes is not None and byte_range == target.locate(part):
-                # The reference vouches for these bytes: fewer mean that the file has changed. What
-                # a merged read does not reach is asked for again, and judged then.
-                assert isinstance(byte_range, RangeByteRequest)
-                check_length(data, None, byte_range.end - byte_range.start)
-        except Exception as error:
-            from fsspec.implementations.reference import ReferenceNotReachable
-
-            if (
-                byte_range is not None
-                and target.nbytes is None
-                and await means_past_the_end(fs, target.path, byte_range, error)
-            ):
-                return b""
-            # A reference to what is not there is a fault, not an absent key.
-            failure = ReferenceNotReachable(path, redact_url(target.path))
-            failure.__cause__ = error
-            self._fail(failure, key, part)
-        return data
 
     async def get_partial_values(
         self,
@@ -490,7 +381,7 @@ class FsspecStore(Store):
         except Exception as error:
             if isinstance(error, NotADirectoryError):
                 return False
-            if await self._means_absent(fs, key, path, error):
+            if await means_absent(self, fs, key, path, error):
                 return False
             self._fail(error, key)
         return True
@@ -568,7 +459,7 @@ class FsspecStore(Store):
         await refuse_links(fs, self._path_of_prefix(""), directory)
         names = await below(fs, directory)
         if names is not None and not any(
-            _has_magic(name) or name.endswith("/") for name in (directory, *names)
+            has_magic(name) or name.endswith("/") for name in (directory, *names)
         ):
             if names:
                 await fs._rm(names)
@@ -581,7 +472,7 @@ class FsspecStore(Store):
             # The root stays: it may be a bucket, or a directory that the store cannot make.
             targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
-        if any(_has_magic(name) for name in (directory, *keys)):
+        if any(has_magic(name) for name in (directory, *keys)):
             # fsspec would take the name for a pattern, and delete what matches.
             await concurrent_map([(key,) for key in keys], self.delete)
             return
@@ -659,7 +550,7 @@ class FsspecStore(Store):
     def _path_of(self, key: str) -> str:
         """Return the path of a key in the file system."""
         check_key(key)
-        return _join(self.path if self.path.strip("/") else _root_marker(self.fs), key)
+        return join(self.path if self.path.strip("/") else root_marker(self.fs), key)
 
     def _path_of_prefix(self, prefix: str) -> str:
         prefix = prefix.strip("/")
@@ -668,36 +559,6 @@ class FsspecStore(Store):
         return self.path.rstrip("/") or self.path[:1]
 
     # --- failures -----------------------------------------------------------------------
-
-    async def _means_absent(
-        self, fs: AsyncFileSystem, key: str, path: str, error: Exception
-    ) -> bool:
-        """Tell whether a failure proves that there is no such key."""
-        if not isinstance(error, self.allowed_exceptions):
-            return False
-        if isinstance(error, FileNotFoundError):
-            if fault_behind(error) is not None:
-                return False
-            cache = unsure_cache(fs)
-            if cache is None:
-                return True
-            # It says so of every failure: ask the file system whose files it keeps.
-            inner = for_running_loop(behind_cache(cache))
-            try:
-                await read_object(inner, path, RangeByteRequest(0, 1))
-            except Exception as other:
-                if await self._means_absent(inner, key, path, other):
-                    return True
-                self._fail(other, key)
-            return False
-        if isinstance(error, IsADirectoryError):
-            # A prefix of other keys, as it could be in any store. An empty directory is no such
-            # prefix: something put it where a value should be.
-            return await has_children(fs, path)
-        if isinstance(error, NotADirectoryError):
-            # Files like README.md lie beside nodes, and are asked for their metadata.
-            return key.rpartition("/")[2] in METADATA_NAMES
-        return True
 
     @contextmanager
     def _naming(self, key: str) -> Iterator[None]:
@@ -716,29 +577,3 @@ class FsspecStore(Store):
         redact_failure(error)
         failure.add_note(f"key {key!r}{part} in {self!r}")
         raise failure from failure.__cause__
-
-
-def _root_marker(fs: AsyncFileSystem) -> str:
-    """Return what the paths of a file system begin with: a slash, or nothing.
-
-    A file system of references knows ``a``, and not ``/a``; a local one takes ``a`` for a path
-    below the working directory.
-    """
-    return str(getattr(fs, "sync_fs", fs).root_marker)
-
-
-def _join(root: str, key: str) -> str:
-    if not root or not key:
-        return root or key
-    return f"{root}{key}" if root.endswith("/") else f"{root}/{key}"
-
-
-def _is_remote(fs: AsyncFileSystem) -> bool:
-    """Tell whether the paths of a file system are what remains of URLs, not names of files."""
-    protocol = getattr(fs, "sync_fs", fs).protocol
-    names = {protocol} if isinstance(protocol, str) else set(protocol)
-    return names.isdisjoint({"file", "local", "memory", "zip", "tar", "dir", "reference"})
-
-
-def _has_magic(name: str) -> bool:
-    return any(character in name for character in "*?[")

@@ -1,0 +1,163 @@
+"""Answering the requests of `FsspecStore`: where a key lies, its bytes, or that there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from zarr.core._byte_ranges import RangeByteRequest
+from zarr.core._redact import redact_url
+from zarr.storage._fsspec_caches import behind_cache, unsure_cache
+from zarr.storage._fsspec_faults import check_length, fault_behind
+from zarr.storage._fsspec_listing import has_children
+from zarr.storage._fsspec_loops import for_running_loop
+from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
+from zarr.storage._fsspec_targets import (
+    Target,
+    are_in_memory,
+    has_references,
+    resolve_references,
+)
+from zarr.storage._utils import METADATA_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsspec.asyn import AsyncFileSystem
+
+    from zarr.core._byte_ranges import ByteRequest
+    from zarr.storage._fsspec import FsspecStore
+
+
+async def find_targets(
+    store: FsspecStore,
+    fs: AsyncFileSystem,
+    requests: Sequence[tuple[str, ByteRequest | None]],
+    paths: Sequence[str],
+) -> Sequence[Target | bytes | None]:
+    """Find out where keys lie: the first step of every read."""
+    if not has_references(fs):
+        return [Target(fs, path) for path in paths]
+    if are_in_memory(fs):
+        resolved = resolve_references(fs, paths)
+    else:
+        resolved = await asyncio.to_thread(resolve_references, fs, paths)
+    for request, target in zip(requests, resolved):
+        if isinstance(target, Exception):
+            store._fail(target, *request)
+    return cast("Sequence[Target | bytes | None]", resolved)
+
+
+async def fetch_bytes(
+    store: FsspecStore,
+    target: Target,
+    request: tuple[str, ByteRequest | None],
+    path: str,
+    byte_range: ByteRequest | None,
+) -> bytes | None:
+    """Fetch bytes of the object behind a request; None where the key is absent.
+
+    Parameters
+    ----------
+    store : FsspecStore
+        The store that is asked.
+    target : Target
+        Where the key lies.
+    request : tuple
+        The key, and which bytes of it the caller wants.
+    path : str
+        The path of the key.
+    byte_range : ByteRequest or None
+        Which bytes of the object to fetch; more than wanted where requests are merged.
+    """
+    # There is no empty range in HTTP, and S3 would send the whole object: ask for one byte, to
+    # learn as with every other request whether the key is there.
+    empty = is_empty_request(byte_range)
+    if empty:
+        byte_range = RangeByteRequest(0, 1)
+    fetch_part = _fetch_own if target.path == path else _fetch_referenced
+    data = await fetch_part(store, target, request, path, byte_range)
+    return b"" if empty and data is not None else data
+
+
+async def _fetch_own(
+    store: FsspecStore,
+    target: Target,
+    request: tuple[str, ByteRequest | None],
+    path: str,
+    byte_range: ByteRequest | None,
+) -> bytes | None:
+    """Fetch bytes of the object that a key names itself; see `fetch_bytes`."""
+    key, _ = request
+    try:
+        return await read_object(target.fs, path, byte_range)
+    except Exception as error:
+        if await means_absent(store, target.fs, key, path, error):
+            return None
+        if byte_range is None or not await means_past_the_end(target.fs, path, byte_range, error):
+            store._fail(error, key, byte_range)
+        return b""
+
+
+async def _fetch_referenced(
+    store: FsspecStore,
+    target: Target,
+    request: tuple[str, ByteRequest | None],
+    path: str,
+    byte_range: ByteRequest | None,
+) -> bytes:
+    """Fetch bytes of the object that a reference names; see `fetch_bytes`."""
+    key, part = request
+    fs = for_running_loop(target.fs)
+    try:
+        data = await read_object(fs, target.path, byte_range)
+        if target.nbytes is not None and byte_range == target.locate(part):
+            # The reference vouches for these bytes: fewer mean that the file has changed. What
+            # a merged read does not reach is asked for again, and judged then.
+            assert isinstance(byte_range, RangeByteRequest)
+            check_length(data, None, byte_range.end - byte_range.start)
+    except Exception as error:
+        from fsspec.implementations.reference import ReferenceNotReachable
+
+        if (
+            byte_range is not None
+            and target.nbytes is None
+            and await means_past_the_end(fs, target.path, byte_range, error)
+        ):
+            return b""
+        # A reference to what is not there is a fault, not an absent key.
+        failure = ReferenceNotReachable(path, redact_url(target.path))
+        failure.__cause__ = error
+        store._fail(failure, key, part)
+    return data
+
+
+async def means_absent(
+    store: FsspecStore, fs: AsyncFileSystem, key: str, path: str, error: Exception
+) -> bool:
+    """Tell whether a failure proves that there is no such key."""
+    if not isinstance(error, store.allowed_exceptions):
+        return False
+    if isinstance(error, FileNotFoundError):
+        if fault_behind(error) is not None:
+            return False
+        cache = unsure_cache(fs)
+        if cache is None:
+            return True
+        # It says so of every failure: ask the file system whose files it keeps.
+        inner = for_running_loop(behind_cache(cache))
+        try:
+            await read_object(inner, path, RangeByteRequest(0, 1))
+        except Exception as other:
+            if await means_absent(store, inner, key, path, other):
+                return True
+            store._fail(other, key)
+        return False
+    if isinstance(error, IsADirectoryError):
+        # A prefix of other keys, as it could be in any store. An empty directory is no such
+        # prefix: something put it where a value should be.
+        return await has_children(fs, path)
+    if isinstance(error, NotADirectoryError):
+        # Files like README.md lie beside nodes, and are asked for their metadata.
+        return key.rpartition("/")[2] in METADATA_NAMES
+    return True
