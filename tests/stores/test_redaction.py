@@ -131,12 +131,10 @@ def test_a_damaged_document_behind_a_signed_url() -> None:
 
 
 def test_a_group_that_is_not_at_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    import zarr.api.asynchronous as za
-
     async def place(*args: Any, **kwargs: Any) -> StorePath:
         return StorePath(MemoryStore())
 
-    monkeypatch.setattr(za, "make_store_path", place)
+    monkeypatch.setattr("zarr.api._open.make_store_path", place)
     with pytest.raises(zarr.errors.GroupNotFoundError) as caught:
         zarr.open_group(URL, mode="r")
     assert "127.0.0.1" in str(caught.value)

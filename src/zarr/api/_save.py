@@ -1,0 +1,136 @@
+"""Storing arrays that are in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.array._legacy import store_elements
+from zarr.core.buffer import NDArrayLike
+from zarr.core.common import concurrent_map
+from zarr.storage._common import make_store_path
+
+if TYPE_CHECKING:
+    from zarr.core.common import AccessModeLiteral, ZarrFormat
+    from zarr.storage._common import StoreLike
+
+
+async def save(
+    store: StoreLike,
+    *args: NDArrayLike,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    storage_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Store one array as an array, several as a group.
+
+    Parameters
+    ----------
+    store, path, storage_options
+        As for `open`.
+    *args, **kwargs
+        NumPy arrays or similar; see `save_group` for the names they get.
+    zarr_format : {2, 3} or None
+        Format of the arrays; None for the configured ``default_zarr_format``.
+
+    Raises
+    ------
+    ValueError
+        If there is no array, or the store is read-only.
+    TypeError
+        If something else is given.
+    ContainsArrayError, ContainsGroupError
+        If one array is given and a node is stored there already.
+    """
+    if len(args) == 1 and not kwargs:
+        await save_array(
+            store, args[0], zarr_format=zarr_format, path=path, storage_options=storage_options
+        )
+        return
+    await save_group(
+        store, *args, zarr_format=zarr_format, path=path, storage_options=storage_options, **kwargs
+    )
+
+
+async def save_array(
+    store: StoreLike,
+    arr: NDArrayLike,
+    *,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    storage_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Store an array.
+
+    Parameters
+    ----------
+    store, path, storage_options
+        As for `open`.
+    arr : NumPy array or similar
+        The elements.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    **kwargs
+        As for `create`.
+
+    Raises
+    ------
+    TypeError
+        If `arr` is something else.
+    ContainsArrayError, ContainsGroupError
+        If a node is stored there already.
+    ValueError
+        If a parameter is not valid, or the store is read-only.
+    """
+    mode: AccessModeLiteral = kwargs.pop("mode", None) or "a"
+    overwrite = bool(kwargs.pop("overwrite", False)) or mode == "w"
+    store_path = await make_store_path(store, path=path, mode=mode, storage_options=storage_options)
+    await store_elements(store_path, arr, zarr_format=zarr_format, overwrite=overwrite, **kwargs)
+
+
+async def save_group(
+    store: StoreLike,
+    *args: NDArrayLike,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    storage_options: dict[str, Any] | None = None,
+    **kwargs: NDArrayLike,
+) -> None:
+    """Store arrays in a group, in place of what has their names there.
+
+    Parameters
+    ----------
+    store, path, storage_options
+        As for `open`.
+    *args : NumPy arrays or similar
+        Are named ``arr_0``, ``arr_1``, ...
+    zarr_format : {2, 3} or None
+        Format of group and arrays; None for the configured ``default_zarr_format``.
+    **kwargs : NumPy arrays or similar
+        Have the names of their parameters.
+
+    Raises
+    ------
+    ValueError
+        If there is no array, or the store is read-only.
+    TypeError
+        If something else is given.
+    """
+    if not all(isinstance(arr, NDArrayLike) for arr in args):
+        raise TypeError(
+            "All arguments must be numpy or other NDArrayLike arrays (except store, path, "
+            "storage_options, and zarr_format)"
+        )
+    for name, arr in kwargs.items():
+        if not isinstance(arr, NDArrayLike):
+            raise TypeError(f"Keyword argument '{name}' must be a numpy or other NDArrayLike array")
+    named = {**{f"arr_{index}": arr for index, arr in enumerate(args)}, **kwargs}
+    if not named:
+        raise ValueError("at least one array must be provided")
+    store_path = await make_store_path(store, path=path, mode="a", storage_options=storage_options)
+
+    async def put(name: str, arr: NDArrayLike) -> None:
+        await store_elements(store_path / name, arr, zarr_format=zarr_format, overwrite=True)
+
+    await concurrent_map(named.items(), put)
