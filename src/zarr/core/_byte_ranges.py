@@ -95,6 +95,13 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
     return max(0, nbytes - byte_range.suffix), nbytes
 
 
+def is_empty_request(byte_range: ByteRequest | None) -> bool:
+    """Return whether a request is for no bytes at all, whatever the size of the value."""
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.end <= byte_range.start
+    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
+
+
 def check_byte_range(byte_range: object) -> None:
     """Refuse what is not a byte request, or one with a negative bound.
 

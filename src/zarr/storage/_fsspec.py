@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 
 from zarr.abc.store import ReadRequest, Store, parse_requests
@@ -23,6 +22,7 @@ from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
+from zarr.storage._failures import naming, note_failure
 from zarr.storage._fsspec_caches import behind_cache, unsure_cache, whole_file_cache
 from zarr.storage._fsspec_faults import fault_behind, is_missing_bucket
 from zarr.storage._fsspec_fetch import fetch_bytes, find_targets, means_absent
@@ -33,7 +33,7 @@ from zarr.storage._fsspec_loops import for_running_loop, keep_for
 from zarr.storage._fsspec_paths import has_magic, is_remote, join, root_marker
 from zarr.storage._fsspec_serial import serialize
 from zarr.storage._fsspec_targets import Target, answer_at_once
-from zarr.storage._utils import check_key, is_allowed
+from zarr.storage._utils import check_key, check_write, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -422,18 +422,11 @@ class FsspecStore(Store):
         ValueError
             If the store is read-only.
         """
-        self._check_writable()
+        check_write(self, key, value, "FsspecStore")
         path = self._path_of(key)
-        if not key:
-            raise ValueError("A value cannot be stored under the empty key.")
-        if not isinstance(value, Buffer):
-            raise TypeError(
-                "FsspecStore.set(): `value` must be a Buffer instance. "
-                f"Got an instance of {type(value)} instead."
-            )
         if byte_range is not None:
             raise NotImplementedError
-        with self._naming(key):
+        with naming(self, key):
             await for_running_loop(self.fs)._pipe_file(path, value.to_bytes())
 
     async def delete(self, key: str) -> None:
@@ -519,7 +512,7 @@ class FsspecStore(Store):
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         # docstring inherited
         fs = for_running_loop(self.fs)
-        with self._naming(prefix):
+        with naming(self, prefix):
             found = await children(fs, self._path_of_prefix(prefix))
         for child in found:
             yield child.name
@@ -540,7 +533,7 @@ class FsspecStore(Store):
     ) -> Sequence[tuple[str, int | None]]:
         """Return keys below a prefix, and the sizes that the listing tells."""
         root = bare(fs, self._path_of_prefix(""))
-        with self._naming(prefix):
+        with naming(self, prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
         keys = ((bare(fs, name)[len(root) :].removeprefix("/"), nbytes) for name, nbytes in found)
         return [(key, nbytes) for key, nbytes in keys if key and is_allowed(key)]
@@ -560,20 +553,11 @@ class FsspecStore(Store):
 
     # --- failures -----------------------------------------------------------------------
 
-    @contextmanager
-    def _naming(self, key: str) -> Iterator[None]:
-        """Raise a failure as `_fail` does."""
-        try:
-            yield
-        except Exception as error:
-            self._fail(error, key)
-
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise a failure, or the one it hides, with a note that says what was asked for."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
         # A missing bucket stays the `FileNotFoundError` that those who open an array catch.
         failure = error if fault is None or is_missing_bucket(fault) else fault
-        part = "" if byte_range is None else f", {byte_range}"
         redact_failure(error)
-        failure.add_note(f"key {key!r}{part} in {self!r}")
+        note_failure(failure, self, key, byte_range)
         raise failure from failure.__cause__

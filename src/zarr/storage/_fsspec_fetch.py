@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from zarr.core._byte_ranges import RangeByteRequest
+from zarr.core._byte_ranges import RangeByteRequest, is_empty_request
 from zarr.core._redact import redact_url
 from zarr.storage._fsspec_caches import behind_cache, unsure_cache
 from zarr.storage._fsspec_faults import check_length, fault_behind
 from zarr.storage._fsspec_listing import has_children
 from zarr.storage._fsspec_loops import for_running_loop
-from zarr.storage._fsspec_read import is_empty_request, means_past_the_end, read_object
+from zarr.storage._fsspec_read import means_past_the_end, read_object
 from zarr.storage._fsspec_targets import (
     Target,
     are_in_memory,

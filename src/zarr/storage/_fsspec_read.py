@@ -79,13 +79,6 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     return data
 
 
-def is_empty_request(byte_range: ByteRequest | None) -> bool:
-    """Return whether a request is for no bytes at all, whatever the size of the object."""
-    if isinstance(byte_range, RangeByteRequest):
-        return byte_range.end <= byte_range.start
-    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
-
-
 async def means_past_the_end(
     fs: AsyncFileSystem, path: str, byte_range: ByteRequest, error: Exception
 ) -> bool:

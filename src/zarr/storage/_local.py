@@ -32,7 +32,7 @@ from zarr.storage._local_files import (
     walk,
 )
 from zarr.storage._local_read import read_file
-from zarr.storage._utils import METADATA_NAMES, as_directory, check_key, check_keys
+from zarr.storage._utils import METADATA_NAMES, as_directory, check_key, check_keys, check_value
 
 if TYPE_CHECKING:
     from typing import Self
@@ -275,7 +275,7 @@ class LocalStore(Store):
 
     def _write(self, key: str, value: Buffer, *, unless_exists: bool = False) -> None:
         self._check_writable()
-        _check_value(value)
+        check_value(value, "LocalStore")
         path = self._path_of_value(key)
         try:
             replace(path, value, unless_exists=unless_exists)
@@ -554,11 +554,3 @@ def _remove_directory(path: str) -> None:
         os.rmdir(path)
     except (FileNotFoundError, NotADirectoryError):  # or a link to it
         pass
-
-
-def _check_value(value: object) -> None:
-    if not isinstance(value, Buffer):
-        raise TypeError(
-            "LocalStore.set(): `value` must be a Buffer instance. "
-            f"Got an instance of {type(value)} instead."
-        )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from zarr.abc.store import Store
 from zarr.core._byte_ranges import (
@@ -15,12 +14,14 @@ from zarr.core._byte_ranges import (
     RangeByteRequest,
     SuffixByteRequest,
     check_byte_range,
+    is_empty_request,
     resolve_byte_range,
 )
 from zarr.core._redact import redact_failure, redact_urls_in
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
-from zarr.storage._utils import can_be_key, check_key, frozen, is_allowed
+from zarr.storage._failures import naming, note_failure
+from zarr.storage._utils import can_be_key, check_key, check_write, frozen, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,27 +96,20 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as error:
             if _is_not_found(error):
                 return None
-            part = "" if byte_range is None else f", {byte_range}"
-            redact_failure(error)
-            error.add_note(f"key {key!r}{part} in {self!r}")
-            raise
+            self._fail(error, key, byte_range)
 
-    @contextmanager
-    def _naming(self, key: str) -> Iterator[None]:
-        """Add to a failure which key, or prefix, of which store it is about, and hide secrets."""
-        try:
-            yield
-        except Exception as error:
-            redact_failure(error)
-            error.add_note(f"key {key!r} in {self!r}")
-            raise
+    def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
+        """Raise a failure, without secrets, with a note that says what was asked for."""
+        redact_failure(error)
+        note_failure(error, self, key, byte_range)
+        raise error
 
     async def _read(self, key: str, byte_range: ByteRequest | None) -> Any:
         """Return the bytes as an object with the buffer protocol."""
         import obstore
 
         _check_runtime()
-        if byte_range is not None and _is_empty_request(byte_range):
+        if is_empty_request(byte_range):
             await obstore.head_async(self.store, key)  # obstore has no empty range
             return b""
         if byte_range == OffsetByteRequest(0):
@@ -201,7 +195,7 @@ class ObjectStore(Store, Generic[T_Store]):
         if not key:
             return False
         _check_runtime()
-        with self._naming(key):
+        with naming(self, key):
             try:
                 await obstore.head_async(self.store, key)
             except Exception as error:
@@ -216,7 +210,7 @@ class ObjectStore(Store, Generic[T_Store]):
 
         check_key(key)
         _check_runtime()
-        with self._naming(key):
+        with naming(self, key):
             try:
                 return int((await obstore.head_async(self.store, key))["size"])
             except obstore.exceptions.NotFoundError as error:
@@ -239,7 +233,7 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         self._check_value(key, value)
-        with self._naming(key):
+        with naming(self, key):
             await obstore.put_async(self.store, key, frozen(value).as_buffer_like())
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
@@ -249,7 +243,7 @@ class ObjectStore(Store, Generic[T_Store]):
         self._check_value(key, value)
         data = frozen(value).as_buffer_like()
         try:
-            with self._naming(key):
+            with naming(self, key):
                 await obstore.put_async(self.store, key, data, mode="create")
         except (obstore.exceptions.AlreadyExistsError, FileExistsError):
             return
@@ -257,15 +251,7 @@ class ObjectStore(Store, Generic[T_Store]):
             await super().set_if_not_exists(key, value)
 
     def _check_value(self, key: str, value: Buffer) -> None:
-        self._check_writable()
-        check_key(key)
-        if not key:
-            raise ValueError("A value cannot be stored under the empty key.")
-        if not isinstance(value, Buffer):
-            raise TypeError(
-                "ObjectStore.set(): `value` must be a Buffer instance. "
-                f"Got an instance of {type(value)} instead."
-            )
+        check_write(self, key, value, "ObjectStore")
         _check_runtime()
 
     async def delete(self, key: str) -> None:
@@ -275,7 +261,7 @@ class ObjectStore(Store, Generic[T_Store]):
         self._check_writable()
         check_key(key)
         _check_runtime()
-        with self._naming(key):
+        with naming(self, key):
             try:
                 await obstore.delete_async(self.store, key)
             except Exception as error:
@@ -286,7 +272,7 @@ class ObjectStore(Store, Generic[T_Store]):
         # docstring inherited
         self._check_writable()
         keys = iter([key async for key in self.list_prefix(prefix)])
-        with self._naming(prefix):
+        with naming(self, prefix):
             while batch := list(islice(keys, _KEYS_PER_DELETION)):
                 await self._delete_batch(batch)
 
@@ -340,7 +326,7 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         _check_runtime()
-        with self._naming(prefix):
+        with naming(self, prefix):
             async for batch in obstore.list(self.store, prefix=prefix.strip("/") or None):
                 found = [(each["path"], each["size"]) for each in batch if is_allowed(each["path"])]
                 if self._has_folders:
@@ -365,7 +351,7 @@ class ObjectStore(Store, Generic[T_Store]):
 
         _check_runtime()
         prefix = prefix.strip("/")
-        with self._naming(prefix):
+        with naming(self, prefix):
             found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
         # The marker of the folder itself has its path, and so no name here.
@@ -388,12 +374,6 @@ def _is_not_found(error: BaseException) -> bool:
         return False
     message = str(error)
     return not any(code in message for code in _NO_BUCKET)
-
-
-def _is_empty_request(byte_range: ByteRequest) -> bool:
-    if isinstance(byte_range, RangeByteRequest):
-        return byte_range.end <= byte_range.start
-    return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
 
 
 def _check_length(data: Any, nbytes: int) -> None:

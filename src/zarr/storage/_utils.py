@@ -1,4 +1,4 @@
-"""Keys and paths: what every store checks in the same way."""
+"""Keys, values and paths: what every store checks in the same way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zarr.core.buffer import cpu
+from zarr.core.buffer import Buffer, cpu
 from zarr.core.common import (
     ZARR_JSON,
     ZARRAY_JSON,
@@ -19,7 +19,7 @@ from zarr.core.common import (
 )
 
 if TYPE_CHECKING:
-    from zarr.core.buffer import Buffer
+    from zarr.abc.store import Store
 
 METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
@@ -151,6 +151,56 @@ def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
             if name not in seen and can_be_key(name):
                 seen.add(name)
                 yield name
+
+
+def check_value(value: object, store: str) -> None:
+    """Refuse to write what is no Buffer.
+
+    Parameters
+    ----------
+    value : object
+        What a caller gave.
+    store : str
+        The name of the class of stores, for the message.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(value, Buffer):
+        raise TypeError(
+            f"{store}.set(): `value` must be a Buffer instance. "
+            f"Got an instance of {type(value)} instead."
+        )
+
+
+def check_write(store: Store, key: str, value: object, name: str) -> None:
+    """Refuse a write that no store of keys and values can do.
+
+    Parameters
+    ----------
+    store : Store
+        Where it goes.
+    key : str
+        The key.
+    value : object
+        What a caller gave.
+    name : str
+        The name of the class of stores, for the message.
+
+    Raises
+    ------
+    TypeError
+        If the key is no string, or the value no Buffer.
+    ValueError
+        If the store is read-only, or the key is empty or not allowed.
+    """
+    store._check_writable()
+    check_key(key)
+    if not key:
+        raise ValueError("A value cannot be stored under the empty key.")
+    check_value(value, name)
 
 
 def frozen(value: Buffer) -> Buffer:

@@ -20,7 +20,14 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import in_pool
 from zarr.storage._local_files import move
-from zarr.storage._utils import as_directory, check_key, check_keys, children, is_allowed
+from zarr.storage._utils import (
+    as_directory,
+    check_key,
+    check_keys,
+    check_write,
+    children,
+    is_allowed,
+)
 from zarr.storage._zip_reader import PositionalReader
 
 if TYPE_CHECKING:
@@ -371,24 +378,13 @@ class ZipStore(Store):
 
     async def set(self, key: str, value: Buffer) -> None:
         # docstring inherited
-        self._check_value(key, value)
+        check_write(self, key, value, "ZipStore")
         await in_pool(lambda: self._write(key, value, replace=True))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
-        self._check_value(key, value)
+        check_write(self, key, value, "ZipStore")
         await in_pool(lambda: self._write(key, value, replace=False))
-
-    def _check_value(self, key: str, value: Buffer) -> None:
-        self._check_writable()
-        check_key(key)
-        if not key:
-            raise ValueError("A value cannot be stored under the empty key.")
-        if not isinstance(value, Buffer):
-            raise TypeError(
-                "ZipStore.set(): `value` must be a Buffer instance. "
-                f"Got an instance of {type(value)} instead."
-            )
 
     def _write(self, key: str, value: Buffer, *, replace: bool) -> None:
         from zipfile import ZipInfo
