@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.common",
         "zarr.core.config",
         "zarr.core._byte_ranges",
+        "zarr.core._coalesce",
         "zarr.core.sync",
         "zarr.core._at_once",
         "zarr.core._json",
@@ -41,7 +42,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.chunk_key_encodings",
         "zarr.core.indexing",
     },
-    {"zarr.core._coalesce", "zarr.core._fetch"},
+    {"zarr.core._fetch"},
     {"zarr.abc"},
     {"zarr.core.metadata", "zarr.storage"},
     {

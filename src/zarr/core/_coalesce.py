@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -19,6 +19,14 @@ from zarr.core._byte_ranges import (
 
 KiB = 1 << 10
 MiB = 1 << 20
+
+# Ranges of one value, chunks of a shard say: what lies between them is likely to be wanted next.
+DEFAULT_MAX_GAP_BYTES: Final = 1 * MiB
+DEFAULT_MAX_COALESCED_BYTES: Final = 16 * MiB
+
+# Many keys of an fsspec store. Why these: "How `FsspecStore` merges" in docs/bulk-reads.md.
+FSSPEC_MAX_GAP_BYTES: Final = 16 * KiB
+FSSPEC_MAX_COALESCED_BYTES: Final = 4 * MiB
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 import numpy as np
 
+from zarr.core._coalesce import DEFAULT_MAX_COALESCED_BYTES, DEFAULT_MAX_GAP_BYTES
 from zarr.core.common import parse_bool, parse_fill_value, parse_int, parse_order, parse_shapelike
 from zarr.core.config import config as zarr_config
 
@@ -71,8 +72,8 @@ class ArrayConfig:
         write_empty_chunks: bool,
         *,
         read_missing_chunks: bool = True,
-        sharding_coalesce_max_gap_bytes: int = 1 << 20,
-        sharding_coalesce_max_bytes: int = 16 << 20,
+        sharding_coalesce_max_gap_bytes: int = DEFAULT_MAX_GAP_BYTES,
+        sharding_coalesce_max_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
     ) -> None:
         object.__setattr__(self, "order", parse_order(order))
         object.__setattr__(self, "write_empty_chunks", parse_bool(write_empty_chunks))

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from donfig import Config as DConfig
 from donfig.config_obj import ConfigSet
 
+from zarr.core._coalesce import DEFAULT_MAX_COALESCED_BYTES, DEFAULT_MAX_GAP_BYTES
+
 
 class BadConfigError(ValueError):
     """A configuration value cannot be used; the message names the key."""
@@ -66,8 +68,8 @@ _DEFAULTS: dict[str, Any] = {
         "read_missing_chunks": True,
         "target_shard_size_bytes": None,
         "rectilinear_chunks": False,
-        "sharding_coalesce_max_gap_bytes": 1 << 20,
-        "sharding_coalesce_max_bytes": 16 << 20,
+        "sharding_coalesce_max_gap_bytes": DEFAULT_MAX_GAP_BYTES,
+        "sharding_coalesce_max_bytes": DEFAULT_MAX_COALESCED_BYTES,
         "allow_unsafe_pickle_decode": False,
     },
     "async": {"concurrency": 10, "timeout": None},

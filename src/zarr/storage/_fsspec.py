@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 
 from zarr.abc.store import ReadRequest, Store, parse_requests
 from zarr.core._byte_ranges import ByteRequest, check_byte_range
-from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
+from zarr.core._coalesce import (
+    FSSPEC_MAX_COALESCED_BYTES,
+    FSSPEC_MAX_GAP_BYTES,
+    CoalescePolicy,
+    Read,
+    plan_reads,
+)
 from zarr.core._fetch import (
     Answered,
     BulkReadCounter,
@@ -44,10 +50,6 @@ if TYPE_CHECKING:
     from upath import UPath
 
     from zarr.core.buffer import BufferPrototype
-
-# Why these: "How `FsspecStore` merges" in docs/bulk-reads.md.
-DEFAULT_MAX_GAP_BYTES: Final = 16 * KiB
-DEFAULT_MAX_COALESCED_BYTES: Final = 4 * MiB
 
 ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     FileNotFoundError,
@@ -132,8 +134,8 @@ class FsspecStore(Store):
         path: str = "/",
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
         *,
-        max_gap_bytes: int | None = DEFAULT_MAX_GAP_BYTES,
-        max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
+        max_gap_bytes: int | None = FSSPEC_MAX_GAP_BYTES,
+        max_coalesced_bytes: int = FSSPEC_MAX_COALESCED_BYTES,
         max_concurrency: int | None = None,
         on_bulk_read: Callable[[BulkReadReport], object] | None = None,
     ) -> None:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zarr.abc.store import ReadRequest, Store, note_request, parse_requests
 from zarr.core._byte_ranges import ByteRequest
-from zarr.core._coalesce import CoalescePolicy, KiB, MiB, Read, plan_reads
+from zarr.core._coalesce import (
+    DEFAULT_MAX_COALESCED_BYTES,
+    CoalescePolicy,
+    KiB,
+    MiB,
+    Read,
+    plan_reads,
+)
 from zarr.core._fetch import Answered, answer_sync, answered_nbytes, stream
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.chunks._scheduling import SCHEDULING
@@ -57,7 +64,7 @@ _SMALL_NBYTES = 64 * KiB
 _ROOM_NBYTES = 4 * KiB
 
 # Parts of a file share a read where nothing lies between them: a second read costs microseconds.
-_TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=16 * MiB)
+_TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
 # Whether a relative path may name a drive: "C:a".
 _HAS_DRIVES = os.name == "nt"
