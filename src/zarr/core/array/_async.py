@@ -189,13 +189,6 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """The user attributes; changes to this dictionary are not stored."""
         return self.metadata.attributes
 
-    def _repr_html_(self) -> str:
-        """Return what notebooks show: what is known without I/O."""
-        from zarr.core._html import node_html  # not before it is needed
-
-        name, place = type(self).__name__, str(self.store_path)
-        return node_html(name, place, self.info._rows(), self.metadata.attributes)
-
     # --- reading ------------------------------------------------------------------------
 
     async def _read(
@@ -216,10 +209,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
-        prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+        selection, prototype
+            As for `Array.get_basic_selection`.
 
         Returns
         -------
@@ -228,10 +219,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Raises
         ------
-        IndexError
-            If the selection is of another kind, or out of bounds.
-        ChunkNotFoundError
-            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        IndexError, ChunkNotFoundError
+            As `Array.get_basic_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
@@ -249,23 +238,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection : int, slice, integer array, boolean array or tuple of them
-            One item per dimension; missing ones stand for the whole dimension.
-        out : NDBuffer or None
-            Receives the result; None for a new array.
-        fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
-        prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+        selection, out, fields, prototype
+            As for `Array.get_orthogonal_selection`.
 
         Raises
         ------
-        IndexError
-            If the selection is not valid, or out of bounds.
-        TypeError, ValueError
-            If `out` does not suit the result.
-        ChunkNotFoundError
-            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `Array.get_orthogonal_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
@@ -283,19 +262,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        mask : boolean array
-            Of the shape of the array.
-        out, fields, prototype
-            As for `get_orthogonal_selection`.
+        mask, out, fields, prototype
+            As for `Array.get_mask_selection`.
 
         Raises
         ------
-        IndexError
-            If the mask is not valid.
-        TypeError, ValueError
-            If `out` does not suit the result.
-        ChunkNotFoundError
-            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `Array.get_mask_selection`.
         """
         mask = await made_arrays_async(mask)
         indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
@@ -313,19 +286,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection : integer array or tuple of them
-            One array per dimension; they are broadcast to one shape, which the result has.
-        out, fields, prototype
-            As for `get_orthogonal_selection`.
+        selection, out, fields, prototype
+            As for `Array.get_coordinate_selection`.
 
         Raises
         ------
-        IndexError
-            If the selection is not valid, or out of bounds.
-        TypeError, ValueError
-            If `out` does not suit the result.
-        ChunkNotFoundError
-            If a chunk is absent and ``array.read_missing_chunks`` is off.
+        IndexError, TypeError, ValueError, ChunkNotFoundError
+            As `Array.get_coordinate_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
@@ -353,20 +320,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection : int, slice, Ellipsis or tuple of them
-            As for `getitem`.
-        value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection.
-        prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+        selection, value, prototype
+            As for `Array.set_basic_selection`.
 
         Raises
         ------
-        IndexError
-            If the selection is of another kind, or out of bounds.
-        TypeError, ValueError, OverflowError
-            If `value` does not suit the selection or the data type, or the store is read-only.
-            Nothing is written then.
+        IndexError, TypeError, ValueError, OverflowError
+            As `Array.set_basic_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)

@@ -50,6 +50,13 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.store_path} shape={self.shape} dtype={self.dtype}>"
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what is known without I/O."""
+        from zarr.core._html import node_html  # not before it is needed
+
+        name, place = type(self).__name__, str(self.store_path)
+        return node_html(name, place, self.info._rows(), self.metadata.attributes)
+
     # --- the place ---
 
     @property

@@ -103,13 +103,6 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         inner: Any = sync_opening(opened, at_once=answers_at_once(store))
         return cls(inner)
 
-    def _repr_html_(self) -> str:
-        """Return what notebooks show: what is known without I/O."""
-        from zarr.core._html import node_html  # not before it is needed
-
-        name, place = type(self).__name__, str(self.store_path)
-        return node_html(name, place, self.info._rows(), self.metadata.attributes)
-
     # --- properties ---------------------------------------------------------------------
 
     @property
