@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, cpu, default_buffer_prototype
 from zarr.core.sync import SyncMixin
+from zarr.testing._edges import as_bytes
 from zarr.testing._stateful_steps import above, check_names, folded, with_frequency
 from zarr.testing._strategies_names import key_ranges, keys
 
@@ -451,11 +452,6 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         assert sorted(found) == sorted(self.store.list())
         assert all(self.store.exists(key) for key in found)
         assert self.store.is_empty("") == (not found)
-
-
-def as_bytes(value: Buffer | None) -> bytes | None:
-    """Return the bytes of a value, None for None."""
-    return None if value is None else value.to_bytes()
 
 
 def part_of(value: bytes, byte_range: ByteRequest | None) -> bytes:

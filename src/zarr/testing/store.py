@@ -40,39 +40,13 @@ from zarr.core._byte_ranges import resolve_byte_range
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import closing
 from zarr.storage import WrapperStore
+from zarr.testing._edges import EDGE_RANGES, TEN_BYTES, as_bytes
 from zarr.testing._latency import LatencyStore
 
 __all__ = ["LatencyStore", "StoreTests"]
 
 S = TypeVar("S", bound=Store)
 B = TypeVar("B", bound=Buffer)
-
-# Ranges at and past every edge of a value of 10 bytes.
-EDGE_RANGES: tuple[ByteRequest | None, ...] = (
-    None,
-    RangeByteRequest(1, 4),
-    RangeByteRequest(0, 10),
-    RangeByteRequest(6, 50),
-    RangeByteRequest(3, 3),
-    RangeByteRequest(10, 10),
-    RangeByteRequest(10, 11),
-    RangeByteRequest(20, 30),
-    OffsetByteRequest(0),
-    OffsetByteRequest(1),
-    OffsetByteRequest(9),
-    OffsetByteRequest(10),
-    OffsetByteRequest(50),
-    SuffixByteRequest(0),
-    SuffixByteRequest(1),
-    SuffixByteRequest(10),
-    SuffixByteRequest(50),
-)
-TEN_BYTES = b"0123456789"
-
-
-def as_bytes(value: Buffer | None) -> bytes | None:
-    """Return a copy of the bytes of a value, None for None."""
-    return None if value is None else value.to_bytes()
 
 
 class StoreTests(Generic[S, B]):
