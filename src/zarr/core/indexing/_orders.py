@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -72,6 +73,23 @@ def decode_morton_vectorized(
     return coords
 
 
+def morton_codes(chunk_shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Return the Morton codes of all positions of a grid, positions in C order.
+
+    Parameters
+    ----------
+    chunk_shape : tuple of int
+        Number of chunks along each dimension.
+    """
+    coords = np.indices(chunk_shape, dtype=np.intp).reshape(
+        len(chunk_shape), math.prod(chunk_shape)
+    )
+    codes = np.zeros(coords.shape[1], dtype=np.intp)
+    for place, (axis, bit) in enumerate(_morton_bits(chunk_shape)):
+        codes |= ((coords[axis] >> bit) & 1) << place
+    return codes
+
+
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """Return all positions of a grid in the order of their Morton codes.
@@ -86,10 +104,7 @@ def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     coords = np.indices(chunk_shape, dtype=np.intp).reshape(len(chunk_shape), -1)
     # Sorting the codes of the grid costs the same for any shape; counting through all codes would
     # visit up to twice as many per dimension.
-    codes = np.zeros(coords.shape[1], dtype=np.intp)
-    for place, (axis, bit) in enumerate(_morton_bits(chunk_shape)):
-        codes |= ((coords[axis] >> bit) & 1) << place
-    return tuple(map(tuple, coords.T[np.argsort(codes)].tolist()))
+    return tuple(map(tuple, coords.T[np.argsort(morton_codes(chunk_shape))].tolist()))
 
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
