@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core._redact import redact_url
 from zarr.core.array import Array, AsyncArray, open_array_node
 from zarr.core.array._documents import find_array
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from zarr.storage._common import StoreLike, StorePath
 
 
+@in_two_steps
 async def open(
     *,
     store: StoreLike | None = None,
@@ -38,7 +40,7 @@ async def open(
     storage_options: dict[str, Any] | None = None,
     config: ArrayConfig | ArrayConfigParams | None = None,
     **kwargs: Any,
-) -> AsyncArray[Any] | AsyncGroup:
+) -> Begun[AsyncArray[Any] | AsyncGroup]:
     """Open an array or a group, whichever is stored.
 
     Parameters
@@ -82,19 +84,19 @@ async def open(
     to_group = to_array
     if mode in ("w", "w-"):
         if "shape" in kwargs or mode == "w-":
-            return await open_array(config=config, **to_array)
+            return await begin(open_array, config=config, **to_array)
         _refuse_config(config, store_path)
-        return await open_group(**to_group)
+        return Begun(await open_group(**to_group))
     use_consolidated = kwargs.get("use_consolidated")
     try:
         metadata = await read_node_metadata(store_path, zarr_format, use_consolidated)
     except NodeNotFoundError:
         try:
             if "shape" in kwargs:
-                return await open_array(config=config, **to_array)
+                return await begin(open_array, config=config, **to_array)
             if mode == "a":
                 _refuse_config(config, store_path)
-            return await open_group(**to_group)
+            return Begun(await open_group(**to_group))
         except GroupNotFoundError:
             raise GroupNotFoundError(store_path, store_path.path) from None
         except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
@@ -102,9 +104,9 @@ async def open(
     if isinstance(metadata, GroupMetadata):
         inspect.signature(open_group).bind(**to_group)  # refuses parameters of arrays
         _refuse_config(config, store_path)
-        return AsyncGroup(metadata=metadata, store_path=store_path)
+        return Begun(AsyncGroup(metadata=metadata, store_path=store_path))
     options = merge_config(config, kwargs.get("write_empty_chunks"))
-    return AsyncArray(metadata=metadata, store_path=store_path, config=options)
+    return Begun(AsyncArray(metadata=metadata, store_path=store_path, config=options))
 
 
 def _refuse_config(config: object, store_path: StorePath) -> None:
@@ -119,6 +121,7 @@ def _is_read_only(store: StoreLike | None) -> bool:
     return bool(getattr(store, "read_only", False))
 
 
+@in_two_steps
 async def open_array(
     *,
     store: StoreLike | None = None,
@@ -127,7 +130,7 @@ async def open_array(
     storage_options: dict[str, Any] | None = None,
     config: ArrayConfig | ArrayConfigParams | None = None,
     **kwargs: Any,
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Open an array.
 
     Parameters
@@ -157,7 +160,7 @@ async def open_array(
         )
     if mode not in ("w", "w-"):
         try:
-            return await open_array_node(store_path, zarr_format, options)
+            return Begun(await open_array_node(store_path, zarr_format, options))
         except ArrayNotFoundError:
             if mode != "a":
                 raise ArrayNotFoundError(
@@ -166,12 +169,12 @@ async def open_array(
     kwargs["overwrite"] = kwargs.get("overwrite", False) or mode == "w"
     kwargs["store"], kwargs["zarr_format"], kwargs["config"] = store_path, zarr_format, options
     try:
-        return await create(**kwargs)
+        return await begin(create, **kwargs)
     except (ContainsArrayError, ContainsGroupError) as error:
         if mode != "a":
             raise
         try:  # somebody else was faster
-            return await open_array_node(store_path, zarr_format, options)
+            return Begun(await open_array_node(store_path, zarr_format, options))
         except (ArrayNotFoundError, NodeTypeValidationError):
             raise error from None
 
@@ -293,9 +296,10 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
     return await open_group(*args, use_consolidated=use_consolidated, **kwargs)
 
 
+@in_two_steps
 async def open_like(
     a: Any, path: str, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Open an array that is created like another one if it is not there.
 
     Parameters
@@ -312,4 +316,4 @@ async def open_like(
     given = {"mode": "a", **kwargs}
     if isinstance(a, Array | AsyncArray):
         given = {"fill_value": a.metadata.fill_value, **given}
-    return await open_array(path=path, **like(a, zarr_format, given))
+    return await begin(open_array, path=path, **like(a, zarr_format, given))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core.array._legacy import store_elements
 from zarr.core.buffer import NDArrayLike
 from zarr.core.common import concurrent_map
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from zarr.storage._common import StoreLike
 
 
+@in_two_steps
 async def save(
     store: StoreLike,
     *args: NDArrayLike,
@@ -21,7 +23,7 @@ async def save(
     path: str | None = None,
     storage_options: dict[str, Any] | None = None,
     **kwargs: Any,
-) -> None:
+) -> Begun[None]:
     """Store one array as an array, several as a group.
 
     Parameters
@@ -43,15 +45,26 @@ async def save(
         If one array is given and a node is stored there already.
     """
     if len(args) == 1 and not kwargs:
-        await save_array(
-            store, args[0], zarr_format=zarr_format, path=path, storage_options=storage_options
+        return await begin(
+            save_array,
+            store,
+            args[0],
+            zarr_format=zarr_format,
+            path=path,
+            storage_options=storage_options,
         )
-        return
-    await save_group(
-        store, *args, zarr_format=zarr_format, path=path, storage_options=storage_options, **kwargs
+    return await begin(
+        save_group,
+        store,
+        *args,
+        zarr_format=zarr_format,
+        path=path,
+        storage_options=storage_options,
+        **kwargs,
     )
 
 
+@in_two_steps
 async def save_array(
     store: StoreLike,
     arr: NDArrayLike,
@@ -60,7 +73,7 @@ async def save_array(
     path: str | None = None,
     storage_options: dict[str, Any] | None = None,
     **kwargs: Any,
-) -> None:
+) -> Begun[None]:
     """Store an array.
 
     Parameters
@@ -86,9 +99,17 @@ async def save_array(
     mode: AccessModeLiteral = kwargs.pop("mode", None) or "a"
     overwrite = bool(kwargs.pop("overwrite", False)) or mode == "w"
     store_path = await make_store_path(store, path=path, mode=mode, storage_options=storage_options)
-    await store_elements(store_path, arr, zarr_format=zarr_format, overwrite=overwrite, **kwargs)
+    return await begin(
+        store_elements,
+        store_path,
+        arr,
+        zarr_format=zarr_format,
+        overwrite=overwrite,
+        **kwargs,
+    )
 
 
+@in_two_steps
 async def save_group(
     store: StoreLike,
     *args: NDArrayLike,
@@ -96,7 +117,7 @@ async def save_group(
     path: str | None = None,
     storage_options: dict[str, Any] | None = None,
     **kwargs: NDArrayLike,
-) -> None:
+) -> Begun[None]:
     """Store arrays in a group, in place of what has their names there.
 
     Parameters
@@ -130,7 +151,10 @@ async def save_group(
         raise ValueError("at least one array must be provided")
     store_path = await make_store_path(store, path=path, mode="a", storage_options=storage_options)
 
-    async def put(name: str, arr: NDArrayLike) -> None:
-        await store_elements(store_path / name, arr, zarr_format=zarr_format, overwrite=True)
+    async def put(name: str, arr: NDArrayLike) -> Begun[None]:
+        return await begin(
+            store_elements, store_path / name, arr, zarr_format=zarr_format, overwrite=True
+        )
 
-    await concurrent_map(named.items(), put)
+    begun = await concurrent_map(named.items(), put)
+    return Begun(None, tuple(move for each in begun for move in each.moves))

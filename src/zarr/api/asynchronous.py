@@ -16,6 +16,7 @@ from zarr.api._open import (
     open_like,
 )
 from zarr.api._save import save, save_array, save_group
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core.array import Array, AsyncArray, create_array, from_array
 from zarr.core.array._filled import (
     empty,
@@ -250,7 +251,8 @@ async def copy_store(*args: Any, **kwargs: Any) -> NoReturn:
 # --- elements ---------------------------------------------------------------------------
 
 
-async def array(data: Any, **kwargs: Any) -> AsyncArray[Any]:
+@in_two_steps
+async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array from elements.
 
     Parameters
@@ -261,10 +263,10 @@ async def array(data: Any, **kwargs: Any) -> AsyncArray[Any]:
         As for `create`; as for `from_array` if `data` is an array of this library.
     """
     if isinstance(data, Array | AsyncArray):
-        return await from_array(data=data, **kwargs)
+        return await begin(from_array, data=data, **kwargs)
     if not (hasattr(data, "shape") and hasattr(data, "dtype")):
         data = np.asanyarray(data)
-    return await create(data.shape, data=data, **{"dtype": data.dtype, **kwargs})
+    return await begin(create, data.shape, data=data, **{"dtype": data.dtype, **kwargs})
 
 
 async def load(

@@ -6,11 +6,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from zarr.api import asynchronous
-from zarr.core._derive import sync_twin
+from zarr.core._derive import begin, finished, sync_twin
 from zarr.core.array import Array, AsyncArray
 from zarr.core.group import AsyncGroup, Group
 from zarr.core.group._sync import wrap_node
-from zarr.core.sync import sync_in_time, sync_opening
+from zarr.core.sync import sync_in_time
 from zarr.core.sync_group import create_hierarchy
 from zarr.errors import ZarrDeprecationWarning
 from zarr.storage._common import answers_at_once
@@ -113,7 +113,8 @@ def open(
     **kwargs: Any,
 ) -> Array[Any] | Group:
     # docstring inherited
-    node = asynchronous.open(
+    node = begin(
+        asynchronous.open,
         store=store,
         mode=mode,
         zarr_format=zarr_format,
@@ -123,7 +124,7 @@ def open(
         **kwargs,
     )
     at_once = mode in ("r", "r+") and answers_at_once(store)
-    return wrap_node(sync_opening(node, at_once=at_once))
+    return wrap_node(finished(node, at_once=at_once))
 
 
 def open_array(
@@ -136,7 +137,8 @@ def open_array(
     **kwargs: Any,
 ) -> Array[Any]:
     # docstring inherited
-    array = asynchronous.open_array(
+    array = begin(
+        asynchronous.open_array,
         store=store,
         zarr_format=zarr_format,
         path=path,
@@ -145,7 +147,7 @@ def open_array(
         **kwargs,
     )
     at_once = kwargs.get("mode") in (None, "r", "r+") and answers_at_once(store)
-    return Array(sync_opening(array, at_once=at_once))
+    return Array(finished(array, at_once=at_once))
 
 
 def group(
@@ -202,7 +204,10 @@ def load(
     store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
 ) -> NDArrayLikeOrScalar:
     # docstring inherited
-    return sync_in_time(asynchronous.load(store=store, path=path, zarr_format=zarr_format))
+    node = open(store, path=path, zarr_format=zarr_format, mode="r")
+    if isinstance(node, Group):
+        raise NotImplementedError("loading groups not yet supported")
+    return node[...]
 
 
 def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> TreeRepr:

@@ -10,14 +10,145 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from zarr.core.sync import collect_aiterator, sync_opening
+from zarr.core.common import concurrent_foreach
+from zarr.core.sync import collect_aiterator, sync, sync_opening
 
 P = ParamSpec("P")
 A = TypeVar("A")
 S = TypeVar("S")
+
+
+# --- in two steps -----------------------------------------------------------------------
+
+
+class Move(Protocol):
+    """Elements on their way into an array, the last step of creating it."""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether a thread that waits does it itself, without the event loop."""
+
+    async def run(self) -> None:
+        """Write the elements, without blocking the event loop."""
+
+    def run_sync(self) -> None:
+        """Write the elements and wait, in the calling thread where that is possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[A]):
+    """What a function has done that works in two steps: all but moving elements.
+
+    Parameters
+    ----------
+    result : object
+        What the function returns.
+    moves : tuple of Move
+        What is left to do before it returns.
+    """
+
+    result: A
+    moves: tuple[Move, ...] = ()
+
+    async def finish(self) -> A:
+        """Move the elements, of several arrays concurrently, and return the result."""
+        await self._run_all()
+        return self.result
+
+    def finish_sync(self) -> A:
+        """Move the elements and wait, in the calling thread where that is possible."""
+        if len(self.moves) > 1 and not all(move.runs_here for move in self.moves):
+            sync(self._run_all())
+        else:
+            for move in self.moves:
+                move.run_sync()
+        return self.result
+
+    async def _run_all(self) -> None:
+        if len(self.moves) == 1:
+            await self.moves[0].run()
+        elif self.moves:
+            await concurrent_foreach(
+                ((move,) for move in self.moves), lambda each: each.run(), None
+            )
+
+
+def in_two_steps(
+    first: Callable[P, Coroutine[Any, Any, Begun[A]]], /
+) -> Callable[P, Coroutine[Any, Any, A]]:
+    """Make a coroutine function of one that leaves the elements to be moved by whoever calls it.
+
+    So that the synchronous twin can move them in the calling thread, as an assignment to the
+    array does, where the coroutine moves them on the event loop.
+
+    Parameters
+    ----------
+    first : callable
+        A coroutine function that does all but moving elements. Its return annotation is
+        ``Begun[...]``.
+
+    Returns
+    -------
+    callable
+        A coroutine function with the same parameters that does both steps. `begin` does the first
+        one alone.
+    """
+
+    @wraps(first)
+    async def both(*args: P.args, **kwargs: P.kwargs) -> A:
+        return await (await first(*args, **kwargs)).finish()
+
+    signature = inspect.signature(first)
+    returned = str(signature.return_annotation).removeprefix("Begun[").removesuffix("]")
+    del both.__wrapped__
+    both.__annotations__ = {**first.__annotations__, "return": returned}
+    both.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+    both._first_step = first  # type: ignore[attr-defined]
+    return both
+
+
+def begin(
+    function: Callable[P, Coroutine[Any, Any, A]], /, *args: P.args, **kwargs: P.kwargs
+) -> Coroutine[Any, Any, Begun[A]]:
+    """Do the first step of a function; one that is not `in_two_steps` is done whole.
+
+    Parameters
+    ----------
+    function : callable
+        A coroutine function or method.
+    *args, **kwargs
+        Its arguments.
+    """
+    first = getattr(function, "_first_step", None)
+    if first is None:
+        return _whole(function(*args, **kwargs))
+    bound = (function.__self__,) if inspect.ismethod(function) else ()
+    begun: Coroutine[Any, Any, Begun[A]] = first(*bound, *args, **kwargs)
+    return begun
+
+
+async def _whole(coro: Coroutine[Any, Any, A]) -> Begun[A]:
+    return Begun(await coro)
+
+
+def finished(begun: Coroutine[Any, Any, Begun[A]], *, at_once: bool = False) -> A:
+    """Run the first step of a function, wait, and do the second one in the calling thread.
+
+    Parameters
+    ----------
+    begun : coroutine
+        What `begin` returned.
+    at_once : bool
+        Whether the calling thread may run it, see `sync_opening`.
+    """
+    return sync_opening(begun, at_once=at_once).finish_sync()
+
+
+# --- synchronous twins ------------------------------------------------------------------
 
 
 @overload
@@ -57,13 +188,14 @@ def sync_twin(
     Returns
     -------
     callable
-        Runs `function` on the event loop of the process and waits for the result.
+        Runs `function` on the event loop of the process and waits for the result. Elements are
+        moved in the calling thread, where `function` works `in_two_steps`.
     """
 
     @wraps(function)
     def twin(*args: P.args, **kwargs: P.kwargs) -> Any:
         here = at_once is not None and at_once(*args, **kwargs)
-        result = sync_opening(function(*args, **kwargs), at_once=here)
+        result = _run(function, args, kwargs, at_once=here)
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)
@@ -100,7 +232,7 @@ def sync_method(
     @wraps(function)
     def twin(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         here = at_once is not None and at_once(self)
-        result = sync_opening(function(to(self), *args, **kwargs), at_once=here)
+        result = _run(function, (to(self), *args), kwargs, at_once=here)
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)
@@ -136,6 +268,19 @@ def sync_iteration(
             yield item if wrap is None else wrap(item)
 
     return _dress(twin, function)
+
+
+def _run(
+    function: Callable[..., Coroutine[Any, Any, A]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    at_once: bool,
+) -> A:
+    """Run a coroutine function and wait; what it moves last, the calling thread does."""
+    if hasattr(function, "_first_step"):
+        return finished(begin(function, *args, **kwargs), at_once=at_once)
+    return sync_opening(function(*args, **kwargs), at_once=at_once)
 
 
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

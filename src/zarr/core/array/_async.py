@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
+import numpy as np
+
 from zarr.core.array._chunks import initialized_chunks, nbytes_stored, nchunks_initialized
 from zarr.core.array._documents import find_array, open_metadata
 from zarr.core.array._info import ArrayProperties
@@ -26,6 +28,7 @@ from zarr.core.indexing import (
     OrthogonalIndexer,
     made_arrays_async,
 )
+from zarr.core.sync import in_pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -355,7 +358,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         TypeError, ValueError, OverflowError
             If `data` cannot be converted to the data type of the array. Its shape stays then.
         """
-        values = convert(await in_memory(data), self.dtype)
+        values = await converted(data, self.dtype)
         new_shape, place = plan_append(self, values, axis)
         await self.resize(new_shape)
         await self.setitem(place, values)
@@ -417,6 +420,14 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             count_chunks_initialized=len(await initialized_chunks(self)),
             count_bytes_stored=await nbytes_stored(self),
         )
+
+
+async def converted(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a value as an array of a data type; what may compute does it in the worker pool."""
+    value = await in_memory(value)
+    if isinstance(value, np.ndarray):
+        return convert(value, dtype)
+    return await in_pool(lambda: convert(value, dtype))
 
 
 async def in_memory(value: Any) -> Any:

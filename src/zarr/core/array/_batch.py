@@ -39,7 +39,7 @@ def make_batch(
     metadata, grid = array.metadata, array._chunk_grid
     regular = array._regular_spec(prototype) if grid.is_regular else None
     projections, others = tee(projections)
-    places = _places(array, map(attrgetter("chunk_coords"), others))
+    places = chunk_places(array, map(attrgetter("chunk_coords"), others))
     if regular is not None:
         for place, (_, chunk_selection, out_selection, is_complete) in zip(places, projections):
             yield place, regular, chunk_selection, out_selection, is_complete
@@ -56,7 +56,7 @@ def make_batch(
         yield place, spec, chunk_selection, out_selection, is_complete
 
 
-def _places(array: AsyncArray[Any], coords: Iterable[tuple[int, ...]]) -> Iterator[StorePath]:
+def chunk_places(array: AsyncArray[Any], coords: Iterable[tuple[int, ...]]) -> Iterator[StorePath]:
     """Yield where chunks are stored."""
     metadata, base = array.metadata, array.store_path
     template = metadata._key_template()

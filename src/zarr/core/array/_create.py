@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.core.array._async import AsyncArray, in_memory
+from zarr.core._derive import Begun, begin, in_two_steps
+from zarr.core.array._async import AsyncArray, converted
 from zarr.core.array._build import (
     build_metadata,
     build_v2,
@@ -18,8 +19,9 @@ from zarr.core.array._build import (
     warn_order_without_effect,
 )
 from zarr.core.array._documents import open_metadata, store_new_array
+from zarr.core.array._filling import FromMemory, array_of, filling
 from zarr.core.array._parse import parse_chunk_layout, parse_codecs_v2, parse_codecs_v3
-from zarr.core.array._source import array_of, copy_elements, refuse_overlap, settle_parameters
+from zarr.core.array._source import refuse_overlap, settle_parameters
 from zarr.core.array._types import DEFAULT_FILL_VALUE
 from zarr.core.array._write import convert
 from zarr.core.array_spec import ArrayConfig, parse_array_config
@@ -178,6 +180,7 @@ async def init_array(
     return await _store_new(store_path, metadata, options, overwrite=overwrite)
 
 
+@in_two_steps
 async def create_array(
     store: StoreLike,
     *,
@@ -200,7 +203,7 @@ async def create_array(
     overwrite: bool = False,
     config: ArrayConfig | ArrayConfigParams | None = None,
     write_data: bool = True,
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array, empty or from data.
 
     Parameters
@@ -257,7 +260,8 @@ async def create_array(
                     "parameter, but not both."
                 )
         data.shape, data.dtype  # noqa: B018  (what has neither is no array)
-        return await from_array(
+        return await begin(
+            from_array,
             store,
             data=data,
             write_data=write_data,
@@ -276,13 +280,14 @@ async def create_array(
             "The data parameter was set to None, but dtype was not specified. Either provide an "
             "array-like value for data, or specify dtype."
         )
-    return await init_array(
+    array = await init_array(
         store_path=await _place(store, name, storage_options),
         shape=shape,
         dtype=dtype,
         zarr_format=zarr_format,
         **shared,
     )
+    return Begun(array)
 
 
 async def _place(
@@ -291,6 +296,7 @@ async def _place(
     return await make_store_path(store, path=name or "", mode="a", storage_options=storage_options)
 
 
+@in_two_steps
 async def from_array(
     store: StoreLike,
     *,
@@ -311,7 +317,7 @@ async def from_array(
     storage_options: dict[str, Any] | None = None,
     overwrite: bool = False,
     config: ArrayConfig | ArrayConfigParams | None = None,
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array from another array.
 
     Parameters
@@ -319,7 +325,8 @@ async def from_array(
     store : StoreLike
         Where the array goes.
     data : Array, AsyncArray or array-like
-        Gives shape, data type and elements. What is not in memory is copied by the stored chunk.
+        Gives shape, data type and elements. What is not in memory is copied a few stored chunks at
+        a time.
     write_data : bool
         Whether the elements are written.
     name : str or None
@@ -340,6 +347,14 @@ async def from_array(
     -------
     AsyncArray
         The new array.
+
+    Notes
+    -----
+    Chunks of an array of this library are copied as they are stored, and not decoded, where the
+    new array has the same chunks, shards, data type, fill value and codecs. A chunk that is damaged
+    stays so, and fails when it is read. Chunks of nothing but fill value that are stored are stored
+    in the copy too, unless the option ``write_empty_chunks`` is on for `data` and off for the new
+    array. Where it is on for the new array, chunks that are not stored are written.
 
     Raises
     ------
@@ -383,11 +398,10 @@ async def from_array(
         config=config,
         **parameters,
     )
-    if write_data:
-        await copy_elements(array, data)
-    return array
+    return Begun(array, (filling(array, data),) if write_data else ())
 
 
+@in_two_steps
 async def create_legacy_array(
     store_path: StorePath,
     *,
@@ -408,7 +422,7 @@ async def create_legacy_array(
     overwrite: bool = False,
     data: Any | None = None,
     config: ArrayConfig | ArrayConfigParams | None = None,
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array from the parameters of `zarr.create`.
 
     Parameters
@@ -523,12 +537,10 @@ async def create_legacy_array(
         )
         options = replace(options, order=metadata.order)
     if data is not None:
-        data = convert(await in_memory(data), data_type.to_native_dtype())
+        data = await converted(data, data_type.to_native_dtype())
         np.broadcast_to(data, lengths)
     array = await _store_new(store_path, metadata, options, overwrite=overwrite)
-    if data is not None:
-        await array.setitem(..., data)
-    return array
+    return Begun(array, () if data is None else (FromMemory(array, data),))
 
 
 def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:

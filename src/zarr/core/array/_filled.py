@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core.array._async import AsyncArray
 from zarr.core.array._legacy import create
 from zarr.core.array._sync import Array
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from zarr.core.common import ShapeLike, ZarrFormat
 
 
-async def empty(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+@in_two_steps
+async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array whose elements have no particular value.
 
     Nothing is stored for them: they read as the fill value.
@@ -29,20 +31,23 @@ async def empty(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
     **kwargs
         As for `create`.
     """
-    return await create(shape, **kwargs)
+    return await begin(create, shape, **kwargs)
 
 
-async def zeros(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+@in_two_steps
+async def zeros(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array with the fill value 0; parameters are those of `create`."""
-    return await create(shape, fill_value=0, **kwargs)
+    return await begin(create, shape, fill_value=0, **kwargs)
 
 
-async def ones(shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+@in_two_steps
+async def ones(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array with the fill value 1; parameters are those of `create`."""
-    return await create(shape, fill_value=1, **kwargs)
+    return await begin(create, shape, fill_value=1, **kwargs)
 
 
-async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> AsyncArray[Any]:
+@in_two_steps
+async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array with a fill value.
 
     Parameters
@@ -54,12 +59,13 @@ async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> AsyncArray[A
     **kwargs
         As for `create`.
     """
-    return await create(shape, fill_value=fill_value, **kwargs)
+    return await begin(create, shape, fill_value=fill_value, **kwargs)
 
 
+@in_two_steps
 async def empty_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array like another one; its elements have no particular value.
 
     Parameters
@@ -72,26 +78,29 @@ async def empty_like(
     **kwargs
         As for `create`; they go before what `a` gives.
     """
-    return await empty(**like(a, zarr_format, {"fill_value": _fill_value(a), **kwargs}))
+    return await begin(empty, **like(a, zarr_format, {"fill_value": _fill_value(a), **kwargs}))
 
 
+@in_two_steps
 async def zeros_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array like another one with the fill value 0; see `empty_like`."""
-    return await zeros(**like(a, zarr_format, kwargs))
+    return await begin(zeros, **like(a, zarr_format, kwargs))
 
 
+@in_two_steps
 async def ones_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array like another one with the fill value 1; see `empty_like`."""
-    return await ones(**like(a, zarr_format, kwargs))
+    return await begin(ones, **like(a, zarr_format, kwargs))
 
 
+@in_two_steps
 async def full_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array like another one with a fill value.
 
     Parameters
@@ -103,7 +112,7 @@ async def full_like(
     """
     if "fill_value" not in kwargs and isinstance(a, Array | AsyncArray):
         kwargs["fill_value"] = a.metadata.fill_value
-    return await full(**like(a, zarr_format, kwargs))
+    return await begin(full, **like(a, zarr_format, kwargs))
 
 
 def _fill_value(a: object) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core.array._create import create_legacy_array
 from zarr.core.array._types import DEFAULT_FILL_VALUE
 from zarr.core.array_spec import ArrayConfig, parse_array_config
@@ -72,18 +73,19 @@ def merge_config(
         "`config` keyword argument, as in `config={'write_empty_chunks': True}`,"
         "or change the global 'array.write_empty_chunks' configuration variable.",
         category=ZarrRuntimeWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     if config is not None:
         warnings.warn(
             "Both write_empty_chunks and config keyword arguments are set. This is redundant. "
             "When both are set, write_empty_chunks will be used instead of the value in config.",
             category=ZarrUserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return replace(parse_array_config(config), write_empty_chunks=write_empty_chunks)
 
 
+@in_two_steps
 async def create(
     shape: ShapeLike,
     *,
@@ -115,7 +117,7 @@ async def create(
     config: ArrayConfig | ArrayConfigParams | None = None,
     mode: AccessModeLiteral | None = None,
     data: Any | None = None,
-) -> AsyncArray[Any]:
+) -> Begun[AsyncArray[Any]]:
     """Create an array by parameters that name the codecs of either format.
 
     `create_array` has one set of parameters for both formats, and shards.
@@ -200,7 +202,8 @@ async def create(
     store_path = await make_store_path(
         store, path=path, mode="a" if mode is None else mode, storage_options=storage_options
     )
-    return await create_legacy_array(
+    return await begin(
+        create_legacy_array,
         store_path,
         shape=shape,
         dtype=dtype,
@@ -222,9 +225,10 @@ async def create(
     )
 
 
+@in_two_steps
 async def store_elements(
     store_path: StorePath, arr: object, *, zarr_format: ZarrFormat | None, **kwargs: Any
-) -> None:
+) -> Begun[None]:
     """Create an array from elements in memory.
 
     Parameters
@@ -247,7 +251,8 @@ async def store_elements(
     """
     if not isinstance(arr, NDArrayLike):
         raise TypeError("arr argument must be numpy or other NDArrayLike array")
-    await create(
+    begun = await begin(
+        create,
         arr.shape,
         store=store_path,
         dtype=np.dtype(arr.dtype),
@@ -255,3 +260,4 @@ async def store_elements(
         data=arr,
         **kwargs,
     )
+    return Begun(None, begun.moves)

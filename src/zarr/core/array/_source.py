@@ -1,35 +1,25 @@
-"""Arrays that new arrays are made from: what to keep of them, and copying their elements."""
+"""Arrays that new arrays are made from, and what to keep of them."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from zarr.core.array._async import AsyncArray
 from zarr.core.array._types import DEFAULT_FILL_VALUE
 from zarr.core.chunk_grids import FixedDimension
-from zarr.core.common import concurrent_map
 from zarr.core.metadata import ArrayV2Metadata
-from zarr.core.sync import in_pool
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zarr.core.array._async import AsyncArray
     from zarr.core.chunk_grids import DimensionGrid, VaryingDimension
     from zarr.core.common import ZarrFormat
     from zarr.storage._common import StorePath
 
 _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
-
-
-def array_of(data: Any) -> AsyncArray[Any] | None:
-    """Return the asynchronous array behind an array of ours; None for other data."""
-    inner = getattr(data, "async_array", data)
-    return inner if isinstance(inner, AsyncArray) else None
 
 
 def settle_parameters(
@@ -80,7 +70,7 @@ def settle_parameters(
             f"Zarr format 3. The existing order='{source.order}' of the source Zarr format 2 "
             "array will be ignored.",
             ZarrUserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return settled
 
@@ -157,37 +147,3 @@ def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
     if isinstance(store, LocalStore):
         return "file", (*store.root.resolve().parts, *parts)
     return store, parts
-
-
-async def copy_elements(target: AsyncArray[Any], data: Any) -> None:
-    """Copy all elements of an array-like into an array of the same shape.
-
-    An array in memory is written at once. Anything else is asked for one region per stored chunk
-    of the target, a bounded number at a time.
-
-    Parameters
-    ----------
-    target : AsyncArray
-        The new array.
-    data : array-like
-        Has ``shape`` and ``dtype``, and gives regions for tuples of slices.
-    """
-    if isinstance(data, np.ndarray):
-        await target.setitem(..., data)
-        return
-    source = array_of(data)
-
-    async def copy(region: tuple[slice, ...]) -> None:
-        if source is not None:
-            values = await source.getitem(region)
-        else:
-            # It may compute, or wait for the event loop of this library, and for what runs there.
-            values = await in_pool(lambda: _take(data, region))
-        await target.setitem(region, values)
-
-    await concurrent_map(((region,) for region in target._chunk_grid.iter_chunk_regions()), copy)
-
-
-def _take(data: Any, region: tuple[slice, ...]) -> Any:
-    part = data[region]
-    return part if hasattr(part, "__cuda_array_interface__") else np.asarray(part)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
 
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core.array import DEFAULT_FILL_VALUE, AsyncArray, _filled, create_array
 from zarr.core.common import parse_shapelike
 from zarr.core.dtype import parse_dtype
@@ -37,6 +38,7 @@ _DEFAULT_COMPRESSOR_V2: Final = {"id": "blosc"}
 class ArrayCreation(GroupProperties):
     """The coroutines of `AsyncGroup` that create arrays."""
 
+    @in_two_steps
     async def create_array(
         self,
         name: str,
@@ -59,7 +61,7 @@ class ArrayCreation(GroupProperties):
         overwrite: bool = False,
         config: ArrayConfig | ArrayConfigParams | None = None,
         write_data: bool = True,
-    ) -> AsyncArray[Any]:
+    ) -> Begun[AsyncArray[Any]]:
         """Create an array in this group, of the format of this group.
 
         Parameters
@@ -104,7 +106,8 @@ class ArrayCreation(GroupProperties):
             compressors = None if compressor is None else (compressor,)
         elif self.metadata.zarr_format == 2 and isinstance(compressors, str):
             compressors = cast("Any", _DEFAULT_COMPRESSOR_V2)
-        return await create_array(
+        return await begin(
+            create_array,
             self.store_path,
             name=name,
             shape=shape,
@@ -127,6 +130,7 @@ class ArrayCreation(GroupProperties):
             write_data=write_data,
         )
 
+    @in_two_steps
     async def require_array(
         self,
         name: str,
@@ -136,7 +140,7 @@ class ArrayCreation(GroupProperties):
         exact: bool = False,
         config: ArrayConfig | ArrayConfigParams | None = None,
         **kwargs: Any,
-    ) -> AsyncArray[Any]:
+    ) -> Begun[AsyncArray[Any]]:
         """Return an array in this group, which is created if it is not there.
 
         Parameters
@@ -165,8 +169,8 @@ class ArrayCreation(GroupProperties):
         metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
         if metadata is None:
             try:
-                return await self.create_array(
-                    name, shape=shape, dtype=dtype, config=config, **kwargs
+                return await begin(
+                    self.create_array, name, shape=shape, dtype=dtype, config=config, **kwargs
                 )
             except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
                 metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
@@ -185,7 +189,8 @@ class ArrayCreation(GroupProperties):
             )
             if have != wanted and (exact or not np.can_cast(have, wanted)):
                 raise TypeError(f"Incompatible dtype ({have} vs {wanted})")
-        return AsyncArray(metadata=metadata, store_path=self.store_path / name, config=config)
+        place = self.store_path / name
+        return Begun(AsyncArray(metadata=metadata, store_path=place, config=config))
 
     # --- creating arrays with one value -------------------------------------------------
 
@@ -201,7 +206,8 @@ class ArrayCreation(GroupProperties):
                 raise TypeError(f"got multiple values for keyword argument {parameter!r}")
         return {**kwargs, "store": self.store_path, "path": name, "zarr_format": own}
 
-    async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array whose elements have no particular value.
 
         Parameters
@@ -218,23 +224,27 @@ class ArrayCreation(GroupProperties):
         ValueError
             If `zarr_format` is another than that of the group, or a parameter is not valid.
         """
-        return await _filled.empty(shape, **self._parameters(name, kwargs))
+        return await begin(_filled.empty, shape, **self._parameters(name, kwargs))
 
-    async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array with the fill value 0; see `empty`."""
-        return await _filled.zeros(shape, **self._parameters(name, kwargs))
+        return await begin(_filled.zeros, shape, **self._parameters(name, kwargs))
 
-    async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array with the fill value 1; see `empty`."""
-        return await _filled.ones(shape, **self._parameters(name, kwargs))
+        return await begin(_filled.ones, shape, **self._parameters(name, kwargs))
 
+    @in_two_steps
     async def full(
         self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
-    ) -> AsyncArray[Any]:
+    ) -> Begun[AsyncArray[Any]]:
         """Create an array with a fill value; see `empty`."""
-        return await _filled.full(shape, fill_value, **self._parameters(name, kwargs))
+        return await begin(_filled.full, shape, fill_value, **self._parameters(name, kwargs))
 
-    async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array like another one; its elements have no particular value.
 
         Parameters
@@ -246,23 +256,27 @@ class ArrayCreation(GroupProperties):
         **kwargs
             As for `zarr.create`.
         """
-        return await _filled.empty_like(data, **self._parameters(name, kwargs))
+        return await begin(_filled.empty_like, data, **self._parameters(name, kwargs))
 
-    async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array like another one with the fill value 0; see `empty_like`."""
-        return await _filled.zeros_like(data, **self._parameters(name, kwargs))
+        return await begin(_filled.zeros_like, data, **self._parameters(name, kwargs))
 
-    async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array like another one with the fill value 1; see `empty_like`."""
-        return await _filled.ones_like(data, **self._parameters(name, kwargs))
+        return await begin(_filled.ones_like, data, **self._parameters(name, kwargs))
 
-    async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> AsyncArray[Any]:
+    @in_two_steps
+    async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         """Create an array like another one with a fill value; see `empty_like`."""
-        return await _filled.full_like(data, **self._parameters(name, kwargs))
+        return await begin(_filled.full_like, data, **self._parameters(name, kwargs))
 
 
 # Users meet these methods on the class of groups: a call that does not fit is told of by that name.
 for _name, _method in vars(ArrayCreation).items():
     if inspect.iscoroutinefunction(_method):
-        _method.__module__ = "zarr.core.group._async"
-        _method.__qualname__ = f"AsyncGroup.{_name}"
+        for _step in (_method, _method._first_step):
+            _step.__module__ = "zarr.core.group._async"
+            _step.__qualname__ = f"AsyncGroup.{_name}"

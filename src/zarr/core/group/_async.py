@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from zarr.core._derive import Begun, begin, in_two_steps
 from zarr.core._tree import TreeRepr, draw_tree
 from zarr.core.array import AsyncArray
 from zarr.core.array._documents import store_documents, store_new_array
@@ -465,7 +466,8 @@ class AsyncGroup(ArrayCreation):
 
     # --- changing -----------------------------------------------------------------------
 
-    async def setitem(self, key: str, value: Any) -> None:
+    @in_two_steps
+    async def setitem(self, key: str, value: Any) -> Begun[None]:
         """Store an array, in place of what is stored there.
 
         Parameters
@@ -482,8 +484,12 @@ class AsyncGroup(ArrayCreation):
         ValueError
             If `key` is the group itself, or the store is read-only.
         """
-        await store_elements(
-            self._member_path(key), value, zarr_format=self.metadata.zarr_format, overwrite=True
+        return await begin(
+            store_elements,
+            self._member_path(key),
+            value,
+            zarr_format=self.metadata.zarr_format,
+            overwrite=True,
         )
 
     async def delitem(self, key: str) -> None:

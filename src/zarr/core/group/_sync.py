@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from zarr.abc._store_access import access_of
-from zarr.core._derive import sync_iteration, sync_method
+from zarr.core._derive import begin, finished, sync_iteration, sync_method
 from zarr.core.array import Array, AsyncArray
 from zarr.core.attributes import Attributes
 from zarr.core.group._async import AsyncGroup
@@ -157,7 +157,7 @@ class Group(GroupProperties, SyncMixin):
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Store an array, in place of what is stored there; see `AsyncGroup.setitem`."""
-        sync_in_time(self._async_group.setitem(key, value))
+        finished(begin(self._async_group.setitem, key, value))
 
     def __delitem__(self, key: str) -> None:
         """Delete a member; see `AsyncGroup.delitem`."""
@@ -214,11 +214,8 @@ class Group(GroupProperties, SyncMixin):
 
         Parameters are those of `AsyncGroup.require_array`.
         """
-        return Array(
-            sync_in_time(
-                self._async_group.require_array(name, shape=shape, config=config, **kwargs)
-            )
-        )
+        found = begin(self._async_group.require_array, name, shape=shape, config=config, **kwargs)
+        return Array(finished(found))
 
     def create_hierarchy(
         self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
@@ -246,38 +243,40 @@ class Group(GroupProperties, SyncMixin):
 
     def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
         """Create an array whose elements have no particular value; see `AsyncGroup.empty`."""
-        return Array(sync_in_time(self._async_group.empty(name=name, shape=shape, **kwargs)))
+        return Array(finished(begin(self._async_group.empty, name=name, shape=shape, **kwargs)))
 
     def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
         """Create an array with the fill value 0; see `AsyncGroup.empty`."""
-        return Array(sync_in_time(self._async_group.zeros(name=name, shape=shape, **kwargs)))
+        return Array(finished(begin(self._async_group.zeros, name=name, shape=shape, **kwargs)))
 
     def ones(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
         """Create an array with the fill value 1; see `AsyncGroup.empty`."""
-        return Array(sync_in_time(self._async_group.ones(name=name, shape=shape, **kwargs)))
+        return Array(finished(begin(self._async_group.ones, name=name, shape=shape, **kwargs)))
 
     def full(
         self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
     ) -> Array[Any]:
         """Create an array with a fill value; see `AsyncGroup.empty`."""
-        array = self._async_group.full(name=name, shape=shape, fill_value=fill_value, **kwargs)
-        return Array(sync_in_time(array))
+        array = begin(
+            self._async_group.full, name=name, shape=shape, fill_value=fill_value, **kwargs
+        )
+        return Array(finished(array))
 
     def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one; see `AsyncGroup.empty_like`."""
-        return Array(sync_in_time(self._async_group.empty_like(name=name, data=data, **kwargs)))
+        return Array(finished(begin(self._async_group.empty_like, name=name, data=data, **kwargs)))
 
     def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one with the fill value 0; see `AsyncGroup.empty_like`."""
-        return Array(sync_in_time(self._async_group.zeros_like(name=name, data=data, **kwargs)))
+        return Array(finished(begin(self._async_group.zeros_like, name=name, data=data, **kwargs)))
 
     def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one with the fill value 1; see `AsyncGroup.empty_like`."""
-        return Array(sync_in_time(self._async_group.ones_like(name=name, data=data, **kwargs)))
+        return Array(finished(begin(self._async_group.ones_like, name=name, data=data, **kwargs)))
 
     def full_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
         """Create an array like another one with a fill value; see `AsyncGroup.empty_like`."""
-        return Array(sync_in_time(self._async_group.full_like(name=name, data=data, **kwargs)))
+        return Array(finished(begin(self._async_group.full_like, name=name, data=data, **kwargs)))
 
 
 for _name, _twin in list(vars(Group).items()):

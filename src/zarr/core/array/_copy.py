@@ -1,0 +1,259 @@
+"""Copying all elements of a stored array into another one of the same shape.
+
+Where both encode alike, chunks go over as they are stored. They are read, decoded, encoded and
+written otherwise, several neighbours at a time: as many as bulk reads and writes are worth it for,
+and never the whole array at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import closing as closing_sync
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from zarr.abc._store_access import read_method
+from zarr.core.array._batch import chunk_places
+from zarr.core.array._read import plan_read, read, read_sync
+from zarr.core.array._write import plan_write, write, write_sync
+from zarr.core.buffer import cpu, default_buffer_prototype
+from zarr.core.chunk_grids import FixedDimension, positions
+from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
+from zarr.core.common import closing, concurrent_foreach, product
+from zarr.core.config import config
+from zarr.core.indexing import BasicIndexer
+from zarr.core.metadata import ArrayV3Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from zarr.core.array._async import AsyncArray
+    from zarr.core.array._read import ReadPlan
+    from zarr.core.array._write import WritePlan
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.chunk_grids import DimensionGrid
+    from zarr.core.metadata import ArrayMetadata
+    from zarr.storage._common import StorePath
+
+    Coords = tuple[int, ...]
+    Region = tuple[slice, ...]
+
+# How many bytes of decoded chunks are copied together, where a single chunk is not more.
+_TOGETHER_BYTES = 16 * 2**20
+
+# How many encoded chunks are asked for together; the store bounds how many it reads ahead.
+_ASKED_TOGETHER = 1024
+
+# What arrays may differ in whose chunks are encoded alike.
+_NOT_ENCODED = {"attributes", "dimension_names", "chunk_key_encoding", "dimension_separator"}
+
+
+def concurrency() -> int:
+    """Return how many requests an operation may have in flight, the configured number."""
+    return max(1, int(config.get("async.concurrency")))
+
+
+async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
+    """Copy all elements; see `copy_sync`.
+
+    A part is read while the one before is written. As many requests to either store are in flight
+    as one read, or one write, has.
+    """
+    if not encodes_alike(source, target):
+        await _copy_decoded(source, target, boxes(target))
+        return
+    for coords in _portions(target):
+        absent: list[Coords] = []
+        arrived: list[tuple[StorePath, Buffer]] = []
+        kept = [*chunk_places(target, coords)]
+        batches = read_method(source.store, "get_many")(
+            _keys(source, coords), prototype=default_buffer_prototype()
+        )
+        async with closing(batches):
+            async for batch in batches:
+                for index, encoded in batch:
+                    if encoded is None:
+                        absent.append(coords[index])
+                    else:
+                        arrived.append((kept[index], _owned(encoded)))
+                if len(arrived) >= concurrency():
+                    await concurrent_foreach(arrived, _set, None)
+                    arrived = []
+        await concurrent_foreach(arrived, _set, None)
+        if absent and _absence_matters(source, target):
+            await _copy_decoded(source, target, _regions(target, absent))
+
+
+async def _set(place: StorePath, encoded: Buffer) -> None:
+    await place.set(encoded)
+
+
+async def _copy_decoded(
+    source: AsyncArray[Any], target: AsyncArray[Any], regions: Iterable[Region]
+) -> None:
+    reading, writing = asyncio.Lock(), asyncio.Lock()
+
+    async def move(region: Region) -> None:
+        async with reading:
+            elements = await read(_plan_read(source, region))
+        async with writing:
+            await write(_plan_write(target, region, elements))
+
+    await concurrent_foreach(((region,) for region in regions), move, 2)
+
+
+def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
+    """Copy all elements in the calling thread.
+
+    Parameters
+    ----------
+    source : AsyncArray
+        What to copy, in a store that the calling thread can read.
+    target : AsyncArray
+        An array of the same shape without elements, in a store that the calling thread can write.
+
+    Raises
+    ------
+    ChunkNotFoundError
+        If a chunk is absent and ``array.read_missing_chunks`` of the source is off.
+    Exception
+        What reading, decoding, encoding or writing raises. Chunks that were copied before stay.
+    """
+    if not encodes_alike(source, target):
+        _copy_decoded_sync(source, target, boxes(target))
+        return
+    for coords in _portions(target):
+        absent: list[Coords] = []
+        kept = [*chunk_places(target, coords)]
+        batches: Any = source.store._get_many_sync(
+            _keys(source, coords), prototype=default_buffer_prototype()
+        )
+        with closing_sync(batches):
+            for batch in batches:
+                for index, encoded in batch:
+                    if encoded is None:
+                        absent.append(coords[index])
+                    else:
+                        kept[index].set_sync(_owned(encoded))
+        if absent and _absence_matters(source, target):
+            _copy_decoded_sync(source, target, _regions(target, absent))
+
+
+def _copy_decoded_sync(
+    source: AsyncArray[Any], target: AsyncArray[Any], regions: Iterable[Region]
+) -> None:
+    for region in regions:
+        write_sync(_plan_write(target, region, read_sync(_plan_read(source, region))))
+
+
+def _plan_read(source: AsyncArray[Any], region: Region) -> ReadPlan:
+    return plan_read(source, BasicIndexer(region, source.shape, source._chunk_grid))
+
+
+def _plan_write(target: AsyncArray[Any], region: Region, elements: NDBuffer) -> WritePlan:
+    return plan_write(target, BasicIndexer(region, target.shape, target._chunk_grid), elements)
+
+
+# --- chunks as they are stored ----------------------------------------------------------
+
+
+def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
+    """Tell whether the encoded chunks of one array are those of another one.
+
+    That takes the same grid, data type, fill value and codecs, by the documents that describe
+    them, and pipelines that do nothing but apply these codecs. Besides, a source that keeps chunks
+    of fill value is decoded for a target that does not, so that they are left out; and so is one
+    in shards that does not keep them for a target that does, as they are absent within the shards.
+    """
+    pipelines = (BatchedCodecPipeline, FusedCodecPipeline)
+    if not (type(source.codec_pipeline) in pipelines and type(target.codec_pipeline) in pipelines):
+        return False
+    keeps, shall_keep = (array.config.write_empty_chunks for array in (source, target))
+    if keeps and not shall_keep:
+        return False
+    metadata: ArrayMetadata = target.metadata
+    sharded = isinstance(metadata, ArrayV3Metadata) and metadata.sharding_codec is not None
+    if sharded and shall_keep and not keeps:
+        return False
+    return _encoding(source.metadata) == _encoding(metadata)
+
+
+def _encoding(metadata: ArrayMetadata) -> str:
+    """Return what a document says of encoded chunks, as text, which tells -0.0 from 0.0."""
+    document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
+    return json.dumps(document, sort_keys=True, default=repr)
+
+
+def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
+    """Tell whether an absent chunk is more than one that stays absent."""
+    return target.config.write_empty_chunks or not source.config.read_missing_chunks
+
+
+def _portions(array: AsyncArray[Any]) -> Iterator[list[Coords]]:
+    every = array._chunk_grid.all_chunk_coords()
+    return iter(lambda: list(islice(every, _ASKED_TOGETHER)), [])
+
+
+def _keys(array: AsyncArray[Any], coords: Sequence[Coords]) -> list[str]:
+    return [place.path for place in chunk_places(array, coords)]
+
+
+def _regions(array: AsyncArray[Any], coords: Iterable[Coords]) -> Iterator[Region]:
+    """Yield the regions of single chunks, in elements."""
+    once = (1,) * array.ndim
+    for at in coords:
+        yield from array._chunk_grid.iter_chunk_regions(origin=at, selection_shape=once)
+
+
+def _owned(encoded: Buffer) -> Buffer:
+    """Return bytes that nobody else changes: a store in memory hands out what it keeps."""
+    if not isinstance(encoded, cpu.Buffer):
+        return encoded
+    data = encoded.as_numpy_array()
+    owner: Any = data.base
+    return encoded if type(owner) is bytes else type(encoded).from_bytes(data.tobytes())
+
+
+# --- several chunks together ------------------------------------------------------------
+
+
+def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
+    """Yield regions that together are the array, each of whole stored chunks.
+
+    A region has as many chunks as fit into 16 MiB, and half as many as there may be requests in
+    flight if that is more: half of them are read while the other half are written.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        The array.
+    """
+    grid = array._chunk_grid
+    dtype = array.dtype
+    counts: list[int] = []
+    largest = product(tuple(map(_longest, grid.dimensions)))
+    room = concurrency() // 2
+    if not (dtype.hasobject or dtype.kind == "T"):  # whose size is not known
+        room = max(room, _TOGETHER_BYTES // max(1, largest * dtype.itemsize))
+    for number in reversed(grid.grid_shape):
+        counts.insert(0, max(1, min(number, room)))
+        room //= counts[0]
+    for at in positions([range(-(-n // count)) for n, count in zip(grid.grid_shape, counts)]):
+        yield tuple(
+            _span(dimension, first * count, min((first + 1) * count, dimension.nchunks) - 1)
+            for dimension, first, count in zip(grid.dimensions, at, counts)
+        )
+
+
+def _longest(dimension: DimensionGrid) -> int:
+    if isinstance(dimension, FixedDimension):
+        return dimension.size
+    return max(map(dimension.chunk_size, range(dimension.nchunks)), default=1)
+
+
+def _span(dimension: DimensionGrid, first: int, last: int) -> slice:
+    """Return the elements of neighbouring chunks along a dimension."""
+    return slice(
+        dimension.chunk_offset(first), dimension.chunk_offset(last) + dimension.data_size(last), 1
+    )

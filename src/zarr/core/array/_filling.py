@@ -1,0 +1,156 @@
+"""Elements on their way into a new array: from memory, from another array, from an array-like.
+
+Each is a `zarr.core._derive.Move`: whoever creates the array runs it by the drivers of its own
+API, the calling thread's by `write_sync` and the coroutine's by `write`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarr.abc._store_access import access_of
+from zarr.core.array._async import AsyncArray
+from zarr.core.array._copy import concurrency, copy, copy_sync
+from zarr.core.array._write import plan_write, write, write_sync
+from zarr.core.common import concurrent_foreach
+from zarr.core.indexing import BasicIndexer
+from zarr.core.sync import get_pool, in_pool, sync
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from zarr.core._derive import Move
+    from zarr.core.array._write import WritePlan
+
+    Region = tuple[slice, ...]
+
+
+def array_of(data: Any) -> AsyncArray[Any] | None:
+    """Return the asynchronous array behind an array of ours; None for other data."""
+    inner = getattr(data, "async_array", data)
+    return inner if isinstance(inner, AsyncArray) else None
+
+
+def filling(array: AsyncArray[Any], data: Any) -> Move:
+    """Return what fills a new array with all elements of an array-like of the same shape.
+
+    Parameters
+    ----------
+    array : AsyncArray
+        The new array.
+    data : array-like
+        A NumPy array is written at once. A stored array is copied, see `zarr.core.array._copy`.
+        Anything else has ``shape`` and ``dtype``, and is asked for one region per stored chunk of
+        `array`, a bounded number at a time.
+    """
+    if isinstance(data, np.ndarray):
+        return FromMemory(array, data)
+    source = array_of(data)
+    return FromArrayLike(array, data) if source is None else FromArray(array, source)
+
+
+@dataclass(frozen=True, slots=True)
+class FromMemory:
+    """Writes values that are in memory, as an assignment to the whole array does."""
+
+    array: AsyncArray[Any]
+    values: Any
+
+    @property
+    def runs_here(self) -> bool:
+        # docstring inherited
+        return access_of(self.array.store).writes_in_thread
+
+    async def run(self) -> None:
+        # docstring inherited
+        await write(_plan(self.array, ..., self.values))
+
+    def run_sync(self) -> None:
+        # docstring inherited
+        write_sync(_plan(self.array, ..., self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class FromArray:
+    """Copies a stored array."""
+
+    array: AsyncArray[Any]
+    source: AsyncArray[Any]
+
+    @property
+    def runs_here(self) -> bool:
+        # docstring inherited
+        return (
+            access_of(self.source.store).reads_in_thread
+            and access_of(self.array.store).writes_in_thread
+        )
+
+    async def run(self) -> None:
+        # docstring inherited
+        await copy(self.source, self.array)
+
+    def run_sync(self) -> None:
+        # docstring inherited
+        if self.runs_here:
+            copy_sync(self.source, self.array)
+        else:
+            sync(self.run())
+
+
+@dataclass(frozen=True, slots=True)
+class FromArrayLike:
+    """Writes what something else computes or reads, region by region.
+
+    It may take its time, or wait for the event loop of this library and for what runs there, so
+    that workers of the pool ask for it, several at a time.
+    """
+
+    array: AsyncArray[Any]
+    data: Any
+
+    @property
+    def runs_here(self) -> bool:
+        # docstring inherited
+        return access_of(self.array.store).writes_in_thread
+
+    async def run(self) -> None:
+        # docstring inherited
+        async def move(region: Region) -> None:
+            await write(_plan(self.array, region, await in_pool(lambda: self._take(region))))
+
+        regions = self.array._chunk_grid.iter_chunk_regions()
+        await concurrent_foreach(((region,) for region in regions), move, None)
+
+    def run_sync(self) -> None:
+        # docstring inherited
+        if not self.runs_here:
+            sync(self.run())
+            return
+        pool, most = get_pool(), concurrency()
+        taken: deque[tuple[Region, Future[Any]]] = deque()
+        try:
+            for region in self.array._chunk_grid.iter_chunk_regions():
+                taken.append((region, pool.submit(self._take, region)))
+                if len(taken) >= most:
+                    self._put(taken)
+            while taken:
+                self._put(taken)
+        finally:
+            for _, values in taken:
+                values.cancel()
+
+    def _put(self, taken: deque[tuple[Region, Future[Any]]]) -> None:
+        region, values = taken.popleft()
+        write_sync(_plan(self.array, region, values.result()))
+
+    def _take(self, region: Region) -> Any:
+        part = self.data[region]
+        return part if hasattr(part, "__cuda_array_interface__") else np.asarray(part)
+
+
+def _plan(array: AsyncArray[Any], selection: Any, values: Any) -> WritePlan:
+    return plan_write(array, BasicIndexer(selection, array.shape, array._chunk_grid), values)
