@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
+from zarr.abc._byte_access import (
+    ByteGetter,
+    ByteSetter,
+    SupportsDeleteSync,
+    SupportsGetSync,
+    SupportsSetSync,
+    SupportsSyncStore,
+    SyncByteGetter,
+    SyncByteSetter,
+    set_or_delete,
+)
 from zarr.abc._store_access import StoreAccess, access_of, read_method, settle_access
 from zarr.core._byte_ranges import (
     ByteRequest as ByteRequest,
@@ -20,7 +31,14 @@ from zarr.core._byte_ranges import (
     SuffixByteRequest as SuffixByteRequest,
 )
 from zarr.core._byte_ranges import check_byte_range
-from zarr.core._coalesce import CoalescePolicy, MiB, Read, plan_reads
+from zarr.core._coalesce import (
+    DEFAULT_MAX_COALESCED_BYTES,
+    DEFAULT_MAX_GAP_BYTES,
+    CoalescePolicy,
+    MiB,
+    Read,
+    plan_reads,
+)
 from zarr.core._fetch import Answered, answer, answer_sync, answered_nbytes, stream
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import closing, concurrent_map
@@ -39,8 +57,8 @@ ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
 # Most that is answered at once in the calling thread, before any of it is used.
-_IN_PLACE_COUNT = 256
-_IN_PLACE_BYTES = 1 * MiB
+_BATCH_COUNT = 256
+_BATCH_BYTES = 1 * MiB
 
 __all__ = [
     "ByteGetter",
@@ -309,8 +327,8 @@ class Store(ABC):
         *,
         prototype: BufferPrototype,
         max_concurrency: int = 10,
-        max_gap_bytes: int = 1 * MiB,
-        max_coalesced_bytes: int = 16 * MiB,
+        max_gap_bytes: int = DEFAULT_MAX_GAP_BYTES,
+        max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many parts of one value, neighbours together.
 
@@ -371,8 +389,8 @@ class Store(ABC):
         byte_ranges: Iterable[ByteRequest | None],
         *,
         prototype: BufferPrototype,
-        max_gap_bytes: int = 1 * MiB,
-        max_coalesced_bytes: int = 16 * MiB,
+        max_gap_bytes: int = DEFAULT_MAX_GAP_BYTES,
+        max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
     ) -> list[tuple[int, Buffer | None]]:
         """Read many parts of one value, neighbours together, in the calling thread.
 
@@ -443,7 +461,7 @@ class Store(ABC):
                 raise
             portion.append((index, value))
             nbytes += 0 if value is None else len(value)
-            if nbytes >= _IN_PLACE_BYTES or len(portion) >= _IN_PLACE_COUNT:
+            if nbytes >= _BATCH_BYTES or len(portion) >= _BATCH_COUNT:
                 yield portion
                 portion, nbytes = [], 0
         if portion:
@@ -695,98 +713,3 @@ def _plan_one_key(
 ) -> list[Read]:
     policy = CoalescePolicy(max_gap_bytes, max_coalesced_bytes)
     return plan_reads((("", byte_range) for byte_range in byte_ranges), policy)
-
-
-@runtime_checkable
-class ByteGetter(Protocol):
-    """One key of a store, to be read."""
-
-    async def get(
-        self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """Read the value; see `Store.get`."""
-
-
-@runtime_checkable
-class ByteSetter(Protocol):
-    """One key of a store, to be read and written."""
-
-    async def get(
-        self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """Read the value; see `Store.get`."""
-
-    async def set(self, value: Buffer) -> None:
-        """Write the value; see `Store.set`."""
-
-    async def delete(self) -> None:
-        """Delete the key; see `Store.delete`."""
-
-    async def set_if_not_exists(self, default: Buffer) -> None:
-        """Write the value unless there is one; see `Store.set_if_not_exists`."""
-
-
-@runtime_checkable
-class SupportsGetSync(Protocol):
-    """A store that reads in the calling thread."""
-
-    def get_sync(
-        self,
-        key: str,
-        *,
-        prototype: BufferPrototype | None = None,
-        byte_range: ByteRequest | None = None,
-    ) -> Buffer | None:
-        """Read the value of a key; see `Store.get`."""
-
-
-@runtime_checkable
-class SupportsSetSync(Protocol):
-    """A store that writes in the calling thread."""
-
-    def set_sync(self, key: str, value: Buffer) -> None:
-        """Write the value of a key; see `Store.set`."""
-
-
-@runtime_checkable
-class SupportsDeleteSync(Protocol):
-    """A store that deletes in the calling thread."""
-
-    def delete_sync(self, key: str) -> None:
-        """Delete a key; see `Store.delete`."""
-
-
-@runtime_checkable
-class SupportsSyncStore(SupportsGetSync, SupportsSetSync, SupportsDeleteSync, Protocol):
-    """A store that does all of it in the calling thread."""
-
-
-@runtime_checkable
-class SyncByteGetter(Protocol):
-    """One key of a store, to be read in the calling thread."""
-
-    def get_sync(
-        self,
-        prototype: BufferPrototype | None = None,
-        byte_range: ByteRequest | None = None,
-    ) -> Buffer | None:
-        """Read the value; see `Store.get`."""
-
-
-@runtime_checkable
-class SyncByteSetter(SyncByteGetter, Protocol):
-    """One key of a store, to be read and written in the calling thread."""
-
-    def set_sync(self, value: Buffer) -> None:
-        """Write the value; see `Store.set`."""
-
-    def delete_sync(self) -> None:
-        """Delete the key; see `Store.delete`."""
-
-
-async def set_or_delete(byte_setter: ByteSetter, value: Buffer | None) -> None:
-    """Write a value, or delete the key where the value is None."""
-    if value is None:
-        await byte_setter.delete()
-    else:
-        await byte_setter.set(value)

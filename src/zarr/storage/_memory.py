@@ -17,6 +17,7 @@ from zarr.storage._utils import (
     as_directory,
     check_key,
     check_keys,
+    check_value,
     children,
     frozen,
     normalize_path,
@@ -38,15 +39,6 @@ def _as_asked(value: Buffer, byte_range: ByteRequest | None, buffer_class: type[
         start, stop = resolve_byte_range(byte_range, len(value))
         value = value[start:stop]
     return value if type(value) is buffer_class else buffer_class.from_buffer(value)
-
-
-def _checked(value: Buffer, store: str) -> Buffer:
-    if not isinstance(value, Buffer):
-        raise TypeError(
-            f"{store}.set(): `value` must be a Buffer instance. "
-            f"Got an instance of {type(value)} instead."
-        )
-    return value
 
 
 class MemoryStore(Store):
@@ -145,7 +137,8 @@ class MemoryStore(Store):
         TypeError
             If it is not a `Buffer`.
         """
-        return frozen(_checked(value, "MemoryStore"))
+        check_value(value, "MemoryStore")
+        return frozen(value)
 
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`."""
@@ -447,7 +440,8 @@ class GpuMemoryStore(MemoryStore):
         return f"gpumemory://{id(self._store_dict)}"
 
     def _to_stored(self, value: Buffer) -> Buffer:
-        return _on_gpu(_checked(value, "GpuMemoryStore"))
+        check_value(value, "GpuMemoryStore")
+        return _on_gpu(value)
 
 
 def _on_gpu(value: Buffer) -> Buffer:

@@ -13,7 +13,7 @@ from zarr.abc.store import (
     SupportsGetSync,
     SupportsSetSync,
 )
-from zarr.core._coalesce import MiB
+from zarr.core._coalesce import DEFAULT_MAX_COALESCED_BYTES, DEFAULT_MAX_GAP_BYTES
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import closing
 from zarr.core.sync import sync
@@ -291,8 +291,8 @@ class WrapperStore(Store, Generic[T_Store]):
         byte_ranges: Iterable[ByteRequest | None],
         *,
         prototype: BufferPrototype,
-        max_gap_bytes: int = 1 * MiB,
-        max_coalesced_bytes: int = 16 * MiB,
+        max_gap_bytes: int = DEFAULT_MAX_GAP_BYTES,
+        max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
     ) -> builtins.list[tuple[int, Buffer | None]]:
         # docstring inherited
         limits = {"max_gap_bytes": max_gap_bytes, "max_coalesced_bytes": max_coalesced_bytes}

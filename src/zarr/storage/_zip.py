@@ -19,6 +19,7 @@ from zarr.core._redact import redact_urls_in
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import in_pool
+from zarr.storage._failures import note_failure
 from zarr.storage._local_files import move
 from zarr.storage._utils import (
     as_directory,
@@ -308,7 +309,7 @@ class ZipStore(Store):
                 from zarr.storage._zip_archive import as_damage
 
                 failure = error if archive.fp is None else as_damage(error)
-                failure.add_note(f"key {key!r}, {byte_range} in {self!r}")
+                note_failure(failure, self, key, byte_range)
                 raise failure from (error if failure is not error else error.__cause__)
 
     def _read_member(self, archive: Archive, member: ZipInfo, start: int, stop: int) -> bytes:

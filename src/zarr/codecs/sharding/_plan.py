@@ -10,10 +10,9 @@ import numpy as np
 
 from zarr.core.chunk_grids import ChunkGrid
 from zarr.core.indexing import get_indexer
+from zarr.core.indexing._orders import morton_codes
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from zarr.core.indexing import SelectorTuple
 
 SubchunkWriteOrder: TypeAlias = Literal["morton", "unordered", "lexicographic", "colexicographic"]
@@ -157,21 +156,5 @@ def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple
     if order == "colexicographic":
         return tuple(numbers.ravel(order="F").tolist())
     if order == "morton":
-        return tuple(np.argsort(_morton_keys(grid_shape), kind="stable").tolist())
+        return tuple(np.argsort(morton_codes(grid_shape), kind="stable").tolist())
     return tuple(numbers.ravel().tolist())
-
-
-def _morton_keys(grid_shape: tuple[int, ...]) -> npt.NDArray[np.uint64]:
-    """Return the place on the Z-order curve of each position, positions in C order."""
-    size = math.prod(grid_shape)
-    coords = np.indices(grid_shape, dtype=np.uint64).reshape(len(grid_shape), size)
-    keys = np.zeros(size, dtype=np.uint64)
-    place = 0
-    one = np.uint64(1)
-    for bit in range(max(((length - 1).bit_length() for length in grid_shape), default=0)):
-        for axis, length in enumerate(grid_shape):
-            # A dimension that has run out of bits takes no turn: the keys stay within 64 bits.
-            if bit < (length - 1).bit_length():
-                keys |= ((coords[axis] >> np.uint64(bit)) & one) << np.uint64(place)
-                place += 1
-    return keys
