@@ -51,6 +51,7 @@ async def write_chunks(
     key_of : callable
         Returns the key to read and write for the byte setter of an item.
     """
+    is_sync = chain.is_sync
 
     async def write(item: WriteItem, executor: Executor) -> None:
         byte_setter, spec, chunk_selection, out_selection, is_complete_chunk = item
@@ -69,7 +70,7 @@ async def write_chunks(
                 return
         stored = None if is_complete_chunk else await key.get(spec.prototype)
         try:
-            if chain.is_sync:
+            if is_sync:
                 settled = chain.for_spec(spec)
                 encoded = await executor.run(_encode_merged, settled, stored, item, part, value)
             else:
