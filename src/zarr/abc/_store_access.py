@@ -36,6 +36,7 @@ _METHODS = (
     *dict.fromkeys(name for names in _REPLACED_BY.values() for name in names),
     *_DERIVED_READS["get_sync"],
 )
+_NAMES = frozenset(_METHODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def settle_access(cls: type[Store]) -> None:
         for name in derived:
             if position(cls, single) < position(cls, name):
                 setattr(cls, name, cls._derived_reads[name])
-    cls._methods = _methods_of(cls)
+    cls._find_methods = operator.attrgetter(*[name for name in _METHODS if hasattr(cls, name)])
+    cls._methods = cls._find_methods(cls)
     cls._access = _judge(cls, (), ())
 
 
@@ -79,7 +81,8 @@ def access_of(store: Store) -> StoreAccess:
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    if cls._methods == _methods_of(cls) and members.keys().isdisjoint(_METHODS):
+    # Asked several times for every read, so in two calls of C.
+    if cls._methods == cls._find_methods(cls) and _NAMES.isdisjoint(members):
         return cls._access
     patched = [name for name in _METHODS if _is_patched(cls, name)]
     return _judge(cls, patched, [name for name in _METHODS if name in members])
@@ -131,15 +134,11 @@ def _judge(
     )
 
 
-def _methods_of(cls: type) -> tuple[Any, ...]:
-    return tuple([getattr(cls, name, None) for name in _METHODS])
-
-
 def _is_patched(cls: type, name: str) -> bool:
     """Tell whether the class that defines a method had another one when it was made."""
     definer: Any = next((base for base in cls.__mro__ if name in vars(base)), None)
-    known = vars(definer).get("_methods") if definer is not None else None
-    return known is not None and known[_METHODS.index(name)] is not getattr(definer, name)
+    made_with = vars(definer).get("_methods") if definer is not None else None
+    return made_with is not None and getattr(definer, name) not in made_with
 
 
 def position(cls: type, name: str) -> int:

@@ -46,6 +46,7 @@ from zarr.core.config import config
 from zarr.core.sync import iter_ahead
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -100,7 +101,8 @@ class Store(ABC):
     _coroutines_wait: ClassVar[bool] = True
     _access: ClassVar[StoreAccess]
     _derived_reads: ClassVar[dict[str, Any]]  # how each is derived, by its name
-    _methods: ClassVar[tuple[Any, ...]]  # as they were when the class was made
+    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # those that the record is made of
+    _methods: ClassVar[Any]  # as they were when the class was made
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._is_open = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -126,18 +125,18 @@ class Inline:
         are_large: bool = False,
         beside_loop: bool = False,
     ) -> None:
-        # Of this executor and of all that runs over it.
-        self._spare = threading.Semaphore(max(0, (_CPUS if workers is None else workers) - 1))
-        self._is_alone = workers == 1
+        # A permit for each thread that may help this executor and all that runs over it.
+        self._spare = deque([None] * ((_CPUS if workers is None else workers) - 1))
+        self._is_alone = not self._spare
         self._contends = contends
         self._are_large = are_large
         self._beside_loop = beside_loop
-        self._stopped = threading.Event()
+        self._is_stopped = False
         self._are_slow = False
 
     def stop(self) -> None:
         """Have what runs end soon, with a `CancelledError`; for another thread to call."""
-        self._stopped.set()
+        self._is_stopped = True
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         # docstring inherited
@@ -159,10 +158,9 @@ class Inline:
         def run(item: T) -> None:
             run_now(cast("Coroutine[Any, Any, object]", function(item, Inline())))
 
-        stopped = self._stopped.is_set
         with _Helpers(self._spare) as helpers:
             for item in items:
-                if stopped():
+                if self._is_stopped:
                     raise asyncio.CancelledError
                 is_large = is_shared and nbytes(item) >= PORTION_BYTES
                 if not (is_large and helpers.take(run, item)):
@@ -177,7 +175,7 @@ class Inline:
             with _Helpers(self._spare) as helpers:
                 while True:
                     with SCHEDULING.readers.held_if(held) as held:
-                        if self._stopped.is_set():
+                        if self._is_stopped:
                             raise asyncio.CancelledError
                         batch = await anext(batches, None)
                         if batch is None:
@@ -211,11 +209,11 @@ class _Helpers:
 
     Parameters
     ----------
-    spare : threading.Semaphore
-        Has a permit for each of them.
+    spare : deque
+        Has an item for each of them that is free.
     """
 
-    def __init__(self, spare: threading.Semaphore) -> None:
+    def __init__(self, spare: deque[None]) -> None:
         self._spare = spare
         self._running: deque[Future[None]] = deque()
 
@@ -238,14 +236,16 @@ class _Helpers:
         """
         while self._running and self._running[0].done():
             self._running.popleft().result()
-        if not self._spare.acquire(blocking=False):
+        try:
+            self._spare.pop()
+        except IndexError:
             return False
 
         def do() -> None:
             try:
                 job(*args)
             finally:
-                self._spare.release()
+                self._spare.append(None)
 
         self._running.append(get_pool().submit(do))
         return True
