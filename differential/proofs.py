@@ -79,7 +79,10 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         lines = [f"[{', '.join(pair)}]"]
         return _equals(difference, lines, difference.number + 1, run)
     if step["op"] == "copy" and "write_data=False" not in step["code"]:
-        return _equals(difference, ["[copy[...], a[...]]"], difference.number + 1, run)
+        # In one memory layout, as below.
+        both = ("copy[...]", "a[...]")
+        pair = [f"np.array({each}, order='C')" for each in both]
+        return _equals(difference, [f"[{', '.join(pair)}]"], difference.number + 1, run)
     lines = ["before = a[...]", "expected = np.array(before, order='C')"]
     if step["op"] == "append":
         added = f"np.asarray({step['assigned']}).astype(a.dtype)"
