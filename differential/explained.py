@@ -746,6 +746,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
             and (
                 _peer_says(d, "axes don't match array")
                 or _peer_says(d, "is out of bounds for axis 0 with size 1")
+                or _peer_says(d, "too many indices for array: array is ")
             )
         ),
     ),
