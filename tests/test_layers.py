@@ -21,7 +21,6 @@ LAYERS: list[set[str]] = [
         "zarr.core._byte_ranges",
         "zarr.core._coalesce",
         "zarr.core.sync",
-        "zarr.core._at_once",
         "zarr.core._json",
         "zarr.core._redact",
         "zarr.core.chunks._scheduling",

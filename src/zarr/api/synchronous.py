@@ -13,7 +13,7 @@ from zarr.core.group._sync import wrap_node
 from zarr.core.sync import sync_in_time
 from zarr.core.sync_group import create_hierarchy
 from zarr.errors import ZarrDeprecationWarning
-from zarr.storage._common import answers_at_once
+from zarr.storage._common import never_waits
 
 if TYPE_CHECKING:
     from zarr.core._tree import TreeRepr
@@ -62,11 +62,11 @@ def _group(group: AsyncGroup) -> Group:
     return Group(group)
 
 
-def _opens_group_at_once(
+def _opens_group_in_thread(
     store: StoreLike | None = None, *, mode: AccessModeLiteral = "a", **_: Any
 ) -> bool:
     """Tell whether a group can be opened, or created, in the calling thread."""
-    return mode in ("r", "r+", "a") and answers_at_once(store)
+    return mode in ("r", "r+", "a") and never_waits(store)
 
 
 # --- the same parameters as the coroutines ----------------------------------------------
@@ -87,9 +87,9 @@ zeros_like = sync_twin(asynchronous.zeros_like, wrap=_array)
 
 consolidate_metadata = sync_twin(asynchronous.consolidate_metadata, wrap=_group)
 open_consolidated = sync_twin(
-    asynchronous.open_consolidated, wrap=_group, at_once=_opens_group_at_once
+    asynchronous.open_consolidated, wrap=_group, in_thread=_opens_group_in_thread
 )
-open_group = sync_twin(asynchronous.open_group, wrap=_group, at_once=_opens_group_at_once)
+open_group = sync_twin(asynchronous.open_group, wrap=_group, in_thread=_opens_group_in_thread)
 
 copy = sync_twin(asynchronous.copy)
 copy_all = sync_twin(asynchronous.copy_all)
@@ -123,8 +123,8 @@ def open(
         config=config,
         **kwargs,
     )
-    at_once = mode in ("r", "r+") and answers_at_once(store)
-    return wrap_node(finished(node, at_once=at_once))
+    in_thread = mode in ("r", "r+") and never_waits(store)
+    return wrap_node(finished(node, in_thread=in_thread))
 
 
 def open_array(
@@ -146,8 +146,8 @@ def open_array(
         config=config,
         **kwargs,
     )
-    at_once = kwargs.get("mode") in (None, "r", "r+") and answers_at_once(store)
-    return Array(finished(array, at_once=at_once))
+    in_thread = kwargs.get("mode") in (None, "r", "r+") and never_waits(store)
+    return Array(finished(array, in_thread=in_thread))
 
 
 def group(

@@ -135,17 +135,17 @@ async def _whole(coro: Coroutine[Any, Any, A]) -> Begun[A]:
     return Begun(await coro)
 
 
-def finished(begun: Coroutine[Any, Any, Begun[A]], *, at_once: bool = False) -> A:
+def finished(begun: Coroutine[Any, Any, Begun[A]], *, in_thread: bool = False) -> A:
     """Run the first step of a function, wait, and do the second one in the calling thread.
 
     Parameters
     ----------
     begun : coroutine
         What `begin` returned.
-    at_once : bool
+    in_thread : bool
         Whether the calling thread may run it, see `sync_opening`.
     """
-    return sync_opening(begun, at_once=at_once).finish_sync()
+    return sync_opening(begun, in_thread=in_thread).finish_sync()
 
 
 # --- synchronous twins ------------------------------------------------------------------
@@ -161,7 +161,7 @@ def sync_twin(
     /,
     *,
     wrap: Callable[[A], S],
-    at_once: Callable[..., bool] | None = None,
+    in_thread: Callable[..., bool] | None = None,
 ) -> Callable[P, S]: ...
 
 
@@ -170,7 +170,7 @@ def sync_twin(
     /,
     *,
     wrap: Callable[[Any], Any] | None = None,
-    at_once: Callable[..., bool] | None = None,
+    in_thread: Callable[..., bool] | None = None,
 ) -> Callable[P, Any]:
     """Make the synchronous twin of a coroutine function.
 
@@ -181,7 +181,7 @@ def sync_twin(
     wrap : callable or None
         Turns its result into the synchronous type, `AsyncArray` into `Array` say; None returns
         the result as it is.
-    at_once : callable or None
+    in_thread : callable or None
         Tells of the same arguments whether the calling thread may run it, see `sync_opening`; None
         for never.
 
@@ -194,8 +194,8 @@ def sync_twin(
 
     @wraps(function)
     def twin(*args: P.args, **kwargs: P.kwargs) -> Any:
-        here = at_once is not None and at_once(*args, **kwargs)
-        result = _run(function, args, kwargs, at_once=here)
+        here = in_thread is not None and in_thread(*args, **kwargs)
+        result = _run(function, args, kwargs, in_thread=here)
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)
@@ -207,7 +207,7 @@ def sync_method(
     *,
     to: Callable[[Any], Any],
     wrap: Callable[[Any], Any] | None = None,
-    at_once: Callable[[Any], bool] | None = None,
+    in_thread: Callable[[Any], bool] | None = None,
 ) -> Callable[..., Any]:
     """Make a method of a synchronous class from a coroutine method of the asynchronous one.
 
@@ -219,7 +219,7 @@ def sync_method(
         Gives the asynchronous object for a synchronous one.
     wrap : callable or None
         Turns the result into the synchronous type; None returns it as it is.
-    at_once : callable or None
+    in_thread : callable or None
         Tells of the synchronous object whether the calling thread may run it, see `sync_opening`;
         None for never.
 
@@ -231,8 +231,8 @@ def sync_method(
 
     @wraps(function)
     def twin(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        here = at_once is not None and at_once(self)
-        result = _run(function, (to(self), *args), kwargs, at_once=here)
+        here = in_thread is not None and in_thread(self)
+        result = _run(function, (to(self), *args), kwargs, in_thread=here)
         return result if wrap is None else wrap(result)
 
     return _dress(twin, function)
@@ -275,12 +275,12 @@ def _run(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     *,
-    at_once: bool,
+    in_thread: bool,
 ) -> A:
     """Run a coroutine function and wait; what it moves last, the calling thread does."""
     if hasattr(function, "_first_step"):
-        return finished(begin(function, *args, **kwargs), at_once=at_once)
-    return sync_opening(function(*args, **kwargs), at_once=at_once)
+        return finished(begin(function, *args, **kwargs), in_thread=in_thread)
+    return sync_opening(function(*args, **kwargs), in_thread=in_thread)
 
 
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

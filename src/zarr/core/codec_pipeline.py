@@ -27,7 +27,7 @@ from zarr.abc.codec import (
 )
 from zarr.core._chunk_transform import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core.chunks._executor import PORTION_BYTES, Inline, OnLoop, run_in_worker, run_now
+from zarr.core.chunks._executor import PORTION_BYTES, Inline, OnLoop, run_in_worker
 from zarr.core.chunks._item import batched
 from zarr.core.chunks._keys import InThread, all_in_thread
 from zarr.core.chunks._read import read_chunks, read_parts
@@ -36,7 +36,7 @@ from zarr.core.chunks._source import answers, answers_in_thread, shared_store
 from zarr.core.chunks._write import write_chunks
 from zarr.core.common import concurrent_map
 from zarr.core.config import config
-from zarr.core.sync import in_pool, sync
+from zarr.core.sync import in_pool, run_now, sync
 from zarr.registry import register_pipeline
 
 if TYPE_CHECKING:

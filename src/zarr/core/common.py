@@ -13,8 +13,8 @@ from typing import Any, Final, Generic, Literal, Required, TypeAlias, TypeVar, c
 
 from typing_extensions import ReadOnly, TypedDict
 
-from zarr.core import _at_once
 from zarr.core.config import config as zarr_config
+from zarr.core.sync import has_event_loop
 
 ZARR_JSON: Final = "zarr.json"
 ZARRAY_JSON: Final = ".zarray"
@@ -84,7 +84,8 @@ async def concurrent_iter(
 ) -> AsyncIterator[_R]:
     """Yield the results of ``func(*item)`` as they become ready.
 
-    At most `limit` calls run at a time, and `items` is read no further than that ahead.
+    At most `limit` calls run at a time, and `items` is read no further than that ahead. Without an
+    event loop, under `run_now`, they run one after the other.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ async def concurrent_iter(
         The first failure. The calls still running are cancelled and waited for, also when the
         consumer closes the iterator.
     """
-    if _at_once.is_running():
+    if not has_event_loop():
         for item in items:
             yield await func(*item)
         return
@@ -186,7 +187,7 @@ async def concurrent_map(
     Exception
         The first failure; no further call starts and the running ones are cancelled.
     """
-    if _at_once.is_running():
+    if not has_event_loop():
         return [await func(*item) for item in items]
     results: dict[int, _R] = {}
 

@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
-from zarr.core import _at_once
 from zarr.core.config import config
 
 if TYPE_CHECKING:
@@ -174,9 +173,10 @@ async def in_pool(function: Callable[[], T]) -> T:
     """Call a function in the worker pool, and raise its failure as it was raised.
 
     asyncio makes a new `TimeoutError` of one that comes out of a thread, and what was noted on it is
-    lost. A cancelled wait does not end the function.
+    lost. A cancelled wait does not end the function. Without an event loop, under `run_now`, the
+    calling thread calls it.
     """
-    if _at_once.is_running():
+    if not has_event_loop():
         return function()
     loop = asyncio.get_running_loop()
     result, error = await loop.run_in_executor(get_pool(), _called, function)
@@ -408,16 +408,18 @@ def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
     return sync(coro, timeout=config.get("async.timeout", None))
 
 
-def sync_opening(coro: Coroutine[Any, Any, T], *, at_once: bool) -> T:
+def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
     """Run a coroutine that reads metadata, in the calling thread if it need not wait.
 
     Parameters
     ----------
     coro : coroutine
         What to run.
-    at_once : bool
-        Whether its store answers in the calling thread. The event loop is used nevertheless where
-        there is a limit of time, and on its own thread, where `sync` refuses.
+    in_thread : bool
+        Whether its store answers in the calling thread, which runs it by `run_now` then: opening an
+        array on a local disk takes a tenth of a millisecond, and the way to the event loop, on to
+        the worker pool and back three times as long. The event loop is used nevertheless where
+        there is a limit of time, and where the calling thread runs an event loop itself.
 
     Returns
     -------
@@ -429,18 +431,41 @@ def sync_opening(coro: Coroutine[Any, Any, T], *, at_once: bool) -> T:
     SyncError, TimeoutError
         As `sync_in_time`.
     """
-    if not at_once or _is_finalizing() or config.get("async.timeout", None) is not None:
+    if not in_thread or _is_finalizing() or has_event_loop():
         return sync_in_time(coro)
-    if _loop is not None and _runs_here(_loop):
+    if config.get("async.timeout", None) is not None:
         return sync_in_time(coro)
-    return _at_once.run(coro)
+    return run_now(coro)
+
+
+def has_event_loop() -> bool:
+    """Tell whether the calling thread runs an event loop; without one nothing can be waited for."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    return has_event_loop() and asyncio.get_running_loop() is loop
+
+
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits to its end in the calling thread, without an event loop.
+
+    Raises
+    ------
+    RuntimeError
+        If it waits for something after all. It is closed.
+    """
     try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    finally:
+        coroutine.close()
+    raise RuntimeError(f"{coroutine} waits for something, which no event loop will bring about.")
 
 
 async def _collect(data: AsyncIterable[T]) -> tuple[T, ...]:

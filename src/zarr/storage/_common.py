@@ -361,7 +361,7 @@ async def make_store(
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")
 
 
-def answers_at_once(store_like: object) -> bool:
+def never_waits(store_like: object) -> bool:
     """Tell whether what a user passes as a store is one that answers in the calling thread.
 
     Parameters

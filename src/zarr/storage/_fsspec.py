@@ -38,7 +38,7 @@ from zarr.storage._fsspec_listing import bare, below, children, files
 from zarr.storage._fsspec_loops import for_running_loop, keep_for
 from zarr.storage._fsspec_paths import has_magic, is_remote, join, root_marker
 from zarr.storage._fsspec_serial import serialize
-from zarr.storage._fsspec_targets import Target, answer_at_once
+from zarr.storage._fsspec_targets import Target, inline_answer
 from zarr.storage._utils import check_key, check_write, is_allowed
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ class FsspecStore(Store):
         asked: list[int] = []  # position in `ranges` -> index of the request
         make_buffer = prototype.buffer.from_bytes
         for index, ((_, byte_range), target) in enumerate(zip(wanted, targets)):
-            found = answer_at_once(target, byte_range)
+            found = inline_answer(target, byte_range)
             if isinstance(found, Target):
                 ranges.append(((id(found.fs), found.path), found.locate(byte_range)))
                 asked.append(index)
@@ -360,7 +360,7 @@ class FsspecStore(Store):
         request = (key, byte_range)
         path = self._path_of(key)
         (target,) = await find_targets(self, for_running_loop(self.fs), [request], [path])
-        data = answer_at_once(target, byte_range)
+        data = inline_answer(target, byte_range)
         if isinstance(data, Target):
             data = await fetch_bytes(self, data, request, path, data.locate(byte_range))
         return None if data is None else prototype.buffer.from_bytes(data)

@@ -63,7 +63,7 @@ def are_in_memory(fs: Any) -> bool:
     return isinstance(fs.references, dict)
 
 
-def answer_at_once(
+def inline_answer(
     target: Target | bytes | None, byte_range: ByteRequest | None
 ) -> Target | bytes | None:
     """Answer a request that needs no read.

@@ -24,11 +24,12 @@ from zarr.codecs.sharding._source import MemorySource, name_of, source_of
 from zarr.codecs.sharding._write import empty_shard, rewrite_shard
 from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core.chunks._deletion import delete_chunk
-from zarr.core.chunks._executor import Inline, OnLoop, run_now
+from zarr.core.chunks._executor import Inline, OnLoop
 from zarr.core.chunks._keys import InThread
 from zarr.core.common import parse_chunk_shape, parse_named_configuration, parse_shapelike
 from zarr.core.config import config
 from zarr.core.metadata.v3 import RegularChunkGridMetadata, parse_codecs, settle_codecs
+from zarr.core.sync import run_now
 from zarr.registry import get_pipeline_class
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarr.codecs.sharding._plan import InnerChunk, plan_selection
-from zarr.core.chunks._executor import Inline, run_now
+from zarr.core.chunks._executor import Inline
 from zarr.core.chunks._scatter import is_empty, merge
+from zarr.core.sync import run_now
 
 if TYPE_CHECKING:
     from zarr.codecs.sharding._layout import ShardLayout

@@ -30,7 +30,7 @@ from zarr.core.indexing import (
     pop_fields,
 )
 from zarr.core.sync import refuse_at_the_end, sync_in_time, sync_opening
-from zarr.storage._common import answers_at_once
+from zarr.storage._common import never_waits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             If its metadata are not valid.
         """
         opened = AsyncArray.open(store, config=config)
-        inner: Any = sync_opening(opened, at_once=answers_at_once(store))
+        inner: Any = sync_opening(opened, in_thread=never_waits(store))
         return cls(inner)
 
     # --- properties ---------------------------------------------------------------------

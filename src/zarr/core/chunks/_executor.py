@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from zarr.core._coalesce import KiB
 from zarr.core.chunks._scheduling import SCHEDULING, has_gil
 from zarr.core.common import closing, concurrent_foreach
-from zarr.core.sync import get_pool, in_pool
+from zarr.core.sync import get_pool, in_pool, run_now
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -402,23 +402,6 @@ def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits to its end, without an event loop.
-
-    Raises
-    ------
-    RuntimeError
-        If it waits for something after all. It is closed.
-    """
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return cast("T", stop.value)
-    finally:
-        coroutine.close()
-    raise RuntimeError(f"{coroutine} waits, and there is no event loop to wait in.")
 
 
 async def run_in_worker(coroutine: Coroutine[Any, Any, T], executor: Inline) -> T:

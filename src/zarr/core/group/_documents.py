@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 
 from zarr.abc._store_access import read_method
 from zarr.abc.store import Store
-from zarr.core import _at_once
 from zarr.core._coalesce import KiB
 from zarr.core._fetch import expecting
 from zarr.core.array._documents import Documents, naming, parse_stored, read_documents
@@ -33,6 +32,7 @@ from zarr.core.group._metadata import (
     parse_consolidated_v2,
 )
 from zarr.core.metadata import ArrayMetadata
+from zarr.core.sync import has_event_loop
 from zarr.errors import (
     ContainsArrayError,
     GroupNotFoundError,
@@ -389,7 +389,7 @@ async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
         for index, value in batch:
             values[index] = value
 
-    if _at_once.is_running():
+    if not has_event_loop():
         for batch in store._get_many_sync(keys, prototype=cpu_prototype):
             take(batch)
         return values

@@ -13,7 +13,7 @@ from zarr.core.attributes import Attributes
 from zarr.core.group._async import AsyncGroup
 from zarr.core.group._info import GroupProperties
 from zarr.core.sync import SyncMixin, collect_aiterator, sync_in_time, sync_opening
-from zarr.storage._common import answers_at_once
+from zarr.storage._common import never_waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def _async_of(group: Group) -> AsyncGroup:
     return group._async_group
 
 
-def _at_once(group: Group) -> bool:
+def _in_thread(group: Group) -> bool:
     """Tell whether the calling thread may look up a member itself."""
     return access_of(group._async_group.store_path.store).never_waits
 
@@ -45,10 +45,10 @@ def _at_once(group: Group) -> bool:
 def _method(
     function: Callable[Concatenate[AsyncGroup, P], Coroutine[Any, Any, A]],
     wrap: Callable[[A], S],
-    at_once: Callable[[Group], bool] | None = None,
+    in_thread: Callable[[Group], bool] | None = None,
 ) -> Callable[Concatenate[Group, P], S]:
     """Make a method of `Group` from a coroutine of `AsyncGroup`."""
-    return sync_method(function, to=_async_of, wrap=wrap, at_once=at_once)
+    return sync_method(function, to=_async_of, wrap=wrap, in_thread=in_thread)
 
 
 def _generator(
@@ -116,7 +116,7 @@ class Group(GroupProperties, SyncMixin):
     def open(cls, store: StoreLike, zarr_format: ZarrFormat | None = 3) -> Group:
         """Open a stored group; see `AsyncGroup.open`."""
         opened = AsyncGroup.open(store, zarr_format=zarr_format)
-        return cls(sync_opening(opened, at_once=answers_at_once(store)))
+        return cls(sync_opening(opened, in_thread=never_waits(store)))
 
     # --- properties ---------------------------------------------------------------------
 
@@ -139,15 +139,15 @@ class Group(GroupProperties, SyncMixin):
 
     def __getitem__(self, path: str) -> Array[Any] | Group:
         """Return a member; see `AsyncGroup.getitem`."""
-        return wrap_node(sync_opening(self._async_group.getitem(path), at_once=_at_once(self)))
+        return wrap_node(sync_opening(self._async_group.getitem(path), in_thread=_in_thread(self)))
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `AsyncGroup.getitem`."""
-        node = sync_opening(self._async_group.get(path), at_once=_at_once(self))
+        node = sync_opening(self._async_group.get(path), in_thread=_in_thread(self))
         return default if node is None else wrap_node(node)
 
     def __contains__(self, member: str) -> bool:
-        return sync_opening(self._async_group.contains(member), at_once=_at_once(self))
+        return sync_opening(self._async_group.contains(member), in_thread=_in_thread(self))
 
     def __iter__(self) -> Iterator[str]:
         yield from self.keys()
@@ -172,8 +172,8 @@ class Group(GroupProperties, SyncMixin):
         )
         return tuple(_named(item) for item in collect_aiterator(found))
 
-    get_array = _method(AsyncGroup.get_array, _array, at_once=_at_once)
-    get_group = _method(AsyncGroup.get_group, _group, at_once=_at_once)
+    get_array = _method(AsyncGroup.get_array, _array, in_thread=_in_thread)
+    get_group = _method(AsyncGroup.get_group, _group, in_thread=_in_thread)
     nmembers = _method(AsyncGroup.nmembers, _same)
     keys = _generator(AsyncGroup.keys, _same)
     groups = _generator(AsyncGroup.groups, _named_group)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from zarr.core import _at_once
+from zarr.core.sync import has_event_loop
 
 _SETTLED: Final = (slice, int, np.ndarray, EllipsisType, list, str, NoneType)
 
@@ -57,7 +57,7 @@ async def made_arrays_async(selection: Any) -> Any:
     items = selection if isinstance(selection, tuple) else (selection,)
     if not any(map(is_lazy, items)):
         return selection
-    if _at_once.is_running():
+    if not has_event_loop():
         return made_arrays(selection)
     return await asyncio.to_thread(made_arrays, selection)
 

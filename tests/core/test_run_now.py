@@ -13,10 +13,9 @@ import pytest
 from tests.waiting import PATIENCE
 
 import zarr
-from zarr.core import _at_once
 from zarr.core.common import concurrent_iter, concurrent_map
 from zarr.core.config import config
-from zarr.core.sync import SyncError, in_pool, sync
+from zarr.core.sync import SyncError, has_event_loop, in_pool, run_now, sync
 from zarr.storage import LocalStore, ManagedMemoryStore, MemoryStore, StorePath, ZipStore
 
 CALLS: dict[str, Callable[[Any], Any]] = {
@@ -154,6 +153,15 @@ async def test_works_inside_another_running_loop(tmp_path: Path) -> None:
     assert zarr.open_array(tmp_path, mode="r").shape == (2,)
 
 
+async def test_opens_from_within_another_loop_of_the_thread(tmp_path: Path) -> None:
+    """What may wait goes to the event loop of the process then: this one must not be taken."""
+    group = zarr.create_group(tmp_path)
+    group.create_array("a", shape=(2,), dtype="i1")
+    group.create_group("g")
+    for call in OF_GROUP.values():
+        assert call(zarr.open_group(tmp_path, mode="r")) is not None
+
+
 def test_what_waits_is_closed_and_told() -> None:
     closed = []
 
@@ -161,40 +169,32 @@ def test_what_waits_is_closed_and_told() -> None:
         try:
             await asyncio.sleep(0)
         finally:
-            closed.append(_at_once.is_running())
+            closed.append(has_event_loop())
 
     waiting = waits()
     with pytest.raises(RuntimeError, match="waits for something"):
-        _at_once.run(waiting)
-    assert len(closed) == 1  # while there is still a reference to it
-    assert not _at_once.is_running()
+        run_now(waiting)
+    assert closed == [False]  # while there is still a reference to it
 
 
-def test_failures_come_through_and_the_state_goes_back() -> None:
+def test_failures_come_through() -> None:
     async def fails() -> None:
-        assert _at_once.is_running()
         raise KeyError("x")
 
     async def outer() -> int:
         with pytest.raises(KeyError):
-            _at_once.run(fails())
-        assert _at_once.is_running()
+            run_now(fails())
         return 3
 
-    assert _at_once.run(outer()) == 3
-    assert not _at_once.is_running()
+    assert run_now(outer()) == 3
 
 
-def test_other_threads_are_not_concerned() -> None:
-    seen = []
+async def test_the_loop_of_the_thread_is_seen() -> None:
+    async def look() -> bool:
+        return has_event_loop()
 
-    async def look() -> None:
-        thread = threading.Thread(target=lambda: seen.append(_at_once.is_running()))
-        thread.start()
-        thread.join(PATIENCE)
-
-    _at_once.run(look())
-    assert seen == [False]
+    assert run_now(look())
+    assert not await asyncio.to_thread(lambda: run_now(look()))
 
 
 def test_helpers_do_the_work_in_order() -> None:
@@ -212,8 +212,8 @@ def test_helpers_do_the_work_in_order() -> None:
             x async for x in concurrent_iter(items, double)
         ]
 
-    assert _at_once.run(both()) == ([2, 4, 6], [2, 4, 6])
+    assert run_now(both()) == ([2, 4, 6], [2, 4, 6])
     begun.clear()
     with pytest.raises(ValueError, match="-1"):
-        _at_once.run(concurrent_map([(1,), (-1,), (2,)], double))
+        run_now(concurrent_map([(1,), (-1,), (2,)], double))
     assert begun == [1, -1]
