@@ -45,7 +45,6 @@ LAYERS: list[set[str]] = [
     {"zarr.abc"},
     {"zarr.core.metadata", "zarr.storage"},
     {
-        "zarr.core._chunk_transform",
         "zarr.core._codec_chain",
         "zarr.core.chunks",
         "zarr.core.codec_pipeline",

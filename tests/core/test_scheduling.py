@@ -165,7 +165,7 @@ def test_who_is_interrupted_while_waiting_leaves_no_trace(is_handed_over: bool) 
             semaphore.held().__enter__()
     assert not semaphore._waiting
     assert semaphore._free == int(is_handed_over)
-    assert not semaphore._of_thread.is_holder
+    assert not semaphore._is_mine()
 
 
 def test_who_has_the_turn_may_take_it_again() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zarr.core._decoded_size import DecodedLimit, compressed_limit, decoded_nbytes, unknown
+from zarr.core._decoded_size import DecodedLimit, compressed_limit, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +50,7 @@ def limits_of(codecs: Iterable[Numcodec], spec: ArraySpec) -> list[DecodedLimit]
         Describes the chunk.
     """
     limits = []
-    nbytes = decoded_nbytes(spec)
+    nbytes = spec._nbytes
     for codec in codecs:
         limits.append(unknown(spec) if nbytes is None else DecodedLimit(nbytes))
         nbytes = _encoded_nbytes(codec, nbytes, spec)

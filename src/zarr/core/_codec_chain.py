@@ -14,8 +14,7 @@ from zarr.abc.codec import (
     ArrayBytesCodecPartialDecodeMixin,
     BytesBytesCodec,
 )
-from zarr.core._decoded_size import DecodedLimit, compressed_limit, decoded_nbytes, unknown
-from zarr.core.common import product
+from zarr.core._decoded_size import DecodedLimit, compressed_limit, unknown
 from zarr.errors import ZarrUserWarning
 
 if TYPE_CHECKING:
@@ -171,10 +170,9 @@ class ResolvedChain:
 
     def at_once(self, nbytes: int) -> int:
         """Return how many chunks, at least one, are decoded to at most so many bytes."""
-        native = self.spec.dtype.to_native_dtype()
-        if native.hasobject:
-            return 1  # there is no telling what elements of variable length take
-        return max(1, nbytes // max(1, product(self._shape) * native.itemsize))
+        size = self.spec._nbytes
+        # There is no telling what elements of variable length take.
+        return 1 if size is None else max(1, nbytes // max(1, size))
 
     def decode_many_sync(
         self, buffers: Sequence[Buffer], *, beside_loop: bool = False
@@ -345,7 +343,7 @@ class CodecChain:
                 yield _Stage(codec, spec._limited(limit))
             else:
                 yield _Stage(codec, spec)
-                nbytes = decoded_nbytes(spec)
+                nbytes = spec._nbytes
             nbytes = _encoded_limit(codec, nbytes, spec)
             spec = codec.resolve_metadata(spec)
 
@@ -431,3 +429,63 @@ class CodecChain:
             specs = [chain.stages[position].spec for chain in chains]
             data = list(await codec.encode(zip(data, specs)))
         return data
+
+
+@dataclass(frozen=True)
+class AsyncChunkTransform:
+    """Decodes and encodes single chunks by the coroutines of their codecs.
+
+    Parameters
+    ----------
+    codecs : tuple of codec
+        In the order of encoding.
+    """
+
+    codecs: tuple[Codec, ...]
+
+    def __init__(self, *, codecs: Iterable[Codec]) -> None:
+        object.__setattr__(self, "codecs", tuple(codecs))
+        split_codecs(self.codecs)
+
+    @cached_property
+    def _chain(self) -> CodecChain:
+        return CodecChain.from_codecs(self.codecs)
+
+    @property
+    def _aa_codecs(self) -> tuple[ArrayArrayCodec, ...]:
+        return self._chain.array_array_codecs
+
+    @property
+    def _ab_codec(self) -> ArrayBytesCodec:
+        return self._chain.array_bytes_codec
+
+    @property
+    def _bb_codecs(self) -> tuple[BytesBytesCodec, ...]:
+        return self._chain.bytes_bytes_codecs
+
+    async def decode_chunk(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        """Decode one chunk.
+
+        Parameters
+        ----------
+        chunk_bytes : Buffer
+            The encoded chunk.
+        chunk_spec : ArraySpec
+            Describes the decoded chunk.
+        """
+        (chunk,) = await self._chain.decode([(chunk_bytes, chunk_spec)])
+        assert chunk is not None
+        return chunk
+
+    async def encode_chunk(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        """Encode one chunk; None where a codec finds nothing to store.
+
+        Parameters
+        ----------
+        chunk_array : NDBuffer
+            The chunk.
+        chunk_spec : ArraySpec
+            Describes it.
+        """
+        (encoded,) = await self._chain.encode([(chunk_array, chunk_spec)])
+        return encoded

@@ -58,13 +58,7 @@ def limit_of(spec: ArraySpec) -> DecodedLimit:
 def unknown(spec: ArraySpec) -> DecodedLimit:
     """Return a limit for what depends on the values of a chunk in ways that are not known."""
     # Each element takes four bytes at least where a codec writes its length, or twice its size.
-    return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (_itemsize(spec) or 0)))
-
-
-def decoded_nbytes(spec: ArraySpec) -> int | None:
-    """Return the size of a chunk in bytes; None where its elements vary in size."""
-    itemsize = _itemsize(spec)
-    return None if itemsize is None else math.prod(spec.shape) * itemsize
+    return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (spec._itemsize or 0)))
 
 
 def compressed_limit(nbytes: int | None) -> int | None:
@@ -78,8 +72,3 @@ def too_large(limit: int) -> ValueError:
         f"The stored data decode to more than the {limit} bytes that they can have here. They are "
         "corrupt, or of another array."
     )
-
-
-def _itemsize(spec: ArraySpec) -> int | None:
-    native = spec.dtype.to_native_dtype()
-    return None if native.hasobject or native.kind == "T" else native.itemsize

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 import numpy as np
 
 from zarr.core._coalesce import DEFAULT_MAX_COALESCED_BYTES, DEFAULT_MAX_GAP_BYTES
-from zarr.core.common import parse_bool, parse_fill_value, parse_int, parse_order, parse_shapelike
+from zarr.core.common import (
+    parse_bool,
+    parse_fill_value,
+    parse_int,
+    parse_order,
+    parse_shapelike,
+    product,
+)
 from zarr.core.config import config as zarr_config
 
 if TYPE_CHECKING:
@@ -192,6 +199,17 @@ class ArraySpec:
 
     def __hash__(self) -> int:
         return hash((self.shape, self.dtype, self._fill_bits, self.config, self.prototype))
+
+    @cached_property
+    def _itemsize(self) -> int | None:
+        """The size of an element in bytes; None where elements vary in size."""
+        native = self.dtype.to_native_dtype()
+        return None if native.hasobject or native.kind == "T" else native.itemsize
+
+    @cached_property
+    def _nbytes(self) -> int | None:
+        """The size of the chunk in bytes; None where its elements vary in size."""
+        return None if self._itemsize is None else product(self.shape) * self._itemsize
 
     @cached_property
     def _fill_bits(self) -> bytes | str | None:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from zarr.abc._store_access import position
+from zarr.abc._store_access import access_of, position
 from zarr.abc.codec import (
     ArrayArrayCodec,
     ArrayBytesCodec,
@@ -25,14 +17,12 @@ from zarr.abc.codec import (
     CodecPipeline,
     GetResult,
 )
-from zarr.core._chunk_transform import AsyncChunkTransform as AsyncChunkTransform
+from zarr.core._codec_chain import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core.chunks._executor import PORTION_BYTES, Inline, OnLoop, run_in_worker
+from zarr.core.chunks._executor import PORTION_BYTES, Executor, Inline, OnLoop, run_in_worker
 from zarr.core.chunks._item import batched
-from zarr.core.chunks._keys import InThread, all_in_thread
-from zarr.core.chunks._read import read_chunks, read_parts
-from zarr.core.chunks._scatter import decoded_nbytes
-from zarr.core.chunks._source import answers, answers_in_thread, shared_store
+from zarr.core.chunks._read import read_chunks
+from zarr.core.chunks._source import answers, shared_store
 from zarr.core.chunks._write import write_chunks
 from zarr.core.common import concurrent_map
 from zarr.core.config import config
@@ -43,14 +33,17 @@ if TYPE_CHECKING:
     from typing import Self
 
     from zarr.abc.codec import Codec
-    from zarr.abc.store import ByteGetter, ByteSetter
+    from zarr.abc.store import ByteGetter, ByteSetter, Store
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
-    from zarr.core.chunks._executor import Executor
-    from zarr.core.chunks._item import Batch, ReadItem, WriteItem
+    from zarr.core.chunks._item import ReadItem, WriteItem
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.indexing import SelectorTuple
     from zarr.core.metadata.v3 import ChunkGridMetadata
+
+    CodecsByRole: TypeAlias = tuple[
+        tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]
+    ]
 
 # How many chunks of a selection a thread looks at together. Where each is read by itself, taking all
 # at once has no use, and thousands of objects more make the garbage collector look at all there are.
@@ -60,9 +53,7 @@ _PRESENT = GetResult(status="present")
 _MISSING = GetResult(status="missing")
 
 
-def codecs_from_list(
-    codecs: Iterable[Codec],
-) -> tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]]:
+def codecs_from_list(codecs: Iterable[Codec]) -> CodecsByRole:
     """Sort codecs by role, refusing an order in which they cannot work.
 
     Returns
@@ -78,9 +69,7 @@ def codecs_from_list(
     return split_codecs(codecs)
 
 
-def codecs_from_list_unchecked(
-    codecs: Iterable[Codec],
-) -> tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]]:
+def codecs_from_list_unchecked(codecs: Iterable[Codec]) -> CodecsByRole:
     """Sort codecs by role, in whatever order they come; see `codecs_from_list`."""
     return split_codecs(codecs, check_order=False)
 
@@ -104,10 +93,8 @@ def pipeline_supports_partial_decode(
         Whether any other codec rules it out: behind a compressor the bytes of a part cannot be
         found, and after a transposition a selection means something else.
     """
-    alone = not array_array_codecs and not bytes_bytes_codecs
-    return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and (
-        alone or not require_no_aa_bb
-    )
+    others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
+    return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
 
 
 def pipeline_supports_partial_encode(
@@ -121,10 +108,8 @@ def pipeline_supports_partial_encode(
 
     Parameters are those of `pipeline_supports_partial_decode`.
     """
-    alone = not array_array_codecs and not bytes_bytes_codecs
-    return isinstance(array_bytes_codec, ArrayBytesCodecPartialEncodeMixin) and (
-        alone or not require_no_aa_bb
-    )
+    others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
+    return isinstance(array_bytes_codec, ArrayBytesCodecPartialEncodeMixin) and not others
 
 
 def resolve_batched(codec: Codec, chunk_specs: Iterable[ArraySpec]) -> Iterable[ArraySpec]:
@@ -205,17 +190,16 @@ class BatchedCodecPipeline(CodecPipeline):
     @property
     def supports_partial_decode(self) -> bool:
         # docstring inherited
-        return pipeline_supports_partial_decode(
-            self.array_bytes_codec,
-            array_array_codecs=self.array_array_codecs,
-            bytes_bytes_codecs=self.bytes_bytes_codecs,
-            require_no_aa_bb=True,
-        )
+        return self._supports(pipeline_supports_partial_decode)
 
     @property
     def supports_partial_encode(self) -> bool:
         # docstring inherited
-        return pipeline_supports_partial_encode(
+        return self._supports(pipeline_supports_partial_encode)
+
+    def _supports(self, rule: Callable[..., bool]) -> bool:
+        """Tell whether a rule for codecs of several roles holds for those of the pipeline."""
+        return rule(
             self.array_bytes_codec,
             array_array_codecs=self.array_array_codecs,
             bytes_bytes_codecs=self.bytes_bytes_codecs,
@@ -249,15 +233,10 @@ class BatchedCodecPipeline(CodecPipeline):
         self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
         """Decode chunks at once; see `decode`."""
-        chunks = list(chunk_bytes_and_specs)
-        chain = self._chain
+        chain, chunks = self._chain, list(chunk_bytes_and_specs)
         if not chain.decodes_sync:
             return await chain.decode(chunks)
-
-        def decode_all() -> list[NDBuffer | None]:
-            return [None if c is None else chain.decode_sync(c, spec) for c, spec in chunks]
-
-        return await in_pool(decode_all)
+        return await in_pool(lambda: _each(chain.decode_sync, chunks))
 
     async def encode(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
@@ -269,15 +248,10 @@ class BatchedCodecPipeline(CodecPipeline):
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
     ) -> Iterable[Buffer | None]:
         """Encode chunks at once; see `encode`."""
-        chunks = list(chunk_arrays_and_specs)
-        chain = self._chain
+        chain, chunks = self._chain, list(chunk_arrays_and_specs)
         if not chain.encodes_sync:
             return await chain.encode(chunks)
-
-        def encode_all() -> list[Buffer | None]:
-            return [None if c is None else chain.encode_sync(c, spec) for c, spec in chunks]
-
-        return await in_pool(encode_all)
+        return await in_pool(lambda: _each(chain.encode_sync, chunks))
 
     async def _in_batches(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         batches = batched(items, self.batch_size)
@@ -301,24 +275,16 @@ class BatchedCodecPipeline(CodecPipeline):
     # --- reading ------------------------------------------------------------------------
 
     async def read(
-        self,
-        batch_info: Iterable[ReadItem],
-        out: NDBuffer,
-        drop_axes: tuple[int, ...] = (),
+        self, batch_info: Iterable[ReadItem], out: NDBuffer, drop_axes: tuple[int, ...] = ()
     ) -> tuple[GetResult, ...]:
         # docstring inherited
         items = list(batch_info)
-        if all_in_thread(items):
+        store = shared_store(items)
+        if store is not None and access_of(store).reads_in_thread and self._decodes_in_thread:
             inline = self._inline(items, None)
-            here = self._read_in_thread(items, out, drop_axes, inline)
-            if here is not None:
-                return _results(await run_in_worker(here, inline))
-        executor = OnLoop(int(config.get("async.concurrency")))
-        if self.supports_partial_decode:
-            part = self._part_hook("decode") or self._decode_part
-            return _results(await read_parts(items, out, drop_axes, part, executor))
-        batches = answers(items, executor.concurrency)
-        return _results(await self._read_chunks(items, out, drop_axes, batches, executor))
+            return await run_in_worker(self._read(items, out, drop_axes, inline, store), inline)
+        on_loop = OnLoop(int(config.get("async.concurrency")))
+        return await self._read(items, out, drop_axes, on_loop, store)
 
     def read_sync(
         self,
@@ -340,107 +306,85 @@ class BatchedCodecPipeline(CodecPipeline):
         results: list[GetResult] = []
         portions = batched(batch_info, _AT_ONCE)
         for items in portions:
-            if not all_in_thread(items[:1]):  # the store may fetch neighbours together
+            store = shared_store(items)
+            here = store is not None and access_of(store).reads_in_thread
+            if not here:  # the store may fetch neighbours together
                 items += [item for portion in portions for item in portion]
-            here = self._read_in_thread(items, out, drop_axes, self._inline(items, max_workers))
-            found = None if here is None else run_now(here)
-            results += sync(self.read(items, out, drop_axes)) if found is None else _results(found)
+                store = shared_store(items)
+            may_decode = self._decodes_in_thread and (here or not self.supports_partial_decode)
+            if store is None or not may_decode:
+                results += sync(self.read(items, out, drop_axes))
+                continue
+            inline = self._inline(items, max_workers, beside_loop=not here)
+            results += run_now(self._read(items, out, drop_axes, inline, store))
         return tuple(results)
 
-    def _inline(self, items: Sequence[ReadItem], max_workers: int | None) -> Inline:
-        """Return an executor for a thread that reads chunks."""
+    def _inline(
+        self, items: Sequence[ReadItem], max_workers: int | None, *, beside_loop: bool = False
+    ) -> Inline:
+        """Return an executor for a thread that reads chunks, which the event loop may fetch."""
         workers = max_workers or config.get("codec_pipeline.max_workers")
         if self.supports_partial_decode or not items:
             return Inline(workers)
-        are_large = (decoded_nbytes(items[0][1]) or 0) >= PORTION_BYTES
-        in_thread = all_in_thread(items[:1])
+        several = len(items) > 1
+        are_large = (items[0][1]._nbytes or 0) >= PORTION_BYTES
         return Inline(
-            workers if len(items) > 1 else 1,
-            contends=in_thread and len(items) > 1 and not are_large,
+            workers if several else 1,
+            contends=several and not (are_large or beside_loop),
             are_large=are_large,
-            beside_loop=not in_thread,
+            beside_loop=beside_loop,
         )
 
-    def _read_in_thread(
+    async def _read(
         self,
         items: Sequence[ReadItem],
         out: NDBuffer,
         drop_axes: tuple[int, ...],
-        executor: Inline,
-    ) -> Coroutine[Any, Any, list[bool]] | None:
-        """Return the read as a coroutine that never waits; None where that is not possible."""
-        if not self._chain.decodes_sync:
-            return None
-        if self.supports_partial_decode:
-            hook = self._part_hook("decode")
-            if hook is None or not all_in_thread(items):
-                return None
-
-            def read_part(byte_getter: Any, *args: Any) -> Awaitable[NDBuffer | None]:
-                return cast("Awaitable[NDBuffer | None]", hook(InThread(byte_getter), *args))
-
-            return read_parts(items, out, drop_axes, read_part, executor)
-        if shared_store(items) is None:
-            return None
-        batches = answers_in_thread(items)
-        return self._read_chunks(items, out, drop_axes, batches, executor)
-
-    def _read_chunks(
-        self,
-        items: Sequence[ReadItem],
-        out: NDBuffer,
-        drop_axes: tuple[int, ...],
-        batches: AsyncIterator[Batch],
         executor: Executor,
-    ) -> Coroutine[Any, Any, list[bool]]:
-        return read_chunks(items, out, drop_axes, batches, executor, self._chain, self.batch_size)
+        store: Store | None,
+    ) -> tuple[GetResult, ...]:
+        """Read chunks over an executor; it never waits over one that does not."""
+        source: Any = answers(items, store, executor)
+        if self.supports_partial_decode:
+            source = self._part_hook("decode") or self._decode_part
+        found = await read_chunks(
+            items, out, drop_axes, executor, self._chain, source, self.batch_size
+        )
+        return tuple([_PRESENT if present else _MISSING for present in found])
 
     async def read_batch(
-        self,
-        batch_info: Iterable[ReadItem],
-        out: NDBuffer,
-        drop_axes: tuple[int, ...] = (),
+        self, batch_info: Iterable[ReadItem], out: NDBuffer, drop_axes: tuple[int, ...] = ()
     ) -> tuple[GetResult, ...]:
         """Read chunks; see `read`."""
         return await self.read(batch_info, out, drop_axes)
 
-    async def _decode_part(
-        self,
-        byte_getter: ByteGetter,
-        selection: SelectorTuple,
-        chunk_spec: ArraySpec,
-        _executor: Executor,
-        _target: NDBuffer | None,
-    ) -> NDBuffer | None:
+    @property
+    def _decodes_in_thread(self) -> bool:
+        """Whether all codecs, also one that reads parts of chunks, do so without waiting."""
+        parts = self.supports_partial_decode
+        return self._chain.decodes_sync and not (parts and self._part_hook("decode") is None)
+
+    async def _decode_part(self, place: Any, selection: Any, spec: ArraySpec, *_: Any) -> Any:
         """Read a selection of one chunk as any codec can that reads parts."""
-        (part,) = await self.decode_partial_batch([(byte_getter, selection, chunk_spec)])
+        (part,) = await self.decode_partial_batch([(place, selection, spec)])
         return part
 
     # --- writing ------------------------------------------------------------------------
 
     async def write(
-        self,
-        batch_info: Iterable[WriteItem],
-        value: NDBuffer,
-        drop_axes: tuple[int, ...] = (),
+        self, batch_info: Iterable[WriteItem], value: NDBuffer, drop_axes: tuple[int, ...] = ()
     ) -> None:
         # docstring inherited
         items = list(batch_info)
-        if self._writes_in_thread and all_in_thread(items, to_write=True):
+        if self._writes_in_thread(items):
             inline = Inline(config.get("codec_pipeline.max_workers"))
-            await run_in_worker(self._write_in_thread(items, value, drop_axes, inline), inline)
-            return
-        executor = OnLoop(int(config.get("async.concurrency")))
-        part = None
-        if self.supports_partial_encode:
-            part = self._part_hook("encode") or self._encode_part
-        await write_chunks(items, value, drop_axes, executor, self._chain, part, lambda key: key)
+            await run_in_worker(self._write(items, value, drop_axes, inline), inline)
+        else:
+            on_loop = OnLoop(int(config.get("async.concurrency")))
+            await self._write(items, value, drop_axes, on_loop)
 
     async def write_batch(
-        self,
-        batch_info: Iterable[WriteItem],
-        value: NDBuffer,
-        drop_axes: tuple[int, ...] = (),
+        self, batch_info: Iterable[WriteItem], value: NDBuffer, drop_axes: tuple[int, ...] = ()
     ) -> None:
         """Write chunks; see `write`."""
         await self.write(batch_info, value, drop_axes)
@@ -464,39 +408,40 @@ class BatchedCodecPipeline(CodecPipeline):
         portions = batched(batch_info, _AT_ONCE)
         executor = Inline(max_workers or config.get("codec_pipeline.max_workers"))
         for items in portions:
-            if not self._writes_in_thread or not all_in_thread(items, to_write=True):
+            if not self._writes_in_thread(items):
                 items += [item for portion in portions for item in portion]
                 sync(self.write(items, value, drop_axes))
                 return
-            run_now(self._write_in_thread(items, value, drop_axes, executor))
+            run_now(self._write(items, value, drop_axes, executor))
 
-    @property
-    def _writes_in_thread(self) -> bool:
-        """Whether all codecs, also one that writes parts of chunks, can do so without waiting."""
-        parts = self.supports_partial_encode
-        return self._chain.is_sync and not (parts and self._part_hook("encode") is None)
+    def _writes_in_thread(self, items: Sequence[WriteItem]) -> bool:
+        """Whether the store, and all codecs, can write chunks without waiting."""
+        store = shared_store(items)
+        return (
+            store is not None
+            and access_of(store).writes_in_thread
+            and self._chain.is_sync
+            and not (self.supports_partial_encode and self._part_hook("encode") is None)
+        )
 
-    def _write_in_thread(
+    async def _write(
         self,
         items: Sequence[WriteItem],
         value: NDBuffer,
         drop_axes: tuple[int, ...],
-        executor: Inline,
-    ) -> Coroutine[Any, Any, None]:
-        """Return the write as a coroutine that never waits."""
-        part = self._part_hook("encode") if self.supports_partial_encode else None
-        return write_chunks(items, value, drop_axes, executor, self._chain, part, InThread)
+        executor: Executor,
+    ) -> None:
+        """Write chunks over an executor; it never waits over one that does not."""
+        part = None
+        if self.supports_partial_encode:
+            part = self._part_hook("encode") or self._encode_part
+        await write_chunks(items, value, drop_axes, executor, self._chain, part)
 
     async def _encode_part(
-        self,
-        byte_setter: ByteSetter,
-        part: NDBuffer,
-        selection: SelectorTuple,
-        chunk_spec: ArraySpec,
-        _executor: Executor,
+        self, place: Any, part: NDBuffer, selection: Any, spec: ArraySpec, *_: Any
     ) -> None:
         """Write a selection of one chunk as any codec can that writes parts."""
-        await self.encode_partial_batch([(byte_setter, part, selection, chunk_spec)])
+        await self.encode_partial_batch([(place, part, selection, spec)])
 
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's way to read or write parts of chunks over an executor.
@@ -512,8 +457,8 @@ class BatchedCodecPipeline(CodecPipeline):
         return cast("Callable[..., Any]", getattr(codec, hook))
 
 
-def _results(found: Sequence[bool]) -> tuple[GetResult, ...]:
-    return tuple([_PRESENT if present else _MISSING for present in found])
+def _each(function: Callable[..., Any], chunks: Iterable[tuple[Any, ArraySpec]]) -> list[Any]:
+    return [None if chunk is None else function(chunk, spec) for chunk, spec in chunks]
 
 
 @dataclass(frozen=True, init=False)

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
@@ -185,10 +186,33 @@ async def in_pool(function: Callable[[], T]) -> T:
     return cast("T", result)
 
 
-def _called(function: Callable[[], T]) -> tuple[T | None, Exception | None]:
+async def in_pool_to_its_end(
+    function: Callable[[], T], stop: Callable[[], None] | None = None
+) -> T:
+    """Call a function in the worker pool as `in_pool` does, and never leave it running.
+
+    A thread cannot be interrupted. So a cancelled wait calls `stop`, where there is one, and goes
+    on until the function has ended.
+    """
+    job = asyncio.get_running_loop().run_in_executor(get_pool(), _called, function)
+    try:
+        result, error = await asyncio.shield(job)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop()
+        while not job.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([job])
+        raise
+    if error is not None:
+        raise error
+    return cast("T", result)
+
+
+def _called(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     try:
         return function(), None
-    except Exception as error:
+    except BaseException as error:
         return None, error
 
 

@@ -20,12 +20,12 @@ from zarr.codecs.sharding._index import IndexFormat, index_nbytes, index_spec
 from zarr.codecs.sharding._layout import ShardLayout
 from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, plan_selection, plan_whole
 from zarr.codecs.sharding._read import read_shard
-from zarr.codecs.sharding._source import MemorySource, name_of, source_of
+from zarr.codecs.sharding._source import KeySource, MemorySource, name_of
 from zarr.codecs.sharding._write import empty_shard, rewrite_shard
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core.chunks._deletion import delete_chunk
 from zarr.core.chunks._executor import Inline, OnLoop
-from zarr.core.chunks._keys import InThread
+from zarr.core.chunks._item import InThread
+from zarr.core.chunks._write import delete_chunk
 from zarr.core.common import parse_chunk_shape, parse_named_configuration, parse_shapelike
 from zarr.core.config import config
 from zarr.core.metadata.v3 import RegularChunkGridMetadata, parse_codecs, settle_codecs
@@ -356,7 +356,7 @@ class ShardingCodec(
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
-        return await read_shard(layout, source_of(byte_getter), executor, plan, target)
+        return await read_shard(layout, KeySource(byte_getter), executor, plan, target)
 
     async def _encode_partial_single(
         self,
@@ -387,17 +387,23 @@ class ShardingCodec(
         selection: SelectorTuple,
         chunk_spec: ArraySpec,
         executor: Executor,
+        replaces_all: bool = False,
     ) -> None:
-        """Encode and store a selection of one shard over an executor."""
+        """Encode and store a selection of one shard over an executor.
+
+        Where that is all that a shard at the end of an array has within the array, nothing is read,
+        and no padding is stored.
+        """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
-        existing = None if plan.covers_all else await byte_setter.get(chunk_spec.prototype)
+        replaces_all = replaces_all or plan.covers_all
+        existing = None if replaces_all else await byte_setter.get(chunk_spec.prototype)
         shard = await rewrite_shard(
             layout, existing, chunk_array, plan, executor, name_of(byte_setter)
         )
         if shard is not None:
             await byte_setter.set(shard)
-        elif existing is not None or plan.covers_all:
+        elif existing is not None or replaces_all:
             await delete_chunk(byte_setter, lambda: self._encode_nothing(chunk_spec, executor))
 
 

@@ -11,6 +11,7 @@ from zarr.core._coalesce import CoalescePolicy
 from zarr.core._faults import told
 from zarr.core.buffer.cpu import numpy_buffer_prototype
 from zarr.core.chunks._scatter import fill_value_of
+from zarr.core.chunks._scatter import filled as filled_buffer
 from zarr.core.common import closing
 
 if TYPE_CHECKING:
@@ -256,6 +257,4 @@ def _allocate(
         return target
     if not filled:
         return spec.prototype.nd_buffer.empty(shape, dtype, spec.order)
-    return spec.prototype.nd_buffer.create(
-        shape=shape, dtype=dtype, order=spec.order, fill_value=fill_value_of(spec)
-    )
+    return filled_buffer(spec, shape, dtype)

@@ -11,14 +11,14 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from zarr.core._coalesce import KiB
 from zarr.core.chunks._scheduling import SCHEDULING, has_gil
-from zarr.core.common import closing, concurrent_foreach
-from zarr.core.sync import get_pool, in_pool, run_now
+from zarr.core.common import closing, concurrent_foreach, concurrent_map
+from zarr.core.sync import get_pool, in_pool_to_its_end, run_now
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -40,60 +40,12 @@ _CPUS = os.cpu_count() or 1
 _SLOW_SECONDS = 100e-6
 
 
-class Executor(Protocol):
-    """Runs functions that keep a processor busy, and the coroutines that are made of them."""
+# Called with an item and the executor for it, which has its share of the concurrency.
+Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
-    @property
-    def concurrency(self) -> int:
-        """How many reads or writes of a store may be in flight at once."""
-
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what ``function(*args)`` returns."""
-
-    async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
-        """Return the results of a function of each item, which has `nbytes` bytes, in order."""
-
-    async def each(
-        self,
-        function: Callable[[T, Executor], Awaitable[object]],
-        items: Sequence[T],
-        nbytes: Callable[[T], int],
-    ) -> None:
-        """Run a coroutine of each item, several at a time.
-
-        Parameters
-        ----------
-        function : callable
-            Called with an item and the executor for it, which has its share of the concurrency.
-        items : sequence
-            The items.
-        nbytes : callable
-            Returns how many bytes the codecs of an item have to work on.
-
-        Raises
-        ------
-        Exception
-            The first failure; no further one starts, and those that run have ended.
-        """
-
-    async def consume(
-        self, batches: AsyncIterator[Batch], work: Callable[[Batch, bool], None]
-    ) -> None:
-        """Call a function with all that `batches` yields, cut or joined as it suits.
-
-        Parameters
-        ----------
-        batches : async iterator
-            Encoded chunks as they arrive. It is closed in the end.
-        work : callable
-            Called with some of them, and with whether an event loop is busy at the same time: then
-            it should let go of the GIL as seldom as it can.
-
-        Raises
-        ------
-        Exception
-            The first failure, when nothing works any more.
-        """
+# Called with some encoded chunks, and with whether an event loop is busy at the same time: then it
+# should let go of the GIL as seldom as it can.
+Work: TypeAlias = Callable[["Batch", bool], None]
 
 
 class Inline:
@@ -115,7 +67,8 @@ class Inline:
         Whether the event loop fetches them meanwhile.
     """
 
-    concurrency = 1
+    waits = False  # there is no event loop to wait in
+    concurrency = 1  # reads or writes of a store in flight at once
 
     def __init__(
         self,
@@ -138,21 +91,31 @@ class Inline:
         """Have what runs end soon, with a `CancelledError`; for another thread to call."""
         self._is_stopped = True
 
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
-        # docstring inherited
+    async def run(self, function: Callable[..., R], *args: Any) -> R:
+        """Return what ``function(*args)`` returns."""
         return function(*args)
 
     async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
-        # docstring inherited
+        """Return the results of a function of each item, which has `nbytes` bytes, in order."""
         return [function(item) for item in items]
 
-    async def each(
-        self,
-        function: Callable[[T, Executor], Awaitable[object]],
-        items: Sequence[T],
-        nbytes: Callable[[T], int],
-    ) -> None:
-        # docstring inherited
+    async def each(self, function: Job[T], items: Sequence[T], nbytes: Callable[[T], int]) -> None:
+        """Run a coroutine of each item, several at a time.
+
+        Parameters
+        ----------
+        function : callable
+            Makes the coroutine of an item and the executor for it.
+        items : sequence
+            The items.
+        nbytes : callable
+            Returns how many bytes the codecs of an item have to work on.
+
+        Raises
+        ------
+        Exception
+            The first failure; no further one starts, and those that run have ended.
+        """
         is_shared = not self._is_alone and len(items) > 1
 
         def run(item: T) -> None:
@@ -166,10 +129,21 @@ class Inline:
                 if not (is_large and helpers.take(run, item)):
                     await function(item, self)
 
-    async def consume(
-        self, batches: AsyncIterator[Batch], work: Callable[[Batch, bool], None]
-    ) -> None:
-        # docstring inherited
+    async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
+        """Call a function with all that `batches` yields, cut or joined as it suits.
+
+        Parameters
+        ----------
+        batches : async iterator
+            Encoded chunks as they arrive. It is closed in the end.
+        work : callable
+            Called with some of them, in any thread.
+
+        Raises
+        ------
+        Exception
+            The first failure, when nothing works any more.
+        """
         held = self._contends
         async with closing(batches):
             with _Helpers(self._spare) as helpers:
@@ -182,7 +156,7 @@ class Inline:
                             break
                         self._work(batch, work, helpers)
 
-    def _work(self, batch: Batch, work: Callable[[Batch, bool], None], helpers: _Helpers) -> None:
+    def _work(self, batch: Batch, work: Work, helpers: _Helpers) -> None:
         """Work on a batch; the pool has the large chunks of it, and small ones that take long."""
         beside_loop = self._beside_loop and has_gil()
         if self._is_alone:
@@ -196,7 +170,8 @@ class Inline:
                 work([answer], beside_loop)
         if not small:
             return
-        may_share = self._are_slow and (self._are_large or SCHEDULING.may_be_helped)
+        # As long as there is no other reader: readers that help each other get no more done.
+        may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return
         began = time.thread_time()
@@ -210,7 +185,7 @@ class _Helpers:
     Parameters
     ----------
     spare : deque
-        Has an item for each of them that is free.
+        Has an item for each of them that is free. Only the calling thread takes one.
     """
 
     def __init__(self, spare: deque[None]) -> None:
@@ -236,10 +211,9 @@ class _Helpers:
         """
         while self._running and self._running[0].done():
             self._running.popleft().result()
-        try:
-            self._spare.pop()
-        except IndexError:
+        if not self._spare:
             return False
+        self._spare.pop()
 
         def do() -> None:
             try:
@@ -260,137 +234,55 @@ class OnLoop:
         How many reads or writes of a store may be in flight at once.
     """
 
+    waits = True
+
     def __init__(self, concurrency: int) -> None:
         self.concurrency = max(1, concurrency)
 
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, function: Callable[..., R], *args: Any) -> R:
         # docstring inherited
-        return await in_pool(lambda: function(*args))
+        return await in_pool_to_its_end(partial(function, *args))
 
     async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
         # docstring inherited
         def run_portion(portion: Sequence[T]) -> list[R]:
             return [function(item) for item in portion]
 
-        loop = asyncio.get_running_loop()
-        jobs = [
-            loop.run_in_executor(get_pool(), run_portion, portion)
-            for portion in _portions(items, nbytes)
-        ]
-        try:
-            return list(chain.from_iterable(await asyncio.gather(*jobs)))
-        except BaseException:
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
-            raise
+        portions = [(run_portion, portion) for portion in _portions(items, nbytes)]
+        return list(chain.from_iterable(await concurrent_map(portions, self.run, len(portions))))
 
-    async def each(
-        self,
-        function: Callable[[T, Executor], Awaitable[object]],
-        items: Sequence[T],
-        nbytes: Callable[[T], int],
-    ) -> None:
+    async def each(self, function: Job[T], items: Sequence[T], nbytes: Callable[[T], int]) -> None:
         # docstring inherited
-        at_once = max(1, min(self.concurrency, len(items)))
-        share = OnLoop(self.concurrency // at_once)
-        await concurrent_foreach(((item, share) for item in items), function, at_once)
+        together = max(1, min(self.concurrency, len(items)))
+        share = OnLoop(self.concurrency // together)
+        await concurrent_foreach(((item, share) for item in items), function, together)
 
-    async def consume(
-        self, batches: AsyncIterator[Batch], work: Callable[[Batch, bool], None]
-    ) -> None:
+    async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
         # docstring inherited
-        workers = _Workers(work)
-        try:
-            async with closing(batches):
-                async for batch in batches:
-                    await workers.add(batch)
-        except BaseException:
-            await workers.abandon()
-            raise
-        await workers.finish()
+        turn = asyncio.Lock()
+
+        async def portions() -> AsyncIterator[Batch]:
+            async for batch in batches:
+                nbytes = sum(_nbytes(buffer) for _, buffer in batch)
+                for portion in _portions(batch, nbytes // max(1, len(batch))):
+                    yield portion
+
+        async def work_on_arriving() -> None:
+            # Nothing more is taken while all threads are busy, so that what is read and not
+            # decoded stays bounded by the source, which joins what arrives meanwhile.
+            while True:
+                async with turn:
+                    portion = await anext(arriving, None)
+                if portion is None:
+                    return
+                await self.run(work, portion, has_gil())
+
+        async with closing(batches), closing(portions()) as arriving:
+            await concurrent_foreach([()] * _CPUS, work_on_arriving, _CPUS)
 
 
-class _Workers:
-    """Threads of the worker pool that work on what arrives on an event loop.
-
-    While all of them are busy nothing more is taken, so that what is read and not decoded stays
-    bounded by the source, which joins what arrives meanwhile.
-    """
-
-    def __init__(self, work: Callable[[Batch, bool], None]) -> None:
-        self._work = work
-        self._waiting: deque[tuple[int, Buffer | None]] = deque()
-        self._waiting_nbytes = 0
-        self._running: set[asyncio.Future[BaseException | None]] = set()
-        self._failure: BaseException | None = None
-        self._loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
-
-    async def add(self, batch: Batch) -> None:
-        """Take a batch; wait until a thread is free for it."""
-        self._waiting.extend(batch)
-        self._waiting_nbytes += sum(_nbytes(buffer) for _, buffer in batch)
-        self._start()
-        await self._until(lambda: not self._waiting)
-
-    async def finish(self) -> None:
-        """Wait until all is done."""
-        try:
-            await self._until(lambda: not self._waiting and not self._running)
-        except BaseException:
-            await self.abandon()
-            raise
-
-    async def abandon(self) -> None:
-        """Start nothing more, and wait for what runs: a thread cannot be interrupted."""
-        self._waiting.clear()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
-    async def _until(self, is_so: Callable[[], bool]) -> None:
-        while self._failure is None and not is_so():
-            self._changed.clear()
-            await self._changed.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def _start(self) -> None:
-        while self._waiting and len(self._running) < _CPUS and self._failure is None:
-            portion = self._next_portion()
-            job = self._loop.run_in_executor(get_pool(), _outcome, self._work, portion)
-            self._running.add(job)
-            job.add_done_callback(self._ended)
-
-    def _next_portion(self) -> Batch:
-        """Take what is worth a thread, and its share of what is waiting."""
-        least = max(PORTION_BYTES, self._waiting_nbytes // (_CPUS - len(self._running)))
-        portion = []
-        nbytes = 0
-        while self._waiting and nbytes < least:
-            answer = self._waiting.popleft()
-            portion.append(answer)
-            nbytes += _nbytes(answer[1])
-        self._waiting_nbytes -= nbytes
-        return portion
-
-    def _ended(self, job: asyncio.Future[BaseException | None]) -> None:
-        self._running.discard(job)
-        failure = asyncio.CancelledError() if job.cancelled() else job.exception() or job.result()
-        self._failure = self._failure or failure
-        self._start()
-        self._changed.set()
-
-
-def _outcome(work: Callable[[Batch, bool], None], portion: Batch) -> BaseException | None:
-    """Work on a portion, and return its failure as it was raised.
-
-    asyncio makes a new `TimeoutError` of one that comes out of a thread, without its notes.
-    """
-    try:
-        work(portion, has_gil())
-    except Exception as error:
-        return error
-    return None
+# Runs functions that keep a processor busy, and coroutines made of them.
+Executor: TypeAlias = Inline | OnLoop
 
 
 def _nbytes(buffer: Buffer | None) -> int:
@@ -404,30 +296,12 @@ def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-async def run_in_worker(coroutine: Coroutine[Any, Any, T], executor: Inline) -> T:
+async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> R:
     """Run a coroutine over an executor in a thread of the worker pool, where it never waits.
 
     When the wait is cancelled, it stops before the next chunk, and nothing of it goes on.
     """
-    loop = asyncio.get_running_loop()
-
-    def run() -> tuple[T | None, BaseException | None]:
-        try:
-            return run_now(coroutine), None
-        except BaseException as error:
-            return None, error
-
-    job = loop.run_in_executor(get_pool(), run)
     try:
-        result, error = await asyncio.shield(job)
-    except asyncio.CancelledError:
-        executor.stop()
-        while not job.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([job])
-        raise
+        return await in_pool_to_its_end(partial(run_now, coroutine), executor.stop)
     finally:
         coroutine.close()  # which has not begun where the pool takes no more jobs
-    if error is not None:
-        raise error
-    return cast("T", result)

@@ -1,15 +1,16 @@
-"""What a codec pipeline is given for each chunk."""
+"""What a codec pipeline is given for each chunk, and what comes back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from zarr.abc.store import ByteGetter, ByteSetter
+    from zarr.abc.store import ByteGetter, ByteRequest, ByteSetter
     from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer
+    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.core.chunks._executor import Executor
     from zarr.core.indexing import SelectorTuple
 
     # where the chunk is stored, its spec, selection in the chunk, place in the array, whole chunk?
@@ -27,3 +28,46 @@ def batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
     source = iter(items)
     while batch := list(islice(source, max(1, size))):
         yield batch
+
+
+class InThread:
+    """A key whose coroutines do all in the calling thread, and so never suspend.
+
+    Parameters
+    ----------
+    place : SyncByteSetter
+        The key.
+    """
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: Any) -> None:
+        self.place = place
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    @property
+    def store(self) -> Any:
+        """The store of the key; None where it is not known."""
+        return getattr(self.place, "store", None)
+
+    async def get(
+        self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read the value; see `Store.get`."""
+        buffer: Buffer | None = self.place.get_sync(prototype=prototype, byte_range=byte_range)
+        return buffer
+
+    async def set(self, value: Buffer) -> None:
+        """Write the value; see `Store.set`."""
+        self.place.set_sync(value)
+
+    async def delete(self) -> None:
+        """Delete the key; see `Store.delete`."""
+        self.place.delete_sync()
+
+
+def key_for(place: Any, executor: Executor) -> Any:
+    """Return the key for who works over an executor: its coroutines wait only where that may."""
+    return place if executor.waits else InThread(place)

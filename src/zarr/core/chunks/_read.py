@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zarr.core._faults import told
-from zarr.core.chunks._item import batched
-from zarr.core.chunks._scatter import Sizes, fill, place_of, scatter, scatter_part
+from zarr.core.chunks._item import batched, key_for
+from zarr.core.chunks._scatter import fill, place_of, scatter, scatter_part
 from zarr.core.chunks._scheduling import SCHEDULING
 from zarr.core.common import closing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from zarr.core._codec_chain import CodecChain, ResolvedChain
-    from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import Batch, ReadItem
@@ -33,23 +30,24 @@ async def read_chunks(
     items: Sequence[ReadItem],
     out: NDBuffer,
     drop_axes: tuple[int, ...],
-    batches: AsyncIterator[Batch],
     executor: Executor,
     chain: CodecChain,
+    source: AsyncIterator[Batch] | ReadPart,
     batch_size: int,
 ) -> list[bool]:
-    """Decode chunks as they arrive, and put their selections into place.
+    """Read chunks, and put their selections into place.
 
     Parameters
     ----------
     items, out, drop_axes
         As for the pipeline's `read`.
-    batches : async iterator
-        The encoded chunks, each with its index in `items`; None for those that are absent.
     executor : Executor
         Where codecs run.
     chain : CodecChain
         Decodes.
+    source : async iterator or callable
+        The encoded chunks as they arrive, each with its index in `items`, and None for those that
+        are absent. Or a codec's own way to read a selection of a chunk, which needs not all of it.
     batch_size : int
         How many chunks a codec that is given by coroutines gets at once.
 
@@ -58,58 +56,24 @@ async def read_chunks(
     list of bool
         Whether each was found.
     """
-    placing = _Placing(items, out, drop_axes, chain)
-    if chain.decodes_sync:
-        await executor.consume(batches, placing.place)
+    reading = _Reading(items, out, drop_axes, chain)
+    if callable(source):
+        read_part = source
+        await executor.each(
+            lambda index, share: reading.read_part(index, read_part, share),
+            range(len(items)),
+            lambda index: items[index][1]._nbytes or 0,
+        )
+    elif chain.decodes_sync:
+        await executor.consume(source, reading.place)
     else:
-        async with closing(batches):
-            async for batch in batches:
-                await placing.place_by_coroutines(batch, batch_size)
-    return placing.found
+        async with closing(source):
+            async for batch in source:
+                await reading.place_by_coroutines(batch, batch_size)
+    return reading.found
 
 
-async def read_parts(
-    items: Sequence[ReadItem],
-    out: NDBuffer,
-    drop_axes: tuple[int, ...],
-    read_part: ReadPart,
-    executor: Executor,
-) -> list[bool]:
-    """Read selections of chunks by a codec that needs not all of a chunk for it.
-
-    Parameters
-    ----------
-    items, out, drop_axes
-        As for the pipeline's `read`.
-    read_part : callable
-        The codec's own way.
-    executor : Executor
-        Where codecs run.
-
-    Returns
-    -------
-    list of bool
-        Whether each was found.
-    """
-    found = [False] * len(items)
-
-    async def read(index: int, executor: Executor) -> None:
-        byte_getter, spec, chunk_selection, out_selection, _ = items[index]
-        target = None if drop_axes else place_of(out, out_selection)
-        part = await read_part(byte_getter, chunk_selection, spec, executor, target)
-        if part is None:
-            fill(out, out_selection, spec)
-            return
-        found[index] = True
-        if part is not target:
-            scatter_part(out, part, out_selection, drop_axes)
-
-    sizes = Sizes()
-    await executor.each(read, range(len(items)), lambda index: sizes.of(items[index][1]))
-    return found
-
-
-class _Placing:
+class _Reading:
     """The chunks of one read, and how they get into their places."""
 
     def __init__(
@@ -126,6 +90,19 @@ class _Placing:
         self._chain = chain
         self._contends = True  # until there was no permit to be had
 
+    async def read_part(self, index: int, read_part: ReadPart, executor: Executor) -> None:
+        """Read a selection of a chunk by the codec that can, and put it into place."""
+        byte_getter, spec, chunk_selection, out_selection, _ = self._items[index]
+        target = None if self._drop_axes else place_of(self._out, out_selection)
+        key = key_for(byte_getter, executor)
+        part = await read_part(key, chunk_selection, spec, executor, target)
+        if part is None:
+            fill(self._out, out_selection, spec)
+            return
+        self.found[index] = True
+        if part is not target:
+            scatter_part(self._out, part, out_selection, self._drop_axes)
+
     def place(self, batch: Batch, beside_loop: bool) -> None:
         """Decode chunks and put them into place, in the calling thread.
 
@@ -139,11 +116,11 @@ class _Placing:
         present = self._present(batch)
         start = 0
         while start < len(present):
-            spec = self._items[present[start][0]][1]
-            chain = self._chain.for_spec(spec)
+            chain = self._chain.for_spec(self._items[present[start][0]][1])
             run = present[start : start + chain.at_once(RUN_BYTES)]
-            if len(run) == 1 or not self._place_together(chain, spec, run, beside_loop):
-                self._place_one_by_one(run)
+            if len(run) == 1 or not self._place_together(chain, run, beside_loop):
+                for index, encoded in run:
+                    self._place_chunk(index, encoded)
             start += len(run)
 
     async def place_by_coroutines(self, batch: Batch, batch_size: int) -> None:
@@ -151,14 +128,13 @@ class _Placing:
         for portion in batched(self._present(batch), batch_size):
             items = [self._items[index] for index, _ in portion]
             try:
-                chunks = await self._chain.decode(
+                chunks: Any = await self._chain.decode(
                     [(encoded, item[1]) for (_, encoded), item in zip(portion, items)]
                 )
             except Exception as error:
                 places = ", ".join(str(item[0]) for item in items)
                 raise told(error, f"while decoding the chunks {places}")  # noqa: B904
             for (_, _, chunk_selection, out_selection, _), chunk in zip(items, chunks):
-                assert chunk is not None
                 scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
 
     def _present(self, batch: Batch) -> list[tuple[int, Buffer]]:
@@ -174,11 +150,7 @@ class _Placing:
         return present
 
     def _place_together(
-        self,
-        chain: ResolvedChain,
-        spec: ArraySpec,
-        run: Sequence[tuple[int, Buffer]],
-        beside_loop: bool,
+        self, chain: ResolvedChain, run: Sequence[tuple[int, Buffer]], beside_loop: bool
     ) -> bool:
         """Decode chunks before any is put into place; tell whether that was possible.
 
@@ -186,11 +158,10 @@ class _Placing:
         """
         items, out, drop_axes = self._items, self._out, self._drop_axes
         for index, _ in run:
-            if items[index][1] is not spec:
+            if items[index][1] is not chain.spec:
                 return False
-        encoded: Any = [buffer for _, buffer in run]
         try:
-            decoded = chain.decode_many_sync(encoded, beside_loop=beside_loop)
+            decoded = chain.decode_many_sync([data for _, data in run], beside_loop=beside_loop)
         except Exception:
             return False
         with SCHEDULING.short_work.held_if(self._contends) as self._contends:
@@ -202,11 +173,10 @@ class _Placing:
                     raise told(error, f"while decoding the chunk {place}")  # noqa: B904
         return True
 
-    def _place_one_by_one(self, run: Sequence[tuple[int, Buffer]]) -> None:
-        for index, encoded in run:
-            place, spec, chunk_selection, out_selection, _ = self._items[index]
-            try:
-                chunk = self._chain.for_spec(spec).decode_sync(encoded)
-                scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
-            except Exception as error:
-                raise told(error, f"while decoding the chunk {place}")  # noqa: B904
+    def _place_chunk(self, index: int, encoded: Buffer) -> None:
+        place, spec, chunk_selection, out_selection, _ = self._items[index]
+        try:
+            chunk = self._chain.for_spec(spec).decode_sync(encoded)
+            scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
+        except Exception as error:
+            raise told(error, f"while decoding the chunk {place}")  # noqa: B904

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarr.core.buffer.cpu import NDBuffer as CPUNDBuffer
-from zarr.core.common import product
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -20,23 +19,14 @@ def fill_value_of(spec: ArraySpec) -> Any:
     return spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
 
 
-def decoded_nbytes(spec: ArraySpec) -> int | None:
-    """Return the size of a decoded chunk in bytes; None for elements of variable length."""
-    dtype = spec.dtype.to_native_dtype()
-    return None if dtype.hasobject or dtype.kind == "T" else product(spec.shape) * dtype.itemsize
-
-
-class Sizes:
-    """The sizes of decoded chunks in bytes, 0 where it is not known; worked out once for a spec."""
-
-    def __init__(self) -> None:
-        self._last: tuple[ArraySpec | None, int] = (None, 0)
-
-    def of(self, spec: ArraySpec) -> int:
-        """Return the size of chunks of a spec."""
-        if self._last[0] is not spec:
-            self._last = (spec, decoded_nbytes(spec) or 0)
-        return self._last[1]
+def filled(spec: ArraySpec, shape: tuple[int, ...] | None = None, dtype: Any = None) -> NDBuffer:
+    """Return a chunk of fill value, or a selection of one that has another shape."""
+    return spec.prototype.nd_buffer.create(
+        shape=spec.shape if shape is None else shape,
+        dtype=spec.dtype.to_native_dtype() if dtype is None else dtype,
+        order=spec.order,
+        fill_value=fill_value_of(spec),
+    )
 
 
 def scatter(
@@ -144,9 +134,7 @@ def merge(
     if is_complete_chunk and part.shape == spec.shape and _in_order(chunk_selection):
         return part if part.dtype == dtype else part.astype(dtype)
     if existing is None:
-        chunk = spec.prototype.nd_buffer.create(
-            shape=spec.shape, dtype=dtype, order=spec.order, fill_value=fill_value_of(spec)
-        )
+        chunk = filled(spec, dtype=dtype)
     else:
         # Decoded data may be a read-only view of what the store holds.
         chunk = existing.copy()

@@ -27,10 +27,6 @@ _BUSY_SHARE = 0.5
 _FAR_FOR_SECONDS = 10.0
 
 
-class _OfThread(threading.local):
-    is_holder = False
-
-
 class FairSemaphore:
     """A semaphore that is handed over in the order of arrival, and waited for with a timeout.
 
@@ -60,17 +56,12 @@ class FairSemaphore:
         self._waiting: deque[threading.Lock] = deque()  # each opened for the one that gets a permit
         self._given_back = 0
         self._far_until = -math.inf
-        self._of_thread = _OfThread()
+        self._of_thread = threading.local()
 
     @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread holds it."""
-        return self._of_thread.is_holder
-
-    @property
-    def is_only_mine(self) -> bool:
-        """Whether the calling thread holds it, and no other one."""
-        return self.is_mine and self._free == self._permits - 1
+    def is_uncontended(self) -> bool:
+        """Whether the calling thread holds it and no other one, or there is no GIL to contend for."""
+        return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     @contextmanager
     def held(self) -> Iterator[bool]:
@@ -79,19 +70,21 @@ class FairSemaphore:
         Whoever did not get one does better without from then on. A thread that has one already, as
         its codec reads an array say, goes on at once.
         """
-        mine = self._of_thread
-        if mine.is_holder or not has_gil() or time.monotonic() < self._far_until:
-            yield mine.is_holder
+        if self._is_mine() or not has_gil() or time.monotonic() < self._far_until:
+            yield self._is_mine()
             return
-        mine.is_holder = self._acquire()
+        self._of_thread.is_holder = is_holder = self._acquire()
         began = time.monotonic(), time.process_time()
         try:
-            yield mine.is_holder
+            yield is_holder
         finally:
-            if mine.is_holder:
-                mine.is_holder = False
+            self._of_thread.is_holder = False
+            if is_holder:
                 self._release()
                 self._note(*began)
+
+    def _is_mine(self) -> bool:
+        return getattr(self._of_thread, "is_holder", False)
 
     def held_if(self, is_wanted: bool) -> AbstractContextManager[bool]:
         """Return `held` where it is wanted, and otherwise what gives False."""
@@ -158,14 +151,6 @@ class Scheduling:
     def __init__(self) -> None:
         self.short_work = FairSemaphore(1, timeout=0.05)
         self.readers = FairSemaphore(os.cpu_count() or 1, timeout=0.05)
-
-    @property
-    def may_be_helped(self) -> bool:
-        """Whether the worker pool may do some of the work of the calling thread on small chunks.
-
-        As long as there is no other reader; readers that help each other get no more done.
-        """
-        return not has_gil() or self.readers.is_only_mine
 
 
 SCHEDULING = Scheduling()

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zarr.abc._store_access import read_method
 from zarr.core._fetch import expecting
-from zarr.core.chunks._scatter import decoded_nbytes
 from zarr.core.common import closing, concurrent_iter
 from zarr.storage._common import StorePath
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
-    from zarr.core.chunks._item import Batch, ReadItem
+    from zarr.core.chunks._executor import Executor
+    from zarr.core.chunks._item import Batch, ReadItem, WriteItem
+
+_T = TypeVar("_T")
 
 
-def shared_store(items: Sequence[ReadItem]) -> Store | None:
-    """Return the store that holds all chunks of a read; None where they cannot be read in bulk.
+def shared_store(items: Sequence[ReadItem | WriteItem]) -> Store | None:
+    """Return the store that holds all chunks; None where they cannot be read in bulk.
 
     That takes store paths of one store, whose `get` is the store's own, and one kind of buffer.
     """
@@ -28,60 +30,56 @@ def shared_store(items: Sequence[ReadItem]) -> Store | None:
     if type(first) is not StorePath:
         return None
     store = first.store
-    for byte_getter, spec, *_ in items:
-        if type(byte_getter) is not StorePath or byte_getter.store is not store:
+    for place, spec, *_ in items:
+        if type(place) is not StorePath or place.store is not store:
             return None
         if spec is not first_spec and spec.prototype != first_spec.prototype:
             return None
     return store
 
 
-async def answers(items: Sequence[ReadItem], concurrency: int) -> AsyncIterator[Batch]:
+async def answers(
+    items: Sequence[ReadItem], store: Store | None, executor: Executor
+) -> AsyncIterator[Batch]:
     """Yield the encoded chunks of a read as they arrive, each with its index in the items.
-
-    Where one store holds all of them, it gets all keys in one call of `Store.get_many`.
 
     Parameters
     ----------
     items : sequence of tuple
         As a pipeline's `read` gets them.
-    concurrency : int
-        How many byte getters are asked at once, where there is no such store.
+    store : Store or None
+        Holds all of them, and gets all keys in one call of `Store.get_many`. None where byte
+        getters are asked one by one, as many at once as the executor says.
+    executor : Executor
+        Where the chunks are decoded; where it does not wait for anything the calling thread waits.
     """
-    store = shared_store(items)
-    batches: AsyncIterator[Batch]
-    if store is not None:
-        batches = read_method(store, "get_many")(_keys(items), prototype=items[0][1].prototype)
-    else:
+    if not items:
+        return
+    batches: Any
+    prototype = items[0][1].prototype
+    if store is None:
 
         async def get(index: int, item: ReadItem) -> Batch:
             byte_getter, spec, *_ = item
             return [(index, await byte_getter.get(prototype=spec.prototype))]
 
-        batches = concurrent_iter(enumerate(items), get, concurrency)
-    nbytes = decoded_nbytes(items[0][1]) if items else None
+        batches = concurrent_iter(enumerate(items), get, executor.concurrency)
+    else:
+        keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
+        if executor.waits:
+            batches = read_method(store, "get_many")(keys, prototype=prototype)
+        else:
+            batches = _one_after_the_other(store._get_many_sync(keys, prototype=prototype))
     async with closing(batches):
         while True:
-            with expecting(nbytes):
+            with expecting(items[0][1]._nbytes):
                 batch = await anext(batches, None)
             if batch is None:
                 return
             yield batch
 
 
-async def answers_in_thread(items: Sequence[ReadItem]) -> AsyncIterator[Batch]:
-    """Yield what `answers` does of chunks of one store, and wait for it in the calling thread."""
-    store = cast("Store", shared_store(items))
-    batches: Any = store._get_many_sync(_keys(items), prototype=items[0][1].prototype)
-    nbytes = decoded_nbytes(items[0][1])
-    with contextlib.closing(batches):
-        while True:
-            with expecting(nbytes):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
-
-
-def _keys(items: Sequence[ReadItem]) -> list[str]:
-    return [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
+async def _one_after_the_other(items: Iterator[_T]) -> AsyncIterator[_T]:
+    with contextlib.closing(cast("Any", items)):
+        for item in items:
+            yield item

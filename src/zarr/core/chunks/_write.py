@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from zarr.core._byte_ranges import RangeByteRequest
+from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core._faults import told
-from zarr.core.chunks._deletion import delete_chunk, encode_filled
-from zarr.core.chunks._keys import Replaced
-from zarr.core.chunks._scatter import (
-    Sizes,
-    detached,
-    gather,
-    is_empty,
-    merge,
-    sticks_out,
-)
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.chunks._item import key_for
+from zarr.core.chunks._scatter import detached, filled, gather, is_empty, merge, sticks_out
 
 if TYPE_CHECKING:
-    from zarr.core._codec_chain import CodecChain, ResolvedChain
+    from zarr.abc.codec import Codec
+    from zarr.core._codec_chain import ResolvedChain
+    from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import WriteItem
 
-    # Takes a byte setter, values, the selection that they replace, a spec and an executor.
+    # Takes a byte setter, values, the selection that they replace, a spec, an executor, and whether
+    # all elements of the chunk within the array are replaced.
     WritePart: TypeAlias = Callable[..., Awaitable[None]]
+
+_FIRST = RangeByteRequest(0, 1)
 
 
 async def write_chunks(
@@ -34,7 +36,6 @@ async def write_chunks(
     executor: Executor,
     chain: CodecChain,
     write_part: WritePart | None,
-    key_of: Callable[[Any], Any],
 ) -> None:
     """Write chunks.
 
@@ -48,33 +49,36 @@ async def write_chunks(
         Encodes.
     write_part : callable or None
         Changes a selection of a stored chunk by itself; None where no codec can.
-    key_of : callable
-        Returns the key to read and write for the byte setter of an item.
     """
     is_sync = chain.is_sync
 
     async def write(item: WriteItem, executor: Executor) -> None:
         byte_setter, spec, chunk_selection, out_selection, is_complete_chunk = item
-        key = key_of(byte_setter)
+        key = key_for(byte_setter, executor)
         part = gather(value, out_selection, drop_axes)
 
-        if write_part is not None:
-            if not is_complete_chunk:
-                await write_part(key, part, chunk_selection, spec, executor)
-                return
-            if sticks_out(chunk_selection, spec):
-                whole = Replaced(key)
-                await write_part(whole, part, chunk_selection, spec, executor)
-                if not whole.is_settled:
-                    await delete_chunk(key, lambda: encode_filled(chain.codecs, spec, executor))
-                return
+        if write_part and (not is_complete_chunk or sticks_out(chunk_selection, spec)):
+            await write_part(key, part, chunk_selection, spec, executor, is_complete_chunk)
+            return
         stored = None if is_complete_chunk else await key.get(spec.prototype)
+
+        def renew(existing: NDBuffer | None) -> NDBuffer | None:
+            """Return the new content of the chunk; None where it need not be stored."""
+            chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
+            return None if is_empty(chunk, spec) else chunk
+
+        def encode() -> Buffer | None:
+            codecs = chain.for_spec(spec)
+            chunk = renew(None if stored is None else _decode(codecs, stored))
+            return None if chunk is None else detached(codecs.encode_sync(chunk), value)
+
         try:
             if is_sync:
-                settled = chain.for_spec(spec)
-                encoded = await executor.run(_encode_merged, settled, stored, item, part, value)
+                encoded = await executor.run(encode)
             else:
-                encoded = await _encode_by_coroutines(chain, stored, item, part, value)
+                (existing,) = await chain.decode([(stored, spec)])
+                (encoded,) = await chain.encode([(renew(existing), spec)])
+                encoded = detached(encoded, value)
         except Exception as error:
             error.add_note(f"while encoding the chunk {byte_setter}")
             raise
@@ -83,59 +87,71 @@ async def write_chunks(
         else:
             await key.set(encoded)
 
-    sizes = Sizes()
-    await executor.each(write, items, lambda item: sizes.of(item[1]))
+    await executor.each(write, items, lambda item: item[1]._nbytes or 0)
 
 
-def _encode_merged(
-    chain: ResolvedChain,
-    stored: Buffer | None,
-    item: WriteItem,
-    part: NDBuffer,
-    value: NDBuffer,
-) -> Buffer | None:
-    """Encode the new content of a chunk in the calling thread.
+def _decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
+    try:
+        return codecs.decode_sync(stored)
+    except Exception as error:
+        raise told(error)  # noqa: B904
+
+
+async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer | None]]) -> None:
+    """Delete a key, or write a chunk of fill value over it where it is there and has to stay.
 
     Parameters
     ----------
-    chain : ResolvedChain
-        Codecs that do not wait for anything, settled for the chunk.
-    stored : Buffer or None
-        The encoded chunk so far; None where it is absent, or replaced whole.
-    item : tuple
-        The chunk, as a pipeline's `write` gets it.
-    part : NDBuffer
-        The new values; see `merge`.
-    value : NDBuffer
-        All values of the write, with which the result shares no memory.
+    place : ByteSetter
+        The key.
+    encode_filled : callable
+        Returns that chunk, encoded.
+
+    Raises
+    ------
+    NotImplementedError
+        If the key cannot be deleted, and no codec makes anything of fill value.
+    """
+    if getattr(getattr(place, "store", None), "supports_deletes", True):  # or it does not say
+        with suppress(NotImplementedError):
+            await place.delete()
+            return
+    if await place.get(default_buffer_prototype(), _FIRST) is None:
+        return
+    chunk = await encode_filled()
+    if chunk is None:
+        raise NotImplementedError(
+            f"{place} cannot be deleted, and its codecs do not encode a chunk of fill value."
+        )
+    await place.set(chunk)
+
+
+async def encode_filled(
+    codecs: Sequence[Codec], spec: ArraySpec, executor: Executor
+) -> Buffer | None:
+    """Encode a chunk of fill value.
+
+    Parameters
+    ----------
+    codecs : sequence of Codec
+        In the order of encoding.
+    spec : ArraySpec
+        Describes the chunk.
+    executor : Executor
+        Where the codecs run.
 
     Returns
     -------
     Buffer or None
-        None where the chunk need not be stored.
+        None where a codec makes nothing of it.
     """
-    _, spec, chunk_selection, _, is_complete_chunk = item
-    existing = None
-    if stored is not None:
-        try:
-            existing = chain.decode_sync(stored)
-        except Exception as error:
-            raise told(error)  # noqa: B904
-    chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
-    return None if is_empty(chunk, spec) else detached(chain.encode_sync(chunk), value)
-
-
-async def _encode_by_coroutines(
-    chain: CodecChain,
-    stored: Buffer | None,
-    item: WriteItem,
-    part: NDBuffer,
-    value: NDBuffer,
-) -> Buffer | None:
-    """Do what `_encode_merged` does by the coroutines of the codecs."""
-    _, spec, chunk_selection, _, is_complete_chunk = item
-    (existing,) = await chain.decode([(stored, spec)])
-    chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
-    kept = None if is_empty(chunk, spec) else chunk
-    (encoded,) = await chain.encode([(kept, spec)])
-    return detached(encoded, value)
+    encode_nothing = getattr(codecs[0], "_encode_nothing", None)
+    if encode_nothing is not None and len(codecs) == 1:
+        return cast("Buffer", await encode_nothing(spec, executor))
+    # With this, codecs leave nothing out.
+    kept = replace(spec, config=replace(spec.config, write_empty_chunks=True))
+    chain = CodecChain(*split_codecs(codecs, check_order=False))
+    if chain.encodes_sync:
+        return await executor.run(lambda: chain.encode_sync(filled(kept), kept))
+    (encoded,) = await chain.encode([(filled(kept), kept)])
+    return encoded
