@@ -13,6 +13,7 @@ import pytest
 
 import zarr
 import zarr.core.array as array_module
+from zarr.api.asynchronous import create
 from zarr.codecs.bytes import BytesCodec
 from zarr.codecs.crc32c_ import Crc32cCodec
 from zarr.codecs.gzip import GzipCodec
@@ -23,7 +24,6 @@ from zarr.core.array import (
     DEFAULT_FILL_VALUE,
     Array,
     create_codec_pipeline,
-    create_legacy_array,
     default_compressor_v2,
     default_compressors_v3,
     default_filters_v2,
@@ -52,7 +52,7 @@ GROUP_JSON = b'{\n  "attributes": {},\n  "zarr_format": 3,\n  "node_type": "grou
 
 def _legacy(store: Any = None, path: str = "", **parameters: Any) -> Array[Any]:
     memory = MemoryStore({} if store is None else store)
-    return Array(sync(create_legacy_array(StorePath(memory, path), **parameters)))
+    return Array(sync(create(store=StorePath(memory, path), **parameters)))
 
 
 # --- shapes, data types, fill values ----------------------------------------------------

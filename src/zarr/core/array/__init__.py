@@ -3,7 +3,6 @@
 from zarr.core.array._async import AsyncArray
 from zarr.core.array._create import (
     create_array,
-    create_legacy_array,
     from_array,
     init_array,
     open_array_node,
@@ -40,7 +39,6 @@ __all__ = [
     "ShardsLike",
     "create_array",
     "create_codec_pipeline",
-    "create_legacy_array",
     "default_compressor_v2",
     "default_compressors_v3",
     "default_filters_v2",

@@ -7,13 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from zarr.codecs.sharding import ShardingCodec
-from zarr.core.array._parse import parse_chunk_layout, parse_codecs_v2, parse_codecs_v3
 from zarr.core.array._types import DEFAULT_FILL_VALUE
-from zarr.core.array_spec import ArrayConfig, parse_array_config
 from zarr.core.chunk_key_encodings import parse_chunk_key_encoding
-from zarr.core.common import parse_order, parse_shapelike
+from zarr.core.common import parse_order
 from zarr.core.config import config as zarr_config
-from zarr.core.dtype import parse_dtype
 from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 from zarr.core.metadata.v3 import create_chunk_grid_metadata
 from zarr.errors import ZarrRuntimeWarning
@@ -21,13 +18,10 @@ from zarr.errors import ZarrRuntimeWarning
 if TYPE_CHECKING:
     from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
     from zarr.abc.numcodec import Numcodec
-    from zarr.core.array_spec import ArrayConfigParams
     from zarr.core.chunk_grids import ChunkGrid, ChunkLayout
     from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
-    from zarr.core.common import JSON, DimensionNames, MemoryOrder, ShapeLike, ZarrFormat
-    from zarr.core.dtype import ZDTypeLike
+    from zarr.core.common import JSON, DimensionNames, MemoryOrder, ZarrFormat
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
-    from zarr.core.metadata import ArrayMetadata
 
 
 def resolve_zarr_format(zarr_format: object) -> ZarrFormat:
@@ -56,82 +50,12 @@ def warn_order_without_effect() -> None:
         "layout of the array, either use the `config` keyword argument, as in "
         "`config={'order': 'C'}`,or change the global 'array.order' configuration variable.",
         ZarrRuntimeWarning,
-        stacklevel=3,
+        stacklevel=2,
     )
 
 
-def build_metadata(
-    *,
-    shape: ShapeLike,
-    dtype: ZDTypeLike,
-    chunks: object,
-    shards: object,
-    filters: object,
-    compressors: object,
-    serializer: object,
-    fill_value: object,
-    order: MemoryOrder | None,
-    zarr_format: ZarrFormat | None,
-    attributes: Mapping[str, JSON] | None,
-    chunk_key_encoding: ChunkKeyEncodingLike | None,
-    dimension_names: DimensionNames,
-    config: ArrayConfig | ArrayConfigParams | None,
-) -> tuple[ArrayMetadata, ArrayConfig]:
-    """Return the metadata and the options of a new array; parameters are those of `init_array`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter is not valid, or does not go with the format or with another parameter.
-    """
-    zarr_format = resolve_zarr_format(zarr_format)
-    lengths = parse_shapelike(shape)
-    data_type = parse_dtype(dtype, zarr_format=zarr_format)
-    options = parse_array_config(config)
-    if zarr_format == 2:
-        if dimension_names is not None:
-            raise ValueError("Zarr format 2 arrays do not support dimension names.")
-        if serializer != "auto":
-            raise ValueError("Zarr format 2 arrays do not support `serializer`.")
-        if shards is not None:
-            shard_shape = shards.get("shape") if isinstance(shards, Mapping) else shards
-            raise ValueError(
-                "Zarr format 2 arrays can only be created with `shard_shape` set to `None`. "
-                f"Got `shard_shape={shard_shape}` instead."
-            )
-        codecs = parse_codecs_v2(filters, compressors, data_type)
-        layout = parse_chunk_layout(chunks, None, lengths, data_type)
-        metadata_v2 = build_v2(
-            shape=lengths,
-            dtype=data_type,
-            grid=layout.outer_chunks,
-            fill_value=fill_value,
-            # Which order is stored, `config` does not say: that is for reading.
-            order=parse_array_config(None).order if order is None else order,
-            filters=codecs[0],
-            compressor=codecs[1],
-            dimension_separator=_separator_v2(chunk_key_encoding),
-            attributes=attributes,
-        )
-        return metadata_v2, options
-    if order is not None:
-        warn_order_without_effect()
-    chain = parse_codecs_v3(filters, serializer, compressors, data_type)
-    layout = parse_chunk_layout(chunks, shards, lengths, data_type)
-    metadata_v3 = build_v3(
-        shape=lengths,
-        dtype=data_type,
-        grid=layout.outer_chunks,
-        fill_value=fill_value,
-        codecs=_join_codecs(chain, layout, shards),
-        chunk_key_encoding=chunk_key_encoding,
-        dimension_names=dimension_names,
-        attributes=attributes,
-    )
-    return metadata_v3, options
-
-
-def _separator_v2(encoding: object) -> Literal[".", "/"]:
+def separator_v2(encoding: object) -> Literal[".", "/"]:
+    """Return what joins the numbers in the key of a chunk of a new format 2 array."""
     if encoding is None:
         return "."
     parsed: Any = parse_chunk_key_encoding(cast("Any", encoding))
@@ -143,7 +67,7 @@ def _separator_v2(encoding: object) -> Literal[".", "/"]:
     return cast("Literal['.', '/']", parsed.separator)
 
 
-def _join_codecs(
+def join_codecs(
     chain: tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]],
     layout: ChunkLayout,
     shards: object,

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zarr.abc.codec import BytesBytesCodec
 from zarr.core._derive import Begun, begin, in_two_steps
-from zarr.core.array._async import AsyncArray, converted
+from zarr.core.array._async import AsyncArray
 from zarr.core.array._build import (
-    build_metadata,
     build_v2,
     build_v3,
+    join_codecs,
     resolve_zarr_format,
+    separator_v2,
     warn_order_without_effect,
 )
 from zarr.core.array._documents import open_metadata, store_new_array
-from zarr.core.array._filling import FromMemory, array_of, filling
+from zarr.core.array._filling import array_of, filling
 from zarr.core.array._parse import parse_chunk_layout, parse_codecs_v2, parse_codecs_v3
 from zarr.core.array._source import refuse_overlap, settle_parameters
 from zarr.core.array._types import DEFAULT_FILL_VALUE
@@ -27,13 +26,10 @@ from zarr.core.array._write import convert
 from zarr.core.array_spec import ArrayConfig, parse_array_config
 from zarr.core.common import parse_shapelike
 from zarr.core.dtype import is_pandas_text, parse_dtype
-from zarr.core.metadata.v2 import parse_compressor
-from zarr.core.metadata.v3 import parse_codecs
 from zarr.storage._common import make_store_path
 
 if TYPE_CHECKING:
     from zarr.core.array._types import (
-        CompressorLike,
         CompressorsLike,
         FiltersLike,
         SerializerLike,
@@ -80,7 +76,7 @@ async def open_array_node(
     return AsyncArray(await open_metadata(store_path, zarr_format), store_path, config)
 
 
-async def _store_new(
+async def create_from_metadata(
     store_path: StorePath, metadata: ArrayMetadata, config: ArrayConfig, *, overwrite: bool
 ) -> AsyncArray[Any]:
     """Make the array, which checks that its codecs work together, then store its metadata."""
@@ -161,23 +157,52 @@ async def init_array(
     ContainsArrayError, ContainsGroupError
         If a node is stored there already and `overwrite` is False.
     """
-    metadata, options = build_metadata(
-        shape=shape,
-        dtype=dtype,
-        chunks=chunks,
-        shards=shards,
-        filters=filters,
-        compressors=compressors,
-        serializer=serializer,
-        fill_value=fill_value,
-        order=order,
-        zarr_format=zarr_format,
-        attributes=attributes,
-        chunk_key_encoding=chunk_key_encoding,
-        dimension_names=dimension_names,
-        config=config,
-    )
-    return await _store_new(store_path, metadata, options, overwrite=overwrite)
+    zarr_format = resolve_zarr_format(zarr_format)
+    lengths = parse_shapelike(shape)
+    data_type = parse_dtype(dtype, zarr_format=zarr_format)
+    options = parse_array_config(config)
+    metadata: ArrayMetadata
+    if zarr_format == 2:
+        if dimension_names is not None:
+            raise ValueError("Zarr format 2 arrays do not support dimension names.")
+        if serializer != "auto":
+            raise ValueError("Zarr format 2 arrays do not support `serializer`.")
+        if shards is not None:
+            shard_shape = shards.get("shape") if isinstance(shards, Mapping) else shards
+            raise ValueError(
+                "Zarr format 2 arrays can only be created with `shard_shape` set to `None`. "
+                f"Got `shard_shape={shard_shape}` instead."
+            )
+        codecs = parse_codecs_v2(filters, compressors, data_type)
+        layout = parse_chunk_layout(chunks, None, lengths, data_type)
+        metadata = build_v2(
+            shape=lengths,
+            dtype=data_type,
+            grid=layout.outer_chunks,
+            fill_value=fill_value,
+            # Which order is stored, `config` does not say: that is for reading.
+            order=parse_array_config(None).order if order is None else order,
+            filters=codecs[0],
+            compressor=codecs[1],
+            dimension_separator=separator_v2(chunk_key_encoding),
+            attributes=attributes,
+        )
+    else:
+        if order is not None:
+            warn_order_without_effect()
+        chain = parse_codecs_v3(filters, serializer, compressors, data_type)
+        layout = parse_chunk_layout(chunks, shards, lengths, data_type)
+        metadata = build_v3(
+            shape=lengths,
+            dtype=data_type,
+            grid=layout.outer_chunks,
+            fill_value=fill_value,
+            codecs=join_codecs(chain, layout, shards),
+            chunk_key_encoding=chunk_key_encoding,
+            dimension_names=dimension_names,
+            attributes=attributes,
+        )
+    return await create_from_metadata(store_path, metadata, options, overwrite=overwrite)
 
 
 @in_two_steps
@@ -399,155 +424,3 @@ async def from_array(
         **parameters,
     )
     return Begun(array, (filling(array, data),) if write_data else ())
-
-
-@in_two_steps
-async def create_legacy_array(
-    store_path: StorePath,
-    *,
-    shape: ShapeLike,
-    dtype: ZDTypeLike | None = None,
-    zarr_format: ZarrFormat | None = None,
-    fill_value: Any = DEFAULT_FILL_VALUE,
-    attributes: Mapping[str, JSON] | None = None,
-    chunks: ChunksLike | bool = None,
-    chunk_shape: ChunksLike | bool = None,
-    chunk_key_encoding: ChunkKeyEncodingLike | tuple[str, str] | None = None,
-    codecs: Any | None = None,
-    dimension_names: DimensionNames = None,
-    dimension_separator: Literal[".", "/"] | None = None,
-    order: MemoryOrder | None = None,
-    filters: Any | None = None,
-    compressor: CompressorLike = "auto",
-    overwrite: bool = False,
-    data: Any | None = None,
-    config: ArrayConfig | ArrayConfigParams | None = None,
-) -> Begun[AsyncArray[Any]]:
-    """Create an array from the parameters of `zarr.create`.
-
-    Parameters
-    ----------
-    store_path : StorePath
-        Where the array goes. Groups above it that are not stored yet are created.
-    shape : iterable of int or int
-        Shape in elements.
-    dtype : dtype-like, ZDType or None
-        Data type of the elements; None for ``float64``.
-    zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
-    fill_value : scalar or None
-        As for `init_array`.
-    attributes : mapping or None
-        User attributes, JSON values; None for none.
-    chunks, chunk_shape : iterable of int, int, False or None
-        Shape of the stored chunks in elements, by one of two names; False for one chunk, None to
-        have it chosen.
-    chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
-        Format 3: how chunks are named; a tuple has name and separator.
-    codecs : iterable of codec or dict, or None
-        Format 3: all codecs in the order of encoding; None for the defaults.
-    dimension_names : iterable of str or None, or None
-        Format 3: one name, or None, per dimension.
-    dimension_separator : {".", "/"} or None
-        Format 2: what joins the numbers in the key of a chunk; None for ``"."``.
-    order : {"C", "F"} or None
-        Format 2: memory layout of encoded chunks; None for that of `config`.
-    filters : iterable of numcodecs codec or dict, or None
-        Format 2: steps of encoding before the compressor; None for what the data type needs.
-    compressor : numcodecs codec, dict, "auto" or None
-        Format 2: last step of encoding; None for none.
-    overwrite : bool
-        Whether all that is stored at `store_path` is deleted first.
-    data : array-like or None
-        Elements to write; None for none.
-    config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
-
-    Returns
-    -------
-    AsyncArray
-        The array.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter is not valid, or belongs to the other format; if the store is read-only.
-        Nothing is stored or deleted then.
-    ContainsArrayError, ContainsGroupError
-        If a node is stored there already and `overwrite` is False.
-    """
-    zarr_format = resolve_zarr_format(zarr_format)
-    if chunks is not None and chunk_shape is not None:
-        raise ValueError("Only one of chunk_shape or chunks can be provided.")
-    given = chunks if chunks is not None else chunk_shape
-    lengths = parse_shapelike(shape)
-    data_type = parse_dtype("float64" if dtype is None else dtype, zarr_format=zarr_format)
-    options = parse_array_config(config)
-    layout = parse_chunk_layout("auto" if given is None else given, None, lengths, data_type)
-    metadata: ArrayMetadata
-    if zarr_format == 3:
-        _refuse(
-            3,
-            (dimension_separator is not None, "dimension_separator", "chunk_key_encoding"),
-            (filters is not None, "filters", "array-to-array codecs"),
-            (compressor != "auto", "compressor", "bytes-to-bytes codecs"),
-        )
-        if order is not None:
-            warn_order_without_effect()
-        if codecs is None:
-            before, serializer, after = parse_codecs_v3("auto", "auto", "auto", data_type)
-            codecs = (*before, serializer, *after)
-        if isinstance(chunk_key_encoding, tuple):
-            chunk_key_encoding = dict(zip(("name", "separator"), chunk_key_encoding))
-        metadata = build_v3(
-            shape=lengths,
-            dtype=data_type,
-            grid=layout.outer_chunks,
-            fill_value=fill_value,
-            codecs=parse_codecs(codecs),
-            chunk_key_encoding=chunk_key_encoding,
-            dimension_names=dimension_names,
-            attributes=attributes,
-        )
-    else:
-        _refuse(
-            2,
-            (codecs is not None, "codecs", "filters and compressor"),
-            (chunk_key_encoding is not None, "chunk_key_encoding", "dimension_separator"),
-            (dimension_names is not None, "dimension_names", None),
-        )
-        if isinstance(compressor, BytesBytesCodec):
-            raise ValueError(
-                "Cannot use a BytesBytesCodec as a compressor for zarr v2 arrays. Use a numcodecs "
-                "codec directly instead."
-            )
-        if compressor != "auto":
-            compressor = parse_compressor(compressor)
-        chosen = parse_codecs_v2("auto" if filters is None else filters, compressor, data_type)
-        metadata = build_v2(
-            shape=lengths,
-            dtype=data_type,
-            grid=layout.outer_chunks,
-            fill_value=fill_value,
-            order=options.order if order is None else order,
-            filters=chosen[0],
-            compressor=chosen[1],
-            dimension_separator="." if dimension_separator is None else dimension_separator,
-            attributes=attributes,
-        )
-        options = replace(options, order=metadata.order)
-    if data is not None:
-        data = await converted(data, data_type.to_native_dtype())
-        np.broadcast_to(data, lengths)
-    array = await _store_new(store_path, metadata, options, overwrite=overwrite)
-    return Begun(array, () if data is None else (FromMemory(array, data),))
-
-
-def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
-    """Refuse parameters that belong to the other format, naming what to use instead."""
-    for is_given, name, instead in parameters:
-        if is_given:
-            hint = "" if instead is None else f" Use {instead} instead."
-            raise ValueError(
-                f"{name} cannot be used for arrays with zarr_format {zarr_format}.{hint}"
-            )

@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zarr.abc.codec import BytesBytesCodec
 from zarr.core._derive import Begun, begin, in_two_steps
-from zarr.core.array._create import create_legacy_array
+from zarr.core.array._async import converted
+from zarr.core.array._build import (
+    build_v2,
+    build_v3,
+    resolve_zarr_format,
+    warn_order_without_effect,
+)
+from zarr.core.array._create import create_from_metadata
+from zarr.core.array._filling import FromMemory
+from zarr.core.array._parse import parse_chunk_layout, parse_codecs_v2, parse_codecs_v3
 from zarr.core.array._types import DEFAULT_FILL_VALUE
 from zarr.core.array_spec import ArrayConfig, parse_array_config
 from zarr.core.buffer import NDArrayLike
+from zarr.core.common import parse_shapelike
+from zarr.core.dtype import parse_dtype
+from zarr.core.metadata.v2 import parse_compressor
+from zarr.core.metadata.v3 import parse_codecs
 from zarr.errors import ZarrRuntimeWarning, ZarrUserWarning
 from zarr.storage._common import make_store_path
 
@@ -34,6 +48,7 @@ if TYPE_CHECKING:
         ZarrFormat,
     )
     from zarr.core.dtype import ZDTypeLike
+    from zarr.core.metadata import ArrayMetadata
     from zarr.storage._common import StoreLike, StorePath
 
 
@@ -124,8 +139,8 @@ async def create(
 
     Parameters
     ----------
-    shape : iterable of int or int
-        Shape in elements.
+    shape, fill_value, zarr_format, attributes, config
+        As for `init_array`.
     chunks, chunk_shape : iterable of int, int, False or None
         Shape of the chunks in elements, by one of two names; False for one chunk, None to have it
         chosen.
@@ -133,9 +148,6 @@ async def create(
         Data type of the elements; None for ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
         Format 2: last step of encoding; None for none.
-    fill_value : scalar or None
-        Value of the elements that are not stored; by default that of the data type. None leaves it
-        undefined in format 2, and is the default in format 3.
     order : {"C", "F"} or None
         Format 2: memory layout of encoded chunks; None for that of `config`.
     store : StoreLike or None
@@ -150,10 +162,6 @@ async def create(
         Format 2: what joins the numbers in the key of a chunk; None for ``"."``.
     write_empty_chunks : bool or None
         The option of that name; None for that of `config`.
-    zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
-    attributes : mapping or None
-        User attributes, JSON values; None for none.
     chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
         Format 3: how chunks are named; a tuple has name and separator.
     codecs : iterable of codec or dict, or None
@@ -162,8 +170,6 @@ async def create(
         Format 3: one name, or None, per dimension.
     storage_options : dict or None
         For the file system, where `store` is a URL.
-    config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
     mode : {"a", "w", "w-"} or None
         Access mode of the store; ``"w"`` overwrites, None is ``"a"``.
     data : array-like or None
@@ -198,31 +204,87 @@ async def create(
         meta_array=meta_array,
         cache_metadata=cache_metadata,
     )
-    options = merge_config(config, write_empty_chunks)
+    merged = merge_config(config, write_empty_chunks)
     store_path = await make_store_path(
         store, path=path, mode="a" if mode is None else mode, storage_options=storage_options
     )
-    return await begin(
-        create_legacy_array,
-        store_path,
-        shape=shape,
-        dtype=dtype,
-        zarr_format=zarr_format,
-        fill_value=fill_value,
-        attributes=attributes,
-        chunks=chunks,
-        chunk_shape=chunk_shape,
-        chunk_key_encoding=chunk_key_encoding,
-        codecs=codecs,
-        dimension_names=dimension_names,
-        dimension_separator=dimension_separator,
-        order=order,
-        filters=filters,
-        compressor=compressor,
-        overwrite=overwrite or mode == "w",
-        data=data,
-        config=options,
+    zarr_format = resolve_zarr_format(zarr_format)
+    if chunks is not None and chunk_shape is not None:
+        raise ValueError("Only one of chunk_shape or chunks can be provided.")
+    given = chunks if chunks is not None else chunk_shape
+    lengths = parse_shapelike(shape)
+    data_type = parse_dtype("float64" if dtype is None else dtype, zarr_format=zarr_format)
+    options = parse_array_config(merged)
+    layout = parse_chunk_layout("auto" if given is None else given, None, lengths, data_type)
+    metadata: ArrayMetadata
+    if zarr_format == 3:
+        _refuse(
+            3,
+            (dimension_separator is not None, "dimension_separator", "chunk_key_encoding"),
+            (filters is not None, "filters", "array-to-array codecs"),
+            (compressor != "auto", "compressor", "bytes-to-bytes codecs"),
+        )
+        if order is not None:
+            warn_order_without_effect()
+        if codecs is None:
+            before, serializer, after = parse_codecs_v3("auto", "auto", "auto", data_type)
+            codecs = (*before, serializer, *after)
+        if isinstance(chunk_key_encoding, tuple):
+            chunk_key_encoding = dict(zip(("name", "separator"), chunk_key_encoding))
+        metadata = build_v3(
+            shape=lengths,
+            dtype=data_type,
+            grid=layout.outer_chunks,
+            fill_value=fill_value,
+            codecs=parse_codecs(codecs),
+            chunk_key_encoding=chunk_key_encoding,
+            dimension_names=dimension_names,
+            attributes=attributes,
+        )
+    else:
+        _refuse(
+            2,
+            (codecs is not None, "codecs", "filters and compressor"),
+            (chunk_key_encoding is not None, "chunk_key_encoding", "dimension_separator"),
+            (dimension_names is not None, "dimension_names", None),
+        )
+        if isinstance(compressor, BytesBytesCodec):
+            raise ValueError(
+                "Cannot use a BytesBytesCodec as a compressor for zarr v2 arrays. Use a numcodecs "
+                "codec directly instead."
+            )
+        if compressor != "auto":
+            compressor = parse_compressor(compressor)
+        chosen = parse_codecs_v2("auto" if filters is None else filters, compressor, data_type)
+        metadata = build_v2(
+            shape=lengths,
+            dtype=data_type,
+            grid=layout.outer_chunks,
+            fill_value=fill_value,
+            order=options.order if order is None else order,
+            filters=chosen[0],
+            compressor=chosen[1],
+            dimension_separator="." if dimension_separator is None else dimension_separator,
+            attributes=attributes,
+        )
+        options = replace(options, order=metadata.order)
+    if data is not None:
+        data = await converted(data, data_type.to_native_dtype())
+        np.broadcast_to(data, lengths)
+    array = await create_from_metadata(
+        store_path, metadata, options, overwrite=overwrite or mode == "w"
     )
+    return Begun(array, () if data is None else (FromMemory(array, data),))
+
+
+def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
+    """Refuse parameters that belong to the other format, naming what to use instead."""
+    for is_given, name, instead in parameters:
+        if is_given:
+            hint = "" if instead is None else f" Use {instead} instead."
+            raise ValueError(
+                f"{name} cannot be used for arrays with zarr_format {zarr_format}.{hint}"
+            )
 
 
 @in_two_steps
