@@ -261,40 +261,18 @@ async def create_array(
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
         As `init_array`; also if shape or data type are missing, or given together with `data`.
     """
-    shared: dict[str, Any] = {
-        "chunks": chunks,
-        "shards": shards,
-        "filters": filters,
-        "compressors": compressors,
-        "serializer": serializer,
-        "fill_value": fill_value,
-        "order": order,
-        "attributes": attributes,
-        "chunk_key_encoding": chunk_key_encoding,
-        "dimension_names": dimension_names,
-        "overwrite": overwrite,
-        "config": config,
-    }
-    zarr_format = resolve_zarr_format(zarr_format)
+    given = dict(locals())  # all parameters, before there are other variables
+    given["zarr_format"] = resolve_zarr_format(zarr_format)
     if data is not None:
-        for parameter, value in (("shape", shape), ("dtype", dtype)):
-            if value is not None:
+        for parameter in ("shape", "dtype"):
+            if given.pop(parameter) is not None:
                 raise ValueError(
                     f"The data parameter was used, but the {parameter} parameter was also used. "
                     f"This is an error. Either use the data parameter, or the {parameter} "
                     "parameter, but not both."
                 )
         data.shape, data.dtype  # noqa: B018  (what has neither is no array)
-        return await begin(
-            from_array,
-            store,
-            data=data,
-            write_data=write_data,
-            name=name,
-            zarr_format=zarr_format,
-            storage_options=storage_options,
-            **shared,
-        )
+        return await begin(from_array, **given)
     if shape is None:
         raise ValueError(
             "The data parameter was set to None, but shape was not specified. Either provide a "
@@ -305,20 +283,20 @@ async def create_array(
             "The data parameter was set to None, but dtype was not specified. Either provide an "
             "array-like value for data, or specify dtype."
         )
-    array = await init_array(
-        store_path=await _place(store, name, storage_options),
-        shape=shape,
-        dtype=dtype,
-        zarr_format=zarr_format,
-        **shared,
-    )
-    return Begun(array)
+    store_path = await _place(store, name, storage_options)
+    return Begun(await init_array(store_path=store_path, **_without_place_and_data(given)))
 
 
 async def _place(
     store: StoreLike, name: str | None, storage_options: dict[str, Any] | None
 ) -> StorePath:
     return await make_store_path(store, path=name or "", mode="a", storage_options=storage_options)
+
+
+def _without_place_and_data(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those parameters of `create_array` or `from_array` that `init_array` has too."""
+    other = ("store", "name", "storage_options", "data", "write_data")
+    return {name: value for name, value in given.items() if name not in other}
 
 
 @in_two_steps
@@ -386,6 +364,7 @@ async def from_array(
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
         As `init_array`; a `ValueError` also if `overwrite` would delete `data`.
     """
+    given = _without_place_and_data(locals())  # before there are other variables
     source = array_of(data)
     if source is None and not (hasattr(data, "shape") and hasattr(data, "dtype")):
         data = np.asarray(data)
@@ -394,23 +373,8 @@ async def from_array(
         data = convert(data, np.dtypes.StringDType())
     if zarr_format is None:
         zarr_format = 3 if source is None else source.metadata.zarr_format
-    zarr_format = resolve_zarr_format(zarr_format)
-    parameters = settle_parameters(
-        source,
-        zarr_format,
-        {
-            "chunks": chunks,
-            "shards": shards,
-            "filters": filters,
-            "compressors": compressors,
-            "serializer": serializer,
-            "fill_value": fill_value,
-            "order": order,
-            "attributes": attributes,
-            "chunk_key_encoding": chunk_key_encoding,
-            "dimension_names": dimension_names,
-        },
-    )
+    given["zarr_format"] = resolve_zarr_format(zarr_format)
+    parameters = settle_parameters(source, given)
     store_path = await _place(store, name, storage_options)
     if source is not None and write_data and overwrite:
         refuse_overlap(source, store_path)
@@ -418,9 +382,6 @@ async def from_array(
         store_path=store_path,
         shape=data.shape,
         dtype=data.dtype if source is None else source.metadata.dtype,
-        zarr_format=zarr_format,
-        overwrite=overwrite,
-        config=config,
         **parameters,
     )
     return Begun(array, (filling(array, data),) if write_data else ())

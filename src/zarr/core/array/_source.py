@@ -16,26 +16,22 @@ if TYPE_CHECKING:
 
     from zarr.core.array._async import AsyncArray
     from zarr.core.chunk_grids import DimensionGrid, VaryingDimension
-    from zarr.core.common import ZarrFormat
     from zarr.storage._common import StorePath
 
 _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
 
 
-def settle_parameters(
-    source: AsyncArray[Any] | None, zarr_format: ZarrFormat, given: Mapping[str, Any]
-) -> dict[str, Any]:
+def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a new array, those of its source where they are to be kept.
 
     Parameters
     ----------
     source : AsyncArray or None
         Where the elements come from; None for data that are no array of ours.
-    zarr_format : {2, 3}
-        Format of the new array. Codecs and chunk keys are kept within a format only.
     given : mapping
-        The parameters of `from_array` that describe the array. ``"keep"``, and for the others
-        None or `DEFAULT_FILL_VALUE`, ask for what the source has.
+        The parameters of `from_array` that describe the array, ``zarr_format`` as 2 or 3.
+        ``"keep"``, and for the others None or `DEFAULT_FILL_VALUE`, ask for what the source has;
+        codecs and chunk keys are kept within a format only.
 
     Warns
     -----
@@ -49,6 +45,7 @@ def settle_parameters(
         if "shards" in keep:
             settled["shards"] = None
         return settled
+    zarr_format = given["zarr_format"]
     same_format = source.metadata.zarr_format == zarr_format
     own = _parameters_of(source)
     for name in keep:

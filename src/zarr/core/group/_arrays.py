@@ -94,6 +94,8 @@ class ArrayCreation(GroupProperties):
         ZarrUserWarning
             If `compressor` is given for a format 3 array.
         """
+        given = dict(locals())  # all parameters, before there are other variables
+        del given["self"], given["compressor"]
         if not (isinstance(compressor, str) and compressor == "auto"):
             if not (isinstance(compressors, str) and compressors == "auto"):
                 raise ValueError("Cannot specify both `compressor` and `compressors`.")
@@ -103,31 +105,11 @@ class ArrayCreation(GroupProperties):
                     category=ZarrUserWarning,
                     stacklevel=1,
                 )
-            compressors = None if compressor is None else (compressor,)
+            given["compressors"] = None if compressor is None else (compressor,)
         elif self.metadata.zarr_format == 2 and isinstance(compressors, str):
-            compressors = cast("Any", _DEFAULT_COMPRESSOR_V2)
+            given["compressors"] = _DEFAULT_COMPRESSOR_V2
         return await begin(
-            create_array,
-            self.store_path,
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            data=data,
-            chunks=chunks,
-            shards=shards,
-            filters=filters,
-            compressors=compressors,
-            serializer=serializer,
-            fill_value=fill_value,
-            order=order,
-            zarr_format=self.metadata.zarr_format,
-            attributes=attributes,
-            chunk_key_encoding=chunk_key_encoding,
-            dimension_names=dimension_names,
-            storage_options=storage_options,
-            overwrite=overwrite,
-            config=config,
-            write_data=write_data,
+            create_array, self.store_path, zarr_format=self.metadata.zarr_format, **given
         )
 
     @in_two_steps
