@@ -11,6 +11,8 @@ from zarr.core.common import concurrent_map
 from zarr.storage._common import make_store_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from zarr.core.common import AccessModeLiteral, ZarrFormat
     from zarr.storage._common import StoreLike
 
@@ -33,7 +35,7 @@ async def save(
     *args, **kwargs
         NumPy arrays or similar; see `save_group` for the names they get.
     zarr_format : {2, 3} or None
-        Format of the arrays; None for the configured ``default_zarr_format``.
+        Format of arrays and group; None for the configured ``default_zarr_format``.
 
     Raises
     ------
@@ -44,17 +46,10 @@ async def save(
     ContainsArrayError, ContainsGroupError
         If one array is given and a node is stored there already.
     """
-    if len(args) == 1 and not kwargs:
-        return await begin(
-            save_array,
-            store,
-            args[0],
-            zarr_format=zarr_format,
-            path=path,
-            storage_options=storage_options,
-        )
+    is_one_array = len(args) == 1 and not kwargs
+    save_node: Callable[..., Coroutine[Any, Any, None]] = save_array if is_one_array else save_group
     return await begin(
-        save_group,
+        save_node,
         store,
         *args,
         zarr_format=zarr_format,
@@ -78,12 +73,10 @@ async def save_array(
 
     Parameters
     ----------
-    store, path, storage_options
-        As for `open`.
+    store, path, storage_options, zarr_format
+        As for `save`.
     arr : NumPy array or similar
         The elements.
-    zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
     **kwargs
         As for `create`.
 
@@ -122,12 +115,10 @@ async def save_group(
 
     Parameters
     ----------
-    store, path, storage_options
-        As for `open`.
+    store, path, storage_options, zarr_format
+        As for `save`.
     *args : NumPy arrays or similar
         Are named ``arr_0``, ``arr_1``, ...
-    zarr_format : {2, 3} or None
-        Format of group and arrays; None for the configured ``default_zarr_format``.
     **kwargs : NumPy arrays or similar
         Have the names of their parameters.
 

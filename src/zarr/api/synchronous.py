@@ -164,19 +164,7 @@ def group(
     storage_options: dict[str, Any] | None = None,
 ) -> Group:
     # docstring inherited
-    group = asynchronous.group(
-        store=store,
-        overwrite=overwrite,
-        chunk_store=chunk_store,
-        cache_attrs=cache_attrs,
-        synchronizer=synchronizer,
-        path=path,
-        zarr_format=zarr_format,
-        meta_array=meta_array,
-        attributes=attributes,
-        storage_options=storage_options,
-    )
-    return Group(sync_in_time(group))
+    return Group(sync_in_time(asynchronous.group(**locals())))
 
 
 def create_group(
@@ -189,15 +177,7 @@ def create_group(
     storage_options: dict[str, Any] | None = None,
 ) -> Group:
     # docstring inherited
-    group = asynchronous.create_group(
-        store=store,
-        path=path,
-        overwrite=overwrite,
-        zarr_format=zarr_format,
-        attributes=attributes,
-        storage_options=storage_options,
-    )
-    return Group(sync_in_time(group))
+    return Group(sync_in_time(asynchronous.create_group(**locals())))
 
 
 def load(
