@@ -2,6 +2,7 @@
 
     python -m bench.compare                          all cases, all peers
     python -m bench.compare --filter http --quick    small ones whose names contain "http"
+    python -m bench.compare --main HEAD~3            beside another commit than the parent
     python -m bench.compare --render                 tables and plots of the run before, again
 
 Peers take turns within each round, each in an interpreter of its own. What they return is checked
@@ -15,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench import machine, page, scratch, summary, tables
@@ -34,11 +36,13 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def chosen(names: str | None) -> list[Peer]:
-    """Return the peers that are named, all for None."""
+def chosen(names: str | None, main: str | None = None) -> list[Peer]:
+    """Return the peers that are named, all for None; `main` is the commit that one of them is."""
     known = {peer.name: peer for peer in PEERS}
+    if main is not None:
+        known["main"] = replace(known["main"], title=f"the commit {main}")
     if names is None:
-        return list(PEERS)
+        return list(known.values())
     wanted = [name.strip() for name in names.split(",")]
     unknown = sorted(set(wanted) - set(known))
     if unknown:
@@ -125,6 +129,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--filter", default="", help="only cases whose names contain this; several by commas")
     add("--peers", help=f"which peers, by commas: {', '.join(peer.name for peer in PEERS)}")
+    add("--main", metavar="REV", help="the commit that main is, before Store.get_many if left out")
     add("--rounds", type=int, default=Limits.rounds, help="rounds of a case at most (7)")
     add("--seconds", type=float, default=Limits.seconds, help="after which no round begins (8)")
     add("--minutes", type=float, default=Limits.minutes, help="for all, fewer rounds if late (16)")
@@ -156,10 +161,11 @@ def main(given: Sequence[str] | None = None) -> int:
     if args.render:
         report = Report.load(stored)
     else:
-        peers = chosen(args.peers)
+        peers = chosen(args.peers, args.main)
         log = args.output / "workers.log"
         log.write_text("")
-        start, absent = starters(peers, Environments(CACHE, args.python), log)
+        environments = Environments(CACHE, args.python, main=args.main)
+        start, absent = starters(peers, environments, log)
         report = Report(
             machine.describe(),
             "quick" if args.quick else "full",

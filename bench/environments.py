@@ -156,11 +156,14 @@ class Environments:
         Where they are kept.
     python : str or None
         The interpreter they are made of, None to look for one.
+    main : str or None
+        The commit that the peer ``main`` is, None for the one before the series.
     """
 
-    def __init__(self, folder: Path, python: str | None = None) -> None:
+    def __init__(self, folder: Path, python: str | None = None, *, main: str | None = None) -> None:
         self._folder = folder.resolve()
         self._python = python
+        self._main = main
 
     def command(self, peer: Peer) -> tuple[list[str], dict[str, str]]:
         """Return command and environment variables of the worker of a peer.
@@ -197,12 +200,15 @@ class Environments:
         return python
 
     def _parent(self) -> Path:
-        """Return a copy of the commit before the series."""
+        """Return a copy of the commit that this checkout is compared with."""
         git = ["git", "-C", str(ROOT)]
-        found = run([*git, "log", "-1", "--format=%H", "--grep", SERIES]).decode().split()
-        if not found:
-            raise Unavailable("the history has no commit of the series")
-        revision = run([*git, "rev-parse", f"{found[0]}^"]).decode().strip()
+        wanted = self._main
+        if wanted is None:
+            found = run([*git, "log", "-1", "--format=%H", "--grep", SERIES]).decode().split()
+            if not found:
+                raise Unavailable("the history has no commit of the series")
+            wanted = f"{found[0]}^"
+        revision = run([*git, "rev-parse", "--verify", f"{wanted}^{{commit}}"]).decode().strip()
         place = self._folder / f"parent-{revision[:12]}"
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)

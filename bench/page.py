@@ -44,7 +44,8 @@ def lines(report: Report, pictures: Sequence[Path]) -> Iterator[str]:
     yield "# Benchmarks"
     yield ""
     yield "Written by `hatch run bench:docs`; to be had again, figures included, on another machine."
-    yield "`hatch run bench:compare --filter TEXT` runs some of the cases, `--list` names them."
+    yield "`hatch run bench:compare --filter TEXT` runs some of the cases, `--list` names them; with "
+    yield "`--main REV` the peer `main` is another commit."
     yield ""
     yield (
         f"Taken on {told['date']}: {told['processor']}, {told['cores']} cores, {told['system']}, "

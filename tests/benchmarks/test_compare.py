@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from bench import compare, datasets, page, scratch, tables
 from bench.cases import MINI, Case, all_cases
-from bench.environments import PEERS, Peer, worker_command
+from bench.environments import PEERS, Environments, Peer, Unavailable, worker_command
 from bench.machine import describe
 from bench.report import Report
 from bench.rounds import Limits, Outcome
@@ -191,3 +191,13 @@ def test_each_run_writes_into_a_new_directory_and_nothing_is_deleted_until_the_e
     assert {path.name.partition("-")[0] for path in (first, second)} == {"zarr"}
     scratch.clear(tmp_path)
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="it looks into the history")
+def test_main_can_be_another_commit(tmp_path: Path) -> None:
+    main = next(peer for peer in compare.chosen("main", "HEAD"))
+    assert main.title == "the commit HEAD"
+    place = Environments(tmp_path, main="HEAD")._parent()
+    assert (place / "src/zarr/__init__.py").is_file()
+    with pytest.raises(Unavailable, match="git failed"):
+        Environments(tmp_path, main="no-such-commit")._parent()
