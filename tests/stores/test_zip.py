@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import pickle
+import re
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -233,6 +234,72 @@ def test_truncated_archive_raises(tmp_path: Path) -> None:
             file.truncate(60)
         with pytest.raises(zipfile.BadZipFile, match="ends within one of its members"):
             read(store, "k", RangeByteRequest(50, 90))
+
+
+async def _get(store: ZipStore, key: str, byte_range: ByteRequest | None) -> None:
+    await store.get(key, PROTOTYPE, byte_range)
+
+
+async def _get_sync(store: ZipStore, key: str, byte_range: ByteRequest | None) -> None:
+    store.get_sync(key, byte_range=byte_range)
+
+
+async def _get_many(store: ZipStore, key: str, byte_range: ByteRequest | None) -> None:
+    async for _ in store.get_many([(key, byte_range)], prototype=PROTOTYPE):
+        pass
+
+
+async def notes_of_a_failed_read(
+    path: Path, get: Callable[..., Any], byte_range: ByteRequest | None
+) -> list[str]:
+    """Return what is noted of a read of a member that is cut off, without the path itself."""
+    write(path, k=b"0123456789" * 10)
+    with ZipStore(path) as store:
+        assert await store.exists("k")
+        os.truncate(path, 60)
+        with pytest.raises(zipfile.BadZipFile) as failure:
+            await get(store, "k", byte_range)
+        notes: list[str] = failure.value.__notes__
+        assert all(repr(store) in note for note in notes)
+        return [note.replace(str(path), "PATH") for note in notes]
+
+
+@pytest.mark.parametrize("get", [_get, _get_sync, _get_many])
+@pytest.mark.parametrize(
+    "byte_range",
+    [
+        RangeByteRequest(50, 90),
+        RangeByteRequest(0, 100),
+        OffsetByteRequest(0),
+        SuffixByteRequest(9),
+    ],
+    ids=str,
+)
+async def test_a_failed_read_of_a_part_names_key_bytes_and_store(
+    tmp_path: Path, get: Callable[..., Any], byte_range: ByteRequest
+) -> None:
+    notes = await notes_of_a_failed_read(tmp_path / "x.zip", get, byte_range)
+    assert f"key 'k', {byte_range} in ZipStore('zip://PATH')" in notes
+    assert all("'k'" in note and str(byte_range) in note for note in notes)
+
+
+@pytest.mark.parametrize("get", [_get, _get_sync, _get_many])
+async def test_a_failed_read_of_a_whole_member_names_key_and_store(
+    tmp_path: Path, get: Callable[..., Any]
+) -> None:
+    notes = await notes_of_a_failed_read(tmp_path / "x.zip", get, None)
+    assert notes
+    assert all("'k'" in note for note in notes)
+    assert not any("None" in note for note in notes)
+
+
+@pytest.mark.xfail(strict=True, reason="where all bytes were asked for, the note does not say so")
+@pytest.mark.parametrize("get", [_get, _get_sync, _get_many])
+async def test_a_failed_read_of_a_whole_member_says_which_bytes(
+    tmp_path: Path, get: Callable[..., Any]
+) -> None:
+    notes = await notes_of_a_failed_read(tmp_path / "x.zip", get, None)
+    assert any(re.search(r"\ball\b|\bbytes\b|[(=]0, ?(end=)?100\b", note) for note in notes)
 
 
 def test_not_an_archive(tmp_path: Path) -> None:
