@@ -1,17 +1,20 @@
-"""How many reads and writes of a store are in flight at once: never more than the configured number."""
+"""How many reads and writes of a store are in flight at once: several, and no more than configured."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tests.optional import lacks
+from tests.servers.range_server import RangeServer
+from tests.waiting import PATIENCE
 
 import zarr
 from zarr.codecs import BytesCodec, ShardingCodec
@@ -19,8 +22,6 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 if TYPE_CHECKING:
-    from tests.servers.range_server import RangeServer
-
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
@@ -49,6 +50,48 @@ LAYOUTS: dict[str, dict[str, Any]] = {
         "compressors": None,
     },
 }
+
+
+# How many requests to a server come at once, at least: as many as there are objects, and as the
+# budget allows. Of a single object the parts come at once, after the index that says where they are.
+TOGETHER = {"chunks": BUDGET, "shards": BUDGET, "nested shards": 4, "a nested shard": 2}
+
+
+class Held(dict[str, bytes]):
+    """Objects of a server, whose chunks are not sent before so many requests for them are there.
+
+    Parameters
+    ----------
+    together : int
+        How many; then all are answered.
+    begins : callable
+        Tells whether requests are held by now.
+    """
+
+    def __init__(self, together: int, begins: Callable[[], bool]) -> None:
+        super().__init__()
+        self.met = False
+        self._together = together
+        self._begins = begins
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._open = threading.Event()
+
+    def __getitem__(self, key: str) -> bytes:
+        if key.startswith("c/") and self._begins():
+            self._wait()
+        return super().__getitem__(key)
+
+    def _wait(self) -> None:
+        with self._lock:
+            self._waiting += 1
+            if self._waiting >= self._together:
+                self.met = True
+                self._open.set()
+        self._open.wait(PATIENCE)
+        self._open.set()  # also where it was in vain: what comes one by one is not held each time
+        with self._lock:
+            self._waiting -= 1
 
 
 class Counting(WrapperStore[Any]):
@@ -144,29 +187,43 @@ def test_writes(kind: str, write: Any, layout: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("read", [read_sync, read_async])
 @pytest.mark.parametrize("kind", ["fsspec", "obstore"])
-def test_reads_over_http(kind: str, read: Any, layout: str, range_server: RangeServer) -> None:
+def test_reads_over_http(kind: str, read: Any, layout: str) -> None:
     if lacks(kind):
         pytest.skip(f"{kind} is missing")
     written = MemoryStore()
     zarr.create_array(written, data=VALUES, **LAYOUTS[layout])
-    stored = {key: value.to_bytes() for key, value in written._store_dict.items()}
-    range_server.objects.update(stored)
-    store: Any
+
+    def begins() -> bool:
+        # The index of a single object comes alone.
+        return layout != "a nested shard" or any(sent.method == "GET" for sent in server.requests)
+
+    objects = Held(TOGETHER[layout], begins)
+    objects.update({key: value.to_bytes() for key, value in written._store_dict.items()})
+    with RangeServer(objects) as server:
+        array: Any = zarr.open_array(served(kind, server.url), mode="r")
+        server.clear()
+        np.testing.assert_array_equal(read(array), VALUES[SPREAD])
+        assert objects.met
+        assert TOGETHER[layout] <= server.max_in_flight <= BUDGET
+
+
+def served(kind: str, url: str) -> Any:
+    """Return a store that waits as long as a server holds its requests."""
+    forever = 10 * PATIENCE
     if kind == "fsspec":
+        import aiohttp
+
         from zarr.storage import FsspecStore
 
+        options: Any = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=forever)}}
         # Its bulk reads have a number of their own.
-        store = FsspecStore.from_url(range_server.url, max_concurrency=BUDGET)
-    else:
-        import obstore
+        return FsspecStore.from_url(url, options, max_concurrency=BUDGET)
+    import obstore
 
-        from zarr.storage import ObjectStore
+    from zarr.storage import ObjectStore
 
-        options: Any = {"allow_http": True}
-        store = ObjectStore(
-            obstore.store.HTTPStore.from_url(range_server.url, client_options=options)
-        )
-    array: Any = zarr.open_array(store, mode="r")
-    range_server.clear()
-    np.testing.assert_array_equal(read(array), VALUES[SPREAD])
-    assert range_server.max_in_flight <= BUDGET
+    # A request that is sent again would look like another one.
+    options = {"allow_http": True, "timeout": timedelta(seconds=forever)}
+    retries: Any = {"max_retries": 0}
+    store = obstore.store.HTTPStore.from_url(url, client_options=options, retry_config=retries)
+    return ObjectStore(store)
