@@ -31,6 +31,7 @@ from zarr.testing.store import LatencyStore
 
 Make = Callable[[type, Path], Any]
 Seen = tuple[str, str]  # a method and a key
+Meant = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # see `Kind`
 
 
 class Beneath(MemoryStore):
@@ -101,14 +102,14 @@ class Kind:
 # Stores that the calling thread may read and write, which then does; one that it may read; stores
 # around others, read in bulk unless nothing but `get_sync` is overridden, and never written in the
 # calling thread; stores that are far away.
-HERE: tuple[tuple[str, ...], ...] = (
+HERE: Meant = (
     ("get_sync", "get_many", "get"),
     ("set_sync", "set"),
     ("delete_sync", "delete"),
 )
-READ_HERE: tuple[tuple[str, ...], ...] = (("get_sync", "get_many", "get"), ("set",), ())
-AROUND: tuple[tuple[str, ...], ...] = (("get_many", "get", "get_sync"), ("set",), ("delete",))
-FAR: tuple[tuple[str, ...], ...] = (("get_many", "get"), ("set",), ("delete",))
+READ_HERE: Meant = (("get_sync", "get_many", "get"), ("set",), ())
+AROUND: Meant = (("get_many", "get", "get_sync"), ("set",), ("delete",))
+FAR: Meant = (("get_many", "get"), ("set",), ("delete",))
 
 KINDS: dict[type[Store], Kind] = {
     MemoryStore: Kind(lambda cls, root: cls(), *HERE),
