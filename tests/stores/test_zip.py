@@ -6,7 +6,6 @@ import gc
 import io
 import os
 import pickle
-import re
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
