@@ -464,6 +464,22 @@ async def test_a_slow_decoder_holds_the_reading_back() -> None:
     assert values(out) == list(range(200))
 
 
+@pytest.mark.parametrize("codec", [Hooked, HookedAsync])
+async def test_a_source_is_read_in_one_task(codec: Any) -> None:
+    """Time limits and other scopes of a task may be open in it."""
+    tasks: set[Any] = set()
+
+    async def before(index: int) -> None:
+        await asyncio.sleep(0)
+        tasks.add(asyncio.current_task())
+
+    out = new_out(40)
+    store = Streaming(40, before)
+    await pipeline(codec(lambda number: None)).read(items_of(paths(store, 40)), out)
+    assert len(tasks) == 1
+    assert values(out) == list(range(80))
+
+
 # --- decoding that fails ----------------------------------------------------------------
 
 

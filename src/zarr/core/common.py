@@ -135,7 +135,7 @@ async def concurrent_iter(
             for task in done:
                 yield task.result()
     finally:
-        await _cancel(running)
+        await cancel_all(running)
 
 
 @asynccontextmanager
@@ -152,7 +152,8 @@ async def closing(items: AsyncIterator[_R]) -> AsyncIterator[AsyncIterator[_R]]:
             await close()
 
 
-async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
+async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended."""
     pending = list(tasks)
     for task in pending:
         task.cancel()

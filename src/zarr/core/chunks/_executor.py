@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from zarr.core._coalesce import KiB
 from zarr.core.chunks._scheduling import SCHEDULING, has_gil
-from zarr.core.common import closing, concurrent_foreach, concurrent_map
+from zarr.core.common import cancel_all, closing, concurrent_foreach, concurrent_map
 from zarr.core.sync import get_pool, in_pool_to_its_end, run_now
 
 if TYPE_CHECKING:
@@ -259,26 +259,30 @@ class OnLoop:
 
     async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
         # docstring inherited
-        turn = asyncio.Lock()
+        # Read in one task: what a source has open, a time limit say, may belong to its task.
+        running: set[asyncio.Task[None]] = set()
+        try:
+            async with closing(batches):
+                async for batch in batches:
+                    nbytes = sum(_nbytes(buffer) for _, buffer in batch)
+                    for portion in _portions(batch, nbytes // max(1, len(batch))):
+                        # Nothing more is taken while all threads are busy, so that what is read
+                        # and not decoded stays bounded by the source, which joins what arrives.
+                        await _until_at_most(_CPUS - 1, running)
+                        running.add(asyncio.create_task(self.run(work, portion, has_gil())))
+            await _until_at_most(0, running)
+        finally:
+            await cancel_all(running)
 
-        async def portions() -> AsyncIterator[Batch]:
-            async for batch in batches:
-                nbytes = sum(_nbytes(buffer) for _, buffer in batch)
-                for portion in _portions(batch, nbytes // max(1, len(batch))):
-                    yield portion
 
-        async def work_on_arriving() -> None:
-            # Nothing more is taken while all threads are busy, so that what is read and not
-            # decoded stays bounded by the source, which joins what arrives meanwhile.
-            while True:
-                async with turn:
-                    portion = await anext(arriving, None)
-                if portion is None:
-                    return
-                await self.run(work, portion, has_gil())
-
-        async with closing(batches), closing(portions()) as arriving:
-            await concurrent_foreach([()] * _CPUS, work_on_arriving, _CPUS)
+async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
+    """Wait until so many tasks at most are running; raise the failure of one that has ended."""
+    while len(running) > count:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        running -= done
+        for failure in [task.exception() for task in done]:
+            if failure is not None:
+                raise failure
 
 
 # Runs functions that keep a processor busy, and coroutines made of them.
