@@ -6,7 +6,6 @@ import asyncio
 import math
 import operator
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from enum import Enum
 from itertools import groupby
 from typing import Any, Final, Generic, Literal, Required, TypeAlias, TypeVar, cast
@@ -138,16 +137,25 @@ async def concurrent_iter(
         await cancel_all(running)
 
 
-@asynccontextmanager
-async def closing(items: AsyncIterator[_R]) -> AsyncIterator[AsyncIterator[_R]]:
+class closing(Generic[_R]):
     """Close an async iterator on leaving, if it can be closed.
 
     `contextlib.aclosing` for iterators that others wrote, which may have no ``aclose``.
+
+    Parameters
+    ----------
+    items : async iterator
+        Given by the ``async with`` statement.
     """
-    try:
-        yield items
-    finally:
-        close = getattr(items, "aclose", None)
+
+    def __init__(self, items: AsyncIterator[_R]) -> None:
+        self._items = items
+
+    async def __aenter__(self) -> AsyncIterator[_R]:
+        return self._items
+
+    async def __aexit__(self, *_: object) -> None:
+        close = getattr(self._items, "aclose", None)
         if close is not None:
             await close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc._store_access import read_method
 from zarr.core._fetch import expecting
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import Batch, ReadItem, WriteItem
-
-_T = TypeVar("_T")
 
 
 def shared_store(items: Sequence[ReadItem | WriteItem]) -> Store | None:
@@ -55,8 +53,8 @@ async def answers(
     """
     if not items:
         return
+    first_spec = items[0][1]
     batches: Any
-    prototype = items[0][1].prototype
     if store is None:
 
         async def get(index: int, item: ReadItem) -> Batch:
@@ -66,20 +64,19 @@ async def answers(
         batches = concurrent_iter(enumerate(items), get, executor.concurrency)
     else:
         keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
-        if executor.waits:
-            batches = read_method(store, "get_many")(keys, prototype=prototype)
-        else:
-            batches = _one_after_the_other(store._get_many_sync(keys, prototype=prototype))
+        if not executor.waits:
+            batches = store._get_many_sync(keys, prototype=first_spec.prototype)
+            with contextlib.closing(batches):
+                with expecting(first_spec._nbytes):
+                    batch = next(batches, None)
+                while batch is not None:
+                    yield batch
+                    batch = next(batches, None)
+            return
+        batches = read_method(store, "get_many")(keys, prototype=first_spec.prototype)
     async with closing(batches):
-        while True:
-            with expecting(items[0][1]._nbytes):
-                batch = await anext(batches, None)
-            if batch is None:
-                return
+        with expecting(first_spec._nbytes):  # the size is looked at when reading begins
+            batch = await anext(batches, None)
+        while batch is not None:
             yield batch
-
-
-async def _one_after_the_other(items: Iterator[_T]) -> AsyncIterator[_T]:
-    with contextlib.closing(cast("Any", items)):
-        for item in items:
-            yield item
+            batch = await anext(batches, None)

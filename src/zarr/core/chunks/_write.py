@@ -74,7 +74,7 @@ async def write_chunks(
 
         try:
             if is_sync:
-                encoded = await executor.run(encode)
+                encoded = await executor.run(encode) if executor.waits else encode()
             else:
                 (existing,) = await chain.decode([(stored, spec)])
                 (encoded,) = await chain.encode([(renew(existing), spec)])
