@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.stores.store_kit import Awaited
+from tests.waiting import PATIENCE
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -405,3 +406,24 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(uses))
     )
     refused, uses = result.stdout.split()
     assert refused == uses
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("byte_range", RANGES)
+@pytest.mark.parametrize("has_prefix", [True, False])
+def test_a_named_pipe_is_refused(
+    tmp_path: Path, byte_range: ByteRequest | None, has_prefix: bool
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    store = ObjectStore(obstore.store.LocalStore(tmp_path if has_prefix else None))
+    key = "pipe" if has_prefix else f"{tmp_path}/pipe".lstrip("/")
+
+    async def read() -> None:
+        await asyncio.wait_for(store.get(key, PROTOTYPE, byte_range), PATIENCE)
+
+    with pytest.raises(OSError, match="not a regular file but a named pipe") as raised:
+        sync(read())
+    assert any(repr(key) in note for note in raised.value.__notes__)
+    with pytest.raises(OSError, match="not a regular file but a named pipe"):
+        sync(asyncio.wait_for(store.getsize(key), PATIENCE))
+    assert not sync(asyncio.wait_for(store.exists(key), PATIENCE))

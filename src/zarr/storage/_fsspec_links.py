@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from functools import lru_cache
 from typing import Any, cast
 
 from zarr.core.sync import in_pool
-from zarr.storage._local_files import refuse_irregular
+from zarr.storage._local_files import refuse_pipe
 
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
@@ -55,7 +54,7 @@ async def refuse_links(fs: Any, root: str, path: str) -> None:
 async def refuse_pipes(fs: Any, path: str) -> None:
     """Refuse to read what is no regular file, where a path leads to a file of the local system.
 
-    fsspec opens a named pipe like any file, and waits for somebody to write into it.
+    See `zarr.storage._local_files.refuse_pipe`.
 
     Parameters
     ----------
@@ -72,18 +71,8 @@ async def refuse_pipes(fs: Any, path: str) -> None:
     if not _may_be_local(cast("Any", type(fs))):
         return
     place = _local_path(fs, path)
-    if place is None:
-        return
-
-    def refuse() -> None:
-        try:
-            status = os.stat(place)
-        except OSError:
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            refuse_irregular(status, place)
-
-    await in_pool(refuse)
+    if place is not None:
+        await in_pool(lambda: refuse_pipe(place))
 
 
 async def leads_nowhere(fs: Any, entry: dict[str, Any]) -> bool:

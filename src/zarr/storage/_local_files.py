@@ -61,6 +61,24 @@ def refuse_irregular(status: os.stat_result, path: str) -> None:
     raise irregular(path, status.st_mode)
 
 
+def refuse_pipe(path: str) -> None:
+    """Refuse to read what is no regular file; what is not there, or a directory, is not refused.
+
+    For readers of others, which open a named pipe like any file and wait for somebody to write.
+
+    Raises
+    ------
+    OSError
+        If it is a named pipe, a socket or a device.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        refuse_irregular(status, path)
+
+
 def irregular(path: str, mode: int) -> OSError:
     """Return the error that says what a path names instead of a regular file."""
     kinds = (

@@ -20,7 +20,9 @@ from zarr.core._byte_ranges import (
 from zarr.core._redact import redact_failure, redact_urls_in
 from zarr.core.buffer import Buffer
 from zarr.core.common import concurrent_map
+from zarr.core.sync import in_pool
 from zarr.storage._failures import naming, note_failure
+from zarr.storage._local_files import refuse_pipe
 from zarr.storage._utils import can_be_key, check_key, check_write, frozen, is_allowed
 
 if TYPE_CHECKING:
@@ -109,6 +111,7 @@ class ObjectStore(Store, Generic[T_Store]):
         import obstore
 
         _check_runtime()
+        await self._refuse_pipe(key)
         if is_empty_request(byte_range):
             await obstore.head_async(self.store, key)  # obstore has no empty range
             return b""
@@ -120,6 +123,14 @@ class ObjectStore(Store, Generic[T_Store]):
             if byte_range is None or _is_not_found(error):
                 raise
             return await self._read_by_size(key, byte_range, error)
+
+    async def _refuse_pipe(self, key: str) -> None:
+        """Refuse what is no regular file of a directory; obstore waits for somebody to write."""
+        from obstore.store import LocalStore
+
+        if isinstance(self.store, LocalStore):
+            path = os.path.join(self.store.prefix or os.sep, key)
+            await in_pool(lambda: refuse_pipe(path))
 
     async def _read_checked(self, key: str, byte_range: ByteRequest | None) -> Any:
         """Return the bytes, and no others, that obstore's answer says they are.
@@ -195,6 +206,10 @@ class ObjectStore(Store, Generic[T_Store]):
         if not key:
             return False
         _check_runtime()
+        try:
+            await self._refuse_pipe(key)
+        except OSError:
+            return False
         with naming(self, key):
             try:
                 await obstore.head_async(self.store, key)
@@ -211,6 +226,7 @@ class ObjectStore(Store, Generic[T_Store]):
         check_key(key)
         _check_runtime()
         with naming(self, key):
+            await self._refuse_pipe(key)
             try:
                 return int((await obstore.head_async(self.store, key))["size"])
             except obstore.exceptions.NotFoundError as error:
