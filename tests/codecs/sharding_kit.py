@@ -19,6 +19,7 @@ from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
 from zarr.core.dtype import get_data_type_from_native_dtype
+from zarr.storage import StorePath
 
 Request = tuple[str, Any]
 
@@ -108,44 +109,17 @@ class OneValueStore(Store):
         return [arg if name == "get" else name for name, arg in log]
 
 
-@dataclass
-class Key:
+class Key(StorePath):
     """One key of a store, as the stores of this package give it to codecs."""
 
     store: OneValueStore
-    path: str = "c/0"
 
-    def __str__(self) -> str:
-        return f"{self.store}/{self.path}"
+    def __init__(self, store: OneValueStore, path: str = "c/0") -> None:
+        super().__init__(store, path)
 
     @property
     def value(self) -> bytes | None:
         return self.store.values.get(self.path)
-
-    async def get(
-        self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        return await self.store.get(self.path, prototype, byte_range)
-
-    def get_sync(
-        self, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        return self.store.get_sync(self.path, prototype=prototype, byte_range=byte_range)
-
-    async def set(self, value: Buffer) -> None:
-        await self.store.set(self.path, value)
-
-    def set_sync(self, value: Buffer) -> None:
-        self.store.set_sync(self.path, value)
-
-    async def set_if_not_exists(self, default: Buffer) -> None:
-        await self.store.set_if_not_exists(self.path, default)
-
-    async def delete(self) -> None:
-        await self.store.delete(self.path)
-
-    def delete_sync(self) -> None:
-        self.store.delete_sync(self.path)
 
 
 class ForeignKey:

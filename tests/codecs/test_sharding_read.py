@@ -35,7 +35,10 @@ from zarr.abc.codec import Codec
 from zarr.abc.store import Store
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, ZstdCodec
 from zarr.core._byte_ranges import RangeByteRequest, SuffixByteRequest
+from zarr.core.buffer import Buffer
+from zarr.core.buffer.cpu import Buffer as CPUBuffer
 from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
+from zarr.core.sync import _Pool
 from zarr.storage import LocalStore, MemoryStore, StorePath, ZipStore
 
 HOW = ["sync", "async"]
@@ -325,19 +328,19 @@ def test_no_codec_runs_on_the_thread_of_the_event_loop() -> None:
 
 def test_small_inner_chunks_share_a_hop_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Any] = []
+    submit = _Pool.submit
 
-    class CountingLoop(asyncio.SelectorEventLoop):
-        def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
-            jobs.append(func)
-            return super().run_in_executor(executor, func, *args)
+    def counting_submit(pool: _Pool, *args: Any) -> Any:
+        jobs.append(args)
+        return submit(pool, *args)
 
+    monkeypatch.setattr(_Pool, "submit", counting_submit)
     codec = ShardingCodec(chunk_shape=(1, 1))
     key = stored(codec)
-    with asyncio.Runner(loop_factory=CountingLoop) as runner:
-        for selection in (EVERYTHING, (slice(0, 7), slice(0, 8))):
-            jobs.clear()
-            runner.run(codec._decode_partial_single(key, selection, make_spec(SHAPE)))
-            assert len(jobs) == 2  # the index, and 64 or 56 inner chunks
+    for selection in (EVERYTHING, (slice(0, 7), slice(0, 8))):
+        jobs.clear()
+        asyncio.run(codec._decode_partial_single(key, selection, make_spec(SHAPE)))
+        assert len(jobs) == 2  # the index, and 64 or 56 inner chunks
 
 
 def test_large_inner_chunks_are_decoded_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -671,3 +674,28 @@ def test_an_inner_chunk_within_the_index(location: Any, write: bool) -> None:
     with pytest.raises(ValueError, match="of which the index takes 32") as caught:
         touch()
     assert any("c/0" in note for note in caught.value.__notes__)
+
+
+class Inverting(Key):
+    """A key with a `get` of its own."""
+
+    async def get(self, *args: Any, **kwargs: Any) -> Buffer | None:
+        return self._inverted(await super().get(*args, **kwargs))
+
+    def get_sync(self, *args: Any, **kwargs: Any) -> Buffer | None:
+        return self._inverted(super().get_sync(*args, **kwargs))
+
+    def _inverted(self, value: Buffer | None) -> Buffer | None:
+        return value and CPUBuffer.from_bytes(bytes(255 - byte for byte in value.to_bytes()))
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("selection", [slice(0, 8), slice(0, 3), slice(2, 8, 5)])
+def test_a_key_with_a_get_of_its_own_is_asked_itself(how: str, selection: slice) -> None:
+    plain = stored()
+    assert plain.value is not None
+    plain.store.values["c/1"] = bytes(255 - byte for byte in plain.value)
+    key, both = Inverting(plain.store, "c/1"), (selection, slice(0, 8))
+    part = read(how, CODEC, key, both, make_spec(SHAPE))
+    assert part is not None
+    assert part.tolist() == counting(SHAPE)[both].tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import os
 import threading
@@ -642,6 +643,134 @@ async def test_a_chunk_of_another_size_is_a_fault(kind: Any, bad: bytes) -> None
         await pipeline().read(items_of(paths(store, 4)), out)
     assert any("c/2" in note for note in caught.value.__notes__)
     assert values(out)[4:6] == [-7, -7]
+
+
+# --- answers that are not what was asked for --------------------------------------------
+
+
+class Answering(DictStore):
+    """Answers by batches that a test makes of those that would be right."""
+
+    def __init__(self, n: int, change: Callable[[list[Any]], Iterable[Any]]) -> None:
+        super().__init__(chunks(n))
+        self.change = change
+
+    async def get_many(
+        self, requests: Iterable[Request], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        right = [[(i, self.find(str(key), prototype))] for i, key in enumerate(requests)]
+        for batch in self.change(right):
+            yield batch
+
+
+async def read_of(store: DictStore, how: str) -> Any:
+    out = new_out(6)
+    items = items_of(paths(store, 6))
+    if how == "sync":
+        await asyncio.to_thread(pipeline().read_sync, items, out)
+    else:
+        await pipeline(*[Hooked(lambda _: None)] if how == "codec" else []).read(items, out)
+    return values(out)
+
+
+HOWS = pytest.mark.parametrize("how", ["sync", "async", "codec"])
+
+
+@HOWS
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda right: right[:4] + right[5:],
+        lambda right: [*right[:4], None, *right[4:]],
+        lambda right: [],
+    ],
+    ids=["left out", "None", "nothing"],
+)
+async def test_a_chunk_without_an_answer_is_a_fault(how: str, change: Any) -> None:
+    with pytest.raises(ValueError, match="did not answer for the chunk dict://"):
+        await read_of(Answering(6, change), how)
+
+
+@HOWS
+@pytest.mark.parametrize("index", [-1, 6])
+async def test_an_answer_that_nobody_asked_for_is_a_fault(how: str, index: int) -> None:
+    store = Answering(6, lambda right: [*right[:5], [(index, right[5][0][1])]])
+    with pytest.raises(ValueError, match=f"answered for {index} of 6 chunks"):
+        await read_of(store, how)
+
+
+@HOWS
+async def test_batches_may_be_any_iterables(how: str) -> None:
+    store = Answering(6, lambda right: [iter(batch) for batch in right])
+    assert await read_of(store, how) == list(range(12))
+
+
+@HOWS
+async def test_an_iterable_need_not_be_an_iterator(how: str) -> None:
+    class Iterable_(Answering):
+        def get_many(self, *args: Any, **kwargs: Any) -> Any:
+            answers = super().get_many(*args, **kwargs)
+
+            class Once:
+                def __aiter__(self) -> Any:
+                    return answers
+
+            return Once()
+
+    assert await read_of(Iterable_(6, lambda right: right), how) == list(range(12))
+
+
+LOST = r"gave \d results for \d chunks|decode to nothing"
+
+
+@dataclass(frozen=True)
+class Losing(BytesBytesCodec):
+    """Returns too few results for a batch, or None for what is there."""
+
+    lost: str
+    is_fixed_size = True
+
+    async def decode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
+        batch = [data for data, _ in chunks_and_specs]
+        return batch[:-1] if self.lost == "result" else [None for _ in batch]
+
+    async def encode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
+        batch = [data for data, _ in chunks_and_specs]
+        return batch[:-1] if self.lost == "result" else batch
+
+
+@pytest.mark.parametrize("lost", ["result", "value"])
+@pytest.mark.parametrize("shards", [None, (4,)])
+def test_a_codec_of_coroutines_that_loses_a_chunk(lost: str, shards: Any) -> None:
+    values = np.arange(1, 9)
+    array: Any = sync(
+        create_array(
+            StorePath(DictStore()),
+            shape=(8,),
+            dtype="i8",
+            chunks=(2,),
+            shards=shards,
+            compressors=None,
+        )
+    )
+    sync(array.setitem(..., values))
+    lossy = sync(open_node(array, Losing(lost)))
+    with pytest.raises(ValueError, match=LOST):
+        sync(lossy.getitem(slice(0, 6)))
+    with pytest.raises(ValueError, match=LOST):
+        sync(lossy.setitem(0, 100))
+    assert sync(array.getitem(...)).tolist() == values.tolist()
+
+
+async def open_node(array: Any, codec: Any) -> Any:
+    """Return an array over the same chunks with one codec more."""
+    codecs = array.metadata.codecs
+    if isinstance(codecs[0], ShardingCodec):
+        codecs = (ShardingCodec(chunk_shape=(2,), codecs=[BytesCodec(), codec]),)
+    else:
+        codecs = (*codecs, codec)
+    metadata = dataclasses.replace(array.metadata, codecs=codecs)
+    return type(array)(metadata, array.store_path, array.config)
 
 
 # --- codecs that are given by coroutines ------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from tests.waiting import PATIENCE, steps
 
 import zarr
 from zarr.codecs import BytesCodec, ShardingCodec
+from zarr.core.array import AsyncArray
+from zarr.core.array_spec import parse_array_config
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
@@ -229,3 +232,33 @@ def served(kind: str, url: str) -> Any:
     retries: Any = {"max_retries": 0}
     store = obstore.store.HTTPStore.from_url(url, client_options=options, retry_config=retries)
     return ObjectStore(store)
+
+
+class OwnWay(ShardingCodec):
+    """Reads parts of shards by the coroutine that others override."""
+
+    async def _decode_partial_single(self, *args: Any) -> Any:
+        return await super()._decode_partial_single(*args)
+
+
+@pytest.mark.parametrize("budget", [1, 3, BUDGET])
+def test_a_codec_that_overrides_the_coroutine_keeps_its_share(budget: int) -> None:
+    store = Counting(MemoryStore())
+    array = zarr.create_array(
+        store,
+        name="a",
+        shape=SHAPE,
+        dtype="i8",
+        chunks=(8, 8),
+        compressors=None,
+        serializer=OwnWay(chunk_shape=(1, 1), codecs=[BytesCodec()]),
+    )
+    array[...] = VALUES
+    store.most = 0
+    gaps: Any = {"sharding_coalesce_max_gap_bytes": 0}
+    codec = OwnWay(chunk_shape=(1, 1), codecs=[BytesCodec()])
+    metadata = dataclasses.replace(array.metadata, codecs=(codec,))
+    opened: Any = AsyncArray(metadata, array.store_path, parse_array_config(gaps))
+    with zarr.config.set({"async.concurrency": budget}):
+        assert (sync(opened.getitem(SPREAD)) == VALUES[SPREAD]).all()
+    assert store.most == budget

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from zarr.core.codec_pipeline import _AT_ONCE, BatchedCodecPipeline, FusedCodecP
 from zarr.core.config import config
 from zarr.core.sync import SyncError, get_loop, get_pool, iter_ahead, sync
 from zarr.errors import ChunkNotFoundError
+from zarr.registry import register_pipeline
 from zarr.storage import LocalStore, MemoryStore
+from zarr.testing.store import LatencyStore
 
 LARGE = 64 * 1024  # elements of 8 bytes: chunks worth a hand-over, also when compressed badly
 
@@ -561,3 +564,47 @@ def test_so_many_chunks_are_decoded_together_as_fit_the_cache(
     monkeypatch.setattr(_read, "RUN_BYTES", 15)
     np.testing.assert_array_equal(array[:], np.arange(44))
     assert runs == []
+
+
+@dataclass(frozen=True)
+class OwnCoroutines(BatchedCodecPipeline):
+    """A pipeline of somebody else, with coroutines of its own."""
+
+    async def read(self, batch_info: Any, *args: Any) -> Any:
+        items = list(batch_info)
+        NOTED.append(("read", len(items)))
+        return await super().read(items, *args)
+
+    async def write(self, batch_info: Any, *args: Any) -> None:
+        items = list(batch_info)
+        NOTED.append(("write", len(items)))
+        await super().write(items, *args)
+
+    async def decode_partial_batch(self, batch_info: Any) -> Any:
+        NOTED.append(("decode_partial_batch", 1))
+        return await super().decode_partial_batch(batch_info)
+
+    async def encode_partial_batch(self, batch_info: Any) -> None:
+        NOTED.append(("encode_partial_batch", 1))
+        await super().encode_partial_batch(batch_info)
+
+
+NOTED: list[tuple[str, int]] = []
+
+
+@pytest.mark.parametrize("make", [MemoryStore, lambda: LatencyStore(MemoryStore())])
+@pytest.mark.parametrize("shards", [None, (4,)])
+def test_coroutines_that_a_pipeline_overrides_are_called(make: Any, shards: Any) -> None:
+    register_pipeline(OwnCoroutines)
+    name = f"{OwnCoroutines.__module__}.{OwnCoroutines.__qualname__}"
+    with zarr.config.set({"codec_pipeline.path": name}):
+        array: Any = zarr.create_array(make(), shape=(8,), dtype="i8", chunks=(2,), shards=shards)
+        NOTED.clear()
+        array[1:] = 5
+        assert array[1:7].tolist() == [5] * 6
+        chunks = 2 if shards else 4
+        expected = [("write", chunks), ("read", chunks)]
+        assert [noted for noted in NOTED if "partial" not in noted[0]] == expected
+        partial = [name for name, _ in NOTED if "partial" in name]
+        parts = ["encode_partial_batch", *["decode_partial_batch"] * 2] if shards else []
+        assert partial == parts

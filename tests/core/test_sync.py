@@ -9,8 +9,10 @@ import pickle
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.waiting import PATIENCE, time_out_once, until
 
@@ -24,6 +26,8 @@ from zarr.core.sync import (
     collect_aiterator,
     get_loop,
     get_pool,
+    in_pool,
+    in_pool_to_its_end,
     iter_ahead,
     sync,
 )
@@ -252,3 +256,60 @@ def test_synchronous_functions_give_up_in_time(call: Callable[[Any], Any]) -> No
     store = LatencyStore(MemoryStore(), get_latency=30)
     with config.set({"async.timeout": 0.05}), pytest.raises(TimeoutError, match=r"within 0\.05 s"):
         call(store)
+
+
+# --- jobs of the worker pool ------------------------------------------------------------
+
+asked_by: ContextVar[str | None] = ContextVar("asked_by", default=None)
+
+
+@pytest.mark.parametrize("run", [in_pool, in_pool_to_its_end])
+async def test_a_job_sees_the_context_of_its_caller(run: Any) -> None:
+    asked_by.set("me")
+
+    def look() -> tuple[Any, Any]:
+        found = asked_by.get(), np.geterr()["divide"]
+        asked_by.set("a job")
+        return found
+
+    with np.errstate(divide="ignore"):
+        assert await run(look) == ("me", "ignore")
+    with np.errstate(divide="raise"):
+        assert get_pool().submit(look).result() == ("me", "raise")
+    assert asked_by.get() == "me"
+
+
+async def test_a_job_that_has_not_begun_is_taken_back() -> None:
+    release, ran = threading.Event(), threading.Event()
+    workers = [get_pool().submit(release.wait, PATIENCE) for _ in range(64)]
+    waiting = asyncio.ensure_future(in_pool_to_its_end(ran.set))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(waiting, PATIENCE / 2)
+        assert not release.is_set()
+    finally:
+        release.set()
+    for worker in workers:
+        await asyncio.wrap_future(worker)
+    assert not ran.is_set()
+
+
+async def test_a_job_that_runs_is_waited_for() -> None:
+    began, release, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        assert release.wait(PATIENCE)
+
+    waiting = asyncio.ensure_future(in_pool_to_its_end(work, stopped.set))
+    assert await asyncio.to_thread(began.wait, PATIENCE)
+    waiting.cancel()
+    assert await asyncio.to_thread(stopped.wait, PATIENCE)
+    waiting.cancel()  # once more
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

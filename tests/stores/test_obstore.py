@@ -427,3 +427,22 @@ def test_a_named_pipe_is_refused(
     with pytest.raises(OSError, match="not a regular file but a named pipe"):
         sync(asyncio.wait_for(store.getsize(key), PATIENCE))
     assert not sync(asyncio.wait_for(store.exists(key), PATIENCE))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("is_pickled", [False, True])
+def test_pipes_are_looked_for_where_the_store_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_pickled: bool
+) -> None:
+    """A relative prefix means the directory in which the store was made."""
+    for place in ("one", "two"):
+        (tmp_path / place / "d").mkdir(parents=True)
+    os.mkfifo(tmp_path / "one" / "d" / "k")
+    (tmp_path / "two" / "d" / "k").write_bytes(TEN)
+    monkeypatch.chdir(tmp_path / "one")
+    store = ObjectStore(obstore.store.LocalStore("d"))
+    if is_pickled:
+        store = pickle.loads(pickle.dumps(store))
+    monkeypatch.chdir(tmp_path / "two")
+    with pytest.raises(OSError, match="not a regular file but a named pipe"):
+        sync(asyncio.wait_for(store.get("k", PROTOTYPE), PATIENCE))

@@ -15,6 +15,7 @@ from zarr.abc.codec import (
     BytesBytesCodec,
 )
 from zarr.core._decoded_size import DecodedLimit, compressed_limit, unknown
+from zarr.core._faults import told
 from zarr.errors import ZarrUserWarning
 
 if TYPE_CHECKING:
@@ -402,8 +403,14 @@ class CodecChain:
         chains = [self.for_spec(spec) for _, spec in chunks]
         data: list[Any] = [chunk for chunk, _ in chunks]
         for position in reversed(range(len(self.codecs))):
+            codec = self.codecs[position]
             specs = [chain.stages[position].spec for chain in chains]
-            data = list(await self.codecs[position].decode(zip(data, specs)))
+            try:
+                data = _as_many(codec, data, await codec.decode(zip(data, specs)))
+            except Exception as error:
+                raise told(error)  # noqa: B904
+        if any(new is None and old is not None for new, (old, _) in zip(data, chunks)):
+            raise ValueError("The stored bytes of a chunk decode to nothing.")
         return [
             None if chunk is None else chain.checked(chunk) for chunk, chain in zip(data, chains)
         ]
@@ -427,8 +434,16 @@ class CodecChain:
         data: list[Any] = [chunk for chunk, _ in chunks]
         for position, codec in enumerate(self.codecs):
             specs = [chain.stages[position].spec for chain in chains]
-            data = list(await codec.encode(zip(data, specs)))
+            data = _as_many(codec, data, await codec.encode(zip(data, specs)))
         return data
+
+
+def _as_many(codec: Codec, before: Sequence[Any], after: Iterable[Any]) -> list[Any]:
+    """Refuse what a codec makes of some chunks if it is not one result for each."""
+    results = list(after)
+    if len(results) != len(before):
+        raise ValueError(f"{codec} gave {len(results)} results for {len(before)} chunks.")
+    return results
 
 
 @dataclass(frozen=True)

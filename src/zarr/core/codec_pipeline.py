@@ -19,7 +19,13 @@ from zarr.abc.codec import (
 )
 from zarr.core._codec_chain import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core.chunks._executor import PORTION_BYTES, Executor, Inline, OnLoop, run_in_worker
+from zarr.core.chunks._executor import (
+    PORTION_BYTES,
+    Executor,
+    Inline,
+    on_loop,
+    run_in_worker,
+)
 from zarr.core.chunks._item import batched
 from zarr.core.chunks._read import read_chunks
 from zarr.core.chunks._source import answers, shared_store
@@ -254,8 +260,8 @@ class BatchedCodecPipeline(CodecPipeline):
         return await in_pool(lambda: _each(chain.encode_sync, chunks))
 
     async def _in_batches(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        batches = batched(items, self.batch_size)
-        done = await concurrent_map([(batch,) for batch in batches], function)
+        batches = [(batch,) for batch in batched(items, self.batch_size)]
+        done = await concurrent_map(batches, function)
         return [result for batch in done for result in batch]
 
     async def decode_partial_batch(
@@ -283,8 +289,7 @@ class BatchedCodecPipeline(CodecPipeline):
         if store is not None and access_of(store).reads_in_thread and self._decodes_in_thread:
             inline = self._inline(items, None)
             return await run_in_worker(self._read(items, out, drop_axes, inline, store), inline)
-        on_loop = OnLoop(int(config.get("async.concurrency")))
-        return await self._read(items, out, drop_axes, on_loop, store)
+        return await self._read(items, out, drop_axes, on_loop(), store)
 
     def read_sync(
         self,
@@ -361,8 +366,16 @@ class BatchedCodecPipeline(CodecPipeline):
     @property
     def _decodes_in_thread(self) -> bool:
         """Whether all codecs, also one that reads parts of chunks, do so without waiting."""
-        parts = self.supports_partial_decode
-        return self._chain.decodes_sync and not (parts and self._part_hook("decode") is None)
+        own_way = self._waits("read", "decode", self.supports_partial_decode)
+        return self._chain.decodes_sync and not own_way
+
+    def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
+        """Tell whether a subclass, or a codec for parts of chunks, has a coroutine of its own."""
+        return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
+
+    def _overrides(self, name: str) -> bool:
+        """Tell whether a subclass of somebody else has its own way to do something."""
+        return getattr(type(self), name) is not getattr(BatchedCodecPipeline, name)
 
     async def _decode_part(self, place: Any, selection: Any, spec: ArraySpec, *_: Any) -> Any:
         """Read a selection of one chunk as any codec can that reads parts."""
@@ -380,8 +393,7 @@ class BatchedCodecPipeline(CodecPipeline):
             inline = Inline(config.get("codec_pipeline.max_workers"))
             await run_in_worker(self._write(items, value, drop_axes, inline), inline)
         else:
-            on_loop = OnLoop(int(config.get("async.concurrency")))
-            await self._write(items, value, drop_axes, on_loop)
+            await self._write(items, value, drop_axes, on_loop())
 
     async def write_batch(
         self, batch_info: Iterable[WriteItem], value: NDBuffer, drop_axes: tuple[int, ...] = ()
@@ -421,7 +433,7 @@ class BatchedCodecPipeline(CodecPipeline):
             store is not None
             and access_of(store).writes_in_thread
             and self._chain.is_sync
-            and not (self.supports_partial_encode and self._part_hook("encode") is None)
+            and not self._waits("write", "encode", self.supports_partial_encode)
         )
 
     async def _write(
@@ -452,6 +464,8 @@ class BatchedCodecPipeline(CodecPipeline):
         hook = f"_{direction}_partial_by"
         others = (f"_{direction}_partial_single", f"{direction}_partial")
         nearest = position(type(codec), hook)
+        if self._overrides(f"{direction}_partial_batch"):
+            return None
         if not hasattr(codec, hook) or any(nearest > position(type(codec), o) for o in others):
             return None
         return cast("Callable[..., Any]", getattr(codec, hook))
@@ -492,8 +506,7 @@ class FusedCodecPipeline(BatchedCodecPipeline):
         sync_transform: CodecChain | None,
         batch_size: int,
     ) -> None:
-        by_role = (array_array_codecs, array_bytes_codec, bytes_bytes_codecs)
-        super().__init__(*by_role, batch_size)
+        super().__init__(array_array_codecs, array_bytes_codec, bytes_bytes_codecs, batch_size)
         object.__setattr__(self, "codecs", codecs)
         object.__setattr__(self, "sync_transform", sync_transform)
 

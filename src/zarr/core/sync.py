@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from zarr.core.config import config
@@ -86,7 +86,7 @@ def get_loop() -> asyncio.AbstractEventLoop:
             loop = _loop
             if loop is None or loop.is_closed():
                 loop = asyncio.new_event_loop()
-                loop.set_default_executor(_Pool(thread_name_prefix="zarr_wait"))
+                loop.set_default_executor(_Pool("zarr_wait"))
                 _thread = threading.Thread(
                     target=_run_loop, args=(loop,), name="zarr_io", daemon=True
                 )
@@ -127,15 +127,33 @@ class _Pool(ThreadPoolExecutor):
     """A worker pool that goes on in the calling thread once the interpreter starts no more jobs.
 
     That is so as soon as the main thread has ended, though other threads may go on for long, and
-    in functions that `atexit` calls.
+    in functions that `atexit` calls. Jobs run in the context of whoever submits them, so that they
+    see its context variables; NumPy keeps `numpy.errstate` in one.
+
+    Parameters
+    ----------
+    name : str
+        How its threads are called.
+    max_workers : int or None
+        How many they are; None for the choice of `concurrent.futures.ThreadPoolExecutor`.
+    depth : int or None
+        How many pools a job is inside of; None for as many as whoever submits it.
     """
+
+    def __init__(self, name: str, max_workers: int | None = None, depth: int | None = None) -> None:
+        super().__init__(max_workers, thread_name_prefix=name)
+        self._depth = depth
 
     def submit(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> concurrent.futures.Future[T]:
         # docstring inherited
+        context = copy_context()
+        if self._depth is not None:
+            context.run(_depth.set, self._depth)
+        run: Callable[..., T] = context.run
         try:
-            return super().submit(function, *args, **kwargs)
+            return super().submit(run, function, *args, **kwargs)
         except RuntimeError:
             if threading.main_thread().is_alive():
                 raise
@@ -162,10 +180,7 @@ def get_pool() -> ThreadPoolExecutor:
             pool = _pools.get(depth)
             if pool is None:
                 pool = _pools[depth] = _Pool(
-                    config.get("threading.max_workers", None),
-                    thread_name_prefix="zarr_pool",
-                    initializer=_depth.set,
-                    initargs=(depth + 1,),
+                    "zarr_pool", config.get("threading.max_workers", None), depth + 1
                 )
     return pool
 
@@ -192,17 +207,17 @@ async def in_pool_to_its_end(
     """Call a function in the worker pool as `in_pool` does, and never leave it running.
 
     A thread cannot be interrupted. So a cancelled wait calls `stop`, where there is one, and goes
-    on until the function has ended.
+    on until the function has ended, if it has begun.
     """
-    job = asyncio.get_running_loop().run_in_executor(get_pool(), _called, function)
+    job = get_pool().submit(_called, function)
     try:
-        result, error = await asyncio.shield(job)
+        result, error = await asyncio.wrap_future(job)
     except asyncio.CancelledError:
-        if stop is not None:
+        if not job.cancel() and stop is not None:
             stop()
         while not job.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([job])
+                await asyncio.wait([asyncio.wrap_future(job)])
         raise
     if error is not None:
         raise error

@@ -33,6 +33,7 @@ from zarr.errors import (
     ContainsGroupError,
     MetadataValidationError,
 )
+from zarr.storage._failures import note_once
 from zarr.storage._fsspec import FsspecStore
 from zarr.storage._local import LocalStore
 from zarr.storage._memory import ManagedMemoryStore, MemoryStore
@@ -155,7 +156,8 @@ class StorePath:
         """
         if prototype is None:
             prototype = default_buffer_prototype()
-        return await self.store.get(self.path, prototype, byte_range)
+        with _About(self, byte_range):
+            return await self.store.get(self.path, prototype, byte_range)
 
     async def get_json(self, *, byte_range: ByteRequest | None = None) -> Any:
         """Read the value of the key as a JSON document.
@@ -186,15 +188,18 @@ class StorePath:
 
     async def set(self, value: Buffer) -> None:
         """Write the value of the key; see `Store.set`."""
-        await self.store.set(self.path, value)
+        with _About(self):
+            await self.store.set(self.path, value)
 
     async def set_if_not_exists(self, default: Buffer) -> None:
         """Write the value of the key unless it has one; see `Store.set_if_not_exists`."""
-        await self.store.set_if_not_exists(self.path, default)
+        with _About(self):
+            await self.store.set_if_not_exists(self.path, default)
 
     async def delete(self) -> None:
         """Delete the key; see `Store.delete`."""
-        await self.store.delete(self.path)
+        with _About(self):
+            await self.store.delete(self.path)
 
     async def delete_dir(self) -> None:
         """Delete all keys below the place; see `Store.delete_dir`."""
@@ -229,7 +234,9 @@ class StorePath:
         read = self._sync_method("get")
         if prototype is None:
             prototype = default_buffer_prototype()
-        return cast("Buffer | None", read(self.path, prototype=prototype, byte_range=byte_range))
+        with _About(self, byte_range):
+            value: Buffer | None = read(self.path, prototype=prototype, byte_range=byte_range)
+        return value
 
     def set_sync(self, value: Buffer) -> None:
         """Write the value of the key in the calling thread.
@@ -239,7 +246,9 @@ class StorePath:
         TypeError
             If the store cannot.
         """
-        self._sync_method("set")(self.path, value)
+        write = self._sync_method("set")
+        with _About(self):
+            write(self.path, value)
 
     def delete_sync(self) -> None:
         """Delete the key in the calling thread.
@@ -249,7 +258,9 @@ class StorePath:
         TypeError
             If the store cannot.
         """
-        self._sync_method("delete")(self.path)
+        delete = self._sync_method("delete")
+        with _About(self):
+            delete(self.path)
 
     def _sync_method(self, verb: str) -> Any:
         method = getattr(self.store, f"{verb}_sync", None)
@@ -285,6 +296,23 @@ class StorePath:
         return (
             isinstance(other, StorePath) and self.path == other.path and self.store == other.store
         )
+
+
+class _About:
+    """Note on a failure which key, which bytes and which store it is about."""
+
+    __slots__ = ("_byte_range", "_place")
+
+    def __init__(self, place: StorePath, byte_range: ByteRequest | None = None) -> None:
+        self._place = place
+        self._byte_range = byte_range
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, failure: BaseException | None, traceback: object) -> None:
+        if isinstance(failure, Exception):
+            note_once(failure, self._place.store, self._place.path, self._byte_range)
 
 
 # Union: the classes named by strings are those of packages that may not be installed.

@@ -26,6 +26,14 @@ def naming(store: _Fails, key: str) -> Iterator[None]:
         store._fail(error, key)
 
 
+def note_once(
+    failure: BaseException, store: object, key: str, byte_range: ByteRequest | None = None
+) -> None:
+    """Do what `note_failure` does, unless there is a note of the key already."""
+    if not any(repr(key) in note for note in getattr(failure, "__notes__", ())):
+        note_failure(failure, store, key, byte_range)
+
+
 def note_failure(
     failure: BaseException, store: object, key: str, byte_range: ByteRequest | None
 ) -> None:

@@ -64,6 +64,11 @@ class ObjectStore(Store, Generic[T_Store]):
             raise TypeError(f"expected ObjectStore class, got {store!r}")
         super().__init__(read_only=read_only)
         self.store = store
+        self._directory = _directory_of(store)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._directory = _directory_of(self.store)
 
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
         # docstring inherited
@@ -126,10 +131,8 @@ class ObjectStore(Store, Generic[T_Store]):
 
     async def _refuse_pipe(self, key: str) -> None:
         """Refuse what is no regular file of a directory; obstore waits for somebody to write."""
-        from obstore.store import LocalStore
-
-        if isinstance(self.store, LocalStore):
-            path = os.path.join(self.store.prefix or os.sep, key)
+        if self._directory is not None:
+            path = os.path.join(self._directory, key)
             await in_pool(lambda: refuse_pipe(path))
 
     async def _read_checked(self, key: str, byte_range: ByteRequest | None) -> Any:
@@ -424,3 +427,12 @@ def _check_runtime() -> None:
             "obstore cannot be used in a process that was forked after its first use; start "
             "processes with the 'spawn' or 'forkserver' method."
         )
+
+
+def _directory_of(store: AnyObstore) -> str | None:
+    """Return the directory that a store of obstore is in, whose place stays; None for others."""
+    from obstore.store import LocalStore
+
+    if not isinstance(store, LocalStore):
+        return None
+    return os.path.abspath(store.prefix or os.sep)

@@ -20,14 +20,13 @@ from zarr.codecs.sharding._index import IndexFormat, index_nbytes, index_spec
 from zarr.codecs.sharding._layout import ShardLayout
 from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, plan_selection, plan_whole
 from zarr.codecs.sharding._read import read_shard
-from zarr.codecs.sharding._source import KeySource, MemorySource, name_of
+from zarr.codecs.sharding._source import KeySource, MemorySource
 from zarr.codecs.sharding._write import empty_shard, rewrite_shard
 from zarr.core._codec_chain import CodecChain, split_codecs
-from zarr.core.chunks._executor import Inline, OnLoop
+from zarr.core.chunks._executor import Inline, on_loop
 from zarr.core.chunks._item import InThread
 from zarr.core.chunks._write import delete_chunk
 from zarr.core.common import parse_chunk_shape, parse_named_configuration, parse_shapelike
-from zarr.core.config import config
 from zarr.core.metadata.v3 import RegularChunkGridMetadata, parse_codecs, settle_codecs
 from zarr.core.sync import run_now
 from zarr.registry import get_pipeline_class
@@ -303,13 +302,13 @@ class ShardingCodec(
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         source = MemorySource(chunk_data, "<bytes>")
         plan = plan_whole(chunk_spec.shape, self.chunk_shape)
-        shard = await read_shard(self._layout(chunk_spec), source, _on_loop(), plan)
+        shard = await read_shard(self._layout(chunk_spec), source, on_loop(), plan)
         return cast("NDBuffer", shard)
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         plan = plan_whole(chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
-        return await rewrite_shard(layout, None, chunk_data, plan, _on_loop(), "<bytes>")
+        return await rewrite_shard(layout, None, chunk_data, plan, on_loop(), "<bytes>")
 
     async def _encode_nothing(self, shard_spec: ArraySpec, executor: Executor) -> Buffer:
         """Return a shard that stores no inner chunk, which reads as fill value."""
@@ -330,7 +329,7 @@ class ShardingCodec(
         self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
         # docstring inherited
-        return await self._decode_partial_by(byte_getter, selection, chunk_spec, _on_loop())
+        return await self._decode_partial_by(byte_getter, selection, chunk_spec, on_loop())
 
     def _decode_partial_sync(
         self, byte_getter: SyncByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
@@ -366,7 +365,7 @@ class ShardingCodec(
         chunk_spec: ArraySpec,
     ) -> None:
         # docstring inherited
-        await self._encode_partial_by(byte_setter, chunk_array, selection, chunk_spec, _on_loop())
+        await self._encode_partial_by(byte_setter, chunk_array, selection, chunk_spec, on_loop())
 
     def _encode_partial_sync(
         self,
@@ -399,16 +398,12 @@ class ShardingCodec(
         replaces_all = replaces_all or plan.covers_all
         existing = None if replaces_all else await byte_setter.get(chunk_spec.prototype)
         shard = await rewrite_shard(
-            layout, existing, chunk_array, plan, executor, name_of(byte_setter)
+            layout, existing, chunk_array, plan, executor, KeySource(byte_setter).name
         )
         if shard is not None:
             await byte_setter.set(shard)
         elif existing is not None or replaces_all:
             await delete_chunk(byte_setter, lambda: self._encode_nothing(chunk_spec, executor))
-
-
-def _on_loop() -> OnLoop:
-    return OnLoop(int(config.get("async.concurrency")))
 
 
 def _chain(codecs: tuple[Codec, ...]) -> CodecChain:

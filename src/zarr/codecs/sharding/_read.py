@@ -153,6 +153,7 @@ class _Selection:
             ),
             outstanding,
         )
+        self._executor = executor
         if layout.is_sync:
             await executor.consume(batches, self._place)
         else:
@@ -188,6 +189,7 @@ class _Selection:
         decode = self._layout.chain.for_spec(self._layout.inner_spec).decode_sync
         out = self._target
         for index, buffer in batch:
+            self._executor.proceed()
             encoded = self._checked(index, buffer)
             chunk = self._chunks[index]
             try:

@@ -9,6 +9,7 @@ from zarr.abc._store_access import read_method
 from zarr.core._byte_ranges import RangeByteRequest, resolve_byte_range
 from zarr.core.chunks._item import InThread
 from zarr.core.common import closing, concurrent_iter
+from zarr.storage._common import StorePath
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteGetter
@@ -17,13 +18,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
     from zarr.core.chunks._item import Batch
 
+    AnyRange: TypeAlias = ByteRequest | None
     Ranges: TypeAlias = Sequence[RangeByteRequest]
-
-
-def name_of(byte_getter: object) -> str:
-    """Return what messages call the shard that a byte getter reads."""
-    place = byte_getter.place if isinstance(byte_getter, InThread) else byte_getter
-    return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
 
 class KeySource:
@@ -32,7 +28,7 @@ class KeySource:
     Parameters
     ----------
     key : ByteGetter
-        Reads the shard. Where it has a `store` and a `path`, ranges are read by
+        Reads the shard. Where it is a `StorePath`, ranges are read by
         `Store.get_ranges`, which merges neighbours, or by `get_ranges_sync` for a key that is
         read in the calling thread; otherwise each is read by its `get`.
     """
@@ -43,11 +39,10 @@ class KeySource:
     @property
     def name(self) -> str:
         """What messages call the shard."""
-        return name_of(self._key)
+        place = self._key.place if isinstance(self._key, InThread) else self._key
+        return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
-    async def get(
-        self, prototype: BufferPrototype, byte_range: ByteRequest | None
-    ) -> Buffer | None:
+    async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
         """Return some of the bytes, None for all of them; None where the shard is absent."""
         return await self._key.get(prototype, byte_range)
 
@@ -60,19 +55,16 @@ class KeySource:
         """
         key: Any = self._key
         place = key.place if isinstance(key, InThread) else key
-        store = getattr(place, "store", None)
-        if store is None or not hasattr(place, "path"):
+        method = "get" if place is key else "get_sync"
+        if getattr(type(place), method, None) is not getattr(StorePath, method):
+            # It reads in a way of its own, which need not be that of a store it may have.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
-            options: dict[str, Any] = {
-                "prototype": prototype,
-                "max_gap_bytes": policy.max_gap_bytes,
-                "max_coalesced_bytes": policy.max_coalesced_bytes,
-            }
+            options: dict[str, Any] = {"prototype": prototype, **vars(policy)}
             if place is not key:
-                yield read_method(store, "get_ranges_sync")(place.path, ranges, **options)
+                yield read_method(place.store, "get_ranges_sync")(place.path, ranges, **options)
                 return
-            get_ranges = read_method(store, "get_ranges")
+            get_ranges = read_method(place.store, "get_ranges")
             batches = get_ranges(place.path, ranges, max_concurrency=concurrency, **options)
         async with closing(batches):
             async for batch in batches:
@@ -110,9 +102,7 @@ class MemorySource:
         self._shard = shard
         self.name = name
 
-    async def get(
-        self, prototype: BufferPrototype, byte_range: ByteRequest | None
-    ) -> Buffer | None:
+    async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
         # docstring inherited
         start, stop = resolve_byte_range(byte_range, len(self._shard))
         return self._shard[start:stop]
@@ -148,9 +138,7 @@ class WindowSource:
         start, stop = resolve_byte_range(byte_range, self._stop - self._start)
         return RangeByteRequest(self._start + start, self._start + stop)
 
-    async def get(
-        self, prototype: BufferPrototype, byte_range: ByteRequest | None
-    ) -> Buffer | None:
+    async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
         # docstring inherited
         return await self._outer.get(prototype, self._shift(byte_range))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zarr.codecs.sharding._plan import InnerChunk, plan_selection
 from zarr.core.chunks._executor import Inline
 from zarr.core.chunks._scatter import is_empty, merge
+from zarr.core.chunks._write import decode
 from zarr.core.sync import run_now
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class _Rewriting:
             )
         chain = layout.chain.for_spec(spec)
         try:
-            merged = self._merged(chunk, None if encoded is None else chain.decode_sync(encoded))
+            merged = self._merged(chunk, None if encoded is None else decode(chain, encoded))
             return None if merged is None else chain.encode_sync(merged)
         except Exception as error:
             error.add_note(f"while encoding {self._describe(chunk)}")

@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from zarr.core._coalesce import KiB
 from zarr.core.chunks._scheduling import SCHEDULING, has_gil
 from zarr.core.common import cancel_all, closing, concurrent_foreach, concurrent_map
+from zarr.core.config import config
 from zarr.core.sync import get_pool, in_pool_to_its_end, run_now
 
 if TYPE_CHECKING:
@@ -48,7 +50,22 @@ Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 Work: TypeAlias = Callable[["Batch", bool], None]
 
 
-class Inline:
+class _Operation:
+    """What a read or a write that runs over an executor has in common with all of its parts."""
+
+    _is_stopped = False
+
+    def stop(self) -> None:
+        """Have what runs end soon; for another thread to call."""
+        self._is_stopped = True
+
+    def proceed(self) -> None:
+        """Raise a `CancelledError` if what runs is to end."""
+        if self._is_stopped:
+            raise asyncio.CancelledError
+
+
+class Inline(_Operation):
     """Runs everything in the calling thread, which may share large chunks with the worker pool.
 
     A large job goes to the pool as long as a processor may be free there; otherwise the thread
@@ -84,12 +101,7 @@ class Inline:
         self._contends = contends
         self._are_large = are_large
         self._beside_loop = beside_loop
-        self._is_stopped = False
         self._are_slow = False
-
-    def stop(self) -> None:
-        """Have what runs end soon, with a `CancelledError`; for another thread to call."""
-        self._is_stopped = True
 
     async def run(self, function: Callable[..., R], *args: Any) -> R:
         """Return what ``function(*args)`` returns."""
@@ -123,8 +135,7 @@ class Inline:
 
         with _Helpers(self._spare) as helpers:
             for item in items:
-                if self._is_stopped:
-                    raise asyncio.CancelledError
+                self.proceed()
                 is_large = is_shared and nbytes(item) >= PORTION_BYTES
                 if not (is_large and helpers.take(run, item)):
                     await function(item, self)
@@ -149,8 +160,6 @@ class Inline:
             with _Helpers(self._spare) as helpers:
                 while True:
                     with SCHEDULING.readers.held_if(held) as held:
-                        if self._is_stopped:
-                            raise asyncio.CancelledError
                         batch = await anext(batches, None)
                         if batch is None:
                             break
@@ -225,7 +234,7 @@ class _Helpers:
         return True
 
 
-class OnLoop:
+class OnLoop(_Operation):
     """Runs functions in the worker pool, several at a time, so that the event loop stays free.
 
     Parameters
@@ -241,7 +250,7 @@ class OnLoop:
 
     async def run(self, function: Callable[..., R], *args: Any) -> R:
         # docstring inherited
-        return await in_pool_to_its_end(partial(function, *args))
+        return await in_pool_to_its_end(partial(function, *args), self.stop)
 
     async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
         # docstring inherited
@@ -255,7 +264,12 @@ class OnLoop:
         # docstring inherited
         together = max(1, min(self.concurrency, len(items)))
         share = OnLoop(self.concurrency // together)
-        await concurrent_foreach(((item, share) for item in items), function, together)
+
+        async def run(item: T) -> None:  # in a task, so in a context, of its own
+            _SHARE.set(share)
+            await function(item, share)
+
+        await concurrent_foreach(((item,) for item in items), run, together)
 
     async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
         # docstring inherited
@@ -285,6 +299,15 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
+# What an operation on the event loop has left for a part that a codec reads or writes by itself.
+_SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
+
+
+def on_loop() -> OnLoop:
+    """Return an executor with the share of the running operation, or the configured number."""
+    return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
+
+
 # Runs functions that keep a processor busy, and coroutines made of them.
 Executor: TypeAlias = Inline | OnLoop
 
@@ -303,7 +326,7 @@ def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
 async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> R:
     """Run a coroutine over an executor in a thread of the worker pool, where it never waits.
 
-    When the wait is cancelled, it stops before the next chunk, and nothing of it goes on.
+    When the wait is cancelled, it stops before the next chunks, and nothing of it goes on.
     """
     try:
         return await in_pool_to_its_end(partial(run_now, coroutine), executor.stop)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from zarr.core._faults import told
 from zarr.core.chunks._item import batched, key_for
@@ -56,13 +58,12 @@ async def read_chunks(
     list of bool
         Whether each was found.
     """
-    reading = _Reading(items, out, drop_axes, chain)
+    reading = _Reading(items, out, drop_axes, chain, executor)
     if callable(source):
-        read_part = source
         await executor.each(
-            lambda index, share: reading.read_part(index, read_part, share),
+            partial(reading.read_part, source),
             range(len(items)),
-            lambda index: items[index][1]._nbytes or 0,
+            lambda i: items[i][1]._nbytes or 0,
         )
     elif chain.decodes_sync:
         await executor.consume(source, reading.place)
@@ -70,38 +71,37 @@ async def read_chunks(
         async with closing(source):
             async for batch in source:
                 await reading.place_by_coroutines(batch, batch_size)
-    return reading.found
+    if None in reading.found:
+        place = items[reading.found.index(None)][0]
+        raise ValueError(f"The store did not answer for the chunk {place}.")
+    return cast("list[bool]", reading.found)
 
 
+@dataclass
 class _Reading:
     """The chunks of one read, and how they get into their places."""
 
-    def __init__(
-        self,
-        items: Sequence[ReadItem],
-        out: NDBuffer,
-        drop_axes: tuple[int, ...],
-        chain: CodecChain,
-    ) -> None:
-        self.found = [False] * len(items)
-        self._items = items
-        self._out = out
-        self._drop_axes = drop_axes
-        self._chain = chain
-        self._contends = True  # until there was no permit to be had
+    items: Sequence[ReadItem]
+    out: NDBuffer
+    drop_axes: tuple[int, ...]
+    chain: CodecChain
+    executor: Executor
 
-    async def read_part(self, index: int, read_part: ReadPart, executor: Executor) -> None:
+    def __post_init__(self) -> None:
+        self.found: list[bool | None] = [None] * len(self.items)  # None until there is an answer
+        self.contends = True  # until there was no permit to be had
+
+    async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
         """Read a selection of a chunk by the codec that can, and put it into place."""
-        byte_getter, spec, chunk_selection, out_selection, _ = self._items[index]
-        target = None if self._drop_axes else place_of(self._out, out_selection)
+        byte_getter, spec, chunk_selection, out_selection, _ = self.items[index]
+        target = None if self.drop_axes else place_of(self.out, out_selection)
         key = key_for(byte_getter, executor)
         part = await read_part(key, chunk_selection, spec, executor, target)
+        self.found[index] = part is not None
         if part is None:
-            fill(self._out, out_selection, spec)
-            return
-        self.found[index] = True
-        if part is not target:
-            scatter_part(self._out, part, out_selection, self._drop_axes)
+            fill(self.out, out_selection, spec)
+        elif part is not target:
+            scatter_part(self.out, part, out_selection, self.drop_axes)
 
     def place(self, batch: Batch, beside_loop: bool) -> None:
         """Decode chunks and put them into place, in the calling thread.
@@ -116,7 +116,8 @@ class _Reading:
         present = self._present(batch)
         start = 0
         while start < len(present):
-            chain = self._chain.for_spec(self._items[present[start][0]][1])
+            self.executor.proceed()
+            chain = self.chain.for_spec(self.items[present[start][0]][1])
             run = present[start : start + chain.at_once(RUN_BYTES)]
             if len(run) == 1 or not self._place_together(chain, run, beside_loop):
                 for index, encoded in run:
@@ -126,26 +127,28 @@ class _Reading:
     async def place_by_coroutines(self, batch: Batch, batch_size: int) -> None:
         """Decode chunks by the coroutines of the codecs, and put them into place."""
         for portion in batched(self._present(batch), batch_size):
-            items = [self._items[index] for index, _ in portion]
+            items = [self.items[index] for index, _ in portion]
             try:
-                chunks: Any = await self._chain.decode(
+                chunks: Any = await self.chain.decode(
                     [(encoded, item[1]) for (_, encoded), item in zip(portion, items)]
                 )
+                for (_, _, chunk_selection, out_selection, _), chunk in zip(items, chunks):
+                    scatter(self.out, chunk, chunk_selection, out_selection, self.drop_axes)
             except Exception as error:
                 places = ", ".join(str(item[0]) for item in items)
                 raise told(error, f"while decoding the chunks {places}")  # noqa: B904
-            for (_, _, chunk_selection, out_selection, _), chunk in zip(items, chunks):
-                scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
 
     def _present(self, batch: Batch) -> list[tuple[int, Buffer]]:
         """Put fill value where chunks are absent, and return the others."""
         present: list[tuple[int, Buffer]] = []
         for index, encoded in batch:
+            if not 0 <= index < len(self.items):
+                raise ValueError(f"The store answered for {index} of {len(self.items)} chunks.")
+            self.found[index] = encoded is not None
             if encoded is None:
-                _, spec, _, out_selection, _ = self._items[index]
-                fill(self._out, out_selection, spec)
+                _, spec, _, out_selection, _ = self.items[index]
+                fill(self.out, out_selection, spec)
             else:
-                self.found[index] = True
                 present.append((index, encoded))
         return present
 
@@ -156,7 +159,7 @@ class _Reading:
 
         It is not if one of them is of another spec, or damaged.
         """
-        items, out, drop_axes = self._items, self._out, self._drop_axes
+        items, out, drop_axes = self.items, self.out, self.drop_axes
         for index, _ in run:
             if items[index][1] is not chain.spec:
                 return False
@@ -164,7 +167,7 @@ class _Reading:
             decoded = chain.decode_many_sync([data for _, data in run], beside_loop=beside_loop)
         except Exception:
             return False
-        with SCHEDULING.short_work.held_if(self._contends) as self._contends:
+        with SCHEDULING.short_work.held_if(self.contends) as self.contends:
             for (index, _), chunk in zip(run, decoded):
                 place, _, chunk_selection, out_selection, _ = items[index]
                 try:
@@ -174,9 +177,9 @@ class _Reading:
         return True
 
     def _place_chunk(self, index: int, encoded: Buffer) -> None:
-        place, spec, chunk_selection, out_selection, _ = self._items[index]
+        place, spec, chunk_selection, out_selection, _ = self.items[index]
         try:
-            chunk = self._chain.for_spec(spec).decode_sync(encoded)
-            scatter(self._out, chunk, chunk_selection, out_selection, self._drop_axes)
+            chunk = self.chain.for_spec(spec).decode_sync(encoded)
+            scatter(self.out, chunk, chunk_selection, out_selection, self.drop_axes)
         except Exception as error:
             raise told(error, f"while decoding the chunk {place}")  # noqa: B904

@@ -70,13 +70,13 @@ async def answers(
                 with expecting(first_spec._nbytes):
                     batch = next(batches, None)
                 while batch is not None:
-                    yield batch
+                    yield list(batch)
                     batch = next(batches, None)
             return
-        batches = read_method(store, "get_many")(keys, prototype=first_spec.prototype)
+        batches = aiter(read_method(store, "get_many")(keys, prototype=first_spec.prototype))
     async with closing(batches):
         with expecting(first_spec._nbytes):  # the size is looked at when reading begins
             batch = await anext(batches, None)
         while batch is not None:
-            yield batch
+            yield list(batch)
             batch = await anext(batches, None)

@@ -69,7 +69,7 @@ async def write_chunks(
 
         def encode() -> Buffer | None:
             codecs = chain.for_spec(spec)
-            chunk = renew(None if stored is None else _decode(codecs, stored))
+            chunk = renew(None if stored is None else decode(codecs, stored))
             return None if chunk is None else detached(codecs.encode_sync(chunk), value)
 
         try:
@@ -90,7 +90,8 @@ async def write_chunks(
     await executor.each(write, items, lambda item: item[1]._nbytes or 0)
 
 
-def _decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
+def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
+    """Decode what is stored of a chunk that is written in part."""
     try:
         return codecs.decode_sync(stored)
     except Exception as error:
