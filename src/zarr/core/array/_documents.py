@@ -378,8 +378,10 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
         before = await leftovers(store_path, documents)
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
 
-    async def put(place: StorePath, buffer: Buffer) -> None:
-        await place.set_if_not_exists(buffer)
+    async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
+        # In order: other documents, before the one that makes it a group, look left over.
+        for name, buffer in group.items():
+            await (parent / name).set_if_not_exists(buffer)
 
     await concurrent_map(missing, put)
     if replace:
@@ -469,8 +471,8 @@ def _depth(kind: type, name: str) -> int:
 
 async def _missing_parents(
     store_path: StorePath, zarr_format: ZarrFormat
-) -> list[tuple[StorePath, Buffer]]:
-    """Return the documents that the groups above a new node lack, and where they belong.
+) -> list[tuple[StorePath, dict[str, Buffer]]]:
+    """Return the groups above a new node that are not there, and their documents by name.
 
     A group without attributes is what a hierarchy implies (Zarr v3 core specification, "Hierarchy";
     v2, "Groups").
@@ -489,7 +491,8 @@ async def _missing_parents(
     parents = _parents(store_path)
     found = await concurrent_map([(parent, names) for parent in parents], read_documents)
     prototype = default_buffer_prototype()
-    missing: list[tuple[StorePath, Buffer]] = []
+    encoded = {name: json_to_buffer(document, prototype) for name, document in group.items()}
+    missing: list[tuple[StorePath, dict[str, Buffer]]] = []
     for parent, documents in zip(parents, found, strict=True):
         v3 = documents[ZARR_JSON]
         is_array = v3 is not None and v3.get("node_type") == "array"
@@ -500,10 +503,7 @@ async def _missing_parents(
                 f"A parent of {store_path} is an array - only groups may have child nodes."
             )
         if not documents.is_stored(ZARR_JSON if zarr_format == 3 else ZGROUP_JSON):
-            missing += [
-                (parent / name, json_to_buffer(document, prototype))
-                for name, document in group.items()
-            ]
+            missing.append((parent, encoded))
     return missing
 
 
