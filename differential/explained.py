@@ -100,7 +100,7 @@ def _broadcast(d: Difference) -> bool:
 
 
 def _field(d: Difference) -> bool:
-    if "fields" not in d.step or _says(d, "read-only"):
+    if "fields" not in d.step or _says(d, "read-only") or _ellipsis(d):
         return False
     if d.step["op"] == "read":
         return _peer(d, "TypeError")
@@ -599,7 +599,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "text or bytes without a character are not a null character; the released package takes one "
         "for the other: it leaves chunks out, and puts empty ones where there is none",
         _null_character,
-        proof=as_numpy,
+        proof=where_ours_returns(as_numpy),
         stored=True,
     ),
     Explanation(
@@ -634,6 +634,17 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         _by_bits,
         proof=same_as(_all_chunks, array__write_empty_chunks=True),
         stored=True,
+    ),
+    Explanation(
+        "filtered NaT",
+        "a chunk of the fill value is left out, also where its fields hold NaT; the released package "
+        "hands it to a filter that refuses it",
+        lambda d: (
+            d.case.get("elements") == "struct"
+            and re.search(r"NaT|nan|-0\.0", d.case["steps"][0]["code"]) is not None
+            and _ours(d)
+            and _peer_says(d, _REFUSED)
+        ),
     ),
     Explanation(
         "deleted members",
