@@ -76,7 +76,9 @@ def _fits(difference: Difference) -> bool | None:
 
 
 def _too_large(d: Difference) -> bool:
-    return _fits(d) is False and _ours(d, "ValueError")
+    # Where arrays end within a block, the harness does not know how many elements it has.
+    of_blocks = ".blocks[" in d.step["code"] and _says(d, "could not broadcast input array")
+    return (_fits(d) is False or of_blocks) and _ours(d, "ValueError")
 
 
 def _value_for_nothing(d: Difference) -> bool:
@@ -194,7 +196,7 @@ def _told_of_sets(d: Difference) -> bool:
 def _null_character(d: Difference) -> bool:
     lines = " ".join(step["code"] for step in d.case["steps"][: d.number + 1])
     # A number makes as many null characters.
-    null = {"text": r"fill_value='\\x00'", "bytes": r"zarr\.ones|fill_value=(True|\d+)\b"}
+    null = {"text": r"'\\x00'", "bytes": r"zarr\.ones|fill_value=(True|\d+)\b"}
     # Cases of groups have arrays of several kinds.
     kind = d.case.get("elements", "text")
     return (
