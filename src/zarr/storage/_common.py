@@ -247,8 +247,11 @@ class StorePath:
             If the store cannot.
         """
         write = self._sync_method("set")
-        with _About(self):
+        try:  # not `_About`, which takes as long as a small codec
             write(self.path, value)
+        except Exception as error:
+            note_once(error, self.store, self.path)
+            raise
 
     def delete_sync(self) -> None:
         """Delete the key in the calling thread.

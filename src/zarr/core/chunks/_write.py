@@ -62,23 +62,15 @@ async def write_chunks(
             return
         stored = None if is_complete_chunk else await key.get(spec.prototype)
 
-        def renew(existing: NDBuffer | None) -> NDBuffer | None:
-            """Return the new content of the chunk; None where it need not be stored."""
-            chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
-            return None if is_empty(chunk, spec) else chunk
-
-        def encode() -> Buffer | None:
-            codecs = chain.for_spec(spec)
-            chunk = renew(None if stored is None else decode(codecs, stored))
-            return None if chunk is None else detached(codecs.encode_sync(chunk), value)
-
         try:
-            if is_sync:
-                encoded = await executor.run(encode) if executor.waits else encode()
-            else:
+            if not is_sync:
                 (existing,) = await chain.decode([(stored, spec)])
-                (encoded,) = await chain.encode([(renew(existing), spec)])
+                (encoded,) = await chain.encode([(_renew(existing, part, item), spec)])
                 encoded = detached(encoded, value)
+            elif executor.waits:
+                encoded = await executor.run(_encode, chain, stored, part, item, value)
+            else:
+                encoded = _encode(chain, stored, part, item, value)
         except Exception as error:
             error.add_note(f"while encoding the chunk {byte_setter}")
             raise
@@ -88,6 +80,22 @@ async def write_chunks(
             await key.set(encoded)
 
     await executor.each(write, items, lambda item: item[1]._nbytes or 0)
+
+
+def _renew(existing: NDBuffer | None, part: NDBuffer, item: WriteItem) -> NDBuffer | None:
+    """Return the new content of a chunk; None where it need not be stored."""
+    _, spec, chunk_selection, _, is_complete_chunk = item
+    chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
+    return None if is_empty(chunk, spec) else chunk
+
+
+def _encode(
+    chain: CodecChain, stored: Buffer | None, part: NDBuffer, item: WriteItem, value: NDBuffer
+) -> Buffer | None:
+    """Encode the new content of a chunk in the calling thread."""
+    codecs = chain.for_spec(item[1])
+    chunk = _renew(None if stored is None else decode(codecs, stored), part, item)
+    return None if chunk is None else detached(codecs.encode_sync(chunk), value)
 
 
 def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
