@@ -26,6 +26,7 @@ from tests.stores.bulk_kit import (
 )
 from tests.waiting import PATIENCE
 
+import zarr
 from zarr.abc.codec import BytesBytesCodec, GetResult
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
@@ -38,7 +39,7 @@ from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.config import config
 from zarr.core.dtype import parse_dtype
 from zarr.core.sync import cleanup_resources, sync
-from zarr.storage import LoggingStore, StorePath, WrapperStore
+from zarr.storage import LoggingStore, MemoryStore, StorePath, WrapperStore
 
 PRESENT, MISSING = GetResult(status="present"), GetResult(status="missing")
 
@@ -691,6 +692,70 @@ HOWS = pytest.mark.parametrize("how", ["sync", "async", "codec"])
 async def test_a_chunk_without_an_answer_is_a_fault(how: str, change: Any) -> None:
     with pytest.raises(ValueError, match="did not answer for the chunk dict://"):
         await read_of(Answering(6, change), how)
+
+
+class LeavingOut(DictStore):
+    """Answers for all keys but one, and for one that nobody asked for, as a test says."""
+
+    left_out = ""
+    extra: int | None = None
+
+    async def get_many(
+        self, requests: Iterable[Request], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        for index, request in enumerate(requests):
+            key = request if isinstance(request, str) else request[0]
+            if not self.left_out or not key.endswith(self.left_out):
+                yield [(index, self.find(key, prototype))]
+        if self.extra is not None:
+            yield [(self.extra, None)]
+
+
+class LeavingOutInThread(MemoryStore):
+    """The same, by a store that is read in the calling thread."""
+
+    left_out = ""
+    extra: int | None = None
+
+    def _get_many_in_thread(self, requests: Any, prototype: Any) -> Any:
+        for index, (key, _) in enumerate(requests):
+            if not self.left_out or not key.endswith(self.left_out):
+                yield [(index, self.get_sync(key, prototype=prototype))]
+        if self.extra is not None:
+            yield [(self.extra, None)]
+
+
+BULK_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "members": ("a/zarr.json", lambda store: zarr.open_group(store, mode="r+").members()),
+    "a copy": ("c/1", lambda store: zarr.from_array({}, data=zarr.open_array(store, path="a"))),
+    "an awaited copy": (
+        "c/1",
+        lambda store: sync(
+            zarr.api.asynchronous.from_array({}, data=zarr.open_array(store, path="a"))
+        ),
+    ),
+    "a read": ("c/1", lambda store: zarr.open_array(store, path="a")[:]),
+    "an awaited read": (
+        "c/1",
+        lambda store: sync(zarr.open_array(store, path="a").async_array.getitem(...)),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", [LeavingOut, LeavingOutInThread])
+@pytest.mark.parametrize("fault", ["left out", -1, 1000])
+@pytest.mark.parametrize("reader", BULK_READERS.values(), ids=BULK_READERS)
+def test_every_bulk_read_takes_no_answer_for_a_fault(make: Any, fault: Any, reader: Any) -> None:
+    store = make()
+    zarr.create_group(store).create_array("a", data=np.arange(1, 7), chunks=(2,))
+    key, read = reader
+    read(store)
+    if fault == "left out":
+        store.left_out = key
+    else:
+        store.extra = fault
+    with pytest.raises(ValueError, match=r"did not answer for|answered for (-1|1000) of"):
+        read(store)
 
 
 @HOWS

@@ -319,6 +319,50 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
     return part
 
 
+class Outstanding:
+    """The requests of a bulk read that have no answer yet.
+
+    A request without an answer must not be taken for an absent key.
+
+    Parameters
+    ----------
+    count : int
+        How many requests there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._left = set(range(count))
+
+    def answered(self, index: int) -> None:
+        """Note an answer.
+
+        Raises
+        ------
+        ValueError
+            If there is no request of that index.
+        """
+        if not 0 <= index < self._count:
+            raise ValueError(f"The store answered for {index} of {self._count} requests.")
+        self._left.discard(index)
+
+    def check(self, name: Callable[[int], object]) -> None:
+        """Refuse a bulk read that has ended without all answers.
+
+        Parameters
+        ----------
+        name : callable
+            Returns what the request of an index is called.
+
+        Raises
+        ------
+        ValueError
+            Naming the first request without an answer.
+        """
+        if self._left:
+            raise ValueError(f"The store did not answer for {name(min(self._left))}.")
+
+
 @dataclass(frozen=True)
 class BulkReadReport:
     """What one bulk read did.

@@ -370,11 +370,11 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._chain.decodes_sync and not own_way
 
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
-        """Tell whether a subclass, or a codec for parts of chunks, has a coroutine of its own."""
+        """Tell whether a subclass, or the codec for parts of chunks, overrides a coroutine."""
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
     def _overrides(self, name: str) -> bool:
-        """Tell whether a subclass of somebody else has its own way to do something."""
+        """Tell whether a subclass overrides a method of `BatchedCodecPipeline`."""
         return getattr(type(self), name) is not getattr(BatchedCodecPipeline, name)
 
     async def _decode_part(self, place: Any, selection: Any, spec: ArraySpec, *_: Any) -> Any:

@@ -247,7 +247,7 @@ class StorePath:
             If the store cannot.
         """
         write = self._sync_method("set")
-        try:  # not `_About`, which takes as long as a small codec
+        try:  # not `_About`: this runs for each chunk that is written
             write(self.path, value)
         except Exception as error:
             note_once(error, self.store, self.path)

@@ -8,6 +8,7 @@ import os
 import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Queue:
         """Call a function when all calls before have ended, and return what it returns."""
         if self._pid != os.getpid():
             self._start()  # threads do not survive a fork
-        call = functools.partial(function, *args, **kwargs)
+        # A thread has a context of its own; asyncio.to_thread hands that of the caller over, too.
+        call = functools.partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 

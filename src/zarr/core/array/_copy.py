@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import closing as closing_sync
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc._store_access import read_method
+from zarr.core._fetch import Outstanding
 from zarr.core.array._batch import chunk_places
 from zarr.core.array._read import plan_read, read, read_sync
 from zarr.core.array._write import plan_write, write, write_sync
@@ -67,12 +69,14 @@ async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
         absent: list[Coords] = []
         arrived: list[tuple[StorePath, Buffer]] = []
         kept = [*chunk_places(target, coords)]
+        outstanding = Outstanding(len(coords))
         batches = read_method(source.store, "get_many")(
             _keys(source, coords), prototype=default_buffer_prototype()
         )
         async with closing(batches):
             async for batch in batches:
                 for index, encoded in batch:
+                    outstanding.answered(index)
                     if encoded is None:
                         absent.append(coords[index])
                     else:
@@ -80,6 +84,7 @@ async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
                 if len(arrived) >= concurrency():
                     await concurrent_foreach(arrived, _set, None)
                     arrived = []
+        outstanding.check(partial(_chunk_of, source, coords))
         await concurrent_foreach(arrived, _set, None)
         if absent and _absence_matters(source, target):
             await _copy_decoded(source, target, _regions(target, absent))
@@ -126,18 +131,26 @@ def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     for coords in _portions(target):
         absent: list[Coords] = []
         kept = [*chunk_places(target, coords)]
+        outstanding = Outstanding(len(coords))
         batches: Any = source.store._get_many_sync(
             _keys(source, coords), prototype=default_buffer_prototype()
         )
         with closing_sync(batches):
             for batch in batches:
                 for index, encoded in batch:
+                    outstanding.answered(index)
                     if encoded is None:
                         absent.append(coords[index])
                     else:
                         kept[index].set_sync(_owned(encoded))
+        outstanding.check(partial(_chunk_of, source, coords))
         if absent and _absence_matters(source, target):
             _copy_decoded_sync(source, target, _regions(target, absent))
+
+
+def _chunk_of(source: AsyncArray[Any], coords: Sequence[Coords], index: int) -> str:
+    (place,) = chunk_places(source, [coords[index]])
+    return f"the chunk {place}"
 
 
 def _copy_decoded_sync(

@@ -41,7 +41,6 @@ _CPUS = os.cpu_count() or 1
 # both threads contend for the GIL: 64 KiB by zstd, 16 KiB by gzip.
 _SLOW_SECONDS = 100e-6
 
-
 # Called with an item and the executor for it, which has its share of the concurrency.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
@@ -51,7 +50,7 @@ Work: TypeAlias = Callable[["Batch", bool], None]
 
 
 class _Operation:
-    """What a read or a write that runs over an executor has in common with all of its parts."""
+    """Cancellation of a read or a write whose functions run in threads."""
 
     _is_stopped = False
 
@@ -299,7 +298,7 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
-# What an operation on the event loop has left for a part that a codec reads or writes by itself.
+# The share of the concurrency for what a codec reads or writes by a coroutine that has no executor.
 _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 

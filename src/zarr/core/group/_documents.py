@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from zarr.abc._store_access import read_method
 from zarr.abc.store import Store
 from zarr.core._coalesce import KiB
-from zarr.core._fetch import expecting
+from zarr.core._fetch import Outstanding, expecting
 from zarr.core.array._documents import Documents, naming, parse_stored, read_documents
 from zarr.core.array._documents import find_place as find_place
 from zarr.core.buffer import Buffer
@@ -384,20 +384,27 @@ async def read_many(
 async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
     """Return the values of some keys in order, None for those that are absent."""
     values: list[Buffer | None] = [None] * len(keys)
+    outstanding = Outstanding(len(keys))
 
     def take(batch: Sequence[tuple[int, Buffer | None]]) -> None:
         for index, value in batch:
+            outstanding.answered(index)
             values[index] = value
+
+    def name(index: int) -> str:
+        return f"key {keys[index]!r} in {store!r}"
 
     if not has_event_loop():
         for batch in store._get_many_sync(keys, prototype=cpu_prototype):
             take(batch)
+        outstanding.check(name)
         return values
     batches = read_method(store, "get_many")(keys, prototype=cpu_prototype)
     with expecting(_DOCUMENT_NBYTES):
         async with closing(batches):
             async for batch in batches:
                 take(batch)
+    outstanding.check(name)
     return values
 
 
