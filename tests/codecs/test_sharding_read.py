@@ -35,10 +35,10 @@ from zarr.abc.codec import Codec
 from zarr.abc.store import Store
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, ZstdCodec
 from zarr.core._byte_ranges import RangeByteRequest, SuffixByteRequest
+from zarr.core._pool import Pool
 from zarr.core.buffer import Buffer
 from zarr.core.buffer.cpu import Buffer as CPUBuffer
 from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
-from zarr.core.sync import _Pool
 from zarr.storage import LocalStore, MemoryStore, StorePath, ZipStore
 
 HOW = ["sync", "async"]
@@ -328,13 +328,13 @@ def test_no_codec_runs_on_the_thread_of_the_event_loop() -> None:
 
 def test_small_inner_chunks_share_a_hop_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Any] = []
-    submit = _Pool.submit
+    submit = Pool.submit
 
-    def counting_submit(pool: _Pool, *args: Any) -> Any:
+    def counting_submit(pool: Pool, *args: Any) -> Any:
         jobs.append(args)
         return submit(pool, *args)
 
-    monkeypatch.setattr(_Pool, "submit", counting_submit)
+    monkeypatch.setattr(Pool, "submit", counting_submit)
     codec = ShardingCodec(chunk_shape=(1, 1))
     key = stored(codec)
     for selection in (EVERYTHING, (slice(0, 7), slice(0, 8))):

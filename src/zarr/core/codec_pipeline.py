@@ -329,16 +329,13 @@ class BatchedCodecPipeline(CodecPipeline):
     ) -> Inline:
         """Return an executor for a thread that reads chunks, which the event loop may fetch."""
         workers = max_workers or config.get("codec_pipeline.max_workers")
-        if self.supports_partial_decode or not items:
+        if self.supports_partial_decode:
             return Inline(workers)
-        several = len(items) > 1
+        if len(items) < 2:
+            return Inline()
         are_large = (items[0][1]._nbytes or 0) >= PORTION_BYTES
-        return Inline(
-            workers if several else 1,
-            contends=several and not (are_large or beside_loop),
-            are_large=are_large,
-            beside_loop=beside_loop,
-        )
+        contends = not (are_large or beside_loop)
+        return Inline(workers, contends=contends, are_large=are_large, beside_loop=beside_loop)
 
     async def _read(
         self,

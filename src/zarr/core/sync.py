@@ -18,15 +18,14 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from zarr.core._pool import Pool, pool_depth
 from zarr.core.config import config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 # How long a caller that gives up waits for what it started to end, in seconds. As often, one that
@@ -39,11 +38,6 @@ _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _pools: dict[int, ThreadPoolExecutor] = {}
-
-# How many pools the running code is inside of, counted along from a worker to the coroutines that
-# it waits for.
-_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
-
 
 # Counts the times that all running was ended; it happens when the process does.
 _endings = 0
@@ -86,7 +80,7 @@ def get_loop() -> asyncio.AbstractEventLoop:
             loop = _loop
             if loop is None or loop.is_closed():
                 loop = asyncio.new_event_loop()
-                loop.set_default_executor(_Pool("zarr_wait"))
+                loop.set_default_executor(Pool("zarr_wait"))
                 _thread = threading.Thread(
                     target=_run_loop, args=(loop,), name="zarr_io", daemon=True
                 )
@@ -123,48 +117,6 @@ async def _end_others() -> None:
             task.exception()  # nobody waits for it, so nobody needs to hear of it
 
 
-class _Pool(ThreadPoolExecutor):
-    """A worker pool that goes on in the calling thread once the interpreter starts no more jobs.
-
-    That is so as soon as the main thread has ended, though other threads may go on for long, and
-    in functions that `atexit` calls. Jobs run in the context of whoever submits them, so that they
-    see its context variables; NumPy keeps `numpy.errstate` in one.
-
-    Parameters
-    ----------
-    name : str
-        How its threads are called.
-    max_workers : int or None
-        How many they are; None for the choice of `concurrent.futures.ThreadPoolExecutor`.
-    depth : int or None
-        How many pools a job is inside of; None for as many as whoever submits it.
-    """
-
-    def __init__(self, name: str, max_workers: int | None = None, depth: int | None = None) -> None:
-        super().__init__(max_workers, thread_name_prefix=name)
-        self._depth = depth
-
-    def submit(
-        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> concurrent.futures.Future[T]:
-        # docstring inherited
-        context = copy_context()
-        if self._depth is not None:
-            context.run(_depth.set, self._depth)
-        run: Callable[..., T] = context.run
-        try:
-            return super().submit(run, function, *args, **kwargs)
-        except RuntimeError:
-            if threading.main_thread().is_alive():
-                raise
-        done: concurrent.futures.Future[T] = concurrent.futures.Future()
-        try:
-            done.set_result(function(*args, **kwargs))
-        except BaseException as error:
-            done.set_exception(error)
-        return done
-
-
 def get_pool() -> ThreadPoolExecutor:
     """Return the worker pool of the process, for codecs and blocking calls.
 
@@ -173,13 +125,13 @@ def get_pool() -> ThreadPoolExecutor:
     an array say, gets another pool of that size: it would wait for ever for a place in one whose
     workers all wait.
     """
-    depth = _depth.get()
+    depth = pool_depth.get()
     pool = _pools.get(depth)
     if pool is None:
         with _lock:
             pool = _pools.get(depth)
             if pool is None:
-                pool = _pools[depth] = _Pool(
+                pool = _pools[depth] = Pool(
                     "zarr_pool", config.get("threading.max_workers", None), depth + 1
                 )
     return pool

@@ -240,7 +240,7 @@ class LocalStore(Store):
         contends = len(requests) > 1
         expected = _SMALL_NBYTES
         while True:
-            with SCHEDULING.short_work.held_if(contends) as contends:
+            with SCHEDULING.short_work.held(contends) as contends:
                 portion, nbytes = self._next_portion(remaining, prototype, expected)
             if not portion:
                 return

@@ -35,11 +35,12 @@ class KeySource:
 
     def __init__(self, key: ByteGetter | InThread) -> None:
         self._key = key
+        self._place: Any = key.place if isinstance(key, InThread) else key
 
     @property
     def name(self) -> str:
         """What messages call the shard."""
-        place = self._key.place if isinstance(self._key, InThread) else self._key
+        place = self._place
         return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
     async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
@@ -53,8 +54,7 @@ class KeySource:
 
         At most `concurrency` reads are in flight.
         """
-        key: Any = self._key
-        place = key.place if isinstance(key, InThread) else key
+        key, place = self._key, self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
             # It reads in a way of its own, which need not be that of a store it may have.

@@ -158,7 +158,7 @@ class Inline(_Operation):
         async with closing(batches):
             with _Helpers(self._spare) as helpers:
                 while True:
-                    with SCHEDULING.readers.held_if(held) as held:
+                    with SCHEDULING.readers.held(held) as held:
                         batch = await anext(batches, None)
                         if batch is None:
                             break
@@ -198,7 +198,7 @@ class _Helpers:
 
     def __init__(self, spare: deque[None]) -> None:
         self._spare = spare
-        self._running: deque[Future[None]] = deque()
+        self._running: deque[Future[object]] = deque()
 
     def __enter__(self) -> _Helpers:
         return self
@@ -222,14 +222,9 @@ class _Helpers:
         if not self._spare:
             return False
         self._spare.pop()
-
-        def do() -> None:
-            try:
-                job(*args)
-            finally:
-                self._spare.append(None)
-
-        self._running.append(get_pool().submit(do))
+        running = get_pool().submit(job, *args)
+        running.add_done_callback(lambda _: self._spare.append(None))
+        self._running.append(running)
         return True
 
 

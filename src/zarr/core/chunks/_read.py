@@ -160,14 +160,13 @@ class _Reading:
         It is not if one of them is of another spec, or damaged.
         """
         items, out, drop_axes = self.items, self.out, self.drop_axes
-        for index, _ in run:
-            if items[index][1] is not chain.spec:
-                return False
+        if any(items[index][1] is not chain.spec for index, _ in run):
+            return False
         try:
             decoded = chain.decode_many_sync([data for _, data in run], beside_loop=beside_loop)
         except Exception:
             return False
-        with SCHEDULING.short_work.held_if(self.contends) as self.contends:
+        with SCHEDULING.short_work.held(self.contends) as self.contends:
             for (index, _), chunk in zip(run, decoded):
                 place, _, chunk_selection, out_selection, _ = items[index]
                 try:

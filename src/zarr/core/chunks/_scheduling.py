@@ -14,16 +14,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 # Python 3.13 and later can do without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 # A thread that held the semaphore for so long, in seconds, with the processors idle for more than
-# half of it, was waiting for a disk or a network that is far away. Nobody else should wait for
-# that: for some seconds all go on side by side.
+# half of it, was waiting for a disk or a network that is far away, or was preempted. If that is so
+# several times in a row, nobody else should wait: for some seconds all go on side by side.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
+_FAR_TIMES = 4
 _FAR_FOR_SECONDS = 10.0
 
 
@@ -55,6 +56,7 @@ class FairSemaphore:
         self._free = self._permits
         self._waiting: deque[threading.Lock] = deque()  # each opened for the one that gets a permit
         self._given_back = 0
+        self._far_times = 0
         self._far_until = -math.inf
         self._of_thread = threading.local()
 
@@ -64,14 +66,20 @@ class FairSemaphore:
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     @contextmanager
-    def held(self) -> Iterator[bool]:
+    def held(self, is_wanted: bool = True) -> Iterator[bool]:
         """Hold a permit for a ``with`` block; gives whether there was one to be had.
 
         Whoever did not get one does better without from then on. A thread that has one already, as
         its codec reads an array say, goes on at once.
+
+        Parameters
+        ----------
+        is_wanted : bool
+            False for a block that needs none, and gives False.
         """
-        if self._is_mine() or not has_gil() or time.monotonic() < self._far_until:
-            yield self._is_mine()
+        is_free_for_all = not has_gil() or time.monotonic() < self._far_until
+        if not is_wanted or is_free_for_all or self._is_mine():
+            yield is_wanted and self._is_mine()
             return
         self._of_thread.is_holder = is_holder = self._acquire()
         began = time.monotonic(), time.process_time()
@@ -86,14 +94,12 @@ class FairSemaphore:
     def _is_mine(self) -> bool:
         return getattr(self._of_thread, "is_holder", False)
 
-    def held_if(self, is_wanted: bool) -> AbstractContextManager[bool]:
-        """Return `held` where it is wanted, and otherwise what gives False."""
-        return self.held() if is_wanted else nullcontext(False)
-
     def _note(self, began: float, worked: float) -> None:
         """Find out whether what was done waited for something else than the GIL."""
         seconds = time.monotonic() - began
-        if seconds > _FAR_SECONDS and time.process_time() - worked < seconds * _BUSY_SHARE:
+        is_far = seconds > _FAR_SECONDS and time.process_time() - worked < seconds * _BUSY_SHARE
+        self._far_times = self._far_times + 1 if is_far else 0
+        if self._far_times >= _FAR_TIMES:
             self._far_until = time.monotonic() + _FAR_FOR_SECONDS
 
     def _acquire(self) -> bool:

@@ -22,12 +22,9 @@ def shared_store(items: Sequence[ReadItem | WriteItem]) -> Store | None:
 
     That takes store paths of one store, whose `get` is the store's own, and one kind of buffer.
     """
-    if not items:
+    if not items or type(first := items[0][0]) is not StorePath:
         return None
-    first, first_spec, *_ = items[0]
-    if type(first) is not StorePath:
-        return None
-    store = first.store
+    store, first_spec = first.store, items[0][1]
     for place, spec, *_ in items:
         if type(place) is not StorePath or place.store is not store:
             return None

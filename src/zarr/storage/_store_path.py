@@ -1,0 +1,293 @@
+"""A key or a prefix of a store as one object: `StorePath`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from zarr.abc.store import Store
+from zarr.core._json import parse_json
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.common import ANY_ACCESS_MODE, AccessModeLiteral
+from zarr.storage._failures import note_once
+from zarr.storage._utils import normalize_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from zarr.core._byte_ranges import ByteRequest
+    from zarr.core.buffer import BufferPrototype
+
+_MODES: Final = ("r", "r+", "a", "w", "w-")
+# Keys that `normalize_path` would return as they are; nearly all that are appended to a path.
+_is_normal = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^/\\]+(?:/(?!\Z)|\Z))+").fullmatch
+
+
+class StorePath:
+    """A place in a store: a node of a hierarchy, or one key of it.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    path : str
+        The place, relative to the root of the store, with ``/`` between its parts; empty for the
+        root. Leading, trailing and repeated slashes are dropped.
+
+    Raises
+    ------
+    TypeError
+        If `path` is not a path.
+    ValueError
+        If it has a part ``.`` or ``..``.
+    """
+
+    store: Store
+    path: str
+
+    def __init__(self, store: Store, path: str = "") -> None:
+        self.store = store
+        self.path = normalize_path(path)
+
+    @classmethod
+    async def open(
+        cls, store: Store, path: str, mode: AccessModeLiteral | None = None
+    ) -> StorePath:
+        """Return a place in a store that may be used as an access mode says.
+
+        Nothing is read or deleted here, except that ``"w-"`` looks for data.
+
+        Parameters
+        ----------
+        store : Store
+            The store; it is opened if it is not.
+        path : str
+            The place.
+        mode : {"r", "r+", "a", "w", "w-"} or None
+            ``"r"`` gives a place in a read-only view of the store, every other mode needs a
+            store that can be written, and ``"w-"`` a place that holds no data. None asks for
+            nothing.
+
+        Raises
+        ------
+        ValueError
+            If there is no such mode, or the store cannot serve it.
+        FileExistsError
+            If the mode is ``"w-"`` and there is data.
+        """
+        check_mode(mode)
+        if mode is not None and mode != "r" and store.read_only:
+            raise ValueError(
+                f"Store is read-only but mode is {mode!r}. Create a writable store or use 'r' mode."
+            )
+        if mode == "r" and not store.read_only:
+            return cls(read_only_view(store), path)
+        await store._ensure_open()
+        place = cls(store, path)
+        if mode == "w-" and not await place.is_empty():
+            raise FileExistsError(
+                f"Cannot create {place.path!r} with mode 'w-' because it already contains data. "
+                "Use mode 'w' to overwrite or 'a' to append."
+            )
+        return place
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store is read-only."""
+        return self.store.read_only
+
+    async def get(
+        self, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read the value of the key.
+
+        Parameters
+        ----------
+        prototype : BufferPrototype or None
+            Its ``buffer`` class holds the result; None for the configured one.
+        byte_range : ByteRequest or None
+            Which bytes; None for all.
+
+        Returns
+        -------
+        Buffer or None
+            The bytes; None only if the key is absent.
+        """
+        if prototype is None:
+            prototype = default_buffer_prototype()
+        with _About(self, byte_range):
+            return await self.store.get(self.path, prototype, byte_range)
+
+    async def get_json(self, *, byte_range: ByteRequest | None = None) -> Any:
+        """Read the value of the key as a JSON document.
+
+        Parameters
+        ----------
+        byte_range : ByteRequest or None
+            Which bytes hold the document; None for all.
+
+        Returns
+        -------
+        object
+            The parsed document; None if the key is absent.
+
+        Raises
+        ------
+        json.JSONDecodeError
+            If the bytes are not a JSON document; a note says which.
+        """
+        value = await self.get(byte_range=byte_range)
+        if value is None:
+            return None
+        try:
+            return parse_json(value.to_bytes())
+        except ValueError as error:
+            error.add_note(f"in the document {self}")
+            raise
+
+    async def set(self, value: Buffer) -> None:
+        """Write the value of the key; see `Store.set`."""
+        with _About(self):
+            await self.store.set(self.path, value)
+
+    async def set_if_not_exists(self, default: Buffer) -> None:
+        """Write the value of the key unless it has one; see `Store.set_if_not_exists`."""
+        with _About(self):
+            await self.store.set_if_not_exists(self.path, default)
+
+    async def delete(self) -> None:
+        """Delete the key; see `Store.delete`."""
+        with _About(self):
+            await self.store.delete(self.path)
+
+    async def delete_dir(self) -> None:
+        """Delete all keys below the place; see `Store.delete_dir`."""
+        await self.store.delete_dir(self.path)
+
+    async def exists(self) -> bool:
+        """Tell whether the key has a value; see `Store.exists`."""
+        return await self.store.exists(self.path)
+
+    async def is_empty(self) -> bool:
+        """Tell whether no key lies below the place; see `Store.is_empty`."""
+        return await self.store.is_empty(self.path)
+
+    def get_sync(
+        self,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Read the value of the key in the calling thread.
+
+        Parameters
+        ----------
+        prototype, byte_range
+            As for `get`.
+
+        Raises
+        ------
+        TypeError
+            If the store cannot.
+        """
+        read = self._sync_method("get")
+        if prototype is None:
+            prototype = default_buffer_prototype()
+        with _About(self, byte_range):
+            value: Buffer | None = read(self.path, prototype=prototype, byte_range=byte_range)
+        return value
+
+    def set_sync(self, value: Buffer) -> None:
+        """Write the value of the key in the calling thread.
+
+        Raises
+        ------
+        TypeError
+            If the store cannot.
+        """
+        write = self._sync_method("set")
+        try:  # not `_About`: this runs for each chunk that is written
+            write(self.path, value)
+        except Exception as error:
+            note_once(error, self.store, self.path)
+            raise
+
+    def delete_sync(self) -> None:
+        """Delete the key in the calling thread.
+
+        Raises
+        ------
+        TypeError
+            If the store cannot.
+        """
+        delete = self._sync_method("delete")
+        with _About(self):
+            delete(self.path)
+
+    def _sync_method(self, verb: str) -> Any:
+        method = getattr(self.store, f"{verb}_sync", None)
+        if method is None:
+            raise TypeError(
+                f"Store {type(self.store).__name__} does not support synchronous {verb}."
+            )
+        return method
+
+    def __truediv__(self, other: str) -> StorePath:
+        """Return the place `other` below this one."""
+        joined = "/".join((self.path, other)) if self.path else other
+        if _is_normal(other) is None:
+            return StorePath(self.store, joined)
+        return next(self._siblings([joined]))
+
+    def _siblings(self, paths: Iterable[str]) -> Iterator[StorePath]:
+        """Yield places in the same store, for paths that are known to be in order."""
+        new, store = object.__new__, self.store
+        for path in paths:
+            place = new(StorePath)
+            place.store = store
+            place.path = path
+            yield place
+
+    def __str__(self) -> str:
+        return f"{self.store}/{self.path}" if self.path else str(self.store)
+
+    def __repr__(self) -> str:
+        return f"StorePath({type(self.store).__name__}, {str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, StorePath) and self.path == other.path and self.store == other.store
+        )
+
+
+class _About:
+    """Note on a failure which key, which bytes and which store it is about."""
+
+    __slots__ = ("_byte_range", "_place")
+
+    def __init__(self, place: StorePath, byte_range: ByteRequest | None = None) -> None:
+        self._place = place
+        self._byte_range = byte_range
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, failure: BaseException | None, traceback: object) -> None:
+        if isinstance(failure, Exception):
+            note_once(failure, self._place.store, self._place.path, self._byte_range)
+
+
+def check_mode(mode: str | None) -> None:
+    if mode is not None and mode not in ANY_ACCESS_MODE:
+        raise ValueError(f"Invalid mode: {mode}, expected one of {_MODES}")
+
+
+def read_only_view(store: Store) -> Store:
+    try:
+        return store.with_read_only(True)
+    except NotImplementedError as error:
+        raise ValueError(
+            "Store is not read-only but mode is 'r'. Unable to create a read-only copy of the "
+            "store. Please use a read-only store or a storage class that implements "
+            ".with_read_only()."
+        ) from error
