@@ -54,7 +54,8 @@ class KeySource:
 
         At most `concurrency` reads are in flight.
         """
-        key, place = self._key, self._place
+        key: Any = self._key
+        place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
             # It reads in a way of its own, which need not be that of a store it may have.
