@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 # Python 3.13 and later can do without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
@@ -65,8 +65,7 @@ class FairSemaphore:
         """Whether the calling thread holds it and no other one, or there is no GIL to contend for."""
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
-    @contextmanager
-    def held(self, is_wanted: bool = True) -> Iterator[bool]:
+    def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:
         """Hold a permit for a ``with`` block; gives whether there was one to be had.
 
         Whoever did not get one does better without from then on. A thread that has one already, as
@@ -77,9 +76,12 @@ class FairSemaphore:
         is_wanted : bool
             False for a block that needs none, and gives False.
         """
-        is_free_for_all = not has_gil() or time.monotonic() < self._far_until
-        if not is_wanted or is_free_for_all or self._is_mine():
-            yield is_wanted and self._is_mine()
+        return self._held() if is_wanted else nullcontext(False)
+
+    @contextmanager
+    def _held(self) -> Iterator[bool]:
+        if self._is_mine() or not has_gil() or time.monotonic() < self._far_until:
+            yield self._is_mine()
             return
         self._of_thread.is_holder = is_holder = self._acquire()
         began = time.monotonic(), time.process_time()

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     # all elements of the chunk within the array are replaced.
     WritePart: TypeAlias = Callable[..., Awaitable[None]]
 
-_FIRST = RangeByteRequest(0, 1)
-
 
 async def write_chunks(
     items: Sequence[WriteItem],
@@ -50,7 +48,6 @@ async def write_chunks(
     write_part : callable or None
         Changes a selection of a stored chunk by itself; None where no codec can.
     """
-    is_sync = chain.is_sync
 
     async def write(item: WriteItem, executor: Executor) -> None:
         byte_setter, spec, chunk_selection, out_selection, is_complete_chunk = item
@@ -63,7 +60,7 @@ async def write_chunks(
         stored = None if is_complete_chunk else await key.get(spec.prototype)
 
         try:
-            if not is_sync:
+            if not chain.is_sync:
                 (existing,) = await chain.decode([(stored, spec)])
                 (encoded,) = await chain.encode([(_renew(existing, part, item), spec)])
                 encoded = detached(encoded, value)
@@ -125,7 +122,7 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
         with suppress(NotImplementedError):
             await place.delete()
             return
-    if await place.get(default_buffer_prototype(), _FIRST) is None:
+    if await place.get(default_buffer_prototype(), RangeByteRequest(0, 1)) is None:
         return
     chunk = await encode_filled()
     if chunk is None:
