@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.sync",
         "zarr.core._json",
         "zarr.core._redact",
+        "zarr.core._retry",
         "zarr.core.chunks._scheduling",
         "zarr.core._derive",
         "zarr.core._faults",

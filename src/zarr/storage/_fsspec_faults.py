@@ -25,7 +25,7 @@ def fault_behind(error: BaseException) -> BaseException | None:
     file that does not exist, and keep the reason as the cause.
     """
     for cause in _causes(error):
-        code = _status(cause)
+        code = status_of(cause)
         if code is not None:
             if code not in _ABSENT_CODES:
                 return cause
@@ -38,12 +38,12 @@ def fault_behind(error: BaseException) -> BaseException | None:
 
 def is_missing_bucket(error: BaseException) -> bool:
     """Tell whether a server said that there is no such bucket."""
-    return _status(error) == _NO_BUCKET
+    return status_of(error) == _NO_BUCKET
 
 
 def is_range_error(error: BaseException) -> bool:
     """Tell whether a server refused a byte range as lying outside the object."""
-    return any(_status(cause) in _RANGE_CODES for cause in (error, *_causes(error)))
+    return any(status_of(cause) in _RANGE_CODES for cause in (error, *_causes(error)))
 
 
 def starts_past_the_end(byte_range: ByteRequest, nbytes: int) -> bool:
@@ -95,7 +95,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
-def _status(error: BaseException) -> int | str | None:
+def status_of(error: BaseException) -> int | str | None:
     """Return the status that a client library attached to an exception, None if there is none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
