@@ -93,6 +93,7 @@ _NAMED: dict[str, dict[str, bool | None]] = {
         "ReadTimeoutError": True,
         "ResponseStreamingError": True,
     },
+    "oss2": {"RequestError": True},
     "azure": {
         "ServiceRequestError": True,
         "ServiceResponseError": True,
@@ -123,10 +124,10 @@ def transient(error: BaseException) -> Transient | None:
     """Tell whether a failure may go away by itself.
 
     That is a connection that was refused, or ended too early, a time limit that was passed, a
-    resolver of names that could not answer, and a status of the server that speaks of its state: 408,
-    429, 500, 502, 503 and 504. It is looked for in the failure and in its causes, the first that
-    tells deciding. The context of a failure does not count: it is whatever was being handled when it was
-    raised, such as the failure of an earlier attempt.
+    resolver of names that could not answer, and a status of the server that speaks of its state:
+    408, 429, 500, 502, 503 and 504. It is looked for in the failure and in its causes, the first
+    that tells deciding. The context of a failure does not count: it is whatever was being handled
+    when it was raised, such as the failure of an earlier attempt.
 
     Parameters
     ----------
@@ -302,9 +303,7 @@ def _date(value: str) -> datetime | None:
 # --- who tries again --------------------------------------------------------------------
 
 # Packages whose clients repeat requests, by default, on failures of connections and on status 503.
-_RETRYING = frozenset(
-    {"s3fs", "gcsfs", "adlfs", "ossfs", "ocifs", "tosfs", "huggingface_hub", "obstore"}
-)
+_RETRYING = frozenset({"s3fs", "gcsfs", "adlfs", "ocifs", "tosfs", "huggingface_hub", "obstore"})
 # Its file systems are pyarrow's, which have the clients of AWS, Google, Azure and Hadoop.
 _ARROW = "fsspec.implementations.arrow"
 
@@ -331,8 +330,9 @@ def retries_itself(fs: AbstractFileSystem) -> bool:
             state = state_of(inner)
         except AttributeError:  # no file system of fsspec
             return False
-        archive = getattr(state.get("of"), "fs", None)
-        inner = state.get("sync_fs") or state.get("fs") or archive
+        files = (state.get("of"), state.get("fo"))  # of an archive
+        behind = (state.get("sync_fs"), state.get("fs"), *(getattr(f, "fs", None) for f in files))
+        inner = next((found for found in behind if found is not None), None)
     return False
 
 
