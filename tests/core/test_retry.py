@@ -169,3 +169,12 @@ def test_a_maximum_that_was_low_for_a_while_does_not_lift_the_limit() -> None:
     for _ in range(8):
         limit.succeeded()
     assert limit.allowed(64) == 32
+
+
+def test_a_maximum_that_grows_meanwhile_is_reached_step_by_step() -> None:
+    limit = AdaptiveLimit()
+    limit.overloaded(limit.began(), 8)
+    assert limit.allowed(64) == 4
+    for _ in range(8**2):
+        limit.succeeded()
+    assert 8 < limit.allowed(64) < 16
