@@ -29,6 +29,7 @@ from zarr.core.array._filled import (
     zeros_like,
 )
 from zarr.core.array._legacy import create
+from zarr.core.array._read_many import read_many
 from zarr.core.group import AsyncGroup, create_hierarchy
 from zarr.core.group._consolidate import consolidate
 from zarr.core.group._documents import find_place
@@ -64,6 +65,7 @@ __all__ = [
     "open_consolidated",
     "open_group",
     "open_like",
+    "read_many",
     "save",
     "save_array",
     "save_group",
@@ -86,6 +88,7 @@ for _public in (
     open_consolidated,
     open_group,
     open_like,
+    read_many,
     save,
     save_array,
     save_group,

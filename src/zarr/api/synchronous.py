@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zarr.api import asynchronous
 from zarr.core._derive import begin, finished, sync_twin
 from zarr.core.array import Array, AsyncArray
+from zarr.core.array._read_many import read_many_sync
 from zarr.core.group import AsyncGroup, Group
 from zarr.core.group._sync import wrap_node
 from zarr.core.sync import sync_in_time
@@ -16,7 +17,10 @@ from zarr.errors import ZarrDeprecationWarning
 from zarr.storage._common import never_waits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zarr.core._tree import TreeRepr
+    from zarr.core.array._read_many import ArraySelection
     from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
     from zarr.core.buffer import NDArrayLikeOrScalar
     from zarr.core.common import AccessModeLiteral, ZarrFormat
@@ -45,6 +49,7 @@ __all__ = [
     "open_consolidated",
     "open_group",
     "open_like",
+    "read_many",
     "save",
     "save_array",
     "save_group",
@@ -190,11 +195,16 @@ def load(
     return node[...]
 
 
+def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:
+    # docstring inherited
+    return read_many_sync(selections)
+
+
 def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> TreeRepr:
     """Draw the hierarchy below a group; `Group.tree` is the name of today."""
     warnings.warn("Use Group.tree instead.", category=ZarrDeprecationWarning, stacklevel=2)
     return sync_in_time(asynchronous.tree(grp._async_group, expand=expand, level=level))
 
 
-for _twin in (open, open_array, group, create_group, load):
+for _twin in (open, open_array, group, create_group, load, read_many):
     _twin.__doc__ = getattr(asynchronous, _twin.__name__).__doc__

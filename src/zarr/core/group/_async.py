@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -12,6 +12,7 @@ from zarr.core._tree import TreeRepr, draw_tree
 from zarr.core.array import AsyncArray
 from zarr.core.array._documents import store_documents, store_new_array
 from zarr.core.array._legacy import store_elements
+from zarr.core.array._read_many import prepare, read_all
 from zarr.core.attributes import replace_attributes
 from zarr.core.common import concurrent_map
 from zarr.core.group import _hierarchy
@@ -20,6 +21,7 @@ from zarr.core.group._documents import find_place, read_group_metadata
 from zarr.core.group._info import shape_and_type
 from zarr.core.group._members import find, walk
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
+from zarr.core.group._read_many import absence, find_arrays, parse_names
 from zarr.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
@@ -31,6 +33,7 @@ from zarr.storage._utils import normalize_path
 
 if TYPE_CHECKING:
     from zarr.core._info import GroupInfo
+    from zarr.core.buffer import NDArrayLikeOrScalar
     from zarr.core.common import ZarrFormat
     from zarr.storage._common import StoreLike, StorePath
 
@@ -179,11 +182,9 @@ class AsyncGroup(ArrayCreation):
             If `key` is not a path, or the metadata of the member are not valid.
         """
         node = await find(self.store_path, self.metadata, key)
-        if node is not None:
-            return make_node(self.store_path / key, node)
-        if self.metadata.consolidated_metadata is not None:
-            raise KeyError(f"'{key}' not found in consolidated metadata.")
-        raise KeyError(key)
+        if node is None:
+            raise absence(self.metadata, key)
+        return make_node(self.store_path / key, node)
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `getitem`."""
@@ -236,6 +237,44 @@ class AsyncGroup(ArrayCreation):
         if not isinstance(node, AsyncGroup):
             raise ContainsArrayError(place.store, place.path)
         return node
+
+    async def read_many(
+        self, names: Iterable[str] | Mapping[str, Any]
+    ) -> dict[str, NDArrayLikeOrScalar]:
+        """Read several arrays of the group, or selections of them, at once.
+
+        Their metadata are read by one bulk read, or two, and not at all where consolidated metadata
+        are known; the chunks as by `zarr.read_many`.
+
+        Parameters
+        ----------
+        names : iterable of str, or mapping
+            Paths of arrays relative to this group. Or these with what indexing the array takes;
+            None stands for the whole array.
+
+        Returns
+        -------
+        dict
+            What ``group[name][selection]`` returns, by name, in the order of `names`.
+
+        Raises
+        ------
+        KeyError
+            If there is no such member, or consolidated metadata do not know it.
+        ContainsGroupError
+            If a member is a group.
+        TypeError, ValueError
+            If a name is not a string, or not a path; if the metadata of a member are not valid.
+        IndexError
+            If a selection is not valid, or out of bounds. Like the errors above, before any chunk
+            is read.
+        Exception
+            As `zarr.read_many`.
+        """
+        wanted = parse_names(names)
+        arrays = await find_arrays(self.store_path, self.metadata, wanted)
+        results = await read_all(await prepare(zip(arrays, wanted.values(), strict=True)))
+        return dict(zip(wanted, results, strict=True))
 
     async def contains(self, member: str) -> bool:
         """Tell whether there is a member at a path relative to this group; see `getitem`."""

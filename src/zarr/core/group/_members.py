@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -54,12 +54,36 @@ async def find(
     TypeError, ValueError
         If `key` is not a path, or the metadata of the node are not valid.
     """
-    path = normalize_path(key)
+    (node,) = await find_many(store_path, group, [key], use_consolidated=use_consolidated)
+    return node
+
+
+async def find_many(
+    store_path: StorePath,
+    group: GroupMetadata,
+    keys: Iterable[str],
+    *,
+    use_consolidated: bool = True,
+) -> list[NodeMetadata | None]:
+    """Return metadata of nodes below a group in order, by one bulk read or two.
+
+    Parameters
+    ----------
+    store_path, group, use_consolidated
+        As for `find`.
+    keys : iterable of str
+        Paths relative to the group.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `find`. Nothing is read if a key is not a path.
+    """
+    paths = [normalize_path(key) for key in keys]
     below = group.consolidated_metadata
     if below is not None and use_consolidated:
-        return below.get(path) if path else group
-    (node,) = await read_many(store_path, [path], group.zarr_format)
-    return node
+        return [below.get(path) if path else group for path in paths]
+    return await read_many(store_path, paths, group.zarr_format)
 
 
 async def walk(

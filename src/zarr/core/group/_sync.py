@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from zarr.abc._store_access import access_of
 from zarr.core._derive import begin, finished, sync_iteration, sync_method
 from zarr.core.array import Array, AsyncArray
+from zarr.core.array._read_many import prepare_sync, read_all_sync
 from zarr.core.attributes import Attributes
 from zarr.core.group._async import AsyncGroup
 from zarr.core.group._info import GroupProperties
+from zarr.core.group._read_many import find_arrays, parse_names
 from zarr.core.sync import SyncMixin, collect_aiterator, sync_in_time, sync_opening
 from zarr.storage._common import never_waits
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
+    from zarr.core.buffer import NDArrayLikeOrScalar
     from zarr.core.common import ShapeLike, ZarrFormat
     from zarr.core.group._metadata import GroupMetadata, NodeMetadata
     from zarr.storage._common import StoreLike, StorePath
@@ -171,6 +174,14 @@ class Group(GroupProperties, SyncMixin):
             max_depth, use_consolidated_for_children=use_consolidated_for_children
         )
         return tuple(_named(item) for item in collect_aiterator(found))
+
+    def read_many(self, names: Iterable[str] | Mapping[str, Any]) -> dict[str, NDArrayLikeOrScalar]:
+        """Read several arrays of the group at once; see `AsyncGroup.read_many`."""
+        wanted = parse_names(names)
+        found = find_arrays(self.store_path, self.metadata, wanted)
+        arrays = sync_opening(found, in_thread=_in_thread(self))
+        results = read_all_sync(prepare_sync(zip(arrays, wanted.values(), strict=True)))
+        return dict(zip(wanted, results, strict=True))
 
     get_array = _method(AsyncGroup.get_array, _array, in_thread=_in_thread)
     get_group = _method(AsyncGroup.get_group, _group, in_thread=_in_thread)

@@ -88,6 +88,7 @@ from zarr.core.indexing._runs import (
 )
 from zarr.core.indexing._select import (
     get_indexer,
+    item_indexer,
 )
 from zarr.core.indexing._types import (
     ArrayOfIntOrBool,
@@ -169,6 +170,7 @@ __all__ = [
     "is_pure_orthogonal_indexing",
     "is_scalar",
     "is_slice",
+    "item_indexer",
     "ix_",
     "lexicographic_order_coords",
     "made_arrays",

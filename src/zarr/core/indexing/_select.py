@@ -16,13 +16,13 @@ from zarr.core.indexing._kinds import (
 )
 from zarr.core.indexing._lazy import made_arrays
 from zarr.core.indexing._mask import MaskIndexer
-from zarr.core.indexing._normalize import ensure_tuple, replace_lists
+from zarr.core.indexing._normalize import ensure_tuple, pop_fields, replace_lists
 from zarr.core.indexing._orthogonal import OrthogonalIndexer
 from zarr.errors import VindexInvalidSelectionError
 
 if TYPE_CHECKING:
     from zarr.core.chunk_grids import ChunkGrid
-    from zarr.core.indexing._types import Indexer
+    from zarr.core.indexing._types import Fields, Indexer
 
 
 def is_vectorized_mask(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
@@ -84,6 +84,41 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     if is_pure_orthogonal_indexing(selection, len(shape)):
         return OrthogonalIndexer(selection, shape, chunk_grid)
     return BasicIndexer(selection, shape, chunk_grid)
+
+
+def item_indexer(
+    selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid
+) -> tuple[Indexer, Fields | None, bool]:
+    """Return the indexer of what is between the brackets of an array, ``array[selection]``.
+
+    Parameters
+    ----------
+    selection : object
+        Field names may be among the items; arrays among them are NumPy's, see `made_arrays`.
+    shape : tuple of int
+        Shape of the array in elements.
+    chunk_grid : ChunkGrid
+        The chunks of the array.
+
+    Returns
+    -------
+    tuple
+        The indexer, the fields, and whether it selects a box: a result without dimensions is a
+        scalar then.
+
+    Raises
+    ------
+    IndexError
+        If the selection is not supported or does not fit the shape.
+    """
+    fields, plain = pop_fields(selection)
+    if is_pure_fancy_indexing(plain, len(shape)):
+        items = replace_lists(ensure_tuple(plain))
+        points = MaskIndexer if is_vectorized_mask(items, shape) else CoordinateIndexer
+        return points(items, shape, chunk_grid), fields, False
+    if is_pure_orthogonal_indexing(plain, len(shape)):
+        return OrthogonalIndexer(plain, shape, chunk_grid), fields, False
+    return BasicIndexer(plain, shape, chunk_grid), fields, True
 
 
 def _flatten_mesh(selection: Any, ndim: int) -> tuple[Any, ...] | None:

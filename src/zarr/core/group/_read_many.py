@@ -1,0 +1,76 @@
+"""Finding the arrays of a group that are to be read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zarr.core.array import AsyncArray
+from zarr.core.group._members import find_many
+from zarr.core.group._metadata import GroupMetadata
+from zarr.errors import ContainsGroupError
+
+if TYPE_CHECKING:
+    from zarr.storage._common import StorePath
+
+
+def absence(group: GroupMetadata, name: str) -> KeyError:
+    """Return the error for a member that a group does not have."""
+    if group.consolidated_metadata is not None:
+        return KeyError(f"'{name}' not found in consolidated metadata.")
+    return KeyError(name)
+
+
+def parse_names(names: object) -> dict[str, Any]:
+    """Return selections by names of members; a name that comes twice is there once.
+
+    Raises
+    ------
+    TypeError
+        If `names` is neither an iterable of strings nor a mapping from them, or is a string.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError(
+            "Expected an iterable of names, or a mapping from names to selections. "
+            f"Got {type(names).__name__}."
+        )
+    wanted = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
+    for name in wanted:
+        if not isinstance(name, str):
+            raise TypeError(f"The name of a member is a string. Got {name!r}.")
+    return wanted
+
+
+async def find_arrays(
+    store_path: StorePath, group: GroupMetadata, names: Iterable[str]
+) -> list[AsyncArray[Any]]:
+    """Return members of a group that have to be arrays.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The group.
+    group : GroupMetadata
+        Its metadata.
+    names : iterable of str
+        Paths relative to the group.
+
+    Raises
+    ------
+    KeyError
+        If there is no such member, or consolidated metadata do not know it.
+    ContainsGroupError
+        If a member is a group.
+    TypeError, ValueError
+        If a name is not a path, or the metadata of a member are not valid.
+    """
+    names = list(names)
+    arrays: list[AsyncArray[Any]] = []
+    for name, metadata in zip(names, await find_many(store_path, group, names), strict=True):
+        if metadata is None:
+            raise absence(group, name)
+        place = store_path / name
+        if isinstance(metadata, GroupMetadata):
+            raise ContainsGroupError(place.store, place.path)
+        arrays.append(AsyncArray(metadata, place))
+    return arrays
