@@ -69,7 +69,9 @@ def test_elements_and_requests_are_those_of_a_loop(
     asked = gets(range_server)
     range_server.clear()
     results = read_many(pairs)
-    assert gets(range_server) == asked
+    # Never more; a store may merge what arrays ask for at the same time.
+    assert {path for path, _ in gets(range_server)} == {path for path, _ in asked}
+    assert len(gets(range_server)) <= len(asked)
     for result, wanted in zip(results, expected, strict=True):
         assert type(result) is type(wanted)
         np.testing.assert_array_equal(result, wanted, strict=True)
