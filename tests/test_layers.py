@@ -43,7 +43,9 @@ LAYERS: list[set[str]] = [
         "zarr.core.chunk_key_encodings",
         "zarr.core.indexing",
     },
-    {"zarr.core._fetch"},
+    {"zarr.core._fetch", "zarr.core._read_ahead", "zarr.core._read_options"},
+    {"zarr.core._read_scheduler"},
+    {"zarr.core._bulk_read"},
     {"zarr.abc"},
     {"zarr.core.metadata", "zarr.storage"},
     {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from zarr.core._byte_ranges import ByteRangeError, ByteRequest, resolve_byte_ran
 from zarr.core._byte_ranges import OffsetByteRequest as O
 from zarr.core._byte_ranges import RangeByteRequest as R
 from zarr.core._byte_ranges import SuffixByteRequest as S
-from zarr.core._coalesce import CoalescePolicy, plan_reads
+from zarr.core._coalesce import CoalescePolicy, merge_around, plan_reads
 from zarr.core._fetch import answer_sync
 from zarr.core.buffer.cpu import Buffer
 
@@ -150,3 +152,77 @@ def test_order_of_requests_does_not_matter(ranges: list[R]) -> None:
         r.byte_range for r in plan_reads([("a", x) for x in ranges[::-1]], CoalescePolicy(3, 20))
     }
     assert forward == back
+
+
+# --- what waits, around one that leaves -------------------------------------------------
+
+
+def around(
+    ranges: list[tuple[int, int]], index: int, gap: int | None, cap: int = 1000
+) -> list[Any]:
+    first, last = merge_around(ranges, index, CoalescePolicy(gap, cap))
+    return ranges[first:last]
+
+
+def test_neighbours_leave_together() -> None:
+    ranges = [(0, 2), (3, 5), (8, 10), (10, 12), (20, 22)]
+    assert around(ranges, 2, 0) == [(8, 10), (10, 12)]
+    assert around(ranges, 3, 3) == ranges[:4]
+    assert around(ranges, 4, 7) == [(20, 22)]
+    assert around(ranges, 4, 8) == ranges
+    assert around(ranges, 1, None) == [(3, 5)]
+    assert around(ranges, 2, 10, 8) == [(8, 10), (10, 12)]
+    assert around([(0, 50), (10, 20)], 0, None) == [(0, 50), (10, 20)]
+    assert around([(0, 50), (10, 20)], 1, None) == [(0, 50), (10, 20)]
+    assert around([(0, 4), (4, 4 + 4)], 1, 0, 7) == [(4, 8)]
+
+
+some_ranges = st.lists(
+    st.builds(lambda start, n: (start, start + n), bounds, st.integers(1, 10)), min_size=1
+).map(sorted)
+
+
+@given(
+    some_ranges,
+    st.data(),
+    st.one_of(st.none(), st.integers(0, 10)),
+    st.integers(0, 40),
+    st.sets(st.integers(0, 40)),
+)
+def test_what_leaves_together_obeys_the_policy(
+    ranges: list[tuple[int, int]], data: st.DataObject, gap: int | None, cap: int, apart: set[int]
+) -> None:
+    index = data.draw(st.integers(0, len(ranges) - 1))
+    first, last = merge_around(
+        ranges, index, CoalescePolicy(gap, cap), lambda left, right: left not in apart
+    )
+    assert 0 <= first <= index < last <= len(ranges)
+    group = ranges[first:last]
+    start, end = group[0][0], max(item[1] for item in group)
+    assert end - start <= cap or (start, end) in group
+    reach = group[0][1]
+    for position in range(first + 1, last):
+        low, high = ranges[position]
+        if not (high <= reach or ranges[position - 1] == ranges[position]):
+            within = any(
+                other != ranges[position] and other[0] <= low and high <= other[1]
+                for other in group
+            )
+            assert (
+                within
+                or ((gap is not None and low - reach <= gap) and position - 1 not in apart)
+                or (low, high) == (start, end)
+                or low == start
+            )
+        reach = max(reach, high)
+    # Nothing that could have joined is left.
+    if last < len(ranges):
+        low, high = ranges[last]
+        near = gap is not None and low - end <= gap and max(high, end) - start <= cap
+        assert high > end
+        assert not (near and last - 1 not in apart)
+    if first > 0:
+        low, high = ranges[first - 1]
+        near = gap is not None and start - high <= gap and max(end, high) - low <= cap
+        assert not (low <= start and end <= high)
+        assert not (near and first - 1 not in apart)

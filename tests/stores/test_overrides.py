@@ -129,7 +129,7 @@ if not lacks("fsspec"):
 if not lacks("obstore"):
     from zarr.storage import ObjectStore
 
-    KINDS[ObjectStore] = Kind(_obstore, *FAR, many_by_get=True)
+    KINDS[ObjectStore] = Kind(_obstore, *FAR)
 
 
 def calls(meant: Iterable[str], names: tuple[str, ...], keys: Sequence[str]) -> list[Seen]:

@@ -39,7 +39,15 @@ from zarr.core._coalesce import (
     Read,
     plan_reads,
 )
-from zarr.core._fetch import Answered, answer, answer_sync, answered_nbytes, stream
+from zarr.core._fetch import (
+    Answered,
+    answer,
+    answer_sync,
+    answered_nbytes,
+    planned_by,
+    planning,
+    stream,
+)
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import closing, concurrent_map
 from zarr.core.config import config
@@ -368,8 +376,11 @@ class Store(ABC):
                 raise FileNotFoundError(key)
             return buffer
 
+        whole_plan = planned_by() or object()
+
         async def fetch(read: Read) -> Answered:
-            return await answer(read, get)
+            with planning(whole_plan):
+                return await answer(read, get)
 
         batches = stream(
             ((read, read.nbytes) for read in plan),

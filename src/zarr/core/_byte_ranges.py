@@ -102,6 +102,18 @@ def is_empty_request(byte_range: ByteRequest | None) -> bool:
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
 
 
+def plain_byte_range(byte_range: ByteRequest | None) -> ByteRequest | None:
+    """Return a byte request whose bounds are Python integers, with which no sum overflows.
+
+    Manifests of chunks hold offsets as unsigned NumPy integers.
+    """
+    if type(byte_range) is RangeByteRequest and not (
+        type(byte_range.start) is int and type(byte_range.end) is int
+    ):
+        return RangeByteRequest(int(byte_range.start), int(byte_range.end))
+    return byte_range
+
+
 def check_byte_range(byte_range: object) -> None:
     """Refuse what is not a byte request, or one with a negative bound.
 

@@ -7,14 +7,15 @@ physical operation, and a plan covers every request by exactly one read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from zarr.core._byte_ranges import (
     ByteRequest,
     RangeByteRequest,
     check_byte_range,
+    plain_byte_range,
 )
 
 KiB = 1 << 10
@@ -133,6 +134,7 @@ def plan_reads(
     for index, (path, byte_range) in enumerate(requests):
         if byte_range is not None:
             check_byte_range(byte_range)
+            byte_range = plain_byte_range(byte_range)
         by_path[path].append((index, byte_range))
     plan: list[Read] = []
     for path, wanted in by_path.items():
@@ -209,3 +211,55 @@ def _merged(path: Hashable, group: list[tuple[int, int, int]]) -> Read:
         for start, end, index in group
     )
     return Read(path, RangeByteRequest(first, last), slices)
+
+
+def merge_around(
+    ranges: Sequence[tuple[int, int, *tuple[Any, ...]]],
+    index: int,
+    policy: CoalescePolicy,
+    may_join: Callable[[int, int], bool] = lambda left, right: True,
+) -> tuple[int, int]:
+    """Return which waiting ranges of an object leave together with one of them.
+
+    Parameters
+    ----------
+    ranges : sequence of tuple
+        Start and end of each range, and whatever else, sorted. Only those near the one that leaves
+        are looked at, as many may wait.
+    index : int
+        The range that leaves.
+    policy : CoalescePolicy
+        What may be merged. A range that lies within the merged read always shares it.
+    may_join : callable
+        Tells of two neighbours, by their indices, whether they may be merged.
+
+    Returns
+    -------
+    tuple of int
+        First index, and one past the last.
+    """
+    first = last = index
+    start, end = ranges[index][:2]
+
+    def may_merge(near: int, new_start: int, new_end: int, neighbour: int) -> bool:
+        gap = max(new_start - end, start - new_end)
+        fits = max(end, new_end) - min(start, new_start) <= policy.max_coalesced_bytes
+        is_near = policy.max_gap_bytes is not None and gap <= policy.max_gap_bytes
+        left, right = sorted((near, neighbour))
+        return is_near and fits and may_join(left, right)
+
+    while True:
+        grown = False
+        while last + 1 < len(ranges):
+            new_start, new_end = ranges[last + 1][:2]
+            if not (new_end <= end or may_merge(last, new_start, new_end, last + 1)):
+                break
+            last, end, grown = last + 1, max(end, new_end), True
+        while first > 0:
+            new_start, new_end = ranges[first - 1][:2]
+            within = new_start <= start and end <= new_end
+            if not (within or may_merge(first, new_start, new_end, first - 1)):
+                break
+            first, start, end, grown = first - 1, new_start, max(end, new_end), True
+        if not grown:
+            return first, last + 1

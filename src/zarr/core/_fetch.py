@@ -60,6 +60,39 @@ def expecting(nbytes: int | None) -> Iterator[None]:
         _expected_nbytes.reset(token)
 
 
+_planned_by: ContextVar[object] = ContextVar("_planned_by", default=None)
+
+
+@contextmanager
+def planning(plan: object) -> Iterator[None]:
+    """Say that the reads of this context belong to one operation, which has planned them.
+
+    A store that merges the reads of several callers does not merge those of one plan with each
+    other: whoever planned them has left them apart. So the partial decode of shards makes the same
+    requests whatever the store merges.
+
+    Parameters
+    ----------
+    plan : object
+        Tells one plan from another; hashable.
+    """
+    token = _planned_by.set(plan)
+    try:
+        yield
+    finally:
+        _planned_by.reset(token)
+
+
+def planned_by() -> object:
+    """Return the plan that `planning` was given in this context; None where there is none."""
+    return _planned_by.get()
+
+
+def expected_nbytes() -> int | None:
+    """Return what `expecting` was given in this context."""
+    return _expected_nbytes.get()
+
+
 # A slice that is smaller than this part of its read is copied, so that keeping it does not keep
 # the whole read in memory. Larger ones are views: at most this many times their size stays alive.
 _MAX_PINNED = 2
@@ -377,12 +410,24 @@ class BulkReadReport:
         Bytes handed to the caller that had to be read.
     nbytes_fetched : int
         Bytes read. Less than wanted where requests shared bytes, more where gaps were read.
+    shared : int
+        Reads of other callers that answered some of them, and count there.
+    retries : int
+        How often a read was made again after a failure that may go away.
+    nbytes_read_ahead : int
+        Bytes read before anybody asked for them; they count as fetched, too.
+    nbytes_from_read_ahead : int
+        Bytes handed to the caller that had been read ahead before.
     """
 
     requests: int
     reads: int
     nbytes_wanted: int
     nbytes_fetched: int
+    shared: int = 0
+    retries: int = 0
+    nbytes_read_ahead: int = 0
+    nbytes_from_read_ahead: int = 0
 
 
 class BulkReadCounter:
@@ -397,11 +442,28 @@ class BulkReadCounter:
     def __init__(self, requests: int) -> None:
         self._requests = requests
         self._reads = self._wanted = self._fetched = 0
+        self._shared = self._retries = self._read_ahead = self._served = 0
 
-    def fetched(self, data: bytes | None) -> None:
-        """Count a read."""
+    def fetched(self, nbytes: int) -> None:
+        """Count a read of some bytes."""
         self._reads += 1
-        self._fetched += 0 if data is None else len(data)
+        self._fetched += nbytes
+
+    def shared(self) -> None:
+        """Count a read that counts for another caller."""
+        self._shared += 1
+
+    def retried(self) -> None:
+        """Count a read that is made again."""
+        self._retries += 1
+
+    def came_early(self, nbytes: int) -> None:
+        """Count bytes that were read ahead."""
+        self._read_ahead += nbytes
+
+    def served(self, nbytes: int) -> None:
+        """Count bytes that had been read ahead."""
+        self._served += nbytes
 
     def wanted(self, answers: Sequence[tuple[int, Buffer | None]]) -> None:
         """Count bytes handed to the caller."""
@@ -412,6 +474,17 @@ class BulkReadCounter:
         if hook is None:
             return
         try:
-            hook(BulkReadReport(self._requests, self._reads, self._wanted, self._fetched))
+            hook(
+                BulkReadReport(
+                    requests=self._requests,
+                    reads=self._reads,
+                    nbytes_wanted=self._wanted,
+                    nbytes_fetched=self._fetched,
+                    shared=self._shared,
+                    retries=self._retries,
+                    nbytes_read_ahead=self._read_ahead,
+                    nbytes_from_read_ahead=self._served,
+                )
+            )
         except Exception:
             logger.exception("the hook on_bulk_read failed")

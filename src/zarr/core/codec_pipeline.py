@@ -19,6 +19,7 @@ from zarr.abc.codec import (
 )
 from zarr.core._codec_chain import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
+from zarr.core._fetch import planning
 from zarr.core.chunks._executor import (
     PORTION_BYTES,
     Executor,
@@ -289,7 +290,8 @@ class BatchedCodecPipeline(CodecPipeline):
         if store is not None and access_of(store).reads_in_thread and self._decodes_in_thread:
             inline = self._inline(items, None)
             return await run_in_worker(self._read(items, out, drop_axes, inline, store), inline)
-        return await self._read(items, out, drop_axes, on_loop(), store)
+        with planning(object()):  # what it reads apart stays so
+            return await self._read(items, out, drop_axes, on_loop(), store)
 
     def read_sync(
         self,

@@ -14,7 +14,12 @@ from typing import Any, Literal
 from donfig import Config as DConfig
 from donfig.config_obj import ConfigSet
 
-from zarr.core._coalesce import DEFAULT_MAX_COALESCED_BYTES, DEFAULT_MAX_GAP_BYTES
+from zarr.core._coalesce import (
+    DEFAULT_MAX_COALESCED_BYTES,
+    DEFAULT_MAX_GAP_BYTES,
+    FSSPEC_MAX_COALESCED_BYTES,
+    FSSPEC_MAX_GAP_BYTES,
+)
 
 
 class BadConfigError(ValueError):
@@ -73,6 +78,14 @@ _DEFAULTS: dict[str, Any] = {
         "allow_unsafe_pickle_decode": False,
     },
     "async": {"concurrency": 10, "timeout": None},
+    "bulk_reads": {
+        "max_concurrency": None,
+        "max_gap_bytes": FSSPEC_MAX_GAP_BYTES,
+        "max_coalesced_bytes": FSSPEC_MAX_COALESCED_BYTES,
+        "window_seconds": 0.0,
+        "read_ahead_bytes": 0,
+        "max_retries": 3,
+    },
     "threading": {"max_workers": None},
     "json_indent": 2,
     "codec_pipeline": {

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from zarr.abc.store import ReadRequest, Store, parse_requests
+from zarr.core._bulk_read import bulk_read
 from zarr.core._byte_ranges import ByteRequest, check_byte_range
-from zarr.core._coalesce import (
-    FSSPEC_MAX_COALESCED_BYTES,
-    FSSPEC_MAX_GAP_BYTES,
-    CoalescePolicy,
-    Read,
-    plan_reads,
-)
-from zarr.core._fetch import (
-    Answered,
-    BulkReadCounter,
-    BulkReadReport,
-    answer,
-    answered_nbytes,
-    stream,
-)
+from zarr.core._fetch import BulkReadCounter, BulkReadReport, expected_nbytes, planned_by
+from zarr.core._read_options import BulkOptions, Configured, ReadOptions
+from zarr.core._read_scheduler import ReadScheduler, Source, writes
 from zarr.core._redact import redact_failure, redact_url
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
-from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 from zarr.storage._failures import naming, note_failure
 from zarr.storage._fsspec_caches import behind_cache, unsure_cache, whole_file_cache
@@ -39,6 +28,7 @@ from zarr.storage._fsspec_loops import for_running_loop, keep_for
 from zarr.storage._fsspec_paths import has_magic, is_remote, join, root_marker
 from zarr.storage._fsspec_serial import serialize
 from zarr.storage._fsspec_targets import Target, inline_answer
+from zarr.storage._transient import retries_itself, transient
 from zarr.storage._utils import check_key, check_write, is_allowed
 
 if TYPE_CHECKING:
@@ -49,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
     from upath import UPath
 
+    from zarr.core._retry import Transient
     from zarr.core.buffer import BufferPrototype
 
 ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
@@ -58,23 +49,9 @@ ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
 )
 
 
-# Reads in flight where nobody says: at 20 ms each, 1000 small ones take a third of a second. The
-# default of ``async.concurrency`` is that of operations, which may have many reads each.
-_CONCURRENCY: Final = 64
-
-
-def _concurrency() -> int:
-    key = "async.concurrency"
-    return int(config.get(key)) if config.is_set(key) else _CONCURRENCY
-
-
-class BulkOptions(TypedDict, total=False):
-    """Options of `FsspecStore` for its bulk reads."""
-
-    max_gap_bytes: int | None
-    max_coalesced_bytes: int
-    max_concurrency: int | None
-    on_bulk_read: Callable[[BulkReadReport], object] | None
+def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
+    """Return what is known of a failure that may go away, where nobody has tried again yet."""
+    return None if retries_itself(fs) else transient(error)
 
 
 class FsspecStore(Store):
@@ -94,15 +71,29 @@ class FsspecStore(Store):
         `FileNotFoundError` does unless it hides another failure, an `IsADirectoryError` if keys
         lie below the key, and a `NotADirectoryError` for a metadata document beside a file.
         Every type added to them turns faults into absent keys, and so into fill values.
-    max_gap_bytes : int or None
-        Requests of one `get_many` that lie no further apart in an object than this are fetched by
-        one read, gap included. 0 merges touching ones only, None merges nothing.
-    max_coalesced_bytes : int
-        Largest such merged read, in bytes; a single request may be larger. Reading further ahead
-        would leave connections idle that could share the work.
+    max_gap_bytes : int, None or "config"
+        Requests that lie no further apart in an object than this are fetched by one read, gap
+        included: those of one `get_many`, and those of several callers that wait at the same time.
+        0 merges touching ones only, None merges nothing. ``"config"``, here and below, stands for
+        the configured value, ``bulk_reads.max_gap_bytes``, when the store is made: 16 KiB.
+    max_coalesced_bytes : int or "config"
+        Largest such merged read, in bytes; a single request may be larger. Longer reads would leave
+        connections idle that could share the work. Configured: 4 MiB.
     max_concurrency : int or None
-        Most reads of one `get_many` in flight; None for the configured ``async.concurrency``, or
-        for 64 where nobody has set that.
+        Most reads of the store in flight, for each event loop. None for the configured
+        ``bulk_reads.max_concurrency``; where that is None too, for ``async.concurrency`` if that
+        was set, and for 64 otherwise.
+    window_seconds : float or "config"
+        How long a read waits for others to be merged with, in seconds. Configured: 0, so that a
+        read leaves at once when there is a free slot.
+    read_ahead_bytes : int or "config"
+        How many bytes more are read where reads of an object follow each other. They are kept for
+        60 seconds at most, for whoever asks, in four times that many bytes (16 MiB at least). Only
+        for objects that nobody else changes. Configured: 0.
+    max_retries : int or "config"
+        How often a read is tried again after a reset or refused connection, a body that was cut, a
+        time-out, or a status of 408, 429, 500, 502, 503 or 504. File systems that try again by
+        themselves, such as s3fs, are left to it. Configured: 3.
     on_bulk_read : callable or None
         Called with a `BulkReadReport` after each `get_many`. What it raises is ignored. It is not
         kept when the store is pickled.
@@ -134,16 +125,24 @@ class FsspecStore(Store):
         path: str = "/",
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
         *,
-        max_gap_bytes: int | None = FSSPEC_MAX_GAP_BYTES,
-        max_coalesced_bytes: int = FSSPEC_MAX_COALESCED_BYTES,
+        max_gap_bytes: int | Configured | None = "config",
+        max_coalesced_bytes: int | Configured = "config",
         max_concurrency: int | None = None,
+        window_seconds: float | Configured = "config",
+        read_ahead_bytes: int | Configured = "config",
+        max_retries: int | Configured = "config",
         on_bulk_read: Callable[[BulkReadReport], object] | None = None,
     ) -> None:
         super().__init__(read_only=read_only)
-        self._policy = CoalescePolicy(max_gap_bytes, max_coalesced_bytes)
-        if max_concurrency is not None and max_concurrency < 1:
-            raise ValueError(f"max_concurrency has to be at least 1, got {max_concurrency}.")
-        self.max_concurrency = max_concurrency
+        options = ReadOptions.configured(
+            max_gap_bytes=max_gap_bytes,
+            max_coalesced_bytes=max_coalesced_bytes,
+            max_concurrency=max_concurrency,
+            window_seconds=window_seconds,
+            read_ahead_bytes=read_ahead_bytes,
+            max_retries=max_retries,
+        )
+        self._reads = ReadScheduler(options)
         self.on_bulk_read = on_bulk_read
         if not is_async(fs):
             raise TypeError("Filesystem needs to support async operations.")
@@ -257,16 +256,15 @@ class FsspecStore(Store):
 
     def with_read_only(self, read_only: bool = False) -> FsspecStore:
         # docstring inherited
-        return self._over(
+        view = self._over(
             self.fs,
             read_only,
             self.path,
             self.allowed_exceptions,
-            max_gap_bytes=self.max_gap_bytes,
-            max_coalesced_bytes=self.max_coalesced_bytes,
-            max_concurrency=self.max_concurrency,
             on_bulk_read=self.on_bulk_read,
         )
+        view._reads = self._reads  # one budget
+        return view
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -284,14 +282,24 @@ class FsspecStore(Store):
         return self.__dict__ | {"on_bulk_read": None}
 
     @property
+    def read_options(self) -> ReadOptions:
+        """How many reads at a time, what is merged, and the rest."""
+        return self._reads.options
+
+    @property
     def max_gap_bytes(self) -> int | None:
         """Largest gap within a merged read, in bytes; None if nothing is merged."""
-        return self._policy.max_gap_bytes
+        return self.read_options.policy.max_gap_bytes
 
     @property
     def max_coalesced_bytes(self) -> int:
         """Largest merged read, in bytes."""
-        return self._policy.max_coalesced_bytes
+        return self.read_options.policy.max_coalesced_bytes
+
+    @property
+    def max_concurrency(self) -> int | None:
+        """Most reads in flight; None for what the configuration says."""
+        return self.read_options.max_concurrency
 
     # --- reading ------------------------------------------------------------------------
 
@@ -311,46 +319,34 @@ class FsspecStore(Store):
         targets = await find_targets(self, fs, wanted, paths)
         report = BulkReadCounter(len(wanted))
         known: list[tuple[int, Buffer | None]] = []
-        ranges: list[tuple[Hashable, ByteRequest | None]] = []
+        ranges: list[tuple[Source, ByteRequest | None]] = []
         asked: list[int] = []  # position in `ranges` -> index of the request
         make_buffer = prototype.buffer.from_bytes
-        for index, ((_, byte_range), target) in enumerate(zip(wanted, targets)):
+        for index, (request, target, path) in enumerate(zip(wanted, targets, paths)):
+            byte_range = request[1]
             found = inline_answer(target, byte_range)
             if isinstance(found, Target):
-                ranges.append(((id(found.fs), found.path), found.locate(byte_range)))
+                ranges.append((self._source(found, request, path), found.locate(byte_range)))
                 asked.append(index)
             else:
                 known.append((index, None if found is None else make_buffer(found)))
         if known:
             yield known
 
-        async def fetch(read: Read) -> Answered:
-            return await answer(read, get)
-
-        async def get(byte_range: ByteRequest | None, position: int) -> Buffer | None:
-            index = asked[position]
-            target = targets[index]
-            assert isinstance(target, Target)
-            data = await fetch_bytes(self, target, wanted[index], paths[index], byte_range)
-            report.fetched(data)
-            return None if data is None else make_buffer(data)
-
-        batches = stream(
-            ((read, read.nbytes) for read in plan_reads(ranges, self._policy)),
-            fetch,
-            size=answered_nbytes,
-            max_concurrency=self.max_concurrency or _concurrency(),
-        )
+        batches = bulk_read(self._reads, ranges, make_buffer, report)
         async with closing(batches):
             async for batch in batches:
-                answers = [
-                    (asked[position], value)
-                    for _, answered in batch
-                    for position, value in answered.answers
-                ]
-                report.wanted(answers)
-                yield answers
+                yield [(asked[position], value) for position, value in batch]
         report.deliver(self.on_bulk_read)
+
+    def _source(self, target: Target, request: tuple[str, ByteRequest | None], path: str) -> Source:
+        """Return how the object behind a request is read."""
+        return Source(
+            # What is absent is no fault of a key, but one of a reference: they share no read.
+            (id(target.fs), target.path, target.path == path),
+            partial(fetch_bytes, self, target, request, path),
+            partial(_transient, target.fs),
+        )
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -362,7 +358,12 @@ class FsspecStore(Store):
         (target,) = await find_targets(self, for_running_loop(self.fs), [request], [path])
         data = inline_answer(target, byte_range)
         if isinstance(data, Target):
-            data = await fetch_bytes(self, data, request, path, data.locate(byte_range))
+            data = await self._reads.read(
+                self._source(data, request, path),
+                data.locate(byte_range),
+                caller=planned_by(),
+                nbytes=expected_nbytes(),
+            )
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
@@ -403,6 +404,7 @@ class FsspecStore(Store):
 
     # --- writing ------------------------------------------------------------------------
 
+    @writes
     async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
         """Write the value of a key, replacing the one before; see `Store.set`.
 
@@ -431,6 +433,7 @@ class FsspecStore(Store):
         with naming(self, key):
             await for_running_loop(self.fs)._pipe_file(path, value.to_bytes())
 
+    @writes
     async def delete(self, key: str) -> None:
         # docstring inherited
         self._check_writable()
@@ -445,6 +448,7 @@ class FsspecStore(Store):
         except Exception as error:
             self._fail(error, key)
 
+    @writes
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
         self._check_writable()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from zarr.abc.store import Store
+from zarr.abc.store import ReadRequest, Store, parse_requests
+from zarr.core._bulk_read import bulk_read
 from zarr.core._byte_ranges import (
     OffsetByteRequest,
     RangeByteRequest,
@@ -17,9 +19,12 @@ from zarr.core._byte_ranges import (
     is_empty_request,
     resolve_byte_range,
 )
+from zarr.core._fetch import BulkReadCounter, expected_nbytes, planned_by
+from zarr.core._read_options import ReadOptions
+from zarr.core._read_scheduler import ReadScheduler, Source, writes
 from zarr.core._redact import redact_failure, redact_urls_in
 from zarr.core.buffer import Buffer
-from zarr.core.common import concurrent_map
+from zarr.core.common import closing, concurrent_map
 from zarr.core.sync import in_pool
 from zarr.storage._failures import naming, note_failure
 from zarr.storage._local_files import refuse_pipe
@@ -29,8 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from obstore.store import ObjectStore as AnyObstore
+    from typing_extensions import Unpack
 
     from zarr.core._byte_ranges import ByteRequest
+    from zarr.core._read_options import BulkOptions
     from zarr.core.buffer import BufferPrototype
 
 T_Store = TypeVar("T_Store", bound="AnyObstore")
@@ -48,23 +55,38 @@ class ObjectStore(Store, Generic[T_Store]):
         The store; a prefix it was made with becomes the root.
     read_only : bool
         Whether every method that changes the store refuses to.
+    max_gap_bytes, max_coalesced_bytes, max_concurrency, window_seconds, read_ahead_bytes
+        How reads are merged, and how many are in flight; as for `FsspecStore`.
+    max_retries
+        Of no effect: obstore tries again by itself, see its ``retry_config``.
+    on_bulk_read
+        As for `FsspecStore`.
 
     Raises
     ------
     TypeError
-        If `store` is no obstore store.
+        If `store` is no obstore store, or an option is no number.
+    ValueError
+        If an option is out of its bounds.
     """
 
     store: T_Store
 
-    def __init__(self, store: T_Store, *, read_only: bool = False) -> None:
+    def __init__(
+        self, store: T_Store, *, read_only: bool = False, **bulk: Unpack[BulkOptions]
+    ) -> None:
         from obstore.store import ObjectStore as AnyObstore
 
         if not isinstance(store, AnyObstore):
             raise TypeError(f"expected ObjectStore class, got {store!r}")
         super().__init__(read_only=read_only)
+        self.on_bulk_read = bulk.pop("on_bulk_read", None)
+        self._reads = ReadScheduler(ReadOptions.configured(**bulk))
         self.store = store
         self._directory = _directory_of(store)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"on_bulk_read": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -72,7 +94,14 @@ class ObjectStore(Store, Generic[T_Store]):
 
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
         # docstring inherited
-        return type(self)(self.store, read_only=read_only)
+        view = type(self)(self.store, read_only=read_only)
+        view._reads, view.on_bulk_read = self._reads, self.on_bulk_read  # one budget
+        return view
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How many reads at a time, what is merged, and the rest."""
+        return self._reads.options
 
     def __eq__(self, value: object) -> bool:
         return (
@@ -95,15 +124,51 @@ class ObjectStore(Store, Generic[T_Store]):
         # docstring inherited
         check_byte_range(byte_range)
         check_key(key)
-        make_buffer = prototype.buffer.from_bytes
         if not key:
             return None
+        data = await self._reads.read(
+            self._source(key, byte_range),
+            byte_range,
+            caller=planned_by(),
+            nbytes=expected_nbytes(),
+        )
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read many values, or parts of them, neighbours together; see `Store.get_many`.
+
+        Requests for one object are merged as the options of the store allow.
+        """
+        wanted = parse_requests(requests)
+        for key, _ in wanted:
+            check_key(key)
+        report = BulkReadCounter(len(wanted))
+        asked = [index for index, (key, _) in enumerate(wanted) if key]
+        if len(asked) < len(wanted):
+            yield [(index, None) for index, (key, _) in enumerate(wanted) if not key]
+        sources = [(self._source(*wanted[index]), wanted[index][1]) for index in asked]
+        batches = bulk_read(self._reads, sources, prototype.buffer.from_bytes, report)
+        async with closing(batches):
+            async for batch in batches:
+                yield [(asked[position], value) for position, value in batch]
+        report.deliver(self.on_bulk_read)
+
+    def _source(self, key: str, wanted: ByteRequest | None) -> Source:
+        """Return how an object is read on behalf of a request."""
+        return Source(key, partial(self._fetch, key, wanted))
+
+    async def _fetch(
+        self, key: str, wanted: ByteRequest | None, byte_range: ByteRequest | None
+    ) -> Any:
+        """Return bytes of an object, which are more than wanted where requests are merged."""
         try:
-            return make_buffer(await self._read(key, byte_range))
+            return await self._read(key, byte_range)
         except Exception as error:
             if _is_not_found(error):
                 return None
-            self._fail(error, key, byte_range)
+            self._fail(error, key, wanted)
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise a failure, without secrets, with a note that says what was asked for."""
@@ -247,6 +312,7 @@ class ObjectStore(Store, Generic[T_Store]):
         # docstring inherited
         return True
 
+    @writes
     async def set(self, key: str, value: Buffer) -> None:
         # docstring inherited
         import obstore
@@ -255,6 +321,7 @@ class ObjectStore(Store, Generic[T_Store]):
         with naming(self, key):
             await obstore.put_async(self.store, key, frozen(value).as_buffer_like())
 
+    @writes
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
         import obstore
@@ -273,6 +340,7 @@ class ObjectStore(Store, Generic[T_Store]):
         check_write(self, key, value, "ObjectStore")
         _check_runtime()
 
+    @writes
     async def delete(self, key: str) -> None:
         # docstring inherited
         import obstore
@@ -287,6 +355,7 @@ class ObjectStore(Store, Generic[T_Store]):
                 if not _is_not_found(error):
                     raise
 
+    @writes
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
         self._check_writable()

@@ -1,0 +1,119 @@
+"""How a store reads many values at once, and where the configuration says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
+
+from zarr.core._coalesce import (
+    FSSPEC_MAX_COALESCED_BYTES,
+    FSSPEC_MAX_GAP_BYTES,
+    CoalescePolicy,
+)
+from zarr.core._retry import MAX_RETRIES
+from zarr.core.config import config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarr.core._fetch import BulkReadReport
+
+# Stands for what the configuration says under ``bulk_reads``.
+Configured: TypeAlias = Literal["config"]
+
+# Reads in flight where nobody says: at 20 ms each, 1000 small ones take a third of a second. The
+# default of ``async.concurrency`` is that of operations, which may have many reads each.
+DEFAULT_CONCURRENCY: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """Options of the bulk reads of a store.
+
+    Parameters
+    ----------
+    max_concurrency : int or None
+        Most reads of the store in flight, of all callers together. None for the configured
+        ``bulk_reads.max_concurrency``; where that is None too for ``async.concurrency``, if somebody
+        has set it; and for 64 otherwise.
+    max_gap_bytes : int or None
+        Largest number of unwanted bytes between two requests that one read fetches. 0 merges
+        touching ones only, None merges nothing.
+    max_coalesced_bytes : int
+        Largest merged read, in bytes; a single request may be larger.
+    window_seconds : float
+        How long a read waits for others that it may be merged with, in seconds.
+    read_ahead_bytes : int
+        How many bytes more are read where reads of an object follow each other. For objects that
+        do not change.
+    max_retries : int
+        How often a read is tried again after a failure that may go away.
+
+    Raises
+    ------
+    TypeError
+        If a value is no number.
+    ValueError
+        If a number is negative, or no read may be in flight.
+    """
+
+    max_concurrency: int | None = None
+    max_gap_bytes: int | None = FSSPEC_MAX_GAP_BYTES
+    max_coalesced_bytes: int = FSSPEC_MAX_COALESCED_BYTES
+    window_seconds: float = 0.0
+    read_ahead_bytes: int = 0
+    max_retries: int = MAX_RETRIES
+
+    @classmethod
+    def configured(cls, **options: Any) -> ReadOptions:
+        """Make options in which ``"config"`` stands for the configured value."""
+        return cls(
+            **{
+                name: config.get(f"bulk_reads.{name}") if value == "config" else value
+                for name, value in options.items()
+            }
+        )
+
+    def __post_init__(self) -> None:
+        _check("max_concurrency", self.max_concurrency, 1, may_be_none=True)
+        _check("max_gap_bytes", self.max_gap_bytes, 0, may_be_none=True)
+        for name in ("max_coalesced_bytes", "window_seconds", "read_ahead_bytes", "max_retries"):
+            _check(name, getattr(self, name), 0)
+
+    @property
+    def policy(self) -> CoalescePolicy:
+        """Which requests are merged."""
+        return CoalescePolicy(self.max_gap_bytes, self.max_coalesced_bytes)
+
+    def concurrency(self) -> int:
+        """Return how many reads may be in flight now; the configuration may change."""
+        if self.max_concurrency is not None:
+            return self.max_concurrency
+        configured = config.get("bulk_reads.max_concurrency")
+        if configured is None:
+            key = "async.concurrency"
+            return int(config.get(key)) if config.is_set(key) else DEFAULT_CONCURRENCY
+        _check("bulk_reads.max_concurrency", configured, 1)
+        return int(configured)
+
+
+def _check(name: str, value: Any, least: int, *, may_be_none: bool = False) -> None:
+    if value is None and may_be_none:
+        return
+    kinds = (int, float) if name == "window_seconds" else (int,)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{name} has to be a number, got {value!r}.")
+    if not value >= least:
+        raise ValueError(f"{name} has to be at least {least}, got {value}.")
+
+
+class BulkOptions(TypedDict, total=False):
+    """Options that stores which merge their reads take, as keywords; see `FsspecStore`."""
+
+    max_gap_bytes: int | Configured | None
+    max_coalesced_bytes: int | Configured
+    max_concurrency: int | None
+    window_seconds: float | Configured
+    read_ahead_bytes: int | Configured
+    max_retries: int | Configured
+    on_bulk_read: Callable[[BulkReadReport], object] | None

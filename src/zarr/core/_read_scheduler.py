@@ -1,0 +1,591 @@
+"""One budget for all reads of a store: requests wait for a slot, and leave with their neighbours.
+
+A store has a `ReadScheduler`, and the scheduler a queue for each event loop. A request waits until
+there is a free slot, at least to the end of the turn of the loop. Whatever waits for the same object
+then, of whoever else, is read with it as far as `merge_around` allows, and each caller is given its
+bytes. Callers do not hear of each other: a merged read that fails is made again for each alone, and
+a caller that is cancelled takes back only what nobody else waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import threading
+from bisect import bisect_left, insort
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from contextlib import suppress
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from zarr.core._byte_ranges import (
+    ByteRequest,
+    RangeByteRequest,
+    plain_byte_range,
+    resolve_byte_range,
+)
+from zarr.core._coalesce import MiB, merge_around
+from zarr.core._fetch import BulkReadCounter, reaches
+from zarr.core._read_ahead import ReadAhead
+from zarr.core._read_options import ReadOptions
+from zarr.core._retry import AdaptiveLimit, RetryPolicy, Transient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Bytes in flight for a store. Each caller has a bound of its own on what it has not consumed.
+MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
+
+# No read is tried again later than this after its first failure, in seconds. Some failures take
+# minutes to show: a server that does not answer, say.
+MAX_RETRYING_SECONDS: Final = 120.0
+
+# What a read of unknown size counts as, until an answer has come; and after that at least this part
+# of what the caller said that it may be.
+_UNKNOWN_NBYTES: Final = 1 * MiB
+_LEAST_PART: Final = 8
+
+# Returns some bytes of an object, None for all of them; None where there is no such object.
+Fetch: TypeAlias = Callable[[ByteRequest | None], Coroutine[Any, Any, bytes | None]]
+
+_epochs = itertools.count(1)
+_epoch = 0
+
+
+def note_write() -> None:
+    """Let no read that begins from now on share one that began before.
+
+    For who has written to a store, or deleted something: readers see what was written before they
+    began.
+    """
+    global _epoch
+    _epoch = next(_epochs)
+
+
+def writes(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Have a method that changes a store end with `note_write`, though it fails."""
+
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        finally:
+            note_write()
+
+    return call
+
+
+class Source(NamedTuple):
+    """How an object is read.
+
+    Parameters
+    ----------
+    path : hashable
+        Names the object. Requests of one name may be merged.
+    fetch : callable
+        Reads the object for one caller, and raises what that caller should see.
+    transient : callable or None
+        Returns what is known of a failure that may go away, None for any other. None where no
+        failure is worth a retry, as the client makes them itself.
+    """
+
+    path: Hashable
+    fetch: Fetch
+    transient: Callable[[BaseException], Transient | None] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    """What one caller waits for."""
+
+    source: Source
+    byte_range: ByteRequest | None
+    caller: object
+    nbytes: int
+    counter: BulkReadCounter | None
+    future: asyncio.Future[bytes | None]
+    context: Context = field(default_factory=copy_context)
+    is_waiting: bool = False
+    flight: _Flight | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Flight:
+    """One read, and who waits for it.
+
+    `wanted` is what somebody asked for of a read that was extended; None for others.
+    """
+
+    lead: _Request
+    byte_range: ByteRequest | None
+    requests: list[_Request]
+    nbytes: int
+    wanted: tuple[int, int] | None = None
+    tries: int = 0
+    since: float = 0.0
+    epoch: int = 0
+    mark: int = 0
+    task: asyncio.Task[bytes | None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
+class _Object:
+    """What waits for one object: bounded ranges in order, and everything else."""
+
+    bounded: list[tuple[int, int, int, _Request]] = field(default_factory=list)
+    others: list[_Request] = field(default_factory=list)
+
+
+class _Queue:
+    """The requests of one event loop, and its reads in flight."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+        self._policy = options.policy
+        self._retry = RetryPolicy(options.max_retries)
+        self._loop = asyncio.get_running_loop()
+        self._limit = AdaptiveLimit()
+        self._max_concurrency = 1  # as it was configured when the latest request came
+        self._ahead = ReadAhead(options.read_ahead_bytes)
+        self._numbers = itertools.count()
+        self._objects: dict[Hashable, _Object] = {}
+        # By identity, as a caller need not be hashable; the one whose turn it is comes first.
+        self._callers: OrderedDict[int, deque[_Request]] = OrderedDict()
+        self._again: deque[_Flight] = deque()  # those that failed once
+        self._in_flight: dict[Hashable, list[_Flight]] = {}
+        self._active = 0
+        self._active_bytes = 0
+        self._largest = 0
+        self._handle: asyncio.Handle | None = None
+
+    # --- requests -----------------------------------------------------------------------
+
+    def submit(self, request: _Request) -> None:
+        """Answer a request from what is there or on its way, or have it wait for a slot."""
+        # Here, where a caller hears of it if what is configured is no such number.
+        self._max_concurrency = self._options.concurrency()
+        path, wanted = request.source.path, request.byte_range
+        if isinstance(wanted, RangeByteRequest) and self._options.read_ahead_bytes:
+            data = self._ahead.find(path, wanted.start, wanted.end, _epoch)
+            if data is not None:
+                self._note(wanted, path)
+                if request.counter is not None:
+                    request.counter.served(len(data))
+                request.future.set_result(data)
+                return
+        for flight in self._in_flight.get(path, ()):
+            # One that nobody waits for has been cancelled, and is about to end.
+            if flight.requests and flight.epoch == _epoch and _covers(flight.byte_range, wanted):
+                flight.requests.append(request)
+                request.flight = flight
+                if isinstance(wanted, RangeByteRequest):
+                    self._note(wanted, path)
+                return
+        entry = self._objects.setdefault(path, _Object())
+        if isinstance(wanted, RangeByteRequest) and wanted.start < wanted.end:
+            insort(entry.bounded, (wanted.start, wanted.end, next(self._numbers), request))
+        else:
+            entry.others.append(request)
+        request.is_waiting = True
+        self._callers.setdefault(id(request.caller), deque()).append(request)
+        self._wake(self._options.window_seconds)
+
+    def withdraw(self, request: _Request) -> asyncio.Task[bytes | None] | None:
+        """Take back a request; return the read that was cancelled, as nobody else waits for it."""
+        if request.is_waiting:
+            self._take(request)
+            return None
+        flight = request.flight
+        if flight is None or request not in flight.requests:
+            return None
+        flight.requests.remove(request)
+        if flight.requests:
+            return None
+        if flight.timer is not None:
+            flight.timer.cancel()
+        if flight in self._again:
+            self._again.remove(flight)
+        elif flight.task is not None and not flight.task.done():
+            flight.task.cancel()
+            return flight.task
+        return None
+
+    def _take(self, request: _Request) -> None:
+        """Let a request wait no longer."""
+        request.is_waiting = False
+        path, wanted = request.source.path, request.byte_range
+        entry = self._objects[path]
+        if request in entry.others:
+            entry.others.remove(request)
+        else:
+            assert isinstance(wanted, RangeByteRequest)
+            index = bisect_left(entry.bounded, (wanted.start, wanted.end, -1))
+            while entry.bounded[index][3] is not request:
+                index += 1
+            del entry.bounded[index]
+        if not entry.bounded and not entry.others:
+            del self._objects[path]
+
+    def _note(self, wanted: RangeByteRequest, path: Hashable) -> None:
+        """Remember a range that needs no read of its own, for the one that follows it."""
+        self._ahead.extension(path, wanted.start, wanted.end, self._policy.max_gap_bytes or 0)
+
+    # --- starting reads -----------------------------------------------------------------
+
+    def _wake(self, seconds: float = 0) -> None:
+        """Start reads at the end of this turn of the loop, or some time later."""
+        if self._handle is not None:
+            if seconds or not isinstance(self._handle, asyncio.TimerHandle):
+                return
+            self._handle.cancel()
+        if seconds:
+            self._handle = self._loop.call_later(seconds, self._dispatch)
+        else:
+            self._handle = self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._handle = None
+        allowed = self._limit.allowed(self._max_concurrency)
+        while self._active < allowed:
+            if self._again:
+                if not self._fits(self._again[0].nbytes):
+                    return
+                self._start(self._again.popleft())
+                continue
+            request = self._next()
+            if request is None or not self._fits(self._size(request)):
+                return  # keeping its turn: what is large would wait for ever otherwise
+            self._callers.move_to_end(id(request.caller))
+            self._start(self._plan(request))
+
+    def _fits(self, nbytes: int) -> bool:
+        return not self._active or self._active_bytes + nbytes <= MAX_IN_FLIGHT_BYTES
+
+    def _next(self) -> _Request | None:
+        """Return the request whose turn it is: the callers are served in turn (round robin)."""
+        while self._callers:
+            caller, requests = next(iter(self._callers.items()))
+            while requests and not requests[0].is_waiting:
+                requests.popleft()
+            if requests:
+                return requests[0]
+            del self._callers[caller]
+        return None
+
+    def _size(self, request: _Request) -> int:
+        """Return what a request counts as, in bytes: a guess where only the object knows."""
+        nbytes = _nbytes(request.byte_range)
+        if nbytes:
+            return nbytes
+        if self._largest:
+            # What the caller said is an upper bound: chunks are smaller than when decoded.
+            return max(self._largest, request.nbytes // _LEAST_PART)
+        return request.nbytes or _UNKNOWN_NBYTES
+
+    def _plan(self, request: _Request) -> _Flight:
+        """Take a request, and those that can be read with it, from the queue."""
+        path = request.source.path
+        entry = self._objects[path]
+        byte_range = request.byte_range
+        wanted = None
+        whole = next((other for other in entry.others if other.byte_range is None), None)
+        if whole is not None:
+            # All other bytes are on their way then.
+            request, byte_range = whole, None
+            group = [*entry.others, *(item[3] for item in entry.bounded)]
+        elif isinstance(byte_range, RangeByteRequest) and byte_range.start < byte_range.end:
+            group, byte_range, wanted = self._plan_range(path, entry, request)
+        else:
+            group = [other for other in entry.others if other.byte_range == byte_range]
+        nbytes = _nbytes(byte_range) or self._size(request)
+        for other in group:
+            self._take(other)
+        return _Flight(request, byte_range, group, nbytes, wanted)
+
+    def _plan_range(
+        self, path: Hashable, entry: _Object, request: _Request
+    ) -> tuple[list[_Request], RangeByteRequest, tuple[int, int] | None]:
+        """Merge a bounded range with its neighbours, and extend it where reads follow each other."""
+        items = entry.bounded
+        wanted = request.byte_range
+        assert isinstance(wanted, RangeByteRequest)
+        index = bisect_left(items, (wanted.start, wanted.end, -1))
+        while items[index][3] is not request:
+            index += 1
+        first, last = merge_around(
+            items,
+            index,
+            self._policy,
+            # What one caller did not merge by itself stays apart.
+            lambda left, right: items[left][3].caller is not items[right][3].caller,
+        )
+        group = items[first:last]
+        start, end = group[0][0], max(item[1] for item in group)
+        requests = [item[3] for item in group]
+        before, after = self._ahead.extension(path, start, end, self._policy.max_gap_bytes or 0)
+        if not before and not after:
+            return requests, RangeByteRequest(start, end), None
+        # Nothing is read twice: neither what waits, nor what is on its way or has come early.
+        others = [(item[0], item[1]) for item in (*items[:first], *items[last:])]
+        for flight in self._in_flight.get(path, ()):
+            if flight.byte_range is None:
+                return requests, RangeByteRequest(start, end), None
+            if isinstance(flight.byte_range, RangeByteRequest):
+                others.append((flight.byte_range.start, flight.byte_range.end))
+        others += self._ahead.ranges(path)
+        begin = max([start - before, *(min(hi, start) for lo, hi in others if lo < start)])
+        stop = min([end + after, *(max(lo, end) for lo, hi in others if hi > end)])
+        is_extended = begin < start or stop > end
+        return requests, RangeByteRequest(begin, stop), (start, end) if is_extended else None
+
+    def _start(self, flight: _Flight) -> None:
+        if flight.lead not in flight.requests:  # cancelled since the read was tried before
+            flight.lead = flight.requests[0]
+        for request in flight.requests:
+            request.flight = flight
+        flight.epoch = _epoch
+        flight.timer = None
+        flight.mark = self._limit.began()
+        self._active += 1
+        self._active_bytes += flight.nbytes
+        self._in_flight.setdefault(flight.lead.source.path, []).append(flight)
+        lead = flight.lead
+        read = _fetch(lead.source.fetch, flight.byte_range)
+        flight.task = self._loop.create_task(read, context=lead.context.copy())
+        flight.task.add_done_callback(functools.partial(self._done, flight))
+
+    # --- reads in flight ----------------------------------------------------------------
+
+    def _done(self, flight: _Flight, task: asyncio.Task[bytes | None]) -> None:
+        """Free the slot of a read that has ended in whatever way, and tell who waits for it."""
+        self._end(flight)
+        flight.task = None
+        try:
+            self._settle(flight, task)
+        finally:
+            # Not in a cycle with its requests: their bytes would stay until that is collected.
+            for request in flight.requests:
+                if request.flight is flight and request.future.done():
+                    request.flight = None
+
+    def _settle(self, flight: _Flight, task: asyncio.Task[bytes | None]) -> None:
+        """Tell who waits for a read how it has ended."""
+        if task.cancelled():  # by the last who waited, or with all that runs; maybe before it began
+            for request in flight.requests:
+                if request is flight.lead or request.future.done():
+                    request.future.cancel()
+                else:
+                    self._read_alone(request, flight)
+            return
+        error = task.exception()
+        try:
+            if error is None:
+                self._limit.succeeded()
+                self._deliver(flight, task.result())
+                return
+            if isinstance(error, Exception):
+                self._failed(flight, error)
+                return
+        except Exception as failure:  # a source that is wrong; nobody is to wait for ever
+            error = failure
+        for request in flight.requests:  # that, or the process is to end
+            if not request.future.done():
+                request.future.set_exception(error)
+
+    def _end(self, flight: _Flight) -> None:
+        """Free the slot of a read."""
+        self._active -= 1
+        self._active_bytes -= flight.nbytes
+        path = flight.lead.source.path
+        flights = self._in_flight[path]
+        flights.remove(flight)
+        if not flights:
+            del self._in_flight[path]
+        if (self._callers or self._again) and self._handle is None:
+            self._wake()
+
+    def _failed(self, flight: _Flight, error: Exception) -> None:
+        """Try a read again, for all or for each alone; or raise its failure."""
+        if not flight.requests:
+            return
+        lead = flight.lead
+        transient = None if lead.source.transient is None else lead.source.transient(error)
+        if transient is not None:
+            if transient.is_overload:
+                self._limit.overloaded(flight.mark, self._max_concurrency)
+            if not flight.tries:
+                flight.since = self._loop.time()
+            in_time = self._loop.time() - flight.since < MAX_RETRYING_SECONDS
+            if flight.tries < self._retry.max_retries and in_time:
+                seconds = self._retry.delay(flight.tries, transient)
+                flight.tries += 1
+                if lead.counter is not None:
+                    lead.counter.retried()
+                flight.timer = self._loop.call_later(seconds, self._come_back, flight)
+                return
+        if flight.requests != [lead] or flight.byte_range != lead.byte_range:
+            for request in flight.requests:
+                self._read_alone(request, flight)
+            return
+        if flight.tries:
+            error.add_note(f"The read was tried {flight.tries + 1} times.")
+        (request,) = flight.requests
+        if not request.future.done():
+            request.future.set_exception(error)
+
+    def _come_back(self, flight: _Flight) -> None:
+        self._again.append(flight)
+        self._wake()
+
+    def _read_alone(self, request: _Request, before: _Flight) -> None:
+        """Read what one caller wants, and nothing more, so that it gets its own answer."""
+        flight = _Flight(request, request.byte_range, [request], self._size(request))
+        flight.tries, flight.since = before.tries, before.since
+        request.flight = flight
+        self._come_back(flight)
+
+    def _deliver(self, flight: _Flight, data: bytes | None) -> None:
+        """Give each caller its bytes."""
+        nbytes = 0 if data is None else len(data)
+        if flight.byte_range is None:  # a large value is forgotten after some small ones
+            self._largest = max(nbytes, self._largest // 2)
+        reader = flight.lead
+        if flight.requests and flight.lead not in flight.requests:
+            flight.lead = flight.requests[0]
+        counter = flight.lead.counter
+        if counter is not None:
+            counter.fetched(nbytes)
+        begin = flight.byte_range.start if isinstance(flight.byte_range, RangeByteRequest) else 0
+        if flight.wanted is not None and data is not None:
+            start, end = flight.wanted
+            path, view = flight.lead.source.path, memoryview(data)
+            early = bytes(view[: start - begin]), bytes(view[end - begin :])
+            self._ahead.keep(path, begin, early[0], flight.epoch)
+            self._ahead.keep(path, end, early[1], flight.epoch)
+            if counter is not None:
+                counter.came_early(len(early[0]) + len(early[1]))
+        for request in flight.requests:
+            if request.counter is not None and request is not flight.lead:
+                request.counter.shared()
+            if request.future.done():
+                continue
+            part = request.byte_range
+            if isinstance(part, RangeByteRequest):
+                part = RangeByteRequest(part.start - begin, part.end - begin)
+                is_whole = request is reader or reaches(part, nbytes)
+            else:
+                is_whole = True
+            if data is None or (is_whole and request.byte_range == flight.byte_range):
+                request.future.set_result(data)
+                continue
+            if reaches(part, nbytes):
+                start, stop = resolve_byte_range(part, nbytes)
+                request.future.set_result(bytes(memoryview(data)[start:stop]))
+            else:
+                # Whether it may be so short is for the source of each request to say.
+                self._read_alone(request, flight)
+
+
+async def _fetch(fetch: Fetch, byte_range: ByteRequest | None) -> bytes | None:
+    """Read within a task, also what a fetch raises before there is anything to await."""
+    return await fetch(byte_range)
+
+
+def _covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
+    """Tell whether what a read returns holds all that is wanted."""
+    if read is None or read == wanted:
+        return True
+    if not isinstance(read, RangeByteRequest) or not isinstance(wanted, RangeByteRequest):
+        return False
+    return read.start <= wanted.start < wanted.end <= read.end
+
+
+def _nbytes(byte_range: ByteRequest | None) -> int:
+    """Return the size of a request in bytes, 0 where it is not known."""
+    if isinstance(byte_range, RangeByteRequest):
+        return max(0, byte_range.end - byte_range.start)
+    return int(getattr(byte_range, "suffix", 0))
+
+
+class ReadScheduler:
+    """Makes the reads of a store: in one budget, shared and merged between callers.
+
+    Parameters
+    ----------
+    options : ReadOptions
+        How many reads at a time, what is merged, and the rest.
+    """
+
+    def __init__(self, options: ReadOptions) -> None:
+        self.options = options
+        self._lock = threading.Lock()
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
+
+    def __reduce__(self) -> tuple[type[ReadScheduler], tuple[ReadOptions]]:
+        return type(self), (self.options,)
+
+    def _queue(self) -> _Queue:
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            with self._lock:
+                for other in list(self._queues):  # which its queue keeps alive
+                    if other.is_closed():
+                        del self._queues[other]
+                queue = self._queues[loop] = _Queue(self.options)
+        return queue
+
+    async def read(
+        self,
+        source: Source,
+        byte_range: ByteRequest | None,
+        *,
+        caller: object = None,
+        counter: BulkReadCounter | None = None,
+        nbytes: int | None = None,
+    ) -> bytes | None:
+        """Read an object, or a part of it.
+
+        Parameters
+        ----------
+        source : Source
+            The object.
+        byte_range : ByteRequest or None
+            Which bytes; None for all.
+        caller : object or None
+            Whom the read is for. Callers have their turns one after the other, and two reads for
+            the same one are not merged: it has planned them. None for one that has no other read.
+        counter : BulkReadCounter or None
+            Counts what was read.
+        nbytes : int or None
+            How large the object is about, where all of it is read; None where that is not known.
+
+        Returns
+        -------
+        bytes or None
+            None where there is no such object.
+
+        Raises
+        ------
+        Exception
+            What the source raises for this request.
+        """
+        queue = self._queue()
+        byte_range = plain_byte_range(byte_range)
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        caller = object() if caller is None else caller
+        request = _Request(source, byte_range, caller, nbytes or 0, counter, future)
+        queue.submit(request)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            cancelled = queue.withdraw(request)
+            while cancelled is not None and not cancelled.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([cancelled])
+            raise
