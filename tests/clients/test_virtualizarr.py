@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from tests.servers.range_server import Fault, RangeServer
 from tests.stores.bulk_kit import gets, values_of
 
 import zarr
-from zarr.abc.store import ReadRequest
+from zarr.abc.store import RangeByteRequest, ReadRequest, parse_requests
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, MemoryStore
+from zarr.storage.bulk import ReadScheduler
 
 h5py = client("h5py")
 obstore = client("obstore")
@@ -363,6 +365,59 @@ def test_merging_across_files_under_xarray(
         range_server.clear()
         np.testing.assert_array_equal(lazy["temperature"][10:14], expected[10:14])
         assert sorted(path for path, _ in gets(range_server)) == ["0.h5", "1.h5"]
+    bulk_reads.expect_some("virtualizarr")
+
+
+class ScheduledManifestStore(MergingManifestStore):
+    """The same with a scheduler, which merges what lies apart, and across callers."""
+
+    def __init__(self, group: Any, *, registry: Any = None) -> None:
+        super().__init__(group, registry=registry)
+        self._scheduler = ReadScheduler(self._fetch, None)  # obstore tries again by itself
+
+    async def _fetch(self, url: str, byte_range: Any) -> Any:
+        store, path = self._registry.resolve(url)
+        return await store.get_range_async(path, start=byte_range.start, end=byte_range.end)
+
+    async def get_many(
+        self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        pairs = parse_requests(requests)
+        entries = [self._entry(key) if part is None else None for key, part in pairs]
+        for index, (pair, entry) in enumerate(zip(pairs, entries)):
+            if entry is None:
+                yield [(index, await self.get(pair[0], prototype, pair[1]))]
+        found = [(index, entry) for index, entry in enumerate(entries) if entry is not None]
+        ends = [(e["offset"], e["offset"] + e["length"]) for _, e in found]
+        ranges = [(e["path"], RangeByteRequest(*end)) for (_, e), end in zip(found, ends)]
+        async with aclosing(self._scheduler.get_many(ranges, prototype=prototype)) as batches:
+            async for batch in batches:
+                yield [(found[position][0], value) for position, value in batch]
+
+
+def test_a_scheduler_makes_few_requests_of_many(
+    tmp_path: Path, range_server: RangeServer, bulk_reads: BulkReads
+) -> None:
+    """280 chunks of one file: as many requests as chunks without an override, and at most 5."""
+    data = np.random.default_rng(5).random((280, NLAT, NLON))
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        file.create_dataset("v", data=data, chunks=(1, NLAT, NLON), compression="gzip")
+    range_server.objects["many.h5"] = (tmp_path / "many.h5").read_bytes()
+    made = parsers.HDFParser()(f"{range_server.url}/many.h5", http_registry(range_server))
+    plainly = zarr.open_array(made, path="v", mode="r")
+    range_server.clear()
+    np.testing.assert_array_equal(plainly[:], data)
+    assert len(range_server.requests) == 280
+    store = ScheduledManifestStore(made._group, registry=made._registry)
+    array = zarr.open_array(store, path="v", mode="r")
+    range_server.clear()
+    np.testing.assert_array_equal(array[:], data)
+    assert len(range_server.requests) <= 5
+    range_server.clear()
+    # And of several callers together.
+    parts = zarr.read_many([(array, (slice(n, n + 1),)) for n in range(20)])
+    np.testing.assert_array_equal(np.concatenate(parts), data[:20])
+    assert len(range_server.requests) <= 2
     bulk_reads.expect_some("virtualizarr")
 
 
