@@ -224,7 +224,7 @@ class Runner:
             after = self._servers.counts(case)
             if before is not None and after is not None:
                 made, number = after - before, answer["number"]
-                outcome.counts = Counts(made.requests // number, made.nbytes // number)
+                outcome.counts = Counts(made.requests // number, made.nbytes // number, made.peak)
 
     def _remember(self, case: Case, name: str, answer: Mapping[str, Any]) -> None:
         if "nchunks" in case.options and "seconds" in answer:

@@ -3,8 +3,10 @@
     python -P -m bench.server DIRECTORY DELAY
 
 prints its port. It has a process of its own, so that it takes no time from whom it serves except
-that of the processor. ``GET /-/counts`` answers requests and bytes so far as JSON, uncounted and
-at once. A directory answers with links to what it holds.
+that of the processor. ``GET /-/counts`` answers requests and bytes so far as JSON, and the most
+requests at once since it was asked last; uncounted and at once. A directory answers with links to
+what it holds. Whatever is below ``/-/busy/`` is what is below ``/``, but one request of 20 is
+answered by 503 and Retry-After.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from urllib.parse import unquote
 
 _find_range = re.compile(rb"\r\nrange:\s*bytes=(\d*)-(\d*)", re.I).search
 CONTROL = "-/counts"
-STATUS = {200: "OK", 206: "Partial Content", 404: "Not Found", 416: "Range Not Satisfiable"}
+BUSY = "-/busy/"
+BUSY_EVERY = 20
+STATUS = {
+    200: "OK",
+    206: "Partial Content",
+    404: "Not Found",
+    416: "Range Not Satisfiable",
+    503: "Service Unavailable",
+}
 
 
 class Files:
@@ -35,6 +45,25 @@ class Files:
         self._known: dict[str, bytes] = {}
         self.requests = 0
         self.nbytes = 0
+        self.in_flight = 0
+        self.peak = 0
+        self.asked_while_busy = 0
+
+    def counts(self) -> dict[str, int]:
+        """Return what has been answered, and begin anew with the most at once."""
+        told = {"requests": self.requests, "bytes": self.nbytes, "peak": self.peak}
+        self.peak = self.in_flight
+        return told
+
+    def arrived(self) -> None:
+        """Take note of a request that waits for its answer."""
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+
+    def refuses(self) -> bool:
+        """Tell whether the next request to what is busy is one that there is no time for."""
+        self.asked_while_busy += 1
+        return self.asked_while_busy % BUSY_EVERY == 0
 
     def get(self, path: str) -> bytes | None:
         """Return what is at a path: a file, or links for a directory; None for nothing."""
@@ -78,15 +107,19 @@ class Connection(asyncio.Protocol):
             method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
             path = unquote(target.partition("?")[0]).strip("/")
             if path == CONTROL:
-                counts = {"requests": self._files.requests, "bytes": self._files.nbytes}
-                self._send(method, 200, json.dumps(counts).encode())
+                self._send(method, 200, json.dumps(self._files.counts()).encode())
             else:
+                self._files.arrived()
                 self._loop.call_later(self._delay, self._answer, method, path, head)
 
     def _answer(self, method: str, path: str, head: bytes) -> None:
-        data, status, header = self._files.get(path), 200, ""
+        self._files.in_flight -= 1
+        is_refused = path.startswith(BUSY) and self._files.refuses()
+        data, status, header = self._files.get(path.removeprefix(BUSY)), 200, ""
         asked = _find_range(head)
-        if data is None:
+        if is_refused:
+            data, status, header = b"", 503, "Retry-After: 1\r\n"
+        elif data is None:
             data, status = b"", 404
         elif asked is not None:
             start, stop = bounds(asked[1], asked[2], len(data))
@@ -106,6 +139,13 @@ class Connection(asyncio.Protocol):
             f"Content-Type: text/html\r\nAccept-Ranges: bytes\r\n{header}\r\n"
         )
         self._transport.write(head.encode() + (b"" if method == "HEAD" else data))
+
+
+def busy(url: str) -> str:
+    """Return where the server of a URL has the same behind answers that it has no time."""
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    return f"{scheme}://{host}/{BUSY}{path}"
 
 
 def bounds(first: bytes, last: bytes, nbytes: int) -> tuple[int, int]:

@@ -22,13 +22,17 @@ BUCKET = "bench"
 
 @dataclass(frozen=True)
 class Counts:
-    """Requests that a server has answered, and bytes of their bodies."""
+    """Requests that a server has answered, bytes of their bodies, and the most requests at once.
+
+    The last is since it was asked before; 0 where the server does not tell.
+    """
 
     requests: int = 0
     nbytes: int = 0
+    peak: int = 0
 
     def __sub__(self, other: Counts) -> Counts:
-        return Counts(self.requests - other.requests, self.nbytes - other.nbytes)
+        return Counts(self.requests - other.requests, self.nbytes - other.nbytes, self.peak)
 
 
 class HTTP:
@@ -58,7 +62,7 @@ class HTTP:
         """Return what has been answered so far."""
         with urlopen(f"{self.url}/{CONTROL}", timeout=10) as response:
             told = json.load(response)
-        return Counts(told["requests"], told["bytes"])
+        return Counts(told["requests"], told["bytes"], told["peak"])
 
     def close(self) -> None:
         """End the process."""

@@ -8,6 +8,8 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from bench.environments import PEERS, Environments, Peer, Unavailable, worker_co
 from bench.machine import describe
 from bench.report import Report
 from bench.rounds import Limits, Outcome
+from bench.server import BUSY_EVERY, busy
+from bench.servers import HTTP
 from bench.workers import Worker, environment
 from tests.optional import lacks
 
@@ -84,6 +88,26 @@ def test_requests_are_counted_at_the_server(report: Report) -> None:
     assert counts["references-http-v2", "ours"] == counts["references-http-v2", "limit"] == 1
     assert counts["members-http", "ours"] >= MINI.children
     assert not any(name.endswith("local") for name, _ in counts)
+
+
+def test_a_busy_server_refuses_one_request_of_twenty(tmp_path: Path) -> None:
+    (tmp_path / "value").write_bytes(b"abc")
+    server = HTTP(tmp_path, 0.0)
+    try:
+        refused = []
+        for number in range(2 * BUSY_EVERY):
+            try:
+                with urlopen(busy(f"{server.url}/value"), timeout=30) as response:
+                    assert response.read() == b"abc"
+            except HTTPError as error:
+                refused.append((number, error.code, error.headers["Retry-After"]))
+                error.close()
+        assert refused == [(BUSY_EVERY - 1, 503, "1"), (2 * BUSY_EVERY - 1, 503, "1")]
+        counts = server.counts()
+        assert (counts.requests, counts.nbytes, counts.peak) == (40, 38 * 3, 1)
+        assert server.counts().peak == 0
+    finally:
+        server.close()
 
 
 def test_a_report_comes_back_as_it_was_saved(report: Report, tmp_path: Path) -> None:
