@@ -12,6 +12,7 @@ from bench.datasets import Dataset
 V2 = "-v2"
 # It takes 20 s for 1000 keys over HTTP, which one case shows.
 WITHOUT_ZARRS = ("ours", "main", "zarr", "fused", "tensorstore", "limit")
+IN_FLOWS = ("ours", "main", "zarr", "tensorstore")
 SECONDS, MEBIBYTES, RATIO = "s", "MiB", "ratio"
 
 
@@ -80,6 +81,8 @@ class Sizes:
         How many read at once.
     reader_side : int
         Elements along each side of what one of them reads.
+    callers, variables : int
+        How many read parts of one array at once, and how many small arrays are read.
     memory_side : int
         Elements along each side of the array whose memory is measured.
     scales : tuple of int
@@ -97,6 +100,8 @@ class Sizes:
     children: int = 200
     readers: tuple[int, ...] = (2, 4, 8)
     reader_side: int = 2048
+    callers: int = 16
+    variables: int = 50
     memory_side: int = 16_384
     scales: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     delay: float = 0.02
@@ -126,6 +131,8 @@ MINI = Sizes(
     children=4,
     readers=(2,),
     reader_side=64,
+    callers=2,
+    variables=5,
     memory_side=1024,
     scales=(1_000,),
     delay=0.001,
@@ -135,7 +142,7 @@ MINI = Sizes(
 def all_cases(sizes: Sizes) -> list[Case]:
     """Return all cases, those in format 2 after their twins."""
     cases = []
-    for case in (*local(sizes), *remote(sizes), *readers(sizes)):
+    for case in (*local(sizes), *remote(sizes), *readers(sizes), *flows(sizes)):
         cases.append(case)
         if has_twin(case):
             dataset = replace(case.dataset, zarr_format=2)
@@ -146,7 +153,7 @@ def all_cases(sizes: Sizes) -> list[Case]:
 def has_twin(case: Case) -> bool:
     """Tell whether a case is done in format 2 as well."""
     is_stored = case.dataset.shards is None and case.operation != "import"
-    return is_stored and case.group != "readers"
+    return is_stored and case.group not in ("readers", "flows")
 
 
 def both_formats(cases: Sequence[Case]) -> Iterator[Case]:
@@ -276,6 +283,69 @@ def readers(sizes: Sizes) -> Iterator[Case]:
                     group="readers",
                     peers=WITHOUT_ZARRS if transport == "http" else None,
                 )
+
+
+def flows(sizes: Sizes) -> Iterator[Case]:
+    """Yield what users do with arrays at a server."""
+    keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
+    callers = sizes.callers
+    of_callers = Dataset((100 * sizes.keys * callers,), (100,), zstd=False, values="ramp")
+    few = {"bulk_reads.max_concurrency": 8}
+    ahead = {"bulk_reads.read_ahead_bytes": 8 << 20}
+    tasks = f"xarray and dask, {sizes.keys} references, a chunk a task"
+    variables = f"{sizes.variables} small variables of one object"
+    for name, title, flow, transport, options in (
+        ("fsspec-keys", f"read {sizes.keys} keys by fsspec", "fsspec-keys", "http", {}),
+        ("obstore-keys", f"read {sizes.keys} keys by obstore", "obstore-keys", "http", {}),
+        ("dask-references", f"{tasks}, 2 threads", "dask", "references", {"threads": 2}),
+        (
+            "dask-read-ahead",
+            f"{tasks}, 2 threads, 8 MiB ahead",
+            "dask",
+            "references",
+            {"threads": 2, "settings": ahead},
+        ),
+        (
+            "dask-64-threads",
+            f"{tasks}, 64 threads, 8 in flight",
+            "dask",
+            "references",
+            {"threads": 64, "settings": few},
+        ),
+        (
+            "coordinates",
+            f"{variables}, one call",
+            "coordinates",
+            "references",
+            {"variables": sizes.variables},
+        ),
+        (
+            "load-async",
+            f"{variables}, gathered",
+            "load-async",
+            "references",
+            {"variables": sizes.variables},
+        ),
+        (
+            "concurrent",
+            f"{callers} threads read {sizes.keys} keys each",
+            "concurrent",
+            "http",
+            {"threads": callers},
+        ),
+        ("503", f"read {sizes.keys} keys, 5 % answered by 503", "busy", "http", {}),
+    ):
+        yield Case(
+            f"flows-{name}",
+            title,
+            "flow",
+            of_callers if flow == "concurrent" else keys,
+            transport=transport,
+            options={"flow": flow, **options},
+            group="flows",
+            peers=IN_FLOWS,
+            rounds=3 if flow == "concurrent" else 5,
+        )
 
 
 def properties(sizes: Sizes) -> Iterator[Case]:

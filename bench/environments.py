@@ -24,7 +24,8 @@ RELEASED = "zarr==3.4.2"
 SERIES = "^Series: get-many 1/2"
 PYTHONS = ("python3.13", "python3.12", "python3.14")
 OLDEST = (3, 12)  # what the released package asks for
-REMOTE = ("fsspec", "s3fs", "aiohttp")
+CLIENTS = ("xarray", "dask")
+REMOTE = ("fsspec", "s3fs", "aiohttp", "obstore", *CLIENTS)
 BUILD_SECONDS = 600.0
 
 
@@ -45,7 +46,7 @@ class Peer:
     module : str
         The module of `bench.peers` that does the work.
     requirements : tuple of str or None
-        What its environment holds; None for what this package and its remote stores depend on.
+        What its environment holds; None for those of `own_requirements`.
     source : str
         ``checkout`` or ``parent`` for a tree that `zarr` is imported from, empty for neither.
     settings : dict
@@ -142,9 +143,9 @@ def uv() -> list[str] | None:
 
 
 def own_requirements() -> tuple[str, ...]:
-    """Return what this package and its remote stores depend on."""
+    """Return what this package and its remote stores depend on, and who reads through them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return (*project["dependencies"], *project["optional-dependencies"]["remote"])
+    return (*project["dependencies"], *project["optional-dependencies"]["remote"], *CLIENTS)
 
 
 class Environments:

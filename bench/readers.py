@@ -39,6 +39,20 @@ def in_threads(
     return Workload(run, check, close=close)
 
 
+def parts_in_threads(task: Task, read: Callable[[slice], Any]) -> Workload:
+    """Have as many threads as a case says read parts of an array of one dimension."""
+    count, size = task.options["threads"], task.dataset.shape[0]
+    parts = [slice(i * size // count, (i + 1) * size // count) for i in range(count)]
+    pool = ThreadPoolExecutor(count)
+
+    def check(results: Sequence[Any]) -> None:
+        expected = task.expected()
+        for result, part in zip(results, parts):
+            check_equal(result, expected[part])
+
+    return Workload(lambda: list(pool.map(read, parts)), check, close=pool.shutdown)
+
+
 def in_processes(task: Task) -> Workload:
     """Read several arrays, each in a process of its own that has opened it before."""
     command = [sys.executable, "-P", "-m", "bench.worker", *task.worker]

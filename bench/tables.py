@@ -104,16 +104,22 @@ def ratios(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
     yield from table(["case", *others], rows)
 
 
-def requests(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
-    """Yield a table of what servers were asked for in one run."""
+def requests(
+    results: Sequence[Result], peers: Sequence[str], *, with_peak: bool = False
+) -> Iterator[str]:
+    """Yield a table of what servers were asked for in one run, and maybe of the most at once."""
 
     def cell(result: Result, peer: str) -> str:
         counts = result.outcomes.get(peer, Outcome()).counts
-        return DASH if counts is None else f"{counts.requests}, {counts.nbytes / 1e6:.2f} MB"
+        if counts is None:
+            return DASH
+        asked = f"{counts.requests}, {counts.nbytes / 1e6:.2f} MB"
+        return f"{asked}, {counts.peak}" if with_peak else asked
 
     asked = [result for result in results if any(o.counts for o in result.outcomes.values())]
     rows = [[f"`{result.name}`", *(cell(result, peer) for peer in peers)] for result in asked]
-    yield from table(["requests, bytes", *peers], rows)
+    head = "requests, bytes, most at once" if with_peak else "requests, bytes"
+    yield from table([head, *peers], rows)
 
 
 def formats(report: Report) -> Iterator[str]:
@@ -215,6 +221,13 @@ def all_tables(report: Report) -> str:
     if report.group("remote"):
         lines += ["## Requests", "", "Of one run, counted at the server.", ""]
         lines += requests(timed, peers)
+    flows = report.group("flows")
+    if flows:
+        those = [p for p in peers if any(p in result.outcomes for result in flows)]
+        lines += ["## Flows", "", "What users do with arrays at a server.", ""]
+        lines += figures(flows, those)
+        lines += ["Of one run, counted at the server:", ""]
+        lines += requests(flows, those, with_peak=True)
     if report.twins():
         lines += ["## Format 2 and format 3", "", *formats(report)]
     if report.group("readers"):

@@ -35,6 +35,9 @@ PACKAGES = (
     "fsspec",
     "s3fs",
     "aiohttp",
+    "obstore",
+    "xarray",
+    "dask",
 )
 
 

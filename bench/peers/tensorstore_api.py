@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from bench import imports, readers, scale
 from bench.datasets import Dataset
 from bench.peers import bare
 from bench.scratch import Scratch
+from bench.server import busy
 from bench.task import Task
 from bench.values import check_equal
 from bench.workload import Unsupported, Workload, WrongResult
@@ -150,6 +152,19 @@ def members(task: Task) -> Workload:
     raise Unsupported("tensorstore has no groups")
 
 
+def flow(task: Task) -> Workload:
+    """Do what there is of the flows: read chunks that have a key each."""
+    name = task.options["flow"]
+    if name in ("fsspec-keys", "obstore-keys"):
+        return read(task)
+    if name == "busy":
+        return read(replace(task, url=busy(task.url)))
+    if name == "concurrent":
+        array = tensorstore.open(open_spec(task), read=True).result()
+        return readers.parts_in_threads(task, lambda part: array[part].read().result())
+    raise Unsupported("no references in tensorstore")
+
+
 OPERATIONS: dict[str, Callable[[Task], Workload]] = {
     "read": read,
     "write": write,
@@ -159,4 +174,5 @@ OPERATIONS: dict[str, Callable[[Task], Workload]] = {
     "processes": readers.in_processes,
     "import": imports.workload,
     "scale": select,
+    "flow": flow,
 }

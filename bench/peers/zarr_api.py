@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from bench import datasets, formats, imports, memory, overlap, readers, scale
+from bench import datasets, flows, formats, imports, memory, overlap, readers, scale
 from bench.scratch import Scratch
 from bench.task import Task
 from bench.values import check_equal
@@ -149,5 +149,6 @@ OPERATIONS: dict[str, Callable[[Task], Workload]] = {
     "memory": memory.workload,
     "overlap": overlap.workload,
     "scale": select,
+    "flow": flows.workload,
     "formats": lambda task: formats.workload(task, OPERATIONS),
 }

@@ -90,6 +90,27 @@ def test_requests_are_counted_at_the_server(report: Report) -> None:
     assert not any(name.endswith("local") for name, _ in counts)
 
 
+FLOWS = [case.name for case in all_cases(MINI) if case.group == "flows"]
+CLIENTS = ("aiohttp", "fsspec", "obstore", "xarray", "dask")
+
+
+@pytest.mark.skipif(any(map(lacks, CLIENTS)), reason="reads through several clients")
+def test_flows_are_done_and_counted_at_the_server(tmp_path: Path) -> None:
+    report = measured(small(*FLOWS), tmp_path, OURS, LIMIT)
+    counts = {}
+    for result in report.results:
+        ours = result.outcomes["ours"]
+        assert ours.missing is None, result.name
+        assert ours.counts is not None
+        assert 1 <= ours.counts.peak <= 64, result.name
+        counts[result.name] = ours.counts.requests
+    assert counts["flows-coordinates"] == 1
+    assert counts["flows-concurrent"] == MINI.callers * MINI.keys
+    text = tables.all_tables(report)
+    assert "| requests, bytes, most at once | ours |" in text.replace(" | limit |", " |")
+    assert "`flows-dask-references`" in text
+
+
 def test_a_busy_server_refuses_one_request_of_twenty(tmp_path: Path) -> None:
     (tmp_path / "value").write_bytes(b"abc")
     server = HTTP(tmp_path, 0.0)

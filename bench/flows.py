@@ -1,0 +1,183 @@
+"""What users do with arrays at a server: reads by dask, of many variables, by many callers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import zarr
+from bench.datasets import REFERENCES
+from bench.readers import parts_in_threads
+from bench.server import busy
+from bench.task import Task
+from bench.values import AnyValues, check_equal
+from bench.workload import Unsupported, Workload
+
+# What a case has in its options: the name of a flow, and configuration to set for it.
+FLOW, SETTINGS = "flow", "settings"
+# Of the chunks of an object, every second one is a variable: what is read through is not wanted.
+STRIDE = 2
+VARIABLE = "a"
+
+
+def whole(task: Task) -> Callable[[Any], None]:
+    """Return what checks the elements of the whole array."""
+    return lambda result: check_equal(result, task.expected())
+
+
+def of_fsspec(url: str) -> Any:
+    """Return a store over fsspec."""
+    return zarr.storage.FsspecStore.from_url(url, read_only=True)
+
+
+def of_obstore(url: str) -> Any:
+    """Return a store over obstore."""
+    try:
+        from obstore.store import HTTPStore
+    except ImportError as error:
+        raise Unsupported(str(error)) from error
+    client = HTTPStore.from_url(url, client_options={"allow_http": True})
+    return zarr.storage.ObjectStore(client, read_only=True)
+
+
+def keys(task: Task, make_store: Callable[[str], Any], url: str) -> Workload:
+    """Read an array whose chunks have a key each."""
+    array = zarr.open_array(make_store(url), mode="r")
+    return Workload(lambda: array[...], whole(task))
+
+
+def concurrent(task: Task) -> Workload:
+    """Read parts of an array, each in a thread of its own, over one store."""
+    array = zarr.open_array(of_fsspec(task.array_url()), mode="r")
+    return parts_in_threads(task, array.__getitem__)
+
+
+# --- references into one object ---------------------------------------------------------
+
+
+def chunks_of_object(task: Task) -> tuple[dict[str, Any], list[list[Any]]]:
+    """Return the metadata of the array of a task, and where its chunks lie: URL, offset, length."""
+    references = json.loads((Path(task.folder) / REFERENCES).read_text())
+    metadata = json.loads(references.pop("zarr.json"))
+    in_order = sorted(references.items(), key=lambda item: item[1][1])
+    return metadata, [[f"{task.url}/{name}", *where] for _, (name, *where) in in_order]
+
+
+def group_of(arrays: Mapping[str, tuple[dict[str, Any], Sequence[list[Any]]]]) -> Any:
+    """Return a file system of references for a group; an array is its metadata and its chunks."""
+    import fsspec
+
+    references: dict[str, Any] = {
+        "zarr.json": json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}})
+    }
+    for name, (metadata, chunks) in arrays.items():
+        references[f"{name}/zarr.json"] = json.dumps(metadata)
+        references.update({f"{name}/c/{i}": where for i, where in enumerate(chunks)})
+    return fsspec.filesystem(
+        "reference",
+        fo={"version": 1, "refs": references},
+        remote_protocol="http",
+        # Its connections belong to one event loop.
+        remote_options={"asynchronous": True, "skip_instance_cache": True},
+        asynchronous=True,
+        skip_instance_cache=True,
+    )
+
+
+def store_over(filesystem: Any) -> Any:
+    """Return a new store, which has kept nothing, over a file system with open connections."""
+    return zarr.storage.FsspecStore(filesystem, read_only=True, path="")
+
+
+def dask(task: Task) -> Workload:
+    """Open references by xarray, and compute an array by dask in threads, one chunk a task."""
+    try:
+        import dask.array  # noqa: F401
+        import xarray
+    except ImportError as error:
+        raise Unsupported(str(error)) from error
+    metadata, places = chunks_of_object(task)
+    filesystem = group_of({VARIABLE: ({**metadata, "dimension_names": ["x"]}, places)})
+    settings = dict(task.options.get(SETTINGS, {}))
+    data: Any = None
+
+    def before() -> None:
+        nonlocal data
+        with zarr.config.set(settings):
+            opened = xarray.open_zarr(
+                store_over(filesystem), chunks={}, consolidated=False, mask_and_scale=False
+            )
+        data = opened[VARIABLE].data
+
+    def run() -> Any:
+        with zarr.config.set(settings):
+            return data.compute(scheduler="threads", num_workers=task.options["threads"])
+
+    return Workload(run, whole(task), before)
+
+
+def variables(task: Task) -> tuple[Any, list[str], AnyValues]:
+    """Return a file system of references for small arrays, their names, and all elements of them."""
+    metadata, places = chunks_of_object(task)
+    count = min(task.options["variables"], len(places) // STRIDE)
+    size = task.dataset.chunks[0]
+    names = [f"v{i:03}" for i in range(count)]
+    metadata["shape"] = [size]
+    arrays = {name: (metadata, [places[STRIDE * i]]) for i, name in enumerate(names)}
+    return group_of(arrays), names, task.expected().reshape(-1, size)[: STRIDE * count : STRIDE]
+
+
+def coordinates(task: Task) -> Workload:
+    """Read all arrays of a group by one call, or by a loop where there is no such call."""
+    filesystem, names, expected = variables(task)
+    read_many = getattr(zarr, "read_many", None)
+    arrays: list[Any] = []
+
+    def before() -> None:
+        group = zarr.open_group(store_over(filesystem), mode="r")
+        arrays[:] = [group[name] for name in names]
+
+    def run() -> Any:
+        return [array[...] for array in arrays] if read_many is None else read_many(arrays)
+
+    return Workload(run, lambda found: check_equal(found, expected), before)
+
+
+def load_async(task: Task) -> Workload:
+    """Read all arrays of a group by tasks of one event loop."""
+    filesystem, names, expected = variables(task)
+    runner = asyncio.Runner()
+    arrays: list[Any] = []
+
+    async def open_arrays() -> None:
+        group = await zarr.api.asynchronous.open_group(store_over(filesystem), mode="r")
+        arrays[:] = [await group.getitem(name) for name in names]
+
+    async def read() -> list[Any]:
+        return await asyncio.gather(*(array.getitem(...) for array in arrays))
+
+    return Workload(
+        lambda: runner.run(read()),
+        lambda found: check_equal(found, expected),
+        before=lambda: runner.run(open_arrays()),
+        close=runner.close,
+    )
+
+
+FLOWS: dict[str, Callable[[Task], Workload]] = {
+    "fsspec-keys": lambda task: keys(task, of_fsspec, task.array_url()),
+    "obstore-keys": lambda task: keys(task, of_obstore, task.array_url()),
+    "busy": lambda task: keys(task, of_fsspec, busy(task.array_url())),
+    "concurrent": concurrent,
+    "dask": dask,
+    "coordinates": coordinates,
+    "load-async": load_async,
+}
+
+
+def workload(task: Task) -> Workload:
+    """Return the flow that a case names."""
+    return FLOWS[task.options[FLOW]](task)
