@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from tests.stores.bulk_kit import values_of
 from tests.stores.store_kit import Awaited
 
 import zarr
+from zarr.abc.store import RangeByteRequest
 from zarr.core.buffer import Buffer, cpu
+from zarr.core.sync import sync
 from zarr.storage import FsspecStore, MemoryStore, ObjectStore
 from zarr.testing.store import StoreTests
 
@@ -151,6 +154,32 @@ def test_each_chunk_is_one_request(
     assert sorted(s3_server.reads()) == [(key, None) for key in keys]
     assert len(s3_server.requests) == NCHUNKS
     bulk_reads.expect_some("obstore")
+
+
+def test_neighbours_of_an_object_are_one_request(s3_server: S3Server, s3_bucket: str) -> None:
+    """Requests for parts of an object are merged, those of several callers too."""
+    store = ObjectStore(s3_store(s3_server, s3_bucket, "root"))
+    data = bytes(range(200))
+
+    async def read() -> list[bytes]:
+        await store.set("big", cpu.Buffer.from_bytes(data))
+        s3_server.clear()
+        wanted = [("big", RangeByteRequest(10 * i, 10 * i + 10)) for i in range(20)]
+        found = [b""] * 20
+        batches = store.get_many(wanted, prototype=cpu.buffer_prototype)
+        async for batch in batches:
+            for index, buffer in batch:
+                assert buffer is not None
+                found[index] = buffer.to_bytes()
+        assert len(s3_server.reads()) == 1
+        s3_server.clear()
+        gets = [store.get(key, cpu.buffer_prototype, part) for key, part in wanted]
+        again = [buffer.to_bytes() for buffer in await asyncio.gather(*gets) if buffer is not None]
+        assert again == found
+        assert len(s3_server.reads()) == 1
+        return found
+
+    assert b"".join(sync(read())) == data
 
 
 def test_what_is_there_is_changed_by_either(backend: Any) -> None:
