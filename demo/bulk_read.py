@@ -38,7 +38,13 @@ PER_CHUNK, IN_BULK = "one get per chunk", "Store.get_many"
 
 
 class PerChunkStore(FsspecStore):
-    """Overrides `get`, and so sees every read: what a store without a bulk read does."""
+    """Overrides `get`, and so sees every read: what a store without a bulk read does.
+
+    It merges nothing between callers either.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "max_gap_bytes": None})
 
     async def get(self, *args: Any, **kwargs: Any) -> Any:
         """Read one key by itself."""

@@ -218,6 +218,12 @@ class _Queue:
     def _take(self, request: _Request) -> None:
         """Let a request wait no longer."""
         request.is_waiting = False
+        # Nothing is left here of who waits no longer: it would keep its store alive.
+        requests = self._callers[id(request.caller)]
+        while requests and not requests[0].is_waiting:
+            requests.popleft()
+        if not requests:
+            del self._callers[id(request.caller)]
         path, wanted = request.source.path, request.byte_range
         entry = self._objects[path]
         if request in entry.others:
@@ -268,14 +274,8 @@ class _Queue:
 
     def _next(self) -> _Request | None:
         """Return the request whose turn it is: the callers are served in turn (round robin)."""
-        while self._callers:
-            caller, requests = next(iter(self._callers.items()))
-            while requests and not requests[0].is_waiting:
-                requests.popleft()
-            if requests:
-                return requests[0]
-            del self._callers[caller]
-        return None
+        requests = next(iter(self._callers.values()), None)
+        return None if requests is None else requests[0]
 
     def _size(self, request: _Request) -> int:
         """Return what a request counts as, in bytes: a guess where only the object knows."""
