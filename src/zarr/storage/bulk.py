@@ -6,7 +6,7 @@ an object, and answers `Store.get_many` with it: see docs/teach-your-store.md.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -123,7 +123,7 @@ class ReadScheduler:
         requests: Iterable[tuple[Hashable, ByteRequest | None] | None],
         *,
         prototype: BufferPrototype,
-    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+    ) -> AsyncGenerator[Sequence[tuple[int, Buffer | None]], None]:
         """Read many parts of objects, neighbours together.
 
         Parameters
