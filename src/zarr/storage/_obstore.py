@@ -55,12 +55,10 @@ class ObjectStore(Store, Generic[T_Store]):
         The store; a prefix it was made with becomes the root.
     read_only : bool
         Whether every method that changes the store refuses to.
-    max_gap_bytes, max_coalesced_bytes, max_concurrency, window_seconds, read_ahead_bytes
-        How reads are merged, and how many are in flight; as for `FsspecStore`.
-    max_retries
-        Of no effect: obstore tries again by itself, see its ``retry_config``.
-    on_bulk_read
-        As for `FsspecStore`.
+    **bulk
+        How reads are merged and how many are in flight, and `on_bulk_read`: the options of
+        `FsspecStore`, as keywords. `max_retries` is of no effect: obstore tries again by itself, see
+        its ``retry_config``.
 
     Raises
     ------
