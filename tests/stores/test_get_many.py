@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,6 +217,40 @@ def test_bad_requests_are_refused_before_anything_is_read(
     with pytest.raises((TypeError, ValueError), match=r"Expected a key|byte_range"):
         sync(collect(store, ["a", bad]))
     assert len(calls) == before
+
+
+@pytest.mark.parametrize("integer", [np.uint8, np.uint64, np.int32])
+@pytest.mark.parametrize("name", STORES)
+def test_bounds_may_be_integers_of_numpy(
+    stores: dict[str, Store], name: str, integer: Callable[[int], Any]
+) -> None:
+    """Which overflow where they are subtracted: as manifests of chunks hold them."""
+    plain: list[ByteRequest] = [
+        RangeByteRequest(2, 5),
+        RangeByteRequest(8, 20),
+        RangeByteRequest(20, 30),
+        RangeByteRequest(5, 2),
+        OffsetByteRequest(4),
+        OffsetByteRequest(20),
+        SuffixByteRequest(3),
+        SuffixByteRequest(20),
+    ]
+    of_numpy = [type(each)(*map(integer, vars(each).values())) for each in plain]
+    assert of_numpy == plain
+    store = stores[name]
+
+    async def check() -> None:
+        wanted: list[Request] = [("b/c", each) for each in plain]
+        expected = await loop_over_get(store, wanted)
+        asked: list[Request] = [("b/c", each) for each in of_numpy]
+        assert await loop_over_get(store, asked) == expected
+        assert await collect(store, asked) == expected
+        parts: dict[int, bytes | None] = {}
+        async for batch in store.get_ranges("b/c", of_numpy, prototype=default_buffer_prototype()):
+            parts.update((i, None if v is None else v.to_bytes()) for i, v in batch)
+        assert parts == expected
+
+    sync(check())
 
 
 def test_negative_bounds_are_refused(stores: dict[str, Store]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeAlias
 
 
@@ -24,6 +25,10 @@ class RangeByteRequest:
     start: int
     end: int
 
+    def __post_init__(self) -> None:
+        _make_plain(self, "start", self.start)
+        _make_plain(self, "end", self.end)
+
 
 @dataclass(frozen=True)
 class OffsetByteRequest:
@@ -36,6 +41,9 @@ class OffsetByteRequest:
     """
 
     offset: int
+
+    def __post_init__(self) -> None:
+        _make_plain(self, "offset", self.offset)
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,17 @@ class SuffixByteRequest:
 
     suffix: int
 
+    def __post_init__(self) -> None:
+        _make_plain(self, "suffix", self.suffix)
+
 
 ByteRequest: TypeAlias = RangeByteRequest | OffsetByteRequest | SuffixByteRequest
+
+
+def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
+    # Manifests of chunks hold offsets as NumPy integers, which overflow where they are subtracted.
+    if type(bound) is not int and isinstance(bound, Integral):
+        object.__setattr__(request, name, int(bound))
 
 
 class ByteRangeError(TypeError, ValueError):
@@ -100,18 +117,6 @@ def is_empty_request(byte_range: ByteRequest | None) -> bool:
     if isinstance(byte_range, RangeByteRequest):
         return byte_range.end <= byte_range.start
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
-
-
-def plain_byte_range(byte_range: ByteRequest | None) -> ByteRequest | None:
-    """Return a byte request whose bounds are Python integers, with which no sum overflows.
-
-    Manifests of chunks hold offsets as unsigned NumPy integers.
-    """
-    if type(byte_range) is RangeByteRequest and not (
-        type(byte_range.start) is int and type(byte_range.end) is int
-    ):
-        return RangeByteRequest(int(byte_range.start), int(byte_range.end))
-    return byte_range
 
 
 def check_byte_range(byte_range: object) -> None:

@@ -15,7 +15,6 @@ from zarr.core._byte_ranges import (
     ByteRequest,
     RangeByteRequest,
     check_byte_range,
-    plain_byte_range,
 )
 
 KiB = 1 << 10
@@ -134,7 +133,6 @@ def plan_reads(
     for index, (path, byte_range) in enumerate(requests):
         if byte_range is not None:
             check_byte_range(byte_range)
-            byte_range = plain_byte_range(byte_range)
         by_path[path].append((index, byte_range))
     plan: list[Read] = []
     for path, wanted in by_path.items():
