@@ -597,6 +597,26 @@ async def test_a_window_gathers_reads() -> None:
     assert world.ranges[0] != R(0, 4)
 
 
+async def test_a_free_slot_does_not_wait_for_a_window() -> None:
+    """Reads whose window has ended leave as soon as they can, though another one is open."""
+    world = World({"a": DATA, "b": DATA, "c": DATA})
+    scheduler = scheduler_of(window_seconds=0.01, max_concurrency=1)
+    async with nothing_left(scheduler):
+        first, second = (start(scheduler, world, path, None) for path in "ab")
+        while not world.running:
+            await asyncio.sleep(0.005)
+        scheduler.options = scheduler._queue()._options = ReadOptions(
+            window_seconds=1000 * PATIENCE, max_concurrency=1
+        )
+        third = start(scheduler, world, "c", None)
+        await steps()
+        await world.let_go()
+        assert len(world.running) == 1
+        await world.let_go()
+        await world.let_go()
+        assert [await task for task in (first, second, third)] == [DATA] * 3
+
+
 # --- retries ----------------------------------------------------------------------------
 
 
@@ -630,6 +650,21 @@ async def test_the_last_failure_says_how_often_it_was_tried(most: int) -> None:
     assert len(world.calls) == most + 1
     notes = getattr(caught.value, "__notes__", [])
     assert notes == ([f"The read was tried {most + 1} times."] if most else [])
+
+
+async def test_attempts_of_a_merged_read_are_counted() -> None:
+    world, scheduler = World({"a": DATA}), scheduler_of(max_retries=1)
+    async with nothing_left(scheduler):
+        tasks = [start(scheduler, world, "a", R(4 * i, 4 * i + 4)) for i in range(2)]
+        await steps()
+        while world.running:
+            await world.let_go(Gone)
+        for task in tasks:
+            with pytest.raises(Gone) as caught:
+                await task
+            # Twice together, and once alone.
+            assert caught.value.__notes__ == ["The read was tried 3 times."]
+    assert world.ranges == [R(0, 8), R(0, 8), R(0, 4), R(4, 8)]
 
 
 async def test_other_failures_are_not_tried_again() -> None:

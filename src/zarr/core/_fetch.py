@@ -74,7 +74,7 @@ def planning(plan: object) -> Iterator[None]:
     Parameters
     ----------
     plan : object
-        Tells one plan from another; hashable.
+        Tells one plan from another, by identity.
     """
     token = _planned_by.set(plan)
     try:

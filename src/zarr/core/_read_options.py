@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from zarr.core._coalesce import (
@@ -66,13 +66,14 @@ class ReadOptions:
 
     @classmethod
     def configured(cls, **options: Any) -> ReadOptions:
-        """Make options in which ``"config"`` stands for the configured value."""
-        return cls(
-            **{
-                name: config.get(f"bulk_reads.{name}") if value == "config" else value
-                for name, value in options.items()
-            }
-        )
+        """Make options; what is not given, or ``"config"``, is as configured.
+
+        `max_concurrency` alone stays None, and is looked up when a read is to start.
+        """
+        for field in fields(cls):
+            if field.name != "max_concurrency" and options.get(field.name, "config") == "config":
+                options[field.name] = config.get(f"bulk_reads.{field.name}")
+        return cls(**options)
 
     def __post_init__(self) -> None:
         _check("max_concurrency", self.max_concurrency, 1, may_be_none=True)

@@ -25,7 +25,6 @@ from weakref import WeakKeyDictionary
 from zarr.core._byte_ranges import (
     ByteRequest,
     RangeByteRequest,
-    plain_byte_range,
     resolve_byte_range,
 )
 from zarr.core._coalesce import MiB, merge_around
@@ -57,10 +56,10 @@ _epoch = 0
 
 
 def note_write() -> None:
-    """Let no read that begins from now on share one that began before.
+    """Stop the sharing of reads that have begun, and of bytes that were read ahead.
 
-    For who has written to a store, or deleted something: readers see what was written before they
-    began.
+    Call it when a write or a deletion has ended. A read that begins later then returns what was
+    written, and not what a read in flight had found before.
     """
     global _epoch
     _epoch = next(_epochs)
@@ -125,7 +124,8 @@ class _Flight:
     requests: list[_Request]
     nbytes: int
     wanted: tuple[int, int] | None = None
-    tries: int = 0
+    tries: int = 0  # again, after transient failures
+    attempts: int = 0  # all of them, also by a merged read before
     since: float = 0.0
     epoch: int = 0
     mark: int = 0
@@ -162,6 +162,7 @@ class _Queue:
         self._active_bytes = 0
         self._largest = 0
         self._handle: asyncio.Handle | None = None
+        self._lacks_slot = False  # whether requests wait that need not wait for others any more
 
     # --- requests -----------------------------------------------------------------------
 
@@ -256,6 +257,11 @@ class _Queue:
 
     def _dispatch(self) -> None:
         self._handle = None
+        self._start_reads()
+        self._lacks_slot = bool(self._callers or self._again)
+
+    def _start_reads(self) -> None:
+        """Start reads as long as there are slots, and room for their bytes."""
         allowed = self._limit.allowed(self._max_concurrency)
         while self._active < allowed:
             if self._again:
@@ -350,6 +356,7 @@ class _Queue:
             request.flight = flight
         flight.epoch = _epoch
         flight.timer = None
+        flight.attempts += 1
         flight.mark = self._limit.began()
         self._active += 1
         self._active_bytes += flight.nbytes
@@ -406,7 +413,7 @@ class _Queue:
         flights.remove(flight)
         if not flights:
             del self._in_flight[path]
-        if (self._callers or self._again) and self._handle is None:
+        if self._lacks_slot:  # though a window is open for those that came later
             self._wake()
 
     def _failed(self, flight: _Flight, error: Exception) -> None:
@@ -432,8 +439,8 @@ class _Queue:
             for request in flight.requests:
                 self._read_alone(request, flight)
             return
-        if flight.tries:
-            error.add_note(f"The read was tried {flight.tries + 1} times.")
+        if flight.attempts > 1:
+            error.add_note(f"The read was tried {flight.attempts} times.")
         (request,) = flight.requests
         if not request.future.done():
             request.future.set_exception(error)
@@ -446,6 +453,7 @@ class _Queue:
         """Read what one caller wants, and nothing more, so that it gets its own answer."""
         flight = _Flight(request, request.byte_range, [request], self._size(request))
         flight.tries, flight.since = before.tries, before.since
+        flight.attempts = before.attempts
         request.flight = flight
         self._come_back(flight)
 
@@ -558,8 +566,9 @@ class ReadScheduler:
         byte_range : ByteRequest or None
             Which bytes; None for all.
         caller : object or None
-            Whom the read is for. Callers have their turns one after the other, and two reads for
-            the same one are not merged: it has planned them. None for one that has no other read.
+            The operation that the read belongs to, told apart by identity. Operations are served
+            round robin. Neighbouring reads of one operation are not merged: it has planned them.
+            None for an operation of this read alone.
         counter : BulkReadCounter or None
             Counts what was read.
         nbytes : int or None
@@ -576,7 +585,6 @@ class ReadScheduler:
             What the source raises for this request.
         """
         queue = self._queue()
-        byte_range = plain_byte_range(byte_range)
         future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         caller = object() if caller is None else caller
         request = _Request(source, byte_range, caller, nbytes or 0, counter, future)

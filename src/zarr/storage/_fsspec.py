@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from zarr.abc.store import ReadRequest, Store, parse_requests
 from zarr.core._bulk_read import bulk_read
 from zarr.core._byte_ranges import ByteRequest, check_byte_range
-from zarr.core._fetch import BulkReadCounter, BulkReadReport, expected_nbytes, planned_by
+from zarr.core._fetch import BulkReadReport, expected_nbytes, planned_by
 from zarr.core._read_options import BulkOptions, Configured, ReadOptions
 from zarr.core._read_scheduler import ReadScheduler, Source, writes
 from zarr.core._redact import redact_failure, redact_url
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
     from upath import UPath
 
+    from zarr.core._bulk_read import BulkRequest
     from zarr.core._retry import Transient
     from zarr.core.buffer import BufferPrototype
 
@@ -317,27 +318,18 @@ class FsspecStore(Store):
         paths = [self._path_of(key) for key, _ in wanted]
         fs = for_running_loop(self.fs)
         targets = await find_targets(self, fs, wanted, paths)
-        report = BulkReadCounter(len(wanted))
-        known: list[tuple[int, Buffer | None]] = []
-        ranges: list[tuple[Source, ByteRequest | None]] = []
-        asked: list[int] = []  # position in `ranges` -> index of the request
-        make_buffer = prototype.buffer.from_bytes
-        for index, (request, target, path) in enumerate(zip(wanted, targets, paths)):
-            byte_range = request[1]
-            found = inline_answer(target, byte_range)
+        located: list[BulkRequest] = []
+        for request, target, path in zip(wanted, targets, paths):
+            found = inline_answer(target, request[1])
             if isinstance(found, Target):
-                ranges.append((self._source(found, request, path), found.locate(byte_range)))
-                asked.append(index)
+                located.append((self._source(found, request, path), found.locate(request[1])))
             else:
-                known.append((index, None if found is None else make_buffer(found)))
-        if known:
-            yield known
-
-        batches = bulk_read(self._reads, ranges, make_buffer, report)
+                located.append(found)
+        make_buffer = prototype.buffer.from_bytes
+        batches = bulk_read(self._reads, located, make_buffer, self.on_bulk_read)
         async with closing(batches):
             async for batch in batches:
-                yield [(asked[position], value) for position, value in batch]
-        report.deliver(self.on_bulk_read)
+                yield batch
 
     def _source(self, target: Target, request: tuple[str, ByteRequest | None], path: str) -> Source:
         """Return how the object behind a request is read."""

@@ -19,7 +19,7 @@ from zarr.core._byte_ranges import (
     is_empty_request,
     resolve_byte_range,
 )
-from zarr.core._fetch import BulkReadCounter, expected_nbytes, planned_by
+from zarr.core._fetch import expected_nbytes, planned_by
 from zarr.core._read_options import ReadOptions
 from zarr.core._read_scheduler import ReadScheduler, Source, writes
 from zarr.core._redact import redact_failure, redact_urls_in
@@ -142,16 +142,15 @@ class ObjectStore(Store, Generic[T_Store]):
         wanted = parse_requests(requests)
         for key, _ in wanted:
             check_key(key)
-        report = BulkReadCounter(len(wanted))
-        asked = [index for index, (key, _) in enumerate(wanted) if key]
-        if len(asked) < len(wanted):
-            yield [(index, None) for index, (key, _) in enumerate(wanted) if not key]
-        sources = [(self._source(*wanted[index]), wanted[index][1]) for index in asked]
-        batches = bulk_read(self._reads, sources, prototype.buffer.from_bytes, report)
+        located = [
+            (self._source(key, byte_range), byte_range) if key else None
+            for key, byte_range in wanted
+        ]
+        make_buffer = prototype.buffer.from_bytes
+        batches = bulk_read(self._reads, located, make_buffer, self.on_bulk_read)
         async with closing(batches):
             async for batch in batches:
-                yield [(asked[position], value) for position, value in batch]
-        report.deliver(self.on_bulk_read)
+                yield batch
 
     def _source(self, key: str, wanted: ByteRequest | None) -> Source:
         """Return how an object is read on behalf of a request."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zarr.core._bulk_read import bulk_read
 from zarr.core._byte_ranges import check_byte_range
 from zarr.core._coalesce import CoalescePolicy, Read, Slice, plan_reads
-from zarr.core._fetch import BulkReadCounter, BulkReadReport, expected_nbytes, planned_by
+from zarr.core._fetch import BulkReadReport, expected_nbytes, planned_by
 from zarr.core._read_options import BulkOptions, ReadOptions
 from zarr.core._read_scheduler import ReadScheduler as _ReadScheduler
 from zarr.core._read_scheduler import Source, note_write
@@ -145,24 +145,15 @@ class ReadScheduler:
         Exception
             The first failure, as `fetch` raised it.
         """
-        wanted = list(requests)
-        report = BulkReadCounter(len(wanted))
-        known: list[tuple[int, Buffer | None]] = []
-        asked: list[int] = []
-        ranges: list[tuple[Source, ByteRequest | None]] = []
-        for index, request in enumerate(wanted):
-            if request is None:
-                known.append((index, None))
-            else:
-                asked.append(index)
-                ranges.append((self._source(request[0]), request[1]))
-        if known:
-            yield known
-        batches = bulk_read(self._reads, ranges, prototype.buffer.from_bytes, report)
+        located = [
+            None if request is None else (self._source(request[0]), request[1])
+            for request in requests
+        ]
+        make_buffer = prototype.buffer.from_bytes
+        batches = bulk_read(self._reads, located, make_buffer, self.on_bulk_read)
         async with closing(batches):
             async for batch in batches:
-                yield [(asked[position], value) for position, value in batch]
-        report.deliver(self.on_bulk_read)
+                yield batch
 
     def _source(self, path: Hashable) -> Source:
         return Source(path, partial(self._fetch, path), self._is_transient)

@@ -237,20 +237,7 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     What is in stores that read in the calling thread is read there, one array after the other, as
     indexing them does; then all others at once.
 
-    Parameters
-    ----------
-    readings : list of Reading
-        What to read.
-
-    Returns
-    -------
-    list
-        The results in order.
-
-    Raises
-    ------
-    Exception
-        As `read_all`.
+    Parameters, results and errors are those of `read_all`.
     """
     refuse_at_the_end()
     others = [index for index, reading in enumerate(readings) if not reading.runs_here]
