@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from zarr.core._coalesce import plan_reads
-from zarr.core._fetch import BulkReadCounter, answer, answered_nbytes, expected_nbytes, stream
+from zarr.core._fetch import BulkReadCounter, divide, expected_nbytes, stream
 from zarr.core.common import closing
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
     from zarr.core._byte_ranges import ByteRequest
-    from zarr.core._coalesce import Read
-    from zarr.core._fetch import Answered, BulkReadReport
+    from zarr.core._fetch import BulkReadReport
     from zarr.core._read_scheduler import ReadScheduler, Source
     from zarr.core.buffer import Buffer
 
     # An object and which bytes of it, None for all; or an answer that needs no read.
-    BulkRequest: TypeAlias = tuple[Source, ByteRequest | None] | bytes | None
+    BulkRequest: TypeAlias = tuple[Hashable, ByteRequest | None] | bytes | None
 
 
 async def bulk_read(
     scheduler: ReadScheduler,
     requests: Sequence[BulkRequest],
+    make_source: Callable[[int], Source],
     make_buffer: Callable[[bytes], Buffer],
     on_bulk_read: Callable[[BulkReadReport], object] | None,
 ) -> AsyncGenerator[list[tuple[int, Buffer | None]], None]:
@@ -38,6 +40,9 @@ async def bulk_read(
         Makes the reads.
     requests : sequence of tuple, bytes or None
         An object, and which bytes of it; None for all. Or what the answer is known to be.
+    make_source : callable
+        Returns how the object is read on behalf of a request, given by its index. Called once for
+        a read, and not for each request that it answers.
     make_buffer : callable
         Makes a buffer of bytes.
     on_bulk_read : callable or None
@@ -57,39 +62,49 @@ async def bulk_read(
     counter = BulkReadCounter(len(requests))
     known: list[tuple[int, Buffer | None]] = []
     asked: list[int] = []  # position in `wanted` -> index of the request
-    wanted: list[tuple[Source, ByteRequest | None]] = []
+    wanted: list[tuple[Hashable, ByteRequest | None]] = []
     for index, request in enumerate(requests):
         if isinstance(request, tuple):
             asked.append(index)
             wanted.append(request)
         else:
             known.append((index, None if request is None else make_buffer(request)))
-    plan = plan_reads(
-        ((source.path, byte_range) for source, byte_range in wanted), scheduler.options.policy
-    )
+    plan = plan_reads(wanted, scheduler.options.policy)
     if known:
         yield known
     caller = object()
     nbytes = expected_nbytes()
+    concurrency = scheduler.options.concurrency()
+
+    def fetch(byte_range: ByteRequest | None, position: int) -> Future[bytes | None]:
+        return scheduler.submit(
+            make_source(asked[position]),
+            byte_range,
+            concurrency,
+            caller=caller,
+            counter=counter,
+            nbytes=nbytes,
+        )
 
     async def get(byte_range: ByteRequest | None, position: int) -> Buffer | None:
-        data = await scheduler.read(
-            wanted[position][0], byte_range, caller=caller, counter=counter, nbytes=nbytes
-        )
+        data = await fetch(byte_range, position)
         return None if data is None else make_buffer(data)
-
-    async def fetch(read: Read) -> Answered:
-        return await answer(read, get)
 
     batches = stream(
         ((read, read.nbytes) for read in plan),
-        fetch,
-        size=answered_nbytes,
-        max_concurrency=scheduler.options.concurrency(),
+        lambda read: fetch(read.byte_range, read.slices[0].request),
+        size=lambda data: 0 if data is None else len(data),
+        max_concurrency=concurrency,
     )
-    async with closing(batches):
-        async for batch in batches:
-            answers = [pair for _, answered in batch for pair in answered.answers]
-            counter.wanted(answers)
-            yield [(asked[position], value) for position, value in answers]
+    try:
+        async with closing(batches):
+            async for batch in batches:
+                answers: list[tuple[int, Buffer | None]] = []
+                for read, data in batch:
+                    buffer = None if data is None else make_buffer(data)
+                    answers += await divide(read, buffer, get)
+                counter.wanted(answers)
+                yield [(asked[position], value) for position, value in answers]
+    finally:
+        await scheduler.drain()
     counter.deliver(on_bulk_read)

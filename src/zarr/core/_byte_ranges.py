@@ -26,8 +26,9 @@ class RangeByteRequest:
     end: int
 
     def __post_init__(self) -> None:
-        _make_plain(self, "start", self.start)
-        _make_plain(self, "end", self.end)
+        if type(self.start) is not int or type(self.end) is not int:  # one call less for most
+            _make_plain(self, "start", self.start)
+            _make_plain(self, "end", self.end)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ ByteRequest: TypeAlias = RangeByteRequest | OffsetByteRequest | SuffixByteReques
 
 def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
     # Manifests of chunks hold offsets as NumPy integers, which overflow where they are subtracted.
-    if type(bound) is not int and isinstance(bound, Integral):
+    if isinstance(bound, Integral):
         object.__setattr__(request, name, int(bound))
 
 

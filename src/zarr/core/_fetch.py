@@ -286,8 +286,25 @@ async def answer(
         One answer per request, None for bytes of an absent object.
     """
     buffer = await get(read.byte_range, read.slices[0].request)
+    return Answered(await divide(read, buffer, get), 0 if buffer is None else len(buffer))
+
+
+async def divide(
+    read: Read,
+    buffer: Buffer | None,
+    get: Callable[[ByteRequest | None, int], Awaitable[Buffer | None]],
+) -> list[tuple[int, Buffer | None]]:
+    """Give each request of a read its bytes.
+
+    Parameters
+    ----------
+    read, get
+        As for `answer`, which says what becomes of a request that the read did not reach.
+    buffer : Buffer or None
+        What the read returned; None where the object is absent.
+    """
     if buffer is None:
-        return Answered([(part.request, None) for part in read.slices], 0)
+        return [(part.request, None) for part in read.slices]
     nbytes = len(buffer)
     result: list[tuple[int, Buffer | None]] = []
     for part in read.slices:
@@ -295,7 +312,7 @@ async def answer(
             result.append((part.request, cut(buffer, part.byte_range)))
         else:
             result.append((part.request, await get(read.request_of(part), part.request)))
-    return Answered(result, nbytes)
+    return result
 
 
 def answer_sync(read: Read, get: Callable[[ByteRequest | None, int], Buffer | None]) -> Answered:

@@ -15,9 +15,9 @@ import itertools
 import threading
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from contextlib import suppress
-from contextvars import Context, copy_context
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -97,19 +97,35 @@ class Source(NamedTuple):
     transient: Callable[[BaseException], Transient | None] | None = None
 
 
-@dataclass(eq=False, slots=True)
-class _Request:
-    """What one caller waits for."""
+class _Request(asyncio.Future["bytes | None"]):
+    """What one caller waits for: the bytes. Who cancels it takes it back."""
 
-    source: Source
-    byte_range: ByteRequest | None
-    caller: object
-    nbytes: int
-    counter: BulkReadCounter | None
-    future: asyncio.Future[bytes | None]
-    context: Context = field(default_factory=copy_context)
-    is_waiting: bool = False
-    flight: _Flight | None = None
+    def __init__(
+        self,
+        queue: _Queue,
+        source: Source,
+        byte_range: ByteRequest | None,
+        caller: object,
+        nbytes: int,
+        counter: BulkReadCounter | None,
+    ) -> None:
+        super().__init__(loop=queue.loop)
+        self._queue = queue
+        self.source = source
+        self.byte_range = byte_range
+        self.caller = caller
+        self.nbytes = nbytes
+        self.counter = counter
+        self.context = copy_context()
+        self.is_waiting = False
+        self.flight: _Flight | None = None
+
+    def cancel(self, msg: object = None) -> bool:
+        # docstring inherited
+        if not super().cancel(msg):
+            return False
+        self._queue.withdraw(self)
+        return True
 
 
 @dataclass(eq=False, slots=True)
@@ -129,7 +145,7 @@ class _Flight:
     since: float = 0.0
     epoch: int = 0
     mark: int = 0
-    task: asyncio.Task[bytes | None] | None = None
+    task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
 
 
@@ -148,9 +164,10 @@ class _Queue:
         self._options = options
         self._policy = options.policy
         self._retry = RetryPolicy(options.max_retries)
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._limit = AdaptiveLimit()
-        self._max_concurrency = 1  # as it was configured when the latest request came
+        self._max_concurrency = 1  # as it was for the latest request
+        self._ending: set[asyncio.Task[None]] = set()  # those that were cancelled
         self._ahead = ReadAhead(options.read_ahead_bytes)
         self._numbers = itertools.count()
         self._objects: dict[Hashable, _Object] = {}
@@ -166,10 +183,9 @@ class _Queue:
 
     # --- requests -----------------------------------------------------------------------
 
-    def submit(self, request: _Request) -> None:
+    def submit(self, request: _Request, max_concurrency: int) -> None:
         """Answer a request from what is there or on its way, or have it wait for a slot."""
-        # Here, where a caller hears of it if what is configured is no such number.
-        self._max_concurrency = self._options.concurrency()
+        self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if isinstance(wanted, RangeByteRequest) and self._options.read_ahead_bytes:
             data = self._ahead.find(path, wanted.start, wanted.end, _epoch)
@@ -177,7 +193,7 @@ class _Queue:
                 self._note(wanted, path)
                 if request.counter is not None:
                     request.counter.served(len(data))
-                request.future.set_result(data)
+                request.set_result(data)
                 return
         for flight in self._in_flight.get(path, ()):
             # One that nobody waits for has been cancelled, and is about to end.
@@ -187,6 +203,10 @@ class _Queue:
                 if isinstance(wanted, RangeByteRequest):
                     self._note(wanted, path)
                 return
+        if wanted is None and self._may_start(path, request):
+            # Nothing that comes in the same turn is lost: it shares the read.
+            self._start(_Flight(request, None, [request], self._size(request)))
+            return
         entry = self._objects.setdefault(path, _Object())
         if isinstance(wanted, RangeByteRequest) and wanted.start < wanted.end:
             insort(entry.bounded, (wanted.start, wanted.end, next(self._numbers), request))
@@ -196,25 +216,40 @@ class _Queue:
         self._callers.setdefault(id(request.caller), deque()).append(request)
         self._wake(self._options.window_seconds)
 
-    def withdraw(self, request: _Request) -> asyncio.Task[bytes | None] | None:
-        """Take back a request; return the read that was cancelled, as nobody else waits for it."""
+    def _may_start(self, path: Hashable, request: _Request) -> bool:
+        """Tell whether a request need not wait: there is a slot, and nobody waits for one."""
+        return (
+            not self._callers
+            and not self._again
+            and not self._options.window_seconds
+            and self._active < self._limit.allowed(self._max_concurrency)
+            and self._fits(self._size(request))
+        )
+
+    def withdraw(self, request: _Request) -> None:
+        """Take back a request, and cancel a read that nobody else waits for."""
         if request.is_waiting:
             self._take(request)
-            return None
-        flight = request.flight
+            return
+        flight, request.flight = request.flight, None
         if flight is None or request not in flight.requests:
-            return None
+            return
         flight.requests.remove(request)
         if flight.requests:
-            return None
+            return
         if flight.timer is not None:
             flight.timer.cancel()
         if flight in self._again:
             self._again.remove(flight)
         elif flight.task is not None and not flight.task.done():
             flight.task.cancel()
-            return flight.task
-        return None
+            self._ending.add(flight.task)
+
+    async def drain(self) -> None:
+        """Wait until reads that were cancelled have ended, also if that is cancelled."""
+        while self._ending:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(self._ending)
 
     def _take(self, request: _Request) -> None:
         """Let a request wait no longer."""
@@ -251,9 +286,9 @@ class _Queue:
                 return
             self._handle.cancel()
         if seconds:
-            self._handle = self._loop.call_later(seconds, self._dispatch)
+            self._handle = self.loop.call_later(seconds, self._dispatch)
         else:
-            self._handle = self._loop.call_soon(self._dispatch)
+            self._handle = self.loop.call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         self._handle = None
@@ -361,48 +396,56 @@ class _Queue:
         self._active += 1
         self._active_bytes += flight.nbytes
         self._in_flight.setdefault(flight.lead.source.path, []).append(flight)
-        lead = flight.lead
-        read = _fetch(lead.source.fetch, flight.byte_range)
-        flight.task = self._loop.create_task(read, context=lead.context.copy())
+        flight.task = self.loop.create_task(self._run(flight), context=flight.lead.context)
         flight.task.add_done_callback(functools.partial(self._done, flight))
 
     # --- reads in flight ----------------------------------------------------------------
 
-    def _done(self, flight: _Flight, task: asyncio.Task[bytes | None]) -> None:
-        """Free the slot of a read that has ended in whatever way, and tell who waits for it."""
-        self._end(flight)
+    async def _run(self, flight: _Flight) -> None:
+        """Read, and deliver in the same turn of the loop: others wait for the slot."""
+        data = await flight.lead.source.fetch(flight.byte_range)
+        with self._ended(flight):
+            try:
+                self._limit.succeeded()
+                self._deliver(flight, data)
+            except Exception as error:  # a source that is wrong; nobody is to wait for ever
+                _fail(flight, error)
+
+    def _done(self, flight: _Flight, task: asyncio.Task[None]) -> None:
+        """Tell who waits for a read how it has ended, unless it was delivered."""
+        self._ending.discard(task)
+        if flight.task is not task:
+            return
+        with self._ended(flight):
+            if task.cancelled():  # by the last who waited, or with all; maybe before it began
+                for request in list(flight.requests):
+                    if request is flight.lead or request.done():
+                        request.cancel()
+                    else:
+                        self._read_alone(request, flight)
+                return
+            error = task.exception()
+            assert error is not None
+            if isinstance(error, Exception):
+                try:
+                    self._failed(flight, error)
+                    return
+                except Exception as failure:  # of `transient`
+                    error = failure
+            _fail(flight, error)  # that, or the process is to end
+
+    @contextmanager
+    def _ended(self, flight: _Flight) -> Iterator[None]:
+        """Free the slot of a read; in the end let it keep no request that has its answer."""
         flight.task = None
+        self._end(flight)
         try:
-            self._settle(flight, task)
+            yield
         finally:
             # Not in a cycle with its requests: their bytes would stay until that is collected.
             for request in flight.requests:
-                if request.flight is flight and request.future.done():
+                if request.flight is flight and request.done():
                     request.flight = None
-
-    def _settle(self, flight: _Flight, task: asyncio.Task[bytes | None]) -> None:
-        """Tell who waits for a read how it has ended."""
-        if task.cancelled():  # by the last who waited, or with all that runs; maybe before it began
-            for request in flight.requests:
-                if request is flight.lead or request.future.done():
-                    request.future.cancel()
-                else:
-                    self._read_alone(request, flight)
-            return
-        error = task.exception()
-        try:
-            if error is None:
-                self._limit.succeeded()
-                self._deliver(flight, task.result())
-                return
-            if isinstance(error, Exception):
-                self._failed(flight, error)
-                return
-        except Exception as failure:  # a source that is wrong; nobody is to wait for ever
-            error = failure
-        for request in flight.requests:  # that, or the process is to end
-            if not request.future.done():
-                request.future.set_exception(error)
 
     def _end(self, flight: _Flight) -> None:
         """Free the slot of a read."""
@@ -426,14 +469,14 @@ class _Queue:
             if transient.is_overload:
                 self._limit.overloaded(flight.mark, self._max_concurrency)
             if not flight.tries:
-                flight.since = self._loop.time()
-            in_time = self._loop.time() - flight.since < MAX_RETRYING_SECONDS
+                flight.since = self.loop.time()
+            in_time = self.loop.time() - flight.since < MAX_RETRYING_SECONDS
             if flight.tries < self._retry.max_retries and in_time:
                 seconds = self._retry.delay(flight.tries, transient)
                 flight.tries += 1
                 if lead.counter is not None:
                     lead.counter.retried()
-                flight.timer = self._loop.call_later(seconds, self._come_back, flight)
+                flight.timer = self.loop.call_later(seconds, self._come_back, flight)
                 return
         if flight.requests != [lead] or flight.byte_range != lead.byte_range:
             for request in flight.requests:
@@ -442,8 +485,8 @@ class _Queue:
         if flight.attempts > 1:
             error.add_note(f"The read was tried {flight.attempts} times.")
         (request,) = flight.requests
-        if not request.future.done():
-            request.future.set_exception(error)
+        if not request.done():
+            request.set_exception(error)
 
     def _come_back(self, flight: _Flight) -> None:
         self._again.append(flight)
@@ -480,7 +523,7 @@ class _Queue:
         for request in flight.requests:
             if request.counter is not None and request is not flight.lead:
                 request.counter.shared()
-            if request.future.done():
+            if request.done():
                 continue
             part = request.byte_range
             if isinstance(part, RangeByteRequest):
@@ -489,19 +532,21 @@ class _Queue:
             else:
                 is_whole = True
             if data is None or (is_whole and request.byte_range == flight.byte_range):
-                request.future.set_result(data)
+                request.set_result(data)
                 continue
             if reaches(part, nbytes):
                 start, stop = resolve_byte_range(part, nbytes)
-                request.future.set_result(bytes(memoryview(data)[start:stop]))
+                request.set_result(bytes(memoryview(data)[start:stop]))
             else:
                 # Whether it may be so short is for the source of each request to say.
                 self._read_alone(request, flight)
 
 
-async def _fetch(fetch: Fetch, byte_range: ByteRequest | None) -> bytes | None:
-    """Read within a task, also what a fetch raises before there is anything to await."""
-    return await fetch(byte_range)
+def _fail(flight: _Flight, error: BaseException) -> None:
+    """Raise a failure for all who wait for a read."""
+    for request in flight.requests:
+        if not request.done():
+            request.set_exception(error)
 
 
 def _covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
@@ -548,6 +593,40 @@ class ReadScheduler:
                 queue = self._queues[loop] = _Queue(self.options)
         return queue
 
+    def submit(
+        self,
+        source: Source,
+        byte_range: ByteRequest | None,
+        max_concurrency: int,
+        *,
+        caller: object = None,
+        counter: BulkReadCounter | None = None,
+        nbytes: int | None = None,
+    ) -> asyncio.Future[bytes | None]:
+        """Ask for an object, or a part of it; see `read`.
+
+        Parameters
+        ----------
+        max_concurrency : int
+            How many reads may be in flight now.
+        source, byte_range, caller, counter, nbytes
+            As for `read`.
+
+        Returns
+        -------
+        asyncio.Future
+            What `read` returns, or raises. Who cancels it waits for `drain`.
+        """
+        queue = self._queue()
+        caller = object() if caller is None else caller
+        request = _Request(queue, source, byte_range, caller, nbytes or 0, counter)
+        queue.submit(request, max_concurrency)
+        return request
+
+    async def drain(self) -> None:
+        """Wait until the reads of this event loop that were cancelled have ended."""
+        await self._queue().drain()
+
     async def read(
         self,
         source: Source,
@@ -584,16 +663,16 @@ class ReadScheduler:
         Exception
             What the source raises for this request.
         """
-        queue = self._queue()
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        caller = object() if caller is None else caller
-        request = _Request(source, byte_range, caller, nbytes or 0, counter, future)
-        queue.submit(request)
+        request = self.submit(
+            source,
+            byte_range,
+            self.options.concurrency(),
+            caller=caller,
+            counter=counter,
+            nbytes=nbytes,
+        )
         try:
-            return await future
+            return await request
         except asyncio.CancelledError:
-            cancelled = queue.withdraw(request)
-            while cancelled is not None and not cancelled.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([cancelled])
+            await self.drain()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -48,6 +48,12 @@ ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     IsADirectoryError,
     NotADirectoryError,
 )
+
+
+def _path_of(target: Target, path: str) -> Hashable:
+    """Return what tells the object of a key from others."""
+    # What is absent is no fault of a key, but one of a reference: they share no read.
+    return id(target.fs), target.path, target.path == path
 
 
 def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
@@ -322,11 +328,17 @@ class FsspecStore(Store):
         for request, target, path in zip(wanted, targets, paths):
             found = inline_answer(target, request[1])
             if isinstance(found, Target):
-                located.append((self._source(found, request, path), found.locate(request[1])))
+                located.append((_path_of(found, path), found.locate(request[1])))
             else:
                 located.append(found)
+
+        def make_source(index: int) -> Source:
+            target = targets[index]
+            assert isinstance(target, Target)
+            return self._source(target, wanted[index], paths[index])
+
         make_buffer = prototype.buffer.from_bytes
-        batches = bulk_read(self._reads, located, make_buffer, self.on_bulk_read)
+        batches = bulk_read(self._reads, located, make_source, make_buffer, self.on_bulk_read)
         async with closing(batches):
             async for batch in batches:
                 yield batch
@@ -334,8 +346,7 @@ class FsspecStore(Store):
     def _source(self, target: Target, request: tuple[str, ByteRequest | None], path: str) -> Source:
         """Return how the object behind a request is read."""
         return Source(
-            # What is absent is no fault of a key, but one of a reference: they share no read.
-            (id(target.fs), target.path, target.path == path),
+            _path_of(target, path),
             partial(fetch_bytes, self, target, request, path),
             partial(_transient, target.fs),
         )

@@ -142,12 +142,15 @@ class ObjectStore(Store, Generic[T_Store]):
         wanted = parse_requests(requests)
         for key, _ in wanted:
             check_key(key)
-        located = [
-            (self._source(key, byte_range), byte_range) if key else None
-            for key, byte_range in wanted
-        ]
+        located = [(key, byte_range) if key else None for key, byte_range in wanted]
         make_buffer = prototype.buffer.from_bytes
-        batches = bulk_read(self._reads, located, make_buffer, self.on_bulk_read)
+        batches = bulk_read(
+            self._reads,
+            located,
+            lambda index: self._source(*wanted[index]),
+            make_buffer,
+            self.on_bulk_read,
+        )
         async with closing(batches):
             async for batch in batches:
                 yield batch

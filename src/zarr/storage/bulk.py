@@ -145,12 +145,15 @@ class ReadScheduler:
         Exception
             The first failure, as `fetch` raised it.
         """
-        located = [
-            None if request is None else (self._source(request[0]), request[1])
-            for request in requests
-        ]
+        wanted = list(requests)
+
+        def make_source(index: int) -> Source:
+            request = wanted[index]
+            assert request is not None
+            return self._source(request[0])
+
         make_buffer = prototype.buffer.from_bytes
-        batches = bulk_read(self._reads, located, make_buffer, self.on_bulk_read)
+        batches = bulk_read(self._reads, wanted, make_source, make_buffer, self.on_bulk_read)
         async with closing(batches):
             async for batch in batches:
                 yield batch
