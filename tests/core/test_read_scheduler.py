@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from tests.waiting import PATIENCE, steps
 
 import zarr
-from zarr.core import _read_ahead, _read_scheduler
+from zarr.core import _read_ahead, _read_queue
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.core._byte_ranges import OffsetByteRequest as O
 from zarr.core._byte_ranges import RangeByteRequest as R
 from zarr.core._byte_ranges import SuffixByteRequest as S
 from zarr.core._fetch import BulkReadCounter, BulkReadReport
 from zarr.core._read_options import ReadOptions
-from zarr.core._read_scheduler import ReadScheduler, Source, _Object, note_write
+from zarr.core._read_queue import Source, _Object
+from zarr.core._read_scheduler import ReadScheduler
 from zarr.core._retry import RetryPolicy, Transient
+from zarr.core._writes import note_write
 
 who: ContextVar[object] = ContextVar("who", default=None)
 
@@ -134,7 +136,7 @@ def _at_once() -> Iterator[None]:
     """Let retries follow at once."""
     policy = functools.partial(RetryPolicy, base_seconds=0.0, max_seconds=0.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_read_scheduler, "RetryPolicy", policy)
+        patch.setattr(_read_queue, "RetryPolicy", policy)
         yield
     WANTED.clear()
 
@@ -532,7 +534,7 @@ async def test_many_that_wait_are_not_looked_through(monkeypatch: pytest.MonkeyP
         def __iter__(self) -> Any:
             raise AssertionError("went through all")
 
-    monkeypatch.setattr(_read_scheduler, "_Object", lambda: _Object(Waiting()))
+    monkeypatch.setattr(_read_queue, "_Object", lambda: _Object(Waiting()))
     world, scheduler = World({"a": DATA}, is_held=False), scheduler_of()
     async with nothing_left(scheduler):
         tasks = [start(scheduler, world, "a", R(8 * i, 8 * i + 4)) for i in range(1000)]

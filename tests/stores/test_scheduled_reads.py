@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE
 
 import zarr
 from zarr.abc.store import RangeByteRequest
-from zarr.core import _read_scheduler
+from zarr.core import _read_queue
 from zarr.core._retry import RetryPolicy
 from zarr.core.buffer.cpu import Buffer
 from zarr.core.sync import sync
@@ -31,7 +31,7 @@ VALUES = np.arange(1, 201, dtype="<i4")
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries follow at once."""
     policy = functools.partial(RetryPolicy, base_seconds=0.0, max_seconds=0.0)
-    monkeypatch.setattr(_read_scheduler, "RetryPolicy", policy)
+    monkeypatch.setattr(_read_queue, "RetryPolicy", policy)
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from zarr.core._bulk_read import bulk_read
 from zarr.core._byte_ranges import ByteRequest, check_byte_range
 from zarr.core._fetch import BulkReadReport, expected_nbytes, planned_by
 from zarr.core._read_options import BulkOptions, Configured, ReadOptions
-from zarr.core._read_scheduler import ReadScheduler, Source, writes
+from zarr.core._read_queue import Source
+from zarr.core._read_scheduler import ReadScheduler
 from zarr.core._redact import redact_failure, redact_url
+from zarr.core._writes import writes
 from zarr.core.buffer import Buffer
 from zarr.core.common import closing, concurrent_map
 from zarr.errors import ZarrUserWarning
