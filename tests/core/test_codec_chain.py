@@ -209,12 +209,12 @@ def test_empty_chunks() -> None:
 
 def test_encoded_chunks_do_not_share_memory_with_the_values() -> None:
     encoded = CodecChain.from_codecs([BytesCodec()]).encode_sync(array(VALUES), SPEC)
-    kept = detached(encoded, array(VALUES))
+    kept = detached(encoded, VALUES)
     assert kept is not None
     assert not np.shares_memory(kept.as_numpy_array(), VALUES)
-    assert detached(None, array(VALUES)) is None
+    assert detached(None, VALUES) is None
     other = CpuBuffer.from_bytes(b"ab")
-    assert detached(other, array(VALUES)) is other
+    assert detached(other, VALUES) is other
 
 
 class OverridesOneHook(ZstdCodec):

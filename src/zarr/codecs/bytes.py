@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.common import JSON
 
+_BYTE = np.dtype("B")
+
 _ENDIANS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _NUMPY_ORDER: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
 
@@ -150,7 +152,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         def encode(chunk_data: NDBuffer) -> Buffer | None:
             array: Any = chunk_data.as_ndarray_like()
             if is_view and array.dtype == native:
-                return wrap(array.ravel(order="C").view("B"))
+                return wrap(array.ravel(order="C").view(_BYTE))
             return self._encode_sync(chunk_data, chunk_spec)
 
         return encode
@@ -163,7 +165,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         buffer = chunk_spec.prototype.buffer
         if stored.itemsize == 0:
             return buffer.create_zero_length()
-        return buffer.from_array_like(array.ravel(order="C").view("B"))
+        return buffer.from_array_like(array.ravel(order="C").view(_BYTE))
 
 
 def _in_order_of(dtype: np.dtype[Any], array: Any) -> Any:

@@ -20,13 +20,7 @@ from zarr.abc.codec import (
 from zarr.core._codec_chain import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core._fetch import planning
-from zarr.core.chunks._executor import (
-    PORTION_BYTES,
-    Executor,
-    Inline,
-    on_loop,
-    run_in_worker,
-)
+from zarr.core.chunks._executor import PORTION_BYTES, Executor, Inline, on_loop, run_in_worker
 from zarr.core.chunks._item import batched
 from zarr.core.chunks._read import read_chunks
 from zarr.core.chunks._source import answers, shared_store

@@ -190,7 +190,7 @@ class StorePath:
         TypeError
             If the store cannot.
         """
-        read = self._sync_method("get")
+        read = self._sync_method("get_sync")
         if prototype is None:
             prototype = default_buffer_prototype()
         with _About(self, byte_range):
@@ -205,7 +205,7 @@ class StorePath:
         TypeError
             If the store cannot.
         """
-        write = self._sync_method("set")
+        write = self._sync_method("set_sync")
         try:  # not `_About`: this runs for each chunk that is written
             write(self.path, value)
         except Exception as error:
@@ -220,13 +220,14 @@ class StorePath:
         TypeError
             If the store cannot.
         """
-        delete = self._sync_method("delete")
+        delete = self._sync_method("delete_sync")
         with _About(self):
             delete(self.path)
 
-    def _sync_method(self, verb: str) -> Any:
-        method = getattr(self.store, f"{verb}_sync", None)
+    def _sync_method(self, name: str) -> Any:
+        method = getattr(self.store, name, None)
         if method is None:
+            verb = name.removesuffix("_sync")
             raise TypeError(
                 f"Store {type(self.store).__name__} does not support synchronous {verb}."
             )

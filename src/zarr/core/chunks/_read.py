@@ -60,11 +60,8 @@ async def read_chunks(
     """
     reading = _Reading(items, out, drop_axes, chain, executor)
     if callable(source):
-        await executor.each(
-            partial(reading.read_part, source),
-            range(len(items)),
-            lambda i: items[i][1]._nbytes or 0,
-        )
+        read_part = partial(reading.read_part, source)
+        await executor.each(read_part, range(len(items)), lambda i: items[i][1]._nbytes or 0)
     elif chain.decodes_sync:
         await executor.consume(source, reading.place)
     else:

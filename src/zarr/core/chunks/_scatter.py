@@ -174,8 +174,8 @@ def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
     return chunk._holds_only(fill_value)
 
 
-def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:
-    """Copy an encoded chunk that shares memory with the values of a write.
+def detached(encoded: Buffer | None, values: Any) -> Buffer | None:
+    """Copy an encoded chunk that shares memory with the values of a write, a NumPy array.
 
     A store may keep the buffer it is given, and the caller is free to change its array afterwards.
     """
@@ -183,7 +183,11 @@ def detached(encoded: Buffer | None, value: NDBuffer) -> Buffer | None:
         return None
     data = encoded.as_numpy_array()
     owner: Any = data.base
-    if type(owner) is bytes or not np.may_share_memory(data, value.as_numpy_array()):
+    if type(owner) is bytes:
+        return encoded
+    # NumPy takes 0.5 us to tell; views of one array have one base, which is seen at once.
+    shares = owner is not None and (owner is values or owner is values.base)
+    if not shares and not np.may_share_memory(data, values):
         return encoded
     # As bytes, which a store in memory keeps without copying them once more.
     return type(encoded).from_bytes(data.tobytes())
