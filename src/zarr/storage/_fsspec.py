@@ -319,8 +319,9 @@ class FsspecStore(Store):
 
         Keys are resolved to objects first: on fsspec's reference file system to what the reference
         points to, elsewhere to themselves. Requests for one object are merged as the options of
-        the store allow, and each merged read is fetched by itself: fsspec's ``_cat_ranges`` merges
-        nothing, and when it is cancelled it leaves the reads that it has started running.
+        the store allow. Merged reads are handed in portions to a ``_cat_ranges`` that the file
+        system has of its own; elsewhere each is fetched by itself, as fsspec's ``_cat_ranges``
+        merges nothing, and when it is cancelled it leaves the reads that it has started running.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]

@@ -16,6 +16,7 @@ from zarr.storage._fsspec_caches import read_through_cache, whole_file_cache
 from zarr.storage._fsspec_faults import check_length, is_range_error, starts_past_the_end
 from zarr.storage._fsspec_http import HttpReply
 from zarr.storage._fsspec_links import refuse_pipes
+from zarr.storage._fsspec_portions import has_own_cat_ranges, read_in_portion
 from zarr.storage._fsspec_serial import is_cache
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
         limits = {"start": max(0, size - byte_range.suffix), "end": size}
     elif byte_range is not None:
         limits = _limits(byte_range)
+    if isinstance(byte_range, RangeByteRequest) and has_own_cat_ranges(fs):
+        data = await read_in_portion(fs, path, byte_range.start, byte_range.end)
+        check_length(data, byte_range)
+        return data
     http = _http_behind(fs)
     if http is not None:
         reply = HttpReply(byte_range if limits else None)

@@ -1,0 +1,154 @@
+"""Handing byte ranges to a file system's own ``_cat_ranges``, those of one turn of the loop together.
+
+The one that fsspec gives to every asynchronous file system merges nothing, and when it is cancelled
+it leaves running what it has started. So it is called where a file system has overridden it: that
+of obstore, say, reads the ranges of an object by one call of its store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from zarr.storage._fsspec_serial import is_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsspec.asyn import AsyncFileSystem
+
+# Ranges of one call at most. All of them are there when the last is: several calls side by side
+# deliver earlier than one of everything.
+PORTION: Final = 16
+
+# What is open for more ranges of this turn, by event loop and identity of the file system.
+_open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
+
+
+def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
+    """Return whether a file system, or the one that it hands its calls to, overrides the method.
+
+    Files that are kept in local files are read otherwise: fsspec's caches write them unsafely.
+    """
+    layer: Any = fs
+    while _is_directory(layer.__class__):
+        layer = layer.fs
+    inner = layer.__dict__.get("sync_fs")
+    if inner is None:
+        return _is_own(layer.__class__, "_cat_ranges")
+    return not is_cache(inner) and _is_own(inner.__class__, "cat_ranges")
+
+
+@lru_cache(maxsize=64)
+def _is_directory(cls: type) -> bool:
+    from fsspec.implementations.dirfs import DirFileSystem
+
+    # A subclass may override the method, too.
+    return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
+
+
+@lru_cache(maxsize=64)
+def _is_own(cls: type, name: str) -> bool:
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    return _differs(cls, AsyncFileSystem if name.startswith("_") else AbstractFileSystem, name)
+
+
+def _differs(cls: type, base: type, name: str) -> bool:
+    return getattr(cls, name, None) is not getattr(base, name, None)
+
+
+async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) -> bytes:
+    """Read a byte range together with all that are asked for in this turn of the loop.
+
+    Parameters
+    ----------
+    fs : fsspec.asyn.AsyncFileSystem
+        The file system, for the running event loop.
+    path : str
+        The path of the object in it.
+    start, end : int
+        The first byte, and the one after the last.
+
+    Raises
+    ------
+    Exception
+        What the file system raises for this range. Where the call raises as a whole, each of its
+        ranges is read by itself, so that nobody gets a failure of another.
+    """
+    loop = asyncio.get_running_loop()
+    key = loop, id(fs)
+    portion = _open.get(key)
+    if portion is None or len(portion.ranges) == PORTION:
+        portion = _open[key] = _Portion(fs, loop)
+        loop.call_soon(portion.leave, key)
+    data = await portion.read(path, start, end)
+    if data is None:
+        data = await fs._cat_file(path, start=start, end=end)
+    return data
+
+
+class _Portion:
+    """Some ranges that are read by one call."""
+
+    def __init__(self, fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> None:
+        self.ranges: list[tuple[str, int, int]] = []
+        self._fs = fs
+        self._loop = loop
+        self._answers: list[asyncio.Future[bytes | None]] = []
+        self._call: asyncio.Task[None] | None = None
+
+    async def read(self, path: str, start: int, end: int) -> bytes | None:
+        """Wait for a range; None where the call has failed as a whole."""
+        answer: asyncio.Future[bytes | None] = self._loop.create_future()
+        self.ranges.append((path, start, end))
+        self._answers.append(answer)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # Nothing goes on behind the back of the last who waits.
+            call = self._call
+            if call is not None and all(other.done() for other in self._answers):
+                call.cancel()
+                while not call.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([call])
+            raise
+
+    def leave(self, key: tuple[asyncio.AbstractEventLoop, int]) -> None:
+        """Read what has come, unless nobody waits for it any more."""
+        if _open.get(key) is self:
+            del _open[key]
+        if not all(answer.done() for answer in self._answers):
+            self._call = self._loop.create_task(self._read())
+
+    async def _read(self) -> None:
+        paths, starts, ends = (list(values) for values in zip(*self.ranges))
+        try:
+            found = await self._fs._cat_ranges(paths, starts, ends, on_error="return")
+            self._deliver(found)
+        except Exception as error:
+            for answer in self._answers:
+                if answer.done():
+                    continue
+                if len(self._answers) == 1:
+                    answer.set_exception(error)
+                else:
+                    answer.set_result(None)
+        finally:
+            for answer in self._answers:  # where the call was cancelled
+                answer.cancel()
+
+    def _deliver(self, found: Sequence[Any]) -> None:
+        if len(found) != len(self._answers):
+            raise OSError(f"{len(found)} answers to {len(self._answers)} byte ranges.")
+        for answer, data in zip(self._answers, found):
+            if answer.done():
+                continue
+            if isinstance(data, BaseException):
+                answer.set_exception(data)
+            else:
+                answer.set_result(data if type(data) is bytes else bytes(data))
