@@ -10,7 +10,7 @@ import numcodecs
 import numpy as np
 import pytest
 
-from zarr.abc.codec import ArrayArrayCodec, BytesBytesCodec
+from zarr.abc.codec import ArrayArrayCodec, BytesBytesCodec, Codec
 from zarr.codecs import (
     BloscCodec,
     BytesCodec,
@@ -106,6 +106,20 @@ class OnlyCoroutines(BytesBytesCodec):
 
 
 @dataclass(frozen=True)
+class SaysNoSize(BytesBytesCodec):
+    """Does not say whether the size of its output follows from that of its input."""
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return CpuBuffer.from_bytes(chunk_data.to_bytes()[::-1])
+
+    async def _encode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return CpuBuffer.from_bytes(chunk_data.to_bytes()[::-1])
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        return input_byte_length
+
+
+@dataclass(frozen=True)
 class OverridesACoroutine(GzipCodec):
     """A subclass of a codec that is given by functions: the nearer definition is meant."""
 
@@ -138,6 +152,17 @@ def test_coroutine_codecs_work_in_every_form() -> None:
     one = sync(transform.encode_chunk(array(VALUES), SPEC))
     assert one is not None
     assert (sync(transform.decode_chunk(one, SPEC)).as_numpy_array() == VALUES).all()
+
+
+@pytest.mark.parametrize("others", [[], [GzipCodec()]], ids=["alone", "with gzip"])
+async def test_a_codec_need_not_say_whether_its_size_is_fixed(others: list[Codec]) -> None:
+    chain = CodecChain.from_codecs([BytesCodec(), SaysNoSize(), *others])
+    (encoded,) = await chain.encode([(array(VALUES), SPEC)])
+    (decoded,) = await chain.decode([(encoded, SPEC)])
+    assert decoded is not None
+    np.testing.assert_array_equal(decoded.as_numpy_array(), VALUES)
+    with pytest.raises(ValueError, match="fixed-size"):
+        ShardingCodec(chunk_shape=(2,), index_codecs=[BytesCodec(), SaysNoSize()])
 
 
 @dataclass(frozen=True)

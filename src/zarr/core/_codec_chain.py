@@ -263,7 +263,9 @@ def _encoded_limit(codec: Codec, nbytes: int | None, spec: ArraySpec) -> int | N
         most = codec.compute_encoded_size(nbytes, spec)
     except NotImplementedError:
         return compressed_limit(nbytes)
-    return most if codec.is_fixed_size else compressed_limit(max(nbytes, most))
+    # Codecs of others need not say.
+    is_fixed = getattr(codec, "is_fixed_size", False)
+    return most if is_fixed else compressed_limit(max(nbytes, most))
 
 
 @dataclass(frozen=True)

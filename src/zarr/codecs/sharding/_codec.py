@@ -119,7 +119,7 @@ class ShardingCodec(
         subchunk_write_order: SubchunkWriteOrder = "morton",
     ) -> None:
         parsed_index_codecs = parse_codecs(index_codecs)
-        variable = [codec for codec in parsed_index_codecs if not codec.is_fixed_size]
+        variable = [c for c in parsed_index_codecs if not getattr(c, "is_fixed_size", False)]
         if variable:
             raise ValueError(
                 "Sharding `index_codecs` must produce a fixed-size encoding, but these codecs do "
