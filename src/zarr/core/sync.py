@@ -35,8 +35,10 @@ _MOMENT = 1.0
 _is_finalizing = sys.is_finalizing  # held here: `sys` loses what it has in the end
 
 _lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-_thread: threading.Thread | None = None
+# The event loop of the process and its thread, None without them. Lists of one, which never become
+# others: other packages look into them, and write None there to have a new loop.
+loop: list[asyncio.AbstractEventLoop | None] = [None]
+iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 # Counts the times that all running was ended; it happens when the process does.
@@ -72,21 +74,20 @@ def get_loop() -> asyncio.AbstractEventLoop:
     RuntimeError
         If there is none, and the interpreter is shutting down.
     """
-    global _loop, _thread
-    loop = _loop
-    if loop is None or loop.is_closed():
+    found = loop[0]
+    if found is None or found.is_closed():
         refuse_at_the_end()  # a thread would not start, and starting it not return
         with _lock:
-            loop = _loop
-            if loop is None or loop.is_closed():
-                loop = asyncio.new_event_loop()
-                loop.set_default_executor(Pool("zarr_wait"))
-                _thread = threading.Thread(
-                    target=_run_loop, args=(loop,), name="zarr_io", daemon=True
+            found = loop[0]
+            if found is None or found.is_closed():
+                found = asyncio.new_event_loop()
+                found.set_default_executor(Pool("zarr_wait"))
+                thread = threading.Thread(
+                    target=_run_loop, args=(found,), name="zarr_io", daemon=True
                 )
-                _thread.start()
-                _loop = loop
-    return loop
+                thread.start()
+                loop[0], iothread[0] = found, thread
+    return found
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -188,15 +189,15 @@ def cleanup_resources() -> None:
 
     What still runs on the loop is cancelled.
     """
-    global _loop, _thread, _pools
+    global _pools
     with _lock:
-        loop, thread, pools = _loop, _thread, _pools
-        _loop, _thread, _pools = None, None, {}
+        ended, thread, pools = loop[0], iothread[0], _pools
+        loop[0], iothread[0], _pools = None, None, {}
     for pool in pools.values():
         pool.shutdown(wait=False, cancel_futures=True)
-    if loop is not None and thread is not None:
+    if ended is not None and thread is not None:
         try:
-            loop.call_soon_threadsafe(loop.stop)
+            ended.call_soon_threadsafe(ended.stop)
         except RuntimeError:  # closed already
             return
         if thread is not threading.current_thread():
@@ -211,18 +212,18 @@ def end_all_running() -> None:
     only daemon threads are left, and they go on waiting until they vanish with the process.
     """
     global _endings
-    loop = _loop
-    if loop is not None and not loop.is_closed():
+    current = loop[0]
+    if current is not None and not current.is_closed():
         _endings += 1
-        ending = asyncio.run_coroutine_threadsafe(_end_others(), loop)
+        ending = asyncio.run_coroutine_threadsafe(_end_others(), current)
         concurrent.futures.wait([ending], timeout=_MOMENT)
 
 
 def reset_resources_after_fork() -> None:
     """Forget the loop and the pool of the parent process; their threads do not exist here."""
-    global _loop, _thread, _pools, _lock
+    global _pools, _lock
     _lock = threading.Lock()  # another thread of the parent may have held it at the fork
-    _loop, _thread, _pools = None, None, {}
+    loop[0], iothread[0], _pools = None, None, {}
 
 
 if hasattr(os, "register_at_fork"):
@@ -459,7 +460,8 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(f"{coroutine} waits for something, which no event loop will bring about.")
 
 
-async def _collect(data: AsyncIterable[T]) -> tuple[T, ...]:
+async def _collect_aiterator(data: AsyncIterable[T]) -> tuple[T, ...]:
+    """Return all that an async iterator yields, in order."""
     return tuple([item async for item in data])
 
 
@@ -476,7 +478,7 @@ def collect_aiterator(data: AsyncIterator[T]) -> tuple[T, ...]:
     tuple
         All it yields, in order.
     """
-    return sync_in_time(_collect(data))
+    return sync_in_time(_collect_aiterator(data))
 
 
 class SyncMixin:
@@ -556,3 +558,14 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
     finally:
         if ended is None:
             running.cancel()
+
+
+# --- names that other packages reach for ------------------------------------------------
+
+_get_loop = get_loop
+_get_executor = get_pool
+
+
+def _get_lock() -> threading.Lock:
+    """Return the lock under which the event loop and the worker pool are made and given up."""
+    return _lock
