@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from zarr.core.dtype import (
     Bool,
     Complex64,
@@ -51,6 +53,7 @@ from zarr.core.dtype.common import (
     check_dtype_spec_no_object_codec_v2,
     check_dtype_spec_v2,
 )
+from zarr.core.dtype.common import moved_error as _moved_error
 
 __all__ = [
     "Bool",
@@ -98,3 +101,8 @@ __all__ = [
     "data_type_registry",
     "parse_dtype",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        return _moved_error(__name__, name)

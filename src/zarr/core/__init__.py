@@ -18,9 +18,16 @@ else:
     }
 
     def __getattr__(name: str) -> object:
-        home = _HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(home), name)
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        if not name.startswith("__"):
+            # A module that nothing here imports, or not yet.
+            module = f"{__name__}.{name}"
+            try:
+                return import_module(module)
+            except ModuleNotFoundError as error:
+                if error.name != module:
+                    raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from zarr.core.dtype._bool import Bool
 from zarr.core.dtype._bytes import (
     NullTerminatedBytes,
@@ -47,6 +49,7 @@ from zarr.core.dtype._time import (
     TimeDelta64JSON_V2,
     TimeDelta64JSON_V3,
 )
+from zarr.core.dtype.common import moved_error as _moved_error
 from zarr.core.dtype.registry import DataTypeRegistry
 from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
@@ -124,3 +127,12 @@ for _cls in (
 ):
     data_type_registry.register(_cls._zarr_v3_name, _cls)
 del _cls
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name == "npy":  # for others, who import the whole package and ask for it
+            from importlib import import_module
+
+            return import_module(f"{__name__}.{name}")
+        return _moved_error(__name__, name)

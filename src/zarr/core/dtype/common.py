@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, Generic, Literal, TypeAlias, 
 from typing_extensions import ReadOnly, TypedDict
 
 from zarr.core.common import NamedConfig
-from zarr.errors import UnstableSpecificationWarning
+from zarr.errors import DataTypeValidationError as _DataTypeValidationError
+from zarr.errors import UnstableSpecificationWarning, ZarrDeprecationWarning
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -67,6 +68,42 @@ class DTypeConfig_V2(TypedDict, Generic[_NameT, _ObjectCodecT]):
 
 DTypeSpec_V2: TypeAlias = DTypeConfig_V2[DTypeName_V2, str | None]
 DTypeSpec_V3: TypeAlias = str | NamedConfig[str, Mapping[str, object]]
+
+
+def moved_error(module: str, name: str) -> type[Exception]:
+    """Return an exception that other packages import from where it was once.
+
+    Parameters
+    ----------
+    module : str
+        The module that is asked for it, in its ``__getattr__``.
+    name : str
+        What it is asked for.
+
+    Raises
+    ------
+    AttributeError
+        If it has never had it.
+
+    Warns
+    -----
+    ZarrDeprecationWarning
+        Saying where it is.
+    """
+    if name != "DataTypeValidationError":
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warnings.warn(
+        f"{name} is no longer part of {module}: import it from zarr.errors.",
+        ZarrDeprecationWarning,
+        stacklevel=3,
+    )
+    return _DataTypeValidationError
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        return moved_error(__name__, name)
 
 
 class ScalarTypeValidationError(ValueError):

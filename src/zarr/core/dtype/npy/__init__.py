@@ -1,0 +1,15 @@
+"""Where other packages look for the data types: one module a family, as zarr-python has them.
+
+The modules hold names of `zarr.core.dtype` under other paths, and nothing here imports them. Pickles
+made with zarr-python refer to data types by these paths, and load.
+"""
+
+from zarr.core.dtype.npy import bool as bool
+from zarr.core.dtype.npy import bytes as bytes
+from zarr.core.dtype.npy import common as common
+from zarr.core.dtype.npy import complex as complex
+from zarr.core.dtype.npy import float as float
+from zarr.core.dtype.npy import int as int
+from zarr.core.dtype.npy import string as string
+from zarr.core.dtype.npy import structured as structured
+from zarr.core.dtype.npy import time as time

@@ -1,0 +1,312 @@
+"""JSON forms of scalars and byte orders of NumPy data types; kept for others."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    NewType,
+    SupportsComplex,
+    SupportsFloat,
+    SupportsIndex,
+    SupportsInt,
+    TypeAlias,
+    Union,
+    cast,
+)
+
+import numpy as np
+
+from zarr.core.dtype._json_scalar import decode_bytes, decode_float, encode_bytes, encode_float
+from zarr.core.dtype._time import TIME_UNITS as DATETIME_UNIT
+from zarr.core.dtype._time import TimeUnit as DateTimeUnit
+from zarr.core.dtype.common import BYTE_ORDER_CHAR, EndiannessStr
+from zarr.core.dtype.common import ENDIANNESS as ENDIANNESS_STR
+from zarr.core.dtype.wrapper import unknown_format
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from zarr.core.common import ZarrFormat
+
+__all__ = [
+    "DATETIME_UNIT",
+    "ENDIANNESS_STR",
+    "NUMPY_ENDIANNESS_STR",
+    "SPECIAL_FLOAT_STRINGS",
+    "ComplexLike",
+    "DateTimeUnit",
+    "EndiannessStr",
+    "FloatLike",
+    "FloatishStr",
+    "IntLike",
+    "IntishFloat",
+    "IntishStr",
+    "JSONFloatV2",
+    "JSONFloatV3",
+    "NumpyEndiannessStr",
+    "bytes_from_json",
+    "bytes_to_json",
+    "check_json_bool",
+    "check_json_complex_float_v2",
+    "check_json_complex_float_v3",
+    "check_json_float_v2",
+    "check_json_float_v3",
+    "check_json_floatish_str",
+    "check_json_int",
+    "check_json_intish_float",
+    "check_json_intish_str",
+    "check_json_str",
+    "complex_float_from_json_v2",
+    "complex_float_from_json_v3",
+    "complex_float_to_json_v2",
+    "complex_float_to_json_v3",
+    "endianness_from_numpy_str",
+    "endianness_to_numpy_str",
+    "float_from_json_v2",
+    "float_from_json_v3",
+    "float_to_json_v2",
+    "float_to_json_v3",
+    "get_endianness_from_numpy_dtype",
+]
+
+NumpyEndiannessStr: TypeAlias = Literal[">", "<", "="]
+NUMPY_ENDIANNESS_STR: Final = (">", "<", "=")
+
+_FloatWord: TypeAlias = Literal["NaN", "Infinity", "-Infinity"]
+SPECIAL_FLOAT_STRINGS: Final = ("NaN", "Infinity", "-Infinity")
+# At run time, a Literal takes part in a union of this form alone.
+JSONFloatV2: TypeAlias = Union[float, _FloatWord]  # noqa: UP007
+JSONFloatV3: TypeAlias = Union[float, _FloatWord, str]  # noqa: UP007
+
+IntLike: TypeAlias = SupportsInt | SupportsIndex | bytes | str
+FloatLike: TypeAlias = SupportsIndex | SupportsFloat | bytes | str
+ComplexLike: TypeAlias = SupportsFloat | SupportsIndex | SupportsComplex | bytes | str | None
+
+IntishFloat = NewType("IntishFloat", float)
+IntishStr = NewType("IntishStr", str)
+FloatishStr = NewType("FloatishStr", str)
+
+
+# --- byte orders ------------------------------------------------------------------------
+
+
+def endianness_to_numpy_str(endianness: EndiannessStr) -> NumpyEndiannessStr:
+    """Return the character that NumPy has for a byte order.
+
+    Raises
+    ------
+    ValueError
+        If it is neither ``"little"`` nor ``"big"``.
+    """
+    if endianness not in ENDIANNESS_STR:
+        raise ValueError(
+            f"Invalid endianness: {endianness!r}. Expected one of {ENDIANNESS_STR} or None"
+        )
+    return BYTE_ORDER_CHAR[endianness]
+
+
+def endianness_from_numpy_str(endianness: NumpyEndiannessStr) -> EndiannessStr:
+    """Return the byte order that a character of NumPy stands for, ``=`` for that of this machine.
+
+    Raises
+    ------
+    ValueError
+        If it is another character; ``|`` stands for none.
+    """
+    if endianness == "=":
+        return sys.byteorder
+    if endianness == "<":
+        return "little"
+    if endianness == ">":
+        return "big"
+    raise ValueError(f"Invalid endianness: {endianness!r}. Expected one of {NUMPY_ENDIANNESS_STR}")
+
+
+def get_endianness_from_numpy_dtype(dtype: np.dtype[Any]) -> EndiannessStr:
+    """Return the byte order of a NumPy data type.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    if dtype.byteorder not in NUMPY_ENDIANNESS_STR:
+        raise ValueError(f"The dtype {dtype} has an unsupported endianness: {dtype.byteorder}")
+    return endianness_from_numpy_str(dtype.byteorder)
+
+
+# --- bytes ------------------------------------------------------------------------------
+
+
+def bytes_from_json(data: str, *, zarr_format: ZarrFormat) -> bytes:
+    """Return the bytes that a JSON string holds as base64, in either format.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not base64, or there is no such format.
+    """
+    if zarr_format not in (2, 3):
+        raise unknown_format(zarr_format)
+    return decode_bytes(data)
+
+
+def bytes_to_json(data: bytes, zarr_format: ZarrFormat) -> str:
+    """Return bytes as a JSON string of base64, in either format.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+    """
+    if zarr_format not in (2, 3):
+        raise unknown_format(zarr_format)
+    return encode_bytes(data)
+
+
+# --- floats -----------------------------------------------------------------------------
+
+
+def float_to_json_v2(data: float | np.floating[Any]) -> JSONFloatV2:
+    """Return the JSON form of a float in format 2: a number, or a word."""
+    return cast("JSONFloatV2", encode_float(_scalar(data), zarr_format=2))
+
+
+def float_to_json_v3(data: float | np.floating[Any]) -> JSONFloatV3:
+    """Return the JSON form of a float in format 3: a number, a word, or the bits of an odd NaN."""
+    return encode_float(_scalar(data), zarr_format=3)
+
+
+def _scalar(data: float | np.floating[Any]) -> np.floating[Any]:
+    if isinstance(data, np.floating):
+        return data
+    math.isnan(data)  # raises for text, which NumPy would read
+    return np.float64(data)
+
+
+def float_from_json_v2(data: JSONFloatV2) -> float:
+    """Return the float that a JSON value of format 2 is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    return float(data)
+
+
+def float_from_json_v3(data: JSONFloatV3) -> float:
+    """Return the float that a JSON value of format 3 is: a number, a word, or bits in hexadecimal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    if not isinstance(data, str) or data in SPECIAL_FLOAT_STRINGS:
+        return float(data)
+    if not data.startswith("0x"):
+        raise ValueError(
+            f"Invalid float value: {data!r}. Expected a string starting with the hex prefix '0x', "
+            f"or one of {', '.join(map(repr, SPECIAL_FLOAT_STRINGS))}."
+        )
+    decoded = decode_float(data, np.float64, zarr_format=3)
+    assert decoded is not None
+    return float(decoded)
+
+
+def complex_float_to_json_v2(
+    data: complex | np.complexfloating[Any, Any],
+) -> tuple[JSONFloatV2, JSONFloatV2]:
+    """Return the JSON forms of the real and the imaginary part in format 2."""
+    return float_to_json_v2(data.real), float_to_json_v2(data.imag)
+
+
+def complex_float_to_json_v3(
+    data: complex | np.complexfloating[Any, Any],
+) -> tuple[JSONFloatV3, JSONFloatV3]:
+    """Return the JSON forms of the real and the imaginary part in format 3."""
+    return float_to_json_v3(data.real), float_to_json_v3(data.imag)
+
+
+def complex_float_from_json_v2(data: Sequence[JSONFloatV2]) -> complex:
+    """Return the complex number whose parts are two JSON values of format 2."""
+    return complex(float_from_json_v2(data[0]), float_from_json_v2(data[1]))
+
+
+def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
+    """Return the complex number whose parts are two JSON values of format 3."""
+    return complex(float_from_json_v3(data[0]), float_from_json_v3(data[1]))
+
+
+# --- checks of JSON values --------------------------------------------------------------
+
+
+def check_json_bool(data: object) -> TypeGuard[bool]:
+    """Tell whether a JSON value is true or false."""
+    return isinstance(data, bool)
+
+
+def check_json_int(data: object) -> TypeGuard[int]:
+    """Tell whether a JSON value is an integer, as Python has it: true and false are."""
+    return isinstance(data, int)
+
+
+def check_json_str(data: object) -> TypeGuard[str]:
+    """Tell whether a JSON value is a string."""
+    return isinstance(data, str)
+
+
+def check_json_intish_float(data: object) -> TypeGuard[IntishFloat]:
+    """Tell whether a JSON value is a float without a fraction."""
+    return isinstance(data, float) and data.is_integer()
+
+
+def check_json_intish_str(data: object) -> TypeGuard[IntishStr]:
+    """Tell whether a JSON value is a string that `int` takes."""
+    return isinstance(data, str) and _converts(int, data)
+
+
+def check_json_floatish_str(data: object) -> TypeGuard[FloatishStr]:
+    """Tell whether a JSON value is a string that `float` takes."""
+    return isinstance(data, str) and _converts(float, data)
+
+
+def _converts(kind: type[int] | type[float], data: str) -> bool:
+    try:
+        kind(data)
+    except ValueError:
+        return False
+    return True
+
+
+def check_json_float_v2(data: object) -> TypeGuard[JSONFloatV2]:
+    """Tell whether a JSON value can be a float in format 2: a number, or one of three words."""
+    return isinstance(data, int | float) or (
+        isinstance(data, str) and data in SPECIAL_FLOAT_STRINGS
+    )
+
+
+def check_json_float_v3(data: object) -> TypeGuard[JSONFloatV3]:
+    """Tell whether a JSON value can be a float in format 3: as format 2, or ``0x`` and bits."""
+    return check_json_float_v2(data) or (isinstance(data, str) and data.startswith("0x"))
+
+
+def check_json_complex_float_v2(data: object) -> TypeGuard[tuple[JSONFloatV2, JSONFloatV2]]:
+    """Tell whether a JSON value is a pair of floats in format 2."""
+    return _is_pair(data) and all(map(check_json_float_v2, data))
+
+
+def check_json_complex_float_v3(data: object) -> TypeGuard[tuple[JSONFloatV3, JSONFloatV3]]:
+    """Tell whether a JSON value is a pair of floats in format 3."""
+    return _is_pair(data) and all(map(check_json_float_v3, data))
+
+
+def _is_pair(data: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(data, Sequence) and not isinstance(data, str | bytes) and len(data) == 2

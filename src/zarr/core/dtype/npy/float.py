@@ -1,0 +1,6 @@
+"""Floating point numbers; kept for others."""
+
+from zarr.core.dtype._float import BaseFloat, Float16, Float32, Float64
+from zarr.core.dtype.npy.common import FloatLike
+
+__all__ = ["BaseFloat", "Float16", "Float32", "Float64", "FloatLike"]
