@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
         "zarr.core._pool",
         "zarr.core.sync",
         "zarr.core._json",
+        "zarr.core._overrides",
         "zarr.core._redact",
         "zarr.core._retry",
         "zarr.core._writes",

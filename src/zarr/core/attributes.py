@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zarr.core.buffer import Buffer, default_buffer_prototype
-from zarr.core.common import JSON, concurrent_map
+from zarr.core.common import JSON
 from zarr.core.metadata.common import copied
 from zarr.core.sync import sync
 
@@ -42,12 +41,7 @@ async def replace_attributes(
         metadata = old.update_attributes(attributes)
     else:
         metadata = replace(old, attributes=dict(attributes))
-    documents = metadata.to_buffer_dict(default_buffer_prototype())
-
-    async def put(name: str, buffer: Buffer) -> None:
-        await (node.store_path / name).set(buffer)
-
-    await concurrent_map(documents.items(), put)
+    await node._save(metadata)
     # In place: the consolidated metadata of the group that the node was got from hold the same
     # dictionary, and members got from it again have to know what is stored.
     old.attributes.clear()

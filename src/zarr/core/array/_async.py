@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
+from zarr.core._overrides import overridable
 from zarr.core.array._chunks import initialized_chunks, nbytes_stored, nchunks_initialized
-from zarr.core.array._documents import find_array, open_metadata
+from zarr.core.array._documents import find_array, open_metadata, store_metadata
 from zarr.core.array._info import ArrayProperties
 from zarr.core.array._parse import parse_array_metadata
 from zarr.core.array._pipeline import chunk_grid, chunk_spec, create_codec_pipeline
-from zarr.core.array._read import plan_read, read, scalar_or_array
+from zarr.core.array._read import plan_read, read
 from zarr.core.array._resize import plan_append, resize
+from zarr.core.array._selection import get_selection, set_selection, taken
 from zarr.core.array._types import T_ArrayMetadata
 from zarr.core.array._write import convert, plan_write, write
 from zarr.core.array_spec import ArrayConfig, parse_array_config
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar, NDBuffer
     from zarr.core.chunk_grids import ChunkGrid
     from zarr.core.common import JSON, ShapeLike, ZarrFormat
+    from zarr.core.dtype import ZDType
     from zarr.core.indexing import (
         BasicSelection,
         CoordinateSelection,
@@ -192,6 +195,98 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """The user attributes; changes to this dictionary are not stored."""
         return self.metadata.attributes
 
+    # --- kept for others ----------------------------------------------------------------
+
+    @property
+    def _config(self) -> ArrayConfig:
+        """Options that are not stored, as `config`."""
+        return self.config
+
+    @property
+    def _zdtype(self) -> ZDType[Any, Any]:
+        """The data type, as in the metadata."""
+        return self.metadata.dtype
+
+    @overridable
+    async def _get_selection(
+        self,
+        indexer: Indexer,
+        *,
+        prototype: BufferPrototype,
+        out: NDBuffer | None = None,
+        fields: Fields | None = None,
+    ) -> NDArrayLikeOrScalar:
+        """Read a selection.
+
+        A subclass that overrides it, or what is put in its place on the class or the object, does
+        every read of elements, also those of the synchronous API.
+
+        Parameters
+        ----------
+        indexer : Indexer
+            The selection.
+        prototype : BufferPrototype
+            Classes that hold encoded and decoded data.
+        out : NDBuffer or None
+            Receives the result; None for a new buffer.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+
+        Returns
+        -------
+        array or scalar
+            A scalar where a `BasicIndexer` selects one element.
+        """
+        plan = plan_read(self, indexer, out=out, fields=fields, prototype=prototype)
+        return taken(await read(plan), indexer)
+
+    @overridable
+    async def _set_selection(
+        self,
+        indexer: Indexer,
+        value: npt.ArrayLike | NDBuffer,
+        *,
+        prototype: BufferPrototype,
+        fields: Fields | None = None,
+    ) -> None:
+        """Write a selection; what overrides it does every write of elements.
+
+        Parameters
+        ----------
+        indexer : Indexer
+            The selection.
+        value : scalar, array-like or NDBuffer
+            As for `Array.set_basic_selection`.
+        prototype : BufferPrototype
+            Classes that hold encoded and decoded data.
+        fields : str, list of str or None
+            One field of a structured data type to set; None for whole elements.
+        """
+        await write(plan_write(self, indexer, value, fields=fields, prototype=prototype))
+
+    async def _save_metadata(self, metadata: ArrayMetadata, ensure_parents: bool = False) -> None:
+        """Store metadata in place of those that are stored; what overrides it does so always.
+
+        Those of the array in memory stay as they are.
+
+        Parameters
+        ----------
+        metadata : ArrayV2Metadata or ArrayV3Metadata
+            What to store.
+        ensure_parents : bool
+            Whether groups above the array that are not stored yet are created, too.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only, or something above is an array and `ensure_parents` is set.
+        """
+        await store_metadata(self.store_path, metadata, ensure_parents=ensure_parents)
+
+    async def _save(self, metadata: ArrayMetadata) -> None:
+        """Store metadata of another shape or with other attributes."""
+        await self._save_metadata(metadata)
+
     # --- reading ------------------------------------------------------------------------
 
     async def _read(
@@ -202,8 +297,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        plan = plan_read(self, indexer, out=out, fields=fields, prototype=prototype)
-        return (await read(plan)).as_ndarray_like()
+        return await get_selection(self, indexer, out=out, fields=fields, prototype=prototype)
 
     async def getitem(
         self, selection: BasicSelection, *, prototype: BufferPrototype | None = None
@@ -227,7 +321,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """
         selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
-        return scalar_or_array(await read(plan_read(self, indexer, prototype=prototype)))
+        return await self._read(indexer, prototype=prototype)
 
     async def get_orthogonal_selection(
         self,
@@ -333,7 +427,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """
         selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
-        await write(plan_write(self, indexer, await in_memory(value), prototype=prototype))
+        await set_selection(self, indexer, await in_memory(value), prototype=prototype)
 
     async def append(self, data: npt.ArrayLike, axis: int = 0) -> tuple[int, ...]:
         """Append along a dimension.

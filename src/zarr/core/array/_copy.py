@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.abc._store_access import read_method
 from zarr.core._fetch import Outstanding
+from zarr.core._overrides import is_overridden
 from zarr.core.array._batch import chunk_places
 from zarr.core.array._read import plan_read, read, read_sync
-from zarr.core.array._write import plan_write, write, write_sync
+from zarr.core.array._selection import (
+    get_selection,
+    get_selection_sync,
+    set_selection,
+    set_selection_sync,
+)
 from zarr.core.buffer import cpu, default_buffer_prototype
 from zarr.core.chunk_grids import FixedDimension, positions
 from zarr.core.codec_pipeline import BatchedCodecPipeline, FusedCodecPipeline
@@ -31,9 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from zarr.core.array._async import AsyncArray
-    from zarr.core.array._read import ReadPlan
-    from zarr.core.array._write import WritePlan
-    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.buffer import Buffer
     from zarr.core.chunk_grids import DimensionGrid
     from zarr.core.metadata import ArrayMetadata
     from zarr.storage._common import StorePath
@@ -101,9 +105,9 @@ async def _copy_decoded(
 
     async def move(region: Region) -> None:
         async with reading:
-            elements = await read(_plan_read(source, region))
+            elements = await _take(source, region)
         async with writing:
-            await write(_plan_write(target, region, elements))
+            await set_selection(target, _box(target, region), elements)
 
     await concurrent_foreach(((region,) for region in regions), move, 2)
 
@@ -157,15 +161,24 @@ def _copy_decoded_sync(
     source: AsyncArray[Any], target: AsyncArray[Any], regions: Iterable[Region]
 ) -> None:
     for region in regions:
-        write_sync(_plan_write(target, region, read_sync(_plan_read(source, region))))
+        set_selection_sync(target, _box(target, region), _take_sync(source, region))
 
 
-def _plan_read(source: AsyncArray[Any], region: Region) -> ReadPlan:
-    return plan_read(source, BasicIndexer(region, source.shape, source._chunk_grid))
+async def _take(source: AsyncArray[Any], region: Region) -> Any:
+    if is_overridden(source, "_get_selection"):
+        return await get_selection(source, _box(source, region))
+    # An array in any case: not every scalar can be told from an array of elements.
+    return (await read(plan_read(source, _box(source, region)))).as_ndarray_like()
 
 
-def _plan_write(target: AsyncArray[Any], region: Region, elements: NDBuffer) -> WritePlan:
-    return plan_write(target, BasicIndexer(region, target.shape, target._chunk_grid), elements)
+def _take_sync(source: AsyncArray[Any], region: Region) -> Any:
+    if is_overridden(source, "_get_selection"):
+        return get_selection_sync(source, _box(source, region))
+    return read_sync(plan_read(source, _box(source, region))).as_ndarray_like()
+
+
+def _box(array: AsyncArray[Any], region: Region) -> BasicIndexer:
+    return BasicIndexer(region, array.shape, array._chunk_grid)
 
 
 # --- chunks as they are stored ----------------------------------------------------------
@@ -175,10 +188,13 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     """Tell whether the encoded chunks of one array are those of another one.
 
     That takes the same grid, data type, fill value and codecs, by the documents that describe
-    them, and pipelines that do nothing but apply these codecs. Besides, a source that keeps chunks
+    them, and pipelines that do nothing but apply these codecs; nobody may have overridden how the
+    source is read, or the target is written. Besides, a source that keeps chunks
     of fill value is decoded for a target that does not, so that they are left out; and so is one
     in shards that does not keep them for a target that does, as they are absent within the shards.
     """
+    if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
+        return False
     pipelines = (BatchedCodecPipeline, FusedCodecPipeline)
     if not (type(source.codec_pipeline) in pipelines and type(target.codec_pipeline) in pipelines):
         return False

@@ -330,9 +330,32 @@ def parse_stored(
 # --- storing ----------------------------------------------------------------------------
 
 
-async def store_metadata(store_path: StorePath, metadata: ArrayMetadata) -> None:
-    """Store the metadata documents of an array."""
+async def store_metadata(
+    store_path: StorePath, metadata: Storable, *, ensure_parents: bool = False
+) -> None:
+    """Store the metadata documents of a node in place of what is stored.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The node.
+    metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
+        Its metadata.
+    ensure_parents : bool
+        Whether groups above it that are not there yet are created.
+
+    Raises
+    ------
+    ValueError
+        If the store is read-only, or something above the node is an array and `ensure_parents` is
+        set.
+    TypeError
+        If an attribute has no JSON form.
+    """
     documents = metadata.to_buffer_dict(default_buffer_prototype())
+    store_path.store._check_writable()
+    if ensure_parents:
+        await _create_parents(await _missing_parents(store_path, metadata.zarr_format))
     await store_documents(store_path, documents)
 
 
@@ -377,13 +400,7 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     else:
         before = await leftovers(store_path, documents)
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
-
-    async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # In order: other documents, before the one that makes it a group, look left over.
-        for name, buffer in group.items():
-            await (parent / name).set_if_not_exists(buffer)
-
-    await concurrent_map(missing, put)
+    await _create_parents(missing)
     if replace:
         await store_documents(store_path, documents)
     else:
@@ -467,6 +484,15 @@ def creates_in_one_step(store: Store) -> bool:
 def _depth(kind: type, name: str) -> int:
     """Return how far up the bases of a class a method is defined."""
     return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
+
+
+async def _create_parents(missing: list[tuple[StorePath, dict[str, Buffer]]]) -> None:
+    async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
+        # In order: other documents, before the one that makes it a group, look left over.
+        for name, buffer in group.items():
+            await (parent / name).set_if_not_exists(buffer)
+
+    await concurrent_map(missing, put)
 
 
 async def _missing_parents(

@@ -1,7 +1,7 @@
 """Elements on their way into a new array: from memory, from another array, from an array-like.
 
 Each is a `zarr.core._derive.Move`: whoever creates the array runs it by the drivers of its own
-API, the calling thread's by `write_sync` and the coroutine's by `write`.
+API, the calling thread's by `set_selection_sync` and the coroutine's by `set_selection`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from zarr.abc._store_access import access_of
 from zarr.core.array._async import AsyncArray
 from zarr.core.array._copy import concurrency, copy, copy_sync
-from zarr.core.array._write import plan_write, write, write_sync
+from zarr.core.array._selection import set_selection, set_selection_sync
 from zarr.core.common import concurrent_foreach
 from zarr.core.indexing import BasicIndexer
 from zarr.core.sync import get_pool, in_pool, sync
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from zarr.core._derive import Move
-    from zarr.core.array._write import WritePlan
 
     Region = tuple[slice, ...]
 
@@ -67,11 +66,11 @@ class FromMemory:
 
     async def run(self) -> None:
         # docstring inherited
-        await write(_plan(self.array, ..., self.values))
+        await set_selection(self.array, _box(self.array, ...), self.values)
 
     def run_sync(self) -> None:
         # docstring inherited
-        write_sync(_plan(self.array, ..., self.values))
+        set_selection_sync(self.array, _box(self.array, ...), self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,8 @@ class FromArrayLike:
     async def run(self) -> None:
         # docstring inherited
         async def move(region: Region) -> None:
-            await write(_plan(self.array, region, await in_pool(lambda: self._take(region))))
+            values = await in_pool(lambda: self._take(region))
+            await set_selection(self.array, _box(self.array, region), values)
 
         regions = self.array._chunk_grid.iter_chunk_regions()
         await concurrent_foreach(((region,) for region in regions), move, None)
@@ -145,12 +145,12 @@ class FromArrayLike:
 
     def _put(self, taken: deque[tuple[Region, Future[Any]]]) -> None:
         region, values = taken.popleft()
-        write_sync(_plan(self.array, region, values.result()))
+        set_selection_sync(self.array, _box(self.array, region), values.result())
 
     def _take(self, region: Region) -> Any:
         part = self.data[region]
         return part if hasattr(part, "__cuda_array_interface__") else np.asarray(part)
 
 
-def _plan(array: AsyncArray[Any], selection: Any, values: Any) -> WritePlan:
-    return plan_write(array, BasicIndexer(selection, array.shape, array._chunk_grid), values)
+def _box(array: AsyncArray[Any], selection: Any) -> BasicIndexer:
+    return BasicIndexer(selection, array.shape, array._chunk_grid)

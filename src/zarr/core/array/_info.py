@@ -16,6 +16,8 @@ from zarr.core.metadata.v3 import RegularChunkGridMetadata
 from zarr.errors import ZarrDeprecationWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
 
     from zarr.abc.codec import ArrayArrayCodec, BytesBytesCodec
@@ -212,6 +214,34 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         if isinstance(metadata, ArrayV2Metadata):
             return metadata.compressor
         raise TypeError("`compressor` is not available for Zarr format 3 arrays.")
+
+    # --- kept for others ----------------------------------------------------------------
+
+    def _iter_shard_regions(
+        self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
+    ) -> Iterator[tuple[slice, ...]]:
+        """Yield the regions of shards, or of chunks without shards, in elements.
+
+        Parameters
+        ----------
+        origin : sequence of int or None
+            Position of the first in the grid of shards; None for that of the array.
+        selection_shape : sequence of int or None
+            How many along each dimension; None for all from `origin` on.
+
+        Raises
+        ------
+        ValueError
+            If either has another number of dimensions than the array.
+        """
+        return self._chunk_grid.iter_chunk_regions(origin=origin, selection_shape=selection_shape)
+
+    # The released package yields whole shards here, too.
+    def _iter_chunk_regions(
+        self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
+    ) -> Iterator[tuple[slice, ...]]:
+        """Yield the regions that are stored by themselves, as `_iter_shard_regions`."""
+        return self._iter_shard_regions(origin, selection_shape)
 
     # --- the summary ---
 

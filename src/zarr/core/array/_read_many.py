@@ -16,7 +16,7 @@ from zarr.abc.store import Store
 from zarr.core._coalesce import MiB
 from zarr.core._fetch import MAX_PENDING_BYTES
 from zarr.core.array._async import AsyncArray
-from zarr.core.array._read import plan_read, read, read_sync, scalar_or_array
+from zarr.core.array._selection import get_selection, get_selection_sync
 from zarr.core.array._sync import Array
 from zarr.core.common import concurrent_map
 from zarr.core.config import config
@@ -25,8 +25,7 @@ from zarr.core.sync import refuse_at_the_end, sync
 from zarr.storage._wrapper import WrapperStore
 
 if TYPE_CHECKING:
-    from zarr.core.array._read import ReadPlan
-    from zarr.core.buffer import NDArrayLikeOrScalar, NDBuffer
+    from zarr.core.buffer import NDArrayLikeOrScalar
     from zarr.core.indexing import Fields, Indexer, Selection, SelectionWithFields
 
     AnyArray: TypeAlias = Array[Any] | AsyncArray[Any]
@@ -94,22 +93,14 @@ class Reading:
         """Return how many chunks are read, or shards, `most` at most."""
         return sum(1 for _ in islice(iter(self.indexer), most))
 
-    def plan(self) -> ReadPlan:
-        """Return the read, with memory for its result."""
-        return plan_read(self.array, self.indexer, fields=self.fields)
-
-    def result(self, buffer: NDBuffer) -> NDArrayLikeOrScalar:
-        """Return what indexing the array would."""
-        return scalar_or_array(buffer) if self.is_box else buffer.as_ndarray_like()
-
     async def run(self) -> NDArrayLikeOrScalar:
         """Read on the event loop, where `Reading.run_sync` does in the calling thread."""
-        return self.result(await read(self.plan()))
+        return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
         """Read as indexing the array does."""
         with _naming(self.array):
-            return self.result(read_sync(self.plan()))
+            return get_selection_sync(self.array, self.indexer, fields=self.fields)
 
 
 @contextmanager

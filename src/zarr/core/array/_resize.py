@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarr.core.array._chunks import can_list_chunks, stored_chunks
-from zarr.core.array._documents import store_metadata
 from zarr.core.array._pipeline import chunk_grid, chunk_spec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.chunk_grids import positions
@@ -66,7 +65,7 @@ async def resize(
     array.store_path.store._check_writable()
     if delete_outside_chunks:
         await _drop_chunks_outside(array, chunk_grid(metadata).grid_shape)
-    await store_metadata(array.store_path, metadata)
+    await array._save(metadata)
     array._replace_metadata(metadata)
 
 

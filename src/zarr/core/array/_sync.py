@@ -10,10 +10,10 @@ import numpy as np
 from zarr.core._derive import sync_method
 from zarr.core.array._async import AsyncArray
 from zarr.core.array._info import ArrayProperties
-from zarr.core.array._read import plan_read, read_sync, scalar_or_array
 from zarr.core.array._resize import plan_append
+from zarr.core.array._selection import get_selection_sync, set_selection_sync
 from zarr.core.array._types import T_ArrayMetadata
-from zarr.core.array._write import convert, plan_write, write_sync
+from zarr.core.array._write import convert
 from zarr.core.attributes import Attributes
 from zarr.core.indexing import (
     BasicIndexer,
@@ -232,10 +232,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         out: NDBuffer | None,
         fields: Fields | None,
         prototype: BufferPrototype | None,
-    ) -> NDBuffer:
+    ) -> NDArrayLikeOrScalar:
         refuse_at_the_end()
-        plan = plan_read(self._async_array, indexer, out=out, fields=fields, prototype=prototype)
-        return read_sync(plan)
+        return get_selection_sync(
+            self._async_array, indexer, out=out, fields=fields, prototype=prototype
+        )
 
     def get_basic_selection(
         self,
@@ -274,7 +275,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
-        return scalar_or_array(self._read(indexer, out=out, fields=fields, prototype=prototype))
+        return self._read(indexer, out=out, fields=fields, prototype=prototype)
 
     def get_orthogonal_selection(
         self,
@@ -299,8 +300,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             As `get_basic_selection`.
         """
         indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
-        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
-        return result.as_ndarray_like()
+        return self._read(indexer, out=out, fields=fields, prototype=prototype)
 
     def get_mask_selection(
         self,
@@ -325,8 +325,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             As `get_basic_selection`.
         """
         indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
-        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
-        return result.as_ndarray_like()
+        return self._read(indexer, out=out, fields=fields, prototype=prototype)
 
     def get_coordinate_selection(
         self,
@@ -353,8 +352,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             As `get_basic_selection`.
         """
         indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
-        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
-        return result.as_ndarray_like()
+        return self._read(indexer, out=out, fields=fields, prototype=prototype)
 
     def get_block_selection(
         self,
@@ -379,8 +377,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             As `get_basic_selection`.
         """
         indexer = BlockIndexer(selection, self.shape, self._chunk_grid)
-        result = self._read(indexer, out=out, fields=fields, prototype=prototype)
-        return result.as_ndarray_like()
+        return self._read(indexer, out=out, fields=fields, prototype=prototype)
 
     # --- writing ------------------------------------------------------------------------
 
@@ -393,8 +390,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype: BufferPrototype | None = None,
     ) -> None:
         refuse_at_the_end()
-        plan = plan_write(self._async_array, indexer, value, fields=fields, prototype=prototype)
-        write_sync(plan)
+        set_selection_sync(self._async_array, indexer, value, fields=fields, prototype=prototype)
 
     def set_basic_selection(
         self,

@@ -38,6 +38,10 @@ _DEFAULT_COMPRESSOR_V2: Final = {"id": "blosc"}
 class ArrayCreation(GroupProperties):
     """The coroutines of `AsyncGroup` that create arrays."""
 
+    if TYPE_CHECKING:
+
+        async def _find(self, key: str, *, use_consolidated: bool = True) -> Any: ...
+
     @in_two_steps
     async def create_array(
         self,
@@ -148,7 +152,8 @@ class ArrayCreation(GroupProperties):
         ValueError
             If the array has to be created and the store is read-only, or `dtype` is missing.
         """
-        metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
+        node = await self._find(name, use_consolidated=False)
+        metadata: Any = None if node is None else node.metadata
         if metadata is None:
             try:
                 return await begin(
@@ -171,8 +176,8 @@ class ArrayCreation(GroupProperties):
             )
             if have != wanted and (exact or not np.can_cast(have, wanted)):
                 raise TypeError(f"Incompatible dtype ({have} vs {wanted})")
-        place = self.store_path / name
-        return Begun(AsyncArray(metadata=metadata, store_path=place, config=config))
+        array = AsyncArray(metadata, self.store_path / name) if node is None else node
+        return Begun(array if config is None else array.with_config(config))
 
     # --- creating arrays with one value -------------------------------------------------
 

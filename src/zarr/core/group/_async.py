@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from zarr.core._derive import Begun, begin, in_two_steps
+from zarr.core._overrides import is_overridden, overridable
 from zarr.core._tree import TreeRepr, draw_tree
 from zarr.core.array import AsyncArray
-from zarr.core.array._documents import store_documents, store_new_array
+from zarr.core.array._documents import store_metadata, store_new_array
 from zarr.core.array._legacy import store_elements
 from zarr.core.array._read_many import prepare, read_all
 from zarr.core.attributes import replace_attributes
@@ -19,6 +20,7 @@ from zarr.core.group import _hierarchy
 from zarr.core.group._arrays import ArrayCreation
 from zarr.core.group._documents import find_place, read_group_metadata
 from zarr.core.group._info import shape_and_type
+from zarr.core.group._lookups import look_up, looks_up_each, walk_each
 from zarr.core.group._members import find, walk
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
 from zarr.core.group._read_many import absence, find_arrays, parse_names
@@ -164,8 +166,42 @@ class AsyncGroup(ArrayCreation):
         """Return a summary with the number of members at all depths."""
         return self._counted([node async for _, node in self._walk(None)])
 
+    # --- kept for others ----------------------------------------------------------------
+
+    @overridable
+    async def _save_metadata(self, ensure_parents: bool = False) -> None:
+        """Store the metadata of the group in place of those that are stored.
+
+        What overrides it does so wherever the metadata of a group change.
+
+        Parameters
+        ----------
+        ensure_parents : bool
+            Whether groups above this one that are not stored yet are created, too.
+
+        Raises
+        ------
+        ValueError
+            If the store is read-only, or something above is an array and `ensure_parents` is set.
+        """
+        await store_metadata(self.store_path, self.metadata, ensure_parents=ensure_parents)
+
+    async def _save(self, metadata: GroupMetadata) -> None:
+        """Store other metadata of the group; those in memory stay as they are."""
+        if not is_overridden(self, "_save_metadata"):
+            await store_metadata(self.store_path, metadata)
+            return
+        before = self.metadata
+        object.__setattr__(self, "metadata", metadata)  # it stores those that the group has
+        try:
+            await self._save_metadata()
+        finally:
+            if self.metadata is metadata:
+                object.__setattr__(self, "metadata", before)
+
     # --- finding members ----------------------------------------------------------------
 
+    @overridable
     async def getitem(self, key: str) -> AsyncNode:
         """Return a member.
 
@@ -188,9 +224,16 @@ class AsyncGroup(ArrayCreation):
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return a member, or `default` if there is none; see `getitem`."""
+        node = await self._find(key)
+        return default if node is None else node
+
+    async def _find(self, key: str, *, use_consolidated: bool = True) -> AsyncNode | None:
+        """Return a member, None if there is none."""
+        if is_overridden(self, "getitem"):
+            return await look_up(self, key)
         # Not by a KeyError of `getitem`: one that tells of damaged metadata is no absence.
-        node = await find(self.store_path, self.metadata, key)
-        return default if node is None else make_node(self.store_path / key, node)
+        node = await find(self.store_path, self.metadata, key, use_consolidated=use_consolidated)
+        return None if node is None else make_node(self.store_path / key, node)
 
     async def get_array(self, path: str) -> AsyncArray[Any]:
         """Return a member that is an array.
@@ -272,23 +315,35 @@ class AsyncGroup(ArrayCreation):
             As `zarr.read_many`.
         """
         wanted = parse_names(names)
-        arrays = await find_arrays(self.store_path, self.metadata, wanted)
+        arrays = await find_arrays(self, wanted)
         results = await read_all(await prepare(zip(arrays, wanted.values(), strict=True)))
         return dict(zip(wanted, results, strict=True))
 
     async def contains(self, member: str) -> bool:
         """Tell whether there is a member at a path relative to this group; see `getitem`."""
-        return await find(self.store_path, self.metadata, member) is not None
+        return await self._find(member) is not None
 
-    def _walk(
+    async def _walk(
         self, max_depth: int | None, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
-        return walk(
+        """Yield the paths and the metadata of members."""
+        if looks_up_each(self):
+            nodes = self.members(
+                max_depth, use_consolidated_for_children=use_consolidated_for_children
+            )
+            async with aclosing(nodes):
+                async for path, node in nodes:
+                    yield path, node.metadata
+            return
+        found = walk(
             self.store_path,
             self.metadata,
             max_depth=max_depth,
             use_consolidated_for_children=use_consolidated_for_children,
         )
+        async with aclosing(found):
+            async for item in found:
+                yield item
 
     async def members(
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
@@ -314,7 +369,14 @@ class AsyncGroup(ArrayCreation):
         ValueError
             If `max_depth` is negative, or the store cannot list.
         """
-        nodes = self._walk(max_depth, use_consolidated_for_children=use_consolidated_for_children)
+        consolidated = use_consolidated_for_children
+        if looks_up_each(self):
+            each = walk_each(self, max_depth, use_consolidated_for_children=consolidated)
+            async with aclosing(each):
+                async for item in each:
+                    yield item
+            return
+        nodes = self._walk(max_depth, use_consolidated_for_children=consolidated)
         async with aclosing(nodes):
             async for path, metadata in nodes:
                 yield path, make_node(self.store_path / path, metadata)
@@ -448,15 +510,15 @@ class AsyncGroup(ArrayCreation):
         """
         if overwrite:
             return await self.create_group(name, overwrite=True)
-        metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
-        if metadata is None:
+        node = await self._find(name, use_consolidated=False)
+        if node is None:
             try:
                 return await self.create_group(name)
             except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
                 metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
                 if metadata is None:
                     raise
-        node = make_node(self.store_path / name, metadata)
+                node = make_node(self.store_path / name, metadata)
         if not isinstance(node, AsyncGroup):
             raise TypeError(f"Incompatible object ({type(node).__name__}) already exists")
         return node
@@ -553,7 +615,7 @@ class AsyncGroup(ArrayCreation):
         rest = None if below is None else below.without(normalize_path(key))
         if rest is not None:
             metadata = replace(self.metadata, consolidated_metadata=rest)
-            await store_documents(self.store_path, _hierarchy.encode(metadata))
+            await self._save(metadata)
             object.__setattr__(self, "metadata", metadata)
 
     def _member_path(self, key: str) -> StorePath:

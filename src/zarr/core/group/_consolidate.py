@@ -6,11 +6,8 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zarr.core.array._documents import store_documents
-from zarr.core.group import _hierarchy
 from zarr.core.group._async import AsyncGroup
 from zarr.core.group._documents import read_group_metadata
-from zarr.core.group._members import walk
 from zarr.core.group._metadata import ConsolidatedMetadata
 from zarr.errors import ZarrUserWarning
 
@@ -55,8 +52,8 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
         )
     group = await read_group_metadata(store_path, zarr_format, False)
     store._check_writable()
-    members = walk(store_path, group, use_consolidated_for_children=False)
-    nodes = {path: node async for path, node in members}
+    found = AsyncGroup(group, store_path)._walk(None, use_consolidated_for_children=False)
+    nodes = {path: node async for path, node in found}
     if nodes and group.zarr_format == 3:
         warnings.warn(
             "Consolidated metadata is currently not part in the Zarr format 3 specification. It "
@@ -65,5 +62,6 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
             stacklevel=1,
         )
     metadata = replace(group, consolidated_metadata=ConsolidatedMetadata.from_nodes(nodes))
-    await store_documents(store_path, _hierarchy.encode(metadata))
-    return AsyncGroup(metadata=metadata, store_path=store_path)
+    consolidated = AsyncGroup(metadata=metadata, store_path=store_path)
+    await consolidated._save_metadata()
+    return consolidated

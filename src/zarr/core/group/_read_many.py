@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from zarr.core._overrides import is_overridden
 from zarr.core.array import AsyncArray
+from zarr.core.common import concurrent_map
 from zarr.core.group._members import find_many
 from zarr.core.group._metadata import GroupMetadata
 from zarr.errors import ContainsGroupError
 
 if TYPE_CHECKING:
-    from zarr.storage._common import StorePath
+    from zarr.core.group._async import AsyncGroup
 
 
 def absence(group: GroupMetadata, name: str) -> KeyError:
@@ -41,17 +43,13 @@ def parse_names(names: object) -> dict[str, Any]:
     return wanted
 
 
-async def find_arrays(
-    store_path: StorePath, group: GroupMetadata, names: Iterable[str]
-) -> list[AsyncArray[Any]]:
+async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArray[Any]]:
     """Return members of a group that have to be arrays.
 
     Parameters
     ----------
-    store_path : StorePath
+    group : AsyncGroup
         The group.
-    group : GroupMetadata
-        Its metadata.
     names : iterable of str
         Paths relative to the group.
 
@@ -65,12 +63,16 @@ async def find_arrays(
         If a name is not a path, or the metadata of a member are not valid.
     """
     names = list(names)
+    if is_overridden(group, "getitem"):
+        nodes: list[Any] = await concurrent_map([(name,) for name in names], group.getitem)
+    else:
+        nodes = await find_many(group.store_path, group.metadata, names)
     arrays: list[AsyncArray[Any]] = []
-    for name, metadata in zip(names, await find_many(store_path, group, names), strict=True):
-        if metadata is None:
-            raise absence(group, name)
-        place = store_path / name
-        if isinstance(metadata, GroupMetadata):
+    for name, node in zip(names, nodes, strict=True):
+        if node is None:
+            raise absence(group.metadata, name)
+        place = group.store_path / name
+        if isinstance(getattr(node, "metadata", node), GroupMetadata):
             raise ContainsGroupError(place.store, place.path)
-        arrays.append(AsyncArray(metadata, place))
+        arrays.append(node if isinstance(node, AsyncArray) else AsyncArray(node, place))
     return arrays

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from zarr.abc._store_access import access_of
 from zarr.core._derive import begin, finished, sync_iteration, sync_method
+from zarr.core._overrides import is_overridden
 from zarr.core.array import Array, AsyncArray
 from zarr.core.array._read_many import prepare_sync, read_all_sync
 from zarr.core.attributes import Attributes
@@ -42,7 +43,10 @@ def _async_of(group: Group) -> AsyncGroup:
 
 def _in_thread(group: Group) -> bool:
     """Tell whether the calling thread may look up a member itself."""
-    return access_of(group._async_group.store_path.store).never_waits
+    inner = group._async_group
+    if type(inner) is not AsyncGroup or is_overridden(inner, "getitem"):
+        return False  # what overrides a coroutine may wait
+    return access_of(inner.store_path.store).never_waits
 
 
 def _method(
@@ -178,7 +182,7 @@ class Group(GroupProperties, SyncMixin):
     def read_many(self, names: Iterable[str] | Mapping[str, Any]) -> dict[str, NDArrayLikeOrScalar]:
         """Read several arrays of the group at once; see `AsyncGroup.read_many`."""
         wanted = parse_names(names)
-        found = find_arrays(self.store_path, self.metadata, wanted)
+        found = find_arrays(self._async_group, wanted)
         arrays = sync_opening(found, in_thread=_in_thread(self))
         results = read_all_sync(prepare_sync(zip(arrays, wanted.values(), strict=True)))
         return dict(zip(wanted, results, strict=True))

@@ -1,0 +1,91 @@
+"""Reading and writing a selection: by the array's own methods where somebody overrides them.
+
+`AsyncArray._get_selection` and `AsyncArray._set_selection` stand for every read and every write of
+elements. As long as nobody overrides them, the calling thread does without the event loop what it
+can.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zarr.core._overrides import is_overridden
+from zarr.core.array._read import plan_read, read, read_sync
+from zarr.core.array._write import plan_write, write, write_sync
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.indexing import BasicIndexer
+from zarr.core.sync import sync
+
+if TYPE_CHECKING:
+    from zarr.core.array._async import AsyncArray
+    from zarr.core.buffer import BufferPrototype, NDArrayLikeOrScalar, NDBuffer
+    from zarr.core.indexing import Fields, Indexer
+
+
+def taken(result: NDBuffer, indexer: Indexer) -> NDArrayLikeOrScalar:
+    """Return what indexing an array returns: a scalar only for one element of a box."""
+    if result.shape == () and isinstance(indexer, BasicIndexer):
+        return result.as_scalar()
+    return result.as_ndarray_like()
+
+
+async def get_selection(
+    array: AsyncArray[Any],
+    indexer: Indexer,
+    *,
+    out: NDBuffer | None = None,
+    fields: Fields | None = None,
+    prototype: BufferPrototype | None = None,
+) -> NDArrayLikeOrScalar:
+    """Read a selection; parameters and errors are those of `plan_read` and `read`."""
+    if is_overridden(array, "_get_selection"):
+        classes = default_buffer_prototype() if prototype is None else prototype
+        return await array._get_selection(indexer, prototype=classes, out=out, fields=fields)
+    plan = plan_read(array, indexer, out=out, fields=fields, prototype=prototype)
+    return taken(await read(plan), indexer)
+
+
+def get_selection_sync(
+    array: AsyncArray[Any],
+    indexer: Indexer,
+    *,
+    out: NDBuffer | None = None,
+    fields: Fields | None = None,
+    prototype: BufferPrototype | None = None,
+) -> NDArrayLikeOrScalar:
+    """Read a selection and wait; where the pipeline can, this thread decodes."""
+    if is_overridden(array, "_get_selection"):
+        return sync(get_selection(array, indexer, out=out, fields=fields, prototype=prototype))
+    plan = plan_read(array, indexer, out=out, fields=fields, prototype=prototype)
+    return taken(read_sync(plan), indexer)
+
+
+async def set_selection(
+    array: AsyncArray[Any],
+    indexer: Indexer,
+    value: Any,
+    *,
+    fields: Fields | None = None,
+    prototype: BufferPrototype | None = None,
+) -> None:
+    """Write a selection; parameters and errors are those of `plan_write` and `write`."""
+    if is_overridden(array, "_set_selection"):
+        classes = default_buffer_prototype() if prototype is None else prototype
+        await array._set_selection(indexer, value, prototype=classes, fields=fields)
+    else:
+        await write(plan_write(array, indexer, value, fields=fields, prototype=prototype))
+
+
+def set_selection_sync(
+    array: AsyncArray[Any],
+    indexer: Indexer,
+    value: Any,
+    *,
+    fields: Fields | None = None,
+    prototype: BufferPrototype | None = None,
+) -> None:
+    """Write a selection and wait; where the pipeline can, this thread encodes."""
+    if is_overridden(array, "_set_selection"):
+        sync(set_selection(array, indexer, value, fields=fields, prototype=prototype))
+    else:
+        write_sync(plan_write(array, indexer, value, fields=fields, prototype=prototype))

@@ -1,0 +1,95 @@
+"""Members of a group by its `getitem`, where somebody overrides that.
+
+`AsyncGroup.getitem` stands for every look-up of a member. As long as nobody overrides it, members
+are read in bulk.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from zarr.core._overrides import is_overridden
+from zarr.core.common import closing, concurrent_map
+from zarr.core.group._members import _PORTION, _children
+from zarr.core.group._metadata import GroupMetadata
+from zarr.errors import ZarrUserWarning
+
+if TYPE_CHECKING:
+    from zarr.core.group._async import AsyncGroup, AsyncNode
+
+
+def looks_up_each(group: AsyncGroup) -> bool:
+    """Tell whether the members of a group are to be looked up by its `getitem`.
+
+    Not where consolidated metadata are known: there is nothing to look up.
+    """
+    return group.metadata.consolidated_metadata is None and is_overridden(group, "getitem")
+
+
+async def look_up(group: AsyncGroup, key: str) -> AsyncNode | None:
+    """Return a member by `getitem`, None where that raises a `KeyError`."""
+    try:
+        return await group.getitem(key)
+    except KeyError:
+        return None
+
+
+async def walk_each(
+    group: AsyncGroup, max_depth: int | None, *, use_consolidated_for_children: bool
+) -> AsyncGenerator[tuple[str, AsyncNode], None]:
+    """Yield the nodes below a group, level by level, each by the `getitem` of the group it is in.
+
+    Parameters, errors and warnings are those of `zarr.core.group._members.walk`.
+    """
+    if max_depth is not None and max_depth < 0:
+        raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
+    level: dict[str, Any] = {"": group}
+    depth = 0
+    while level and (max_depth is None or depth <= max_depth):
+        below: dict[str, Any] = {}
+        for path, parent in level.items():
+            if looks_up_each(parent):
+                nodes = _look_up_children(parent, use_consolidated_for_children)
+            else:
+                nodes = parent.members(use_consolidated_for_children=use_consolidated_for_children)
+            async with closing(nodes):
+                async for name, node in nodes:
+                    inner = f"{path}/{name}" if path else name
+                    if isinstance(node.metadata, GroupMetadata):
+                        below[inner] = node
+                    yield inner, node
+        level = below
+        depth += 1
+
+
+async def _look_up_children(
+    group: AsyncGroup, use_consolidated: bool
+) -> AsyncGenerator[tuple[str, AsyncNode], None]:
+    """Yield the children of a group, several looked up at a time."""
+    names = (name for name, _ in await _children(group.store_path, {"": group.metadata}))
+
+    async def look(name: str) -> AsyncNode | None:
+        return await look_up(group, name)
+
+    while portion := list(islice(names, _PORTION)):
+        found = await concurrent_map([(name,) for name in portion], look)
+        for name, node in zip(portion, found, strict=True):
+            if node is None:
+                warnings.warn(
+                    f"Object at {name} is not recognized as a component of a Zarr hierarchy.",
+                    category=ZarrUserWarning,
+                    stacklevel=1,
+                )
+            else:
+                yield name, node if use_consolidated else _without_consolidated(node)
+
+
+def _without_consolidated(node: Any) -> AsyncNode:
+    metadata = node.metadata
+    if isinstance(metadata, GroupMetadata) and metadata.consolidated_metadata is not None:
+        node = replace(node, metadata=replace(metadata, consolidated_metadata=None))
+    return node  # type: ignore[no-any-return]
