@@ -29,7 +29,7 @@ from zarr.storage._utils import (
     children,
     is_allowed,
 )
-from zarr.storage._zip_reader import PositionalReader
+from zarr.storage._zip_reader import PositionalReader, check_member
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -111,7 +111,8 @@ class ZipStore(Store):
         self._next_mode: ZipMode = next_mode
         self._orphaned = orphaned
         self._lock = threading.RLock()
-        self._archive: Archive | None = None
+        self._archive: ZipFile | None = None
+        self._closed_archive: ZipFile | None = None
         self._reader: PositionalReader | None = None
         _stores[id(self)] = self
 
@@ -123,16 +124,58 @@ class ZipStore(Store):
             raise ValueError("store is already open")
         await in_pool(self._opened)
 
-    def _opened(self) -> Archive:
+    def _opened(self) -> ZipFile:
         """Return the archive, opened if it is not."""
         archive = self._archive
         if archive is not None:
             return archive
         with self._lock:
             if self._archive is None:
-                self._archive = self._open_archive()
-                self._is_open = True
+                self._sync_open()
+            if self._archive is None:
+                raise RuntimeError(f"{type(self).__name__}._sync_open did not open the archive")
             return self._archive
+
+    # Kept for others, who override or use these; `_lock` is held while the archive is written to.
+
+    def _sync_open(self) -> None:
+        """Open the archive, which every use does by this method where that is not done.
+
+        Raises
+        ------
+        ValueError
+            If the store is open.
+        """
+        with self._lock:
+            if self._is_open:
+                raise ValueError("store is already open")
+            self._archive = self._open_archive()
+            self._is_open = True
+
+    @property
+    def _zf(self) -> ZipFile:
+        """The archive, also when it has been closed.
+
+        What is changed of it while it is open, such as its ``comment``, is stored on closing.
+
+        Raises
+        ------
+        AttributeError
+            If it has not been opened yet.
+        """
+        archive = self._archive or self._closed_archive
+        if archive is None:
+            raise AttributeError(f"the archive of {self!r} has not been opened yet")
+        return archive
+
+    @_zf.setter
+    def _zf(self, archive: ZipFile) -> None:
+        self._archive = archive
+
+    @property
+    def _zmode(self) -> ZipMode:
+        """The mode in which the archive is opened."""
+        return self._next_mode
 
     def _open_archive(self) -> Archive:
         from zarr.storage._zip_archive import Archive
@@ -158,6 +201,7 @@ class ZipStore(Store):
         """Write the directory of a written archive, and close it."""
         with self._lock:
             archive, self._archive = self._archive, None
+            self._closed_archive = archive or self._closed_archive
             reader, self._reader = self._reader, None
             super().close()
             if reader is not None:
@@ -179,7 +223,7 @@ class ZipStore(Store):
         with self._lock:
             is_written = self._archive is not None and self._next_mode != "r"
             state = dict(self.__dict__)
-        for name in ("_lock", "_archive", "_reader"):
+        for name in ("_lock", "_archive", "_closed_archive", "_reader"):
             del state[name]
         return {**state, "_is_open": False, "_orphaned": self._orphaned or is_written}
 
@@ -312,8 +356,8 @@ class ZipStore(Store):
                 note_failure(failure, self, key, byte_range)
                 raise failure from (error if failure is not error else error.__cause__)
 
-    def _read_member(self, archive: Archive, member: ZipInfo, start: int, stop: int) -> bytes:
-        archive.check(member)
+    def _read_member(self, archive: ZipFile, member: ZipInfo, start: int, stop: int) -> bytes:
+        check_member(archive, member)
         if start == stop:
             return b""
         if stop - start == member.file_size:
@@ -370,7 +414,7 @@ class ZipStore(Store):
         member = (await self._ready()).NameToInfo.get(key)
         return None if member is None or _is_directory(member) else member
 
-    async def _ready(self) -> Archive:
+    async def _ready(self) -> ZipFile:
         """Return the archive; its directory is read in another thread."""
         archive = self._archive
         return archive if archive is not None else await in_pool(self._opened)
@@ -388,17 +432,37 @@ class ZipStore(Store):
         await in_pool(lambda: self._write(key, value, replace=False))
 
     def _write(self, key: str, value: Buffer, *, replace: bool) -> None:
+        with self._lock:
+            archive = self._opened()
+            if replace or key not in archive.NameToInfo:
+                self._set(key, value)
+
+    def _set(self, key: str, value: Buffer) -> None:
+        """Add a member to the archive in the calling thread; what overrides it adds every member.
+
+        Parameters
+        ----------
+        key : str
+            Name of the member.
+        value : Buffer
+            Its bytes.
+
+        Raises
+        ------
+        ValueError
+            If the archive was opened for reading.
+        """
         from zipfile import ZipInfo
+
+        from zarr.storage._zip_archive import add_member
 
         with self._lock:
             archive = self._opened()
-            if not replace and key in archive.NameToInfo:
-                return
             member = ZipInfo(key, date_time=time.localtime()[:6])
             member.compress_type = self.compression
             member.external_attr = _REGULAR_FILE
             try:
-                archive.add(member, value.to_bytes())
+                add_member(archive, member, value.to_bytes())
             except Exception as error:
                 error.add_note(f"while writing {key!r} to {self!r}")
                 raise

@@ -9,7 +9,7 @@ import struct
 import zlib
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo, is_zipfile
+from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 from zarr.storage._local_files import refuse_irregular
 
@@ -111,34 +111,21 @@ class Archive(ZipFile):
                 "what it held before it was opened"
             )
 
-    def add(self, member: ZipInfo, data: bytes) -> None:
-        """Add a member, or leave the archive as it is where that fails."""
-        start, count = self.start_dir, len(self.filelist)
-        before = self.NameToInfo.get(member.filename)
-        try:
-            self.writestr(member, data)
-        except BaseException:
-            # `zipfile` counts what is only half there.
-            del self.filelist[count:]
-            self.NameToInfo.pop(member.filename, None)
-            if before is not None:
-                self.NameToInfo[member.filename] = before
-            self.start_dir = start
-            raise
 
-    def check(self, member: ZipInfo) -> None:
-        """Refuse a member that cannot lie where the directory of the archive says.
-
-        Raises
-        ------
-        zipfile.BadZipFile
-            If it would reach out of the archive, or has more bytes than are stored.
-        """
-        start, end = member.header_offset, member.header_offset + member.compress_size
-        if start < 0 or (start < self._nbytes < end):
-            raise BadZipFile("The member is said to lie outside of the archive")
-        if member.compress_type == ZIP_STORED and member.file_size != member.compress_size:
-            raise BadZipFile("The member is said to have another size than what is stored")
+def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
+    """Add a member, or leave the archive as it is where that fails."""
+    start, count = archive.start_dir, len(archive.filelist)
+    before = archive.NameToInfo.get(member.filename)
+    try:
+        archive.writestr(member, data)
+    except BaseException:
+        # `zipfile` counts what is only half there.
+        del archive.filelist[count:]
+        archive.NameToInfo.pop(member.filename, None)
+        if before is not None:
+            archive.NameToInfo[member.filename] = before
+        archive.start_dir = start
+        raise
 
 
 def as_damage(error: Exception) -> Exception:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from zipfile import ZipInfo
+    from zipfile import ZipFile, ZipInfo
 
+_STORED = 0
 _LOCAL_HEADER_NBYTES = 30  # the fixed part, in APPNOTE.TXT 4.3.7; name and extra field follow
 
 
@@ -58,3 +59,23 @@ class PositionalReader:
             parts.append(part)
             offset, nbytes = offset + len(part), nbytes - len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def check_member(archive: ZipFile, member: ZipInfo) -> None:
+    """Refuse a member that cannot lie where the directory of the archive says.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        If it would reach out of the archive, or has more bytes than are stored.
+    """
+    start, end = member.header_offset, member.header_offset + member.compress_size
+    # How long an archive is that somebody else opened is not known.
+    if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
+        from zipfile import BadZipFile
+
+        raise BadZipFile("The member is said to lie outside of the archive")
+    if member.compress_type == _STORED and member.file_size != member.compress_size:
+        from zipfile import BadZipFile
+
+        raise BadZipFile("The member is said to have another size than what is stored")
