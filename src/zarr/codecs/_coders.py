@@ -64,6 +64,22 @@ def many_decoder(
     return decode
 
 
+def decode_by(codec: Any, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+    """Return what a codec with the methods of those of numcodecs decodes.
+
+    Parameters
+    ----------
+    codec : numcodecs.abc.Codec or similar
+        The codec.
+    chunk_data : Buffer
+        What it encoded.
+    chunk_spec : ArraySpec
+        What the codec around it sees.
+    """
+    decoded = codec.decode(chunk_data.as_numpy_array())
+    return chunk_spec.prototype.buffer.from_bytes(memoryview(decoded).tobytes())
+
+
 @cache
 def blosc_library() -> ModuleType:
     """Return `numcodecs.blosc`, imported when first used."""

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias
 from typing_extensions import TypedDict
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._coders import blosc_library, decode_blosc, decode_many_blosc, many_decoder
+from zarr.codecs._coders import (
+    blosc_library,
+    decode_blosc,
+    decode_by,
+    decode_many_blosc,
+    many_decoder,
+)
 from zarr.codecs._deprecated import DeprecatedNames
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_choice, parse_integer
@@ -225,7 +231,8 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         return super().compute_encoded_size(_input_byte_length, _chunk_spec)
 
     @cached_property
-    def _codec(self) -> Any:
+    def _blosc_codec(self) -> Any:
+        """The codec of numcodecs that encodes; one that a subclass has in its place decodes, too."""
         return blosc_library().Blosc(
             cname=self.cname,
             clevel=self.clevel,
@@ -235,6 +242,8 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         )
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        if type(self)._blosc_codec is not _OWN:
+            return decode_by(self._blosc_codec, chunk_data, chunk_spec)
         decoded = decode_blosc(chunk_data.as_numpy_array(), limit_of(chunk_spec))
         return chunk_spec.prototype.buffer.from_bytes(decoded)
 
@@ -242,8 +251,13 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
         """Return `_decode_sync` for several chunks of one spec."""
+        if type(self)._blosc_codec is not _OWN:
+            return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_blosc, chunk_spec)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
-        encoded = self._codec.encode(chunk_data.as_numpy_array())
+        encoded = self._blosc_codec.encode(chunk_data.as_numpy_array())
         return chunk_spec.prototype.buffer.from_bytes(encoded)
+
+
+_OWN = BloscCodec._blosc_codec

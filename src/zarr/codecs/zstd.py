@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs._coders import many_decoder
+from zarr.codecs._coders import decode_by, many_decoder
 from zarr.codecs._named import NamedCodec
 from zarr.codecs._parse import parse_flag, parse_integer
 from zarr.codecs._zstd import decode_many_zstd, decode_zstd
@@ -79,7 +79,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         object.__setattr__(self, "checksum", parse_checksum(checksum))
 
     @cached_property
-    def _codec(self) -> Any:
+    def _zstd_codec(self) -> Any:
+        """The codec of numcodecs that encodes; one that a subclass has in its place decodes, too."""
         from numcodecs.zstd import Zstd
 
         return Zstd(level=self.level, checksum=self.checksum)
@@ -89,6 +90,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         return super().compute_encoded_size(_input_byte_length, _chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        if type(self)._zstd_codec is not _OWN:
+            return decode_by(self._zstd_codec, chunk_data, chunk_spec)
         decoded = decode_zstd(chunk_data.as_numpy_array(), limit_of(chunk_spec))
         return chunk_spec.prototype.buffer.from_bytes(decoded)
 
@@ -96,8 +99,13 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
         """Return `_decode_sync` for several chunks of one spec."""
+        if type(self)._zstd_codec is not _OWN:
+            return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_zstd, chunk_spec)
 
     def _encode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
-        encoded = self._codec.encode(chunk_data.as_numpy_array())
+        encoded = self._zstd_codec.encode(chunk_data.as_numpy_array())
         return chunk_spec.prototype.buffer.from_bytes(encoded)
+
+
+_OWN = ZstdCodec._zstd_codec

@@ -321,7 +321,9 @@ class AsyncGroup(ArrayCreation):
 
     async def contains(self, member: str) -> bool:
         """Tell whether there is a member at a path relative to this group; see `getitem`."""
-        return await self._find(member) is not None
+        if is_overridden(self, "getitem"):
+            return await look_up(self, member) is not None
+        return await find(self.store_path, self.metadata, member) is not None
 
     async def _walk(
         self, max_depth: int | None, *, use_consolidated_for_children: bool = True
