@@ -22,7 +22,7 @@ from zarr.errors import (
     NodeNotFoundError,
     NodeTypeValidationError,
 )
-from zarr.storage._common import contains_array, make_store_path
+from zarr.storage._common import contains_array, make_store_path, refuse_existing_nodes
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArrayConfig, ArrayConfigParams
@@ -48,7 +48,8 @@ async def open(
     store : StoreLike or None
         Where the node is; None for a new store in memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
-        ``"r"`` and ``"r+"`` open what is there, to read or to read and write. ``"a"`` creates it
+        A `StorePath` is used as it is in every mode but ``"r"``: a read-only one gives a read-only
+        node. ``"r"`` and ``"r+"`` open what is there, to read or to read and write. ``"a"`` creates it
         if it is not there: an array where a ``shape`` is given, else a group. ``"w"`` creates it
         in any case, and deletes what is there. ``"w-"`` creates an array, and only where nothing
         is. None is ``"r"`` for a read-only store and ``"a"`` for others.
@@ -73,6 +74,8 @@ async def open(
         If the directory of the store is not there and the mode creates nothing.
     FileExistsError
         If the mode is ``"w-"`` and there is data.
+    ContainsArrayError, ContainsGroupError
+        If the mode is ``"w-"``, `store` is a `StorePath`, and a node is there.
     TypeError, ValueError
         If a parameter or stored metadata are not valid, or the store is read-only and the mode
         writes.
@@ -147,7 +150,9 @@ async def open_array(
         If no array is there and the mode creates none.
     NodeTypeValidationError
         If a format 3 group is there.
-    FileNotFoundError, FileExistsError, TypeError, ValueError
+    FileNotFoundError, FileExistsError, ContainsArrayError, ContainsGroupError
+        As `open`.
+    TypeError, ValueError
         As `open`.
     """
     mode = kwargs.pop("mode", None)
@@ -162,11 +167,13 @@ async def open_array(
         try:
             return Begun(await open_array_node(store_path, zarr_format, options))
         except ArrayNotFoundError:
-            if mode != "a":
-                raise ArrayNotFoundError(
-                    f"No array found in store {store_path.store} at path {store_path.path}"
-                ) from None
-    kwargs["overwrite"] = kwargs.get("overwrite", False) or mode == "w"
+            if mode != "a" or store_path.read_only:
+                raise _no_array(store_path) from None
+    elif mode == "w-":
+        await refuse_existing_nodes(store_path, zarr_format)
+        if store_path.read_only:
+            raise _no_array(store_path)
+    kwargs["overwrite"] = mode == "w" or (mode != "w-" and kwargs.get("overwrite", False))
     kwargs["store"], kwargs["zarr_format"], kwargs["config"] = store_path, zarr_format, options
     try:
         return await begin(create, **kwargs)
@@ -177,6 +184,12 @@ async def open_array(
             return Begun(await open_array_node(store_path, zarr_format, options))
         except (ArrayNotFoundError, NodeTypeValidationError):
             raise error from None
+
+
+def _no_array(store_path: StorePath) -> ArrayNotFoundError:
+    return ArrayNotFoundError(
+        f"No array found in store {store_path.store} at path {store_path.path}"
+    )
 
 
 async def open_group(
@@ -216,6 +229,8 @@ async def open_group(
         If no group is there and none is created.
     ContainsArrayError
         If an array is there.
+    ContainsGroupError
+        If the mode is ``"w-"``, `store` is a `StorePath`, and a group is there.
     FileNotFoundError, FileExistsError, TypeError, ValueError
         As `open`; also if consolidated metadata are asked for and absent.
     """
@@ -241,6 +256,8 @@ async def open_group(
                 raise GroupNotFoundError(shown, store_path.path) from None
         if zarr_format is None and await contains_array(store_path, 2):
             raise ContainsArrayError(store_path.store, store_path.path)
+    elif mode == "w-":
+        await refuse_existing_nodes(store_path, zarr_format)
     try:
         return await new_group(
             store_path, zarr_format=zarr_format, overwrite=mode == "w", attributes=attributes
@@ -311,9 +328,10 @@ async def open_like(
     zarr_format : {2, 3} or None
         Format of the array; None for that of `a`, the configured one where it has none.
     **kwargs
-        As for `open_array`; they go before what `a` gives. The mode is ``"a"`` by default.
+        As for `open_array`; they go before what `a` gives. The mode is ``"a"`` by default, and
+        where it is None.
     """
-    given = {"mode": "a", **kwargs}
+    given = {**kwargs, "mode": "a" if kwargs.get("mode") is None else kwargs["mode"]}
     if isinstance(a, Array | AsyncArray):
         given = {"fill_value": a.metadata.fill_value, **given}
     return await begin(open_array, path=path, **like(a, zarr_format, given))

@@ -89,15 +89,15 @@ async def save_array(
     ValueError
         If a parameter is not valid, or the store is read-only.
     """
-    mode: AccessModeLiteral = kwargs.pop("mode", None) or "a"
-    overwrite = bool(kwargs.pop("overwrite", False)) or mode == "w"
+    mode: AccessModeLiteral | None = kwargs.pop("mode", "a")
+    overwrite = bool(kwargs.pop("overwrite", False)) and mode != "w-"
     store_path = await make_store_path(store, path=path, mode=mode, storage_options=storage_options)
     return await begin(
         store_elements,
         store_path,
         arr,
         zarr_format=zarr_format,
-        overwrite=overwrite,
+        overwrite=overwrite or mode == "w",
         **kwargs,
     )
 

@@ -161,8 +161,9 @@ async def make_store_path(
     Parameters
     ----------
     store_like, mode, storage_options
-        As for `make_store`. A `StorePath`, and a store, are held to the mode: see
-        `StorePath.open`.
+        As for `make_store`. A store is held to the mode: see `StorePath.open`. A `StorePath` is
+        used as it is: it may be read-only whatever the mode, which says what may be created there;
+        but ``"r"`` gives a read-only place here as well.
     path : str or None
         The place relative to `store_like`; None and empty for `store_like` itself.
 
@@ -171,13 +172,13 @@ async def make_store_path(
     TypeError, ValueError, FileNotFoundError
         As `make_store`, and for a path that is none.
     FileExistsError
-        If the mode is ``"w-"`` and there is data.
+        If the mode is ``"w-"``, and there is data at a place that is not given by a `StorePath`.
     """
     place = normalize_path(path)
     store = await make_store(store_like, mode=mode, storage_options=storage_options)
     if isinstance(store_like, StorePath):
         place = (store_like / place).path if place else store_like.path
-        if mode is None:
+        if mode != "r":
             return StorePath(store, place)
     return await StorePath.open(store, place, mode=mode)
 
@@ -252,6 +253,26 @@ async def ensure_no_existing_node(
         raise ContainsArrayError(store, path)
     if group and node_type != "array":
         raise ContainsGroupError(store, path)
+
+
+async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat | None) -> None:
+    """Refuse a place where a node is stored already, whichever its format where none is named.
+
+    Parameters
+    ----------
+    store_path : StorePath
+        The place.
+    zarr_format : {2, 3} or None
+        The only format to refuse; None for both.
+
+    Raises
+    ------
+    ContainsArrayError, ContainsGroupError, MetadataValidationError, ValueError
+        As `ensure_no_existing_node`.
+    """
+    both: tuple[ZarrFormat, ...] = (3, 2)
+    for each in both if zarr_format is None else (zarr_format,):
+        await ensure_no_existing_node(store_path, each)
 
 
 async def _existing_node(store_path: StorePath, zarr_format: ZarrFormat) -> tuple[bool, bool]:

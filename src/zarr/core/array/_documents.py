@@ -392,6 +392,8 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
         If an attribute has no JSON form.
     """
     documents = metadata.to_buffer_dict(default_buffer_prototype())
+    if store_path.read_only and not overwrite:
+        await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
     missing = await _missing_parents(store_path, metadata.zarr_format)
     replace = overwrite and store_path.store.supports_deletes

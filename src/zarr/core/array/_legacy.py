@@ -171,7 +171,7 @@ async def create(
     storage_options : dict or None
         For the file system, where `store` is a URL.
     mode : {"a", "w", "w-"} or None
-        Access mode of the store; ``"w"`` overwrites, None is ``"a"``.
+        Access mode of the store; ``"w"`` overwrites, ``"w-"`` never does, None is ``"a"``.
     data : array-like or None
         Elements to write; None for none.
     synchronizer, chunk_store, cache_metadata, cache_attrs, read_only, object_codec, meta_array
@@ -272,7 +272,7 @@ async def create(
         data = await converted(data, data_type.to_native_dtype())
         np.broadcast_to(data, lengths)
     array = await create_from_metadata(
-        store_path, metadata, options, overwrite=overwrite or mode == "w"
+        store_path, metadata, options, overwrite=mode == "w" or (overwrite and mode != "w-")
     )
     return Begun(array, () if data is None else (FromMemory(array, data),))
 
