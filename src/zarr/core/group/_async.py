@@ -364,7 +364,9 @@ class AsyncGroup(ArrayCreation):
         Yields
         ------
         tuple
-            Path relative to this group, and array or group; those higher up go first.
+            Path relative to this group, and array or group. The children of a group come in the
+            order in which the store lists them, and a group before what is in it: directly before
+            it where consolidated metadata are known, elsewhere after all that is less deep.
 
         Raises
         ------

@@ -17,7 +17,7 @@ from zarr.core.common import (
     concurrent_map,
 )
 from zarr.core.group._documents import read_many
-from zarr.core.group._metadata import GroupMetadata, NodeMetadata
+from zarr.core.group._metadata import ConsolidatedMetadata, GroupMetadata, NodeMetadata
 from zarr.errors import ZarrUserWarning
 from zarr.storage._utils import can_be_child, normalize_path
 
@@ -95,7 +95,8 @@ async def walk(
 ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
     """Yield the nodes below a group, level by level, each level in one or two round trips.
 
-    Where consolidated metadata are known nothing is read.
+    What lies below a group whose consolidated metadata are known is not read, and comes in one
+    piece: each node is followed by those below it.
 
     Parameters
     ----------
@@ -111,7 +112,8 @@ async def walk(
     Yields
     ------
     tuple
-        Path relative to the group, and metadata. What was listed is in the order of names.
+        Path relative to the group, and metadata. The children of a group come in the order in
+        which the store lists them, or in which consolidated metadata have them.
 
     Raises
     ------
@@ -128,26 +130,36 @@ async def walk(
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
     level = {"": group}
-    depth = 0
-    while level and (max_depth is None or depth <= max_depth):
+    while level:
         below: dict[str, GroupMetadata] = {}
-        known = list(await _children(store_path, level))
+        known = list(await _children(store_path, level, max_depth))
         for start in range(0, len(known), _PORTION):
             portion = known[start : start + _PORTION]
+            unread = {path for path, node in portion if node is None}
             for path, node in await _complete(
                 store_path, portion, group.zarr_format, use_consolidated_for_children
             ):
-                if isinstance(node, GroupMetadata):
+                if (
+                    isinstance(node, GroupMetadata)
+                    and _is_looked_into(path, max_depth)
+                    and (path in unread or node.consolidated_metadata is None)
+                ):
                     below[path] = node
                 yield path, node
         level = below
-        depth += 1
+
+
+def _is_looked_into(path: str, max_depth: int | None) -> bool:
+    return max_depth is None or path.count("/") < max_depth
 
 
 async def _children(
-    store_path: StorePath, level: Mapping[str, GroupMetadata]
+    store_path: StorePath, level: Mapping[str, GroupMetadata], max_depth: int | None
 ) -> Iterator[tuple[str, NodeMetadata | None]]:
-    """Return paths and, where they are known, metadata of the children of several groups."""
+    """Return paths of the children of several groups, and all that is known to be below them.
+
+    Metadata of a child are None where they are to be read.
+    """
     unknown = [path for path, group in level.items() if group.consolidated_metadata is None]
     if unknown and not store_path.store.supports_listing:
         raise ValueError(
@@ -165,17 +177,37 @@ async def _children(
             if group.consolidated_metadata is None:
                 yield from ((f"{prefix}{name}", None) for name in listed[path])
             else:
-                for name, node in group.consolidated_metadata.metadata.items():
-                    yield f"{prefix}{name}", node
+                yield from _nested(prefix, group.consolidated_metadata, max_depth)
 
     return merged()
 
 
+def _nested(
+    prefix: str, consolidated: ConsolidatedMetadata, max_depth: int | None
+) -> Iterator[tuple[str, NodeMetadata]]:
+    """Yield paths and metadata of what consolidated metadata have, each before what is below it."""
+    # No recursion: a hierarchy may be deeper than functions may call each other.
+    waiting = [(prefix, iter(consolidated.metadata.items()))]
+    while waiting:
+        prefix, nodes = waiting[-1]
+        for name, node in nodes:
+            path = f"{prefix}{name}"
+            yield path, node
+            below = node.consolidated_metadata if isinstance(node, GroupMetadata) else None
+            if below is not None and _is_looked_into(path, max_depth):
+                waiting.append((f"{path}/", iter(below.metadata.items())))
+                break
+        else:
+            waiting.pop()
+
+
 async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
-    names = {name async for name in place.store.list_dir(place.path)}
+    """Return the names of the children of a group, each once, in the order of the store."""
+    names = dict.fromkeys([name async for name in place.store.list_dir(place.path)])
+    own = _OWN_KEYS[zarr_format]
     # Whatever a store takes for a child: one whose path is that of the group, or leads out of it,
     # would be walked through for ever.
-    return sorted(name for name in names - _OWN_KEYS[zarr_format] if can_be_child(name))
+    return [name for name in names if name not in own and can_be_child(name)]
 
 
 async def _complete(
