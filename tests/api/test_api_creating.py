@@ -176,8 +176,6 @@ def test_array_with_parameters(tmp_path: Path) -> None:
     )
     assert (made.path, made.dtype, made.chunks, made.fill_value) == ("a/b", np.float64, (2,), 9)
     assert made[:].tolist() == [0, 1, 2, 3]
-    with pytest.raises(TypeError, match="multiple values"):
-        zarr.array(np.arange(4), shape=(2,))
 
 
 def test_array_of_an_array() -> None:

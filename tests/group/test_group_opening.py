@@ -94,7 +94,7 @@ def test_formats_there_are_not(zarr_format: Any) -> None:
         ([("zarr.json", {**V3_GROUP, "node_type": "x"})], NodeTypeValidationError, "Got 'x'"),
         ([("zarr.json", b"{")], json.JSONDecodeError, "property name"),
         ([("zarr.json", b"3")], TypeError, "Expected a JSON object"),
-        ([(".zgroup", {"zarr_format": 3})], MetadataValidationError, "zarr_format 3; expected 2"),
+        ([(".zgroup", {"zarr_format": 4})], MetadataValidationError, "zarr_format 4; expected 2"),
         ([V2, (".zattrs", b"[]")], TypeError, "Expected a JSON object"),
         ([], GroupNotFoundError, "No group found"),
         ([(".zattrs", {})], GroupNotFoundError, "No group found"),

@@ -182,11 +182,35 @@ def test_fields_that_may_be_left_out_get_defaults() -> None:
     assert (metadata.attributes, metadata.storage_transformers) == ({}, ())
     assert metadata.dimension_names is None
     assert "dimension_names" not in metadata.to_dict()
-    scalar = make(shape=[], chunk_grid=regular(), dimension_names=[])
-    assert "dimension_names" not in scalar.to_dict()
     with pytest.raises(ValueError, match="`dimension_names` and `shape`"):
         make(dimension_names=[])
     assert ArrayV3Metadata.from_dict(given_document | {"attributes": None}).attributes == {}
+
+
+@pytest.mark.parametrize("names", [(), [], iter([])])
+def test_no_names_for_no_dimensions_are_kept(names: Any) -> None:
+    named = make(shape=[], chunk_grid=regular(), dimension_names=names)
+    unnamed = make(shape=[], chunk_grid=regular(), dimension_names=None)
+    assert (named.dimension_names, unnamed.dimension_names) == ((), None)
+    assert named.to_dict()["dimension_names"] == ()
+    assert "dimension_names" not in unnamed.to_dict()
+    assert named != unnamed
+    assert named.update_attributes({"a": 1}).dimension_names == ()
+    stored = json.loads(named.to_buffer_dict(buffer_prototype)["zarr.json"].to_bytes())
+    assert stored["dimension_names"] == []
+    assert ArrayV3Metadata.from_dict(stored) == named
+
+
+def test_storage_transformers_are_kept() -> None:
+    """They are refused where the array would be used."""
+    transformers = ({"name": "x", "configuration": {}},)
+    metadata = make(storage_transformers=transformers)
+    assert metadata.storage_transformers == transformers
+    assert metadata.to_dict()["storage_transformers"] == transformers
+    assert metadata != make(storage_transformers=())
+    assert metadata.update_shape((9, 9)).storage_transformers == transformers
+    stored = json.loads(metadata.to_buffer_dict(buffer_prototype)["zarr.json"].to_bytes())
+    assert ArrayV3Metadata.from_dict(stored).to_dict()["storage_transformers"] == transformers
 
 
 def test_attributes_keep_not_a_number_as_the_bare_word() -> None:
@@ -296,7 +320,6 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"dimension_names": ["y"]}, ValueError, "`dimension_names` and `shape` need to have"),
     ({"dimension_names": [1, 2]}, TypeError, "Expected either None or an iterable of str"),
     ({"attributes": "x"}, ValueError, "dictionary update sequence"),
-    ({"storage_transformers": [{"name": "x"}]}, ValueError, "contains storage transformers"),
     ({"storage_transformers": "x"}, TypeError, "Expected an iterable of dicts"),
     ({"codecs": []}, ValueError, "At least one ArrayBytesCodec is required."),
     ({"codecs": None}, TypeError, "Expected iterable"),

@@ -263,13 +263,14 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     data : array-like
         The elements. Of an array of this library all else is kept, too.
     **kwargs
-        As for `create`; as for `from_array` if `data` is an array of this library.
+        As for `create`, but that a ``shape`` is not looked at; as for `from_array` if `data` is an
+        array of this library.
     """
     if isinstance(data, Array | AsyncArray):
         return await begin(from_array, data=data, **kwargs)
     if not (hasattr(data, "shape") and hasattr(data, "dtype")):
         data = np.asanyarray(data)
-    return await begin(create, data.shape, data=data, **{"dtype": data.dtype, **kwargs})
+    return await begin(create, data=data, **{"dtype": data.dtype, **kwargs, "shape": data.shape})
 
 
 async def load(

@@ -30,6 +30,7 @@ from zarr.core.indexing import (
     OrthogonalIndexer,
     made_arrays_async,
 )
+from zarr.core.metadata.v3 import check_usable
 from zarr.core.sync import in_pool
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     Raises
     ------
     TypeError, ValueError
-        If metadata or options are not valid.
+        If metadata or options are not valid, or there are storage transformers.
     """
 
     metadata: T_ArrayMetadata
@@ -92,6 +93,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         config: ArrayConfig | ArrayConfigParams | None = None,
     ) -> None:
         parsed = parse_array_metadata(metadata, path=str(store_path))
+        check_usable(parsed, store_path)
         options = parse_array_config(config)
         grid = chunk_grid(parsed)
         first = tuple(dimension.chunk_size(0) for dimension in grid.dimensions)

@@ -149,5 +149,6 @@ def build_v3(
         fill_value=dtype.default_scalar() if undefined else fill_value,
         codecs=codecs,
         attributes=attributes,
-        dimension_names=dimension_names,
+        # Without a name for any dimension there are no names, whatever the number of dimensions.
+        dimension_names=dimension_names or None,
     )

@@ -224,6 +224,9 @@ def parse_group_v2(
 ) -> GroupMetadata:
     """Return the metadata that a ``.zgroup`` and a ``.zattrs`` document of a place hold.
 
+    A ``.zgroup`` that says it is of format 3 is believed, as by the released package: members are
+    looked for as those of a format 3 group. One that says nothing is of format 2, by its name.
+
     Raises
     ------
     MetadataValidationError
@@ -232,7 +235,10 @@ def parse_group_v2(
         If the attributes are not valid.
     """
     with naming(store_path / ZGROUP_JSON):
-        if zgroup.get("zarr_format", 2) != 2:
+        stored_format = zgroup.get("zarr_format", 2)
+        if stored_format == 3:
+            return GroupMetadata.from_dict({**zgroup, "attributes": zattrs}, path=str(store_path))
+        if stored_format != 2:
             raise MetadataValidationError(
                 f"The {ZGROUP_JSON} document at {store_path} has zarr_format "
                 f"{zgroup['zarr_format']!r}; expected 2."

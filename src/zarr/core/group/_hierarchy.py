@@ -12,6 +12,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.common import ZarrFormat, concurrent_iter, concurrent_map
 from zarr.core.group._documents import read_many
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
+from zarr.core.metadata.v3 import check_usable
 from zarr.errors import ContainsArrayError, ContainsGroupError
 from zarr.storage._common import StorePath
 from zarr.storage._utils import normalize_path
@@ -232,7 +233,8 @@ def _lies_in(path: str, tops: list[str]) -> bool:
 
 
 def encode(node: NodeMetadata) -> dict[str, Buffer]:
-    """Return the documents of a node."""
+    """Return the documents of a node; raise where it could not be used when it is stored."""
+    check_usable(node)
     return node.to_buffer_dict(default_buffer_prototype())
 
 

@@ -132,7 +132,7 @@ async def walk(
     level = {"": group}
     while level:
         below: dict[str, GroupMetadata] = {}
-        known = list(await _children(store_path, level, max_depth))
+        known = list(await _children(store_path, level, group.zarr_format, max_depth))
         for start in range(0, len(known), _PORTION):
             portion = known[start : start + _PORTION]
             unread = {path for path, node in portion if node is None}
@@ -154,7 +154,10 @@ def _is_looked_into(path: str, max_depth: int | None) -> bool:
 
 
 async def _children(
-    store_path: StorePath, level: Mapping[str, GroupMetadata], max_depth: int | None
+    store_path: StorePath,
+    level: Mapping[str, GroupMetadata],
+    zarr_format: ZarrFormat,
+    max_depth: int | None,
 ) -> Iterator[tuple[str, NodeMetadata | None]]:
     """Return paths of the children of several groups, and all that is known to be below them.
 
@@ -166,9 +169,8 @@ async def _children(
             f"The store associated with this group ({type(store_path.store)}) does not support "
             "listing, which finding the members of a group without consolidated metadata needs."
         )
-    formats = [level[path].zarr_format for path in unknown]
     places = [store_path / path if path else store_path for path in unknown]
-    names = await concurrent_map(zip(places, formats, strict=True), _list)
+    names = await concurrent_map([(place, zarr_format) for place in places], _list)
     listed = dict(zip(unknown, names, strict=True))
 
     def merged() -> Iterator[tuple[str, NodeMetadata | None]]:

@@ -476,6 +476,7 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
         if path and (name == ZARRAY_JSON or (name == ZGROUP_JSON and path not in nodes)):
             nodes[path] = dict(cast("Mapping[str, JSON]", content))
     for path, node in nodes.items():
-        node.setdefault("zarr_format", 2)
+        if node.setdefault("zarr_format", 2) == 3:  # a `.zgroup` that says so
+            node.setdefault("node_type", "group")
         node["attributes"] = contents.get(f"{path}/{ZATTRS_JSON}")
     return ConsolidatedMetadata.from_dict({"kind": "inline", "metadata": nodes})

@@ -80,6 +80,7 @@ __all__ = [
     "RegularChunkGridMetadataConfig",
     "check_allowed_extra_field",
     "check_storable",
+    "check_usable",
     "create_chunk_grid_metadata",
     "parse_chunk_grid",
     "parse_codecs",
@@ -137,9 +138,11 @@ class ArrayV3Metadata(Metadata):
     attributes : mapping or None
         User attributes, JSON values; None for none.
     dimension_names : iterable of str or None
-        A name, or None, per dimension; None for no names at all.
+        A name, or None, per dimension; None for no names at all. Empty for no dimensions, which is
+        stored as an empty list.
     storage_transformers : iterable of dict or None
-        None, or empty: transformers are not supported.
+        They are kept, but an array that has any can be neither opened nor created
+        (`check_usable`); None for none.
     extra_fields : mapping or None
         Further fields of the document, each with ``must_understand: false``.
 
@@ -189,15 +192,7 @@ class ArrayV3Metadata(Metadata):
         grid = parse_chunk_grid(chunk_grid)
         names = parse_dimension_names(dimension_names)
         _check_dimensions(lengths, grid, names)
-        if not names:  # no names for no dimensions are no names
-            names = None
         transformers = parse_storage_transformers(storage_transformers)
-        if transformers:
-            # The chunks are not laid out as the rest of the document says.
-            raise ValueError(
-                f"Array metadata contains storage transformers: {transformers}."
-                "Arrays with storage transformers are not supported in zarr-python at this time."
-            )
         fill = as_fill_value(fill_value, data_type)
         chain = parse_codecs(codecs)
         validate_codecs(chain, data_type)
@@ -240,6 +235,7 @@ class ArrayV3Metadata(Metadata):
             self.chunk_key_encoding,
             self.codecs,
             self.dimension_names,
+            self.storage_transformers,
             self.extra_fields,
         )
 
@@ -447,6 +443,32 @@ def _check_data_type_form(data: object) -> None:
     ):
         return
     raise ValueError(f"Invalid data_type: {data!r}")
+
+
+def check_usable(metadata: object, place: object = None) -> None:
+    """Refuse metadata of an array that cannot be read or written although they are understood.
+
+    Parameters
+    ----------
+    metadata : ArrayV2Metadata or ArrayV3Metadata
+        The metadata.
+    place : StorePath or None
+        Where they are, for a note; None where that is not known.
+
+    Raises
+    ------
+    ValueError
+        If there are storage transformers: the chunks are not laid out as the rest says.
+    """
+    transformers = getattr(metadata, "storage_transformers", ())
+    if transformers:
+        error = ValueError(
+            f"Array metadata contains storage transformers: {transformers}."
+            "Arrays with storage transformers are not supported in zarr-python at this time."
+        )
+        if place is not None:
+            error.add_note(f"in the metadata of the array at {place}")
+        raise error
 
 
 def check_storable(metadata: object) -> None:
