@@ -17,6 +17,7 @@ LAYERS: list[set[str]] = [
         "zarr.errors",
         "zarr._version",
         "zarr.core.common",
+        "zarr.core._concurrent",
         "zarr.core.config",
         "zarr.core._byte_ranges",
         "zarr.core._coalesce",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from zarr.core.common import (
     concurrent_foreach,
     concurrent_iter,
     concurrent_map,
+    concurrent_results,
     expand_rle,
     parse_bool,
     parse_int,
@@ -157,11 +159,129 @@ async def test_first_failure_ends_the_map() -> None:
 
 async def test_closing_the_iterator_leaves_nothing() -> None:
     calls = Calls()
-    async with closing(concurrent_iter(((i,) for i in range(1000)), calls, 5)) as results:
+    async with closing(concurrent_results(((i,) for i in range(1000)), calls, 5)) as results:
         async for _ in results:
             break
     assert calls.running == 0
     assert calls.started < 20
+
+
+@pytest.mark.parametrize("limit", [None, 1, 3])
+async def test_iter_starts_every_call_at_once(limit: int | None) -> None:
+    calls = Calls(fail_at=4)
+    tasks = concurrent_iter(((i,) for i in range(30)), calls, limit)
+    assert [type(task) for task in tasks] == [asyncio.Task] * 30
+    await steps(1)  # nobody waits for any of them
+    assert calls.started >= (limit or 30)
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    # The failure of one is not that of another.
+    assert isinstance(done.pop(4), KeyError)
+    assert done == [i * 10 for i in range(30) if i != 4]
+    assert calls.most <= (limit or 30)
+    assert calls.cancelled == 0
+
+
+async def test_iter_calls_a_plain_function_before_it_returns() -> None:
+    called: list[int] = []
+
+    def act(index: int) -> asyncio.Future[int]:
+        called.append(index)
+        return asyncio.ensure_future(asyncio.sleep(0, index))
+
+    tasks = concurrent_iter([(0,), (1,)], act)
+    assert called == [0, 1]
+    assert [await task for task in tasks] == [0, 1]
+
+
+async def test_iter_ends_what_it_began_where_it_fails() -> None:
+    def items() -> Iterator[tuple[int]]:
+        yield (0,)
+        yield (1,)
+        raise RuntimeError("no more")
+
+    calls = Calls()
+    before = asyncio.all_tasks()
+    with pytest.raises(RuntimeError, match="no more"):
+        concurrent_iter(items(), calls)
+    await steps()
+    assert asyncio.all_tasks() == before
+    assert calls.running == 0
+
+
+def test_iter_needs_a_loop() -> None:
+    items = iter([(0,)])
+    with pytest.raises(RuntimeError, match="loop"):
+        concurrent_iter(items, Calls())
+    assert list(items) == [(0,)]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+async def test_limits_below_one_are_refused(limit: int) -> None:
+    calls = Calls()
+    with pytest.raises(ValueError, match=f"limit of {limit}"):
+        concurrent_iter([(0,)], calls, limit)
+    for run in (concurrent_map, concurrent_foreach):
+        with pytest.raises(ValueError, match=f"limit of {limit}"):
+            await run([(0,)], calls, limit)
+    assert calls.started == 0
+
+
+@pytest.mark.parametrize("run", [concurrent_map, concurrent_foreach])
+async def test_a_single_failure_is_bare(run: Any) -> None:
+    async def act(index: int) -> None:
+        await steps(1)
+        if index == 1:
+            raise ValueError(index)
+        await steps(1000)
+
+    with pytest.raises(ValueError, match="1") as raised:
+        await run([(i,) for i in range(3)], act, 3)
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("run", [concurrent_map, concurrent_foreach])
+async def test_of_failures_in_one_step_the_first_item_counts(run: Any) -> None:
+    async def act(index: int) -> None:
+        await gate.wait()
+        raise ValueError(index)
+
+    # Sets of tasks have no order, so once would not do.
+    for _ in range(20):
+        gate = asyncio.Event()
+        running = asyncio.ensure_future(run([(i,) for i in range(8)], act, 8))
+        await steps(2)
+        gate.set()
+        with pytest.raises(ValueError, match=r"^0$") as raised:
+            await running
+        cause = raised.value.__cause__
+        assert isinstance(cause, ExceptionGroup)
+        assert [error.args for error in cause.exceptions] == [(i,) for i in range(8)]
+
+
+async def test_failures_while_being_cancelled_are_told() -> None:
+    async def act(index: int) -> None:
+        if index == 1:
+            await steps(1)
+            raise ValueError("first")
+        try:
+            await steps(1000)
+        except asyncio.CancelledError:
+            raise KeyError(index) from None
+
+    with pytest.raises(ValueError, match="first") as raised:
+        await concurrent_foreach([(i,) for i in range(3)], act, 3)
+    cause = raised.value.__cause__
+    assert isinstance(cause, ExceptionGroup)
+    assert [error.args for error in cause.exceptions] == [("first",), (0,), (2,)]
+
+
+async def test_the_cause_of_a_failure_stays() -> None:
+    async def act(index: int) -> None:
+        raise ValueError(index) from OSError(index)
+
+    with pytest.raises(ValueError, match=r"^0$") as raised:
+        await concurrent_foreach([(0,), (1,)], act, 2)
+    assert isinstance(raised.value.__cause__, OSError)
 
 
 async def test_empty_input() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.waiting import PATIENCE
 
 import zarr
-from zarr.core.common import concurrent_iter, concurrent_map
+from zarr.core.common import concurrent_map, concurrent_results
 from zarr.core.config import config
 from zarr.core.sync import SyncError, has_event_loop, in_pool, run_now, sync
 from zarr.storage import LocalStore, ManagedMemoryStore, MemoryStore, StorePath, ZipStore
@@ -209,7 +209,7 @@ def test_helpers_do_the_work_in_order() -> None:
     async def both() -> tuple[list[int], list[int]]:
         items = [(1,), (2,), (3,)]
         return await concurrent_map(items, double), [
-            x async for x in concurrent_iter(items, double)
+            x async for x in concurrent_results(items, double)
         ]
 
     assert run_now(both()) == ([2, 4, 6], [2, 4, 6])

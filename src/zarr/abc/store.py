@@ -421,8 +421,9 @@ class Store(ABC):
         ------
         TypeError
             If the store has no `get_sync`.
-        FileNotFoundError
-            If the key is absent.
+        ExceptionGroup
+            Of a `FileNotFoundError` if the key is absent, as `get_ranges` raises it; use
+            ``except*``. Other failures come as they are.
         """
         if not isinstance(self, SupportsGetSync):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")
@@ -431,7 +432,7 @@ class Store(ABC):
         def get(byte_range: ByteRequest | None, _: int) -> Buffer:
             buffer = get_sync(key, prototype=prototype, byte_range=byte_range)
             if buffer is None:
-                raise FileNotFoundError(key)
+                raise ExceptionGroup("the key is absent", [FileNotFoundError(key)])
             return buffer
 
         return [

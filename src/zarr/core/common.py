@@ -1,19 +1,22 @@
-"""Leaf helpers: constants, type aliases, argument parsing, bounded concurrency."""
+"""Leaf helpers: constants, type aliases, argument parsing."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import operator
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
 from typing import Any, Final, Generic, Literal, Required, TypeAlias, TypeVar, cast
 
 from typing_extensions import ReadOnly, TypedDict
 
-from zarr.core.config import config as zarr_config
-from zarr.core.sync import has_event_loop
+from zarr.core._concurrent import cancel_all as cancel_all
+from zarr.core._concurrent import closing as closing
+from zarr.core._concurrent import concurrent_foreach as concurrent_foreach
+from zarr.core._concurrent import concurrent_iter as concurrent_iter
+from zarr.core._concurrent import concurrent_map as concurrent_map
+from zarr.core._concurrent import concurrent_results as concurrent_results
 
 ZARR_JSON: Final = "zarr.json"
 ZARRAY_JSON: Final = ".zarray"
@@ -35,7 +38,6 @@ JSON: TypeAlias = str | int | float | Mapping[str, "JSON"] | Sequence["JSON"] | 
 _NameT = TypeVar("_NameT", bound=str)
 _ConfigT = TypeVar("_ConfigT", bound=Mapping[str, object])
 _EnumT = TypeVar("_EnumT", bound=Enum)
-_R = TypeVar("_R")
 
 
 class NamedConfig(TypedDict, Generic[_NameT, _ConfigT], total=False):
@@ -71,156 +73,6 @@ def ceildiv_int(a: int, b: int) -> int:
 def ceildiv(a: float, b: float) -> int:
     """Divide and round up to an integer; 0 where `a` is 0, whatever `b` is."""
     return 0 if a == 0 else math.ceil(a / b)
-
-
-# --- bounded concurrency ----------------------------------------------------------------
-
-
-async def concurrent_iter(
-    items: Iterable[tuple[Any, ...]],
-    func: Callable[..., Awaitable[_R]],
-    limit: int | None = None,
-) -> AsyncIterator[_R]:
-    """Yield the results of ``func(*item)`` as they become ready.
-
-    At most `limit` calls run at a time, and `items` is read no further than that ahead. Without an
-    event loop, under `run_now`, they run one after the other.
-
-    Parameters
-    ----------
-    items : iterable of tuple
-        Arguments of one call each.
-    func : callable
-        Called with the members of an item; returns an awaitable.
-    limit : int or None
-        Most calls in flight; None for the configured ``async.concurrency``.
-
-    Yields
-    ------
-    object
-        Results in the order of completion.
-
-    Raises
-    ------
-    Exception
-        The first failure. The calls still running are cancelled and waited for, also when the
-        consumer closes the iterator.
-    """
-    if not has_event_loop():
-        for item in items:
-            yield await func(*item)
-        return
-    most = limit if limit is not None else int(zarr_config.get("async.concurrency"))
-    source = iter(items)
-    running: set[asyncio.Future[_R]] = set()
-    exhausted = False
-    try:
-        while True:
-            while not exhausted and len(running) < max(1, most):
-                try:
-                    item = next(source)
-                except StopIteration:
-                    exhausted = True
-                else:
-                    running.add(asyncio.ensure_future(func(*item)))
-            if not running:
-                return
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            running -= done
-            # A failure must not wait behind results that finished in the same step.
-            failed = [task for task in done if task.cancelled() or task.exception() is not None]
-            for task in failed:
-                task.result()
-            for task in done:
-                yield task.result()
-    finally:
-        await cancel_all(running)
-
-
-class closing(Generic[_R]):
-    """Close an async iterator on leaving, if it can be closed.
-
-    `contextlib.aclosing` for iterators that others wrote, which may have no ``aclose``.
-
-    Parameters
-    ----------
-    items : async iterator
-        Given by the ``async with`` statement.
-    """
-
-    def __init__(self, items: AsyncIterator[_R]) -> None:
-        self._items = items
-
-    async def __aenter__(self) -> AsyncIterator[_R]:
-        return self._items
-
-    async def __aexit__(self, *_: object) -> None:
-        close = getattr(self._items, "aclose", None)
-        if close is not None:
-            await close()
-
-
-async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel tasks, and wait until they have ended."""
-    pending = list(tasks)
-    for task in pending:
-        task.cancel()
-    # Also of those that are done already: a failure nobody looks at is reported when it is freed.
-    if pending:
-        await asyncio.gather(*pending, return_exceptions=True)
-
-
-async def concurrent_map(
-    items: Iterable[tuple[Any, ...]],
-    func: Callable[..., Awaitable[_R]],
-    limit: int | None = None,
-) -> list[_R]:
-    """Call ``func(*item)`` for every item, at most `limit` at a time, and keep the order.
-
-    Parameters
-    ----------
-    items : iterable of tuple
-        Arguments of one call each.
-    func : callable
-        Called with the members of an item; returns an awaitable.
-    limit : int or None
-        Most calls in flight; None for the configured ``async.concurrency``.
-
-    Returns
-    -------
-    list
-        One result per item, in the order of `items`.
-
-    Raises
-    ------
-    Exception
-        The first failure; no further call starts and the running ones are cancelled.
-    """
-    if not has_event_loop():
-        return [await func(*item) for item in items]
-    results: dict[int, _R] = {}
-
-    async def numbered(index: int, item: tuple[Any, ...]) -> None:
-        results[index] = await func(*item)
-
-    await concurrent_foreach(enumerate(items), numbered, limit)
-    return [results[index] for index in range(len(results))]
-
-
-async def concurrent_foreach(
-    items: Iterable[tuple[Any, ...]],
-    func: Callable[..., Awaitable[object]],
-    limit: int | None,
-) -> None:
-    """Call ``func(*item)`` for every item, at most `limit` at a time; results are dropped.
-
-    Raises
-    ------
-    Exception
-        The first failure, as in `concurrent_map`.
-    """
-    async for _ in concurrent_iter(items, func, limit):
-        pass
 
 
 # --- parsing of arguments and metadata values -------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zarr.abc._store_access import read_method
 from zarr.core._byte_ranges import RangeByteRequest, resolve_byte_range
 from zarr.core.chunks._item import InThread
-from zarr.core.common import closing, concurrent_iter
+from zarr.core.common import closing, concurrent_results
 from zarr.storage._common import StorePath
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def _get_one_by_one(
         for index, wanted in enumerate(ranges):
             yield await fetch(index, wanted)
         return
-    arriving = concurrent_iter(enumerate(ranges), fetch, concurrency)
+    arriving = concurrent_results(enumerate(ranges), fetch, concurrency)
     async with closing(arriving):
         async for batch in arriving:
             yield batch

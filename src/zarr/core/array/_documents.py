@@ -193,7 +193,7 @@ async def read_documents(store_path: StorePath, names: Iterable[str]) -> Documen
     async def get(name: str) -> Buffer | None:
         return await (store_path / name).get(cpu_prototype)
 
-    buffers = await concurrent_map([(key,) for key in keys], get, limit=len(keys))
+    buffers = await concurrent_map([(key,) for key in keys], get, limit=max(1, len(keys)))
     return Documents(store_path, dict(zip(keys, buffers, strict=True)))
 
 

@@ -252,7 +252,8 @@ class OnLoop(_Operation):
             return [function(item) for item in portion]
 
         portions = [(run_portion, portion) for portion in _portions(items, nbytes)]
-        return list(chain.from_iterable(await concurrent_map(portions, self.run, len(portions))))
+        together = max(1, len(portions))
+        return list(chain.from_iterable(await concurrent_map(portions, self.run, together)))
 
     async def each(self, function: Job[T], items: Sequence[T], nbytes: Callable[[T], int]) -> None:
         # docstring inherited

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc._store_access import read_method
 from zarr.core._fetch import expecting
-from zarr.core.common import closing, concurrent_iter
+from zarr.core.common import closing, concurrent_results
 from zarr.storage._common import StorePath
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def answers(
             byte_getter, spec, *_ = item
             return [(index, await byte_getter.get(prototype=spec.prototype))]
 
-        batches = concurrent_iter(enumerate(items), get, executor.concurrency)
+        batches = concurrent_results(enumerate(items), get, executor.concurrency)
     else:
         keys = [cast("StorePath", byte_getter).path for byte_getter, *_ in items]
         if not executor.waits:

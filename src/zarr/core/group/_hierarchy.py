@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from zarr.core.array._documents import create_documents, creates_in_one_step
 from zarr.core.buffer import default_buffer_prototype
-from zarr.core.common import ZarrFormat, concurrent_iter, concurrent_map
+from zarr.core.common import ZarrFormat, concurrent_map, concurrent_results
 from zarr.core.group._documents import read_many
 from zarr.core.group._metadata import GroupMetadata, ImplicitGroupMarker, NodeMetadata
 from zarr.core.metadata.v3 import check_usable
@@ -266,4 +266,4 @@ def _in_order_of_completion(
         await act(key)
         return key
 
-    return cast("AsyncGenerator[str, None]", concurrent_iter([(key,) for key in keys], act_on))
+    return cast("AsyncGenerator[str, None]", concurrent_results([(key,) for key in keys], act_on))

@@ -1,0 +1,255 @@
+"""Calls of coroutine functions, several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar, cast
+
+from zarr.core.config import config as zarr_config
+from zarr.core.sync import has_event_loop
+
+_R = TypeVar("_R")
+
+
+def concurrent_iter(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[_R]],
+    limit: int | None = None,
+) -> list[asyncio.Task[_R]]:
+    """Start ``func(*item)`` for every item at once, and return the tasks.
+
+    All of `items` is read, and every task is there and under way when this returns; nobody cancels
+    them but who has them, and each failure is that of its task. `concurrent_results` reads items
+    no further than it has to, and ends what it has begun.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        Arguments of one call each.
+    func : callable
+        Called with the members of an item; returns an awaitable.
+    limit : int or None
+        Most calls in flight, the others wait for their turn in the order of `items`; None for all.
+
+    Returns
+    -------
+    list of asyncio.Task
+        One per item, in the order of `items`.
+
+    Raises
+    ------
+    ValueError
+        If `limit` is below 1.
+    RuntimeError
+        If there is no running event loop.
+    Exception
+        What `items` or calling `func` raises; tasks begun before are cancelled.
+    """
+    turn = None if limit is None else asyncio.Semaphore(_parse_limit(limit))
+    asyncio.get_running_loop()  # before anything of `items` is used up
+
+    async def in_turn(semaphore: asyncio.Semaphore, item: tuple[Any, ...]) -> _R:
+        async with semaphore:
+            return await func(*item)
+
+    begun: list[asyncio.Task[_R]] = []
+    try:
+        for item in items:
+            call = func(*item) if turn is None else in_turn(turn, item)
+            begun.append(cast("asyncio.Task[_R]", asyncio.ensure_future(call)))
+    except BaseException:
+        # Nobody gets to see them.
+        for task in begun:
+            task.cancel()
+        raise
+    return begun
+
+
+def _parse_limit(limit: int) -> int:
+    if operator.index(limit) < 1:
+        raise ValueError(f"At least 1 call has to run at a time. Got a limit of {limit}.")
+    return limit
+
+
+async def concurrent_results(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[_R]],
+    limit: int | None = None,
+) -> AsyncIterator[_R]:
+    """Yield the results of ``func(*item)`` as they become ready.
+
+    At most `limit` calls run at a time, and `items` is read no further than that ahead. Without an
+    event loop, under `run_now`, they run one after the other.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        Arguments of one call each.
+    func : callable
+        Called with the members of an item; returns an awaitable.
+    limit : int or None
+        Most calls in flight; None for the configured ``async.concurrency``.
+
+    Yields
+    ------
+    object
+        Results in the order of completion.
+
+    Raises
+    ------
+    Exception
+        The first failure as it is; of calls that fail in the same step that of the first item.
+        Where others fail too, also while they are cancelled, a group of all is its cause. The calls
+        still running are cancelled and waited for, also when the consumer closes the iterator.
+    """
+    most = int(zarr_config.get("async.concurrency")) if limit is None else _parse_limit(limit)
+    if not has_event_loop():
+        for item in items:
+            yield await func(*item)
+        return
+    source = iter(items)
+    running: dict[asyncio.Future[_R], None] = {}  # in the order of `items`
+    exhausted = False
+    try:
+        while True:
+            while not exhausted and len(running) < max(1, most):
+                try:
+                    item = next(source)
+                except StopIteration:
+                    exhausted = True
+                else:
+                    running[asyncio.ensure_future(func(*item))] = None
+            if not running:
+                return
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            # A failure must not wait behind results that finished in the same step.
+            if any(task.cancelled() or task.exception() is not None for task in done):
+                await _raise_first(done, running)
+            for task in done:
+                del running[task]
+            for task in done:
+                yield task.result()
+    finally:
+        await cancel_all(running)
+
+
+async def _raise_first(
+    done: set[asyncio.Future[_R]], running: Iterable[asyncio.Future[_R]]
+) -> None:
+    """Raise the first failure of calls that are done, with those of all others behind it."""
+    tasks = list(running)
+    await cancel_all(task for task in tasks if task not in done)
+    ended = [task for task in tasks if task in done] + [task for task in tasks if task not in done]
+    first = next(task for task in ended if task.cancelled() or task.exception() is not None)
+    failures = {
+        id(error): error
+        for task in ended
+        if not task.cancelled() and (error := task.exception()) is not None
+    }
+    failure = None if first.cancelled() else first.exception()
+    # What the failure itself says of its cause stays.
+    if failure is not None and failure.__cause__ is None and len(failures) > 1:
+        raise failure from BaseExceptionGroup("several calls failed", list(failures.values()))
+    first.result()
+
+
+class closing(Generic[_R]):
+    """Close an async iterator on leaving, if it can be closed.
+
+    `contextlib.aclosing` for iterators that others wrote, which may have no ``aclose``.
+
+    Parameters
+    ----------
+    items : async iterator
+        Given by the ``async with`` statement.
+    """
+
+    def __init__(self, items: AsyncIterator[_R]) -> None:
+        self._items = items
+
+    async def __aenter__(self) -> AsyncIterator[_R]:
+        return self._items
+
+    async def __aexit__(self, *_: object) -> None:
+        close = getattr(self._items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended."""
+    pending = list(tasks)
+    for task in pending:
+        task.cancel()
+    # Also of those that are done already: a failure nobody looks at is reported when it is freed.
+    if pending:
+        await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def concurrent_map(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[_R]],
+    limit: int | None = None,
+) -> list[_R]:
+    """Call ``func(*item)`` for every item, at most `limit` at a time, and keep the order.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        Arguments of one call each.
+    func : callable
+        Called with the members of an item; returns an awaitable.
+    limit : int or None
+        Most calls in flight; None for the configured ``async.concurrency``.
+
+    Returns
+    -------
+    list
+        One result per item, in the order of `items`.
+
+    Raises
+    ------
+    ValueError
+        If `limit` is below 1.
+    Exception
+        The first failure, bare; no further call starts and the running ones are cancelled. Where
+        several fail, a group of all is its cause.
+    """
+    if not has_event_loop():
+        return [await func(*item) for item in items]
+    results: dict[int, _R] = {}
+
+    async def numbered(index: int, item: tuple[Any, ...]) -> None:
+        results[index] = await func(*item)
+
+    await concurrent_foreach(enumerate(items), numbered, limit)
+    return [results[index] for index in range(len(results))]
+
+
+async def concurrent_foreach(
+    items: Iterable[tuple[Any, ...]],
+    func: Callable[..., Awaitable[object]],
+    limit: int | None,
+) -> None:
+    """Call ``func(*item)`` for every item, at most `limit` at a time; results are dropped.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        Arguments of one call each.
+    func : callable
+        Called with the members of an item; returns an awaitable.
+    limit : int or None
+        Most calls in flight; None for the configured ``async.concurrency``.
+
+    Raises
+    ------
+    ValueError
+        If `limit` is below 1.
+    Exception
+        The first failure, as in `concurrent_map`.
+    """
+    async for _ in concurrent_results(items, func, limit):
+        pass
