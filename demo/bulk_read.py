@@ -1,12 +1,13 @@
-"""Read one array twice, one request per chunk and in bulk, and show the difference.
+"""Read one array in several ways, one request per chunk and in bulk, and show the difference.
 
     python -m demo.bulk_read                          a climate file that comes with a package
     python -m demo.bulk_read FILE_OR_URL              your own HDF5 or NetCDF-4 file
     python -m demo.bulk_read URL_OF_A_ZARR_STORE      your own Zarr store
 
-A local file is served over HTTP from this machine, with a latency that stands for the network. HDF5
-is read through kerchunk references, and the answer is compared with h5py's. The exit status is 0
-only if both reads give the expected values.
+A local file is served over HTTP from this machine, with a latency that stands for the network, and
+its requests are counted at the server. HDF5 is read through kerchunk references: by one
+``array[...]``, and by xarray with dask, where each chunk is a task. The answers are compared with
+h5py's. The exit status is 0 only if all reads give the expected values.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ import argparse
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import h5py
 import numpy as np
-import numpy.typing as npt
 from tests.servers.range_server import Fault, RangeServer
 
 import zarr
+from demo import dask_read
+from demo.dask_read import Values
+from demo.progress import progress
 from demo.recording import Recording
+from demo.stores import PerChunkStore, close, over_references
 from demo.waterfall import draw
 from zarr.abc.store import Store
-from zarr.core.sync import sync
 from zarr.storage import FsspecStore
 from zarr.types import AnyArray
 
@@ -37,22 +40,8 @@ HDF5_SUFFIXES = (".nc", ".nc4", ".h5", ".hdf5", ".he5")
 PER_CHUNK, IN_BULK = "one get per chunk", "Store.get_many"
 
 
-class PerChunkStore(FsspecStore):
-    """Overrides `get`, and so sees every read: what a store without a bulk read does.
-
-    It merges nothing between callers either.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "max_gap_bytes": None})
-
-    async def get(self, *args: Any, **kwargs: Any) -> Any:
-        """Read one key by itself."""
-        return await super().get(*args, **kwargs)
-
-
 def say(text: str) -> None:
-    """Tell what is going on."""
+    """Print what is going on."""
     print(text, flush=True)
 
 
@@ -63,28 +52,19 @@ def sample_file() -> Path:
     return Path(iris_sample_data.path) / "A1B_north_america.nc"
 
 
-def close(filesystems: Iterable[Any]) -> None:
-    """Close the connections of HTTP file systems, on the loop that opened them."""
-
-    async def close_all() -> None:
-        for filesystem in filesystems:
-            session = getattr(filesystem, "_session", None)
-            if session is not None:
-                await session.close()
-
-    sync(close_all())
-
-
 def is_url(source: str) -> bool:
-    """Tell whether a source is a URL rather than a path."""
+    """Return whether a source is a URL rather than a path."""
     return "://" in source
 
 
 @contextlib.contextmanager
-def served(source: str, latency: float) -> Iterator[str]:
-    """Give the URL of a source; a local one is served over HTTP with a latency in seconds."""
+def served(source: str, latency: float) -> Iterator[tuple[str, RangeServer | None]]:
+    """Give the URL of a source, and the server that has it with a latency in seconds.
+
+    There is no server for a source that is a URL already.
+    """
     if is_url(source):
-        yield source
+        yield source, None
         return
     path = Path(source).resolve()
     if not path.exists():
@@ -92,11 +72,11 @@ def served(source: str, latency: float) -> Iterator[str]:
     with RangeServer(path.parent) as server:
         server.inject(lambda *_: True, Fault(delay=latency))
         say(f"Serving {path.name} at {server.url} with {1000 * latency:.0f} ms latency.")
-        yield f"{server.url}/{path.name}"
+        yield f"{server.url}/{path.name}", server
 
 
 def kerchunk_references(url: str, local: str | None) -> dict[str, Any]:
-    """Find out where the chunks of an HDF5 file lie."""
+    """Return references to the chunks of an HDF5 file, in the form of kerchunk."""
     from kerchunk.hdf import SingleHdf5ToZarr
 
     say("Making kerchunk references: where each chunk lies in the file.")
@@ -122,17 +102,8 @@ def open_stores(
             store = cls.from_url(url, read_only=True)
             remote.append(store.fs)
         else:
-            protocol = url.split("://")[0]
-            filesystem = fsspec.filesystem(
-                "reference",
-                fo=references,
-                remote_protocol=protocol,
-                remote_options={"asynchronous": True, "skip_instance_cache": True},
-                asynchronous=True,
-                skip_instance_cache=True,
-            )
-            remote.append(filesystem.fss[protocol])
-            store = cls(filesystem, read_only=True, path="")
+            store, filesystem = over_references(cls, references, url)
+            remote.append(filesystem)
         stores[name] = store
     for filesystem in remote:
         recording.watch(filesystem)
@@ -151,11 +122,22 @@ def choose_variable(root: AnyArray | zarr.Group, variable: str | None) -> str | 
     return max(arrays, key=lambda name: arrays[name].nchunks)
 
 
-def equal(a: npt.NDArray[Any], b: npt.NDArray[Any] | None) -> bool:
-    """Tell whether two answers are the same, NaN included."""
+def equal(a: Values, b: Values | None) -> bool:
+    """Return whether two answers are the same, NaN included."""
     if b is None or a.shape != b.shape:
         return False
     return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
+def show(recordings: Mapping[str, Recording], verdicts: Mapping[str, bool], judge: str) -> None:
+    """Print a table of reads: requests, bytes, time, and whether the answer was right."""
+    say("")
+    say(f"{'':24} {'requests':>9} {'MB fetched':>11} {'seconds':>8}  equal to {judge}")
+    for name, made in recordings.items():
+        say(
+            f"{name:24} {len(made.requests):9} {made.nbytes / 1e6:11.3f} {made.seconds:8.3f}"
+            f"  {'yes' if verdicts[name] else 'NO'}"
+        )
 
 
 def main() -> int:
@@ -166,20 +148,22 @@ def main() -> int:
     parser.add_argument("source", nargs="?", help="path or URL; a climate file if left out")
     parser.add_argument("--variable", help="array to read; the one with most chunks if left out")
     parser.add_argument("--latency-ms", type=float, default=20, help="of the local server (20)")
-    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="for the picture")
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="for the pictures")
     args = parser.parse_args()
 
     source = args.source or str(sample_file())
     variable = args.variable or (None if args.source else "air_temperature")
     is_hdf5 = source.lower().endswith(HDF5_SUFFIXES)
-    say(f"Source: {source if is_url(source) else Path(source).name}")
+    name_of_source = source if is_url(source) else Path(source).name
+    say(f"Source: {name_of_source}")
 
-    with served(source, args.latency_ms / 1000) as url:
+    with served(source, args.latency_ms / 1000) as (url, server):
         local = None if is_url(source) else source
         references = kerchunk_references(url, local) if is_hdf5 else None
-        recording = Recording()
-        recordings: dict[str, Recording] = {}
-        answers: dict[str, npt.NDArray[Any]] = {}
+        recording = Recording(server=server)
+        by_zarr: dict[str, Recording] = {}
+        by_dask: dict[str, Recording] = {}
+        answers: dict[str, Values] = {}
         stores, remote = open_stores(url, references, recording)
         for name, store in stores.items():
             root = zarr.open(store, mode="r")
@@ -189,9 +173,9 @@ def main() -> int:
             say(
                 f"Reading {chosen or 'the array'} {array.shape} {array.dtype}, {array.nchunks} chunks: {name}."
             )
-            with recording:
+            with progress(recording.so_far), recording:
                 answers[name] = np.asarray(array[...])
-            recordings[name] = Recording(list(recording.requests), recording.seconds)
+            by_zarr[name] = recording.copy()
 
         close(remote)
 
@@ -202,19 +186,27 @@ def main() -> int:
             with fsspec.open(local or url, "rb") as file, h5py.File(file, "r") as hdf5:
                 expected = np.asarray(hdf5[str(chosen)][...])
 
+        if references is not None:
+            for way in dask_read.WAYS:
+                say(f"Reading it by xarray and dask, a chunk a task: {way.name}.")
+                answers[way.name] = dask_read.read(way, references, url, str(chosen), recording)
+                by_dask[way.name] = recording.copy()
+
     verdicts = {name: equal(answer, expected) for name, answer in answers.items()}
-    say("")
-    say(f"{'':20} {'requests':>9} {'MB fetched':>11} {'seconds':>8}  equal to {judge}")
-    for name, made in recordings.items():
-        say(
-            f"{name:20} {len(made.requests):9} {made.nbytes / 1e6:11.3f} {made.seconds:8.3f}"
-            f"  {'yes' if verdicts[name] else 'NO'}"
-        )
+    show(by_zarr | by_dask, verdicts, judge)
     args.output.mkdir(parents=True, exist_ok=True)
-    picture = args.output / "waterfall.png"
-    title = f"{Path(source).name}: {chosen or 'array'}, {args.latency_ms:.0f} ms latency"
-    draw(recordings, title if local else Path(source).name, picture)
-    say(f"\nThe requests of both reads as a picture: {picture.resolve()}")
+    title = name_of_source
+    if local:
+        title = f"{title}: {chosen or 'array'}, {args.latency_ms:.0f} ms latency"
+    say("\nThe requests as pictures, each bar a request:")
+    for made, heading, file_name in (
+        (by_zarr, title, "waterfall.png"),
+        (by_dask, f"{title}, xarray and dask", "waterfall-dask.png"),
+    ):
+        if made:
+            picture = args.output / file_name
+            draw(made, heading, picture)
+            say(f"  {picture.resolve()}")
     return 0 if all(verdicts.values()) else 1
 
 

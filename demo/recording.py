@@ -1,10 +1,12 @@
-"""Recording what a file system is asked for: which bytes, when, and how many came."""
+"""Recording the requests of a read: when each began and ended, and how many bytes came."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.servers.range_server import RangeServer
 
 
 @dataclass(frozen=True)
@@ -18,37 +20,61 @@ class Request:
 
 @dataclass
 class Recording:
-    """The requests of one read, in the order in which they ended."""
+    """The requests of one read, in the order in which they ended.
+
+    They are counted at the server if there is one, and otherwise where the file systems that are
+    watched make them.
+    """
 
     requests: list[Request] = field(default_factory=list)
     seconds: float = 0.0
-    _began: float = field(default_factory=time.perf_counter)
+    server: RangeServer | None = None
+    _began: float = field(default_factory=time.monotonic)
+    _earlier: int = 0  # requests that the server answered before
 
     @property
     def nbytes(self) -> int:
         """Bytes fetched."""
         return sum(request.nbytes for request in self.requests)
 
+    def copy(self) -> Recording:
+        """Return what has been recorded, apart from what will be."""
+        return Recording(list(self.requests), self.seconds)
+
+    def so_far(self) -> str:
+        """Return a text that says how many requests there have been so far."""
+        return f"{len(self._at_server() if self.server else self.requests)} requests"
+
     def __enter__(self) -> Recording:
         self.requests.clear()
-        self._began = time.perf_counter()
+        self._earlier = len(self.server.requests) if self.server else 0
+        self._began = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds = time.perf_counter() - self._began
+        self.seconds = time.monotonic() - self._began
+        if self.server:
+            self.requests[:] = self._at_server()
 
     def watch(self, filesystem: Any) -> None:
-        """Record every read of an async fsspec file system from now on."""
-        if getattr(filesystem._cat_file, "recording", None) is self:
+        """Record every read of an async fsspec file system, unless the server counts."""
+        if self.server or getattr(filesystem._cat_file, "recording", None) is self:
             return  # fsspec hands out one instance for the same arguments
         fetch = filesystem._cat_file
 
         async def cat_file(path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
-            began = time.perf_counter() - self._began
+            began = time.monotonic() - self._began
             data: bytes = await fetch(path, start=start, end=end, **kwargs)
-            ended = time.perf_counter() - self._began
+            ended = time.monotonic() - self._began
             self.requests.append(Request(began, ended, len(data)))
             return data
 
         cat_file.recording = self  # type: ignore[attr-defined]
         filesystem._cat_file = cat_file
+
+    def _at_server(self) -> list[Request]:
+        assert self.server is not None
+        return [
+            Request(made.started - self._began, made.ended - self._began, made.body_nbytes)
+            for made in self.server.requests[self._earlier :]
+        ]

@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 
 from demo.recording import Recording
 
+COLOURS = ("C0", "C1", "C2")
+
 
 def draw(recordings: Mapping[str, Recording], title: str, path: Path) -> None:
     """Draw one panel per read, over the same time axis.
@@ -29,7 +31,7 @@ def draw(recordings: Mapping[str, Recording], title: str, path: Path) -> None:
         len(recordings), 1, sharex=True, figsize=(10, 3.4 * len(recordings)), squeeze=False
     )
     longest = max(recording.seconds for recording in recordings.values())
-    for axis, (name, recording), colour in zip(axes[:, 0], recordings.items(), ("C0", "C1", "C2")):
+    for axis, (name, recording), colour in zip(axes[:, 0], recordings.items(), COLOURS):
         requests = sorted(recording.requests, key=lambda request: request.start)
         axis.barh(
             range(1, len(requests) + 1),
