@@ -1,0 +1,1 @@
+"""Checks of the two commits that bring bulk reads: see docs/series.md."""
