@@ -31,9 +31,20 @@ from xml.etree import ElementTree
 from demo.progress import progress
 
 ROOT = Path(__file__).parents[1]
-# What the series touches, at each of the commits: stores, the codec pipeline, reads of arrays and
-# shards, and the order of imports.
-RELEVANT = ("tests/stores", "tests/core", "tests/array", "tests/codecs", "tests/test_layers.py")
+# What the series touches: bulk reads, the stores that gain one or forward it, the codec pipeline,
+# and what reads through it. A pattern is of those files that a commit has.
+RELEVANT = (
+    "tests/stores/test_get_many*.py",
+    "tests/stores/test_fsspec*.py",
+    "tests/stores/test_wrapper.py",
+    "tests/stores/test_logging.py",
+    "tests/stores/test_recording.py",
+    "tests/stores/test_conformance_kit.py",
+    "tests/core/*.py",
+    "tests/codecs/test_sharding_*.py",
+    "tests/array/test_array_reading.py",
+    "tests/test_layers.py",
+)
 SHARDING = "src/zarr/codecs/sharding"
 PARENT = "parent"
 
@@ -58,8 +69,8 @@ class Commit:
         The end of what the tests printed, where some failed.
     shards : dict of str to list of str
         The requests of reads of sharded arrays.
-    references : list of str
-        The requests of one read of chunks that lie side by side.
+    whole : dict of str to list of str
+        The requests of reads of all chunks of arrays that are not sharded.
     """
 
     name: str
@@ -68,7 +79,7 @@ class Commit:
     tests: dict[str, int] = field(default_factory=dict)
     complaint: str = ""
     shards: dict[str, list[str]] = field(default_factory=dict)
-    references: list[str] = field(default_factory=list)
+    whole: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def is_green(self) -> bool:
@@ -196,7 +207,7 @@ def build(tree: Path, place: Path, log: Path) -> Path:
 def run_tests(commit: Commit, python: Path, tree: Path, work: Path, wanted: Sequence[str]) -> None:
     """Run the tests of a commit, and take note of how many passed."""
     log, result = work / "tests.log", work / "tests.xml"
-    paths = [path for path in wanted if (tree / path).exists()]
+    paths = [path for pattern in wanted for path in sorted(tree.glob(pattern))]
     options = ["-q", "-n", "2", "-p", "no:cacheprovider", f"--junitxml={result}"]
     status = run([python, "-m", "pytest", *options, *paths], log, cwd=tree, doing="testing")
     if result.exists():
@@ -238,7 +249,7 @@ def ask(commit: Commit, python: Path, tree: Path) -> None:
     if done.returncode:
         raise Failed(f"The reads at {commit.name} failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
-    commit.shards, commit.references = found["shards"], found["references"]
+    commit.shards, commit.whole = found["shards"], found["whole"]
 
 
 def examine(commit: Commit, folder: Path, wanted: Sequence[str]) -> None:
@@ -263,27 +274,41 @@ def differences(commits: Sequence[Commit]) -> Iterator[str]:
                 yield f"{commit.name}: {name}: other requests.\n  before: {before}\n  now: {now}"
     if not parent.shards:
         yield "No sharded array was read."
-    *before_last, last = (len(commit.references) for commit in commits)
-    if not all(last < count for count in before_last):
-        yield f"References take {last} requests after the series, {before_last} before."
+    for name in parent.whole:
+        first, second, third = (len(commit.whole.get(name, ())) for commit in commits)
+        if second != first or not 0 < third <= first:
+            yield f"{name}: {first} requests, then {second}, then {third}."
+    if not any(len(commits[-1].whole[name]) < len(parent.whole[name]) for name in parent.whole):
+        yield "Nothing is merged after the series."
 
 
 def table(commits: Sequence[Commit], *, is_all: bool) -> Iterator[str]:
-    """Yield the lines of a table of what was found."""
+    """Yield the lines of two tables: the tests, and the requests."""
     tests = "all tests" if is_all else "tests"
-    head = ("commit", tests, "sharded reads", "references", "subject")
+    head = ("commit", tests, "subject")
     rows = [
         (
             f"{commit.name} {commit.revision[:10]}",
             described(commit.tests),
-            f"{sum(map(len, commit.shards.values()))} requests, {len(commit.shards)} reads",
-            f"{len(commit.references)} requests",
             commit.subject,
         )
         for commit in commits
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows)]
-    for row in (head, *rows):
+    yield from aligned([head, *rows])
+    yield ""
+    counts = [
+        (name, *(str(len(commit.whole.get(name, ()))) for commit in commits))
+        for name in commits[0].whole
+    ]
+    shards = (str(sum(map(len, commit.shards.values()))) for commit in commits)
+    counts.append((f"{len(commits[0].shards)} reads of sharded arrays", *shards))
+    yield from aligned([("requests", *(commit.name for commit in commits)), *counts])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield rows of a table as lines, columns one below the other."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
 
 

@@ -23,6 +23,12 @@ import zarr
 from zarr.storage import FsspecStore
 
 NCHUNKS, CHUNK = 100, 250
+# Bytes between one reference and the next; the default of the store is to read through 16 KiB.
+GAPS = {
+    "adjacent references": 0,
+    "references 8 KiB apart": 8 << 10,
+    "references 32 KiB apart": 32 << 10,
+}
 VALUES = np.arange(1, 4097, dtype="u2").reshape(64, 64)
 
 # Shards of 16 x 16 elements, of which one was never written, with inner chunks of 4 x 4.
@@ -97,33 +103,47 @@ def shards(server: RangeServer, folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def references(server: RangeServer, folder: Path) -> list[str]:
-    """Return the requests of one read of all chunks that lie side by side in one object."""
+def whole_chunks(server: RangeServer, folder: Path) -> dict[str, list[str]]:
+    """Return the requests of reads of all chunks of arrays that are not sharded."""
     values = np.arange(NCHUNKS * CHUNK, dtype="f4")
+    chunks = [values[i * CHUNK : (i + 1) * CHUNK].tobytes() for i in range(NCHUNKS)]
     zarr.create_array(
         str(folder / "plain"), shape=values.shape, chunks=(CHUNK,), dtype="f4", compressors=None
     )
-    server.objects["object"] = values.tobytes()
-    nbytes = 4 * CHUNK
-    refs: dict[str, Any] = {
-        f"c/{i}": [f"{server.url}/object", i * nbytes, nbytes] for i in range(NCHUNKS)
-    }
-    refs["zarr.json"] = (folder / "plain" / "zarr.json").read_text()
-    filesystem = fsspec.filesystem(
-        "reference",
-        fo={"version": 1, "refs": refs},
-        remote_protocol="http",
-        remote_options={"asynchronous": True, "skip_instance_cache": True},
-        asynchronous=True,
-        skip_instance_cache=True,
-    )
-    array = zarr.open_array(FsspecStore(filesystem, read_only=True, path=""), mode="r")
+    metadata = (folder / "plain" / "zarr.json").read_text()
 
-    def read() -> None:
-        if not np.array_equal(array[...], values):
-            raise SystemExit("references: wrong values")
+    def requests(store: FsspecStore) -> list[str]:
+        array = zarr.open_array(store, mode="r")
 
-    return requests_of(server, read)
+        def read() -> None:
+            if not np.array_equal(array[...], values):
+                raise SystemExit("wrong values")
+
+        return requests_of(server, read)
+
+    found = {}
+    for name, gap in GAPS.items():
+        place = name.replace(" ", "-")
+        step = len(chunks[0]) + gap
+        server.objects[place] = b"".join(chunk + bytes(gap) for chunk in chunks)
+        refs: dict[str, Any] = {
+            f"c/{i}": [f"{server.url}/{place}", i * step, len(chunk)]
+            for i, chunk in enumerate(chunks)
+        }
+        filesystem = fsspec.filesystem(
+            "reference",
+            fo={"version": 1, "refs": {**refs, "zarr.json": metadata}},
+            remote_protocol="http",
+            remote_options={"asynchronous": True, "skip_instance_cache": True},
+            asynchronous=True,
+            skip_instance_cache=True,
+        )
+        found[f"{NCHUNKS} {name}"] = requests(FsspecStore(filesystem, read_only=True, path=""))
+    server.objects["plain/zarr.json"] = metadata.encode()
+    server.objects.update({f"plain/c/{i}": chunk for i, chunk in enumerate(chunks)})
+    store = FsspecStore.from_url(f"{server.url}/plain", read_only=True)
+    found[f"{NCHUNKS} keys"] = requests(store)
+    return found
 
 
 def main() -> None:
@@ -131,7 +151,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, RangeServer({}) as server:
         found = {
             "shards": shards(server, Path(folder)),
-            "references": references(server, Path(folder)),
+            "whole": whole_chunks(server, Path(folder)),
         }
     json.dump(found, sys.stdout)
 

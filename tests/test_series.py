@@ -19,28 +19,31 @@ from series.check import (
 
 ROOT = Path(__file__).parents[1]
 GREEN = {"passed": 3, "failed": 0, "skipped": 1}
+NAMES = ("parent", "1/2", "2/2")
 SHARDS = {"one inner chunk": ["GET c/0 bytes=-20", "GET c/0 bytes=0-7"], "all": ["GET c/0 whole"]}
 
 
 def commits() -> list[Commit]:
     """Return three commits as they should be."""
-    references = (["a"] * 100, ["a"] * 100, ["a"])
+    whole = ({"100 references": ["a"] * n, "keys": ["b"] * 7} for n in (100, 100, 1))
     return [
-        Commit(name, "0" * 40, "a subject", dict(GREEN), "", dict(SHARDS), references[i])
-        for i, name in enumerate(("parent", "1/2", "2/2"))
+        Commit(name, "0" * 40, "a subject", dict(GREEN), "", dict(SHARDS), next(whole))
+        for name in NAMES
     ]
 
 
 def test_commits_as_they_should_be_have_no_difference() -> None:
     assert [*differences(commits())] == []
     lines = [*table(commits(), is_all=False)]
-    assert [line.split("  ")[0] for line in lines[1:]] == [
-        "parent 0000000000",
-        "1/2 0000000000",
-        "2/2 0000000000",
+    assert [line.split() for line in lines] == [
+        ["commit", "tests", "subject"],
+        *([name, "0" * 10, *["3", "passed,", "1", "skipped", "a", "subject"]] for name in NAMES),
+        [],
+        ["requests", *NAMES],
+        [*["100", "references", "100", "100", "1"]],
+        ["keys", "7", "7", "7"],
+        [*["2", "reads", "of", "sharded", "arrays", "3", "3", "3"]],
     ]
-    assert "3 passed, 1 skipped" in lines[1]
-    assert "3 requests, 2 reads" in lines[1]
 
 
 def test_other_requests_of_a_sharded_read_are_a_difference() -> None:
@@ -68,10 +71,16 @@ def test_tests_that_fail_or_do_not_run_are_a_difference(tests: dict[str, int]) -
     assert [*differences(found)] == ["1/2: tests failed.\nFAILED test_a"]
 
 
-def test_references_have_to_take_fewer_requests() -> None:
+def test_requests_have_to_become_fewer_at_the_end_and_never_more() -> None:
     found = commits()
-    found[2].references = ["a"] * 100
-    assert "References take 100 requests" in next(differences(found))
+    found[2].whole["100 references"] = ["a"] * 100
+    assert [*differences(found)] == ["Nothing is merged after the series."]
+    found = commits()
+    found[2].whole["keys"] = ["b"] * 8
+    assert [*differences(found)] == ["keys: 7 requests, then 7, then 8."]
+    found = commits()
+    found[1].whole["100 references"] = ["a"] * 99
+    assert [*differences(found)] == ["100 references: 100 requests, then 99, then 1."]
 
 
 def test_tests_are_counted_from_the_report_of_pytest(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Measure fsspec's generic `_cat_ranges`: how many requests it makes, and what a cancellation ends.
+
+    python -m series.cat_ranges
+
+It is why merged reads are made one by one where a file system has no `_cat_ranges` of its own. The
+file system is that of fsspec for HTTP, the server counts, and takes 20 ms for an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+
+import fsspec
+from tests.servers.range_server import Fault, RangeServer
+
+NRANGES, NBYTES, DELAY = 100, 7000, 0.02
+BATCH = 10
+PATH = "object"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured.
+
+    Parameters
+    ----------
+    requests : int
+        How many the server answered for ranges that lie side by side.
+    running, finished : int
+        Reads that were still running after the cancellation, and how many of them were carried on
+        to their end.
+    """
+
+    requests: int
+    running: int
+    finished: int
+
+
+async def measure() -> Found:
+    """Read ranges once, and once more with a cancellation."""
+    with RangeServer({PATH: bytes(NRANGES * NBYTES)}) as server:
+        server.inject(lambda *_: True, Fault(delay=DELAY))
+        filesystem = fsspec.filesystem("http", asynchronous=True, skip_instance_cache=True)
+        paths = [f"{server.url}/{PATH}"] * NRANGES
+        starts = [i * NBYTES for i in range(NRANGES)]
+        stops = [start + NBYTES for start in starts]
+        await filesystem._cat_ranges(paths, starts, stops)
+        requests = len(server.requests)
+
+        finished = 0
+        is_read = asyncio.Event()
+        fetch = filesystem._cat_file
+
+        async def cat_file(path: str, start: int, end: int) -> bytes:
+            nonlocal finished
+            is_read.set()
+            data: bytes = await fetch(path, start=start, end=end)
+            finished += 1
+            return data
+
+        filesystem._cat_file = cat_file
+        bulk = asyncio.create_task(
+            filesystem._cat_ranges(paths, starts, stops, batch_size=BATCH, on_error="raise")
+        )
+        await is_read.wait()
+        bulk.cancel()
+        await asyncio.wait([bulk])
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        before = finished
+        if left:
+            await asyncio.wait(left)
+        await filesystem._session.close()
+        return Found(requests, len(left), finished - before)
+
+
+def main() -> int:
+    """Print what is measured; return the exit status."""
+    found = asyncio.run(measure())
+    sys.stdout.write(
+        f"fsspec {fsspec.__version__}, AsyncFileSystem._cat_ranges over HTTP:\n"
+        f"{NRANGES} adjacent ranges of one object: {found.requests} requests.\n"
+        f"Cancelled with {BATCH} reads in flight: {found.running} were left running, "
+        f"{found.finished} of them read to the end.\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
