@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _BYTE = np.dtype("B")
 
-_ENDIANS: tuple[Literal["little", "big"], ...] = ("little", "big")
+EndianLiteral: TypeAlias = Literal["little", "big"]
+_ENDIANS: tuple[EndianLiteral, ...] = ("little", "big")
 _NUMPY_ORDER: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
 
 
@@ -56,9 +57,9 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     _name = "bytes"
     _configuration_required = False
 
-    endian: Literal["little", "big"] | None
+    endian: EndianLiteral | None
 
-    def __init__(self, *, endian: Literal["little", "big"] | None = "little") -> None:
+    def __init__(self, *, endian: EndianLiteral | None = "little") -> None:
         parsed = None if endian is None else parse_choice(endian, "endian", _ENDIANS)
         object.__setattr__(self, "endian", parsed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypedDict, cast
 
 import numpy as np
 
@@ -108,6 +108,9 @@ class ArrayConfig:
     def to_dict(self) -> ArrayConfigParams:
         """Return all options as a dictionary."""
         return cast("ArrayConfigParams", {name: getattr(self, name) for name in _CONFIG_KEYS})
+
+
+ArrayConfigLike: TypeAlias = ArrayConfig | ArrayConfigParams  # for others
 
 
 def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayConfig:

@@ -33,6 +33,8 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 ShapeLike: TypeAlias = Iterable[int] | int
 ChunksLike: TypeAlias = ShapeLike | Sequence[Sequence[int]] | None
 DimensionNames: TypeAlias = Iterable[str | None] | None
+DimensionNamesLike: TypeAlias = DimensionNames  # for others, as is the next
+ChunkCoords: TypeAlias = tuple[int, ...]
 JSON: TypeAlias = str | int | float | Mapping[str, "JSON"] | Sequence["JSON"] | None
 
 _NameT = TypeVar("_NameT", bound=str)

@@ -51,6 +51,8 @@ ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     NotADirectoryError,
 )
 
+_make_async = as_async  # kept for others
+
 
 def _path_of(target: Target, path: str) -> Hashable:
     """Return what tells the object of a key from others."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zarr.core._byte_ranges import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import Buffer, cpu
 from zarr.core.common import (
     ZARR_JSON,
@@ -20,6 +21,7 @@ from zarr.core.common import (
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
+    from zarr.core._byte_ranges import ByteRequest
 
 METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
@@ -215,3 +217,64 @@ def frozen(value: Buffer) -> Buffer:
     if type(data) is np.ndarray and isinstance(data.base, bytes):
         return value
     return type(value).from_bytes(data.tobytes())
+
+
+# --- names that other packages reach for ------------------------------------------------
+
+
+def _join_paths(paths: Iterable[str]) -> str:
+    """Join parts of a path by ``/``, leaving out empty ones; nothing else is changed."""
+    return "/".join(part for part in paths if part != "")
+
+
+def _relativize_path(*, path: str, prefix: str) -> str:
+    """Return a path relative to one above it.
+
+    Parameters
+    ----------
+    path : str
+        The path.
+    prefix : str
+        The one above it, without a ``/`` at its end; empty for the root.
+
+    Raises
+    ------
+    ValueError
+        If the path does not lie below the prefix.
+    """
+    base = f"{prefix}/" if prefix else ""
+    if not path.startswith(base):
+        raise ValueError(f"The path {path!r} does not lie below {prefix!r}.")
+    return path[len(base) :]
+
+
+def _normalize_byte_range_index(data: Buffer, byte_range: ByteRequest | None) -> tuple[int, int]:
+    """Return the bounds of the slice of a value that a byte request asks for.
+
+    Parameters
+    ----------
+    data : Buffer
+        The whole value.
+    byte_range : ByteRequest or None
+        The request; None for all of it.
+
+    Returns
+    -------
+    tuple of int
+        Start and stop, in bytes. The stop may lie behind the end, where slices end anyway.
+
+    Raises
+    ------
+    ValueError
+        If it is no byte request.
+    """
+    stop = len(data) + 1
+    if byte_range is None:
+        return 0, stop
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.start, byte_range.end
+    if isinstance(byte_range, OffsetByteRequest):
+        return byte_range.offset, stop
+    if isinstance(byte_range, SuffixByteRequest):
+        return max(0, len(data) - byte_range.suffix), stop
+    raise ValueError(f"Unexpected byte_range, got {byte_range}.")

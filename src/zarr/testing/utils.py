@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.core.buffer import Buffer
 
 __all__ = ["assert_bytes_equal", "gpu_test", "has_cupy"]
+
+if TYPE_CHECKING:
+    import pytest
+
+    # For others, by `__getattr__`: pytest is imported when it is used.
+    gpu_mark: pytest.MarkDecorator
+    skip_if_no_gpu: pytest.MarkDecorator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,8 +51,22 @@ def has_cupy() -> bool:
 
 def gpu_test(func: F) -> F:
     """Mark a test that needs a GPU; it is skipped where there is none."""
+    gpu, skipping = _marks()
+    marked: F = gpu(skipping(func))
+    return marked
+
+
+def _marks() -> tuple[pytest.MarkDecorator, pytest.MarkDecorator]:
+    """Return the mark of tests that need a GPU, and the one that skips them where there is none."""
     import pytest
 
-    skipping = pytest.mark.skipif(not has_cupy(), reason="needs cupy and a GPU")
-    marked: F = pytest.mark.gpu(skipping(func))
-    return marked
+    return pytest.mark.gpu, pytest.mark.skipif(not has_cupy(), reason="needs cupy and a GPU")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        names = ("gpu_mark", "skip_if_no_gpu")
+        if name not in names:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _marks()[names.index(name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ShardingIndexLocation = Literal["start", "end"]
 
 # Offset and length of an inner chunk that is not stored.
-_ABSENT = 2**64 - 1
+MAX_UINT_64: Final = 2**64 - 1
 
 
 class ShardIndex:
@@ -71,10 +71,10 @@ class ShardIndex:
         ValueError
             If an entry is half absent, reaches past the end of the shard, or into its index.
         """
-        limit = _ABSENT >> 1 if shard_nbytes is None else shard_nbytes - self._after
+        limit = MAX_UINT_64 >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []
         for number, (offset, nbytes) in zip(numbers, self._entries[numbers].tolist()):
-            if offset == _ABSENT and nbytes == _ABSENT:
+            if offset == MAX_UINT_64 and nbytes == MAX_UINT_64:
                 places.append(None)
                 continue
             if offset + nbytes > limit or (offset < self._before and nbytes):
@@ -90,7 +90,7 @@ class ShardIndex:
 
     def present(self) -> list[int]:
         """Return the places in the index of the inner chunks that are stored."""
-        stored = (self._entries != np.uint64(_ABSENT)).any(axis=1)
+        stored = (self._entries != np.uint64(MAX_UINT_64)).any(axis=1)
         return [int(number) for number in np.flatnonzero(stored)]
 
 
@@ -177,7 +177,7 @@ class IndexFormat:
         tuple
             The places that are stored, in that order, and the index as an array.
         """
-        entries = np.full((*self.grid_shape, 2), _ABSENT, dtype=np.uint64)
+        entries = np.full((*self.grid_shape, 2), MAX_UINT_64, dtype=np.uint64)
         flat = entries.reshape(-1, 2)
         stored = [number for number in order if number in lengths]
         offset = self.data_offset
@@ -198,7 +198,7 @@ def index_spec(grid_shape: tuple[int, ...]) -> ArraySpec:
     return ArraySpec(
         shape=(*grid_shape, 2),
         dtype=UInt64(endianness="little"),
-        fill_value=np.uint64(_ABSENT),
+        fill_value=np.uint64(MAX_UINT_64),
         config=ArrayConfig(order="C", write_empty_chunks=True),
         prototype=numpy_buffer_prototype(),
     )

@@ -14,6 +14,7 @@ from zarr.core.array._defaults import (
     default_serializer_v3,
 )
 from zarr.core.array._documents import get_array_metadata
+from zarr.core.array._keep import _parse_keep_array_attr as _parse_keep_array_attr
 from zarr.core.array._parse import parse_array_metadata
 from zarr.core.array._pipeline import create_codec_pipeline
 from zarr.core.array._sync import Array

@@ -355,7 +355,7 @@ async def store_metadata(
     documents = metadata.to_buffer_dict(default_buffer_prototype())
     store_path.store._check_writable()
     if ensure_parents:
-        await _create_parents(await _missing_parents(store_path, metadata.zarr_format))
+        await store_parents(await missing_parents(store_path, metadata.zarr_format))
     await store_documents(store_path, documents)
 
 
@@ -395,14 +395,14 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     if store_path.read_only and not overwrite:
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
-    missing = await _missing_parents(store_path, metadata.zarr_format)
+    missing = await missing_parents(store_path, metadata.zarr_format)
     replace = overwrite and store_path.store.supports_deletes
     if replace:
         await store_path.delete_dir()
     else:
         before = await leftovers(store_path, documents)
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
-    await _create_parents(missing)
+    await store_parents(missing)
     if replace:
         await store_documents(store_path, documents)
     else:
@@ -488,7 +488,9 @@ def _depth(kind: type, name: str) -> int:
     return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
 
 
-async def _create_parents(missing: list[tuple[StorePath, dict[str, Buffer]]]) -> None:
+async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]]) -> None:
+    """Store groups that `missing_parents` returned, where nobody else has stored them since."""
+
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
         # In order: other documents, before the one that makes it a group, look left over.
         for name, buffer in group.items():
@@ -497,7 +499,7 @@ async def _create_parents(missing: list[tuple[StorePath, dict[str, Buffer]]]) ->
     await concurrent_map(missing, put)
 
 
-async def _missing_parents(
+async def missing_parents(
     store_path: StorePath, zarr_format: ZarrFormat
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
     """Return the groups above a new node that are not there, and their documents by name.

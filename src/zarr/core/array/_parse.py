@@ -15,6 +15,7 @@ from zarr.core.array._defaults import (
     default_serializer_v3,
 )
 from zarr.core.chunk_grids import (
+    SHARDED_INNER_CHUNK_MAX_BYTES,
     ChunkLayout,
     guess_chunks,
     normalize_chunks_nd,
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from zarr.core.metadata import ArrayMetadata
 
 _C = TypeVar("_C", ArrayArrayCodec, BytesBytesCodec)
-
-# Upper bound in bytes of chunks that are chosen together with their shards: a shard has several.
-_MAX_AUTO_INNER_CHUNK_BYTES = 1 << 20
 
 
 # --- metadata documents -----------------------------------------------------------------
@@ -108,7 +106,7 @@ def parse_chunk_layout(
     nbytes = item_size(dtype)
     if isinstance(chunks, str) and chunks == "auto":
         choose_both = isinstance(shards, str) and shards == "auto"
-        limit = _MAX_AUTO_INNER_CHUNK_BYTES if choose_both else None
+        limit = SHARDED_INNER_CHUNK_MAX_BYTES if choose_both else None
         grid = guess_chunks(shape, nbytes, max_bytes=limit)
     else:
         grid = normalize_chunks_nd(chunks, shape)

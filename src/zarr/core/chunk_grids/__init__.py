@@ -19,9 +19,14 @@ from zarr.core.chunk_grids._normalize import (
     normalize_chunks_1d,
     normalize_chunks_nd,
 )
-from zarr.core.chunk_grids._shards import ChunkLayout, resolve_outer_and_inner_chunks
+from zarr.core.chunk_grids._shards import (
+    SHARDED_INNER_CHUNK_MAX_BYTES,
+    ChunkLayout,
+    resolve_outer_and_inner_chunks,
+)
 
 __all__ = [
+    "SHARDED_INNER_CHUNK_MAX_BYTES",
     "ChunkGrid",
     "ChunkLayout",
     "ChunkSizes",

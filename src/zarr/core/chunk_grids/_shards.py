@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from zarr.core.chunk_grids._grid import ChunkGrid
 from zarr.core.chunk_grids._normalize import normalize_chunks_nd
 from zarr.core.common import product
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
+
+# Upper bound in bytes of chunks that are chosen together with their shards: a shard has several.
+SHARDED_INNER_CHUNK_MAX_BYTES: Final = 1 << 20
 
 
 class ChunkLayout(NamedTuple):

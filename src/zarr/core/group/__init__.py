@@ -1,6 +1,7 @@
 """Groups: finding, creating and deleting the nodes of a hierarchy."""
 
 from zarr.core.group._async import AsyncGroup
+from zarr.core.group._metadata import GROUP_METADATA_KEYS as GROUP_METADATA_KEYS
 from zarr.core.group._metadata import (
     ConsolidatedMetadata,
     GroupMetadata,
@@ -16,6 +17,7 @@ from zarr.core.group._open import (
     get_node,
 )
 from zarr.core.group._sync import Group
+from zarr.storage._common import StoreLike as StoreLike
 
 __all__ = [
     "AsyncGroup",

@@ -198,6 +198,28 @@ class ConsolidatedMetadata:
             children[parent][name] = node
         return cls(top)
 
+    @staticmethod
+    def _flat_to_nested(metadata: dict[str, NodeMetadata]) -> None:
+        """Hang nodes below their groups, in the dictionary itself; kept for others.
+
+        Parameters
+        ----------
+        metadata : dict
+            Metadata by paths relative to the group, at all depths; by the names of the children
+            afterwards, as the class takes them.
+
+        Raises
+        ------
+        KeyError
+            If a node lies below something that is not a group of `metadata`, which stays as it is.
+        """
+        try:
+            nested = ConsolidatedMetadata.from_nodes(metadata).metadata
+        except MetadataValidationError as error:
+            raise KeyError(str(error)) from error
+        metadata.clear()
+        metadata.update(nested)
+
     @property
     def flattened_metadata(self) -> dict[str, NodeMetadata]:
         """Metadata of the nodes at all depths, by their paths relative to the group.

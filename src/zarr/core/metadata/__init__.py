@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from zarr.core.metadata.v2 import ArrayV2Metadata, ArrayV2MetadataDict
 from zarr.core.metadata.v3 import ArrayMetadataJSON_V3, ArrayV3Metadata
@@ -18,3 +18,12 @@ __all__ = [
     "ArrayV2MetadataDict",
     "ArrayV3Metadata",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name != "io":  # for others; it lies above the other modules here
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")

@@ -1,0 +1,102 @@
+"""Coding of single chunks without an event loop; kept for others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zarr.core._codec_chain import CodecChain, _is_sync
+
+if TYPE_CHECKING:
+    from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+__all__ = ["ChunkTransform"]
+
+
+@dataclass(kw_only=True)
+class ChunkTransform:
+    """Decodes and encodes single chunks in the calling thread.
+
+    Parameters
+    ----------
+    codecs : tuple of codec
+        In the order of encoding, settled for the chunks (`Codec.evolve_from_array_spec`).
+
+    Raises
+    ------
+    TypeError
+        If a codec codes by coroutines only, or follows one whose output it cannot take.
+    ValueError
+        If there is no codec from array to bytes, or more than one.
+    """
+
+    codecs: tuple[Codec, ...]
+    _chain: CodecChain = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._chain = CodecChain.from_codecs(self.codecs)
+        if not self._chain.is_sync:
+            names = [
+                type(codec).__name__
+                for codec in self.codecs
+                if not (_is_sync(codec, "decode") and _is_sync(codec, "encode"))
+            ]
+            raise TypeError(
+                "Codecs of a ChunkTransform have `_decode_sync` and `_encode_sync`, which do not "
+                f"wait. These have not: {', '.join(names)}."
+            )
+
+    @property
+    def _aa_codecs(self) -> tuple[ArrayArrayCodec, ...]:
+        return self._chain.array_array_codecs
+
+    @property
+    def _ab_codec(self) -> ArrayBytesCodec:
+        return self._chain.array_bytes_codec
+
+    @property
+    def _bb_codecs(self) -> tuple[BytesBytesCodec, ...]:
+        return self._chain.bytes_bytes_codecs
+
+    def decode_chunk(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        """Decode one chunk.
+
+        Parameters
+        ----------
+        chunk_bytes : Buffer
+            The encoded chunk.
+        chunk_spec : ArraySpec
+            Describes the decoded chunk.
+        """
+        return self._chain.decode_sync(chunk_bytes, chunk_spec)
+
+    def encode_chunk(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        """Encode one chunk; None where a codec finds nothing to store.
+
+        Parameters
+        ----------
+        chunk_array : NDBuffer
+            The chunk.
+        chunk_spec : ArraySpec
+            Describes it.
+        """
+        return self._chain.encode_sync(chunk_array, chunk_spec)
+
+    def compute_encoded_size(self, byte_length: int, array_spec: ArraySpec) -> int:
+        """Return the size of an encoded chunk in bytes.
+
+        Parameters
+        ----------
+        byte_length : int
+            Size of the chunk in bytes.
+        array_spec : ArraySpec
+            Describes it.
+
+        Raises
+        ------
+        NotImplementedError
+            If it depends on the values.
+        """
+        return self._chain.compute_encoded_size(byte_length, array_spec)
