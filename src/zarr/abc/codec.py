@@ -9,7 +9,6 @@ chunks at once overrides `decode` and `encode`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import (
     TYPE_CHECKING,
@@ -312,20 +311,22 @@ class ArrayBytesCodecPartialEncodeMixin:
         await concurrent_map(batch_info, self._encode_partial_single)
 
 
-class CodecPipeline(ABC):
+class CodecPipeline:
     """Reads and writes the chunks of one array through its codecs.
 
-    Third parties plug one in by the configured ``codec_pipeline.path``.
+    Third parties plug one in by the configured ``codec_pipeline.path``. No method is abstract: a
+    pipeline defines what its arrays use. What it does not define raises `NotImplementedError`,
+    except that it validates nothing and supports no partial decoding or encoding.
     """
 
-    @abstractmethod
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         """Return the pipeline with its codecs settled for chunks of this spec."""
+        raise _not_implemented(type(self), "evolve_from_array_spec")
 
     @classmethod
-    @abstractmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
         """Make a pipeline of codecs in the order of encoding."""
+        raise _not_implemented(cls, "from_codecs")
 
     @classmethod
     def from_array_metadata_and_store(cls, array_metadata: ArrayMetadata, store: Store) -> Self:
@@ -341,16 +342,15 @@ class CodecPipeline(ABC):
         )
 
     @property
-    @abstractmethod
     def supports_partial_decode(self) -> bool:
         """Whether a selection of a chunk is read without the rest of it."""
+        return False
 
     @property
-    @abstractmethod
     def supports_partial_encode(self) -> bool:
         """Whether a selection of a stored chunk is changed by the codec itself."""
+        return False
 
-    @abstractmethod
     def validate(
         self,
         *,
@@ -360,23 +360,22 @@ class CodecPipeline(ABC):
     ) -> None:
         """Refuse an array that a codec cannot encode; see `BaseCodec.validate`."""
 
-    @abstractmethod
     def compute_encoded_size(self, byte_length: int, array_spec: ArraySpec) -> int:
         """Return the size in bytes of an encoded chunk; see `BaseCodec.compute_encoded_size`."""
+        raise _not_implemented(type(self), "compute_encoded_size")
 
-    @abstractmethod
     async def decode(
         self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
         """Decode chunks, None for an absent one; see `BaseCodec.decode`."""
+        raise _not_implemented(type(self), "decode")
 
-    @abstractmethod
     async def encode(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
     ) -> Iterable[Buffer | None]:
         """Encode chunks, None for an absent one; see `BaseCodec.encode`."""
+        raise _not_implemented(type(self), "encode")
 
-    @abstractmethod
     async def read(
         self,
         batch_info: Iterable[tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]],
@@ -400,8 +399,8 @@ class CodecPipeline(ABC):
         tuple of GetResult
             One for each chunk, in order.
         """
+        raise _not_implemented(type(self), "read")
 
-    @abstractmethod
     async def write(
         self,
         batch_info: Iterable[tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]],
@@ -421,6 +420,11 @@ class CodecPipeline(ABC):
         drop_axes : tuple of int
             Dimensions of length 1 of the chunk selections that `value` does not have.
         """
+        raise _not_implemented(type(self), "write")
+
+
+def _not_implemented(cls: type, method: str) -> NotImplementedError:
+    return NotImplementedError(f"{cls.__name__} does not implement CodecPipeline.{method}.")
 
 
 def is_codec(value: object) -> TypeIs[Codec]:
