@@ -281,18 +281,13 @@ def test_consolidated_metadata_survive_the_format_2_document(nodes: dict[str, An
 
 
 @given(hierarchies(), st.data())
-def test_without_removes_a_node_and_what_lies_below(nodes: dict[str, Any], data: Any) -> None:
+def test_discard_removes_a_node_and_what_lies_below(nodes: dict[str, Any], data: Any) -> None:
     consolidated = ConsolidatedMetadata.from_nodes(nodes)
-    before = consolidated.to_dict()
     path = data.draw(st.sampled_from([*sorted(nodes), "a/missing", "nope"]))
-    rest = consolidated.without(path)
-    if path not in nodes:
-        assert rest is None
-    else:
-        assert rest is not None
-        kept = {p: n for p, n in nodes.items() if p != path and not p.startswith(f"{path}/")}
-        _same_nodes(rest, kept)
-    assert consolidated.to_dict() == before
+    assert consolidated.discard(path) == (path in nodes)
+    kept = {p: n for p, n in nodes.items() if p != path and not p.startswith(f"{path}/")}
+    _same_nodes(consolidated, kept)
+    assert not consolidated.discard(path)
 
 
 def test_format_2_document_other_keys() -> None:

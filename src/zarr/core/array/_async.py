@@ -482,8 +482,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        new_attributes : mapping
-            JSON values.
+        new_attributes : mapping or iterable of pairs
+            JSON values by names.
 
         Returns
         -------
@@ -497,7 +497,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ValueError
             If the store is read-only.
         """
-        await replace_attributes(self, {**self.metadata.attributes, **new_attributes})
+        await replace_attributes(self, {**self.metadata.attributes, **dict(new_attributes)})
         return self
 
     # --- what is stored -----------------------------------------------------------------

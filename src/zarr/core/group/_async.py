@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from zarr.core._derive import Begun, begin, in_two_steps
@@ -600,7 +600,8 @@ class AsyncGroup(ArrayCreation):
     async def delitem(self, key: str) -> None:
         """Delete a member and all that lies below it; nothing happens where there is none.
 
-        Where this group has consolidated metadata, they are brought up to date.
+        Where this group has consolidated metadata, they are brought up to date: those that are
+        stored with it, and those that groups have in memory which it was got from, or they from it.
 
         Parameters
         ----------
@@ -615,12 +616,11 @@ class AsyncGroup(ArrayCreation):
             If the store cannot delete.
         """
         await self._member_path(key).delete_dir()
-        below = self.metadata.consolidated_metadata
-        rest = None if below is None else below.without(normalize_path(key))
-        if rest is not None:
-            metadata = replace(self.metadata, consolidated_metadata=rest)
-            await self._save(metadata)
-            object.__setattr__(self, "metadata", metadata)
+        known = self.metadata.consolidated_metadata
+        # In place: groups that this one was got from, or that were got from it, know the member by
+        # the same metadata, and it is gone for all of them.
+        if known is not None and known.discard(normalize_path(key)):
+            await self._save(self.metadata)
 
     def _member_path(self, key: str) -> StorePath:
         path = normalize_path(key)

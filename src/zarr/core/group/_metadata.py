@@ -248,8 +248,8 @@ class ConsolidatedMetadata:
         below = node.consolidated_metadata if isinstance(node, GroupMetadata) else None
         return None if below is None else below.get(rest)
 
-    def without(self, path: str) -> ConsolidatedMetadata | None:
-        """Return the metadata without one node and what lies below it.
+    def discard(self, path: str) -> bool:
+        """Remove a node and what lies below it, for all who hold these metadata or a part of them.
 
         Parameters
         ----------
@@ -258,22 +258,14 @@ class ConsolidatedMetadata:
 
         Returns
         -------
-        ConsolidatedMetadata or None
-            None if there is no such node.
+        bool
+            False if there is no such node.
         """
-        name, _, rest = path.partition("/")
-        others = dict(self.metadata)
-        node = others.pop(name, None)
-        if not rest:
-            return None if node is None else replace(self, metadata=others)
-        if not isinstance(node, GroupMetadata) or node.consolidated_metadata is None:
-            return None
-        below = node.consolidated_metadata.without(rest)
-        if below is None:
-            return None
-        changed: NodeMetadata = replace(node, consolidated_metadata=below)
-        # In the place it had before.
-        return replace(self, metadata={**self.metadata, name: changed})
+        parent, _, name = path.rpartition("/")
+        group = self.get(parent) if parent else None
+        below = group.consolidated_metadata if isinstance(group, GroupMetadata) else None
+        siblings = below if parent else self
+        return siblings is not None and siblings.metadata.pop(name, None) is not None
 
 
 def _by_depth(paths: Mapping[str, object]) -> list[str]:

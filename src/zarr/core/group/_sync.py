@@ -244,8 +244,15 @@ class Group(GroupProperties, SyncMixin):
 
     create_array = _method(AsyncGroup.create_array, _array)
     create = _method(AsyncGroup.create_array, _array)
-    update_attributes = _method(AsyncGroup.update_attributes, _group)
     move = _method(AsyncGroup.move, _same)
+
+    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
+        """Set several user attributes in one write, and return this group.
+
+        Parameters are those of `AsyncGroup.update_attributes`.
+        """
+        sync_in_time(self._async_group.update_attributes(new_attributes))
+        return self
 
     async def update_attributes_async(self, new_attributes: dict[str, Any]) -> Group:
         """Set several user attributes in one write, from a coroutine.
