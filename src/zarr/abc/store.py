@@ -128,8 +128,10 @@ class Store(ABC):
 
         Parameters
         ----------
-        *args, **kwargs
-            Those of the class.
+        *args
+            Positional arguments of the class.
+        **kwargs
+            Keyword arguments of the class.
         """
         store = cls(*args, **kwargs)
         await store._open()
@@ -409,8 +411,16 @@ class Store(ABC):
 
         Parameters
         ----------
-        key, byte_ranges, prototype, max_gap_bytes, max_coalesced_bytes
-            As for `get_ranges`.
+        key : str
+            Key of the value.
+        byte_ranges : iterable of ByteRequest or None
+            Parts of the value to read; None for all of it.
+        prototype : BufferPrototype
+            Classes that hold data.
+        max_gap_bytes : int
+            Largest gap between two ranges that one read fetches, in bytes.
+        max_coalesced_bytes : int
+            Largest merged read, in bytes.
 
         Returns
         -------
@@ -452,8 +462,10 @@ class Store(ABC):
 
         Parameters
         ----------
-        requests, prototype
+        requests : iterable of ReadRequest
             As for `get_many`; so are what is yielded, and the errors raised.
+        prototype : BufferPrototype
+            Classes that hold data.
         """
         if access_of(self).reads_in_thread:
             answers = read_method(self, "_get_many_in_thread")(parse_requests(requests), prototype)

@@ -138,8 +138,16 @@ async def open_array(
 
     Parameters
     ----------
-    store, zarr_format, path, storage_options, config
-        As for `open`.
+    store : StoreLike or None
+        Where the array is; None for a new store in memory.
+    zarr_format : {2, 3} or None
+        Format of the array; None for whichever is stored, 3 if both are.
+    path : str or None
+        Path of the array below `store`; None for `store` itself.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
     **kwargs
         ``mode`` as for `open`, but that nothing is created unless it is given. Others as for
         `create`; they are not looked at if the array is there.
@@ -210,8 +218,14 @@ async def open_group(
 
     Parameters
     ----------
-    store, path, storage_options, zarr_format
-        As for `open`.
+    store : StoreLike or None
+        Where the group is; None for a new store in memory.
+    path : str or None
+        Path of the group below `store`; None for `store` itself.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
+    zarr_format : {2, 3} or None
+        Format of the group; None for whichever is stored, 3 if both are.
     mode : {"r", "r+", "a", "w", "w-"}
         As for `open`, but that it is groups that are created.
     attributes : dict or None
@@ -220,8 +234,14 @@ async def open_group(
         Whether consolidated metadata have to be there and are used; None to use them where they
         are. A string is the key, relative to the group, at which a format 2 group has them. Mode
         ``"a"`` creates no group where they are asked for.
-    cache_attrs, synchronizer, chunk_store, meta_array
-        Parameters of zarr-python 2 without effect.
+    cache_attrs : bool or None
+        Parameter of zarr-python 2 without effect.
+    synchronizer : object
+        Parameter of zarr-python 2 without effect.
+    chunk_store : StoreLike or None
+        Parameter of zarr-python 2 without effect.
+    meta_array : object
+        Parameter of zarr-python 2 without effect.
 
     Raises
     ------
@@ -291,8 +311,10 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
 
     Parameters
     ----------
-    *args, **kwargs
-        As for `open_group`.
+    *args
+        Positional arguments of `open_group`.
+    **kwargs
+        Keyword arguments of `open_group`.
     use_consolidated : True
         Has no other value.
 

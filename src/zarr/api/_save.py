@@ -30,10 +30,16 @@ async def save(
 
     Parameters
     ----------
-    store, path, storage_options
-        As for `open`.
-    *args, **kwargs
+    store : StoreLike
+        Where the array or group goes.
+    path : str or None
+        Path of the array or group below `store`; None for `store` itself.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
+    *args : NDArrayLike
         NumPy arrays or similar; see `save_group` for the names they get.
+    **kwargs
+        NumPy arrays or similar, by the names they get.
     zarr_format : {2, 3} or None
         Format of arrays and group; None for the configured ``default_zarr_format``.
 
@@ -73,8 +79,14 @@ async def save_array(
 
     Parameters
     ----------
-    store, path, storage_options, zarr_format
-        As for `save`.
+    store : StoreLike
+        Where the array goes.
+    path : str or None
+        Path of the array below `store`; None for `store` itself.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
     arr : NumPy array or similar
         The elements.
     **kwargs
@@ -115,8 +127,14 @@ async def save_group(
 
     Parameters
     ----------
-    store, path, storage_options, zarr_format
-        As for `save`.
+    store : StoreLike
+        Where the group goes.
+    path : str or None
+        Path of the group below `store`; None for `store` itself.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
+    zarr_format : {2, 3} or None
+        Format of the group; None for the configured ``default_zarr_format``.
     *args : NumPy arrays or similar
         Are named ``arr_0``, ``arr_1``, ...
     **kwargs : NumPy arrays or similar

@@ -118,14 +118,26 @@ async def group(
 
     Parameters
     ----------
-    store, path, zarr_format, storage_options
-        As for `open`.
+    store : StoreLike or None
+        Where the node is; None for a new store in memory.
+    path : str or None
+        Path of the node below `store`; None for `store` itself.
+    zarr_format : {2, 3} or None
+        Format of the node; None for whichever is stored, 3 if both are.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
     overwrite : bool
         Whether it is created anew in any case, and all that is stored there is deleted.
     attributes : dict or None
         User attributes of the group if it is created, JSON values; None for none.
-    chunk_store, cache_attrs, synchronizer, meta_array
-        Parameters of zarr-python 2 without effect.
+    chunk_store : StoreLike or None
+        Parameter of zarr-python 2 without effect.
+    cache_attrs : bool or None
+        Parameter of zarr-python 2 without effect.
+    synchronizer : object
+        Parameter of zarr-python 2 without effect.
+    meta_array : object
+        Parameter of zarr-python 2 without effect.
 
     Raises
     ------
@@ -161,8 +173,13 @@ async def create_group(
 
     Parameters
     ----------
-    store, path, storage_options
-        As for `open`. Groups above the new one that are not stored yet are created too.
+    store : StoreLike
+        Where the group goes.
+    path : str or None
+        Path of the group below `store`; None for `store` itself. Groups above it that are not
+        stored yet are created too.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
     overwrite : bool
         Whether all that is stored at that place is deleted first.
     zarr_format : {2, 3} or None
@@ -192,8 +209,12 @@ async def consolidate_metadata(
 
     Parameters
     ----------
-    store, path, zarr_format
-        As for `open`.
+    store : StoreLike
+        Where the group is.
+    path : str or None
+        Path of the group below `store`; None for `store` itself.
+    zarr_format : {2, 3} or None
+        Format of the node; None for whichever is stored, 3 if both are.
 
     Returns
     -------
@@ -280,8 +301,12 @@ async def load(
 
     Parameters
     ----------
-    store, path, zarr_format
-        As for `open`.
+    store : StoreLike
+        Where the node is.
+    path : str or None
+        Path of the node below `store`; None for `store` itself.
+    zarr_format : {2, 3} or None
+        Format of the node; None for whichever is stored, 3 if both are.
 
     Returns
     -------

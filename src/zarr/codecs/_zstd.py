@@ -116,8 +116,10 @@ def decode_many_zstd(
 
     Parameters
     ----------
-    data, limit
-        As for `decode_zstd`, of each chunk.
+    data : sequence of bytes-like
+        The encoded chunks.
+    limit : DecodedLimit
+        Largest decoded size of each, as for `decode_zstd`.
     beside_loop : bool
         Whether an event loop contends for the GIL meanwhile.
     """

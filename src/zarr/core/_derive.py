@@ -120,8 +120,10 @@ def begin(
     ----------
     function : callable
         A coroutine function or method.
-    *args, **kwargs
-        Its arguments.
+    *args
+        Its positional arguments.
+    **kwargs
+        Its keyword arguments.
     """
     first = getattr(function, "_first_step", None)
     if first is None:

@@ -298,8 +298,10 @@ async def divide(
 
     Parameters
     ----------
-    read, get
-        As for `answer`, which says what becomes of a request that the read did not reach.
+    read : Read
+        The merged read, as for `answer`.
+    get : callable
+        Reads alone a request that the merged read did not reach, as for `answer`.
     buffer : Buffer or None
         What the read returned; None where the object is absent.
     """

@@ -49,8 +49,12 @@ class GroupInfo:
         Whether the store refuses to be written.
     _store_type : str
         Name of the class of the store.
-    _count_members, _count_arrays, _count_groups : int or None
+    _count_members : int or None
         Number of nodes below the group at any depth; None where they were not counted.
+    _count_arrays : int or None
+        Number of arrays below the group at any depth; None where they were not counted.
+    _count_groups : int or None
+        Number of groups below the group at any depth; None where they were not counted.
     """
 
     _name: str
@@ -90,17 +94,20 @@ class ArrayInfo:
         Value of the elements that are not stored.
     _shape : tuple of int
         Shape in elements.
-    _shard_shape, _chunk_shape : tuple of int or None
-        Shape of shards and chunks in elements. None for the shards of an array without any, and
-        for chunks whose shapes differ.
+    _shard_shape : tuple of int or None
+        Shape of the shards in elements; None for an array without shards.
+    _chunk_shape : tuple of int or None
+        Shape of the chunks in elements; None where the shapes of chunks differ.
     _order : {"C", "F"}
         Memory layout of what reading returns.
     _read_only : bool
         Whether the store refuses to be written.
     _store_type : str
         Name of the class of the store.
-    _filters, _compressors : tuple of codec
-        Codecs by their roles.
+    _filters : tuple of codec
+        Codecs before the serializer.
+    _compressors : tuple of codec
+        Codecs after the serializer.
     _serializer : ArrayBytesCodec or None
         The array-to-bytes codec; None in format 2.
     _count_bytes : int or None

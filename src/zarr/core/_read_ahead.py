@@ -57,8 +57,10 @@ class ReadAhead:
         ----------
         path : hashable
             The object.
-        start, end : int
-            The range that is wanted.
+        start : int
+            First byte that is wanted.
+        end : int
+            One past the last byte that is wanted.
         max_gap_bytes : int
             How far from an earlier read it may be to be the next one.
         """
@@ -105,8 +107,10 @@ class ReadAhead:
         ----------
         path : hashable
             The object.
-        start, end : int
-            The range that is wanted.
+        start : int
+            First byte that is wanted.
+        end : int
+            One past the last byte that is wanted.
         epoch : int
             The number of writes so far. Bytes of an earlier epoch are not served.
         """

@@ -56,7 +56,15 @@ class ReadScheduler:
         ----------
         max_concurrency : int
             How many reads may be in flight now.
-        source, byte_range, caller, counter, nbytes
+        source : Source
+            As for `read`.
+        byte_range : ByteRequest or None
+            As for `read`.
+        caller : object
+            As for `read`.
+        counter : BulkReadCounter or None
+            As for `read`.
+        nbytes : int or None
             As for `read`.
 
         Returns

@@ -16,8 +16,10 @@ class TreeRepr:
 
     Parameters
     ----------
-    text, html : str
-        The drawing.
+    text : str
+        The tree as text.
+    html : str
+        The tree as HTML.
     note : str
         A line above the text that says what is missing; empty if nothing is.
     """

@@ -88,8 +88,10 @@ def pipeline_supports_partial_decode(
     ----------
     array_bytes_codec : ArrayBytesCodec
         The codec that would have to do it.
-    array_array_codecs, bytes_bytes_codecs : sequence of codec
-        The other codecs of the chain.
+    array_array_codecs : sequence of codec
+        The filters of the chain.
+    bytes_bytes_codecs : sequence of codec
+        The compressors of the chain.
     require_no_aa_bb : bool
         Whether any other codec rules it out: behind a compressor the bytes of a part cannot be
         found, and after a transposition a selection means something else.
@@ -298,8 +300,12 @@ class BatchedCodecPipeline(CodecPipeline):
 
         Parameters
         ----------
-        batch_info, out, drop_axes
+        batch_info : iterable of tuple
             As for `read`; so are what is returned, and the errors raised.
+        out : NDBuffer
+            Array that receives the elements.
+        drop_axes : tuple of int
+            Axes that integers in the selection remove.
         max_workers : int or None
             How many threads may decode, this one included; None for the configured
             ``codec_pipeline.max_workers``, or one per processor. Chunks that take long are shared.
@@ -405,8 +411,12 @@ class BatchedCodecPipeline(CodecPipeline):
 
         Parameters
         ----------
-        batch_info, value, drop_axes
+        batch_info : iterable of tuple
             As for `write`; so are the errors raised.
+        value : NDBuffer
+            The elements to write.
+        drop_axes : tuple of int
+            Axes that integers in the selection remove.
         max_workers : int or None
             How many threads may encode, this one included; as for `read_sync`.
         """
@@ -479,8 +489,12 @@ class FusedCodecPipeline(BatchedCodecPipeline):
     ----------
     codecs : tuple of codec
         All codecs in the order of encoding.
-    array_array_codecs, array_bytes_codec, bytes_bytes_codecs
-        The same by role; see `BatchedCodecPipeline`.
+    array_array_codecs : tuple of ArrayArrayCodec
+        The filters.
+    array_bytes_codec : ArrayBytesCodec
+        The serializer.
+    bytes_bytes_codecs : tuple of BytesBytesCodec
+        The compressors.
     sync_transform : CodecChain or None
         The codecs as a function of a chunk; None where one of them is given by coroutines.
     batch_size : int

@@ -110,8 +110,10 @@ class CacheStore(WrapperStore[Store]):
         ----------
         store_cls : type of Store
             The class of the source.
-        *args, **kwargs
-            Those of that class, and the keyword arguments of this one.
+        *args
+            Positional arguments of `store_cls`.
+        **kwargs
+            Keyword arguments of `store_cls`, and those of this class.
         """
         own = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)

@@ -109,8 +109,12 @@ async def migrate(
 
     Parameters
     ----------
-    input_store, output_store, dry_run
-        As for `migrate_v2_to_v3`.
+    input_store : StoreLike
+        Where the metadata of format 2 are.
+    output_store : StoreLike or None
+        Where those of format 3 go; None for `input_store`.
+    dry_run : bool
+        Whether to log what would be written, and write nothing.
     overwrite : bool
         Whether to delete the format 3 metadata at the place of output first, once all nodes are
         converted.

@@ -160,10 +160,13 @@ async def make_store_path(
 
     Parameters
     ----------
-    store_like, mode, storage_options
-        As for `make_store`. A store is held to the mode: see `StorePath.open`. A `StorePath` is
-        used as it is: it may be read-only whatever the mode, which says what may be created there;
-        but ``"r"`` gives a read-only place here as well.
+    store_like : StoreLike or None
+        A store, or what `make_store` makes one of. A store is held to `mode`; a `StorePath` is used
+        as it is, though ``"r"`` gives a read-only place here as well.
+    mode : {"r", "r+", "a", "w", "w-"} or None
+        What may and must be there, as for `make_store` and `StorePath.open`.
+    storage_options : dict or None
+        Options of the file system, where `store_like` is a URL; None for none.
     path : str or None
         The place relative to `store_like`; None and empty for `store_like` itself.
 

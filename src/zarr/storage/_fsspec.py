@@ -198,8 +198,12 @@ class FsspecStore(Store):
             A URL that fsspec knows, chained (``simplecache::s3://bucket/key``) or not.
         storage_options : dict or None
             Arguments for the file system; None for none.
-        read_only, allowed_exceptions, **bulk
-            As for the class.
+        read_only : bool
+            Whether the store refuses every change.
+        allowed_exceptions : tuple of exception classes
+            Exceptions of the file system that mean "absent"; see the class.
+        **bulk
+            Options of bulk reads; see the class.
 
         Raises
         ------
@@ -225,8 +229,12 @@ class FsspecStore(Store):
         ----------
         fs_map : fsspec.FSMap
             The mapper; its file system may be synchronous.
-        read_only, allowed_exceptions, **bulk
-            As for the class.
+        read_only : bool
+            Whether the store refuses every change.
+        allowed_exceptions : tuple of exception classes
+            Exceptions of the file system that mean "absent"; see the class.
+        **bulk
+            Options of bulk reads; see the class.
         """
         return cls._over(as_async(fs_map.fs), read_only, fs_map.root, allowed_exceptions, **bulk)
 
@@ -244,8 +252,12 @@ class FsspecStore(Store):
         ----------
         upath : upath.UPath
             The path; its file system may be synchronous.
-        read_only, allowed_exceptions, **bulk
-            As for the class.
+        read_only : bool
+            Whether the store refuses every change.
+        allowed_exceptions : tuple of exception classes
+            Exceptions of the file system that mean "absent"; see the class.
+        **bulk
+            Options of bulk reads; see the class.
         """
         return cls._over(as_async(upath.fs), read_only, upath.path, allowed_exceptions, **bulk)
 

@@ -121,8 +121,10 @@ class LocalStore(Store):
 
         Parameters
         ----------
-        root, read_only
-            As for the class.
+        root : Path or str
+            The directory.
+        read_only : bool
+            Whether the store refuses every change.
         mode : {"r", "r+", "a", "w", "w-"} or None
             ``"r"`` makes it read-only; ``"r"`` and ``"r+"`` need the directory to exist, ``"w"``
             empties it, ``"w-"`` needs it to be absent. None makes the directory, unless read-only.

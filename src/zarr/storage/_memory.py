@@ -197,8 +197,10 @@ class MemoryStore(Store):
 
         Parameters
         ----------
-        key, value
-            As for `Store.set`.
+        key : str
+            Key of the value.
+        value : Buffer
+            The bytes to store.
         byte_range : None
             Values are written whole.
 

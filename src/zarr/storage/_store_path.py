@@ -182,8 +182,10 @@ class StorePath:
 
         Parameters
         ----------
-        prototype, byte_range
-            As for `get`.
+        prototype : BufferPrototype or None
+            Classes that hold data; None for the configured ones.
+        byte_range : ByteRequest or None
+            Part of the value to read; None for all of it.
 
         Raises
         ------

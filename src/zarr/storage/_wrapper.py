@@ -69,8 +69,10 @@ class WrapperStore(Store, Generic[T_Store]):
         ----------
         store_cls : type of Store
             The class of the other store.
-        *args, **kwargs
-            Those of that class, and the options of this one by name.
+        *args
+            Positional arguments of `store_cls`.
+        **kwargs
+            Keyword arguments of `store_cls`, and the options of this class.
         """
         own = {name: kwargs.pop(name) for name in cls._options if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)

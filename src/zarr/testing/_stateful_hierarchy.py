@@ -63,8 +63,10 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         The store.
     model : MemoryStore
         What it should hold.
-    all_groups, all_arrays : set of str
-        Paths of the nodes below the root.
+    all_groups : set of str
+        Paths of the groups below the root.
+    all_arrays : set of str
+        Paths of the arrays below the root.
     """
 
     zarr_format: ClassVar[ZarrFormat] = 3

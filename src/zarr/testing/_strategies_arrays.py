@@ -492,7 +492,11 @@ def complex_rectilinear_arrays(
     ----------
     stores : strategy for StoreLike
         Where it is stored; what is there is deleted.
-    paths, array_names, attrs : strategy
+    paths : strategy
+        As for `arrays`.
+    array_names : strategy
+        As for `arrays`.
+    attrs : strategy
         As for `arrays`.
 
     Returns

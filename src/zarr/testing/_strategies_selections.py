@@ -67,9 +67,11 @@ def basic_indices(
     ----------
     shape : tuple of int
         Shape of the array in elements.
-    min_dims, max_dims : int or None
-        How many dimensions what is selected has, as for `hypothesis.extra.numpy.basic_indices`;
-        None for as many as the array has, or some more with `allow_newaxis`.
+    min_dims : int
+        Fewest dimensions of what is selected.
+    max_dims : int or None
+        Most dimensions of what is selected, as for `hypothesis.extra.numpy.basic_indices`; None for
+        as many as the array has, or some more with `allow_newaxis`.
     allow_newaxis : bool
         Whether to draw None, which adds a dimension; NumPy alone understands it.
     allow_ellipsis : bool

@@ -38,8 +38,10 @@ class ShardIndex:
     ----------
     entries : ndarray of uint64
         Shape ``(number of inner chunks, 2)``: offset and length in bytes, inner chunks in C order.
-    before, after : int
-        How many bytes at the start and at the end of the shard the index itself takes.
+    before : int
+        Number of bytes of the index at the start of the shard.
+    after : int
+        Number of bytes of the index at the end of the shard.
     """
 
     __slots__ = ("_after", "_before", "_entries")

@@ -57,9 +57,10 @@ def plan_selection(
     ----------
     selection : tuple
         Within the shard, one item per dimension.
-    shard_shape, chunk_shape : tuple of int
-        Shapes of the shard and of an inner chunk in elements; the first is a multiple of the
-        second.
+    shard_shape : tuple of int
+        Shape of the shard in elements, a multiple of `chunk_shape`.
+    chunk_shape : tuple of int
+        Shape of an inner chunk in elements.
     """
     if _selects_all(selection, shard_shape):
         return plan_whole(shard_shape, chunk_shape)
@@ -91,8 +92,10 @@ def plan_whole(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> Se
 
     Parameters
     ----------
-    shard_shape, chunk_shape : tuple of int
-        As for `plan_selection`.
+    shard_shape : tuple of int
+        Shape of the shard in elements, a multiple of `chunk_shape`.
+    chunk_shape : tuple of int
+        Shape of an inner chunk in elements.
     """
     whole = tuple(slice(0, length) for length in chunk_shape)
     grid_shape = _grid_shape(shard_shape, chunk_shape)

@@ -123,8 +123,10 @@ class WindowSource:
     ----------
     outer : Source
         The shard around it.
-    start, stop : int
-        Its first byte there, and one past its last.
+    start : int
+        Its first byte there.
+    stop : int
+        One past its last byte there.
     name : str
         What messages call it.
     """

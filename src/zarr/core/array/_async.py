@@ -308,8 +308,10 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection, prototype
-            As for `Array.get_basic_selection`.
+        selection : int, slice, Ellipsis or tuple of them
+            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Returns
         -------
@@ -337,8 +339,15 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection, out, fields, prototype
-            As for `Array.get_orthogonal_selection`.
+        selection : int, slice, list, array or tuple of them
+            One item per dimension, as for `Array.get_orthogonal_selection`.
+        out : NDBuffer or None
+            Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
+            array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -361,8 +370,15 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        mask, out, fields, prototype
-            As for `Array.get_mask_selection`.
+        mask : array of bool
+            Array of the shape of this one; elements where it is True are read.
+        out : NDBuffer or None
+            Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
+            array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -385,8 +401,15 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection, out, fields, prototype
-            As for `Array.get_coordinate_selection`.
+        selection : int, array of int or tuple of them
+            Indices of points, one item per dimension, as for `Array.get_coordinate_selection`.
+        out : NDBuffer or None
+            Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
+            array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -419,8 +442,12 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
         Parameters
         ----------
-        selection, value, prototype
-            As for `Array.set_basic_selection`.
+        selection : int, slice, Ellipsis or tuple of them
+            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+        value : scalar or array-like
+            Converted to the data type of the array, and broadcast to the selection.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------

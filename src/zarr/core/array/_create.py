@@ -237,15 +237,42 @@ async def create_array(
         Where the array goes.
     name : str or None
         Path of the array below `store`; None for `store` itself.
-    shape, dtype
-        As for `init_array`; both are needed unless `data` is given.
+    shape : iterable of int, int or None
+        Shape in elements; None where `data` is given.
+    dtype : dtype-like, ZDType or None
+        Data type of the elements; None where `data` is given.
     data : array or None
         Gives shape, data type and elements; None for an array without elements. Of an array of
         this library, fill value, attributes and dimension names are kept as well.
-    chunks, shards, filters, compressors, serializer, fill_value, order, zarr_format
-        As for `init_array`.
-    attributes, chunk_key_encoding, dimension_names, overwrite, config
-        As for `init_array`.
+    chunks : iterable of int, int or "auto"
+        Shape of the chunks in elements; -1 along a dimension for its whole length. With
+        ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
+    shards : iterable of int, int, dict, "auto" or None
+        Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under ``shape``
+        and may have an ``index_location``. None for no shards. Format 3 only.
+    filters : iterable of codec, codec, "auto" or None
+        Format 3: codecs from array to array. Format 2: codecs of numcodecs. None for none.
+    compressors : iterable of codec, codec, "auto" or None
+        Format 3: codecs from bytes to bytes. Format 2: one codec of numcodecs. None for none.
+    serializer : ArrayBytesCodec, dict or "auto"
+        Codec from array to bytes. Format 3 only.
+    fill_value : scalar or None
+        Value of the elements that are not stored; by default that of the data type. None leaves it
+        undefined in format 2, and is the default in format 3.
+    order : {"C", "F"} or None
+        Memory layout of encoded chunks, format 2 only; None for that of `config`.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+    chunk_key_encoding : ChunkKeyEncoding, dict or None
+        How the keys of chunks are formed; None for the default of the format.
+    dimension_names : iterable of str or None, or None
+        One name, or None, per dimension; None for no names. Format 3 only.
+    overwrite : bool
+        Whether all that is stored there is deleted first.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
     storage_options : dict or None
         For the file system, where `store` is a URL.
     write_data : bool
@@ -334,17 +361,39 @@ async def from_array(
         Whether the elements are written.
     name : str or None
         Path of the array below `store`; None for `store` itself.
-    chunks, shards, filters, compressors, serializer
-        As for `init_array`. ``"keep"`` takes over what `data` has where that is an array of this
-        library, the codecs only within one format; it is ``"auto"`` otherwise, and no shards.
-    fill_value, order, attributes, chunk_key_encoding, dimension_names
-        As for `init_array`; by default those of `data`, where it has them.
+    chunks : iterable of int, int, "auto" or "keep"
+        Shape of the chunks in elements. ``"keep"`` takes over those of `data` where that is an
+        array of this library, and is ``"auto"`` otherwise.
+    shards : iterable of int, int, dict, "auto", "keep" or None
+        Shape of the shards in elements, a multiple of `chunks`. ``"keep"`` takes over those of
+        `data` where that is an array of this library, and is None otherwise. None for no shards.
+    filters : iterable of codec, codec, "auto", "keep" or None
+        Filters, as for `create_array`. ``"keep"`` takes over those of `data` where that is an array
+        of this library and of the same format, and is ``"auto"`` otherwise.
+    compressors : iterable of codec, codec, "auto", "keep" or None
+        Compressors, as for `create_array`. ``"keep"`` takes over those of `data` where that is an
+        array of this library and of the same format, and is ``"auto"`` otherwise.
+    serializer : ArrayBytesCodec, dict, "auto" or "keep"
+        Codec from array to bytes. ``"keep"`` takes over that of `data` where that is an array of
+        this library and of the same format, and is ``"auto"`` otherwise.
+    fill_value : scalar or None
+        Value of the elements that are not stored; by default that of `data`, where it has one.
+    order : {"C", "F"} or None
+        Memory layout of encoded chunks, format 2 only; None for that of `data`, where it has one.
+    attributes : mapping or None
+        User attributes, JSON values; None for those of `data`, where it has any.
+    chunk_key_encoding : ChunkKeyEncoding, dict or None
+        How the keys of chunks are formed; None for the encoding of `data`, where it has one.
+    dimension_names : iterable of str or None, or None
+        One name, or None, per dimension; None for those of `data`, where it has any.
     zarr_format : {2, 3} or None
         Format of the array; None for that of `data`, 3 where it has none.
     storage_options : dict or None
         For the file system, where `store` is a URL.
-    overwrite, config
-        As for `init_array`.
+    overwrite : bool
+        Whether all that is stored there is deleted first.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
 
     Returns
     -------

@@ -58,8 +58,12 @@ async def find_place(
 
     Parameters
     ----------
-    store, path, storage_options
-        As for `make_store_path`.
+    store : StoreLike or None
+        Where the node is; None for a new store in memory.
+    path : str or None
+        Path of the node below `store`; None for `store` itself.
+    storage_options : dict or None
+        Options of the file system, where `store` is a URL; None for none.
 
     Raises
     ------

@@ -105,8 +105,10 @@ async def full_like(
 
     Parameters
     ----------
-    a, zarr_format
-        As for `empty_like`.
+    a : array-like
+        Array whose shape, data type and layout are taken over, as for `empty_like`.
+    zarr_format : {2, 3} or None
+        Format of the new array; None as for `empty_like`.
     **kwargs
         As for `create`. A ``fill_value`` has to be among them unless `a` has one.
     """

@@ -139,11 +139,21 @@ async def create(
 
     Parameters
     ----------
-    shape, fill_value, zarr_format, attributes, config
-        As for `init_array`.
-    chunks, chunk_shape : iterable of int, int, False or None
-        Shape of the chunks in elements, by one of two names; False for one chunk, None to have it
-        chosen.
+    shape : iterable of int or int
+        Shape in elements.
+    fill_value : scalar or None
+        Value of the elements that are not stored; by default that of the data type. None leaves it
+        undefined in format 2, and is the default in format 3.
+    zarr_format : {2, 3} or None
+        Format of the array; None for the configured ``default_zarr_format``.
+    attributes : mapping or None
+        User attributes, JSON values; None for none.
+    config : ArrayConfig, dict or None
+        Options that are not stored; what is left out follows `zarr.config`.
+    chunks : iterable of int, int, False or None
+        Shape of the chunks in elements; False for one chunk, None to have it chosen.
+    chunk_shape : iterable of int, int, False or None
+        Another name of `chunks`.
     dtype : dtype-like, ZDType or None
         Data type of the elements; None for ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
@@ -174,8 +184,20 @@ async def create(
         Access mode of the store; ``"w"`` overwrites, ``"w-"`` never does, None is ``"a"``.
     data : array-like or None
         Elements to write; None for none.
-    synchronizer, chunk_store, cache_metadata, cache_attrs, read_only, object_codec, meta_array
-        Parameters of zarr-python 2 without effect.
+    synchronizer : object
+        Parameter of zarr-python 2 without effect.
+    chunk_store : StoreLike or None
+        Parameter of zarr-python 2 without effect.
+    cache_metadata : bool or None
+        Parameter of zarr-python 2 without effect.
+    cache_attrs : bool or None
+        Parameter of zarr-python 2 without effect.
+    read_only : bool or None
+        Parameter of zarr-python 2 without effect.
+    object_codec : codec or None
+        Parameter of zarr-python 2 without effect.
+    meta_array : object
+        Parameter of zarr-python 2 without effect.
 
     Returns
     -------

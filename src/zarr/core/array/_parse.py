@@ -125,7 +125,9 @@ def parse_codecs_v2(
 
     Parameters
     ----------
-    filters, compressors : FiltersLike, CompressorsLike
+    filters : FiltersLike
+        As given by the user.
+    compressors : CompressorsLike
         As given by the user.
     dtype : ZDType
         Data type of the array.
@@ -216,7 +218,11 @@ def parse_codecs_v3(
 
     Parameters
     ----------
-    filters, serializer, compressors : FiltersLike, SerializerLike, CompressorsLike
+    filters : FiltersLike
+        As given by the user.
+    serializer : SerializerLike
+        As given by the user.
+    compressors : CompressorsLike
         As given by the user.
     dtype : ZDType
         Data type of the array.

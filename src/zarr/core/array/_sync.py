@@ -291,8 +291,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         selection : int, slice, integer array, boolean array or tuple of them
             One item per dimension; missing ones stand for the whole dimension.
-        out, fields, prototype
-            As for `get_basic_selection`.
+        out : NDBuffer or None
+            Buffer that receives the result, as for `get_basic_selection`; None for a new array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -316,8 +320,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         mask : boolean array
             Of the shape of the array.
-        out, fields, prototype
-            As for `get_basic_selection`.
+        out : NDBuffer or None
+            Buffer that receives the result, as for `get_basic_selection`; None for a new array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -343,8 +351,10 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One array per dimension; they are broadcast to one shape, which the result has.
         out : NDBuffer or None
             As for `get_basic_selection`; of the shape of the result, or in one dimension.
-        fields, prototype
-            As for `get_basic_selection`.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -368,8 +378,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         selection : int, slice, Ellipsis or tuple of them
             One item per dimension; missing ones stand for the whole dimension. Slices have step 1.
-        out, fields, prototype
-            As for `get_basic_selection`.
+        out : NDBuffer or None
+            Buffer that receives the result, as for `get_basic_selection`; None for a new array.
+        fields : str, list of str or None
+            Fields of a structured data type to return; None for whole elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -439,8 +453,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         selection : int, slice, integer array, boolean array or tuple of them
             As for `get_orthogonal_selection`.
-        value, fields, prototype
-            As for `set_basic_selection`.
+        value : scalar or array-like
+            Converted to the data type of the array, and broadcast to the selection.
+        fields : str or None
+            Field of a structured data type to set, the others keep their values; None for whole
+            elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -464,8 +483,14 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         mask : boolean array
             Of the shape of the array.
-        value, fields, prototype
-            As for `set_basic_selection`; several values in one dimension.
+        value : scalar or array-like
+            Converted to the data type of the array, and broadcast to the selection; several values
+            in one dimension.
+        fields : str or None
+            Field of a structured data type to set, the others keep their values; None for whole
+            elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -491,8 +516,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             As for `get_coordinate_selection`.
         value : scalar or array-like
             As for `set_basic_selection`; of the shape of the coordinates, or in one dimension.
-        fields, prototype
-            As for `set_basic_selection`.
+        fields : str or None
+            Field of a structured data type to set, the others keep their values; None for whole
+            elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------
@@ -516,8 +544,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         selection : int, slice, Ellipsis or tuple of them
             As for `get_block_selection`.
-        value, fields, prototype
-            As for `set_basic_selection`.
+        value : scalar or array-like
+            Converted to the data type of the array, and broadcast to the selection.
+        fields : str or None
+            Field of a structured data type to set, the others keep their values; None for whole
+            elements.
+        prototype : BufferPrototype or None
+            Classes that hold encoded and decoded data; None for the configured ones.
 
         Raises
         ------

@@ -41,8 +41,12 @@ async def read_chunks(
 
     Parameters
     ----------
-    items, out, drop_axes
-        As for the pipeline's `read`.
+    items : sequence of ReadItem
+        The chunks, and where they go; as for the pipeline's `read`.
+    out : NDBuffer
+        Array that receives the elements.
+    drop_axes : tuple of int
+        Axes that integers in the selection remove.
     executor : Executor
         Where codecs run.
     chain : CodecChain

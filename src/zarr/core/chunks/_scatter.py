@@ -44,8 +44,10 @@ def scatter(
         Receives the selection.
     chunk : NDBuffer
         A decoded chunk.
-    chunk_selection, out_selection : tuple
-        The selection within the chunk, and its place in `out`.
+    chunk_selection : tuple
+        The selection within the chunk.
+    out_selection : tuple
+        Its place in `out`.
     drop_axes : tuple of int
         Dimensions of length 1 of the selection that `out` does not have.
     """

@@ -39,8 +39,12 @@ async def write_chunks(
 
     Parameters
     ----------
-    items, value, drop_axes
-        As for the pipeline's `write`.
+    items : sequence of WriteItem
+        The chunks, and what of `value` goes there; as for the pipeline's `write`.
+    value : NDBuffer
+        The elements to write.
+    drop_axes : tuple of int
+        Axes that integers in the selection remove.
     executor : Executor
         Where codecs run, and how many chunks are written at once.
     chain : CodecChain

@@ -72,10 +72,41 @@ class ArrayCreation(GroupProperties):
         ----------
         name : str
             Path relative to this group. Groups in between that are not stored yet are created.
-        shape, dtype, data, chunks, shards, filters, compressors, serializer, fill_value, order
-            As for `zarr.create_array`.
-        attributes, chunk_key_encoding, dimension_names, overwrite, config, write_data
-            As for `zarr.create_array`.
+        shape : iterable of int, int or None
+            Shape in elements; None where `data` is given.
+        dtype : dtype-like, ZDType or None
+            Data type of the elements; None where `data` is given.
+        data : array or None
+            Array that gives shape, data type and elements; None for an array without elements.
+        chunks : iterable of int, int or "auto"
+            Shape of the chunks in elements; -1 along a dimension for its whole length. With
+            ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
+        shards : iterable of int, int, dict, "auto" or None
+            Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under
+            ``shape`` and may have an ``index_location``. None for no shards. Format 3 only.
+        filters : iterable of codec, codec, "auto" or None
+            Format 3: codecs from array to array. Format 2: codecs of numcodecs. None for none.
+        compressors : iterable of codec, codec, "auto" or None
+            Format 3: codecs from bytes to bytes. Format 2: one codec of numcodecs. None for none.
+        serializer : ArrayBytesCodec, dict or "auto"
+            Codec from array to bytes. Format 3 only.
+        fill_value : scalar or None
+            Value of the elements that are not stored; by default that of the data type. None leaves
+            it undefined in format 2, and is the default in format 3.
+        order : {"C", "F"} or None
+            Memory layout of encoded chunks, format 2 only; None for that of `config`.
+        attributes : mapping or None
+            User attributes, JSON values; None for none.
+        chunk_key_encoding : ChunkKeyEncoding, dict or None
+            How the keys of chunks are formed; None for the default of the format.
+        dimension_names : iterable of str or None, or None
+            One name, or None, per dimension; None for no names. Format 3 only.
+        overwrite : bool
+            Whether all that is stored there is deleted first.
+        config : ArrayConfig, dict or None
+            Options that are not stored; what is left out follows `zarr.config`.
+        write_data : bool
+            Whether the elements of `data` are written.
         compressor : codec or None
             One compressor instead of `compressors`. The default is Blosc in a format 2 group.
         storage_options : dict or None

@@ -148,8 +148,12 @@ async def read_node_metadata(
 
     Parameters
     ----------
-    store_path, zarr_format, use_consolidated
-        As for `read_group_metadata`. Within format 2, an array wins over a group.
+    store_path : StorePath
+        Where the node is.
+    zarr_format : {2, 3} or None
+        Format of the node; None for either. Within format 2, an array wins over a group.
+    use_consolidated : bool, str or None
+        As for `read_group_metadata`.
 
     Raises
     ------

@@ -69,7 +69,11 @@ async def find_many(
 
     Parameters
     ----------
-    store_path, group, use_consolidated
+    store_path : StorePath
+        Where the group is.
+    group : GroupMetadata
+        Its metadata.
+    use_consolidated : bool
         As for `find`.
     keys : iterable of str
         Paths relative to the group.

@@ -126,8 +126,12 @@ async def create_rooted_hierarchy(
 
     Parameters
     ----------
-    store, nodes, overwrite
-        As for `create_hierarchy`.
+    store : Store
+        Where the nodes go.
+    nodes : mapping of str to metadata
+        Metadata of the nodes by path, one of which is the root; see `create_hierarchy`.
+    overwrite : bool
+        Whether nodes that are stored there are deleted first.
 
     Returns
     -------

@@ -81,8 +81,12 @@ class SliceDimIndexer:
 
     Attributes
     ----------
-    start, stop, step : int
-        The slice with its bounds inside the dimension.
+    start : int
+        First index of the slice, inside the dimension.
+    stop : int
+        One past its last index, inside the dimension.
+    step : int
+        Its step.
     nitems : int
         Number of elements selected.
     nchunks : int
@@ -230,8 +234,10 @@ def project_sorted(
         Where each goes in the output; None for the same order.
     dim_grid : DimensionGrid
         How the dimension is cut into chunks.
-    chunk_ixs, run_ends : array of int
-        The chunks touched, and where the run of each ends in `indices`.
+    chunk_ixs : array of int
+        The chunks touched.
+    run_ends : array of int
+        Where the run of each ends in `indices`.
     """
     if indices.size == 0:
         return iter(())

@@ -182,8 +182,10 @@ class RectilinearChunkGridMetadata(Metadata):
 
         Parameters
         ----------
-        old_shape, new_shape : tuple of int
-            Shape of the array in elements, before and after.
+        old_shape : tuple of int
+            Shape of the array in elements, before.
+        new_shape : tuple of int
+            Shape of the array in elements, after.
 
         Returns
         -------

@@ -195,8 +195,11 @@ def repair_chunk_shape(
 
     Parameters
     ----------
-    shape, chunk_shape : object
-        As stored; only lists of integers of the same length are looked at.
+    shape : object
+        Shape of the array as stored.
+    chunk_shape : object
+        Shape of the chunks as stored; only lists of integers of the length of `shape` are looked
+        at.
     path : str or None
         Where the document was found, for the warning.
     inner_chunk_shape : sequence of int or None
