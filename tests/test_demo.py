@@ -1,4 +1,4 @@
-"""The demo and the examples of the README, run as a newcomer would."""
+"""The demo, run as a newcomer would."""
 
 from __future__ import annotations
 
@@ -120,17 +120,3 @@ def test_progress_is_silent_elsewhere() -> None:
     with progress(lambda: "nothing", stream, first_after=0):
         pass
     assert stream.getvalue() == ""
-
-
-EXAMPLES = [
-    code
-    for page in ("README.md", "docs/bulk-reads.md")
-    for code in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
-    if "references.json" not in code  # needs a server; the demo runs the same
-]
-
-
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_examples(tmp_path: Path, number: int) -> None:
-    done = run("-W", "error", "-c", EXAMPLES[number], cwd=tmp_path)
-    assert done.returncode == 0, done.stderr

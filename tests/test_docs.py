@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -18,7 +19,13 @@ from zarr.core.config import config
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
-NEEDS = {"index.md": "xarray", "storage.md": "fsspec", "command-line.md": "numpy"}
+NEEDS = {
+    "quick-start.md": "xarray",
+    "slow-kerchunk.md": "kerchunk",
+    "small-objects.md": "fsspec",
+    "dask-distributed.md": "dask",
+    "storage.md": "fsspec",
+}
 
 
 def snippets(page: Path) -> str:
@@ -64,6 +71,30 @@ def test_a_broken_snippet_is_found(tmp_path: Path) -> None:
     done = run(snippets(page), page, tmp_path)
     assert done.returncode != 0
     assert "line 5" in done.stderr
+
+
+def representations() -> Any:
+    """Return the module that puts HTML representations into pages, which mkdocs calls."""
+    path = ROOT / "docs" / "_extensions" / "representations.py"
+    spec = importlib.util.spec_from_file_location("representations", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_representations_come_from_running_the_page() -> None:
+    page = (ROOT / "docs" / "guide" / "notebooks.md").read_text()
+    shown = representations().on_page_markdown(page)
+    assert shown.count('<div class="zarr-node">') == 2
+    assert shown.count('<div class="representation">') == 3
+    assert "<!-- representation" not in shown
+    assert "air temperature" in shown
+    assert representations().on_page_markdown("as it is") == "as it is"
+    with pytest.raises(NameError):
+        representations().on_page_markdown("<!-- representation: nothing -->")
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
