@@ -10,7 +10,7 @@ from pathlib import Path
 import zarr.api.synchronous
 
 SITE = Path(__file__).parents[2] / "site"
-# A parameter, as the tables of the reference show it: its type, and its default.
+# A parameter, as the lists of the reference show it: its type, and its default.
 SHOWN = {
     ("stores", "zarr.storage.LocalStore.open", "root"): ("Path or str", "required"),
     ("stores", "zarr.storage.LocalStore.open", "read_only"): ("bool", "False"),
@@ -36,14 +36,12 @@ def section(page: str, name: str) -> str:
 
 
 def row(page: str, name: str, parameter: str) -> tuple[str, str] | None:
-    """Return type and default of a parameter, None where there is no row for it."""
-    for line in re.findall(r"<tr.*?</tr>", section(page, name), re.S):
-        cells = [
-            " ".join(html.unescape(re.sub(r"<[^>]+>", "", cell)).split())
-            for cell in re.findall(r"<td>(.*?)</td>", line, re.S)
-        ]
-        if len(cells) == 4 and cells[0] == parameter:
-            return cells[1], cells[3]
+    """Return type and default of a parameter, None where there is no item for it."""
+    for item in re.findall(r"<li class=\"doc-section-item.*?</li>", section(page, name), re.S):
+        text = html.unescape(re.sub(r"<[^>]+>", "", item.partition("<div")[0]))
+        found = re.match(r"(\w+) \((.*?)(?:, default: (.*))?\) ", " ".join(text.split()) + " ")
+        if found and found[1] == parameter:
+            return found[2].strip(), (found[3] or "required").strip()
     return None
 
 
