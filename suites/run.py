@@ -1,0 +1,182 @@
+"""Running the suite of a package with one zarr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from suites.junit import Outcome, read
+from suites.pins import Package
+
+INSIDE = Path(__file__).with_name("inside")
+IMPORTS = "import_modules.py"
+TEST_SECONDS = 300  # of one test; what takes longer is stopped and has failed
+GRACE_SECONDS = 120.0  # for writing the report, after an interruption
+# Codes of pytest after which its report is whole.
+WHOLE = (0, 1)
+NOTHING_LISTENS = "http://127.0.0.1:9"
+
+
+class Stop(Exception):
+    """A run is to end; the message says why."""
+
+
+@dataclass
+class Ran:
+    """What a run gave.
+
+    Parameters
+    ----------
+    outcomes : dict
+        Of each test, by node id.
+    fault : str
+        Why the run is not a whole one, empty if it is.
+    seconds : float
+        How long it took.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    fault: str = ""
+    seconds: float = 0.0
+
+
+def command(
+    package: Package, python: Path | str, report: Path, tests: Sequence[str] | None = None
+) -> list[str]:
+    """Return the command that runs a suite, or some of its tests, and writes a report."""
+    if tests is None:
+        tests = [IMPORTS] if package.imports else package.arguments
+    else:
+        # Options are still wanted; paths would add what is under them.
+        chosen = [one for one in package.arguments if one.startswith("-")]
+        tests = [*chosen, *tests]
+    return [
+        *(str(python), "-m", "pytest", *tests),
+        *(f"--deselect={known.test}" for known in package.deselect),
+        *("-p", "no:cacheprovider", "-p", "suites_offline"),
+        *("-o", "addopts=", "-o", "junit_family=xunit2", f"--junit-xml={report}"),
+        "--continue-on-collection-errors",
+        *("-q", "--tb=short", "--show-capture=no", f"--timeout={TEST_SECONDS}"),
+    ]
+
+
+def environment(package: Package, python: Path | str, home: Path) -> dict[str, str]:
+    """Return the variables that a suite gets: nothing of the user's, and no way out."""
+    kept = ("LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    path = [str(Path(python).parent), os.environ.get("PATH", os.defpath)]
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "PATH": os.pathsep.join(path),
+        "PYTHONPATH": str(INSIDE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "TMPDIR": str(home),
+        "MPLBACKEND": "Agg",
+        "SUITES_IMPORT": " ".join(package.imports),
+        # For clients that are not written in Python, whose sockets the plugin does not see.
+        **dict.fromkeys(
+            ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOTHING_LISTENS
+        ),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a run, which then writes its report; end it and all it has started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def run_suite(
+    package: Package,
+    python: Path | str,
+    place: Path,
+    report: Path,
+    *,
+    tests: Sequence[str] | None = None,
+    visit: Callable[[float], None] = lambda _: None,
+) -> Ran:
+    """Run a suite.
+
+    Parameters
+    ----------
+    package : Package
+        Whose.
+    python : Path or str
+        The interpreter.
+    place : Path
+        The folder with the tests, in which they run.
+    report : Path
+        Where pytest writes its report; what it prints is put beside it, in a ``.log``.
+    tests : sequence of str or None
+        Node ids, None for the whole suite.
+    visit : callable
+        Called each second with the seconds that have passed; may raise `Stop`.
+
+    Returns
+    -------
+    Ran
+        What became of the tests; as far as it came, where there is a fault.
+    """
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    if package.imports:
+        shutil.copyfile(INSIDE / IMPORTS, place / IMPORTS)
+    home = place.with_name(f"{place.name}-home")
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "cache").mkdir(parents=True)
+    began = time.monotonic()
+    fault = ""
+    with report.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(
+            command(package, python, report, tests),
+            cwd=place,
+            env=environment(package, python, home),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                passed = time.monotonic() - began
+                if passed > package.seconds:
+                    raise Stop(f"stopped after {package.seconds:.0f} s")
+                visit(passed)
+                try:
+                    process.wait(1.0)
+                except subprocess.TimeoutExpired:
+                    pass
+        except Stop as stop:
+            fault = str(stop)
+        finally:
+            _stop(process)
+    shutil.rmtree(home, ignore_errors=True)
+    outcomes = read(report)
+    if not fault and (outcomes is None or process.returncode not in WHOLE):
+        fault = _ending(process.returncode, bool(outcomes))
+    return Ran(outcomes or {}, fault, time.monotonic() - began)
+
+
+def _ending(code: int, some: bool) -> str:
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    told = {2: "collecting failed" if some else "stopped", 3: "pytest failed", 5: "no tests"}
+    return told.get(code, f"pytest ended with {code}")
