@@ -20,7 +20,8 @@ class Outcome:
     what : str
         One of `OUTCOMES`.
     message : str
-        The first line of what pytest says about it, empty if it passed.
+        The first line of what pytest says about it, or the last one of an error while it was
+        collected; empty if it passed.
     """
 
     what: str
@@ -34,8 +35,11 @@ def _outcome(case: ET.Element) -> Outcome:
     for kind, what in (("error", "error"), ("failure", "failed"), ("skipped", "skipped")):
         found = case.find(kind)
         if found is not None:
-            message = (found.get("message") or found.text or "").strip()
-            first = message.partition("\n")[0].strip()
+            message, text = found.get("message") or "", found.text or ""
+            if message == "collection failure":  # which tells nothing
+                raised = re.findall(r"^E +(\S.*)", text, re.MULTILINE)
+                message = raised[-1] if raised else message
+            first = (message or text).strip().partition("\n")[0].strip()
             if what == "skipped" and found.get("type") == "pytest.xfail":
                 what = "xfailed"
             return Outcome(what, first[:300])

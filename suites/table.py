@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from suites.compare import Comparison, Difference, function
+from suites.compare import GONE, Comparison, Difference, function
 from suites.pins import Package
 
 BEGIN = "<!-- suites: begin -->"
@@ -59,9 +59,11 @@ SOME = 3  # cases of a test that are named each
 
 
 def _named(differences: Iterable[Difference]) -> Iterator[tuple[str, int, str]]:
-    """Yield each test, or many cases of one together, with their number and a reason."""
+    """Yield each test, or many of one function or module, with their number and a reason."""
 
     def key(one: Difference) -> tuple[str, str]:
+        if GONE in (one.there, one.here):  # as a module is that cannot be imported
+            return one.test.partition("::")[0], one.why
         return function(one.test), one.why
 
     for (name, why), found in groupby(sorted(differences, key=key), key):

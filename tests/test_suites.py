@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from suites import results, table
 from suites.commands import Unavailable, last_words, run
-from suites.compare import Comparison, Difference, best, compare, differing, function
+from suites.compare import GONE, Comparison, Difference, best, compare, differing, function
 from suites.environments import without_zarr
 from suites.fetch import edit, fetch, unpack
 from suites.inside.import_modules import names
@@ -39,7 +39,9 @@ REPORT = """<?xml version="1.0" encoding="utf-8"?>
 <testcase classname="tests.test_a" name="test_two"><error message="failed on teardown">E</error></testcase>
 <testcase classname="tests.test_a" name="test_three"><skipped type="pytest.skip" message="why"/></testcase>
 <testcase classname="tests.test_a" name="test_four"><skipped type="pytest.xfail" message="known"/></testcase>
-<testcase classname="" name="tests.test_b"><error message="collection failure">ImportError</error></testcase>
+<testcase classname="" name="tests.test_b"><error message="collection failure">tests/test_b.py:1: in &lt;module&gt;
+E   KeyError: 'a'
+E   ImportError: no b</error></testcase>
 </testsuite></testsuites>
 """
 
@@ -52,7 +54,7 @@ class TestReport:
             "tests.test_a::test_two": Outcome("error", "failed on teardown"),
             "tests.test_a::test_three": Outcome("skipped", "why"),
             "tests.test_a::test_four": Outcome("xfailed", "known"),
-            "tests.test_b": Outcome("error", "collection failure"),
+            "tests.test_b": Outcome("error", "ImportError: no b"),
         }
 
     def test_the_first_line_of_a_message_is_kept(self) -> None:
@@ -102,10 +104,11 @@ class TestCompare:
 def make_rows() -> list[table.Row]:
     many = tuple(Difference(f"t.py::many[{i}]", PASSED, FAILED, "known") for i in range(4))
     one = Difference("t.py::one[a]", PASSED, FAILED)
+    gone = tuple(Difference(f"u.py::{i}", PASSED, GONE) for i in range(5))
     gained = (Difference("t.py::here", FAILED, PASSED),)
     return [
         table.Row(PACKAGE, Comparison(1000, 996, (*many, one), gained), unsteady=2),
-        table.Row(replace(PACKAGE, name="other"), Comparison(500, 500)),
+        table.Row(replace(PACKAGE, name="other"), Comparison(500, 495, gone)),
         table.Row(replace(PACKAGE, name="third"), why="no | sdist"),
     ]
 
@@ -120,13 +123,14 @@ class TestTable:
             "| package | passed there | passed here | differs |",
             "|---|---:|---:|---|",
             "| some 1.0 | 1,000 | 996 | 5 there alone; 1 here alone; 2 not each time |",
-            "| other 1.0 | 500 | 500 |  |",
+            "| other 1.0 | 500 | 495 | 5 there alone |",
             "| third 1.0 | | | did not run: no \\| sdist |",
-            "| all | 1,500 | 1,496 | 5 there alone, 0.33 % |",
+            "| all | 1,500 | 1,491 | 10 there alone, 0.67 % |",
             "",
             "- some, not here: `t.py::many` (4 cases): known",
             "- some, not here: `t.py::one[a]`: not explained",
             "- some, here alone: `t.py::here`",
+            "- other, not here: `u.py` (5 cases): not explained",
         ]
 
     def test_nothing_ran(self) -> None:
@@ -134,7 +138,7 @@ class TestTable:
         assert text.endswith("| all | 0 | 0 |  |\n")
 
     def test_unexplained(self) -> None:
-        assert [row.unexplained for row in make_rows()] == [1, 0, 0]
+        assert [row.unexplained for row in make_rows()] == [1, 5, 0]
 
     def test_insert(self, tmp_path: Path) -> None:
         page = tmp_path / "page.md"
