@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from suites import results, table
+from suites.both import Both, Workshop
 from suites.commands import Unavailable, last_words, run
 from suites.compare import GONE, Comparison, Difference, best, compare, differing, function
 from suites.environments import without_zarr
@@ -22,7 +23,7 @@ from suites.fetch import edit, fetch, unpack
 from suites.inside.import_modules import names
 from suites.inside.suites_offline import is_local
 from suites.junit import PASSED, Outcome, parse, read
-from suites.pins import Edit, Known, Package, load
+from suites.pins import Edit, Known, Package, Pins, load
 from suites.run import Ran, Stop, command, environment, run_suite
 
 FAILED = Outcome("failed", "AssertionError: 1")
@@ -420,6 +421,78 @@ class TestRun:
         assert ran.outcomes["import_modules.py::test_import[json.decoder]"] == PASSED
         assert ran.outcomes["import_modules.py::test_import[peer]"] == PASSED
         assert json.dumps(ran.fault) == '""'
+
+
+UNSTEADY = """
+import os
+import pathlib
+
+SIDE = os.environ["PEER"]
+ONCE = pathlib.Path(os.environ["FOLDER"], f"ran-{SIDE}")
+
+def test_same():
+    pass
+
+def test_there_alone():
+    assert SIDE == "there"
+
+def test_not_each_time():
+    before = ONCE.exists()
+    ONCE.touch()
+    assert SIDE == "there" or before
+"""
+
+
+class FakeWorkshop(Workshop):
+    """One that builds nothing."""
+
+    def __init__(self, folder: Path, *, reuse: bool) -> None:
+        self.pins = Pins("zarr==1", (), ())
+        self.folder, self.python, self.keep, self.reuse = folder, sys.executable, False, reuse
+        self.version, self.own = "3", "own"
+
+
+class FakeBoth(Both):
+    """One whose interpreters are this one, told apart by a variable."""
+
+    _sdist = property(lambda self: self._workshop.folder / "sdist")
+    _locked = "a==1"
+    made = 0
+
+    def _interpreter(self, side: str) -> Path:
+        self.made += 1
+        script = self._place / side
+        folder = self._workshop.folder
+        run = f"PEER={side} FOLDER='{folder}' exec '{sys.executable}' \"$@\""
+        script.write_text(f"#!/bin/sh\n{run}\n")
+        script.chmod(0o755)
+        return script
+
+
+class TestBoth:
+    package = replace(PACKAGE, copy=("test_it.py",), arguments=("test_it.py",))
+
+    def test_what_differs_runs_again_and_is_kept(self, tmp_path: Path) -> None:
+        make_sdist(tmp_path / "sdist", {"pytest.ini": "[pytest]\n", "test_it.py": UNSTEADY})
+        told: list[str] = []
+        both = FakeBoth(self.package, FakeWorkshop(tmp_path, reuse=False), told.append)
+        row = both.run()
+        assert row.comparison is not None
+        assert (row.comparison.there, row.comparison.here, row.unsteady) == (3, 2, 1)
+        assert [one.test for one in row.comparison.lost] == ["test_it.py::test_there_alone"]
+        assert (row.why, row.unexplained, both.made) == ("", 1, 4)
+        assert any("2 tests again" in one for one in told)
+        assert not (tmp_path / "environments" / "some").exists()
+
+        known = replace(self.package, differs=(Known("*alone", "on purpose"),))
+        again = FakeBoth(known, FakeWorkshop(tmp_path, reuse=True))
+        assert again.run().unexplained == 0
+        assert again.made == 0
+
+    def test_what_cannot_be_had_is_a_row(self, tmp_path: Path) -> None:
+        make_sdist(tmp_path / "sdist", {"a.py": ""})
+        row = FakeBoth(self.package, FakeWorkshop(tmp_path, reuse=False)).run()
+        assert row == table.Row(self.package, why="its sdist has no test_it.py")
 
 
 def test_the_network_of_this_process_is_left_alone() -> None:
