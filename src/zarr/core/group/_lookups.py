@@ -70,7 +70,11 @@ async def _look_up_children(
     group: AsyncGroup, use_consolidated: bool
 ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
     """Yield the children of a group, several looked up at a time."""
-    names = (name for name, _ in await _children(group.store_path, {"": group.metadata}))
+    metadata = group.metadata
+    names = (
+        name
+        for name, _ in await _children(group.store_path, {"": metadata}, metadata.zarr_format, None)
+    )
 
     async def look(name: str) -> AsyncNode | None:
         return await look_up(group, name)
