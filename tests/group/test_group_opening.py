@@ -173,7 +173,7 @@ def test_another_key_of_format_2() -> None:
         [("zarr.json", {**V3_GROUP, "consolidated_metadata": {**INLINE, "metadata": {"x": 1}}})],
         [("zarr.json", {**V3_GROUP, "consolidated_metadata": {**INLINE, "metadata": {"x": {}}}})],
         [V2, (".zmetadata", {"zarr_consolidated_format": 7})],
-        [V2, (".zmetadata", {"metadata": {"a/b/.zgroup": {"zarr_format": 2}}})],
+        [V2, (".zmetadata", {"metadata": {"a/.zgroup": {"zarr_format": 4}}})],
     ],
 )
 def test_bad_consolidated_metadata_are_used_only_if_asked_for(

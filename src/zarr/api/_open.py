@@ -14,6 +14,7 @@ from zarr.core.array._legacy import create, merge_config, warn_without_effect
 from zarr.core.config import config as zarr_config
 from zarr.core.group import AsyncGroup, GroupMetadata
 from zarr.core.group._documents import read_node_metadata
+from zarr.core.group._metadata import MissingParentError
 from zarr.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
@@ -93,6 +94,8 @@ async def open(
     use_consolidated = kwargs.get("use_consolidated")
     try:
         metadata = await read_node_metadata(store_path, zarr_format, use_consolidated)
+    except MissingParentError:
+        raise
     except NodeNotFoundError:
         try:
             if "shape" in kwargs:
@@ -246,7 +249,8 @@ async def open_group(
     Raises
     ------
     GroupNotFoundError
-        If no group is there and none is created.
+        If no group is there and none is created; if its consolidated metadata lack a group in
+        between: they are not looked at with ``use_consolidated=False``.
     ContainsArrayError
         If an array is there.
     ContainsGroupError
@@ -268,6 +272,8 @@ async def open_group(
             return await AsyncGroup.open(
                 store_path, zarr_format=zarr_format, use_consolidated=use_consolidated
             )
+        except MissingParentError:
+            raise
         except GroupNotFoundError:
             if mode != "a":
                 shown: object = store_path.store if store is None else store

@@ -28,6 +28,7 @@ from zarr.core.common import (
 from zarr.core.group._metadata import (
     ConsolidatedMetadata,
     GroupMetadata,
+    MissingParentError,
     NodeMetadata,
     parse_consolidated_v2,
 )
@@ -111,7 +112,8 @@ async def read_group_metadata(
     Raises
     ------
     GroupNotFoundError
-        If no group of that format is there.
+        If no group of that format is there; as `MissingParentError` if its consolidated metadata
+        lack a group in between and may be used.
     ContainsArrayError
         If the ``zarr.json`` is that of an array.
     MetadataValidationError, TypeError, ValueError
@@ -122,7 +124,7 @@ async def read_group_metadata(
     -----
     ZarrUserWarning
         If both formats are stored and none was asked for; if consolidated metadata are not valid
-        and were not asked for.
+        in another way, and were not asked for.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -159,7 +161,7 @@ async def read_node_metadata(
     ------
     NodeNotFoundError
         If neither is there.
-    MetadataValidationError, TypeError, ValueError
+    MissingParentError, MetadataValidationError, TypeError, ValueError
         As `read_group_metadata`.
 
     Warns
@@ -330,7 +332,7 @@ class _Consolidated:
             with naming(self.store_path / name):
                 consolidated = parse()
         except (TypeError, ValueError) as error:
-            if self.wanted:
+            if self.wanted or isinstance(error, MissingParentError):
                 raise
             # They are a copy: what they describe can be read from the store itself.
             warnings.warn(

@@ -21,7 +21,7 @@ from zarr.core.common import (
 from zarr.core.metadata import ArrayMetadata, ArrayV2Metadata, ArrayV3Metadata
 from zarr.core.metadata.common import copied, json_to_buffer
 from zarr.core.metadata.v3 import parse_extra_fields
-from zarr.errors import MetadataValidationError, NodeTypeValidationError
+from zarr.errors import GroupNotFoundError, MetadataValidationError, NodeTypeValidationError
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 GROUP_METADATA_KEYS: Final = frozenset(
     {"attributes", "zarr_format", "consolidated_metadata", "node_type"}
 )
+
+
+class MissingParentError(MetadataValidationError, GroupNotFoundError):
+    """Consolidated metadata describe a node, but lack a group above it.
+
+    As for a group that is not found, which is what the released package says of the group they are
+    stored with. Nothing is created in its place: it is there.
+    """
 
 
 # --- parsing of fields ------------------------------------------------------------------
@@ -138,9 +146,10 @@ class ConsolidatedMetadata:
             If the kind is another than ``"inline"``.
         TypeError
             If it does not hold an object of objects.
+        MissingParentError
+            If a node lies below something that is not in `data`.
         MetadataValidationError
-            If a node lies below something that is not a group of `data`, or its metadata are not
-            valid.
+            If a node lies below an array of `data`, or its metadata are not valid.
         """
         if not isinstance(data, Mapping):
             raise TypeError(f"Expected consolidated metadata as a JSON object, got {type(data)}.")
@@ -177,8 +186,10 @@ class ConsolidatedMetadata:
 
         Raises
         ------
+        MissingParentError
+            If a node lies below something that is not among `nodes`.
         MetadataValidationError
-            If a node lies below something that is not a group of `nodes`.
+            If a node lies below an array of `nodes`.
         """
         top: dict[str, NodeMetadata] = {}
         # The children of each group: its metadata hold the dictionary, which is filled below.
@@ -192,7 +203,8 @@ class ConsolidatedMetadata:
         for path, node in hung.items():
             parent, _, name = path.rpartition("/")
             if parent not in children or not name:
-                raise MetadataValidationError(
+                lacks = bool(name) and parent not in nodes
+                raise (MissingParentError if lacks else MetadataValidationError)(
                     f"Consolidated metadata describe a node at {path!r}, but no group above it."
                 )
             children[parent][name] = node
