@@ -554,6 +554,83 @@ def test_stores_that_cannot_be_a_cache(tmp_path: Path) -> None:
     CacheStore(managed, cache_store=ManagedMemoryStore("cache-test", path="b"))
 
 
+async def test_limits_that_are_set_count_from_then_on(clock: list[float]) -> None:
+    source, cache = filled(a=b"x" * 4, b=b"y" * 4, c=b"z" * 4), MemoryStore()
+    store = CacheStore(source, cache_store=cache, max_age_seconds=60)
+    for key in "ab":
+        await read(store, key)
+    clock[0] += 10
+    assert store._is_key_fresh("a")
+    store.max_age_seconds = 5
+    assert store.cache_info()["max_age_seconds"] == 5
+    assert not store._is_key_fresh("a")
+    before = stats(store)
+    await read(store, "a")
+    assert stats(store) != before
+    assert store.cache_stats()["hits"] == 0
+    store.max_age_seconds = "infinity"
+    await read(store, "b")
+    assert store.cache_stats()["hits"] == 1
+    store.max_size = 8
+    await read(store, "c")  # that was used longest ago makes room
+    assert sorted(cache._store_dict) == ["b", "c"]
+    assert store._state.evictions == 1
+    store.cache_set_data = False
+    await store.set("b", buffer(b"new"))
+    assert sorted(cache._store_dict) == ["c"]
+    for name, value in (("max_age_seconds", "x"), ("max_size", -1)):
+        with pytest.raises(ValueError, match=name):
+            setattr(store, name, value)
+    assert (store.max_age_seconds, store.max_size) == ("infinity", 8)
+
+
+async def test_the_size_that_is_set_counts_what_lay_there_before() -> None:
+    cache = filled(old=b"x" * 6)
+    store = CacheStore(filled(a=b"y" * 4), cache_store=cache)
+    await read(store, "a")
+    store.max_size = 8
+    await store.set("b", buffer(b"z" * 3))
+    assert store.cache_info()["current_size"] == 7
+    assert sorted(cache._store._store_dict) == ["a", "b"]
+
+
+async def test_an_age_that_is_not_known_is_too_old_once_age_matters() -> None:
+    store = CacheStore(filled(a=b"new"), cache_store=filled(a=b"old"))
+    assert await read(store, "a") == b"old"
+    store.max_age_seconds = 1e9
+    assert not store._is_key_fresh("a")
+    assert await read(store, "a") == b"new"
+
+
+async def test_what_users_read_of_the_state(clock: list[float]) -> None:
+    source, cache = filled(a=b"x" * 4, b=b"y" * 4), MemoryStore()
+    store = CacheStore(source, cache_store=cache, max_age_seconds=60)
+    assert store._cache is cache
+    await read(store, "a")
+    clock[0] += 1
+    await read(store, "b", FIRST)
+    await read(store, "a")
+    state = store._state
+    assert list(state.cache_order) == [("b", FIRST), "a"]
+    assert state.key_sizes == {"a": 4, ("b", FIRST): 2}
+    assert (state.current_size, state.hits, state.misses, state.evictions) == (6, 1, 2, 0)
+    times = state.key_insert_times
+    assert times[("b", FIRST)] - times["a"] == 1
+    assert set(times) == set(state.key_sizes)
+    times["a"] -= 60  # it grows old
+    assert not store._is_key_fresh("a")
+    await read(store, "a")
+    assert state.misses == 3
+    assert store._is_key_fresh("a")
+    del state.key_insert_times["a"]
+    assert not store._is_key_fresh("a")
+    await store.delete("a")
+    assert (set(state.key_sizes), state.current_size) == ({("b", FIRST)}, 2)
+    await store.clear_cache()
+    assert (dict(state.cache_order), state.current_size, len(times)) == ({}, 0, 2)
+    assert len(state.key_insert_times) == 0
+
+
 async def test_views_share_the_cache() -> None:
     store = CacheStore(filled(a=b"a"), cache_store=MemoryStore(), max_size=7, max_age_seconds=9)
     view = store.with_read_only(True)

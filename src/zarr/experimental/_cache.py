@@ -75,7 +75,7 @@ class Cache:
         self.store = store
         self.ledger = Ledger(max_age, max_size)
         self._locks = KeyLocks()
-        self._took_stock = max_size is None
+        self._took_stock = False
 
     # --- reading ------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Cache:
         key, byte_range = request
         if entry is None:
             if value is not None and byte_range is None:
-                found = Entry(key, key, None, len(value), since.time, valid=True)
+                found = Entry(key, key, None, len(value), -float("inf"), valid=True)
                 self.ledger.adopt([found], since, self._locks.held, used=True)
             return value is not None
         if value is not None and len(value) == entry.expects(byte_range):
@@ -209,9 +209,10 @@ class Cache:
     async def _reserve(self, entry: Entry) -> bool:
         """Enter what is about to be written, deleting what was used longest ago to make room."""
         max_size = self.ledger.max_size
-        if max_size is not None and entry.nbytes > max_size:
-            return False
-        await self._take_stock()
+        if max_size is not None:
+            if entry.nbytes > max_size:
+                return False
+            await self._take_stock()
         while not self.ledger.reserve(entry):
             victim = self.ledger.evictable(entry.key, self._locks.held)
             if victim is None:
@@ -256,7 +257,7 @@ class Cache:
     def _found(self, name: str, nbytes: int) -> Entry:
         # Of unknown age, so of use only where age does not matter.
         of_use = can_be_cached(name) and self.ledger.max_age == float("inf")
-        return Entry(name, name, None, nbytes, 0, valid=of_use)
+        return Entry(name, name, None, nbytes, -float("inf"), valid=of_use)
 
     async def _discard(self, entry: Entry) -> bool:
         """Delete a copy; tell whether that went well."""

@@ -31,7 +31,8 @@ class Entry:
     nbytes : int
         Its size in bytes.
     read_at : float
-        When reading it from the source began, in seconds of the monotonic clock.
+        When reading it from the source began, in seconds of the monotonic clock; minus infinity
+        where that is not known.
     valid : bool
         Whether the bytes in the cache are what the source had; not while they are written, nor
         once they are out of date.
@@ -88,6 +89,11 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def entries(self) -> list[Entry]:
+        """Return all entries, the least recently used first."""
+        with self._lock:
+            return list(self._entries.values())
+
     # --- looking up ---------------------------------------------------------------------
 
     def find(self, key: str, byte_range: ByteRequest | None) -> Entry | None:
@@ -101,7 +107,13 @@ class Ledger:
             return None
 
     def _is_fresh(self, entry: Entry) -> bool:
-        return monotonic() - entry.read_at < self.max_age
+        return self.max_age == float("inf") or monotonic() - entry.read_at < self.max_age
+
+    def is_fresh(self, key: str) -> bool:
+        """Tell whether a copy of a key, if there is one, is not too old; unknown ages count as old."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return self.max_age == float("inf") or (entry is not None and self._is_fresh(entry))
 
     def knows_nothing_of(self, key: str) -> bool:
         """Tell whether what the cache may hold of a key was put there by somebody else.

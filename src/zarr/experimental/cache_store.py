@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,12 +40,82 @@ _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 
 
 class _Shared:
-    """What a store and its views have in common: the cache, and the reads under way."""
+    """What a store and its views have in common: the cache, and the reads under way.
 
-    def __init__(self, cache_store: Store, max_age: float, max_size: int | None) -> None:
-        self.cache = Cache(cache_store, max_age, max_size)
+    Its public names besides are those that users of `CacheStore` read of its ``_state``. Values go
+    by their keys there, and parts of values by pairs of key and byte range.
+    """
+
+    def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
+        self.max_age: Any = max_age
+        self.cache = Cache(cache_store, _parse_max_age(max_age), _parse_max_size(max_size))
         self.flights: Flights[Buffer | None] = Flights()
         self.process = os.getpid()
+
+    @property
+    def current_size(self) -> int:
+        """Bytes of all copies together."""
+        return self.cache.ledger.nbytes
+
+    @property
+    def hits(self) -> int:
+        """Requests that were answered from the cache."""
+        return self.cache.ledger.hits
+
+    @property
+    def misses(self) -> int:
+        """Requests that were not."""
+        return self.cache.ledger.misses
+
+    @property
+    def evictions(self) -> int:
+        """How many copies made room."""
+        return self.cache.ledger.evictions
+
+    @property
+    def cache_order(self) -> OrderedDict[str | Request, None]:
+        """What there are copies of, the least recently used first."""
+        return OrderedDict.fromkeys(map(_name, self.cache.ledger.entries()))
+
+    @property
+    def key_sizes(self) -> dict[str | Request, int]:
+        """The size of each copy in bytes."""
+        return {_name(entry): entry.nbytes for entry in self.cache.ledger.entries()}
+
+    @property
+    def key_insert_times(self) -> MutableMapping[str | Request, float]:
+        """When each copy was read, in seconds of `time.monotonic`; what is set there counts."""
+        return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
+
+
+def _name(entry: Entry) -> str | Request:
+    return entry.key if entry.byte_range is None else (entry.key, entry.byte_range)
+
+
+class _Times(MutableMapping["str | Request", float]):
+    """The ages of copies, which can be changed."""
+
+    def __init__(self, entries: dict[str | Request, Entry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, name: str | Request) -> float:
+        return self._entries[name].read_at
+
+    def __setitem__(self, name: str | Request, seconds: float) -> None:
+        self._entries[name].read_at = seconds
+
+    def __delitem__(self, name: str | Request) -> None:
+        # Without an age, a copy is not used.
+        self._entries.pop(name).read_at = -math.inf
+
+    def __iter__(self) -> Iterator[str | Request]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class CacheStore(WrapperStore[Store]):
@@ -96,11 +173,8 @@ class CacheStore(WrapperStore[Store]):
         if _is_same_place(store, cache_store):
             raise ValueError(f"The cache store has to be another one than the source, {store}.")
         self._cache_store = cache_store
-        self._max_age = _parse_max_age(max_age_seconds)
-        self.max_age_seconds = max_age_seconds
-        self.max_size = _parse_max_size(max_size)
         self.cache_set_data = cache_set_data
-        self._shared = _Shared(cache_store, self._max_age, max_size)
+        self._shared = _Shared(cache_store, max_age_seconds, max_size)
 
     @classmethod
     async def open(cls, store_cls: type[Store], *args: Any, **kwargs: Any) -> Self:
@@ -121,16 +195,54 @@ class CacheStore(WrapperStore[Store]):
     @property
     def _state(self) -> _Shared:
         # Locks and reads of a forked process' parent would be waited for in vain.
-        if self._shared.process != os.getpid():
-            self._shared = _Shared(self._cache_store, self._max_age, self.max_size)
-        return self._shared
+        shared = self._shared
+        if shared.process != os.getpid():
+            shared = _Shared(self._cache_store, shared.max_age, shared.cache.ledger.max_size)
+            self._shared = shared
+        return shared
+
+    @property
+    def _cache(self) -> Store:
+        return self._cache_store
+
+    @property
+    def max_age_seconds(self) -> Any:
+        """Copies older than this are not used; also of what is cached already once it is set."""
+        return self._state.max_age
+
+    @max_age_seconds.setter
+    def max_age_seconds(self, value: object) -> None:
+        self._state.cache.ledger.max_age = _parse_max_age(value)
+        self._state.max_age = value
+
+    @property
+    def max_size(self) -> int | None:
+        """Most bytes of all copies; one that is set counts when the next copy is made."""
+        return self._state.cache.ledger.max_size
+
+    @max_size.setter
+    def max_size(self, value: object) -> None:
+        self._state.cache.ledger.max_size = _parse_max_size(value)
+
+    def _is_key_fresh(self, key: str) -> bool:
+        """Tell whether no copy of a key would be too old to be used."""
+        return self._state.cache.ledger.is_fresh(key)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_shared"}
+        return {
+            "_store": self._store,
+            "_cache": self._cache_store,
+            "max_age_seconds": self.max_age_seconds,
+            "max_size": self.max_size,
+            "cache_set_data": self.cache_set_data,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._shared = _Shared(self._cache_store, self._max_age, self.max_size)
+        # Pickles of zarr-python hold more: what it knows of its copies.
+        self._store = state["_store"]
+        self._cache_store = state["_cache"]
+        self.cache_set_data = state["cache_set_data"]
+        self._shared = _Shared(self._cache_store, state["max_age_seconds"], state["max_size"])
 
     def close(self) -> None:
         # docstring inherited
