@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import pickle
+import subprocess
 import sys
 import types
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.stores.store_kit import PROTOTYPE, Capable, buffer
+from tests.waiting import PATIENCE
 
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, cpu
@@ -282,3 +285,42 @@ async def test_pickles_lead_back_to_the_values() -> None:
     again = pickle.loads(pickled)
     assert again._store_dict is store._store_dict
     assert again == store
+    assert again.read_only
+
+
+PROGRAM = """
+import pickle, sys
+from zarr.storage import ManagedMemoryStore
+there = ManagedMemoryStore("pickled")  # of the same name, and another one
+try:
+    pickle.loads(sys.stdin.buffer.read())
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_pickles_are_refused_in_another_process(alike: bool) -> None:
+    if alike:  # containers number their processes alike
+        program = f"import os; os.getpid = lambda: {os.getpid()}\n" + PROGRAM
+    else:
+        program = PROGRAM
+    store = ManagedMemoryStore("pickled")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=pickle.dumps(store),
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert f"'pickled' was pickled in process {os.getpid()}" in done.stdout.decode()
+
+
+def test_pickles_are_refused_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ManagedMemoryStore("forked")
+    pickled = pickle.dumps(store)
+    # What a child sees: all that its parent had, and a number of its own.
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(RuntimeError, match="cannot be used in process -1"):
+        pickle.loads(pickled)
+    assert pickle.loads(pickle.dumps(store)) == store

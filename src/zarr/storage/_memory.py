@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 
+
+# Tells this process, and those forked from it, from all others.
+_PROCESS = os.urandom(16).hex()
 
 # Keys that a bulk read answers before it lets other tasks run, some hundred microseconds.
 _ANSWERED_AT_ONCE = 256
@@ -265,7 +269,8 @@ class _Shared(dict[str, Buffer]):
 class ManagedMemoryStore(MemoryStore):
     """Values in memory under a name: all stores of one name in a process share them.
 
-    They last as long as one of those stores does.
+    They last as long as one of those stores does. Pickled, it is a reference to values of this
+    process, which another process, also a forked one, refuses to unpickle.
 
     Parameters
     ----------
@@ -354,7 +359,21 @@ class ManagedMemoryStore(MemoryStore):
 
     def __reduce__(self) -> Any:
         # Only the name travels: in this process it leads back to the same values.
-        return _managed, (type(self), self._name, self.path, self.read_only)
+        state = {"path": self.path, "read_only": self.read_only, "created_pid": os.getpid()}
+        return type(self), (self._name,), {**state, "process": _PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Elsewhere the name leads to no values, or to others, and none of those would be missed.
+        # Containers number their processes alike, so there is more than a number.
+        there = (state["created_pid"], state.get("process", _PROCESS))
+        if there != (os.getpid(), _PROCESS):
+            raise RuntimeError(
+                f"The ManagedMemoryStore {self._name!r} was pickled in process {there[0]}, whose "
+                f"memory holds its values, and cannot be used in process {os.getpid()}. "
+                "Processes can share a LocalStore or a ZipStore."
+            )
+        self.path = normalize_path(state["path"])
+        self._read_only = state["read_only"]
 
     def _full(self, key: str) -> str:
         return f"{self.path}/{check_key(key)}" if self.path else check_key(key)
@@ -400,12 +419,6 @@ class ManagedMemoryStore(MemoryStore):
             return super()._keys()
         base = f"{self.path}/"
         return [key[len(base) :] for key in super()._keys() if key.startswith(base)]
-
-
-def _managed(
-    cls: type[ManagedMemoryStore], name: str, path: str, read_only: bool
-) -> ManagedMemoryStore:
-    return cls(name, path=path, read_only=read_only)
 
 
 class GpuMemoryStore(MemoryStore):
