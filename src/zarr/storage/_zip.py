@@ -29,7 +29,7 @@ from zarr.storage._utils import (
     children,
     is_allowed,
 )
-from zarr.storage._zip_reader import PositionalReader, check_member
+from zarr.storage._zip_reader import ForeignReader, PositionalReader, check_member, given
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -65,7 +65,8 @@ class ZipStore(Store):
     ----------
     path : str, pathlib.Path or file object
         The archive; a file object has to be open in binary mode and to support ``read``,
-        ``seek`` and ``tell``. It is not closed by the store.
+        ``seek`` and ``tell``. One that is no `io.IOBase`, such as a reader of obstore, can only be
+        read. It is not closed by the store.
     mode : {"r", "w", "a", "x"}
         As for `zipfile.ZipFile`: read, create or truncate, append, create. After a store has
         been closed, use opens it for appending in the last three.
@@ -79,7 +80,8 @@ class ZipStore(Store):
     Raises
     ------
     TypeError
-        If `path` is neither a path nor a file object.
+        If `path` is neither a path nor a file object, or one that can only be read and `mode` is
+        another than ``"r"``.
     """
 
     supports_writes: bool = True
@@ -101,7 +103,7 @@ class ZipStore(Store):
         allowZip64: bool = True,
     ) -> None:
         super().__init__(read_only=mode == "r" if read_only is None else read_only)
-        self.path, self._file = _path_or_file(path)
+        self.path, self._file = _path_or_file(path, mode)
         self._mode: ZipMode = mode
         self.compression = compression
         self.allowZip64 = allowZip64
@@ -228,12 +230,14 @@ class ZipStore(Store):
         return {**state, "_is_open": False, "_orphaned": self._orphaned or is_written}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_next_mode" not in state:
+            state = _state_of_zarr_python(state)
         self.__dict__.update(state)
         self._reset(state["_next_mode"], orphaned=state["_orphaned"])
 
     def __str__(self) -> str:
         # A file object may show where it comes from.
-        return f"zip://{redact_urls_in(str(self._file)) if self.path is None else self.path}"
+        return f"zip://{redact_urls_in(str(given(self._file))) if self.path is None else self.path}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}('{self}')"
@@ -242,7 +246,8 @@ class ZipStore(Store):
         return isinstance(other, type(self)) and self._identity() == other._identity()
 
     def _identity(self) -> tuple[object, ...]:
-        return self.path, self._file, self._mode, self.read_only, self.compression, self.allowZip64
+        options = (self._mode, self.read_only, self.compression, self.allowZip64)
+        return self.path, given(self._file), *options
 
     # --- reading ------------------------------------------------------------------------
 
@@ -497,16 +502,18 @@ class ZipStore(Store):
             raise NotImplementedError(f"{type(self).__name__} cannot delete below {prefix!r}.")
 
     async def clear(self) -> None:
-        """Truncate the archive.
+        """Put an empty archive in the place of this one, which can be written from then on.
 
         Raises
         ------
         ValueError
-            If the store is read-only, or was opened for reading.
+            If the store is read-only.
+        NotImplementedError
+            If it uses a file object.
         """
         self._check_writable()
-        if self._mode == "r":
-            raise ValueError(f"{self!r} was opened in mode 'r' and cannot be cleared")
+        if self.path is None:
+            raise NotImplementedError(f"{self!r} uses an open file object, which is not cleared")
         await in_pool(self._truncate)
 
     def _truncate(self) -> None:
@@ -514,9 +521,6 @@ class ZipStore(Store):
             if self._orphaned:
                 self._opened()  # refuses
             self.close()
-            if self._file is not None:
-                self._file.seek(0)
-                self._file.truncate()
             self._next_mode = "w"
             self._opened()
 
@@ -530,11 +534,11 @@ class ZipStore(Store):
 
         Raises
         ------
-        ValueError
+        NotImplementedError
             If the store uses a file object.
         """
         if self.path is None:
-            raise ValueError(f"{self!r} uses an open file object, which cannot be moved")
+            raise NotImplementedError(f"{self!r} uses an open file object, which cannot be moved")
         await in_pool(lambda: self._move(Path(path)))
 
     def _move(self, path: Path) -> None:
@@ -578,17 +582,43 @@ class ZipStore(Store):
             yield name
 
 
-def _path_or_file(path: object) -> tuple[Path | None, Any]:
+def _path_or_file(path: object, mode: ZipMode) -> tuple[Path | None, Any]:
     if isinstance(path, (str, os.PathLike)):
         return Path(os.fspath(path)), None
-    if all(hasattr(path, method) for method in ("read", "seek", "tell")) and not isinstance(
+    if not all(hasattr(path, method) for method in ("read", "seek", "tell")) or isinstance(
         path, io.TextIOBase
     ):
+        raise TypeError(
+            "expected a path or an open binary file object supporting read/seek/tell, "
+            f"got {type(path).__name__}"
+        )
+    if isinstance(path, io.IOBase):
         return None, path
-    raise TypeError(
-        "expected a path or an open binary file object supporting read/seek/tell, "
-        f"got {type(path).__name__}"
-    )
+    if mode != "r":
+        raise TypeError(
+            f"{path!r} is no io.IOBase, and such a file object can only be read, in mode 'r'. "
+            f"Got mode {mode!r}."
+        )
+    return None, io.BufferedReader(ForeignReader(path))
+
+
+def _state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a store that zarr-python pickled."""
+    mode: ZipMode = state["_zmode"]
+    next_mode = mode
+    # Before 3.4 it does not say whether it has made its archive, so what is there stays.
+    if mode == "w" and "_was_opened" not in state and state["path"].exists():
+        next_mode = "a"
+    own = {name: state[name] for name in ("path", "compression", "allowZip64", "_read_only")}
+    return {
+        **own,
+        "_file": None,
+        "_mode": mode,
+        "_next_mode": next_mode,
+        "_is_open": False,
+        # Where the archive was open, its directory is not written, and may be by another process.
+        "_orphaned": state["_is_open"] and mode != "r",
+    }
 
 
 def _is_directory(member: ZipInfo) -> bool:

@@ -7,6 +7,7 @@ import lzma
 import os
 import struct
 import zlib
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
@@ -130,7 +131,7 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 def as_damage(error: Exception) -> Exception:
     """Return `BadZipFile` for what damaged bytes make others raise, any other error as it is."""
-    if isinstance(error, BadZipFile):
+    if isinstance(error, (BadZipFile, UnsupportedOperation)):  # of a file that is not readable
         return error
     is_damage = isinstance(error, _DAMAGED) or (
         isinstance(error, OSError) and error.errno in (None, errno.EINVAL)

@@ -1,10 +1,12 @@
-"""Reading members of a ZIP archive that are not compressed, without a position to share."""
+"""Reading a ZIP archive: at positions of a file, and by file objects that are not those of `io`."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +81,56 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
         from zipfile import BadZipFile
 
         raise BadZipFile("The member is said to have another size than what is stored")
+
+
+class ForeignReader(io.RawIOBase):
+    """A file of `io` that reads by an object with ``read``, ``seek`` and ``tell`` alone.
+
+    Closing it leaves the object open.
+
+    Parameters
+    ----------
+    source : object
+        The object, of obstore for instance. What it reads may be any object with a buffer.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer, and return how many bytes came, 0 at the end.
+
+        Raises
+        ------
+        OSError
+            If more comes than was asked for.
+        """
+        data = memoryview(self.source.read(len(buffer))).cast("B")
+        if len(data) > len(buffer):
+            message = f"{self.source!r} read {len(data)} bytes, and not {len(buffer)}"
+            raise OSError(errno.EIO, message)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position, and return it."""
+        self.source.seek(offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        """Return the position."""
+        return int(self.source.tell())
+
+
+def given(file: Any) -> Any:
+    """Return the file object that the user gave."""
+    raw = getattr(file, "raw", None)
+    return raw.source if isinstance(raw, ForeignReader) else file
