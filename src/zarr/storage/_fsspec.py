@@ -171,6 +171,9 @@ class FsspecStore(Store):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        if "_reads" not in state:  # pickled by zarr-python
+            self._reads = ReadScheduler(ReadOptions.configured())
+            self.on_bulk_read = None
         self._prepare(as_own(self.fs))
 
     def _prepare(self, fs: AsyncFileSystem) -> None:

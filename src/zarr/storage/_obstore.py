@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from itertools import islice
@@ -90,6 +91,11 @@ class ObjectStore(Store, Generic[T_Store]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        if "_reads" not in state:  # pickled by zarr-python
+            self._reads = ReadScheduler(ReadOptions.configured())
+            self.on_bulk_read = None
+            if isinstance(self.store, bytes):
+                self.store = pickle.loads(self.store)
         self._directory = _directory_of(self.store)
 
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:

@@ -142,6 +142,13 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
         raise ValueError("slice must be contiguous")
 
 
+def _restore(value: object, state: Any) -> None:
+    """Take the state of a pickle, also of one made by a package whose buffers have no slots."""
+    for part in state if isinstance(state, tuple) else (state,):
+        for name, member in (part or {}).items():
+            setattr(value, name, member)
+
+
 class Buffer(ABC):
     """A flat run of bytes.
 
@@ -167,6 +174,9 @@ class Buffer(ABC):
         if array_like.dtype.itemsize != 1:
             raise ValueError("array_like: only byte dtype allowed")
         self._data = array_like
+
+    def __setstate__(self, state: Any) -> None:
+        _restore(self, state)
 
     @classmethod
     @abstractmethod
@@ -254,6 +264,9 @@ class NDBuffer:
     def __init__(self, array: NDArrayLike) -> None:
         array.shape  # noqa: B018  (what has no shape is not an array)
         self._data = array
+
+    def __setstate__(self, state: Any) -> None:
+        _restore(self, state)
 
     @classmethod
     def create(
