@@ -23,6 +23,7 @@ from zarr.core.common import (
     concurrent_results,
     expand_rle,
     parse_bool,
+    parse_chunk_shape,
     parse_int,
     parse_named_configuration,
     parse_order,
@@ -100,10 +101,25 @@ def test_run_lengths_round_trip(edges: list[int]) -> None:
     assert len(compressed) <= len(edges)
 
 
-@pytest.mark.parametrize("bad", [[0], [[2, 0]], [[2]], [[2, 1, 1]], [1.5], ["ab"]])
+@pytest.mark.parametrize(
+    "bad", [[0], [[2, 0]], [[2]], [[2, 1, 1]], [1.5], ["ab"], [[2.5, 1]], [[2, 1 << 40]]]
+)
 def test_run_lengths_refused(bad: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         expand_rle(bad)
+    with pytest.raises((TypeError, ValueError), match="dimension 3"):
+        expand_rle([7, *bad], 3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("a", TypeError), (True, TypeError)],
+)
+def test_edges_that_are_none_name_the_dimension(bad: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="dimension 1"):
+        parse_chunk_shape((4, bad))
+    with pytest.raises(error, match="dimension 1"):
+        expand_rle((4, bad), 1)
 
 
 def test_rectilinear_checks() -> None:

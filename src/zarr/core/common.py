@@ -279,12 +279,10 @@ def parse_chunk_shape(data: object) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If it is not an iterable of integers above 0.
+        If it is not an iterable of integers above 0; the dimension is named.
     """
-    shape = parse_shapelike(data)
-    for axis, length in enumerate(shape):
-        parse_chunk_edge(length, axis)
-    return shape
+    lengths = (data,) if _is_index(data) else _as_tuple(data)
+    return tuple(parse_chunk_edge(length, axis) for axis, length in enumerate(lengths))
 
 
 def parse_chunk_edge(size: object, axis: int | None = None) -> int:
@@ -331,21 +329,24 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
         more than 2**24 edges: a count of a few bytes can ask for any amount of memory.
     """
     edges: list[int] = []
+    where = "" if axis is None else f" in dimension {axis}"
     for item in data:
-        if _is_index(item):
+        if not isinstance(item, Sequence) or isinstance(item, str):
             edges.append(parse_chunk_edge(item, axis))
             continue
-        if not isinstance(item, Sequence) or len(item) != 2 or not _is_index(item[1]):
-            raise ValueError(f"A run of chunk edges is a pair [length, count]. Got {item!r}.")
+        if len(item) != 2 or not _is_index(item[1]):
+            raise ValueError(
+                f"A run of chunk edges is a pair [length, count]. Got {item!r}{where}."
+            )
         length, count = parse_chunk_edge(item[0], axis), item[1]
         if operator.index(count) < 1:
             raise ValueError(
-                f"The count of a run of chunk edges has to be at least 1. Got {count!r}."
+                f"The count of a run of chunk edges has to be at least 1. Got {count!r}{where}."
             )
         if len(edges) + operator.index(count) > _MOST_EDGES:
             raise ValueError(
                 f"A dimension of a rectilinear chunk grid has at most {_MOST_EDGES} chunks here. "
-                f"Got a run of {count}."
+                f"Got a run of {count}{where}."
             )
         edges.extend([length] * operator.index(count))
     return tuple(edges)
