@@ -10,14 +10,17 @@ import numcodecs
 import numpy as np
 import pytest
 
+import zarr
 from zarr.codecs.bytes import BytesCodec
 from zarr.codecs.crc32c_ import Crc32cCodec
 from zarr.codecs.gzip import GzipCodec
+from zarr.codecs.sharding import ShardingCodec
 from zarr.codecs.transpose import TransposeCodec
 from zarr.codecs.zstd import ZstdCodec
-from zarr.core.array import Array, from_array
+from zarr.core.array import Array, AsyncArray, create_array, from_array
 from zarr.core.chunk_key_encodings import DefaultChunkKeyEncoding
 from zarr.core.config import config
+from zarr.core.metadata import ArrayV3Metadata
 from zarr.core.sync import sync
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LoggingStore, MemoryStore
@@ -181,6 +184,35 @@ def test_keeping_rectilinear_chunks(new_array: NewArray) -> None:
         copy = _from(source)
         assert copy.read_chunk_sizes == source.read_chunk_sizes == ((6, 2), (3, 1))
         np.testing.assert_array_equal(copy[...], source[...])
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_keeping_a_rectilinear_grid_of_one_length(shards: bool) -> None:
+    sizes = ((), (3,), (4,), (3, 4), (3, [4, 2]), ([3, 3], 4), ([9],))
+    for sizes_given in sizes:
+        shape = (6, 6)[: len(sizes_given)]
+        with config.set({"array.rectilinear_chunks": True}):
+            made = sync(create_array(MemoryStore(), shape=shape, dtype="i4"))
+            document = made.metadata.to_dict()
+            document["chunk_grid"] = {
+                "name": "rectilinear",
+                "configuration": {"kind": "inline", "chunk_shapes": list(sizes_given)},
+            }
+            if shards:
+                inner = ShardingCodec(chunk_shape=(1,) * len(shape))
+                document["codecs"] = [inner.to_dict()]
+            source = Array(AsyncArray(ArrayV3Metadata.from_dict(document), made.store_path))
+            source[...] = np.arange(source.size).reshape(shape)
+            kept: list[dict[str, Any]] = [{}, {"chunks": "keep", "shards": "keep"}]
+            for keywords in kept:
+                copy = _from(source, **keywords)
+                assert copy.metadata.chunk_grid == source.metadata.chunk_grid
+                np.testing.assert_array_equal(copy[...], source[...])
+                assert zarr.open_array(copy.store, mode="r").metadata == copy.metadata
+            chosen = _from(source, chunks=(1,) * len(shape), shards=None)
+            assert chosen.metadata.chunk_grid.to_dict()["name"] == "regular"
+            if not shards and all(isinstance(size, int) for size in sizes_given):
+                assert _from(source, zarr_format=2).chunks == sizes_given
 
 
 @pytest.mark.parametrize("name", ["g/a", "g", ""])

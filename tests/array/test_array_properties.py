@@ -242,6 +242,19 @@ def test_info_of_shards_and_format_2(new_array: NewArray) -> None:
     assert "Fill value         : None" in repr(undefined.info)
 
 
+@pytest.mark.parametrize("shards", [[[4, 8]], [[6, 6]]])
+def test_info_of_shards_that_differ(new_array: NewArray, shards: Any) -> None:
+    with config.set({"array.rectilinear_chunks": True}):
+        array = new_array(shape=(12,), chunks=(2,), shards=shards, dtype="u1")
+    array[:1] = 1
+    shapes = "\nShard shape        : <variable>\nChunk shape        : (2,)\n"
+    for found in (array.info, sync(array.async_array.info_complete())):
+        assert shapes in repr(found)
+        assert (found._shard_shape, found._chunk_shape) == ("<variable>", (2,))
+    assert repr(array.info_complete()).endswith("\nShards Initialized : 1")
+    assert "variable" in array._repr_html_()
+
+
 def test_info_of_an_array_that_is_not_stored(new_array: NewArray) -> None:
     metadata = new_array(shape=(3,), dtype="i4").metadata
     array = Array.from_dict(StorePath(MemoryStore(), "q"), metadata.to_dict())

@@ -95,7 +95,8 @@ class ArrayInfo:
     _shape : tuple of int
         Shape in elements.
     _shard_shape : tuple of int or None
-        Shape of the shards in elements; None for an array without shards.
+        Shape of the shards in elements; None for an array without shards, ``"<variable>"`` for
+        shards whose shapes differ.
     _chunk_shape : tuple of int or None
         Shape of the chunks in elements; None where the shapes of chunks differ.
     _order : {"C", "F"}
@@ -124,7 +125,7 @@ class ArrayInfo:
     _data_type: ZDType[TBaseDType, TBaseScalar]
     _fill_value: object
     _shape: tuple[int, ...]
-    _shard_shape: tuple[int, ...] | None = None
+    _shard_shape: tuple[int, ...] | Literal["<variable>"] | None = None
     _chunk_shape: tuple[int, ...] | None = None
     _order: MemoryOrder
     _read_only: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.core._info import ArrayInfo
@@ -257,12 +257,17 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         regular = isinstance(metadata, ArrayV2Metadata) or isinstance(
             metadata.chunk_grid, RegularChunkGridMetadata
         )
+        shards: tuple[int, ...] | Literal["<variable>"] | None
+        if regular:
+            shards = self.shards
+        else:
+            shards = None if _inner_chunk_shape(metadata) is None else "<variable>"
         return ArrayInfo(
             _zarr_format=metadata.zarr_format,
             _data_type=metadata.dtype,
             _fill_value=metadata.fill_value,
             _shape=self.shape,
-            _shard_shape=self.shards if regular else None,
+            _shard_shape=shards,
             _chunk_shape=self.chunks if regular else _inner_chunk_shape(metadata),
             _order=self.order,
             _read_only=self.read_only,

@@ -6,8 +6,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 from zarr.core.array._types import DEFAULT_FILL_VALUE
-from zarr.core.chunk_grids import FixedDimension
+from zarr.core.chunk_grids import FixedDimension, RectilinearChunks
 from zarr.core.metadata import ArrayV2Metadata
+from zarr.core.metadata.v3 import RegularChunkGridMetadata
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
@@ -80,7 +81,7 @@ def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
         "compressors": source.compressors,
         "shards": None,
     }
-    outer = tuple(map(_lengths, source._chunk_grid.dimensions))
+    outer: tuple[Any, ...] = tuple(map(_lengths, source._chunk_grid.dimensions))
     if isinstance(metadata, ArrayV2Metadata):
         encoding = {"name": "v2", "separator": metadata.dimension_separator}
         return own | {
@@ -90,6 +91,8 @@ def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
             "chunk_key_encoding": encoding,
         }
     sharding = metadata.sharding_codec
+    if not isinstance(metadata.chunk_grid, RegularChunkGridMetadata):
+        outer = RectilinearChunks(outer)
     own |= {
         "chunks": outer if sharding is None else sharding.chunk_shape,
         "serializer": source.serializer,

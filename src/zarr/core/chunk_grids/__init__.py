@@ -13,6 +13,7 @@ from zarr.core.chunk_grids._grid import ChunkGrid, ChunkSpec, positions
 from zarr.core.chunk_grids._guess import guess_chunks
 from zarr.core.chunk_grids._normalize import (
     ChunkSizes,
+    RectilinearChunks,
     full_span_chunk_size,
     is_regular_1d,
     is_regular_nd,
@@ -33,6 +34,7 @@ __all__ = [
     "ChunkSpec",
     "DimensionGrid",
     "FixedDimension",
+    "RectilinearChunks",
     "VaryingDimension",
     "full_span_chunk_size",
     "guess_chunks",

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
 from zarr.core.common import product
@@ -67,11 +67,20 @@ class ChunkGrid:
     _dimensions: tuple[DimensionGrid, ...]
     _is_regular: bool
 
+    # Whether it is stored as a rectilinear grid, although it may be regular.
+    _is_stored_rectilinear: ClassVar[bool] = False
+
     def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
         dims = tuple(dimensions)
         regular = all(isinstance(dim, FixedDimension) for dim in dims)
         object.__setattr__(self, "_dimensions", dims)
         object.__setattr__(self, "_is_regular", regular)
+
+    def _as_rectilinear(self) -> Self:
+        """Return an equal grid that is stored as a rectilinear one."""
+        grid = type(self)(dimensions=self._dimensions)
+        object.__setattr__(grid, "_is_stored_rectilinear", True)
+        return grid
 
     @classmethod
     def from_metadata(cls, metadata: _GridMetadata) -> Self:

@@ -25,6 +25,13 @@ _INVALID_CHUNKS = (
 )
 
 
+class RectilinearChunks(tuple[Any, ...]):
+    """Chunks per dimension, as `normalize_chunks_nd` takes them, of a grid that is rectilinear.
+
+    It is stored as one also where all dimensions have one chunk length each.
+    """
+
+
 def is_regular_1d(dim_chunks: Sequence[int]) -> bool:
     """Return whether chunk lengths are those of a regular grid: all equal, the last one or smaller."""
     if len(dim_chunks) == 0:
@@ -156,8 +163,9 @@ def normalize_chunks_nd(
         raise ValueError(
             f"chunks has {len(per_dimension)} dimensions but shape has {len(spans)} dimensions"
         )
-    return ChunkGrid(
+    grid = ChunkGrid(
         dimensions=[
             normalize_chunks_1d(*given) for given in zip(per_dimension, spans, units, strict=True)
         ]
     )
+    return grid._as_rectilinear() if isinstance(chunks, RectilinearChunks) else grid

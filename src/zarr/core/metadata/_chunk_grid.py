@@ -258,7 +258,8 @@ def create_chunk_grid_metadata(
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        Regular where every dimension has one chunk length.
+        Regular where every dimension has one chunk length, unless a grid comes from a rectilinear
+        one.
     """
     dimensions = getattr(chunks, "dimensions", None)
     if dimensions is None:
@@ -272,7 +273,8 @@ def create_chunk_grid_metadata(
             tuple(dimension.edges) if hasattr(dimension, "edges") else dimension.size
             for dimension in dimensions
         )
-    if not any(isinstance(edges, tuple) for edges in shapes):
+    rectilinear = getattr(chunks, "_is_stored_rectilinear", False)
+    if not rectilinear and not any(isinstance(edges, tuple) for edges in shapes):
         return RegularChunkGridMetadata(chunk_shape=cast("tuple[int, ...]", shapes))
     return RectilinearChunkGridMetadata(chunk_shapes=shapes)
 
