@@ -143,7 +143,7 @@ def noting(original: Any, name: str, seen: list[Seen], of: Callable[[Any], Any])
 
     def note(key: Any) -> None:
         key = key[0] if isinstance(key, tuple) else key
-        if key.startswith("c/"):
+        if key.startswith("c/") or name.startswith("delete"):
             seen.append((name, key))
 
     if name == "get_many":
@@ -312,6 +312,87 @@ def test_writes(cls: type[Store], names: tuple[str, ...], write: Any, overriding
         assert sorted(store._store.seen) == [(verb, key) for key in keys]
     np.testing.assert_array_equal(array[:], value)
     assert [sync(store.exists(key)) for key in keys] == [not (deletes and kind.deletes)] * 4
+
+
+DELETIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "del": lambda group, array: group.__delitem__("a"),
+    "async del": lambda group, array: sync(group._async_group.delitem("a")),
+    "overwriting": lambda group, array: group.create_array(
+        "a", shape=(2,), dtype="i4", overwrite=True
+    ),
+    "delete_dir": lambda group, array: sync((group.store_path / "a").delete_dir()),
+}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("delete",), ("delete_sync",), ("delete", "delete_sync"), ("delete_dir",)],
+    ids="-".join,
+)
+@pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("case", DELETIONS)
+def test_deletions_below_a_place(
+    cls: type[Store], names: tuple[str, ...], case: str, overriding: Any
+) -> None:
+    if not has(cls, names) or cls is ZipStore:
+        pytest.skip(f"{cls.__name__} has no such methods, or cannot delete")
+    if names == ("delete_sync",) and "delete_sync" not in KINDS[cls].deletes:
+        pytest.skip(f"nobody calls delete_sync of {cls.__name__}")
+    store, seen = overriding(cls, names)
+    group = zarr.create_group(store)
+    array = group.create_array("a", shape=(4,), chunks=(2,), dtype="i4")
+    array[:] = 1
+    seen.clear()
+    DELETIONS[case](group, array)
+    keys = ["a/c/0", "a/c/1", "a/zarr.json"]
+    if names == ("delete_dir",):
+        assert seen == [("delete_dir", "a")]
+    else:
+        assert sorted({key for _, key in seen}) == keys
+        assert {name for name, _ in seen} <= set(names)
+    left = sorted([key for key in sync_list(store) if key.startswith("a/")])
+    assert left == (["a/zarr.json"] if case == "overwriting" else [])
+    assert sorted(group.keys()) == (["a"] if left else [])
+
+
+@pytest.mark.parametrize("names", [("delete",), ("delete_dir",)], ids="-".join)
+@pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
+def test_clearing(cls: type[Store], names: tuple[str, ...], overriding: Any) -> None:
+    if cls is ZipStore:
+        pytest.skip(f"{cls.__name__} cannot delete")
+    store, seen = overriding(cls, names)
+    if "Own" not in type(store).__name__:
+        pytest.skip("a caller of `clear` looks nothing up")
+    stored(store)
+    seen.clear()
+    sync(store.clear())
+    keys = [""] if names == ("delete_dir",) else ["c/0", "c/1", "c/2", "c/3", "zarr.json"]
+    assert sorted(seen) == [(names[0], key) for key in keys]
+    assert sync_list(store) == []
+
+
+def test_a_deletion_that_is_refused_leaves_the_value() -> None:
+    class Keeping(MemoryStore):
+        async def delete(self, key: str) -> None:
+            if key.endswith("c/0"):
+                raise PermissionError(key)
+            await super().delete(key)
+
+    store = Keeping()
+    group = zarr.create_group(store)
+    group.create_array("a", shape=(4,), chunks=(2,), dtype="i4")[:] = 1
+    with pytest.raises(PermissionError, match="a/c/0"):
+        del group["a"]
+    with pytest.raises(PermissionError, match="a/c/0"):
+        sync(WrapperStore(store).clear())
+    assert "a/c/0" in sync_list(store)
+
+
+def sync_list(store: Any) -> list[str]:
+    async def keys() -> list[str]:
+        return [key async for key in store.list()]
+
+    return sync(keys())
 
 
 def test_a_patch_is_forgotten_when_it_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

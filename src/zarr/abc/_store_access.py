@@ -1,6 +1,7 @@
 """Which methods of a store stand for which others: how it may be read and written.
 
-A store has several ways to do one thing: `get` and `get_sync`, one value and many. What a class
+A store has several ways to do one thing: `get` and `get_sync`, one value and many, `delete` and
+`delete_dir`. What a class
 inherits was written for the methods it was inherited with. So of two ways the one that was
 overridden last is meant, and stands for the other: the more derived class wins, a method that was
 patched wins over those of its class, and one that was set on the object over all of the class.
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# What is made of one way to read unless a class says how it does it better.
-_DERIVED_READS = {
+# What is made of one method unless a class says how it does it better.
+_DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
+    "delete": ("delete_dir", "clear"),
+    "delete_sync": ("delete_dir", "clear"),
+    "delete_dir": ("clear",),
 }
 
 # What each method of the calling thread replaces, where it is no less derived than all of these.
@@ -34,7 +38,8 @@ _REPLACED_BY = {
 _METHODS = (
     *_REPLACED_BY,
     *dict.fromkeys(name for names in _REPLACED_BY.values() for name in names),
-    *_DERIVED_READS["get_sync"],
+    *_DERIVED["get_sync"],
+    *_DERIVED["delete"],
 )
 _NAMES = frozenset(_METHODS)
 
@@ -52,8 +57,8 @@ class StoreAccess:
     never_waits : bool
         Whether coroutines of the store wait for nothing but what the calling thread may do itself.
     overridden : frozenset of str
-        Ways to read that do not stand for what they are derived from, as that was patched: they
-        have to be derived anew.
+        Methods that do not stand for what they are derived from, as that was patched: they have to
+        be derived anew.
     """
 
     reads_in_thread: bool
@@ -64,10 +69,10 @@ class StoreAccess:
 
 def settle_access(cls: type[Store]) -> None:
     """Give a class of stores its record, and back what is derived from a method it overrides."""
-    for single, derived in _DERIVED_READS.items():
+    for single, derived in _DERIVED.items():
         for name in derived:
-            if position(cls, single) < position(cls, name):
-                setattr(cls, name, cls._derived_reads[name])
+            if position(cls, single) < position(cls, name) and not _is_default(cls, name):
+                setattr(cls, name, cls._derived[name])
     cls._find_methods = operator.attrgetter(*[name for name in _METHODS if hasattr(cls, name)])
     cls._methods = cls._find_methods(cls)
     cls._access = _judge(cls, (), ())
@@ -89,15 +94,15 @@ def access_of(store: Store) -> StoreAccess:
 
 
 def read_method(store: Any, name: str) -> Callable[..., Any]:
-    """Return a method of a store that reads.
+    """Return a method of a store that reads, or deletes, what others derive from another one.
 
-    Where `get` or `get_sync` was patched, that means every read, as one that is overridden does:
-    what is derived from it is derived anew.
+    Where `get`, `get_sync` or `delete` was patched, that means every read and every deletion, as
+    one that is overridden does: what is derived from it is derived anew.
     """
     if isinstance(getattr(store, "_access", None), StoreAccess) and (
         name in access_of(store).overridden
     ):
-        return MethodType(store._derived_reads[name], store)
+        return MethodType(store._derived[name], store)
     return cast("Callable[..., Any]", getattr(store, name))
 
 
@@ -127,10 +132,18 @@ def _judge(
         never_waits=not (vars(cls).get("_coroutines_wait", True) or patched or of_the_object),
         overridden=frozenset(
             name
-            for single, derived in _DERIVED_READS.items()
+            for single, derived in _DERIVED.items()
             for name in derived
-            if distance(single) < distance(name)
+            if distance(single) < distance(name) and not _is_default(cls, name)
         ),
+    )
+
+
+def _is_default(cls: type[Store], name: str) -> bool:
+    """Tell whether a method that deletes is that of all stores, which calls `delete` as it is."""
+    place = position(cls, name)
+    return name in _DERIVED["delete"] and (
+        place == len(cls.__mro__) or "_derived" in vars(cls.__mro__[place])
     )
 
 

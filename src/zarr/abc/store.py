@@ -108,7 +108,7 @@ class Store(ABC):
     # itself alone: what derives from it may wait.
     _coroutines_wait: ClassVar[bool] = True
     _access: ClassVar[StoreAccess]
-    _derived_reads: ClassVar[dict[str, Any]]  # how each is derived, by its name
+    _derived: ClassVar[dict[str, Any]]  # how each is derived, by its name
     _find_methods: ClassVar[Callable[[type[Store]], Any]]  # those that the record is made of
     _methods: ClassVar[Any]  # as they were when the class was made
 
@@ -691,12 +691,29 @@ async def _partial_values(
     return await concurrent_map(requests, self.get)
 
 
-Store._derived_reads = {
+async def _delete_each(self: Store, prefix: str) -> None:
+    """Delete all keys below a prefix by `Store.delete`; see `Store.delete_dir`."""
+    self._check_writable()
+    keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
+    await concurrent_map(keys, self.delete)
+    if (remove_empty := getattr(self, "_remove_empty", None)) is not None:
+        await remove_empty(prefix)
+
+
+async def _clear_directory(self: Store) -> None:
+    """Delete all keys by `Store.delete_dir`; see `Store.clear`."""
+    self._check_writable()
+    await read_method(self, "delete_dir")("")
+
+
+Store._derived = {
     "get_many": Store.get_many,
     "get_ranges": Store.get_ranges,
     "get_partial_values": _partial_values,
     "get_ranges_sync": Store.get_ranges_sync,
     "_get_many_in_thread": Store._get_many_in_thread,
+    "delete_dir": _delete_each,
+    "clear": _clear_directory,
 }
 
 

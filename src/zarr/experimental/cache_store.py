@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
+from zarr.abc._store_access import read_method
 from zarr.abc.store import ByteRequest, Store, parse_requests
 from zarr.core._byte_ranges import check_byte_range
 from zarr.core.common import closing, concurrent_map, parse_int
@@ -504,12 +505,12 @@ class CacheStore(WrapperStore[Store]):
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
         async with self._changing_below(prefix):
-            await self._store.delete_dir(prefix)
+            await read_method(self._store, "delete_dir")(prefix)
 
     async def clear(self) -> None:
         # docstring inherited
         async with self._changing_below(""):
-            await self._store.clear()
+            await read_method(self._store, "clear")()
 
     @asynccontextmanager
     async def _changing_below(self, prefix: str) -> AsyncIterator[None]:

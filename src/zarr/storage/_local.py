@@ -480,6 +480,18 @@ class LocalStore(Store):
         with self._noting("deleting", prefix):
             await in_pool(delete)
 
+    async def _remove_empty(self, prefix: str) -> None:
+        """Remove directories below a prefix that hold nothing, where keys were deleted singly."""
+        path = self._path(prefix)
+
+        def remove_empty() -> None:
+            for folder, _, _ in os.walk(path, topdown=False):
+                if prefix or folder != str(path):
+                    with suppress(OSError):  # it holds something
+                        os.rmdir(folder)
+
+        await in_pool(remove_empty)
+
     async def clear(self) -> None:
         # docstring inherited
         self._check_writable()

@@ -396,6 +396,10 @@ class ManagedMemoryStore(MemoryStore):
         # docstring inherited
         super().delete_sync(self._full(key))
 
+    # They go by `delete_sync`, one key after the other.
+    delete_dir = MemoryStore.delete_dir
+    clear = MemoryStore.clear
+
     async def exists(self, key: str) -> bool:
         # docstring inherited
         return await super().exists(self._full(key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from zarr.abc._store_access import read_method
 from zarr.abc.store import Store
 from zarr.core._json import parse_json
 from zarr.core.buffer import Buffer, default_buffer_prototype
@@ -162,7 +163,7 @@ class StorePath:
 
     async def delete_dir(self) -> None:
         """Delete all keys below the place; see `Store.delete_dir`."""
-        await self.store.delete_dir(self.path)
+        await read_method(self.store, "delete_dir")(self.path)
 
     async def exists(self) -> bool:
         """Tell whether the key has a value; see `Store.exists`."""

@@ -35,7 +35,8 @@ class WrapperStore(Store, Generic[T_Store]):
 
     A subclass that overrides `get` sees every read, also those of parts of a value, see `Store`,
     and those in the calling thread. One that overrides `set` or `delete` sees those of `set_sync`
-    or `delete_sync`; what changes a store in other ways is forwarded still.
+    or `delete_sync`, and of `delete_dir` and `clear`; what changes a store in other ways is
+    forwarded still.
 
     Parameters
     ----------
@@ -238,11 +239,11 @@ class WrapperStore(Store, Generic[T_Store]):
 
     async def delete_dir(self, prefix: str) -> None:
         # docstring inherited
-        await self._store.delete_dir(prefix)
+        await read_method(self._store, "delete_dir")(prefix)
 
     async def clear(self) -> None:
         # docstring inherited
-        await self._store.clear()
+        await read_method(self._store, "clear")()
 
     # --- listing ------------------------------------------------------------------------
 
