@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numcodecs
@@ -10,7 +12,15 @@ import numpy as np
 import pytest
 
 import zarr
-from zarr.codecs import BloscCodec, ZstdCodec
+from zarr.codecs import (
+    BloscCodec,
+    BytesCodec,
+    Crc32cCodec,
+    GzipCodec,
+    ShardingCodec,
+    TransposeCodec,
+    ZstdCodec,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +84,86 @@ def test_a_codec_in_its_place_encodes_and_decodes(
     assert array[:].tolist() == [1, 2, 3, 4, 5, 6]
     assert array[1] == 2
     assert calls == ["encode"] * 2 + ["decode"] * 3
+
+
+# --- which override is meant ------------------------------------------------------------
+
+CODING = ["_decode_single", "decode", "_encode_single", "encode", "_decode_sync", "_encode_sync"]
+PARTIAL = ["_decode_partial_single", "decode_partial", "_encode_partial_single", "encode_partial"]
+
+
+def noting(base: Any, name: str, calls: list[str]) -> Any:
+    """Return a subclass of a codec that notes when one of its methods is called."""
+    original = getattr(base, name)
+
+    async def waiting(self: Any, *args: Any) -> Any:
+        await asyncio.sleep(0)
+        calls.append(name)
+        return await original(self, *args)
+
+    def at_once(self: Any, *args: Any) -> Any:
+        calls.append(name)
+        return original(self, *args)
+
+    return type("Own", (base,), {name: at_once if name.endswith("_sync") else waiting})
+
+
+def used(codecs: dict[str, Any]) -> Any:
+    array: Any = zarr.create_array({}, shape=(16,), chunks=(8,), dtype="i4", **codecs)
+    array[:] = np.arange(16)
+    array[0:1] = 5
+    assert array[:].tolist() == [5, *range(1, 16)]
+    assert array[1] == 1
+    assert asyncio.run(array.async_array.getitem(slice(4, 12))).tolist() == list(range(4, 12))
+    return array
+
+
+PLAIN: dict[str, Any] = {"compressors": None, "filters": None}
+AROUND: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "compressed": lambda codec: {"serializer": codec, "compressors": [GzipCodec()]},
+    "filtered": lambda codec: {
+        "serializer": codec,
+        "compressors": None,
+        "filters": [TransposeCodec(order=(0,))],
+    },
+    "nested": lambda codec: {
+        **PLAIN,
+        "serializer": ShardingCodec(chunk_shape=(4,), codecs=[codec]),
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("name", CODING)
+def test_coding_of_whole_shards(name: str, around: str) -> None:
+    calls: list[str] = []
+    codec = noting(ShardingCodec, name, calls)(chunk_shape=(2,))
+    used(AROUND[around](codec))
+    assert calls
+    assert set(calls) == {name}
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_coding_of_parts_of_shards(name: str) -> None:
+    calls: list[str] = []
+    codec = noting(ShardingCodec, name, calls)(chunk_shape=(2,))
+    used({**PLAIN, "serializer": codec})
+    # Two shards that are written whole and one in part; those that three selections touch.
+    assert calls == [name] * (3 if "encode" in name else 5)
+
+
+@pytest.mark.parametrize("within_shards", [False, True], ids=["chunks", "shards"])
+@pytest.mark.parametrize("name", CODING)
+@pytest.mark.parametrize("base", [BytesCodec, GzipCodec, ZstdCodec, Crc32cCodec])
+def test_what_only_one_method_overrides(base: Any, name: str, within_shards: bool) -> None:
+    calls: list[str] = []
+    codec = noting(base, name, calls)()
+    chain = [codec] if base is BytesCodec else [BytesCodec(), codec]
+    if within_shards:
+        codecs = {**PLAIN, "serializer": ShardingCodec(chunk_shape=(4,), codecs=chain)}
+    else:
+        codecs = {"serializer": chain[0], "compressors": chain[1:] or None}
+    used(codecs)
+    assert calls
+    assert set(calls) == {name}

@@ -106,14 +106,11 @@ def _is_sync(codec: Codec, direction: str) -> bool:
     """Tell whether a codec codes without waiting.
 
     A class decides by what it defines nearest: a subclass that overrides only a coroutine, or the
-    batch form, wants that to be called. A codec that runs other codecs knows by itself.
+    batch form, wants that to be called. Otherwise a codec that runs other codecs knows by itself.
     """
-    known: bool | None = getattr(codec, "_is_sync", None)
-    if known is not None:
-        return known
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
-            return True
+            return bool(getattr(codec, "_is_sync", True))
         if f"_{direction}_single" in vars(cls) or direction in vars(cls):
             return False
     return False

@@ -351,9 +351,8 @@ class BatchedCodecPipeline(CodecPipeline):
         source: Any = answers(items, store, executor)
         if self.supports_partial_decode:
             source = self._part_hook("decode") or self._decode_part
-        found = await read_chunks(
-            items, out, drop_axes, executor, self._chain, source, self.batch_size
-        )
+        chain, size = self._chain, self.batch_size
+        found = await read_chunks(items, out, drop_axes, executor, chain, source, size)
         return tuple([_PRESENT if present else _MISSING for present in found])
 
     async def read_batch(
@@ -450,7 +449,9 @@ class BatchedCodecPipeline(CodecPipeline):
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part
-        await write_chunks(items, value, drop_axes, executor, self._chain, part)
+        # What overrides the coroutines is asked for every chunk, also one that is written whole.
+        always = part == self._encode_part
+        await write_chunks(items, value, drop_axes, executor, self._chain, part, always)
 
     async def _encode_part(
         self, place: Any, part: NDBuffer, selection: Any, spec: ArraySpec, *_: Any

@@ -264,7 +264,8 @@ class ShardingCodec(
         chain = _chain(self.codecs).evolve(inner_spec)
         index_chain = _chain(self.index_codecs).evolve(index_spec(grid_shape))
         inner = [codec for codec in chain.codecs if isinstance(codec, ShardingCodec)]
-        nested = inner[0]._layout(inner_spec) if len(chain.codecs) == len(inner) == 1 else None
+        only = inner[0] if len(chain.codecs) == len(inner) == 1 else None
+        nested = only._layout(inner_spec) if only is not None and _is_plain(only) else None
         return ShardLayout(
             spec=spec,
             inner_spec=inner_spec,
@@ -404,6 +405,26 @@ class ShardingCodec(
             await byte_setter.set(shard)
         elif existing is not None or replaces_all:
             await delete_chunk(byte_setter, lambda: self._encode_nothing(chunk_spec, executor))
+
+
+def _is_plain(codec: ShardingCodec) -> bool:
+    """Tell whether no subclass overrides how shards are coded."""
+    return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
+
+
+_CODING: Final = [
+    f"{prefix}{verb}{suffix}"
+    for verb in ("decode", "encode")
+    for prefix, suffix in (
+        ("", ""),
+        ("_", "_single"),
+        ("_", "_sync"),
+        ("", "_partial"),
+        ("_", "_partial_single"),
+        ("_", "_partial_sync"),
+        ("_", "_partial_by"),
+    )
+]
 
 
 def _chain(codecs: tuple[Codec, ...]) -> CodecChain:

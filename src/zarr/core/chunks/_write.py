@@ -34,6 +34,7 @@ async def write_chunks(
     executor: Executor,
     chain: CodecChain,
     write_part: WritePart | None,
+    always: bool,
 ) -> None:
     """Write chunks.
 
@@ -51,6 +52,8 @@ async def write_chunks(
         Encodes.
     write_part : callable or None
         Changes a selection of a stored chunk by itself; None where no codec can.
+    always : bool
+        Whether that is asked for chunks that are written whole, too.
     """
 
     is_sync, memory = chain.is_sync, value.as_numpy_array()
@@ -59,7 +62,7 @@ async def write_chunks(
         place, spec, chunk_selection, out_selection, is_complete_chunk = item
         part = gather(value, out_selection, drop_axes)
 
-        if write_part and (not is_complete_chunk or sticks_out(chunk_selection, spec)):
+        if write_part and (always or not is_complete_chunk or sticks_out(chunk_selection, spec)):
             key = key_for(place, executor)
             await write_part(key, part, chunk_selection, spec, executor, is_complete_chunk)
             return
