@@ -33,6 +33,19 @@ def test_using_it_loads_nothing_optional() -> None:
     assert not loaded & optional
 
 
+def test_trees_and_summaries_need_no_rich() -> None:
+    program = """
+sys.modules["rich"] = None  # as if it were not installed
+import zarr
+group = zarr.create_group({})
+group.create_array("g/a", shape=(2, 3), dtype="i4")
+assert str(group.tree()) == "/\\n└── g\\n    └── a (2, 3) int32\\n"
+assert "int32" in group.tree()._repr_mimebundle_()["text/html"]
+assert "(2, 3)" in repr(group["g/a"].info_complete()), group.info_complete()
+"""
+    loaded_by(program)
+
+
 @pytest.mark.parametrize(
     "first",
     [
