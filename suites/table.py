@@ -79,6 +79,7 @@ def _differs(row: Row) -> str:
     lost, gained = len(row.comparison.lost), len(row.comparison.gained)
     told = [f"{lost} there alone"] * bool(lost) + [f"{gained} here alone"] * bool(gained)
     told += [f"{row.unsteady} not each time"] * bool(row.unsteady)
+    told += ["no tests in the sdist: imports of its modules"] * bool(row.package.imports)
     told += [row.why] * bool(row.why) + [row.package.note] * bool(row.package.note)
     return "; ".join(told)
 

@@ -134,6 +134,11 @@ class TestTable:
             "- other, not here: `u.py` (5 cases): not explained",
         ]
 
+    def test_what_only_is_imported_is_told(self) -> None:
+        row = table.Row(replace(PACKAGE, imports=("some",), note="and more"), Comparison(2, 2))
+        told = "no tests in the sdist: imports of its modules; and more"
+        assert f"| some 1.0 | 2 | 2 | {told} |\n" in table.write([row], self.taken)
+
     def test_nothing_ran(self) -> None:
         text = table.write(make_rows()[2:], self.taken)
         assert text.endswith("| all | 0 | 0 |  |\n")
