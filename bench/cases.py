@@ -75,7 +75,7 @@ class Sizes:
         The same of the array of large chunks.
     shard : int
         Elements along each side of a shard.
-    chunks_in_memory, keys, s3_keys, children : int
+    chunks_in_memory, keys, children : int
         How many there are.
     readers : tuple of int
         How many read at once.
@@ -96,7 +96,6 @@ class Sizes:
     shard: int = 1024
     chunks_in_memory: int = 10_000
     keys: int = 1000
-    s3_keys: int = 200
     children: int = 200
     readers: tuple[int, ...] = (2, 4, 8)
     reader_side: int = 2048
@@ -114,7 +113,6 @@ QUICK = Sizes(
     shard=512,
     chunks_in_memory=1000,
     keys=200,
-    s3_keys=40,
     children=40,
     readers=(2, 4),
     reader_side=512,
@@ -127,7 +125,6 @@ MINI = Sizes(
     shard=128,
     chunks_in_memory=20,
     keys=10,
-    s3_keys=5,
     children=4,
     readers=(2,),
     reader_side=64,
@@ -214,7 +211,6 @@ def local(sizes: Sizes) -> Iterator[Case]:
 def remote(sizes: Sizes) -> Iterator[Case]:
     """Yield what asks a server."""
     keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
-    objects = Dataset((1750 * sizes.s3_keys,), (1750,), zstd=False, values="ramp")
     group = Dataset((4,), (4,), zstd=False, values="ramp", children=sizes.children)
     latency = f"HTTP, {1000 * sizes.delay:.0f} ms each"
     yield Case(
@@ -241,8 +237,8 @@ def remote(sizes: Sizes) -> Iterator[Case]:
         transport="http",
         group="remote",
     )
-    title = f"read {sizes.s3_keys} keys of 7 kB, S3 (moto)"
-    yield Case("keys-s3", title, "read", objects, transport="s3", group="remote")
+    title = f"read {sizes.keys} keys of 7 kB, S3, {1000 * sizes.delay:.0f} ms each"
+    yield Case("s3-keys", title, "read", keys, transport="s3", group="remote")
 
 
 def readers(sizes: Sizes) -> Iterator[Case]:
@@ -332,6 +328,22 @@ def flows(sizes: Sizes) -> Iterator[Case]:
             "concurrent",
             "http",
             {"threads": callers},
+        ),
+        ("s3-fsspec-keys", f"read {sizes.keys} keys of S3 by s3fs", "fsspec-keys", "s3", {}),
+        ("s3-obstore-keys", f"read {sizes.keys} keys of S3 by obstore", "obstore-keys", "s3", {}),
+        (
+            "s3-fsspec-references",
+            f"read {sizes.keys} references to S3 by s3fs",
+            "fsspec-references",
+            "s3-references",
+            {},
+        ),
+        (
+            "s3-obstore-references",
+            f"read {sizes.keys} references to S3 by obstore",
+            "obstore-references",
+            "s3-references",
+            {},
         ),
         ("503", f"read {sizes.keys} keys, 5 % answered by 503", "busy", "http", {}),
     ):

@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.servers.s3_dialect import REGION
+
 from bench import machine, page, scratch, summary, tables
 from bench.cases import FULL, QUICK, Case, Sizes, all_cases
 from bench.environments import PEERS, ROOT, Environments, Peer, Unavailable
@@ -67,20 +69,15 @@ def starters(
 
         def start(command: list[str] = command, variables: dict[str, str] = variables) -> Worker:
             with log.open("a") as file:
-                return Worker(command, {**variables, **secrets()}, file)
+                return Worker(command, {**variables, **aws()}, file)
 
         found[peer.name] = start
     return found, absent
 
 
-def secrets() -> dict[str, str]:
-    """Return environment variables that clients of the S3 server look for."""
-    return {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+def aws() -> dict[str, str]:
+    """Return environment variables for clients of S3, which would ask elsewhere otherwise."""
+    return {"AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def measure(
@@ -115,7 +112,7 @@ def measure(
         report.versions = peers.versions
         report.noise = {
             "rounds": len(loops),
-            "spread": summary.spread(loops) if loops else 0.0,
+            "iqr": summary.relative_iqr(loops) if loops else 0.0,
             "range": (max(loops) - min(loops)) / summary.median(loops) if loops else 0.0,
             "load": [before, machine.load()],
         }

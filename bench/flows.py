@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
+from bench import remote
 from bench.datasets import REFERENCES
 from bench.readers import parts_in_threads
 from bench.server import busy
@@ -28,30 +29,15 @@ def whole(task: Task) -> Callable[[Any], None]:
     return lambda result: check_equal(result, task.expected())
 
 
-def of_fsspec(url: str) -> Any:
-    """Return a store over fsspec."""
-    return zarr.storage.FsspecStore.from_url(url, read_only=True)
-
-
-def of_obstore(url: str) -> Any:
-    """Return a store over obstore."""
-    try:
-        from obstore.store import HTTPStore
-    except ImportError as error:
-        raise Unsupported(str(error)) from error
-    client = HTTPStore.from_url(url, client_options={"allow_http": True})
-    return zarr.storage.ObjectStore(client, read_only=True)
-
-
-def keys(task: Task, make_store: Callable[[str], Any], url: str) -> Workload:
+def keys(task: Task, store: Any) -> Workload:
     """Read an array whose chunks have a key each."""
-    array = zarr.open_array(make_store(url), mode="r")
+    array = zarr.open_array(store, mode="r")
     return Workload(lambda: array[...], whole(task))
 
 
 def concurrent(task: Task) -> Workload:
     """Read parts of an array, each in a thread of its own, over one store."""
-    array = zarr.open_array(of_fsspec(task.array_url()), mode="r")
+    array = zarr.open_array(remote.by_fsspec(task), mode="r")
     return parts_in_threads(task, array.__getitem__)
 
 
@@ -66,30 +52,34 @@ def chunks_of_object(task: Task) -> tuple[dict[str, Any], list[list[Any]]]:
     return metadata, [[f"{task.url}/{name}", *where] for _, (name, *where) in in_order]
 
 
-def group_of(arrays: Mapping[str, tuple[dict[str, Any], Sequence[list[Any]]]]) -> Any:
+def group_of(task: Task, arrays: Mapping[str, tuple[dict[str, Any], Sequence[list[Any]]]]) -> Any:
     """Return a file system of references for a group; an array is its metadata and its chunks."""
-    import fsspec
-
     references: dict[str, Any] = {
         "zarr.json": json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}})
     }
     for name, (metadata, chunks) in arrays.items():
         references[f"{name}/zarr.json"] = json.dumps(metadata)
         references.update({f"{name}/c/{i}": where for i, where in enumerate(chunks)})
-    return fsspec.filesystem(
-        "reference",
-        fo={"version": 1, "refs": references},
-        remote_protocol="http",
-        # Its connections belong to one event loop.
-        remote_options={"asynchronous": True, "skip_instance_cache": True},
-        asynchronous=True,
-        skip_instance_cache=True,
-    )
+    return remote.over_references(task, references)
 
 
 def store_over(filesystem: Any) -> Any:
     """Return a new store, which has kept nothing, over a file system with open connections."""
     return zarr.storage.FsspecStore(filesystem, read_only=True, path="")
+
+
+def references(task: Task, *, obstore: bool = False) -> Workload:
+    """Read an array whose chunks are references, by a new store each time."""
+    metadata, places = chunks_of_object(task)
+    found = {"zarr.json": json.dumps(metadata)} | {f"c/{i}": p for i, p in enumerate(places)}
+    filesystem = remote.over_references(task, found, obstore=obstore)
+    array: Any = None
+
+    def before() -> None:
+        nonlocal array
+        array = zarr.open_array(store_over(filesystem), mode="r")
+
+    return Workload(lambda: array[...], whole(task), before)
 
 
 def dask(task: Task) -> Workload:
@@ -100,7 +90,7 @@ def dask(task: Task) -> Workload:
     except ImportError as error:
         raise Unsupported(str(error)) from error
     metadata, places = chunks_of_object(task)
-    filesystem = group_of({VARIABLE: ({**metadata, "dimension_names": ["x"]}, places)})
+    filesystem = group_of(task, {VARIABLE: ({**metadata, "dimension_names": ["x"]}, places)})
     settings = dict(task.options.get(SETTINGS, {}))
     data: Any = None
 
@@ -127,7 +117,11 @@ def variables(task: Task) -> tuple[Any, list[str], AnyValues]:
     names = [f"v{i:03}" for i in range(count)]
     metadata["shape"] = [size]
     arrays = {name: (metadata, [places[STRIDE * i]]) for i, name in enumerate(names)}
-    return group_of(arrays), names, task.expected().reshape(-1, size)[: STRIDE * count : STRIDE]
+    return (
+        group_of(task, arrays),
+        names,
+        task.expected().reshape(-1, size)[: STRIDE * count : STRIDE],
+    )
 
 
 def coordinates(task: Task) -> Workload:
@@ -168,9 +162,11 @@ def load_async(task: Task) -> Workload:
 
 
 FLOWS: dict[str, Callable[[Task], Workload]] = {
-    "fsspec-keys": lambda task: keys(task, of_fsspec, task.array_url()),
-    "obstore-keys": lambda task: keys(task, of_obstore, task.array_url()),
-    "busy": lambda task: keys(task, of_fsspec, busy(task.array_url())),
+    "fsspec-keys": lambda task: keys(task, remote.by_fsspec(task)),
+    "obstore-keys": lambda task: keys(task, remote.by_obstore(task)),
+    "busy": lambda task: keys(task, remote.by_fsspec(task, url=busy(task.array_url()))),
+    "fsspec-references": references,
+    "obstore-references": lambda task: references(task, obstore=True),
     "concurrent": concurrent,
     "dask": dask,
     "coordinates": coordinates,

@@ -1,7 +1,7 @@
 """Format 2 beside format 3: the same work on the same values, in one process and in turn.
 
 Cases that run one after the other differ by more than the formats do, as the machine does. Here
-both take turns, the first one in turn, and the figure is the middle one of the ratios.
+both take turns, the first one in turn, and the figure is the median of the ratios.
 """
 
 from __future__ import annotations

@@ -43,9 +43,9 @@ def lines(report: Report, pictures: Sequence[Path]) -> Iterator[str]:
     told = report.machine
     yield "# Benchmarks"
     yield ""
-    yield "Written by `hatch run bench:docs`; to be had again, figures included, on another machine."
-    yield "`hatch run bench:compare --filter TEXT` runs some of the cases, `--list` names them; with "
-    yield "`--main REV` the peer `main` is another commit."
+    yield "`hatch run bench:docs` takes all figures and writes this page with its pictures; it is the one"
+    yield "command to run, on a quiet machine. `hatch run bench:compare --filter TEXT` runs some of the"
+    yield "cases, `--list` names them; with `--main REV` the peer `main` is another commit."
     yield ""
     yield (
         f"Taken on {told['date']}: {told['processor']}, {told['cores']} cores, {told['system']}, "
@@ -53,9 +53,11 @@ def lines(report: Report, pictures: Sequence[Path]) -> Iterator[str]:
     )
     yield tables.noise(report)
     yield ""
-    yield "Each peer has an interpreter of its own. In each round every peer does the case once, the"
-    yield "first one in turn; what it returns is compared with what numpy expects before it is timed."
-    yield "A figure is the middle one of all rounds, ± half of what the middle half of them spans."
+    yield "Each peer has an interpreter of its own. In each round every peer does the case once, and each"
+    yield "round begins with another peer. Results are compared with NumPy's before anything is timed."
+    yield "A figure is the median of all rounds, with the interquartile range (IQR) in percent of the"
+    yield "median; of fewer than four rounds, the whole range. HTTP and S3 are servers on this machine,"
+    yield "which wait before each answer and read no signatures."
     yield ""
     yield from tables.versions(report)
     for name, caption in CAPTIONS.items():

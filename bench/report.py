@@ -62,7 +62,8 @@ class Report:
     machine : mapping
         See `bench.machine.describe`.
     noise : mapping
-        ``spread`` of the calibration loop, ``rounds`` it was run in, ``load`` before and after.
+        ``iqr`` and ``range`` of the calibration loop over its median, ``rounds`` it was run in,
+        ``load`` before and after.
     sizes : str
         Which sizes the cases have.
     titles : mapping

@@ -135,7 +135,7 @@ class Runner:
     def run(self, case: Case, *, in_haste: bool = False) -> Outcomes:
         """Have every peer do a case, and check what it returns before the first round.
 
-        In haste there are no more rounds than a spread takes.
+        In haste there are no more rounds than an interquartile range takes.
         """
         try:
             task = self._task(case)

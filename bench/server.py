@@ -1,11 +1,13 @@
 """An HTTP server for files that waits before each answer and counts, as fast as Python allows.
 
-    python -P -m bench.server DIRECTORY DELAY
+    python -P -m bench.server DIRECTORY DELAY http
+    python -P -m bench.server DIRECTORY DELAY s3
 
-prints its port. It has a process of its own, so that it takes no time from whom it serves except
+prints its port. The second form speaks enough of S3 for clients that read without signing: GET with
+a range, HEAD and ListObjectsV2, in path style; a bucket is a directory in the one that is served. It has a process of its own, so that it takes no time from whom it serves except
 that of the processor. ``GET /-/counts`` answers requests and bytes so far as JSON, and the most
-requests at once since it was asked last; uncounted and at once. A directory answers with links to
-what it holds. Whatever is below ``/-/busy/`` is what is below ``/``, but one request of 20 is
+requests at once since it was asked last; uncounted and at once. By HTTP, a directory answers with
+links to what it holds. Whatever is below ``/-/busy/`` is what is below ``/``, but one request of 20 is
 answered by 503 and Retry-After.
 """
 
@@ -15,13 +17,17 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
+
+from tests.servers import s3_dialect
 
 _find_range = re.compile(rb"\r\nrange:\s*bytes=(\d*)-(\d*)", re.I).search
 CONTROL = "-/counts"
 BUSY = "-/busy/"
 BUSY_EVERY = 20
+NO_HEADERS: Mapping[str, str] = {}
 STATUS = {
     200: "OK",
     206: "Partial Content",
@@ -65,17 +71,67 @@ class Files:
         self.asked_while_busy += 1
         return self.asked_while_busy % BUSY_EVERY == 0
 
-    def get(self, path: str) -> bytes | None:
-        """Return what is at a path: a file, or links for a directory; None for nothing."""
-        data = self._known.get(path)
-        if data is None and ".." not in path.split("/"):
-            place = self._root / path
-            if place.is_file():
-                data = self._known[path] = place.read_bytes()
-            elif place.is_dir():
-                names = sorted(child.name + "/" * child.is_dir() for child in place.iterdir())
-                data = "\n".join(f'<a href="{name}">{name}</a>' for name in names).encode()
+    def get(self, path: str, query: str) -> bytes | None:
+        """Return what a request asks for: a file, or links for a directory; None for nothing."""
+        data = self.file(path)
+        place = self._root / path
+        if data is None and ".." not in path.split("/") and place.is_dir():
+            names = sorted(child.name + "/" * child.is_dir() for child in place.iterdir())
+            data = "\n".join(f'<a href="{name}">{name}</a>' for name in names).encode()
         return data
+
+    def file(self, path: str) -> bytes | None:
+        """Return the content of a file, None for no file."""
+        data = self._known.get(path)
+        if data is None and ".." not in path.split("/") and (self._root / path).is_file():
+            data = self._known[path] = (self._root / path).read_bytes()
+        return data
+
+    def absent(self, path: str) -> bytes:
+        """Return the body of the answer where nothing is found."""
+        return b""
+
+    def headers(self, path: str, nbytes: int) -> Mapping[str, str]:
+        """Return headers of what is found, beside its length in bytes and its range."""
+        return {"Content-Type": "text/html"}
+
+
+class Buckets(Files):
+    """The same as S3 has it: directories are buckets, and what lies in them is objects."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._sizes: dict[str, dict[str, int]] = {}
+
+    def get(self, path: str, query: str) -> bytes | None:
+        """Return what a request asks for: an object, or a listing; None for nothing."""
+        bucket, _, key = path.partition("/")
+        if s3_dialect.asks_for_listing(query):
+            sizes = self.sizes(bucket)
+            return s3_dialect.listing(bucket, sizes, query) if sizes else None
+        return self.file(path) if key else (b"" if self.sizes(bucket) else None)
+
+    def sizes(self, bucket: str) -> dict[str, int]:
+        """Return the keys in a bucket, and the sizes of their objects in bytes."""
+        if bucket not in self._sizes and bucket not in ("", "..") and "/" not in bucket:
+            place = self._root / bucket
+            self._sizes[bucket] = {
+                path.relative_to(place).as_posix(): path.stat().st_size
+                for path in place.rglob("*")
+                if path.is_file()
+            }
+        return self._sizes.get(bucket, {})
+
+    def absent(self, path: str) -> bytes:
+        """Return the body of the answer where nothing is found."""
+        return s3_dialect.error("NoSuchKey", path.partition("/")[2])
+
+    def headers(self, path: str, nbytes: int) -> Mapping[str, str]:
+        """Return headers of what is found, beside its length in bytes and its range."""
+        return s3_dialect.object_headers(path.partition("/")[2], nbytes)
+
+
+KINDS: dict[str, type[Files]] = {"http": Files, "s3": Buckets}
 
 
 class Connection(asyncio.Protocol):
@@ -105,39 +161,45 @@ class Connection(asyncio.Protocol):
         *heads, self._received = (self._received + data).split(b"\r\n\r\n")
         for head in heads:
             method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-            path = unquote(target.partition("?")[0]).strip("/")
+            encoded, _, query = target.partition("?")
+            path = unquote(encoded).strip("/")
             if path == CONTROL:
                 self._send(method, 200, json.dumps(self._files.counts()).encode())
             else:
                 self._files.arrived()
-                self._loop.call_later(self._delay, self._answer, method, path, head)
+                self._loop.call_later(self._delay, self._answer, method, path, query, head)
 
-    def _answer(self, method: str, path: str, head: bytes) -> None:
-        self._files.in_flight -= 1
-        is_refused = path.startswith(BUSY) and self._files.refuses()
-        data, status, header = self._files.get(path.removeprefix(BUSY)), 200, ""
+    def _answer(self, method: str, path: str, query: str, head: bytes) -> None:
+        files = self._files
+        files.in_flight -= 1
+        is_refused = path.startswith(BUSY) and files.refuses()
+        path = path.removeprefix(BUSY)
+        data, status = files.get(path, query), 200
+        headers: dict[str, str] = {}
         asked = _find_range(head)
         if is_refused:
-            data, status, header = b"", 503, "Retry-After: 1\r\n"
+            data, status, headers = b"", 503, {"Retry-After": "1"}
         elif data is None:
-            data, status = b"", 404
-        elif asked is not None:
-            start, stop = bounds(asked[1], asked[2], len(data))
-            header = f"Content-Range: bytes {start}-{stop - 1}/{len(data)}\r\n"
-            data, status = data[start:stop], 206
-            if start >= stop:
-                status, header = 416, ""
-        self._files.requests += 1
-        self._files.nbytes += 0 if method == "HEAD" else len(data)
-        self._send(method, status, data, header)
+            data, status = files.absent(path), 404
+        else:
+            headers = {**files.headers(path, len(data)), "Accept-Ranges": "bytes"}
+            if asked is not None:
+                start, stop = bounds(asked[1], asked[2], len(data))
+                if start < stop:
+                    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+                data, status = data[start:stop], 206 if start < stop else 416
+        files.requests += 1
+        files.nbytes += 0 if method == "HEAD" else len(data)
+        self._send(method, status, data, headers)
 
-    def _send(self, method: str, status: int, data: bytes, header: str = "") -> None:
+    def _send(
+        self, method: str, status: int, data: bytes, headers: Mapping[str, str] = NO_HEADERS
+    ) -> None:
         if self._transport.is_closing():
             return
-        head = (
-            f"HTTP/1.1 {status} {STATUS[status]}\r\nContent-Length: {len(data)}\r\n"
-            f"Content-Type: text/html\r\nAccept-Ranges: bytes\r\n{header}\r\n"
-        )
+        lines = [f"HTTP/1.1 {status} {STATUS[status]}", f"Content-Length: {len(data)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join(lines) + "\r\n\r\n"
         self._transport.write(head.encode() + (b"" if method == "HEAD" else data))
 
 
@@ -155,10 +217,9 @@ def bounds(first: bytes, last: bytes, nbytes: int) -> tuple[int, int]:
     return int(first), min(int(last) + 1, nbytes) if last else nbytes
 
 
-async def serve(root: Path, delay: float) -> None:
+async def serve(files: Files, delay: float) -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    files = Files(root)
     server = await loop.create_server(lambda: Connection(files, delay), "127.0.0.1", 0, backlog=512)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
@@ -167,4 +228,4 @@ async def serve(root: Path, delay: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(serve(KINDS[sys.argv[3]](Path(sys.argv[1])), float(sys.argv[2])))

@@ -14,10 +14,12 @@ from urllib.request import urlopen
 
 from bench.cases import Case
 from bench.server import CONTROL
+from bench.task import ENDPOINT
 from bench.workers import environment
 
 ROOT = Path(__file__).parents[1]
-BUCKET = "bench"
+# Which kind of server a transport asks.
+KINDS = {"http": "http", "references": "http", "s3": "s3", "s3-references": "s3"}
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ class HTTP:
         The directory.
     delay : float
         Seconds that each answer is held back.
+    kind : str
+        ``http``, or ``s3`` for one that speaks S3; a directory in `root` is a bucket.
     """
 
-    def __init__(self, root: Path, delay: float) -> None:
+    def __init__(self, root: Path, delay: float, kind: str = "http") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench.server", str(root.resolve()), str(delay)],
+            [sys.executable, "-P", "-m", "bench.server", str(root.resolve()), str(delay), kind],
             cwd=ROOT,
             env=environment([str(ROOT)]),
             stdin=subprocess.PIPE,
@@ -77,39 +81,6 @@ class HTTP:
         self._process.stdout.close()
 
 
-class S3:
-    """moto's S3 server, in threads of this process, and a bucket."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        from tests.servers import s3
-
-        self._server = stack.enter_context(s3.S3Server())
-        self._server.create_bucket(BUCKET)
-        self._held: set[str] = set()
-        self.options = {
-            "key": s3.ACCESS_KEY,
-            "secret": s3.SECRET_KEY,
-            "endpoint_url": self._server.url,
-        }
-
-    def upload(self, folder: Path) -> str:
-        """Copy a directory into the bucket, unless it is there; return its URL."""
-        if folder.name not in self._held:
-            client = self._server.client()
-            for path in folder.rglob("*"):
-                if path.is_file():
-                    name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-                    client.put_object(Bucket=BUCKET, Key=name, Body=path.read_bytes())
-            client.close()
-            self._held.add(folder.name)
-        return f"s3://{BUCKET}/{folder.name}"
-
-    def counts(self) -> Counts:
-        """Return what has been answered so far."""
-        requests = self._server.requests
-        return Counts(len(requests), sum(request.body_nbytes for request in requests))
-
-
 class Servers:
     """Starts the servers that cases need when they need them, until the end of a ``with`` block.
 
@@ -125,8 +96,7 @@ class Servers:
         self._root = root
         self._delay = delay
         self._stack = ExitStack()
-        self._http: HTTP | None = None
-        self._s3: S3 | None = None
+        self._started: dict[str, HTTP] = {}
 
     def __enter__(self) -> Servers:
         return self
@@ -141,21 +111,18 @@ class Servers:
 
     def place(self, case: Case, folder: Path) -> tuple[str, dict[str, Any]]:
         """Return the URL of a dataset for a case, empty for none, and options to reach it."""
-        if case.transport in ("http", "references"):
-            if self._http is None:
-                self._http = HTTP(self._root, self._delay)
-                self._stack.callback(self._http.close)
-            return f"{self._http.url}/{folder.name}", {}
-        if case.transport == "s3":
-            if self._s3 is None:
-                self._s3 = S3(self._stack)
-            return self._s3.upload(folder), {"storage": self._s3.options}
-        return "", {}
+        kind = KINDS.get(case.transport)
+        if kind is None:
+            return "", {}
+        if kind not in self._started:
+            self._started[kind] = HTTP(self._root, self._delay, kind)
+            self._stack.callback(self._started[kind].close)
+        url = self._started[kind].url
+        if kind == "s3":
+            return f"s3://{folder.name}", {ENDPOINT: url}
+        return f"{url}/{folder.name}", {}
 
     def counts(self, case: Case) -> Counts | None:
         """Return what the server of a case has answered so far, None without a server."""
-        if case.transport in ("http", "references") and self._http is not None:
-            return self._http.counts()
-        if case.transport == "s3" and self._s3 is not None:
-            return self._s3.counts()
-        return None
+        server = self._started.get(KINDS.get(case.transport, ""))
+        return None if server is None else server.counts()

@@ -1,4 +1,4 @@
-"""Middle, spread and ratios of figures."""
+"""Median, interquartile range (IQR) and ratios of figures."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from collections.abc import Sequence
 
 
 def median(figures: Sequence[float]) -> float:
-    """Return the middle one."""
+    """Return the median."""
     return statistics.median(figures)
 
 
-def spread(figures: Sequence[float]) -> float:
-    """Return how far the middle half of figures reaches, over the middle one.
+def relative_iqr(figures: Sequence[float]) -> float:
+    """Return the interquartile range (IQR) over the median.
 
-    For fewer than four figures all of them count. 0 where there is no middle to compare with.
+    For fewer than four figures it is the whole range over the median. 0 where the median is 0, and
+    for a single figure.
     """
-    middle = statistics.median(figures)
-    if len(figures) < 2 or not middle:
+    center = statistics.median(figures)
+    if len(figures) < 2 or not center:
         return 0.0
     if len(figures) < 4:
         low, high = min(figures), max(figures)
     else:
         low, _, high = statistics.quantiles(figures, n=4, method="inclusive")
-    return (high - low) / abs(middle)
+    return (high - low) / abs(center)
 
 
 def ratio(figures: Sequence[float], to: Sequence[float]) -> float:
-    """Return the middle one of the ratios of figures taken in the same rounds.
+    """Return the median of the ratios of figures taken in the same rounds.
 
     What slows down a whole round cancels. NaN where a ratio says nothing, as between numbers
     that are not positive.

@@ -48,14 +48,14 @@ def times(ratio: float) -> str:
 
 
 def figure(result: Result, peer: str) -> str:
-    """Return the middle and the spread of a peer's figures."""
+    """Return the median and the interquartile range of a peer's figures."""
     figures = result.figures(peer)
     if not figures:
         return DASH
-    middle = quantity(summary.median(figures), result.unit)
+    median = quantity(summary.median(figures), result.unit)
     if len(figures) < 2:
-        return middle
-    return f"{middle} ±{50 * summary.spread(figures):.0f} %"
+        return median
+    return f"{median} (IQR {100 * summary.relative_iqr(figures):.0f} %)"
 
 
 def figures(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
@@ -201,18 +201,26 @@ def noise(report: Report) -> str:
     told = report.noise
     loads = " and ".join(str(load) for load in told["load"])
     return (
-        f"A fixed loop, run before each of {told['rounds']} rounds, varied by "
-        f"{100 * told['spread']:.0f} % (its middle half; {100 * told['range']:.0f} % from the quickest to "
-        f"the slowest). The load average was {loads} before and after."
+        f"A fixed loop, run before each of {told['rounds']} rounds, had an IQR of "
+        f"{100 * told['iqr']:.0f} % of its median, and a range of {100 * told['range']:.0f} %. "
+        f"The load average was {loads} before and after."
     )
 
 
 def all_tables(report: Report) -> str:
     """Return the whole report."""
-    lines: list[str] = ["## Figures", ""]
     timed = report.group(*TIMED)
     peers = report.peers
+    lines: list[str] = []
+    flows = report.group("flows")
+    if flows:
+        those = [p for p in peers if any(p in result.outcomes for result in flows)]
+        lines += ["## What users do", "", "Reads of arrays at a server.", ""]
+        lines += figures(flows, those)
+        lines += ["Of one run, counted at the server:", ""]
+        lines += requests(flows, those, with_peak=True)
     if timed:
+        lines += ["## Single operations", ""]
         lines += figures(timed, peers)
         if REFERENCE in peers and len(peers) > 1:
             lines += ["## Against this checkout", ""]
@@ -221,13 +229,6 @@ def all_tables(report: Report) -> str:
     if report.group("remote"):
         lines += ["## Requests", "", "Of one run, counted at the server.", ""]
         lines += requests(timed, peers)
-    flows = report.group("flows")
-    if flows:
-        those = [p for p in peers if any(p in result.outcomes for result in flows)]
-        lines += ["## Flows", "", "What users do with arrays at a server.", ""]
-        lines += figures(flows, those)
-        lines += ["Of one run, counted at the server:", ""]
-        lines += requests(flows, those, with_peak=True)
     if report.twins():
         lines += ["## Format 2 and format 3", "", *formats(report)]
     if report.group("readers"):

@@ -12,6 +12,9 @@ import numpy as np
 from bench import values
 from bench.datasets import EXPECTED, Dataset
 
+# What a case at S3 has in its options: the URL of the server.
+ENDPOINT = "endpoint"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -22,7 +25,7 @@ class Task:
     operation : str
         What to do: a name of `OPERATIONS` of a peer.
     transport : str
-        ``local``, ``memory``, ``http``, ``references`` or ``s3``.
+        ``local``, ``memory``, ``http``, ``references``, ``s3`` or ``s3-references``.
     dataset : Dataset
         What is read or written.
     folder : str

@@ -20,7 +20,7 @@ from bench import readers
 from bench.datasets import Dataset
 from bench.peers import bare_http
 from bench.scratch import Scratch
-from bench.task import Task
+from bench.task import ENDPOINT, Task
 from bench.values import AnyValues, check_equal
 from bench.workload import Unsupported, Workload, WrongResult
 
@@ -142,7 +142,7 @@ def read(task: Task) -> Workload:
         return Workload(read_memory, check)
     if task.transport == "local":
         return Workload(lambda: read_local(dataset, task.path(), bounds), check)
-    if task.transport == "http":
+    if task.transport in ("http", "s3"):
         read_http, close = over_http(task)
         return Workload(read_http, check, close=close)
     if task.transport == "references":
@@ -161,7 +161,10 @@ def over_http(
     """Return what reads a selection of an array at a server, and what ends its connections."""
     dataset, bounds = task.dataset, bounds_of(task)
     keys = [key(dataset, position) for position in touched(bounds, dataset.chunks)]
-    fetcher = bare_http.Fetcher([f"{task.array_url(copy)}/{name}" for name in keys])
+    base = task.array_url(copy)
+    if task.transport == "s3":
+        base = f"{task.options[ENDPOINT]}/{base.removeprefix('s3://')}"
+    fetcher = bare_http.Fetcher([f"{base}/{name}" for name in keys])
 
     def read_http() -> AnyValues:
         found = dict(zip(keys, fetcher.fetch()))

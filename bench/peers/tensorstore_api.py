@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tests.servers.s3_dialect import REGION
+
 from bench import imports, readers, scale
 from bench.datasets import Dataset
 from bench.peers import bare
 from bench.scratch import Scratch
 from bench.server import busy
-from bench.task import Task
+from bench.task import ENDPOINT, Task
 from bench.values import check_equal
 from bench.workload import Unsupported, Workload, WrongResult
 
@@ -28,15 +30,14 @@ def kvstore(task: Task, copy: int | None = None) -> dict[str, Any]:
     if task.transport == "http":
         return {"driver": "http", "base_url": task.array_url(copy)}
     if task.transport == "s3":
-        storage = task.options["storage"]
         bucket, _, path = task.array_url().removeprefix("s3://").partition("/")
         return {
             "driver": "s3",
             "bucket": bucket,
             "path": path,
-            "endpoint": storage["endpoint_url"],
-            "aws_region": "us-east-1",
-            "aws_credentials": {"type": "environment"},
+            "endpoint": task.options[ENDPOINT],
+            "aws_region": REGION,
+            "aws_credentials": {"type": "anonymous"},
         }
     if task.transport == "memory":
         return {"driver": "memory"}

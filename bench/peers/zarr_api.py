@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from bench import datasets, flows, formats, imports, memory, overlap, readers, scale
+from bench import datasets, flows, formats, imports, memory, overlap, readers, remote, scale
 from bench.scratch import Scratch
 from bench.task import Task
 from bench.values import check_equal
@@ -27,12 +27,8 @@ def store_of(task: Task, copy: int | None = None) -> Any:
     """Return what `zarr.open` takes as the store."""
     if task.transport == "local":
         return task.path(copy)
-    if task.transport == "http":
-        return zarr.storage.FsspecStore.from_url(task.array_url(copy), read_only=True)
-    if task.transport == "s3":
-        return zarr.storage.FsspecStore.from_url(
-            task.array_url(), storage_options=dict(task.options["storage"]), read_only=True
-        )
+    if task.transport in ("http", "s3"):
+        return remote.by_fsspec(task, copy)
     if task.transport == "references":
         return reference_store(task)
     raise Unsupported(f"transport {task.transport}")

@@ -27,7 +27,7 @@ from tests.optional import lacks
 ROOT = Path(__file__).parents[2]
 OURS, LIMIT = (next(peer for peer in PEERS if peer.name == name) for name in ("ours", "limit"))
 PATH = [str(ROOT / "src"), str(ROOT)]
-NEEDED = {"http": "aiohttp", "references": "fsspec", "s3": "moto"}
+NEEDED = {"http": "aiohttp", "references": "fsspec", "s3": "s3fs", "s3-references": "s3fs"}
 
 
 def starter(peer: Peer) -> Callable[[], Worker]:
@@ -54,7 +54,7 @@ EVERYDAY = (
     *("open-group-local-v2", "readers-small-2-threads", "overlap-small"),
     *("scale-coordinate-1000", "formats-slice-local", "formats-small-write-local"),
     *("keys-http", "references-http-v2", "members-http", "readers-http-2-threads"),
-    *("readers-http-2-processes", "formats-keys-http"),
+    *("readers-http-2-processes", "formats-keys-http", "s3-keys", "s3-keys-v2"),
 )
 
 
@@ -87,11 +87,13 @@ def test_requests_are_counted_at_the_server(report: Report) -> None:
     assert counts["keys-http", "ours"] == counts["keys-http", "limit"] == MINI.keys
     assert counts["references-http-v2", "ours"] == counts["references-http-v2", "limit"] == 1
     assert counts["members-http", "ours"] >= MINI.children
+    if not lacks("s3fs"):
+        assert counts["s3-keys", "ours"] == counts["s3-keys-v2", "ours"] == MINI.keys
     assert not any(name.endswith("local") for name, _ in counts)
 
 
 FLOWS = [case.name for case in all_cases(MINI) if case.group == "flows"]
-CLIENTS = ("aiohttp", "fsspec", "obstore", "xarray", "dask")
+CLIENTS = ("aiohttp", "fsspec", "s3fs", "obstore", "xarray", "dask")
 
 
 @pytest.mark.skipif(any(map(lacks, CLIENTS)), reason="reads through several clients")
@@ -105,6 +107,8 @@ def test_flows_are_done_and_counted_at_the_server(tmp_path: Path) -> None:
         assert 1 <= ours.counts.peak <= 64, result.name
         counts[result.name] = ours.counts.requests
     assert counts["flows-coordinates"] == 1
+    assert counts["flows-s3-fsspec-keys"] == counts["flows-s3-obstore-keys"] == MINI.keys
+    assert counts["flows-s3-fsspec-references"] == counts["flows-s3-obstore-references"] == 1
     assert counts["flows-concurrent"] == MINI.callers * MINI.keys
     text = tables.all_tables(report)
     assert "| requests, bytes, most at once | ours |" in text.replace(" | limit |", " |")

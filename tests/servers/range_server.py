@@ -130,9 +130,11 @@ class _Injection:
 
 
 @dataclass
-class _Reply:
+class Reply:
+    """An answer; a header whose value is None is left out."""
+
     status: int
-    headers: dict[str, str | None] = field(default_factory=dict)  # None for one left out
+    headers: dict[str, str | None] = field(default_factory=dict)
     body: bytes = b""
 
 
@@ -271,7 +273,7 @@ class RangeServer:
             self._in_flight -= 1
             self._requests.append(request)
 
-    def _reply(self, path: str, range_: str | None, fault: Fault) -> _Reply:
+    def _reply(self, path: str, range_: str | None, fault: Fault, query: str) -> Reply:
         try:
             stored = self._source[path]
         except KeyError:
@@ -281,10 +283,10 @@ class RangeServer:
         if fault.send_range is not None:
             return _part(stored, *fault.send_range)
         if range_ is None or fault.ignore_range:
-            return _Reply(200, {"Accept-Ranges": "bytes"}, stored)
+            return Reply(200, {"Accept-Ranges": "bytes"}, stored)
         bounds = _resolve(range_, len(stored))
         if bounds is None:
-            return _Reply(416, {"Content-Range": f"bytes */{len(stored)}"})
+            return Reply(416, {"Content-Range": f"bytes */{len(stored)}"})
         start, stop = bounds
         shift = fault.shift if stop + fault.shift <= len(stored) else -fault.shift
         reply = _part(stored, max(0, start + shift), stop + shift)
@@ -292,7 +294,7 @@ class RangeServer:
             reply.headers = _part(stored, start, stop).headers
         return reply
 
-    def _index(self, path: str) -> _Reply:
+    def _index(self, path: str) -> Reply:
         prefix = path if not path or path.endswith("/") else f"{path}/"
         names = set()
         for key in self._source:
@@ -300,15 +302,15 @@ class RangeServer:
                 name, slash, _ = key[len(prefix) :].partition("/")
                 names.add(name + slash)
         if not names:
-            return _Reply(404, {}, b"not found")
+            return Reply(404, {}, b"not found")
         links = "".join(f'<a href="{name}">{name}</a>\n' for name in sorted(names))
-        return _Reply(200, {"Content-Type": "text/html"}, f"<html>{links}</html>".encode())
+        return Reply(200, {"Content-Type": "text/html"}, f"<html>{links}</html>".encode())
 
 
-def _part(stored: bytes, start: int, stop: int) -> _Reply:
+def _part(stored: bytes, start: int, stop: int) -> Reply:
     stop = min(stop, len(stored))
     described = f"bytes {start}-{stop - 1}/{len(stored)}"
-    return _Reply(206, {"Content-Range": described}, stored[start:stop])
+    return Reply(206, {"Content-Range": described}, stored[start:stop])
 
 
 def _gzipped(data: bytes) -> bytes:
@@ -359,7 +361,8 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         owner._began(self.connection)
         started = time.monotonic()
-        path = unquote(urlsplit(self.path).path).lstrip("/")
+        target = urlsplit(self.path)
+        path = unquote(target.path).lstrip("/")
         range_ = self.headers.get("Range")
 
         def record(status: int, body_nbytes: int) -> None:
@@ -376,7 +379,7 @@ class _Handler(BaseHTTPRequestHandler):
             record(0, 0)
             self._reset()
         else:
-            reply = _distort(owner._reply(path, range_, fault), fault)
+            reply = _distort(owner._reply(path, range_, fault, target.query), fault)
             head, body = self._prepare(reply, fault)
             # Before it is sent: who has read the answer finds it recorded.
             record(reply.status, len(body))
@@ -387,7 +390,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.reset_after is not None:
                 self._reset()
 
-    def _prepare(self, reply: _Reply, fault: Fault) -> tuple[bytes, bytes]:
+    def _prepare(self, reply: Reply, fault: Fault) -> tuple[bytes, bytes]:
         body = b"" if self.command == "HEAD" else reply.body
         nbytes = len(reply.body) if fault.declare is None else fault.declare
         reason = fault.reason
@@ -420,9 +423,9 @@ class _Handler(BaseHTTPRequestHandler):
                 continue
 
 
-def _distort(reply: _Reply, fault: Fault) -> _Reply:
+def _distort(reply: Reply, fault: Fault) -> Reply:
     if fault.status is not None:
-        reply = _Reply(fault.status, {}, f"status {fault.status}".encode())
+        reply = Reply(fault.status, {}, f"status {fault.status}".encode())
     if fault.claim is not None:
         reply.status = fault.claim
     if fault.body is not None:
