@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -29,7 +26,16 @@ from zarr.storage._utils import (
     children,
     is_allowed,
 )
-from zarr.storage._zip_reader import ForeignReader, PositionalReader, check_member, given
+from zarr.storage._zip_forks import release_in_forks
+from zarr.storage._zip_pickles import state_of_zarr_python
+from zarr.storage._zip_reader import (
+    PositionalReader,
+    check_member,
+    given,
+    is_directory,
+    of_size,
+    path_or_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -103,7 +109,7 @@ class ZipStore(Store):
         allowZip64: bool = True,
     ) -> None:
         super().__init__(read_only=mode == "r" if read_only is None else read_only)
-        self.path, self._file = _path_or_file(path, mode)
+        self.path, self._file = path_or_file(path, mode)
         self._mode: ZipMode = mode
         self.compression = compression
         self.allowZip64 = allowZip64
@@ -116,7 +122,7 @@ class ZipStore(Store):
         self._archive: ZipFile | None = None
         self._closed_archive: ZipFile | None = None
         self._reader: PositionalReader | None = None
-        _stores[id(self)] = self
+        release_in_forks(self)
 
     # --- life cycle ---------------------------------------------------------------------
 
@@ -231,7 +237,7 @@ class ZipStore(Store):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "_next_mode" not in state:
-            state = _state_of_zarr_python(state)
+            state = state_of_zarr_python(state)
         self.__dict__.update(state)
         self._reset(state["_next_mode"], orphaned=state["_orphaned"])
 
@@ -349,7 +355,7 @@ class ZipStore(Store):
         archive = self._opened()
         with self._exclusive():
             member = archive.NameToInfo.get(key)
-            if member is None or _is_directory(member):
+            if member is None or is_directory(member):
                 return None
             start, stop = resolve_byte_range(byte_range, member.file_size)
             try:
@@ -366,7 +372,7 @@ class ZipStore(Store):
         if start == stop:
             return b""
         if stop - start == member.file_size:
-            return _of_size(member.file_size, archive.read(member))  # checks the CRC
+            return of_size(member.file_size, archive.read(member))  # checks the CRC
         if (
             self._reader is not None
             and member.compress_type == _STORED
@@ -375,7 +381,7 @@ class ZipStore(Store):
             return self._reader.read_stored(member, start, stop)
         with archive.open(member) as file:
             file.seek(start)
-            return _of_size(stop - start, file.read(stop - start))
+            return of_size(stop - start, file.read(stop - start))
 
     def _exclusive(self) -> AbstractContextManager[object]:
         """Return the lock, unless the archive is a file that is only read.
@@ -417,7 +423,7 @@ class ZipStore(Store):
 
     async def _member(self, key: str) -> ZipInfo | None:
         member = (await self._ready()).NameToInfo.get(key)
-        return None if member is None or _is_directory(member) else member
+        return None if member is None or is_directory(member) else member
 
     async def _ready(self) -> ZipFile:
         """Return the archive; its directory is read in another thread."""
@@ -560,7 +566,7 @@ class ZipStore(Store):
             return tuple(
                 key
                 for key, member in members
-                if key and is_allowed(key) and not _is_directory(member)
+                if key and is_allowed(key) and not is_directory(member)
             )
 
         return await in_pool(listed)
@@ -580,93 +586,3 @@ class ZipStore(Store):
         # docstring inherited
         for name in children(await self._keys(), prefix):
             yield name
-
-
-def _path_or_file(path: object, mode: ZipMode) -> tuple[Path | None, Any]:
-    if isinstance(path, (str, os.PathLike)):
-        return Path(os.fspath(path)), None
-    if not all(hasattr(path, method) for method in ("read", "seek", "tell")) or isinstance(
-        path, io.TextIOBase
-    ):
-        raise TypeError(
-            "expected a path or an open binary file object supporting read/seek/tell, "
-            f"got {type(path).__name__}"
-        )
-    if isinstance(path, io.IOBase):
-        return None, path
-    if mode != "r":
-        raise TypeError(
-            f"{path!r} is no io.IOBase, and such a file object can only be read, in mode 'r'. "
-            f"Got mode {mode!r}."
-        )
-    return None, io.BufferedReader(ForeignReader(path))
-
-
-def _state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a store that zarr-python pickled."""
-    mode: ZipMode = state["_zmode"]
-    next_mode = mode
-    # Before 3.4 it does not say whether it has made its archive, so what is there stays.
-    if mode == "w" and "_was_opened" not in state and state["path"].exists():
-        next_mode = "a"
-    own = {name: state[name] for name in ("path", "compression", "allowZip64", "_read_only")}
-    return {
-        **own,
-        "_file": None,
-        "_mode": mode,
-        "_next_mode": next_mode,
-        "_is_open": False,
-        # Where the archive was open, its directory is not written, and may be by another process.
-        "_orphaned": state["_is_open"] and mode != "r",
-    }
-
-
-def _is_directory(member: ZipInfo) -> bool:
-    """Tell whether a member stands for a directory, as archivers add them, and is no value."""
-    return member.filename.endswith("/") and member.file_size == 0
-
-
-def _of_size(nbytes: int, data: bytes) -> bytes:
-    """Return what was read of a member if it is all of it."""
-    if len(data) != nbytes:
-        from zipfile import BadZipFile
-
-        raise BadZipFile(f"Of the member {len(data)} bytes came, and not {nbytes}")
-    return data
-
-
-# --- forking ----------------------------------------------------------------------------
-
-_stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
-_held: list[ZipStore] = []
-# Threads may fork at once; what one holds while it does, another must not let go.
-_forking = threading.Lock()
-
-
-def _before_fork() -> None:
-    """Wait for members that are being written; between them `zipfile` holds nothing back."""
-    _forking.acquire()
-    for store in list(_stores.values()):
-        store._lock.acquire()
-        _held.append(store)
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop()._lock.release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    global _forking
-    _forking = threading.Lock()
-    while _held:
-        _held.pop()._forget_archive_of_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )

@@ -6,10 +6,10 @@ import errno
 import io
 import os
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from zipfile import ZipFile, ZipInfo
 
 _STORED = 0
@@ -134,3 +134,44 @@ def given(file: Any) -> Any:
     """Return the file object that the user gave."""
     raw = getattr(file, "raw", None)
     return raw.source if isinstance(raw, ForeignReader) else file
+
+
+def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
+    """Return the path, or the file object, that a user gave for an archive.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, or can only be read and is to be written.
+    """
+    if isinstance(path, (str, os.PathLike)):
+        return Path(os.fspath(path)), None
+    if not all(hasattr(path, method) for method in ("read", "seek", "tell")) or isinstance(
+        path, io.TextIOBase
+    ):
+        raise TypeError(
+            "expected a path or an open binary file object supporting read/seek/tell, "
+            f"got {type(path).__name__}"
+        )
+    if isinstance(path, io.IOBase):
+        return None, path
+    if mode != "r":
+        raise TypeError(
+            f"{path!r} is no io.IOBase, and such a file object can only be read, in mode 'r'. "
+            f"Got mode {mode!r}."
+        )
+    return None, io.BufferedReader(ForeignReader(path))
+
+
+def is_directory(member: ZipInfo) -> bool:
+    """Tell whether a member stands for a directory, as archivers add them, and is no value."""
+    return member.filename.endswith("/") and member.file_size == 0
+
+
+def of_size(nbytes: int, data: bytes) -> bytes:
+    """Return what was read of a member if it is all of it."""
+    if len(data) != nbytes:
+        from zipfile import BadZipFile
+
+        raise BadZipFile(f"Of the member {len(data)} bytes came, and not {nbytes}")
+    return data

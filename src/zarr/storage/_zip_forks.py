@@ -1,0 +1,50 @@
+"""Zip stores in a process that forks: a child writes nothing to an archive of its parent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zarr.storage._zip import ZipStore
+
+_stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
+_held: list[ZipStore] = []
+# Threads may fork at once; what one holds while it does, another must not let go.
+_forking = threading.Lock()
+
+
+def release_in_forks(store: ZipStore) -> None:
+    """Have a child let go of the archive of a store, as long as the store is there."""
+    _stores[id(store)] = store
+
+
+def _before_fork() -> None:
+    """Wait for members that are being written; between them `zipfile` holds nothing back."""
+    _forking.acquire()
+    for store in list(_stores.values()):
+        store._lock.acquire()
+        _held.append(store)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop()._lock.release()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking
+    _forking = threading.Lock()
+    while _held:
+        _held.pop()._forget_archive_of_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
