@@ -371,6 +371,35 @@ def test_clearing(cls: type[Store], names: tuple[str, ...], overriding: Any) -> 
     assert sync_list(store) == []
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
+def test_making_a_node_in_a_group_that_is_there(
+    cls: type[Store], wrapped: bool, zarr_format: Any, overwrite: bool, tmp_path: Path
+) -> None:
+    if overwrite and cls is ZipStore:
+        pytest.skip("it cannot delete")
+    seen: list[str] = []
+    original: Any = cls.set_if_not_exists
+
+    async def set_if_not_exists(self: Any, key: str, value: Buffer) -> None:
+        seen.append(key)
+        await original(self, key, value)
+
+    own = type(f"Own{cls.__name__}", (cls,), {"set_if_not_exists": set_if_not_exists})
+    store = KINDS[cls].make(own, tmp_path)
+    store = WrapperStore(store) if wrapped else store
+    group = zarr.create_group(store, attributes={"a": 1}, zarr_format=zarr_format)
+    group.create_group("b", attributes={"b": 1})
+    seen.clear()
+    group.create_array("b/c", shape=(2,), dtype="i4", overwrite=overwrite)
+    name = "zarr.json" if zarr_format == 3 else ".zgroup"
+    assert {name, f"b/{name}"} <= set(seen)
+    again = zarr.open_group(store, mode="r+", zarr_format=zarr_format)
+    assert (again.attrs.asdict(), again["b"].attrs.asdict()) == ({"a": 1}, {"b": 1})
+
+
 def test_a_deletion_that_is_refused_leaves_the_value() -> None:
     class Keeping(MemoryStore):
         async def delete(self, key: str) -> None:

@@ -399,7 +399,9 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     if store_path.read_only and not overwrite:
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
-    missing = await missing_parents(store_path, metadata.zarr_format)
+    # What overrides `set_if_not_exists` is told of every group above, as it may know better.
+    every = _is_overridden_by_others(store_path.store, "set_if_not_exists")
+    missing = await missing_parents(store_path, metadata.zarr_format, every=every)
     replace = overwrite and store_path.store.supports_deletes
     if replace:
         await store_path.delete_dir()
@@ -487,6 +489,19 @@ def creates_in_one_step(store: Store) -> bool:
         store = store._store
 
 
+def _is_overridden_by_others(store: Store, name: str) -> bool:
+    """Tell whether a method of a store, or of one that it wraps, is not one of this library."""
+    while True:
+        kind = type(store)
+        owner = kind.__mro__[_depth(kind, name)]
+        places = (owner.__module__, getattr(kind, name).__module__)
+        if name in vars(store) or any(place.split(".")[0] != "zarr" for place in places):
+            return True
+        if not isinstance(store, WrapperStore):
+            return False
+        store = store._store
+
+
 def _depth(kind: type, name: str) -> int:
     """Return how far up the bases of a class a method is defined."""
     return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
@@ -504,9 +519,9 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
 
 
 async def missing_parents(
-    store_path: StorePath, zarr_format: ZarrFormat
+    store_path: StorePath, zarr_format: ZarrFormat, *, every: bool = False
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
-    """Return the groups above a new node that are not there, and their documents by name.
+    """Return the groups above a new node that are not there, or all, and their documents by name.
 
     A group without attributes is what a hierarchy implies (Zarr v3 core specification, "Hierarchy";
     v2, "Groups").
@@ -536,7 +551,7 @@ async def missing_parents(
             raise ValueError(
                 f"A parent of {store_path} is an array - only groups may have child nodes."
             )
-        if not documents.is_stored(ZARR_JSON if zarr_format == 3 else ZGROUP_JSON):
+        if every or not documents.is_stored(ZARR_JSON if zarr_format == 3 else ZGROUP_JSON):
             missing.append((parent, encoded))
     return missing
 
