@@ -49,13 +49,16 @@ async def measure() -> Found:
         await filesystem._cat_ranges(paths, starts, stops)
         requests = len(server.requests)
 
-        finished = 0
-        is_read = asyncio.Event()
+        started = finished = 0
+        all_read, is_cancelled = asyncio.Event(), asyncio.Event()
         fetch = filesystem._cat_file
 
         async def cat_file(path: str, start: int, end: int) -> bytes:
-            nonlocal finished
-            is_read.set()
+            nonlocal started, finished
+            started += 1
+            if started == BATCH:
+                all_read.set()
+            await is_cancelled.wait()  # so that none is answered before
             data: bytes = await fetch(path, start=start, end=end)
             finished += 1
             return data
@@ -64,15 +67,15 @@ async def measure() -> Found:
         bulk = asyncio.create_task(
             filesystem._cat_ranges(paths, starts, stops, batch_size=BATCH, on_error="raise")
         )
-        await is_read.wait()
+        await all_read.wait()
         bulk.cancel()
         await asyncio.wait([bulk])
         left = asyncio.all_tasks() - {asyncio.current_task()}
-        before = finished
+        is_cancelled.set()
         if left:
             await asyncio.wait(left)
         await filesystem._session.close()
-        return Found(requests, len(left), finished - before)
+        return Found(requests, len(left), finished)
 
 
 def main() -> int:

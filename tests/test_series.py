@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from series.check import (
     run,
     table,
 )
+
+from tests.optional import lacks
 
 ROOT = Path(__file__).parents[1]
 GREEN = {"passed": 3, "failed": 0, "skipped": 1}
@@ -96,6 +99,19 @@ def test_the_output_of_a_command_is_kept(tmp_path: Path) -> None:
     assert run(["git", "--version"], log, cwd=tmp_path, doing="asking") == 0
     assert last_lines(log).startswith("git version")
     assert run(["git", "no-such-command"], log, cwd=tmp_path, doing="asking") != 0
+
+
+@pytest.mark.skipif(lacks("aiohttp"), reason="needs aiohttp")
+def test_the_measurement_of_fsspec_is_as_documented() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "series.cat_ranges"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "100 adjacent ranges of one object: 100 requests." in done.stdout
+    assert "Cancelled with 10 reads in flight: 10 were left running, 10 of them" in done.stdout
 
 
 def has_series() -> bool:
