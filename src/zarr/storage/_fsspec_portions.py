@@ -70,8 +70,10 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
         The file system, for the running event loop.
     path : str
         The path of the object in it.
-    start, end : int
-        The first byte, and the one after the last.
+    start : int
+        The first byte.
+    end : int
+        The one after the last.
 
     Raises
     ------

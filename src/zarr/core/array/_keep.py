@@ -37,10 +37,28 @@ def _parse_keep_array_attr(
     ----------
     data : Array, AsyncArray or array-like
         The other one.
-    chunks, shards, filters, compressors, serializer
-        As for `from_array`: ``"keep"`` asks for what `data` has.
-    fill_value, order, zarr_format, chunk_key_encoding, dimension_names, attributes
-        As for `from_array`.
+    chunks : ChunksLike or {"auto", "keep"}
+        Shape of the chunks in elements. ``"keep"`` asks for what `data` has.
+    shards : ShardsLike, "keep" or None
+        Shape of the shards in elements; None for none. ``"keep"`` asks for what `data` has.
+    filters : FiltersLike or "keep"
+        Codecs from array to array. ``"keep"`` asks for what `data` has.
+    compressors : CompressorsLike or "keep"
+        Codecs from bytes to bytes. ``"keep"`` asks for what `data` has.
+    serializer : SerializerLike or "keep"
+        The codec from array to bytes. ``"keep"`` asks for what `data` has.
+    fill_value : scalar or None
+        As for `from_array`, as are the others.
+    order : {"C", "F"} or None
+        Memory layout of what reading returns.
+    zarr_format : {2, 3} or None
+        None for that of `data`.
+    chunk_key_encoding : ChunkKeyEncodingLike or None
+        How chunks are named.
+    dimension_names : sequence of str or None, or None
+        Names of the dimensions.
+    attributes : dict or None
+        The attributes; None for those of `data`.
 
     Returns
     -------
