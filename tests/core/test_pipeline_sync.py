@@ -606,5 +606,6 @@ def test_coroutines_that_a_pipeline_overrides_are_called(make: Any, shards: Any)
         expected = [("write", chunks), ("read", chunks)]
         assert [noted for noted in NOTED if "partial" not in noted[0]] == expected
         partial = [name for name, _ in NOTED if "partial" in name]
-        parts = ["encode_partial_batch", *["decode_partial_batch"] * 2] if shards else []
+        names = ("encode_partial_batch", "decode_partial_batch")
+        parts = [name for name in names for _ in range(2)] if shards else []
         assert partial == parts
