@@ -17,7 +17,7 @@ from suites.pins import Package
 INSIDE = Path(__file__).with_name("inside")
 IMPORTS = "import_modules.py"
 TEST_SECONDS = 300  # of one test; what takes longer is stopped and has failed
-GRACE_SECONDS = 120.0  # for writing the report, after an interruption
+GRACE_SECONDS = 120.0  # for writing the report after an interruption, and for ending after that
 # Codes of pytest after which its report is whole.
 WHOLE = (0, 1)
 NOTHING_LISTENS = "http://127.0.0.1:9"
@@ -143,6 +143,8 @@ def run_suite(
     shutil.rmtree(home, ignore_errors=True)
     (home / "cache").mkdir(parents=True)
     began = time.monotonic()
+    reported: float | None = None  # when the report was there, which pytest writes in the end
+    hangs = False
     fault = ""
     with report.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
@@ -157,6 +159,11 @@ def run_suite(
         try:
             while process.poll() is None:
                 passed = time.monotonic() - began
+                if reported is None and report.exists():
+                    reported = passed
+                hangs = reported is not None and passed - reported > GRACE_SECONDS
+                if hangs:  # a thread of the tests keeps the process from ending
+                    break
                 if passed > package.seconds:
                     raise Stop(f"stopped after {package.seconds:.0f} s")
                 visit(passed)
@@ -170,7 +177,8 @@ def run_suite(
             _stop(process)
     shutil.rmtree(home, ignore_errors=True)
     outcomes = read(report)
-    if not fault and (outcomes is None or process.returncode not in WHOLE):
+    is_whole = process.returncode in WHOLE or hangs
+    if not fault and (outcomes is None or not is_whole):
         fault = _ending(process.returncode, bool(outcomes))
     return Ran(outcomes or {}, fault, time.monotonic() - began)
 

@@ -369,6 +369,12 @@ def test_hangs():
     pathlib.Path("reached").touch()
     time.sleep(3600)
 """
+LEAVES_A_THREAD = """
+import threading
+
+def test_leaves_a_thread():
+    threading.Thread(target=threading.Event().wait).start()
+"""
 
 
 class TestRun:
@@ -413,6 +419,14 @@ class TestRun:
         assert ran.fault == "enough"
         assert ran.outcomes["test_it.py::test_before"] == PASSED
         assert ran.outcomes.get("test_it.py::test_hangs") != PASSED
+
+    def test_a_process_that_does_not_end_after_its_report_is_stopped(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("suites.run.GRACE_SECONDS", 0.5)
+        ran = self.run(tmp_path, 1, LEAVES_A_THREAD)
+        assert ran.fault == ""
+        assert list(ran.outcomes.values()) == [PASSED]
 
     def test_what_takes_too_long_is_stopped(self, tmp_path: Path) -> None:
         assert self.run(tmp_path, 1, HANGS, seconds=0.0).fault == "stopped after 0 s"
