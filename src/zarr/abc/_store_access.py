@@ -35,11 +35,15 @@ _REPLACED_BY = {
     "delete_sync": ("delete",),
 }
 
-_METHODS = (
-    *_REPLACED_BY,
-    *dict.fromkeys(name for names in _REPLACED_BY.values() for name in names),
-    *_DERIVED["get_sync"],
-    *_DERIVED["delete"],
+_METHODS = tuple(
+    dict.fromkeys(
+        (
+            *_REPLACED_BY,
+            *(name for names in _REPLACED_BY.values() for name in names),
+            *_DERIVED["get_sync"],
+            *_DERIVED["delete"],
+        )
+    )
 )
 _NAMES = frozenset(_METHODS)
 
@@ -93,15 +97,24 @@ def access_of(store: Store) -> StoreAccess:
     return _judge(cls, patched, [name for name in _METHODS if name in members])
 
 
-def read_method(store: Any, name: str) -> Callable[..., Any]:
-    """Return a method of a store that reads, or deletes, what others derive from another one.
+def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
+    """Return a method of a store that reads or deletes, and that others derive from another one.
 
     Where `get`, `get_sync` or `delete` was patched, that means every read and every deletion, as
-    one that is overridden does: what is derived from it is derived anew.
+    an override does. The method is then derived anew.
+
+    Parameters
+    ----------
+    store : Store or object
+        The store.
+    name : str
+        Name of the method.
+    access : StoreAccess or None
+        What `access_of` has returned for the store; None to ask it.
     """
-    if isinstance(getattr(store, "_access", None), StoreAccess) and (
-        name in access_of(store).overridden
-    ):
+    if access is None and isinstance(getattr(store, "_access", None), StoreAccess):
+        access = access_of(store)
+    if access is not None and name in access.overridden:
         return MethodType(store._derived[name], store)
     return cast("Callable[..., Any]", getattr(store, name))
 

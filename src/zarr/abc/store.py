@@ -467,10 +467,12 @@ class Store(ABC):
         prototype : BufferPrototype
             Classes that hold data.
         """
-        if access_of(self).reads_in_thread:
-            answers = read_method(self, "_get_many_in_thread")(parse_requests(requests), prototype)
+        access = access_of(self)
+        if access.reads_in_thread:
+            get_many = read_method(self, "_get_many_in_thread", access)
+            answers = get_many(parse_requests(requests), prototype)
             return cast("Iterator[Sequence[tuple[int, Buffer | None]]]", answers)
-        return iter_ahead(read_method(self, "get_many")(requests, prototype=prototype))
+        return iter_ahead(read_method(self, "get_many", access)(requests, prototype=prototype))
 
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
