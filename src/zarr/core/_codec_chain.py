@@ -1,4 +1,4 @@
-"""The codecs of a chunk in their order, and what each of them sees, resolved once per spec."""
+"""The ordered codecs of a chunk, with the spec of each codec resolved once per chunk spec."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _ROLES = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
 
-# Distinct chunk shapes whose resolved specs are kept. A regular grid has one, two with a shard.
+# Maximum number of chunk specs whose resolved chains are cached. A regular grid has one spec, or
+# two with shards.
 _KEPT_SPECS = 64
 
 
@@ -39,21 +40,21 @@ def split_codecs(
     Parameters
     ----------
     codecs : iterable of codec
-        In the order of encoding (Zarr v3 core specification, "Chunk encoding"): any number from
-        array to array, one from array to bytes, any number from bytes to bytes.
+        The codecs in the order of encoding (Zarr v3 core specification, "Chunk encoding"): any
+        number from array to array, one from array to bytes, any number from bytes to bytes.
     check_order : bool
-        Whether to refuse another order, and to warn where codecs around a sharding codec keep it
-        from reading parts of a shard.
+        Whether to raise an error for another order, and to warn if codecs around a sharding codec
+        prevent partial reads of a shard.
 
     Returns
     -------
     tuple
-        Codecs from array to array, the one from array to bytes, codecs from bytes to bytes.
+        Codecs from array to array, the codec from array to bytes, codecs from bytes to bytes.
 
     Raises
     ------
     TypeError
-        If something is not a codec, or a codec follows one whose output it cannot take.
+        If an item is not a codec, or a codec cannot take the output of its predecessor.
     ValueError
         If there is no codec from array to bytes, or more than one.
     """
@@ -87,7 +88,7 @@ def split_codecs(
 
 
 def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int) -> None:
-    """Refuse a codec that does not take what the previous one gives."""
+    """Raise an error if a codec cannot take the output of the previous codec."""
     if role < 2 and previous_role == 0:
         return
     if role == 2 and previous_role > 0:
@@ -103,10 +104,11 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 
 
 def _is_sync(codec: Codec, direction: str) -> bool:
-    """Tell whether a codec codes without waiting.
+    """Return whether a codec decodes or encodes without waiting.
 
-    A class decides by what it defines nearest: a subclass that overrides only a coroutine, or the
-    batch form, wants that to be called. Otherwise a codec that runs other codecs knows by itself.
+    The most-derived override decides. A subclass that overrides only a coroutine, or the batch
+    method, expects that override to be called. Otherwise `_is_sync` of the codec decides; a codec
+    that runs other codecs defines it.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -123,19 +125,19 @@ class _Stage:
 
 
 class ResolvedChain:
-    """A chain for chunks of one spec: each codec with the spec it sees.
+    """A chain for chunks of one spec: each codec with its input spec.
 
     Parameters
     ----------
     stages : sequence
-        In the order of encoding.
+        The stages in the order of encoding.
     """
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         self._shape = self.spec.shape
-        # Bound once: looking the methods up for every chunk costs as much as a small codec.
+        # Bound once, because a method look-up for every chunk costs as much as a small codec.
         self._decoders: list[Any] = [_bound(s, "decode") for s in reversed(self.stages)]
         self._many_decoders = [
             _bound_many_decoder(stage, decode)
@@ -154,7 +156,7 @@ class ResolvedChain:
         Returns
         -------
         NDBuffer
-            The chunk, of the shape and data type of the spec.
+            The chunk, with the shape and data type of the spec.
 
         Raises
         ------
@@ -167,15 +169,15 @@ class ResolvedChain:
         return data if data.shape == self._shape else self.checked(data)
 
     def at_once(self, nbytes: int) -> int:
-        """Return how many chunks, at least one, are decoded to at most so many bytes."""
+        """Return how many chunks decode to at most `nbytes` bytes; at least 1."""
         size = self.spec._nbytes
-        # There is no telling what elements of variable length take.
+        # The size of elements of variable length is unknown.
         return 1 if size is None else max(1, nbytes // max(1, size))
 
     def decode_many_sync(
         self, buffers: Sequence[Buffer], *, beside_loop: bool = False
     ) -> list[NDBuffer]:
-        """Decode chunks in the calling thread, a codec at a time; see `decode_sync`.
+        """Decode chunks in the calling thread, one codec after the other; see `decode_sync`.
 
         Parameters
         ----------
@@ -190,7 +192,7 @@ class ResolvedChain:
         return [chunk if chunk.shape == self._shape else self.checked(chunk) for chunk in data]
 
     def encode_sync(self, chunk: NDBuffer) -> Buffer | None:
-        """Encode one chunk in the calling thread; None where a codec finds nothing to store."""
+        """Encode one chunk in the calling thread; return None if there is nothing to store."""
         data: Any = chunk
         for encode in self._encoders:
             data = encode(data)
@@ -199,12 +201,13 @@ class ResolvedChain:
         return data  # type: ignore[no-any-return]
 
     def checked(self, chunk: NDBuffer) -> NDBuffer:
-        """Refuse a decoded chunk whose shape is not that of the spec.
+        """Return a decoded chunk, or raise an error if its shape is not that of the spec.
 
         Raises
         ------
         ValueError
-            Naming both shapes. NumPy would broadcast it into the result otherwise.
+            If the shapes differ; the message names both. NumPy would broadcast the chunk into the
+            result otherwise.
         """
         if chunk.shape != self.spec.shape:
             raise ValueError(
@@ -215,11 +218,11 @@ class ResolvedChain:
 
 
 def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
-    """Return `_decode_sync` or `_encode_sync` for one spec; None for one that has only coroutines.
+    """Return `_decode_sync` or `_encode_sync` for one spec; None if there are only coroutines.
 
-    A codec may give `_decoder_for` and `_encoder_for`, which prepare for a spec and return what may
-    skip for each chunk what they did. A subclass that overrides `_decode_sync` or `_encode_sync`
-    alone means that to be called.
+    A codec may define `_decoder_for` and `_encoder_for`. They do the work that depends only on the
+    spec, and return a function for each chunk. The most-derived override wins: a subclass that
+    overrides only `_decode_sync` or `_encode_sync` expects that override to be called.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)
@@ -238,11 +241,13 @@ def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
 def _bound_many_decoder(
     stage: _Stage, decode: Callable[[Any], Any]
 ) -> Callable[[Sequence[Any], bool], list[Any]]:
-    """Return what decodes several chunks of one spec: `decode` one by one, or better.
+    """Return a function that decodes several chunks of one spec.
 
-    A codec may give `_many_decoder_for`, which prepares for a spec as `_decoder_for` does. The
-    function it returns is also told whether an event loop contends for the GIL. Between two chunks
-    it should do as little as it can: other threads wait for the GIL then. A subclass that overrides `_decode_sync` alone means that to be called.
+    By default it calls `decode` for each chunk. A codec may define `_many_decoder_for`, which
+    prepares for a spec as `_decoder_for` does. The function that it returns also takes a flag:
+    whether an event loop contends for the GIL. It should do as little as possible between two
+    chunks, because other threads wait for the GIL then. A subclass that overrides only
+    `_decode_sync` expects that override to be called.
     """
     for cls in type(stage.codec).__mro__:
         if "_many_decoder_for" in vars(cls):
@@ -253,14 +258,14 @@ def _bound_many_decoder(
 
 
 def _encoded_limit(codec: Codec, nbytes: int | None, spec: ArraySpec) -> int | None:
-    """Return how many bytes a codec may make of `nbytes` at most; None where that is not known."""
+    """Return the maximum size of the encoded form of `nbytes` bytes; None if unknown."""
     if nbytes is None or isinstance(codec, ArrayArrayCodec):
         return None
     try:
         most = codec.compute_encoded_size(nbytes, spec)
     except NotImplementedError:
         return compressed_limit(nbytes)
-    # Codecs of others need not say.
+    # Third-party codecs may lack the attribute.
     is_fixed = getattr(codec, "is_fixed_size", False)
     return most if is_fixed else compressed_limit(max(nbytes, most))
 
@@ -284,12 +289,12 @@ class CodecChain:
     bytes_bytes_codecs: tuple[BytesBytesCodec, ...]
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is resolved is made again where it is needed; it would only make pickles large.
+        # Leave out the cache of resolved chains, which would make pickles large.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
-        """Make a chain of codecs in the order of encoding; see `split_codecs` for the errors."""
+        """Return a chain of codecs in the order of encoding; see `split_codecs` for the errors."""
         return cls(*split_codecs(codecs))
 
     @property
@@ -309,7 +314,7 @@ class CodecChain:
 
     @property
     def is_sync(self) -> bool:
-        """Whether every codec codes without waiting."""
+        """Whether every codec decodes and encodes without waiting."""
         return self.decodes_sync and self.encodes_sync
 
     @cached_property
@@ -317,14 +322,15 @@ class CodecChain:
         return {}
 
     def for_spec(self, spec: ArraySpec) -> ResolvedChain:
-        """Return the chain resolved for chunks of a spec, from memory where it was asked before.
+        """Return the chain resolved for chunks of a spec; the result is cached.
 
         Parameters
         ----------
         spec : ArraySpec
             Describes the decoded chunk.
         """
-        # Keyed by identity, which is an int to hash; the spec is kept so that it stays unique.
+        # Keyed by identity, because an int is fast to hash. The spec is kept so that its id stays
+        # unique.
         found = self._resolved.get(id(spec))
         if found is not None and found[0] is spec:
             return found[1]
@@ -335,7 +341,8 @@ class CodecChain:
         return resolved
 
     def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
-        # What comes out of the codec before, at most; it is what the next one has to decode to.
+        # Maximum output size of the previous codec. The next codec has to decode to at most this
+        # size.
         nbytes: int | None = None
         for codec in self.codecs:
             if isinstance(codec, BytesBytesCodec):
@@ -348,7 +355,7 @@ class CodecChain:
             spec = codec.resolve_metadata(spec)
 
     def evolve(self, spec: ArraySpec) -> Self:
-        """Return the chain with every codec settled for chunks of a spec."""
+        """Return the chain with every codec evolved for chunks of a spec."""
         evolved: list[Codec] = []
         for codec in self.codecs:
             settled = codec.evolve_from_array_spec(spec)
@@ -369,7 +376,7 @@ class CodecChain:
         Raises
         ------
         NotImplementedError
-            If it depends on the values.
+            If the size depends on the values.
         """
         for codec in self.codecs:
             nbytes = codec.compute_encoded_size(nbytes, spec)
@@ -387,12 +394,12 @@ class CodecChain:
     async def decode(
         self, chunks: Sequence[tuple[Buffer | None, ArraySpec]]
     ) -> list[NDBuffer | None]:
-        """Decode chunks by the coroutines of the codecs, a whole batch codec by codec.
+        """Decode a batch of chunks by the coroutines of the codecs, codec by codec.
 
         Parameters
         ----------
         chunks : sequence of tuple
-            Encoded chunks, None for an absent one, each with the spec of the decoded chunk.
+            Encoded chunks, None for an absent chunk, each with the spec of the decoded chunk.
 
         Returns
         -------
@@ -417,12 +424,12 @@ class CodecChain:
     async def encode(
         self, chunks: Sequence[tuple[NDBuffer | None, ArraySpec]]
     ) -> list[Buffer | None]:
-        """Encode chunks by the coroutines of the codecs, a whole batch codec by codec.
+        """Encode a batch of chunks by the coroutines of the codecs, codec by codec.
 
         Parameters
         ----------
         chunks : sequence of tuple
-            Chunks, None for one that is not stored, each with its spec.
+            Chunks, None for a chunk that is not stored, each with its spec.
 
         Returns
         -------
@@ -438,7 +445,7 @@ class CodecChain:
 
 
 def _as_many(codec: Codec, before: Sequence[Any], after: Iterable[Any]) -> list[Any]:
-    """Refuse what a codec makes of some chunks if it is not one result for each."""
+    """Return the results of a codec as a list, or raise an error if their number is wrong."""
     results = list(after)
     if len(results) != len(before):
         raise ValueError(f"{codec} gave {len(results)} results for {len(before)} chunks.")
@@ -447,7 +454,7 @@ def _as_many(codec: Codec, before: Sequence[Any], after: Iterable[Any]) -> list[
 
 @dataclass(frozen=True)
 class AsyncChunkTransform:
-    """Decodes and encodes single chunks by the coroutines of their codecs.
+    """Decode and encode single chunks by the coroutines of their codecs.
 
     Parameters
     ----------
@@ -492,14 +499,14 @@ class AsyncChunkTransform:
         return chunk
 
     async def encode_chunk(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        """Encode one chunk; None where a codec finds nothing to store.
+        """Encode one chunk; return None if there is nothing to store.
 
         Parameters
         ----------
         chunk_array : NDBuffer
             The chunk.
         chunk_spec : ArraySpec
-            Describes it.
+            Describes the chunk.
         """
         (encoded,) = await self._chain.encode([(chunk_array, chunk_spec)])
         return encoded

@@ -338,7 +338,7 @@ def answer_sync(read: Read, get: Callable[[ByteRequest | None, int], Buffer | No
 
 
 def reaches(byte_range: ByteRequest | None, nbytes: int) -> bool:
-    """Tell whether a read that returned `nbytes` bytes holds all that a slice of it wants."""
+    """Return whether a read that returned `nbytes` bytes holds all that a slice of it wants."""
     if isinstance(byte_range, RangeByteRequest):
         return max(byte_range.start, byte_range.end) <= nbytes
     if isinstance(byte_range, OffsetByteRequest):

@@ -23,7 +23,7 @@ def overridable(method: F) -> F:
 
 
 def is_overridden(obj: object, name: str) -> bool:
-    """Tell whether a method is another one than the class of the library gives.
+    """Return whether a method is another one than the class of the library gives.
 
     Parameters
     ----------

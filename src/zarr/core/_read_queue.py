@@ -186,7 +186,7 @@ class ReadQueue:
         self._wake(self._options.window_seconds)
 
     def _may_start(self, path: Hashable, request: Request) -> bool:
-        """Tell whether a request need not wait: there is a slot, and nobody waits for one."""
+        """Return whether a request need not wait: there is a slot, and nobody waits for one."""
         return (
             not self._callers
             and not self._again
@@ -519,7 +519,7 @@ def _fail(flight: _Flight, error: BaseException) -> None:
 
 
 def _covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
-    """Tell whether what a read returns holds all that is wanted."""
+    """Return whether what a read returns holds all that is wanted."""
     if read is None or read == wanted:
         return True
     if not isinstance(read, RangeByteRequest) or not isinstance(wanted, RangeByteRequest):

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
         tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]
     ]
 
-# How many chunks of a selection a thread looks at together. Where each is read by itself, taking all
-# at once has no use, and thousands of objects more make the garbage collector look at all there are.
+# How many chunks of a selection a thread handles together. If each chunk is read by itself, a
+# larger number has no benefit, and thousands of additional objects trigger full garbage
+# collections.
 _AT_ONCE = 1024
 
 _PRESENT = GetResult(status="present")
@@ -55,12 +56,12 @@ _MISSING = GetResult(status="missing")
 
 
 def codecs_from_list(codecs: Iterable[Codec]) -> CodecsByRole:
-    """Sort codecs by role, refusing an order in which they cannot work.
+    """Sort codecs by role, and raise an error for an order in which they cannot work.
 
     Returns
     -------
     tuple
-        Codecs from array to array, the one from array to bytes, codecs from bytes to bytes.
+        Codecs from array to array, the codec from array to bytes, codecs from bytes to bytes.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def codecs_from_list(codecs: Iterable[Codec]) -> CodecsByRole:
 
 
 def codecs_from_list_unchecked(codecs: Iterable[Codec]) -> CodecsByRole:
-    """Sort codecs by role, in whatever order they come; see `codecs_from_list`."""
+    """Sort codecs by role without a check of their order; see `codecs_from_list`."""
     return split_codecs(codecs, check_order=False)
 
 
@@ -82,19 +83,19 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs: Sequence[BytesBytesCodec],
     require_no_aa_bb: bool,
 ) -> bool:
-    """Tell whether a selection of a chunk can be decoded without the rest of it.
+    """Return whether a selection of a chunk can be decoded without the rest of it.
 
     Parameters
     ----------
     array_bytes_codec : ArrayBytesCodec
-        The codec that would have to do it.
+        The codec that would decode the selection.
     array_array_codecs : sequence of codec
         The filters of the chain.
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether any other codec rules it out: behind a compressor the bytes of a part cannot be
-        found, and after a transposition a selection means something else.
+        Whether any other codec prevents partial decoding. The bytes of a part cannot be located in
+        compressed data, and a transposition changes the meaning of a selection.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -107,9 +108,9 @@ def pipeline_supports_partial_encode(
     bytes_bytes_codecs: Sequence[BytesBytesCodec],
     require_no_aa_bb: bool,
 ) -> bool:
-    """Tell whether the codec can change a selection of a stored chunk by itself.
+    """Return whether a selection of a stored chunk can be encoded without the rest of it.
 
-    Parameters are those of `pipeline_supports_partial_decode`.
+    See `pipeline_supports_partial_decode` for the parameters.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialEncodeMixin) and not others
@@ -123,7 +124,7 @@ def resolve_batched(codec: Codec, chunk_specs: Iterable[ArraySpec]) -> Iterable[
 def resolve_aa_specs(
     aa_codecs: Iterable[ArrayArrayCodec], chunk_spec: ArraySpec
 ) -> tuple[list[ArraySpec], ArraySpec]:
-    """Return the spec each codec from array to array sees, and the one after the last."""
+    """Return the input spec of each array-to-array codec, and the output spec of the last."""
     specs: list[ArraySpec] = []
     for codec in aa_codecs:
         specs.append(chunk_spec)
@@ -135,8 +136,8 @@ def resolve_aa_specs(
 class BatchedCodecPipeline(CodecPipeline):
     """The codec pipeline of arrays, unless the configuration names another.
 
-    Codecs never run on the event loop: those that do not wait for anything run in the worker
-    pool, the others by their own coroutines.
+    Synchronous codecs never run on the event loop, but in the worker pool. Other codecs run by
+    their own coroutines.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ class BatchedCodecPipeline(CodecPipeline):
     bytes_bytes_codecs : tuple of BytesBytesCodec
         Applied last.
     batch_size : int
-        How many chunks a codec that is given by coroutines gets at once.
+        How many chunks a codec with coroutines gets per call.
     """
 
     array_array_codecs: tuple[ArrayArrayCodec, ...]
@@ -157,7 +158,7 @@ class BatchedCodecPipeline(CodecPipeline):
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Self:
-        """Make a pipeline of codecs in the order of encoding.
+        """Return a pipeline of codecs in the order of encoding.
 
         Parameters
         ----------
@@ -201,7 +202,7 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._supports(pipeline_supports_partial_encode)
 
     def _supports(self, rule: Callable[..., bool]) -> bool:
-        """Tell whether a rule for codecs of several roles holds for those of the pipeline."""
+        """Return whether a rule for codecs by role holds for the codecs of the pipeline."""
         return rule(
             self.array_bytes_codec,
             array_array_codecs=self.array_array_codecs,
@@ -235,7 +236,7 @@ class BatchedCodecPipeline(CodecPipeline):
     async def decode_batch(
         self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Decode chunks at once; see `decode`."""
+        """Decode one batch of chunks; see `decode`."""
         chain, chunks = self._chain, list(chunk_bytes_and_specs)
         if not chain.decodes_sync:
             return await chain.decode(chunks)
@@ -250,7 +251,7 @@ class BatchedCodecPipeline(CodecPipeline):
     async def encode_batch(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
     ) -> Iterable[Buffer | None]:
-        """Encode chunks at once; see `encode`."""
+        """Encode one batch of chunks; see `encode`."""
         chain, chunks = self._chain, list(chunk_arrays_and_specs)
         if not chain.encodes_sync:
             return await chain.encode(chunks)
@@ -264,14 +265,14 @@ class BatchedCodecPipeline(CodecPipeline):
     async def decode_partial_batch(
         self, batch_info: Iterable[tuple[ByteGetter, SelectorTuple, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Read and decode a selection of each chunk, by the codec that can."""
+        """Read and decode a selection of each chunk, by the array-to-bytes codec."""
         codec = cast("ArrayBytesCodecPartialDecodeMixin", self.array_bytes_codec)
         return await codec.decode_partial(batch_info)
 
     async def encode_partial_batch(
         self, batch_info: Iterable[tuple[ByteSetter, NDBuffer, SelectorTuple, ArraySpec]]
     ) -> None:
-        """Encode and store a selection of each chunk, by the codec that can."""
+        """Encode and store a selection of each chunk, by the array-to-bytes codec."""
         codec = cast("ArrayBytesCodecPartialEncodeMixin", self.array_bytes_codec)
         await codec.encode_partial(batch_info)
 
@@ -286,7 +287,7 @@ class BatchedCodecPipeline(CodecPipeline):
         if store is not None and access_of(store).reads_in_thread and self._decodes_in_thread:
             inline = self._inline(items, None)
             return await run_in_worker(self._read(items, out, drop_axes, inline, store), inline)
-        with planning(object()):  # what it reads apart stays so
+        with planning(object()):  # its separate reads are not merged
             return await self._read(items, out, drop_axes, on_loop(), store)
 
     def read_sync(
@@ -296,26 +297,27 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks and wait for them; this thread decodes.
+        """Read chunks and wait for them; the calling thread decodes.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `read`; so are what is returned, and the errors raised.
+            As for `read`. The result and the errors are those of `read`, too.
         out : NDBuffer
             Array that receives the elements.
         drop_axes : tuple of int
             Axes that integers in the selection remove.
         max_workers : int or None
-            How many threads may decode, this one included; None for the configured
-            ``codec_pipeline.max_workers``, or one per processor. Chunks that take long are shared.
+            Maximum number of threads that decode, including the calling one. None for the
+            configured ``codec_pipeline.max_workers``, or one per processor. Only large or slow
+            chunks are shared between threads.
         """
         results: list[GetResult] = []
         portions = batched(batch_info, _AT_ONCE)
         for items in portions:
             store = shared_store(items)
             here = store is not None and access_of(store).reads_in_thread
-            if not here:  # the store may fetch neighbours together
+            if not here:  # one call, so that the store may merge reads
                 items += [item for portion in portions for item in portion]
                 store = shared_store(items)
             may_decode = self._decodes_in_thread and (here or not self.supports_partial_decode)
@@ -329,7 +331,7 @@ class BatchedCodecPipeline(CodecPipeline):
     def _inline(
         self, items: Sequence[ReadItem], max_workers: int | None, *, beside_loop: bool = False
     ) -> Inline:
-        """Return an executor for a thread that reads chunks, which the event loop may fetch."""
+        """Return an executor for a thread that reads chunks; the event loop may fetch them."""
         workers = max_workers or config.get("codec_pipeline.max_workers")
         if self.supports_partial_decode:
             return Inline(workers)
@@ -347,7 +349,7 @@ class BatchedCodecPipeline(CodecPipeline):
         executor: Executor,
         store: Store | None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks over an executor; it never waits over one that does not."""
+        """Read chunks over an executor; never waits if the executor does not wait."""
         source: Any = answers(items, store, executor)
         if self.supports_partial_decode:
             source = self._part_hook("decode") or self._decode_part
@@ -363,20 +365,20 @@ class BatchedCodecPipeline(CodecPipeline):
 
     @property
     def _decodes_in_thread(self) -> bool:
-        """Whether all codecs, also one that reads parts of chunks, do so without waiting."""
+        """Whether all codecs, including one for partial decoding, decode without waiting."""
         own_way = self._waits("read", "decode", self.supports_partial_decode)
         return self._chain.decodes_sync and not own_way
 
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
-        """Tell whether a subclass, or the codec for parts of chunks, overrides a coroutine."""
+        """Return whether a subclass, or the codec for parts of chunks, overrides a coroutine."""
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
     def _overrides(self, name: str) -> bool:
-        """Tell whether a subclass overrides a method of `BatchedCodecPipeline`."""
+        """Return whether a subclass overrides a method of `BatchedCodecPipeline`."""
         return getattr(type(self), name) is not getattr(BatchedCodecPipeline, name)
 
     async def _decode_part(self, place: Any, selection: Any, spec: ArraySpec, *_: Any) -> Any:
-        """Read a selection of one chunk as any codec can that reads parts."""
+        """Read a selection of one chunk by `decode_partial_batch`."""
         (part,) = await self.decode_partial_batch([(place, selection, spec)])
         return part
 
@@ -406,18 +408,18 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> None:
-        """Write chunks and wait until they are stored; this thread encodes, where the store can.
+        """Write chunks and wait; the calling thread encodes if the store supports that.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `write`; so are the errors raised.
+            As for `write`. The errors are those of `write`, too.
         value : NDBuffer
             The elements to write.
         drop_axes : tuple of int
             Axes that integers in the selection remove.
         max_workers : int or None
-            How many threads may encode, this one included; as for `read_sync`.
+            Maximum number of threads that encode, including the calling one; as for `read_sync`.
         """
         portions = batched(batch_info, _AT_ONCE)
         executor = Inline(max_workers or config.get("codec_pipeline.max_workers"))
@@ -429,7 +431,7 @@ class BatchedCodecPipeline(CodecPipeline):
             run_now(self._write(items, value, drop_axes, executor))
 
     def _writes_in_thread(self, items: Sequence[WriteItem]) -> bool:
-        """Whether the store, and all codecs, can write chunks without waiting."""
+        """Return whether the store and all codecs can write chunks without waiting."""
         store = shared_store(items)
         return (
             store is not None
@@ -445,24 +447,26 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...],
         executor: Executor,
     ) -> None:
-        """Write chunks over an executor; it never waits over one that does not."""
+        """Write chunks over an executor; never waits if the executor does not wait."""
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part
-        # What overrides the coroutines is asked for every chunk, also one that is written whole.
+        # An override of the coroutines is called for every chunk, also for one that is written
+        # whole.
         always = part == self._encode_part
         await write_chunks(items, value, drop_axes, executor, self._chain, part, always)
 
     async def _encode_part(
         self, place: Any, part: NDBuffer, selection: Any, spec: ArraySpec, *_: Any
     ) -> None:
-        """Write a selection of one chunk as any codec can that writes parts."""
+        """Write a selection of one chunk by `encode_partial_batch`."""
         await self.encode_partial_batch([(place, part, selection, spec)])
 
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
-        """Return the codec's way to read or write parts of chunks over an executor.
+        """Return the codec's method that reads or writes parts of chunks over an executor.
 
-        A subclass that overrides a coroutine for that alone means that to be called: None then.
+        None if the codec has no such method, or if the most-derived override is a coroutine for
+        parts of chunks. The coroutine has to be called then.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"
@@ -481,10 +485,10 @@ def _each(function: Callable[..., Any], chunks: Iterable[tuple[Any, ArraySpec]])
 
 @dataclass(frozen=True, init=False)
 class FusedCodecPipeline(BatchedCodecPipeline):
-    """The codec pipeline of arrays under the name of one that fetches and codes in one step.
+    """`BatchedCodecPipeline` under a second name, with another default number of threads.
 
-    That is what the other does where the calling thread can; the names differ in how many threads
-    code by default. Settings that name this class go on working.
+    `BatchedCodecPipeline` also fetches and codes in one step where the calling thread can do both.
+    Here one thread codes by default. The class exists for settings that name it.
 
     Parameters
     ----------
@@ -497,7 +501,7 @@ class FusedCodecPipeline(BatchedCodecPipeline):
     bytes_bytes_codecs : tuple of BytesBytesCodec
         The compressors.
     sync_transform : CodecChain or None
-        The codecs as a function of a chunk; None where one of them is given by coroutines.
+        The codecs as a function of a chunk; None if one of them has only coroutines.
     batch_size : int
         See `BatchedCodecPipeline`.
     """

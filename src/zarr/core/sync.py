@@ -431,7 +431,7 @@ def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
 
 
 def has_event_loop() -> bool:
-    """Tell whether the calling thread runs an event loop; without one nothing can be waited for."""
+    """Return whether the calling thread runs an event loop; without one nothing can be waited for."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

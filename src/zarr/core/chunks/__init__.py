@@ -1,5 +1,5 @@
-"""From stored chunks to the elements of an array, and back.
+"""Conversion between stored chunks and array elements.
 
-One coroutine reads chunks (`_read`) and one writes them (`_write`), over a source, which answers
-requests in batches, and an executor, which says where codecs run.
+`_read` reads chunks and `_write` writes them. Both work over a source, which answers requests in
+batches, and an executor, which decides where codecs run.
 """

@@ -1,7 +1,8 @@
-"""Where codecs run: in the calling thread, or in the worker pool beside the event loop.
+"""Executors for codecs: the calling thread, or the worker pool next to the event loop.
 
-Chunks, and shards within them, are read and written by coroutines over an executor. With `Inline`
-and a source that does not wait they never suspend, so `run_now` runs them without an event loop.
+Coroutines over an executor read and write chunks and the shards within them. With `Inline` and a
+source that does not wait, these coroutines never suspend. `run_now` then runs them without an event
+loop.
 """
 
 from __future__ import annotations
@@ -31,21 +32,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Bytes worth a hand-over to another thread, which takes about 20 us; zstd decodes them in 200 us.
+# Least number of bytes for which handing work to another thread pays. The hand-over takes about 20
+# us; zstd decodes this many bytes in 200 us.
 PORTION_BYTES = 256 * KiB
 
-# Asking takes microseconds.
+# Looked up once, because `os.cpu_count` takes microseconds.
 _CPUS = os.cpu_count() or 1
 
-# Seconds of work on a small chunk for which decoding some of them in another thread pays, though
-# both threads contend for the GIL: 64 KiB by zstd, 16 KiB by gzip.
+# Seconds of work on a small chunk from which decoding some chunks in another thread pays despite
+# GIL contention. This is 64 KiB by zstd, or 16 KiB by gzip.
 _SLOW_SECONDS = 100e-6
 
-# Called with an item and the executor for it, which has its share of the concurrency.
+# Called with an item and its executor. The executor has the item's share of the concurrency.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
-# Called with some encoded chunks, and with whether an event loop is busy at the same time: then it
-# should let go of the GIL as seldom as it can.
+# Called with some encoded chunks and with a flag: whether an event loop is busy at the same time.
+# If so, the function should release the GIL as rarely as possible.
 Work: TypeAlias = Callable[["Batch", bool], None]
 
 
@@ -55,35 +57,35 @@ class _Operation:
     _is_stopped = False
 
     def stop(self) -> None:
-        """Have what runs end soon; for another thread to call."""
+        """Ask the operation to end soon; may be called from another thread."""
         self._is_stopped = True
 
     def proceed(self) -> None:
-        """Raise a `CancelledError` if what runs is to end."""
+        """Raise `asyncio.CancelledError` if `stop` was called."""
         if self._is_stopped:
             raise asyncio.CancelledError
 
 
 class Inline(_Operation):
-    """Runs everything in the calling thread, which may share large chunks with the worker pool.
+    """Run everything in the calling thread, which may share large chunks with the worker pool.
 
-    A large job goes to the pool as long as a processor may be free there; otherwise the thread
-    does it itself, so many threads work side by side without a queue.
+    A large job goes to the pool while a processor may be free there. Otherwise the calling thread
+    does the job itself. So many threads work side by side without a queue.
 
     Parameters
     ----------
     workers : int or None
-        How many threads work at most, the calling one included; None for one per processor.
+        Maximum number of threads, including the calling one; None for one per processor.
     contends : bool
-        Whether the thread itself reads many small chunks, for which it has to contend for the GIL.
+        Whether the thread itself reads many small chunks, and so contends for the GIL.
     are_large : bool
-        Whether chunks are large once they are decoded: worth a hand-over though they may be small
-        when they come.
+        Whether decoded chunks are large. A hand-over pays for them even if the encoded chunks are
+        small.
     beside_loop : bool
-        Whether the event loop fetches them meanwhile.
+        Whether the event loop fetches chunks meanwhile.
     """
 
-    waits = False  # there is no event loop to wait in
+    waits = False  # there is no event loop
     concurrency = 1  # reads or writes of a store in flight at once
 
     def __init__(
@@ -94,7 +96,7 @@ class Inline(_Operation):
         are_large: bool = False,
         beside_loop: bool = False,
     ) -> None:
-        # A permit for each thread that may help this executor and all that runs over it.
+        # One permit for each thread that may help this executor and everything that runs over it.
         self._spare = deque([None] * ((_CPUS if workers is None else workers) - 1))
         self._is_alone = not self._spare
         self._contends = contends
@@ -103,29 +105,29 @@ class Inline(_Operation):
         self._are_slow = False
 
     async def run(self, function: Callable[..., R], *args: Any) -> R:
-        """Return what ``function(*args)`` returns."""
+        """Return the result of ``function(*args)``."""
         return function(*args)
 
     async def map(self, function: Callable[[T], R], items: Sequence[T], nbytes: int) -> list[R]:
-        """Return the results of a function of each item, which has `nbytes` bytes, in order."""
+        """Apply a function to items of `nbytes` bytes each, and return the results in order."""
         return [function(item) for item in items]
 
     async def each(self, function: Job[T], items: Sequence[T], nbytes: Callable[[T], int]) -> None:
-        """Run a coroutine of each item, several at a time.
+        """Run a coroutine for each item, several at a time.
 
         Parameters
         ----------
         function : callable
-            Makes the coroutine of an item and the executor for it.
+            Takes an item and its executor; returns an awaitable.
         items : sequence
             The items.
         nbytes : callable
-            Returns how many bytes the codecs of an item have to work on.
+            Returns the number of bytes that the codecs of an item process.
 
         Raises
         ------
         Exception
-            The first failure; no further one starts, and those that run have ended.
+            The first failure. No further item starts, and all running items have ended by then.
         """
         is_shared = not self._is_alone and len(items) > 1
 
@@ -140,19 +142,19 @@ class Inline(_Operation):
                     await function(item, self)
 
     async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
-        """Call a function with all that `batches` yields, cut or joined as it suits.
+        """Call a function with all chunks that `batches` yields, split or joined as needed.
 
         Parameters
         ----------
         batches : async iterator
-            Encoded chunks as they arrive. It is closed in the end.
+            Encoded chunks as they arrive. The iterator is closed at the end.
         work : callable
-            Called with some of them, in any thread.
+            Called with some of the chunks, in any thread.
 
         Raises
         ------
         Exception
-            The first failure, when nothing works any more.
+            The first failure, after all work has ended.
         """
         held = self._contends
         async with closing(batches):
@@ -165,7 +167,7 @@ class Inline(_Operation):
                         self._work(batch, work, helpers)
 
     def _work(self, batch: Batch, work: Work, helpers: _Helpers) -> None:
-        """Work on a batch; the pool has the large chunks of it, and small ones that take long."""
+        """Process a batch; large chunks and slow small chunks go to the pool."""
         beside_loop = self._beside_loop and has_gil()
         if self._is_alone:
             work(batch, beside_loop)
@@ -178,7 +180,7 @@ class Inline(_Operation):
                 work([answer], beside_loop)
         if not small:
             return
-        # As long as there is no other reader: readers that help each other get no more done.
+        # Only without another reader: readers that help each other do not finish sooner.
         may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return
@@ -188,12 +190,14 @@ class Inline(_Operation):
 
 
 class _Helpers:
-    """Threads of the worker pool that take jobs off the calling one, which waits for them in the end.
+    """Threads of the worker pool that take jobs from the calling thread.
+
+    Leaving the context waits for all of them.
 
     Parameters
     ----------
     spare : deque
-        Has an item for each of them that is free. Only the calling thread takes one.
+        Has one item for each free thread. Only the calling thread removes items.
     """
 
     def __init__(self, spare: deque[None]) -> None:
@@ -204,13 +208,13 @@ class _Helpers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # A thread cannot be interrupted: wait, so that nothing goes on behind the caller's back.
+        # A thread cannot be interrupted. Wait, so that no job runs on after the caller has left.
         failed = [ended for ended in (job.exception() for job in self._running) if ended]
         if failed and kind is None:
             raise failed[0]
 
     def take(self, job: Callable[..., object], *args: Any) -> bool:
-        """Do a job if one of them is free; tell whether it is.
+        """Submit a job if a thread is free; return whether one was.
 
         Raises
         ------
@@ -229,12 +233,12 @@ class _Helpers:
 
 
 class OnLoop(_Operation):
-    """Runs functions in the worker pool, several at a time, so that the event loop stays free.
+    """Run functions in the worker pool, several at a time, so that the event loop stays free.
 
     Parameters
     ----------
     concurrency : int
-        How many reads or writes of a store may be in flight at once.
+        Maximum number of reads or writes of a store in flight.
     """
 
     waits = True
@@ -260,7 +264,7 @@ class OnLoop(_Operation):
         together = max(1, min(self.concurrency, len(items)))
         share = OnLoop(self.concurrency // together)
 
-        async def run(item: T) -> None:  # in a task, so in a context, of its own
+        async def run(item: T) -> None:  # in its own task, so in its own context
             _SHARE.set(share)
             await function(item, share)
 
@@ -268,15 +272,16 @@ class OnLoop(_Operation):
 
     async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
         # docstring inherited
-        # Read in one task: what a source has open, a time limit say, may belong to its task.
+        # Read in one task: a resource of the source, such as a timeout, may belong to its task.
         running: set[asyncio.Task[None]] = set()
         try:
             async with closing(batches):
                 async for batch in batches:
                     nbytes = sum(_nbytes(buffer) for _, buffer in batch)
                     for portion in _portions(batch, nbytes // max(1, len(batch))):
-                        # Nothing more is taken while all threads are busy, so that what is read
-                        # and not decoded stays bounded by the source, which joins what arrives.
+                        # Take no more batches while all threads are busy. This is back-pressure:
+                        # the source bounds the chunks that are read but not decoded, and joins
+                        # those that arrive.
                         await _until_at_most(_CPUS - 1, running)
                         running.add(asyncio.create_task(self.run(work, portion, has_gil())))
             await _until_at_most(0, running)
@@ -285,7 +290,7 @@ class OnLoop(_Operation):
 
 
 async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
-    """Wait until so many tasks at most are running; raise the failure of one that has ended."""
+    """Wait until at most `count` tasks are running; raise the failure of an ended task."""
     while len(running) > count:
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         running -= done
@@ -294,16 +299,16 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
-# The share of the concurrency for what a codec reads or writes by a coroutine that has no executor.
+# The share of the concurrency for reads and writes of a codec's coroutine that gets no executor.
 _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
 def on_loop() -> OnLoop:
-    """Return an executor with the share of the running operation, or the configured number."""
+    """Return an executor with the running operation's concurrency, or the configured one."""
     return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
 
 
-# Runs functions that keep a processor busy, and coroutines made of them.
+# Runs CPU-bound functions, and coroutines that use them.
 Executor: TypeAlias = Inline | OnLoop
 
 
@@ -312,18 +317,19 @@ def _nbytes(buffer: Buffer | None) -> int:
 
 
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
-    """Cut items of `nbytes` bytes into runs of about equal length, as many as are worth a thread."""
+    """Split items of `nbytes` bytes into equal runs, one per thread that pays off."""
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> R:
-    """Run a coroutine over an executor in a thread of the worker pool, where it never waits.
+    """Run a coroutine that never waits in a thread of the worker pool.
 
-    When the wait is cancelled, it stops before the next chunks, and nothing of it goes on.
+    On cancellation the coroutine stops before the next chunks. It has ended when this function
+    raises.
     """
     try:
         return await in_pool_to_its_end(partial(run_now, coroutine), executor.stop)
     finally:
-        coroutine.close()  # which has not begun where the pool takes no more jobs
+        coroutine.close()  # not started if the pool takes no more jobs

@@ -1,4 +1,4 @@
-"""What a codec pipeline is given for each chunk, and what comes back."""
+"""The items that a codec pipeline gets for each chunk, and the answers to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.indexing import SelectorTuple
 
-    # where the chunk is stored, its spec, selection in the chunk, place in the array, whole chunk?
+    # Key of the chunk, its spec, selection within the chunk, selection within the array, and
+    # whether the whole chunk is selected.
     ReadItem: TypeAlias = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
     WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
 
@@ -31,7 +32,7 @@ def batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
 
 
 class InThread:
-    """A key whose coroutines do all in the calling thread, and so never suspend.
+    """A key whose coroutines run in the calling thread and never suspend.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class InThread:
 
     @property
     def store(self) -> Any:
-        """The store of the key; None where it is not known."""
+        """The store of the key; None if unknown."""
         return getattr(self.place, "store", None)
 
     async def get(
@@ -69,5 +70,5 @@ class InThread:
 
 
 def key_for(place: Any, executor: Executor) -> Any:
-    """Return the key for who works over an executor: its coroutines wait only where that may."""
+    """Return the key for use over an executor; it waits only if the executor may wait."""
     return place if executor.waits else InThread(place)

@@ -1,4 +1,4 @@
-"""Reading chunks: answers of a source are decoded by an executor and put into their places."""
+"""Reading of chunks: an executor decodes the answers of a source and scatters them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     # selection. Returns the selection; None where the chunk is absent.
     ReadPart: TypeAlias = Callable[..., Awaitable[NDBuffer | None]]
 
-# Decoded bytes of small chunks that are decoded together before they are put into place. They
-# should still be in the cache of the processor then.
+# Decoded bytes of small chunks that are decoded together before the scatter. They should still be
+# in the processor cache then.
 RUN_BYTES = 512 * 1024
 
 
@@ -37,30 +37,28 @@ async def read_chunks(
     source: AsyncIterator[Batch] | ReadPart,
     batch_size: int,
 ) -> list[bool]:
-    """Read chunks, and put their selections into place.
+    """Read chunks, and scatter their selections into an array.
 
     Parameters
     ----------
     items : sequence of ReadItem
-        The chunks, and where they go; as for the pipeline's `read`.
+        The chunks and their selections; as for the pipeline's `read`.
     out : NDBuffer
         Array that receives the elements.
     drop_axes : tuple of int
         Axes that integers in the selection remove.
     executor : Executor
         Where codecs run.
-    chain : CodecChain
-        Decodes.
-    source : async iterator or callable
-        The encoded chunks as they arrive, each with its index in `items`, and None for those that
-        are absent. Or a codec's own way to read a selection of a chunk, which needs not all of it.
+    chain : CodecChain Decodes. source : async iterator or callable
+        The encoded chunks as they arrive, each with its index in `items`; None for an absent chunk.
+        Or a codec's own function that reads a selection of a chunk without reading all of it.
     batch_size : int
-        How many chunks a codec that is given by coroutines gets at once.
+        How many chunks a codec with coroutines gets per call.
 
     Returns
     -------
     list of bool
-        Whether each was found.
+        Whether each chunk is present.
     """
     reading = _Reading(items, out, drop_axes, chain, executor)
     if callable(source):
@@ -80,7 +78,7 @@ async def read_chunks(
 
 @dataclass
 class _Reading:
-    """The chunks of one read, and how they get into their places."""
+    """The chunks of one read, and their scatter into the array."""
 
     items: Sequence[ReadItem]
     out: NDBuffer
@@ -90,10 +88,10 @@ class _Reading:
 
     def __post_init__(self) -> None:
         self.found: list[bool | None] = [None] * len(self.items)  # None until there is an answer
-        self.contends = True  # until there was no permit to be had
+        self.contends = True  # False once no permit was available
 
     async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
-        """Read a selection of a chunk by the codec that can, and put it into place."""
+        """Read a selection of a chunk by the codec's own function, and scatter it."""
         byte_getter, spec, chunk_selection, out_selection, _ = self.items[index]
         target = None if self.drop_axes else place_of(self.out, out_selection)
         key = key_for(byte_getter, executor)
@@ -105,12 +103,12 @@ class _Reading:
             scatter_part(self.out, part, out_selection, self.drop_axes)
 
     def place(self, batch: Batch, beside_loop: bool) -> None:
-        """Decode chunks and put them into place, in the calling thread.
+        """Decode chunks and scatter them, in the calling thread.
 
         Parameters
         ----------
         batch : sequence of tuple
-            Encoded chunks, each with its index in the items; None for absent ones.
+            Encoded chunks, each with its index in `items`; None for an absent chunk.
         beside_loop : bool
             Whether an event loop is busy at the same time.
         """
@@ -126,7 +124,7 @@ class _Reading:
             start += len(run)
 
     async def place_by_coroutines(self, batch: Batch, batch_size: int) -> None:
-        """Decode chunks by the coroutines of the codecs, and put them into place."""
+        """Decode chunks by the coroutines of the codecs, and scatter them."""
         for portion in batched(self._present(batch), batch_size):
             items = [self.items[index] for index, _ in portion]
             try:
@@ -140,7 +138,7 @@ class _Reading:
                 raise told(error, f"while decoding the chunks {places}")  # noqa: B904
 
     def _present(self, batch: Batch) -> list[tuple[int, Buffer]]:
-        """Put fill value where chunks are absent, and return the others."""
+        """Write the fill value for absent chunks, and return the present chunks."""
         present: list[tuple[int, Buffer]] = []
         for index, encoded in batch:
             if not 0 <= index < len(self.items):
@@ -156,9 +154,9 @@ class _Reading:
     def _place_together(
         self, chain: ResolvedChain, run: Sequence[tuple[int, Buffer]], beside_loop: bool
     ) -> bool:
-        """Decode chunks before any is put into place; tell whether that was possible.
+        """Decode all chunks, then scatter them; return whether that was possible.
 
-        It is not if one of them is of another spec, or damaged.
+        It is not possible if one chunk has another spec or is corrupt.
         """
         items, out, drop_axes = self.items, self.out, self.drop_axes
         if any(items[index][1] is not chain.spec for index, _ in run):

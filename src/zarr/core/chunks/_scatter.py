@@ -1,4 +1,4 @@
-"""From a decoded chunk to its place in an array, and back; no I/O, any thread."""
+"""Scatter of decoded chunks into an array, and gather from it; no I/O, any thread."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def fill_value_of(spec: ArraySpec) -> Any:
-    """Return the value of elements that are not stored; that of the data type where none is set."""
+    """Return the fill value, or the default of the data type if no fill value is set."""
     return spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
 
 
 def filled(spec: ArraySpec, shape: tuple[int, ...] | None = None, dtype: Any = None) -> NDBuffer:
-    """Return a chunk of fill value, or a selection of one that has another shape."""
+    """Return a chunk of fill value; `shape` overrides the shape of the spec."""
     return spec.prototype.nd_buffer.create(
         shape=spec.shape if shape is None else shape,
         dtype=spec.dtype.to_native_dtype() if dtype is None else dtype,
@@ -36,7 +36,7 @@ def scatter(
     out_selection: SelectorTuple,
     drop_axes: tuple[int, ...],
 ) -> None:
-    """Put a selection of a chunk into its place.
+    """Copy a selection of a chunk into an array.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def scatter(
     chunk_selection : tuple
         The selection within the chunk.
     out_selection : tuple
-        Its place in `out`.
+        The selection within `out`.
     drop_axes : tuple of int
         Dimensions of length 1 of the selection that `out` does not have.
     """
     if not drop_axes and type(out) is type(chunk) is CPUNDBuffer:
-        # Without the two buffers in between, which would cost as much as copying a small chunk.
+        # Skip two intermediate buffers, which cost as much as copying a small chunk.
         data: Any = out.as_ndarray_like()
         data[out_selection] = chunk.as_ndarray_like()[chunk_selection]
         return
@@ -62,32 +62,32 @@ def scatter(
 def scatter_part(
     out: NDBuffer, part: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]
 ) -> None:
-    """Put what was selected of a chunk already into its place; see `scatter`."""
+    """Copy an already selected part of a chunk into an array; see `scatter`."""
     out[out_selection] = part.squeeze(axis=drop_axes) if drop_axes else part
 
 
 def place_of(out: NDBuffer, out_selection: SelectorTuple) -> NDBuffer | None:
-    """Return the memory of a selection's place, so that it need not be copied there; else None."""
-    # Without slices NumPy would return an element, which is a copy.
+    """Return a view of `out` for a selection, so that no copy is needed; None if impossible."""
+    # Without slices NumPy returns an element, which is a copy.
     if not isinstance(out_selection, tuple) or not out_selection:
         return None
     return out[out_selection] if all(type(item) is slice for item in out_selection) else None
 
 
 def fill(out: NDBuffer, out_selection: SelectorTuple, spec: ArraySpec) -> None:
-    """Put the fill value where the selection of an absent chunk would go."""
+    """Write the fill value to the selection of an absent chunk."""
     out[out_selection] = fill_value_of(spec)
 
 
 def gather(value: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]) -> NDBuffer:
-    """Take the values for one chunk out of the values of a write.
+    """Return the values for one chunk from the values of a write.
 
     Parameters
     ----------
     value : NDBuffer
-        All values; of shape ``()`` for one value everywhere.
+        All values; shape ``()`` means one value everywhere.
     out_selection : tuple
-        Where the values for the chunk are.
+        The selection of the chunk's values within `value`.
     drop_axes : tuple of int
         Dimensions of length 1 of the chunk selection that `value` does not have.
 
@@ -112,25 +112,25 @@ def merge(
     spec: ArraySpec,
     is_complete_chunk: bool,
 ) -> NDBuffer:
-    """Make the new content of a chunk.
+    """Return the new content of a chunk.
 
     Parameters
     ----------
     existing : NDBuffer or None
-        Its content so far; None where it is absent, or replaced whole.
+        The content so far; None if the chunk is absent or replaced whole.
     part : NDBuffer
-        The new values, of shape ``()`` for one value everywhere.
+        The new values; shape ``()`` means one value everywhere.
     chunk_selection : tuple
-        Which elements of the chunk they replace.
+        The elements of the chunk that the new values replace.
     spec : ArraySpec
         Describes the chunk.
     is_complete_chunk : bool
-        Whether they replace all elements that lie within the array.
+        Whether the new values replace all elements that lie within the array.
 
     Returns
     -------
     NDBuffer
-        Of the shape of the spec. It may share memory with `part`, never with `existing`.
+        A chunk of the shape of the spec. It may share memory with `part`, never with `existing`.
     """
     dtype = spec.dtype.to_native_dtype()
     if is_complete_chunk and part.shape == spec.shape and _in_order(chunk_selection):
@@ -138,14 +138,14 @@ def merge(
     if existing is None:
         chunk = filled(spec, dtype=dtype)
     else:
-        # Decoded data may be a read-only view of what the store holds.
+        # Decoded data may be a read-only view of the memory of the store.
         chunk = existing.copy()
     chunk[chunk_selection] = part
     return chunk
 
 
 def _in_order(selection: SelectorTuple) -> bool:
-    """Tell whether a selection takes elements as they lie, so that it moves none."""
+    """Return whether a selection has only slices of step 1, so that no element moves."""
     if not isinstance(selection, tuple):
         return False
     for item in selection:  # noqa: SIM110 (a generator takes five times as long)
@@ -155,7 +155,7 @@ def _in_order(selection: SelectorTuple) -> bool:
 
 
 def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
-    """Tell whether a selection of all that a chunk has within the array is not all of the chunk."""
+    """Return whether a chunk extends past the array, given its selection within the array."""
     if not isinstance(chunk_selection, tuple):
         return False
     parts = [slice(i, i + 1, 1) if type(i) is int else i for i in chunk_selection]
@@ -165,10 +165,10 @@ def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
 
 
 def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
-    """Tell whether a chunk need not be stored: only fill value, and empty chunks are not kept.
+    """Return whether a chunk holds only fill value and need not be stored.
 
-    Where no fill value is set (null in format 2) an absent chunk says nothing of its elements, so
-    that every chunk is stored.
+    Without a fill value (null in format 2) the elements of an absent chunk are undefined. Every
+    chunk is stored then.
     """
     fill_value = spec.fill_value
     if spec.config.write_empty_chunks or fill_value is None:
@@ -177,9 +177,10 @@ def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
 
 
 def detached(encoded: Buffer | None, values: Any) -> Buffer | None:
-    """Copy an encoded chunk that shares memory with the values of a write, a NumPy array.
+    """Return an encoded chunk that shares no memory with the NumPy array `values`.
 
-    A store may keep the buffer it is given, and the caller is free to change its array afterwards.
+    A store may keep the buffer, and the caller may change its array afterwards. So a shared chunk
+    is copied.
     """
     if encoded is None:
         return None
@@ -187,9 +188,10 @@ def detached(encoded: Buffer | None, values: Any) -> Buffer | None:
     owner: Any = data.base
     if type(owner) is bytes:
         return encoded
-    # NumPy takes 0.5 us to tell; views of one array have one base, which is seen at once.
+    # `np.may_share_memory` takes 0.5 us. Views of one array have the same base, which is faster to
+    # check.
     shares = owner is not None and (owner is values or owner is values.base)
     if not shares and not np.may_share_memory(data, values):
         return encoded
-    # As bytes, which a store in memory keeps without copying them once more.
+    # Use bytes, because a memory store keeps bytes without another copy.
     return type(encoded).from_bytes(data.tobytes())

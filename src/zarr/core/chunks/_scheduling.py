@@ -1,8 +1,8 @@
-"""What threads that read small chunks have to agree on: a fair semaphore against GIL contention.
+"""Fair semaphores against GIL contention between threads that read small chunks.
 
-A system call that takes a microsecond lets go of the interpreter lock (the GIL), and taking it back
-from another thread costs a context switch. Threads that open, read and close many small files side
-by side so spend their time in handing the lock to and fro: eight of them got no further than one.
+A system call of a microsecond releases the GIL, and taking the GIL back from another thread costs a
+context switch. Threads that open, read and close many small files side by side spend their time on
+these switches: eight threads were no faster than one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 # Python 3.13 and later can do without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-# A thread that held the semaphore for so long, in seconds, with the processors idle for more than
-# half of it, was waiting for a disk or a network that is far away, or was preempted. If that is so
-# several times in a row, nobody else should wait: for some seconds all go on side by side.
+# A thread that held the semaphore for longer than this, in seconds, while the processors were idle
+# for more than half of the time, waited for a slow disk or network, or was preempted. After several
+# such cases in a row no other thread should wait: all threads run side by side for some seconds.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -29,18 +29,18 @@ _FAR_FOR_SECONDS = 10.0
 
 
 class FairSemaphore:
-    """A semaphore that is handed over in the order of arrival, and waited for with a timeout.
+    """A fair semaphore: threads get permits in the order of arrival, with a timeout.
 
-    It is for work that contends for the GIL and for nothing else. With a plain lock, a thread that
-    comes back at once would take it again before another one has woken up: starvation.
+    It is for work that contends only for the GIL. A plain lock would cause starvation: a thread
+    that returns at once would take it again before another thread has woken up.
 
     Parameters
     ----------
     permits : int
         How many threads may hold it.
     timeout : float
-        Seconds to wait while nobody gives a permit back. A thread that has waited so long goes on
-        without: the work is not short then, and is better done side by side.
+        Seconds to wait while no permit is released. A thread that has waited this long continues
+        without a permit: the work is not short then, and is better done side by side.
     """
 
     def __init__(self, permits: int, timeout: float) -> None:
@@ -48,13 +48,13 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # Whoever holds it does not exist in the child.
+            # The thread that holds it does not exist in the child.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._free = self._permits
-        self._waiting: deque[threading.Lock] = deque()  # each opened for the one that gets a permit
+        self._waiting: deque[threading.Lock] = deque()  # released to hand over a permit
         self._given_back = 0
         self._far_times = 0
         self._far_until = -math.inf
@@ -62,19 +62,19 @@ class FairSemaphore:
 
     @property
     def is_uncontended(self) -> bool:
-        """Whether the calling thread holds it and no other one, or there is no GIL to contend for."""
+        """Whether only the calling thread holds a permit, or there is no GIL."""
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:
-        """Hold a permit for a ``with`` block; gives whether there was one to be had.
+        """Hold a permit for a ``with`` block; gives whether a permit was acquired.
 
-        Whoever did not get one does better without from then on. A thread that has one already, as
-        its codec reads an array say, goes on at once.
+        A caller that did not get a permit should not ask again. A thread that already holds a
+        permit continues at once, for example if its codec reads an array.
 
         Parameters
         ----------
         is_wanted : bool
-            False for a block that needs none, and gives False.
+            False for a block that needs no permit; gives False then.
         """
         return self._held() if is_wanted else nullcontext(False)
 
@@ -97,7 +97,7 @@ class FairSemaphore:
         return getattr(self._of_thread, "is_holder", False)
 
     def _note(self, began: float, worked: float) -> None:
-        """Find out whether what was done waited for something else than the GIL."""
+        """Detect whether the work waited for something other than the GIL."""
         seconds = time.monotonic() - began
         is_far = seconds > _FAR_SECONDS and time.process_time() - worked < seconds * _BUSY_SHARE
         self._far_times = self._far_times + 1 if is_far else 0
@@ -105,7 +105,7 @@ class FairSemaphore:
             self._far_until = time.monotonic() + _FAR_FOR_SECONDS
 
     def _acquire(self) -> bool:
-        """Wait for a permit as long as permits are given back."""
+        """Wait for a permit as long as permits are released; return whether one was acquired."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -126,7 +126,7 @@ class FairSemaphore:
         return True
 
     def _withdraw(self, gate: threading.Lock) -> bool:
-        """Wait no longer; tell whether the permit had not been handed over yet."""
+        """Stop waiting; return whether no permit had been handed over yet."""
         with self._lock:
             if gate in self._waiting:
                 self._waiting.remove(gate)
@@ -134,7 +134,7 @@ class FairSemaphore:
         return False
 
     def _release(self) -> None:
-        """Give a permit back: whoever has waited longest has it next."""
+        """Release a permit; the thread that has waited longest gets it."""
         with self._lock:
             self._given_back += 1
             if self._waiting:
@@ -149,11 +149,10 @@ class Scheduling:
     Attributes
     ----------
     short_work : FairSemaphore
-        For reading some small files, or copying some small chunks to their places: 0.2 ms.
+        For reading some small files, or for a scatter of some small chunks: 0.2 ms.
     readers : FairSemaphore
-        For all that a reader of small chunks does with some of them, a millisecond or two. Whoever
-        waits for the GIL slows down the one that holds it, so more threads than processors get
-        less done.
+        For all work of a reader on some small chunks, a millisecond or two. A thread that waits for
+        the GIL slows down the thread that holds it. So more threads than processors get less done.
     """
 
     def __init__(self) -> None:

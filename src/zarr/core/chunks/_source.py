@@ -1,4 +1,4 @@
-"""Where encoded chunks come from: a store's bulk read, or byte getters one by one."""
+"""Sources of encoded chunks: the bulk read of a store, or byte getters one by one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def shared_store(items: Sequence[ReadItem | WriteItem]) -> Store | None:
-    """Return the store that holds all chunks; None where they cannot be read in bulk.
+    """Return the store that holds all chunks; None if they cannot be read in bulk.
 
-    That takes store paths of one store, whose `get` is the store's own, and one kind of buffer.
+    A bulk read needs plain store paths of one store, and one buffer prototype.
     """
     if not items or type(first := items[0][0]) is not StorePath:
         return None
@@ -36,17 +36,17 @@ def shared_store(items: Sequence[ReadItem | WriteItem]) -> Store | None:
 async def answers(
     items: Sequence[ReadItem], store: Store | None, executor: Executor
 ) -> AsyncIterator[Batch]:
-    """Yield the encoded chunks of a read as they arrive, each with its index in the items.
+    """Yield the encoded chunks of a read as they arrive, each with its index in `items`.
 
     Parameters
     ----------
     items : sequence of tuple
-        As a pipeline's `read` gets them.
+        As for a pipeline's `read`.
     store : Store or None
-        Holds all of them, and gets all keys in one call of `Store.get_many`. None where byte
-        getters are asked one by one, as many at once as the executor says.
+        The store that holds all chunks. All keys go into one call of `Store.get_many`. None to ask
+        byte getters one by one, with the concurrency of the executor.
     executor : Executor
-        Where the chunks are decoded; where it does not wait for anything the calling thread waits.
+        Decodes the chunks. If it does not wait, the calling thread does the blocking reads.
     """
     if not items:
         return
@@ -72,7 +72,7 @@ async def answers(
             return
         batches = aiter(read_method(store, "get_many")(keys, prototype=first_spec.prototype))
     async with closing(batches):
-        with expecting(first_spec._nbytes):  # the size is looked at when reading begins
+        with expecting(first_spec._nbytes):  # evaluated when reading begins
             batch = await anext(batches, None)
         while batch is not None:
             yield list(batch)

@@ -1,4 +1,4 @@
-"""Writing chunks: encoded by an executor, read before where part of them stays."""
+"""Writing of chunks: read first if only a part is replaced, then encoded by an executor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zarr.core.chunks._item import WriteItem
 
     # Takes a byte setter, values, the selection that they replace, a spec, an executor, and whether
-    # all elements of the chunk within the array are replaced.
+    # the values replace all elements of the chunk within the array.
     WritePart: TypeAlias = Callable[..., Awaitable[None]]
 
 
@@ -41,19 +41,19 @@ async def write_chunks(
     Parameters
     ----------
     items : sequence of WriteItem
-        The chunks, and what of `value` goes there; as for the pipeline's `write`.
+        The chunks and their selections of `value`; as for the pipeline's `write`.
     value : NDBuffer
         The elements to write.
     drop_axes : tuple of int
         Axes that integers in the selection remove.
     executor : Executor
-        Where codecs run, and how many chunks are written at once.
+        Runs the codecs, and decides how many chunks are written at once.
     chain : CodecChain
         Encodes.
     write_part : callable or None
-        Changes a selection of a stored chunk by itself; None where no codec can.
+        A codec's own function that changes a selection of a stored chunk; None if no codec has one.
     always : bool
-        Whether that is asked for chunks that are written whole, too.
+        Whether `write_part` is also called for chunks that are written whole.
     """
 
     is_sync, memory = chain.is_sync, value.as_numpy_array()
@@ -85,14 +85,14 @@ async def write_chunks(
             await delete_chunk(key, lambda: encode_filled(chain.codecs, spec, executor))
         elif executor.waits:
             await place.set(encoded)
-        else:  # not by a coroutine, which takes 0.5 us a chunk
+        else:  # a coroutine would take 0.5 us per chunk
             cast("Any", place).set_sync(encoded)
 
     await executor.each(write, items, lambda item: item[1]._nbytes or 0)
 
 
 def _renew(existing: NDBuffer | None, part: NDBuffer, item: WriteItem) -> NDBuffer | None:
-    """Return the new content of a chunk; None where it need not be stored."""
+    """Return the new content of a chunk; None if it need not be stored."""
     _, spec, chunk_selection, _, is_complete_chunk = item
     chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
     return None if is_empty(chunk, spec) else chunk
@@ -108,7 +108,7 @@ def _encode(
 
 
 def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
-    """Decode what is stored of a chunk that is written in part."""
+    """Decode the stored bytes of a chunk that is written in part."""
     try:
         return codecs.decode_sync(stored)
     except Exception as error:
@@ -116,21 +116,21 @@ def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
 
 
 async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer | None]]) -> None:
-    """Delete a key, or write a chunk of fill value over it where it is there and has to stay.
+    """Delete a key; if it is present and cannot be deleted, overwrite it with fill value.
 
     Parameters
     ----------
     place : ByteSetter
         The key.
     encode_filled : callable
-        Returns that chunk, encoded.
+        Returns an encoded chunk of fill value.
 
     Raises
     ------
     NotImplementedError
-        If the key cannot be deleted, and no codec makes anything of fill value.
+        If the key cannot be deleted, and a codec encodes a chunk of fill value to nothing.
     """
-    if getattr(getattr(place, "store", None), "supports_deletes", True):  # or it does not say
+    if getattr(getattr(place, "store", None), "supports_deletes", True):  # True if unknown
         with suppress(NotImplementedError):
             await place.delete()
             return
@@ -161,12 +161,12 @@ async def encode_filled(
     Returns
     -------
     Buffer or None
-        None where a codec makes nothing of it.
+        None if a codec encodes the chunk to nothing.
     """
     encode_nothing = getattr(codecs[0], "_encode_nothing", None)
     if encode_nothing is not None and len(codecs) == 1:
         return cast("Buffer", await encode_nothing(spec, executor))
-    # With this, codecs leave nothing out.
+    # With this setting codecs do not skip empty chunks.
     kept = replace(spec, config=replace(spec.config, write_empty_chunks=True))
     chain = CodecChain(*split_codecs(codecs, check_order=False))
     if chain.encodes_sync:
