@@ -1,4 +1,4 @@
-"""Which bytes of a stored value a request asks for."""
+"""Byte ranges: the bytes of a stored value that a request asks for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class RangeByteRequest:
-    """The bytes from `start` up to, not including, `end`.
+    """The bytes from `start` up to, but not including, `end`.
 
-    What lies past the end of the value is left out, so the answer may be shorter than
-    ``end - start``, or empty.
+    Bytes past the end of the value are left out. The answer may be shorter than ``end - start``, or
+    empty.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ class RangeByteRequest:
     end: int
 
     def __post_init__(self) -> None:
-        if type(self.start) is not int or type(self.end) is not int:  # one call less for most
+        if type(self.start) is not int or type(self.end) is not int:  # saves a call in most cases
             _make_plain(self, "start", self.start)
             _make_plain(self, "end", self.end)
 
 
 @dataclass(frozen=True)
 class OffsetByteRequest:
-    """The bytes from `offset` to the end of the value; empty where `offset` lies past the end.
+    """The bytes from `offset` to the end of the value; empty if `offset` is past the end.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class OffsetByteRequest:
 
 @dataclass(frozen=True)
 class SuffixByteRequest:
-    """The last `suffix` bytes of the value, or all of it where it is shorter.
+    """The last `suffix` bytes of the value, or the whole value if it is shorter.
 
     Parameters
     ----------
@@ -67,21 +67,21 @@ ByteRequest: TypeAlias = RangeByteRequest | OffsetByteRequest | SuffixByteReques
 
 
 def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
-    # Manifests of chunks hold offsets as NumPy integers, which overflow where they are subtracted.
+    # Chunk manifests hold offsets as NumPy integers, which overflow in subtractions.
     if isinstance(bound, Integral):
         object.__setattr__(request, name, int(bound))
 
 
 class ByteRangeError(TypeError, ValueError):
-    """Something that is not a byte request was passed as one.
+    """An object that is not a byte request was passed as one.
 
-    It is a `TypeError` by nature; the stores of the field differ in which of the two they
-    raise, so handlers for either are served.
+    It is both a `TypeError` and a `ValueError`, because the stores of other packages differ in
+    which one they raise. Handlers for either work.
     """
 
 
 def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int, int]:
-    """Turn a byte request into bounds within a value of known size.
+    """Return the bounds of a byte request within a value of known size.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
     ByteRangeError
         If `byte_range` is not a byte request.
     ValueError
-        If it has a negative bound.
+        If `byte_range` has a negative bound.
     """
     if byte_range is None:
         return 0, nbytes
@@ -114,19 +114,19 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
 
 
 def is_empty_request(byte_range: ByteRequest | None) -> bool:
-    """Return whether a request is for no bytes at all, whatever the size of the value."""
+    """Return whether a request is for no bytes, for values of any size."""
     if isinstance(byte_range, RangeByteRequest):
         return byte_range.end <= byte_range.start
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0
 
 
 def check_byte_range(byte_range: object) -> None:
-    """Refuse what is not a byte request, or one with a negative bound.
+    """Raise an error for an invalid byte request.
 
     Raises
     ------
     ByteRangeError
-        If it is neither a byte request nor None.
+        If `byte_range` is neither a byte request nor None.
     ValueError
         If a bound is negative.
     """

@@ -1,7 +1,8 @@
-"""Planning of bulk reads: which requests share one read, and where each finds its bytes in it.
+"""Planning of bulk reads: which requests share a read, and where their bytes are in it.
 
-Pure: no I/O, no clock, no configuration. A *request* is what a caller asks for, a *read* is one
-physical operation, and a plan covers every request by exactly one read.
+Pure functions: no I/O, no clock, no configuration. A *request* is a key and byte range that a
+caller asks for. A *read* is one physical operation. A plan covers every request by exactly one
+read.
 """
 
 from __future__ import annotations
@@ -20,27 +21,29 @@ from zarr.core._byte_ranges import (
 KiB = 1 << 10
 MiB = 1 << 20
 
-# Ranges of one value, chunks of a shard say: what lies between them is likely to be wanted next.
+# For ranges of one value, such as chunks of a shard. Bytes between them are likely to be requested
+# next.
 DEFAULT_MAX_GAP_BYTES: Final = 1 * MiB
 DEFAULT_MAX_COALESCED_BYTES: Final = 16 * MiB
 
-# Many keys of an fsspec store. Why these: "How `FsspecStore` merges" in docs/bulk-reads.md.
+# For many keys of an fsspec store. "How `FsspecStore` merges" in docs/bulk-reads.md explains the
+# values.
 FSSPEC_MAX_GAP_BYTES: Final = 16 * KiB
 FSSPEC_MAX_COALESCED_BYTES: Final = 4 * MiB
 
 
 @dataclass(frozen=True)
 class CoalescePolicy:
-    """When two reads of one object become one.
+    """When two requests for one object share a read.
 
     Parameters
     ----------
     max_gap_bytes : int or None
-        Largest number of unwanted bytes between two neighbours that are read through, inclusive.
-        0 merges touching and overlapping ranges only; None merges nothing.
+        Largest gap in bytes between two neighbours that is read and discarded, inclusive. 0 merges
+        only touching and overlapping ranges; None merges nothing.
     max_coalesced_bytes : int
-        Largest merged read, inclusive. A single request may be larger; it is then read alone,
-        with the requests that lie within it.
+        Largest merged read in bytes, inclusive. A single request may be larger. It is then read
+        alone, with the requests that lie within it.
 
     Raises
     ------
@@ -61,9 +64,10 @@ class CoalescePolicy:
 
 
 class Slice(NamedTuple):
-    """Where the answer to one request lies in the bytes that a read returns.
+    """The position of one request in the bytes that a read returns.
 
-    `request` is the index of the request; `byte_range` is relative to the start of the read; None takes all of it.
+    `request` is the index of the request. `byte_range` is relative to the start of the read; None
+    takes all of the read.
     """
 
     request: int
@@ -71,10 +75,10 @@ class Slice(NamedTuple):
 
 
 class Read(NamedTuple):
-    """One physical read, and the requests it answers.
+    """One physical read, and the requests that it answers.
 
-    `path` names the object, `byte_range` what is read of it (None: all), `slices` has one entry
-    per request.
+    `path` names the object, `byte_range` is the range to read (None for all), and `slices` has one
+    entry per request.
     """
 
     path: Hashable
@@ -83,13 +87,13 @@ class Read(NamedTuple):
 
     @property
     def nbytes(self) -> int | None:
-        """Size in bytes at most; None where only the object knows."""
+        """Maximum size in bytes; None if it depends on the size of the object."""
         if isinstance(self.byte_range, RangeByteRequest):
             return self.byte_range.end - self.byte_range.start
         return getattr(self.byte_range, "suffix", None)
 
     def request_of(self, part: Slice) -> ByteRequest | None:
-        """Return the request behind a slice, in terms of the object instead of the read."""
+        """Return the request of a slice, relative to the object instead of the read."""
         if not isinstance(self.byte_range, RangeByteRequest):
             return part.byte_range if self.byte_range is None else self.byte_range
         if not isinstance(part.byte_range, RangeByteRequest):
@@ -101,23 +105,23 @@ class Read(NamedTuple):
 def plan_reads(
     requests: Iterable[tuple[Hashable, ByteRequest | None]], policy: CoalescePolicy
 ) -> list[Read]:
-    """Cover requests by as few reads as a policy allows.
+    """Return a plan that covers requests by as few reads as a policy allows.
 
     - Requests for the same bytes of the same object share one read.
     - A request for a whole object answers all other requests for that object.
-    - Bounded ranges merge with their neighbours as `policy` says; one that lies within another
-      always shares its read.
-    - Suffix and open-ended requests are read alone, because where they lie depends on the size
-      of the object.
-    - An empty range rides along with any other read of its object, and is a read of its own where
-      there is none: whether the object exists still has to be found out.
+    - Bounded ranges merge with their neighbours under `policy`. A range within another range always
+      shares its read.
+    - Suffix and open-ended requests are read alone, because their position depends on the size of
+      the object.
+    - An empty range joins any other read of its object. Without another read it is read alone,
+      because the read shows whether the object exists.
 
     Parameters
     ----------
     requests : iterable of tuple
-        An object and the bytes wanted of it, None for all. The position of a request is its index.
+        An object and the byte range to read, None for all. The position of a request is its index.
     policy : CoalescePolicy
-        What may be merged.
+        The merging policy.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def plan_reads(
     Raises
     ------
     ByteRangeError, ValueError
-        If a byte range is not one, or has a negative bound.
+        If a byte range has a wrong type or a negative bound.
     """
     by_path: dict[Hashable, list[tuple[int, ByteRequest | None]]] = defaultdict(list)
     for index, (path, byte_range) in enumerate(requests):
@@ -148,7 +152,7 @@ def _plan_object(
     path: Hashable, wanted: list[tuple[int, ByteRequest | None]], policy: CoalescePolicy
 ) -> list[Read]:
     if any(byte_range is None for _, byte_range in wanted):
-        # The bytes are on their way already; a slice of them is what a ranged read would return.
+        # The whole object is read anyway; a slice of it equals the result of a ranged read.
         return [Read(path, None, tuple(Slice(*request) for request in wanted))]
     bounded: list[tuple[int, int, int]] = []
     empty: list[int] = []
@@ -179,7 +183,7 @@ def _plan_object(
 def _groups(
     ranges: list[tuple[int, int, int]], policy: CoalescePolicy
 ) -> Iterable[list[tuple[int, int, int]]]:
-    """Split sorted ``(start, end, index)`` into runs that are read together."""
+    """Split sorted ``(start, end, index)`` into groups that are read together."""
     group: list[tuple[int, int, int]] = []
     first = last = 0
     for item in ranges:
@@ -217,24 +221,24 @@ def merge_around(
     policy: CoalescePolicy,
     may_join: Callable[[int, int], bool] = lambda left, right: True,
 ) -> tuple[int, int]:
-    """Return which waiting ranges of an object leave together with one of them.
+    """Return which waiting ranges of an object are merged with one that starts now.
 
     Parameters
     ----------
     ranges : sequence of tuple
-        Start and end of each range, and whatever else, sorted. Only those near the one that leaves
-        are looked at, as many may wait.
+        Sorted tuples of start, end, and further items. Only ranges near `index` are examined,
+        because many ranges may wait.
     index : int
-        The range that leaves.
+        The range that starts now.
     policy : CoalescePolicy
-        What may be merged. A range that lies within the merged read always shares it.
+        The merging policy. A range within the merged read always shares it.
     may_join : callable
-        Tells of two neighbours, by their indices, whether they may be merged.
+        Returns whether two neighbours, given by their indices, may be merged.
 
     Returns
     -------
     tuple of int
-        First index, and one past the last.
+        First index, and one past the last index.
     """
     first = last = index
     start, end = ranges[index][:2]

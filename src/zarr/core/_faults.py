@@ -1,11 +1,11 @@
-"""What is raised for stored bytes that cannot be decoded: a clear error that says where they lie."""
+"""Clear errors for stored bytes that cannot be decoded, with their location."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 
-# What decoders raise that believe their input. It tells of their inside, not of the data.
+# Errors of decoders that do not validate their input. They describe the decoder, not the data.
 _UNCLEAR = (
     LookupError,
     AttributeError,
@@ -17,28 +17,28 @@ _UNCLEAR = (
 
 
 class CutOffError(ValueError, EOFError):
-    """The stored bytes end before what they hold does."""
+    """The stored bytes are truncated."""
 
 
 class CorruptStreamError(ValueError, zlib.error):
-    """The stored bytes are not a stream of zlib or gzip."""
+    """The stored bytes are not a zlib or gzip stream."""
 
 
 def told(error: Exception, where: str | None = None) -> Exception:
-    """Return the error to raise for one of decoding stored bytes.
+    """Return the error to raise for a failure to decode stored bytes.
 
     Parameters
     ----------
     error : Exception
-        What a decoder raised.
+        The error that a decoder raised.
     where : str or None
-        What was decoded, for a note; None where a caller adds one.
+        Description of the decoded object, added as a note; None if a caller adds the note.
 
     Returns
     -------
     Exception
-        The error itself, or a `ValueError` with it as its cause where it is one that nobody can
-        act on, such as a `KeyError`.
+        The error itself, or a `ValueError` with the error as its cause if the type of the error is
+        not helpful, such as a `KeyError`.
     """
     clear = _clear(error)
     if clear is not error:
@@ -65,5 +65,5 @@ def _clear(error: Exception) -> Exception:
 
 
 def _is_lzma(error: Exception) -> bool:
-    # By name: not every Python has the module.
+    # By name, because some Python builds lack the module `lzma`.
     return type(error).__name__ == "LZMAError"

@@ -1,4 +1,4 @@
-"""Running many reads at once: streaming, bounded, and leaving nothing behind."""
+"""Many concurrent reads: streamed, bounded, and cleaned up on failure."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Bytes read but not consumed, per bulk read. Two merged reads of the largest default size fit.
+# Maximum bytes that are in flight or not yet consumed, per bulk read. Two merged reads of the
+# largest default size fit.
 MAX_PENDING_BYTES = 32 * MiB
 
-# What a read of unknown size counts as, until answers say more: so that four start at once.
+# Assumed size of a read of unknown size, until answers have arrived. Four such reads start at once.
 _UNKNOWN_NBYTES = 8 * MiB
 
-# Compressed values may differ in size. Once some have arrived, each further one is taken to be as
-# large as the largest of them, and at least this part of what the caller said that it may be.
+# Compressed values may differ in size. After the first answers, each further value is estimated as
+# the largest answer so far, and as at least this fraction of the size expected by the caller.
 _LEAST_PART = 8
 
 _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", default=None)
@@ -43,15 +44,15 @@ _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", defaul
 
 @contextmanager
 def expecting(nbytes: int | None) -> Iterator[None]:
-    """Say how large the values are that bulk reads in this context ask for as a whole.
+    """Set the expected size of whole values for the bulk reads in this context.
 
-    A bulk read starts only as many reads as its bound on bytes allows, and does not know the size
-    of a value before it arrives. Whoever reads chunks knows how large they are when decoded.
+    A bulk read starts only as many reads as its bound on bytes allows. It does not know the size of
+    a value before the value arrives. A caller that reads chunks knows their decoded size.
 
     Parameters
     ----------
     nbytes : int or None
-        Size of a value in bytes, at most and about; None if it is not known.
+        Approximate upper bound of the size of a value in bytes; None if unknown.
     """
     token = _expected_nbytes.set(nbytes)
     try:
@@ -65,16 +66,16 @@ _planned_by: ContextVar[object] = ContextVar("_planned_by", default=None)
 
 @contextmanager
 def planning(plan: object) -> Iterator[None]:
-    """Say that the reads of this context belong to one operation, which has planned them.
+    """Mark the reads in this context as planned by one operation.
 
-    A store that merges the reads of several callers does not merge those of one plan with each
-    other: whoever planned them has left them apart. So the partial decode of shards makes the same
-    requests whatever the store merges.
+    A store that merges reads of several callers does not merge the reads of one plan with each
+    other, because the plan keeps them apart on purpose. So the partial decode of shards makes the
+    same requests for every merging policy of the store.
 
     Parameters
     ----------
     plan : object
-        Tells one plan from another, by identity.
+        Identifies the plan, by object identity.
     """
     token = _planned_by.set(plan)
     try:
@@ -84,25 +85,25 @@ def planning(plan: object) -> Iterator[None]:
 
 
 def planned_by() -> object:
-    """Return the plan that `planning` was given in this context; None where there is none."""
+    """Return the plan set by `planning` in this context; None if there is none."""
     return _planned_by.get()
 
 
 def expected_nbytes() -> int | None:
-    """Return what `expecting` was given in this context."""
+    """Return the size set by `expecting` in this context."""
     return _expected_nbytes.get()
 
 
-# A slice that is smaller than this part of its read is copied, so that keeping it does not keep
-# the whole read in memory. Larger ones are views: at most this many times their size stays alive.
+# A slice is copied if its read is more than this many times as large, so that the slice does not
+# keep the whole read in memory. Larger slices are views.
 _MAX_PINNED = 2
 
 
 class _Stream(Generic[R, T]):
-    """Keeps reads going in the background while a consumer is busy with what has arrived.
+    """Run reads in the background while a consumer processes the answers so far.
 
-    New reads start as earlier ones finish, not when the consumer asks, so that fetching and
-    decoding overlap; they wait while `max_pending_bytes` are read and not consumed.
+    A new read starts when an earlier one finishes, not when the consumer asks, so that fetching and
+    decoding overlap. No read starts while `max_pending_bytes` are in flight or not consumed.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class _Stream(Generic[R, T]):
         self._running: dict[asyncio.Future[T], tuple[R, int]] = {}
         self._pending_bytes = 0
         self._expected = _expected_nbytes.get()
-        self._largest = 0  # of what has arrived and was there
+        self._largest = 0  # size of the largest answer so far, in bytes
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self.arrived: deque[tuple[R, T, int]] = deque()
@@ -145,7 +146,7 @@ class _Stream(Generic[R, T]):
             task.add_done_callback(self._finished)
 
     def _estimate(self) -> int:
-        """Return what a read of unknown size counts as, in bytes."""
+        """Return the estimated size of a read of unknown size, in bytes."""
         if self._largest:
             return max(self._largest, (self._expected or 0) // _LEAST_PART)
         return _UNKNOWN_NBYTES if self._expected is None else self._expected
@@ -170,17 +171,18 @@ class _Stream(Generic[R, T]):
         self._wake.set()
 
     def consumed(self, nbytes: int) -> None:
-        """Free the room of what the consumer is done with."""
+        """Release the bytes of answers that the consumer has processed."""
         self._pending_bytes -= nbytes
         self.start()
 
     async def wait(self) -> bool:
-        """Wait until something has arrived; False once all has.
+        """Wait until an answer has arrived; return False once all reads are consumed.
 
         Raises
         ------
         BaseException
-            The first failure, before anything that arrived and was not yet handed out.
+            The first failure. It comes before answers that have arrived but were not yet handed
+            out.
         """
         while True:
             if self._failure is not None:
@@ -193,7 +195,7 @@ class _Stream(Generic[R, T]):
             await self._wake.wait()
 
     async def close(self) -> None:
-        """Cancel what runs and wait for it to end."""
+        """Cancel the running reads and wait until they have ended."""
         tasks = list(self._running)
         self._running.clear()
         for task in tasks:
@@ -211,33 +213,33 @@ async def stream(
     max_concurrency: int,
     max_pending_bytes: int = MAX_PENDING_BYTES,
 ) -> AsyncIterator[list[tuple[R, T]]]:
-    """Run reads and yield what they return, in the order of completion.
+    """Run reads and yield their answers in the order of completion.
 
     Parameters
     ----------
     reads : iterable of tuple
-        A read and its size in bytes, None where it is not known beforehand. Read once, as far as
+        Pairs of a read and its size in bytes, None if the size is unknown. Iterated once, as far as
         the bounds allow.
     fetch : callable
         Performs one read; returns an awaitable.
     size : callable
-        Gives the size of an answer in bytes.
+        Returns the size of an answer in bytes.
     max_concurrency : int
-        Most reads in flight.
+        Maximum number of reads in flight.
     max_pending_bytes : int
-        Most bytes that are in flight, or read and not consumed; a lone read may be larger. What
-        has been yielded counts until the next batch is asked for.
+        Maximum number of bytes in flight or not consumed; a single read may be larger. A yielded
+        batch counts until the next batch is requested.
 
     Yields
     ------
     list of tuple
-        All answers that arrived since the last batch, each with its read.
+        All answers that have arrived since the last batch, each with its read.
 
     Raises
     ------
     Exception
-        The first failure, as it was raised. Then, on cancellation, and when the iterator is
-        closed, the reads in flight are cancelled and waited for, and no further one starts.
+        The first failure, unchanged. After a failure, on cancellation, and when the iterator is
+        closed, the reads in flight are cancelled and awaited, and no further read starts.
     """
     running = _Stream(iter(reads), fetch, size, max_concurrency, max_pending_bytes)
     try:
@@ -252,7 +254,7 @@ async def stream(
 
 
 class Answered(NamedTuple):
-    """The answers that one read gave, and its size in bytes."""
+    """The answers from one read, and its size in bytes."""
 
     answers: Sequence[tuple[int, Buffer | None]]
     nbytes: int
@@ -266,24 +268,24 @@ def answered_nbytes(answered: Answered) -> int:
 async def answer(
     read: Read, get: Callable[[ByteRequest | None, int], Awaitable[Buffer | None]]
 ) -> Answered:
-    """Perform one read and give each of its requests its bytes.
+    """Perform one read and return the bytes of each of its requests.
 
-    A request is cut out of the read only where the read reached as far as it. One that lies, or
-    runs, past the end of what came is asked for by itself, so that it gets the bytes or the error
-    that it would get alone: merging never hides a fault.
+    A request is cut out of the read only if the returned bytes contain it. A request past the end
+    of the returned bytes is read alone, and gets the same bytes or error as without merging. So
+    merging never hides an error.
 
     Parameters
     ----------
     read : Read
         The read.
     get : callable
-        Fetches bytes of the object, None for all, on behalf of a request, given by its index.
-        Returns None where the object is absent.
+        Fetches a byte range of the object, None for all, for the request with the given index.
+        Returns None if the object is absent.
 
     Returns
     -------
     Answered
-        One answer per request, None for bytes of an absent object.
+        One answer per request, None if the object is absent.
     """
     buffer = await get(read.byte_range, read.slices[0].request)
     return Answered(await divide(read, buffer, get), 0 if buffer is None else len(buffer))
@@ -294,16 +296,16 @@ async def divide(
     buffer: Buffer | None,
     get: Callable[[ByteRequest | None, int], Awaitable[Buffer | None]],
 ) -> list[tuple[int, Buffer | None]]:
-    """Give each request of a read its bytes.
+    """Return the bytes of each request of a read.
 
     Parameters
     ----------
     read : Read
         The merged read, as for `answer`.
     get : callable
-        Reads alone a request that the merged read did not reach, as for `answer`.
+        Reads one request alone if the merged read does not contain it, as for `answer`.
     buffer : Buffer or None
-        What the read returned; None where the object is absent.
+        The result of the read; None if the object is absent.
     """
     if buffer is None:
         return [(part.request, None) for part in read.slices]
@@ -338,7 +340,7 @@ def answer_sync(read: Read, get: Callable[[ByteRequest | None, int], Buffer | No
 
 
 def reaches(byte_range: ByteRequest | None, nbytes: int) -> bool:
-    """Return whether a read that returned `nbytes` bytes holds all that a slice of it wants."""
+    """Return whether a read of `nbytes` bytes contains all bytes of one of its slices."""
     if isinstance(byte_range, RangeByteRequest):
         return max(byte_range.start, byte_range.end) <= nbytes
     if isinstance(byte_range, OffsetByteRequest):
@@ -347,19 +349,19 @@ def reaches(byte_range: ByteRequest | None, nbytes: int) -> bool:
 
 
 def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
-    """Return part of what a read returned.
+    """Return a part of the result of a read.
 
     Parameters
     ----------
     buffer : Buffer
-        What the read returned.
+        The result of the read.
     byte_range : ByteRequest or None
         The part; None for all.
 
     Returns
     -------
     Buffer
-        Shares memory with `buffer`, unless it would keep a much larger read alive.
+        A view of `buffer`, or a copy if a view would keep a much larger read alive.
     """
     if byte_range is None:
         return buffer
@@ -374,12 +376,12 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
 class Outstanding:
     """The requests of a bulk read that have no answer yet.
 
-    A request without an answer must not be taken for an absent key.
+    A request without an answer must not be treated as an absent key.
 
     Parameters
     ----------
     count : int
-        How many requests there are.
+        Number of requests.
     """
 
     def __init__(self, count: int) -> None:
@@ -387,29 +389,29 @@ class Outstanding:
         self._left = set(range(count))
 
     def answered(self, index: int) -> None:
-        """Note an answer.
+        """Record an answer.
 
         Raises
         ------
         ValueError
-            If there is no request of that index.
+            If no request has that index.
         """
         if not 0 <= index < self._count:
             raise ValueError(f"The store answered for {index} of {self._count} requests.")
         self._left.discard(index)
 
     def check(self, name: Callable[[int], object]) -> None:
-        """Refuse a bulk read that has ended without all answers.
+        """Raise an error if a request of a finished bulk read has no answer.
 
         Parameters
         ----------
         name : callable
-            Returns what the request of an index is called.
+            Returns the name of the request with an index.
 
         Raises
         ------
         ValueError
-            Naming the first request without an answer.
+            If a request has no answer; the message names the first one.
         """
         if self._left:
             raise ValueError(f"The store did not answer for {name(min(self._left))}.")
@@ -417,26 +419,26 @@ class Outstanding:
 
 @dataclass(frozen=True)
 class BulkReadReport:
-    """What one bulk read did.
+    """Statistics of one bulk read.
 
     Parameters
     ----------
     requests : int
-        Requests of the caller.
+        Number of requests of the caller.
     reads : int
-        Physical reads made for them.
+        Number of physical reads for these requests.
     nbytes_wanted : int
-        Bytes handed to the caller that had to be read.
+        Bytes returned to the caller that had to be read.
     nbytes_fetched : int
-        Bytes read. Less than wanted where requests shared bytes, more where gaps were read.
+        Bytes read. Fewer than `nbytes_wanted` if requests share bytes, more if gaps were read.
     shared : int
-        Reads of other callers that answered some of them, and count there.
+        Number of reads of other callers that answered some requests. They count as reads there.
     retries : int
-        How often a read was made again after a failure that may go away.
+        Number of retries after transient failures.
     nbytes_read_ahead : int
-        Bytes read before anybody asked for them; they count as fetched, too.
+        Bytes read ahead, before any request for them. `nbytes_fetched` includes them.
     nbytes_from_read_ahead : int
-        Bytes handed to the caller that had been read ahead before.
+        Bytes returned to the caller that had been read ahead.
     """
 
     requests: int
@@ -450,12 +452,12 @@ class BulkReadReport:
 
 
 class BulkReadCounter:
-    """Counts towards a `BulkReadReport`.
+    """Counter for a `BulkReadReport`.
 
     Parameters
     ----------
     requests : int
-        Requests of the caller.
+        Number of requests of the caller.
     """
 
     def __init__(self, requests: int) -> None:
@@ -464,16 +466,16 @@ class BulkReadCounter:
         self._shared = self._retries = self._read_ahead = self._served = 0
 
     def fetched(self, nbytes: int) -> None:
-        """Count a read of some bytes."""
+        """Count a read and its bytes."""
         self._reads += 1
         self._fetched += nbytes
 
     def shared(self) -> None:
-        """Count a read that counts for another caller."""
+        """Count a shared read, which another caller has made."""
         self._shared += 1
 
     def retried(self) -> None:
-        """Count a read that is made again."""
+        """Count a retry."""
         self._retries += 1
 
     def came_early(self, nbytes: int) -> None:
@@ -481,15 +483,15 @@ class BulkReadCounter:
         self._read_ahead += nbytes
 
     def served(self, nbytes: int) -> None:
-        """Count bytes that had been read ahead."""
+        """Count bytes returned to the caller from earlier read-ahead."""
         self._served += nbytes
 
     def wanted(self, answers: Sequence[tuple[int, Buffer | None]]) -> None:
-        """Count bytes handed to the caller."""
+        """Count bytes returned to the caller."""
         self._wanted += sum(0 if value is None else len(value) for _, value in answers)
 
     def deliver(self, hook: Callable[[BulkReadReport], object] | None) -> None:
-        """Call a hook with the report; a hook that fails does not fail the read."""
+        """Call a hook with the report; log a failure of the hook, and do not raise it."""
         if hook is None:
             return
         try:

@@ -1,9 +1,9 @@
-"""Internal methods that others override or patch, and asking whether somebody did.
+"""Detection of overridden or patched internal methods.
 
-Released packages subclass arrays and groups of the asynchronous API, or put functions in the place
-of their methods, and mean that to be called wherever the library would do the same itself. Where
-it has a faster way of its own, it asks first. Asking costs about a tenth of a microsecond, so it is
-done once per operation, never per chunk.
+Released packages subclass the asynchronous arrays and groups, or replace their methods. They expect
+their methods to be called wherever the library does the same work itself. Before the library takes
+a faster path of its own, it checks for an override. A check costs about a tenth of a microsecond,
+so it is done once per operation, never per chunk.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _OWN: set[object] = set()
 
 
 def overridable(method: F) -> F:
-    """Declare a method that `is_overridden` is asked about."""
+    """Register a method for `is_overridden`."""
     _OWN.add(method)
     return method
 
 
 def is_overridden(obj: object, name: str) -> bool:
-    """Return whether a method is another one than the class of the library gives.
+    """Return whether a method differs from the method of the library.
 
     Parameters
     ----------
     obj : object
         An array or a group.
     name : str
-        Name of a method that is declared as `overridable`.
+        Name of a method registered by `overridable`.
 
     Returns
     -------
     bool
         Whether a subclass overrides it, or it was replaced on the class or on the object.
     """
-    # By identity: what wraps a function has its attributes, too.
+    # By identity, because a wrapper copies the attributes of its function.
     return getattr(getattr(obj, name), "__func__", None) not in _OWN

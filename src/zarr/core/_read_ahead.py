@@ -1,4 +1,4 @@
-"""What was read before it was asked for, and when to read ahead. For objects that do not change."""
+"""Read-ahead: when to read additional bytes, and a cache for them. For immutable objects."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Final
 
 from zarr.core._coalesce import MiB
 
-# How long bytes that nobody asked for are kept, in seconds.
+# How long bytes that were read ahead are kept, in seconds.
 MAX_AGE_SECONDS: Final = 60.0
 
-# Bytes that are kept: so many times what is read ahead, and no less than the second number.
+# Maximum bytes kept: this multiple of the read-ahead size, and at least the second number.
 _TIMES: Final = 4
 _LEAST_BYTES: Final = 16 * MiB
 
-# Pieces that are kept: each costs more than its bytes, and those of an object are looked through.
+# Maximum number of pieces kept. A piece has a cost besides its bytes, and a look-up is a linear
+# search over the pieces of an object.
 _MOST_PIECES: Final = 256
 
-# The latest reads that are remembered: of an object, since several threads may read parts of it side
-# by side, and of how many objects.
+# Number of latest reads remembered per object, since several threads may read parts of it side by
+# side; and number of objects remembered.
 _READS: Final = 64
 _OBJECTS: Final = 256
 
 
 class ReadAhead:
-    """Sees where reads of an object follow each other, and keeps what came early.
+    """Detect sequential reads of an object, and keep the bytes that were read ahead.
 
     Parameters
     ----------
     nbytes : int
-        How far to read ahead, in bytes; 0 never.
+        How far to read ahead, in bytes; 0 disables read-ahead.
     clock : callable
         Returns seconds.
     """
@@ -41,7 +42,8 @@ class ReadAhead:
         self._clock = clock
         self._max_bytes = max(_TIMES * nbytes, _LEAST_BYTES)
         self._reads: OrderedDict[Hashable, deque[tuple[int, int]]] = OrderedDict()
-        # Object and offset -> bytes, since when, and the epoch they are of. Least recently used first.
+        # LRU cache: object and offset -> bytes, time of the read, and epoch. Least recently used
+        # first.
         self._kept: OrderedDict[tuple[Hashable, int], tuple[bytes, float, int]] = OrderedDict()
         self._offsets: dict[Hashable, list[int]] = {}
         self.nbytes_kept = 0
@@ -49,20 +51,20 @@ class ReadAhead:
     def extension(
         self, path: Hashable, start: int, end: int, max_gap_bytes: int
     ) -> tuple[int, int]:
-        """Take note of a read; return how many bytes more to read before it, and behind it.
+        """Record a read; return how many additional bytes to read before and after it.
 
-        Reads may follow each other in either direction: dask begins with the last chunk.
+        Reads may be sequential in either direction: dask begins with the last chunk.
 
         Parameters
         ----------
         path : hashable
             The object.
         start : int
-            First byte that is wanted.
+            First requested byte.
         end : int
-            One past the last byte that is wanted.
+            One past the last requested byte.
         max_gap_bytes : int
-            How far from an earlier read it may be to be the next one.
+            Largest distance from an earlier read, in bytes, for the reads to count as sequential.
         """
         if not self._nbytes:
             return 0, 0
@@ -78,18 +80,18 @@ class ReadAhead:
         return (min(start, self._nbytes) if is_before else 0), 0
 
     def keep(self, path: Hashable, offset: int, data: bytes, epoch: int) -> None:
-        """Keep bytes that came early.
+        """Keep bytes that were read ahead.
 
         Parameters
         ----------
         path : hashable
             The object.
         offset : int
-            Where they begin in it.
+            Offset of the bytes in the object.
         data : bytes
             The bytes.
         epoch : int
-            The number of writes before they were read; see `find`.
+            The epoch when they were read; see `find`.
         """
         if not data or len(data) > self._max_bytes:
             return
@@ -101,18 +103,18 @@ class ReadAhead:
             self._drop(*next(iter(self._kept)))
 
     def find(self, path: Hashable, start: int, end: int, epoch: int) -> bytes | None:
-        """Return bytes that were kept; None where they were not, or something was written since.
+        """Return kept bytes; None if they are not kept, or stale because of a later write.
 
         Parameters
         ----------
         path : hashable
             The object.
         start : int
-            First byte that is wanted.
+            First requested byte.
         end : int
-            One past the last byte that is wanted.
+            One past the last requested byte.
         epoch : int
-            The number of writes so far. Bytes of an earlier epoch are not served.
+            The current epoch. Bytes of an earlier epoch are stale and are not returned.
         """
         for offset in list(self._offsets.get(path, ())):
             data, since, of_epoch = self._kept[path, offset]
@@ -124,7 +126,7 @@ class ReadAhead:
         return None
 
     def ranges(self, path: Hashable) -> list[tuple[int, int]]:
-        """Return start and end of what is kept of an object."""
+        """Return start and end of each kept piece of an object."""
         return [
             (offset, offset + len(self._kept[path, offset][0]))
             for offset in self._offsets.get(path, ())

@@ -1,4 +1,4 @@
-"""How a store reads many values at once, and where the configuration says so."""
+"""Options for the bulk reads of a store, and their configured defaults."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from zarr.core._fetch import BulkReadReport
 
-# Stands for what the configuration says under ``bulk_reads``.
+# Sentinel for the configured value under ``bulk_reads``.
 Configured: TypeAlias = Literal["config"]
 
-# Reads in flight where nobody says: at 20 ms each, 1000 small ones take a third of a second. The
-# default of ``async.concurrency`` is that of operations, which may have many reads each.
+# Default maximum of reads in flight. At 20 ms each, 1000 small reads take a third of a second. The
+# default of ``async.concurrency`` counts operations, which may have many reads each.
 DEFAULT_CONCURRENCY: Final = 64
 
 
@@ -33,28 +33,28 @@ class ReadOptions:
     Parameters
     ----------
     max_concurrency : int or None
-        Most reads of the store in flight, of all callers together. None for the configured
-        ``bulk_reads.max_concurrency``; where that is None too for ``async.concurrency``, if somebody
-        has set it; and for 64 otherwise.
+        Maximum number of reads of the store in flight, for all callers together. None for the
+        configured ``bulk_reads.max_concurrency``. If that is None too, ``async.concurrency``
+        applies if it was set explicitly, and 64 otherwise.
     max_gap_bytes : int or None
-        Largest number of unwanted bytes between two requests that one read fetches. 0 merges
-        touching ones only, None merges nothing.
+        Largest gap in bytes between two requests that one read fetches. 0 merges only touching
+        requests, None merges nothing.
     max_coalesced_bytes : int
         Largest merged read, in bytes; a single request may be larger.
     window_seconds : float
-        How long a read waits for others that it may be merged with, in seconds.
+        How long a read waits for other requests to merge with, in seconds.
     read_ahead_bytes : int
-        How many bytes more are read where reads of an object follow each other. For objects that
+        How many additional bytes to read if the reads of an object are sequential. For objects that
         do not change.
     max_retries : int
-        How often a read is tried again after a failure that may go away.
+        Maximum number of retries of a read after transient failures.
 
     Raises
     ------
     TypeError
-        If a value is no number.
+        If a value is not a number.
     ValueError
-        If a number is negative, or no read may be in flight.
+        If a number is negative, or `max_concurrency` is below 1.
     """
 
     max_concurrency: int | None = None
@@ -66,9 +66,9 @@ class ReadOptions:
 
     @classmethod
     def configured(cls, **options: Any) -> ReadOptions:
-        """Make options; what is not given, or ``"config"``, is as configured.
+        """Return options; an option that is missing or ``"config"`` is as configured.
 
-        `max_concurrency` alone stays None, and is looked up when a read is to start.
+        Only `max_concurrency` may stay None. It is looked up when a read starts.
         """
         for field in fields(cls):
             if field.name != "max_concurrency" and options.get(field.name, "config") == "config":
@@ -83,11 +83,11 @@ class ReadOptions:
 
     @property
     def policy(self) -> CoalescePolicy:
-        """Which requests are merged."""
+        """The policy that decides which requests are merged."""
         return CoalescePolicy(self.max_gap_bytes, self.max_coalesced_bytes)
 
     def concurrency(self) -> int:
-        """Return how many reads may be in flight now; the configuration may change."""
+        """Return the maximum number of reads in flight; the configuration may change it."""
         if self.max_concurrency is not None:
             return self.max_concurrency
         configured = config.get("bulk_reads.max_concurrency")
@@ -109,7 +109,7 @@ def _check(name: str, value: Any, least: int, *, may_be_none: bool = False) -> N
 
 
 class BulkOptions(TypedDict, total=False):
-    """Options that stores which merge their reads take, as keywords; see `FsspecStore`."""
+    """Keyword options of stores that merge their reads; see `FsspecStore`."""
 
     max_gap_bytes: int | Configured | None
     max_coalesced_bytes: int | Configured

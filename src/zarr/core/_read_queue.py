@@ -1,9 +1,10 @@
-"""The requests of an event loop for the objects of a store, and the reads that answer them.
+"""The requests of an event loop for objects of a store, and the reads that answer them.
 
-A request waits until there is a free slot, at least to the end of the turn of the loop. Whatever
-waits for the same object then, of whoever else, is read with it as far as `merge_around` allows, and
-each caller is given its bytes. Callers are isolated from each other: a merged read that fails is
-made again for each alone, and a caller that is cancelled takes back only what nobody else waits for.
+A request waits for a free slot, at least until the end of the current turn of the event loop. All
+waiting requests for the same object, from any caller, are then read together as far as
+`merge_around` allows, and each caller gets its own bytes. Callers are isolated from each other: a
+failed merged read is repeated for each request alone, and the cancellation of one caller cancels
+only reads that no other caller waits for.
 """
 
 from __future__ import annotations
@@ -31,34 +32,34 @@ from zarr.core._read_options import ReadOptions
 from zarr.core._retry import AdaptiveLimit, RetryPolicy, Transient
 from zarr.core._writes import epoch
 
-# Bytes in flight for a store. Each caller has a bound of its own on what it has not consumed.
+# Maximum bytes in flight for a store. Each caller has its own bound on bytes that are not consumed.
 MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 
-# No read is tried again later than this after its first failure, in seconds. Some failures take
-# minutes to show: a server that does not answer, say.
+# No retry starts later than this after the first failure of a read, in seconds. Some failures take
+# minutes, for example a server that does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
-# What a read of unknown size counts as, until an answer has come; and after that at least this part
-# of what the caller said that it may be.
+# Assumed size of a read of unknown size, until an answer has arrived. After that the estimate is at
+# least this fraction of the size expected by the caller.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
 
-# Returns some bytes of an object, None for all of them; None where there is no such object.
+# Takes a byte range, None for the whole object. Returns the bytes; None if the object is absent.
 Fetch: TypeAlias = Callable[[ByteRequest | None], Coroutine[Any, Any, bytes | None]]
 
 
 class Source(NamedTuple):
-    """How an object is read.
+    """An object, and how to read it.
 
     Parameters
     ----------
     path : hashable
-        Names the object. Requests of one name may be merged.
+        Identifies the object. Requests with equal paths may be merged.
     fetch : callable
-        Reads the object for one caller, and raises what that caller should see.
+        Reads the object for one caller, and raises the errors meant for that caller.
     transient : callable or None
-        Returns what is known of a failure that may go away, None for any other. None where no
-        failure is worth a retry, as the client makes them itself.
+        Returns a `Transient` for a transient failure, None for any other failure. None instead of a
+        callable disables retries, because the client retries by itself.
     """
 
     path: Hashable
@@ -67,7 +68,7 @@ class Source(NamedTuple):
 
 
 class Request(asyncio.Future["bytes | None"]):
-    """What one caller waits for: the bytes. Who cancels it takes it back."""
+    """A future for the bytes of one caller. Cancelling it withdraws the request."""
 
     def __init__(
         self,
@@ -99,9 +100,9 @@ class Request(asyncio.Future["bytes | None"]):
 
 @dataclass(eq=False, slots=True)
 class _Flight:
-    """One read, and who waits for it.
+    """One read, and the requests that wait for it.
 
-    `wanted` is what somebody asked for of a read that was extended; None for others.
+    `wanted` is the requested range of a read that was extended by read-ahead; None for other reads.
     """
 
     lead: Request
@@ -109,8 +110,8 @@ class _Flight:
     requests: list[Request]
     nbytes: int
     wanted: tuple[int, int] | None = None
-    tries: int = 0  # again, after transient failures
-    attempts: int = 0  # all of them, also by a merged read before
+    tries: int = 0  # retries after transient failures
+    attempts: int = 0  # all attempts, also of an earlier merged read
     since: float = 0.0
     epoch: int = 0
     mark: int = 0
@@ -120,7 +121,7 @@ class _Flight:
 
 @dataclass(slots=True)
 class _Object:
-    """What waits for one object: bounded ranges in order, and everything else."""
+    """The waiting requests for one object: sorted bounded ranges, and all others."""
 
     bounded: list[tuple[int, int, int, Request]] = field(default_factory=list)
     others: list[Request] = field(default_factory=list)
@@ -135,25 +136,26 @@ class ReadQueue:
         self._retry = RetryPolicy(options.max_retries)
         self.loop = asyncio.get_running_loop()
         self._limit = AdaptiveLimit()
-        self._max_concurrency = 1  # as it was for the latest request
-        self._ending: set[asyncio.Task[None]] = set()  # those that were cancelled
+        self._max_concurrency = 1  # of the latest request
+        self._ending: set[asyncio.Task[None]] = set()  # cancelled reads
         self._ahead = ReadAhead(options.read_ahead_bytes)
         self._numbers = itertools.count()
         self._objects: dict[Hashable, _Object] = {}
-        # By identity, as a caller need not be hashable; the one whose turn it is comes first.
+        # Keyed by id, because a caller may not be hashable. The caller whose turn it is comes
+        # first.
         self._callers: OrderedDict[int, deque[Request]] = OrderedDict()
-        self._again: deque[_Flight] = deque()  # those that failed once
+        self._again: deque[_Flight] = deque()  # reads to retry
         self._in_flight: dict[Hashable, list[_Flight]] = {}
         self._active = 0
         self._active_bytes = 0
         self._largest = 0
         self._handle: asyncio.Handle | None = None
-        self._lacks_slot = False  # whether requests wait that need not wait for others any more
+        self._lacks_slot = False  # whether requests wait for a free slot
 
     # --- requests -----------------------------------------------------------------------
 
     def submit(self, request: Request, max_concurrency: int) -> None:
-        """Answer a request from what is there or on its way, or have it wait for a slot."""
+        """Answer a request from kept bytes or a read in flight, or queue it for a slot."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if isinstance(wanted, RangeByteRequest) and self._options.read_ahead_bytes:
@@ -165,7 +167,7 @@ class ReadQueue:
                 request.set_result(data)
                 return
         for flight in self._in_flight.get(path, ()):
-            # One that nobody waits for has been cancelled, and is about to end.
+            # A read without requests has been cancelled and is about to end.
             if flight.requests and flight.epoch == epoch() and _covers(flight.byte_range, wanted):
                 flight.requests.append(request)
                 request.flight = flight
@@ -173,7 +175,7 @@ class ReadQueue:
                     self._note(wanted, path)
                 return
         if wanted is None and self._may_start(path, request):
-            # Nothing that comes in the same turn is lost: it shares the read.
+            # Later requests of the same turn share this read.
             self._start(_Flight(request, None, [request], self._size(request)))
             return
         entry = self._objects.setdefault(path, _Object())
@@ -186,7 +188,7 @@ class ReadQueue:
         self._wake(self._options.window_seconds)
 
     def _may_start(self, path: Hashable, request: Request) -> bool:
-        """Return whether a request need not wait: there is a slot, and nobody waits for one."""
+        """Return whether a request can start: a slot is free, and no other request waits."""
         return (
             not self._callers
             and not self._again
@@ -196,7 +198,7 @@ class ReadQueue:
         )
 
     def withdraw(self, request: Request) -> None:
-        """Take back a request, and cancel a read that nobody else waits for."""
+        """Withdraw a request, and cancel its read if no other request waits for it."""
         if request.is_waiting:
             self._take(request)
             return
@@ -215,15 +217,15 @@ class ReadQueue:
             self._ending.add(flight.task)
 
     async def drain(self) -> None:
-        """Wait until reads that were cancelled have ended, also if that is cancelled."""
+        """Wait until cancelled reads have ended, even if this wait is cancelled."""
         while self._ending:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(self._ending)
 
     def _take(self, request: Request) -> None:
-        """Let a request wait no longer."""
+        """Remove a request from the queue."""
         request.is_waiting = False
-        # Nothing is left here of who waits no longer: it would keep its store alive.
+        # Remove callers without waiting requests, because they would keep their stores alive.
         requests = self._callers[id(request.caller)]
         while requests and not requests[0].is_waiting:
             requests.popleft()
@@ -243,13 +245,13 @@ class ReadQueue:
             del self._objects[path]
 
     def _note(self, wanted: RangeByteRequest, path: Hashable) -> None:
-        """Remember a range that needs no read of its own, for the one that follows it."""
+        """Record a range that needs no read, so that read-ahead sees the sequence."""
         self._ahead.extension(path, wanted.start, wanted.end, self._policy.max_gap_bytes or 0)
 
     # --- starting reads -----------------------------------------------------------------
 
     def _wake(self, seconds: float = 0) -> None:
-        """Start reads at the end of this turn of the loop, or some time later."""
+        """Start reads at the end of this turn of the loop, or after `seconds`."""
         if self._handle is not None:
             if seconds or not isinstance(self._handle, asyncio.TimerHandle):
                 return
@@ -265,7 +267,7 @@ class ReadQueue:
         self._lacks_slot = bool(self._callers or self._again)
 
     def _start_reads(self) -> None:
-        """Start reads as long as there are slots, and room for their bytes."""
+        """Start reads while slots are free and the bound on bytes allows."""
         allowed = self._limit.allowed(self._max_concurrency)
         while self._active < allowed:
             if self._again:
@@ -275,7 +277,7 @@ class ReadQueue:
                 continue
             request = self._next()
             if request is None or not self._fits(self._size(request)):
-                return  # keeping its turn: what is large would wait for ever otherwise
+                return  # it keeps its turn, to avoid starvation of large reads
             self._callers.move_to_end(id(request.caller))
             self._start(self._plan(request))
 
@@ -283,29 +285,30 @@ class ReadQueue:
         return not self._active or self._active_bytes + nbytes <= MAX_IN_FLIGHT_BYTES
 
     def _next(self) -> Request | None:
-        """Return the request whose turn it is: the callers are served in turn (round robin)."""
+        """Return the request whose turn it is; callers are served round robin."""
         requests = next(iter(self._callers.values()), None)
         return None if requests is None else requests[0]
 
     def _size(self, request: Request) -> int:
-        """Return what a request counts as, in bytes: a guess where only the object knows."""
+        """Return the size of a request in bytes; an estimate if it depends on the object."""
         nbytes = _nbytes(request.byte_range)
         if nbytes:
             return nbytes
         if self._largest:
-            # What the caller said is an upper bound: chunks are smaller than when decoded.
+            # The size from the caller is an upper bound: encoded chunks are smaller than decoded
+            # ones.
             return max(self._largest, request.nbytes // _LEAST_PART)
         return request.nbytes or _UNKNOWN_NBYTES
 
     def _plan(self, request: Request) -> _Flight:
-        """Take a request, and those that can be read with it, from the queue."""
+        """Take a request, and those that can be merged with it, from the queue."""
         path = request.source.path
         entry = self._objects[path]
         byte_range = request.byte_range
         wanted = None
         whole = next((other for other in entry.others if other.byte_range is None), None)
         if whole is not None:
-            # All other bytes are on their way then.
+            # This read answers all other requests for the object.
             request, byte_range = whole, None
             group = [*entry.others, *(item[3] for item in entry.bounded)]
         elif isinstance(byte_range, RangeByteRequest) and byte_range.start < byte_range.end:
@@ -320,7 +323,7 @@ class ReadQueue:
     def _plan_range(
         self, path: Hashable, entry: _Object, request: Request
     ) -> tuple[list[Request], RangeByteRequest, tuple[int, int] | None]:
-        """Merge a bounded range with its neighbours, and extend it where reads follow each other."""
+        """Merge a bounded range with its neighbours, and extend it if reads are sequential."""
         items = entry.bounded
         wanted = request.byte_range
         assert isinstance(wanted, RangeByteRequest)
@@ -331,7 +334,7 @@ class ReadQueue:
             items,
             index,
             self._policy,
-            # What one caller did not merge by itself stays apart.
+            # Do not merge two ranges of one caller: its plan keeps them apart.
             lambda left, right: items[left][3].caller is not items[right][3].caller,
         )
         group = items[first:last]
@@ -340,7 +343,7 @@ class ReadQueue:
         before, after = self._ahead.extension(path, start, end, self._policy.max_gap_bytes or 0)
         if not before and not after:
             return requests, RangeByteRequest(start, end), None
-        # Nothing is read twice: neither what waits, nor what is on its way or has come early.
+        # Do not read bytes twice: exclude waiting ranges, reads in flight, and bytes that are kept.
         others = [(item[0], item[1]) for item in (*items[:first], *items[last:])]
         for flight in self._in_flight.get(path, ()):
             if flight.byte_range is None:
@@ -354,7 +357,7 @@ class ReadQueue:
         return requests, RangeByteRequest(begin, stop), (start, end) if is_extended else None
 
     def _start(self, flight: _Flight) -> None:
-        if flight.lead not in flight.requests:  # cancelled since the read was tried before
+        if flight.lead not in flight.requests:  # cancelled since the last attempt
             flight.lead = flight.requests[0]
         for request in flight.requests:
             request.flight = flight
@@ -371,22 +374,22 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: _Flight) -> None:
-        """Read, and deliver in the same turn of the loop: others wait for the slot."""
+        """Read, and deliver in the same turn of the loop, because others wait for the slot."""
         data = await flight.lead.source.fetch(flight.byte_range)
         with self._ended(flight):
             try:
                 self._limit.succeeded()
                 self._deliver(flight, data)
-            except Exception as error:  # a source that is wrong; nobody is to wait for ever
+            except Exception as error:  # a faulty source; no request may wait for ever
                 _fail(flight, error)
 
     def _done(self, flight: _Flight, task: asyncio.Task[None]) -> None:
-        """Tell who waits for a read how it has ended, unless it was delivered."""
+        """Pass the outcome of a read to its requests, unless it was delivered."""
         self._ending.discard(task)
         if flight.task is not task:
             return
         with self._ended(flight):
-            if task.cancelled():  # by the last who waited, or with all; maybe before it began
+            if task.cancelled():  # by the last request, or with all tasks
                 for request in list(flight.requests):
                     if request is flight.lead or request.done():
                         request.cancel()
@@ -401,17 +404,18 @@ class ReadQueue:
                     return
                 except Exception as failure:  # of `transient`
                     error = failure
-            _fail(flight, error)  # that, or the process is to end
+            _fail(flight, error)  # also if the process is to end
 
     @contextmanager
     def _ended(self, flight: _Flight) -> Iterator[None]:
-        """Free the slot of a read; in the end let it keep no request that has its answer."""
+        """Free the slot of a read; afterwards detach the requests that are done."""
         flight.task = None
         self._end(flight)
         try:
             yield
         finally:
-            # Not in a cycle with its requests: their bytes would stay until that is collected.
+            # Break the reference cycle with its requests, which would keep their bytes until a
+            # garbage collection.
             for request in flight.requests:
                 if request.flight is flight and request.done():
                     request.flight = None
@@ -425,11 +429,11 @@ class ReadQueue:
         flights.remove(flight)
         if not flights:
             del self._in_flight[path]
-        if self._lacks_slot:  # though a window is open for those that came later
+        if self._lacks_slot:  # even if a window is open for newer requests
             self._wake()
 
     def _failed(self, flight: _Flight, error: Exception) -> None:
-        """Try a read again, for all or for each alone; or raise its failure."""
+        """Retry a read, for all requests or for each alone; or set its failure."""
         if not flight.requests:
             return
         lead = flight.lead
@@ -462,7 +466,7 @@ class ReadQueue:
         self._wake()
 
     def _read_alone(self, request: Request, before: _Flight) -> None:
-        """Read what one caller wants, and nothing more, so that it gets its own answer."""
+        """Read the range of one request alone, so that it gets its own answer or error."""
         flight = _Flight(request, request.byte_range, [request], self._size(request))
         flight.tries, flight.since = before.tries, before.since
         flight.attempts = before.attempts
@@ -470,9 +474,9 @@ class ReadQueue:
         self._come_back(flight)
 
     def _deliver(self, flight: _Flight, data: bytes | None) -> None:
-        """Give each caller its bytes."""
+        """Set the result of each request."""
         nbytes = 0 if data is None else len(data)
-        if flight.byte_range is None:  # a large value is forgotten after some small ones
+        if flight.byte_range is None:  # let the estimate decay after small values
             self._largest = max(nbytes, self._largest // 2)
         reader = flight.lead
         if flight.requests and flight.lead not in flight.requests:
@@ -507,19 +511,19 @@ class ReadQueue:
                 start, stop = resolve_byte_range(part, nbytes)
                 request.set_result(bytes(memoryview(data)[start:stop]))
             else:
-                # Whether it may be so short is for the source of each request to say.
+                # The source of the request decides whether such a short object is an error.
                 self._read_alone(request, flight)
 
 
 def _fail(flight: _Flight, error: BaseException) -> None:
-    """Raise a failure for all who wait for a read."""
+    """Set a failure as the result of all requests of a read."""
     for request in flight.requests:
         if not request.done():
             request.set_exception(error)
 
 
 def _covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
-    """Return whether what a read returns holds all that is wanted."""
+    """Return whether the range of a read contains a requested range."""
     if read is None or read == wanted:
         return True
     if not isinstance(read, RangeByteRequest) or not isinstance(wanted, RangeByteRequest):
@@ -528,7 +532,7 @@ def _covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
 
 
 def _nbytes(byte_range: ByteRequest | None) -> int:
-    """Return the size of a request in bytes, 0 where it is not known."""
+    """Return the size of a request in bytes; 0 if unknown."""
     if isinstance(byte_range, RangeByteRequest):
         return max(0, byte_range.end - byte_range.start)
     return int(getattr(byte_range, "suffix", 0))

@@ -1,4 +1,4 @@
-"""One budget for all reads of a store: `ReadScheduler`, which has a `ReadQueue` for each event loop."""
+"""`ReadScheduler`: all reads of a store, with one `ReadQueue` per event loop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zarr.core._read_queue import ReadQueue, Request, Source
 
 
 class ReadScheduler:
-    """Makes the reads of a store: in one budget, shared and merged between callers.
+    """Make the reads of a store within one budget, shared and merged between callers.
 
     Parameters
     ----------
     options : ReadOptions
-        How many reads at a time, what is merged, and the rest.
+        Concurrency, merging policy and other options.
     """
 
     def __init__(self, options: ReadOptions) -> None:
@@ -34,7 +34,7 @@ class ReadScheduler:
         queue = self._queues.get(loop)
         if queue is None:
             with self._lock:
-                for other in list(self._queues):  # which its queue keeps alive
+                for other in list(self._queues):  # the queue keeps its loop alive
                     if other.is_closed():
                         del self._queues[other]
                 queue = self._queues[loop] = ReadQueue(self.options)
@@ -50,12 +50,12 @@ class ReadScheduler:
         counter: BulkReadCounter | None = None,
         nbytes: int | None = None,
     ) -> asyncio.Future[bytes | None]:
-        """Ask for an object, or a part of it; see `read`.
+        """Request an object or a part of it; see `read`.
 
         Parameters
         ----------
         max_concurrency : int
-            How many reads may be in flight now.
+            Maximum number of reads in flight now.
         source : Source
             As for `read`.
         byte_range : ByteRequest or None
@@ -70,7 +70,7 @@ class ReadScheduler:
         Returns
         -------
         asyncio.Future
-            What `read` returns, or raises. Who cancels it waits for `drain`.
+            Has the result or the error of `read`. A caller that cancels it must await `drain`.
         """
         queue = self._queue()
         caller = object() if caller is None else caller
@@ -79,7 +79,7 @@ class ReadScheduler:
         return request
 
     async def drain(self) -> None:
-        """Wait until the reads of this event loop that were cancelled have ended."""
+        """Wait until the cancelled reads of this event loop have ended."""
         await self._queue().drain()
 
     async def read(
@@ -91,32 +91,32 @@ class ReadScheduler:
         counter: BulkReadCounter | None = None,
         nbytes: int | None = None,
     ) -> bytes | None:
-        """Read an object, or a part of it.
+        """Read an object or a part of it.
 
         Parameters
         ----------
         source : Source
             The object.
         byte_range : ByteRequest or None
-            Which bytes; None for all.
+            The bytes to read; None for all.
         caller : object or None
-            The operation that the read belongs to, told apart by identity. Operations are served
-            round robin. Neighbouring reads of one operation are not merged: it has planned them.
-            None for an operation of this read alone.
+            The operation of the read, compared by identity. Operations are served round robin.
+            Neighbouring reads of one operation are not merged, because the operation has planned
+            them. None for an operation with only this read.
         counter : BulkReadCounter or None
-            Counts what was read.
+            Counts reads and bytes.
         nbytes : int or None
-            How large the object is about, where all of it is read; None where that is not known.
+            Approximate size of the object, if all of it is read; None if unknown.
 
         Returns
         -------
         bytes or None
-            None where there is no such object.
+            None if the object is absent.
 
         Raises
         ------
         Exception
-            What the source raises for this request.
+            The error that the source raises for this request.
         """
         request = self.submit(
             source,

@@ -1,4 +1,4 @@
-"""When a failed request is made again, and how many run at once where a server has too many."""
+"""Retries of failed requests, and an adaptive concurrency limit for overloaded servers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ BASE_SECONDS = 0.1
 MAX_SECONDS = 10.0
 MAX_RETRY_AFTER_SECONDS = 60.0
 
-_MAX_EXPONENT = 1000  # the largest powers of two are no floats
+_MAX_EXPONENT = 1000  # larger powers of two overflow a float
 
 
 @dataclass(frozen=True, slots=True)
 class Transient:
-    """What is known of a failure that may go away.
+    """A transient failure.
 
     Parameters
     ----------
     is_overload : bool
-        Whether the server asks for fewer requests (status 429 or 503, or what stands for them).
+        Whether the server asks for fewer requests (status 429 or 503, or an equivalent).
     retry_after : float or None
-        Seconds that the server asks to wait for (``Retry-After``, RFC 9110, section 10.2.3), not
-        negative; None where it does not say.
+        Seconds to wait, as requested by the server (``Retry-After``, RFC 9110, section 10.2.3), not
+        negative; None if the server sends none.
     """
 
     is_overload: bool = False
@@ -37,23 +37,23 @@ class Transient:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a request is made again, and after which delays.
+    """The number of retries of a request, and the delays before them.
 
     Parameters
     ----------
     max_retries : int
-        How often a request is made again after the first attempt; 0 for never.
+        Maximum number of retries after the first attempt; 0 for none.
     base_seconds : float
-        Upper bound of the delay before the first retry, in seconds. It doubles with each.
+        Upper bound of the delay before the first retry, in seconds. It doubles with each retry.
     max_seconds : float
-        What it grows to, in seconds.
+        Largest value of this upper bound, in seconds.
     max_retry_after_seconds : float
-        The longest time in seconds that a server's ``Retry-After`` is followed for.
+        Largest ``Retry-After`` of a server that is followed, in seconds.
 
     Raises
     ------
     ValueError
-        If a number is negative, or a time not finite.
+        If a number is negative, or a time is not finite.
     """
 
     max_retries: int = MAX_RETRIES
@@ -75,20 +75,21 @@ class RetryPolicy:
         transient: Transient,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> float:
-        """Return how long to wait before a retry.
+        """Return the delay before a retry, in seconds.
 
-        The delay is drawn from all times up to a bound that grows exponentially ("exponential
-        backoff with full jitter"), so that clients that failed together do not come back together.
-        Where the server says how long to wait, it is that much longer, for the same reason.
+        The delay is drawn uniformly from 0 to a bound that grows exponentially ("exponential
+        backoff with full jitter"), so that clients that failed together do not retry together. If
+        the server sends ``Retry-After``, the random delay is added to that time, for the same
+        reason.
 
         Parameters
         ----------
         attempt : int
-            How many retries of the request there have been, 0 before the first.
+            Number of earlier retries of the request, 0 before the first.
         transient : Transient
             The failure.
         uniform : callable
-            Draws a number between two others.
+            Draws a random number between two bounds.
 
         Returns
         -------
@@ -103,14 +104,14 @@ class RetryPolicy:
 
 
 class AdaptiveLimit:
-    """How many requests may be in flight to a server that may have too many of them.
+    """Adaptive limit on the requests in flight to a server that may be overloaded.
 
-    The limit is that of TCP's congestion avoidance (RFC 5681, section 3.1): additive increase,
-    multiplicative decrease (AIMD). It is halved when the server says that it is overloaded, and
-    grows by about one each time as many requests as it allows have succeeded, until it has reached
-    the largest maximum that it was asked about. Then, as in the beginning, there is none.
+    The limit follows TCP congestion avoidance (RFC 5681, section 3.1): additive increase,
+    multiplicative decrease (AIMD). It is halved when the server reports an overload. It grows by
+    about one each time as many requests as it allows have succeeded. When it reaches the largest
+    maximum passed so far, the limit is removed. Initially there is no limit.
 
-    An instance belongs to one event loop. Its methods take constant time, and next to none where
+    An instance belongs to one event loop. Its methods take constant time, and almost none while
     there is no limit.
     """
 
@@ -118,7 +119,7 @@ class AdaptiveLimit:
 
     def __init__(self) -> None:
         self._limit: float | None = None
-        self._maximum = 1  # the largest one seen; only of meaning where there is a limit
+        self._maximum = 1  # largest one seen; valid only with a limit
         self._generation = 0
 
     def allowed(self, maximum: int) -> int:
@@ -127,7 +128,7 @@ class AdaptiveLimit:
         Parameters
         ----------
         maximum : int
-            How many may be in any case, at least 1. It may differ from call to call.
+            Upper bound of the result, at least 1. It may differ from call to call.
 
         Returns
         -------
@@ -141,21 +142,21 @@ class AdaptiveLimit:
         return min(maximum, int(self._limit))
 
     def began(self) -> int:
-        """Return a mark for a request that starts now, to hand to `overloaded`."""
+        """Return a mark for a request that starts now, to pass to `overloaded`."""
         return self._generation
 
     def overloaded(self, mark: int, maximum: int) -> None:
-        """Halve the limit, since the server said that it had too many requests.
+        """Halve the limit, because the server reported an overload.
 
-        All requests that were in flight when the limit was last halved had been started under the
-        one before, so they say nothing of the present one, and do not count.
+        Requests that were in flight when the limit was last halved started under the previous
+        limit. They say nothing about the present limit and are ignored.
 
         Parameters
         ----------
         mark : int
-            What `began` returned for the request that was refused.
+            The result of `began` for the refused request.
         maximum : int
-            How many requests may be in flight in any case, at least 1; see `allowed`.
+            Upper bound of the requests in flight, at least 1; see `allowed`.
         """
         if mark != self._generation:
             return
@@ -166,7 +167,7 @@ class AdaptiveLimit:
         self._limit = max(1.0, before / 2)
 
     def succeeded(self) -> None:
-        """Let the limit grow, since a request has been answered."""
+        """Increase the limit, because a request has been answered."""
         limit = self._limit
         if limit is None:
             return

@@ -1,4 +1,4 @@
-"""Counting the writes to stores of this process, so that no reader is given what is older."""
+"""Count of the writes to stores in this process, so that no reader gets stale bytes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _epoch = 0
 
 
 def epoch() -> int:
-    """Return a number that is another one after each write."""
+    """Return a number that changes with each write."""
     return _epoch
 
 
 def note_write() -> None:
-    """Stop the sharing of reads that have begun, and of bytes that were read ahead.
+    """Mark reads in flight and bytes that were read ahead as stale.
 
-    Call it when a write or a deletion has ended. A read that begins later then returns what was
-    written, and not what a read in flight had found before.
+    Call it when a write or a deletion has ended. A later read then returns the written value, and
+    does not share a read that started before the write.
     """
     global _epoch
     _epoch = next(_epochs)
 
 
 def writes(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Have a method that changes a store end with `note_write`, though it fails."""
+    """Decorate a method that changes a store: call `note_write` at its end, even on failure."""
 
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
