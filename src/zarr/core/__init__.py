@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import NDBuffer as NDBuffer
     from zarr.core.codec_pipeline import BatchedCodecPipeline as BatchedCodecPipeline
 else:
-    # What other packages import from here. It lies above most of this package, so it is looked up
-    # when it is asked for.
+    # Names that other packages import from here. Their modules depend on most of this package, so
+    # the names are looked up lazily.
     _HOMES = {
         "BatchedCodecPipeline": "zarr.core.codec_pipeline",
         "Buffer": "zarr.core.buffer",
@@ -23,7 +23,7 @@ else:
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
         if not name.startswith("__"):
-            # A module that nothing here imports, or not yet.
+            # A module that has not been imported yet.
             module = f"{__name__}.{name}"
             try:
                 return import_module(module)

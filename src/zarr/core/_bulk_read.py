@@ -1,4 +1,4 @@
-"""Answering many requests over a read scheduler: the body of a store's `get_many`."""
+"""Bulk reads over a read scheduler: the implementation of a store's `get_many`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zarr.core._read_scheduler import ReadScheduler
     from zarr.core.buffer import Buffer
 
-    # An object and which bytes of it, None for all; or an answer that needs no read.
+    # An object and a byte range, None for all; or a known answer that needs no read.
     BulkRequest: TypeAlias = tuple[Hashable, ByteRequest | None] | bytes | None
 
 
@@ -29,31 +29,31 @@ async def bulk_read(
     make_buffer: Callable[[bytes], Buffer],
     on_bulk_read: Callable[[BulkReadReport], object] | None,
 ) -> AsyncGenerator[list[tuple[int, Buffer | None]], None]:
-    """Read parts of objects for one caller, neighbours together.
+    """Read byte ranges of objects for one caller, and merge neighbouring ranges.
 
-    The requests are planned by themselves, so that a bulk read makes the same reads whoever else
-    reads; the scheduler merges them with those of other callers. At most `MAX_PENDING_BYTES` are on
-    their way, or not yet consumed.
+    The requests of a bulk read are planned alone, so that its reads do not depend on other callers.
+    The scheduler then merges them with the reads of other callers. At most `MAX_PENDING_BYTES` are
+    in flight or not yet consumed.
 
     Parameters
     ----------
     scheduler : ReadScheduler
         Makes the reads.
     requests : sequence of tuple, bytes or None
-        An object, and which bytes of it; None for all. Or what the answer is known to be.
+        An object and a byte range, None for all bytes. Or the answer, if it is already known.
     make_source : callable
-        Returns how the object is read on behalf of a request, given by its index. Called once for
-        a read, and not for each request that it answers.
+        Returns the source of the object for the request with the given index. Called once per read,
+        not once per request.
     make_buffer : callable
-        Makes a buffer of bytes.
+        Makes a buffer from bytes.
     on_bulk_read : callable or None
-        Called with a report when all is read.
+        Called with a report when the bulk read is complete.
 
     Yields
     ------
     list of tuple
-        ``(index into requests, bytes)`` as they arrive, each index once; None for bytes of an
-        object that is absent. Answers that are known come first.
+        ``(index into requests, bytes)`` as they arrive, each index once; None instead of bytes if
+        the object is absent. Known answers come first.
 
     Raises
     ------

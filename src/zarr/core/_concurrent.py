@@ -1,4 +1,4 @@
-"""Calls of coroutine functions, several at a time."""
+"""Concurrent calls of coroutine functions."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ def concurrent_iter(
     func: Callable[..., Awaitable[_R]],
     limit: int | None = None,
 ) -> list[asyncio.Task[_R]]:
-    """Start ``func(*item)`` for every item at once, and return the tasks.
+    """Start ``func(*item)`` for all items, and return the tasks.
 
-    All of `items` is read, and every task is there and under way when this returns; nobody cancels
-    them but who has them, and each failure is that of its task. `concurrent_results` reads items
-    no further than it has to, and ends what it has begun.
+    This function consumes all of `items` and returns tasks that have been started. It does not
+    cancel them later; the caller owns them, and each task has its own failure.
+    `concurrent_results`, in contrast, consumes items only as needed, and cancels its calls.
 
     Parameters
     ----------
     items : iterable of tuple
-        Arguments of one call each.
+        The arguments of each call.
     func : callable
         Called with the members of an item; returns an awaitable.
     limit : int or None
-        Most calls in flight, the others wait for their turn in the order of `items`; None for all.
+        Maximum number of calls in flight; None for no limit. Other calls wait in the order of
+        `items`.
 
     Returns
     -------
@@ -45,10 +46,10 @@ def concurrent_iter(
     RuntimeError
         If there is no running event loop.
     Exception
-        What `items` or calling `func` raises; tasks begun before are cancelled.
+        A failure of `items` or of a call of `func`. Tasks that were started before are cancelled.
     """
     turn = None if limit is None else asyncio.Semaphore(_parse_limit(limit))
-    asyncio.get_running_loop()  # before anything of `items` is used up
+    asyncio.get_running_loop()  # before any item is consumed
 
     async def in_turn(semaphore: asyncio.Semaphore, item: tuple[Any, ...]) -> _R:
         async with semaphore:
@@ -60,7 +61,7 @@ def concurrent_iter(
             call = func(*item) if turn is None else in_turn(turn, item)
             begun.append(cast("asyncio.Task[_R]", asyncio.ensure_future(call)))
     except BaseException:
-        # Nobody gets to see them.
+        # The caller never gets these tasks.
         for task in begun:
             task.cancel()
         raise
@@ -78,19 +79,19 @@ async def concurrent_results(
     func: Callable[..., Awaitable[_R]],
     limit: int | None = None,
 ) -> AsyncIterator[_R]:
-    """Yield the results of ``func(*item)`` as they become ready.
+    """Yield the results of ``func(*item)`` in the order of completion.
 
-    At most `limit` calls run at a time, and `items` is read no further than that ahead. Without an
-    event loop, under `run_now`, they run one after the other.
+    At most `limit` calls run at a time, and `items` is consumed at most that far ahead. Without an
+    event loop, under `run_now`, calls run one after the other.
 
     Parameters
     ----------
     items : iterable of tuple
-        Arguments of one call each.
+        The arguments of each call.
     func : callable
         Called with the members of an item; returns an awaitable.
     limit : int or None
-        Most calls in flight; None for the configured ``async.concurrency``.
+        Maximum number of calls in flight; None for the configured ``async.concurrency``.
 
     Yields
     ------
@@ -100,9 +101,10 @@ async def concurrent_results(
     Raises
     ------
     Exception
-        The first failure as it is; of calls that fail in the same step that of the first item.
-        Where others fail too, also while they are cancelled, a group of all is its cause. The calls
-        still running are cancelled and waited for, also when the consumer closes the iterator.
+        The first failure, unchanged. If calls fail in the same step, the failure of the first item
+        is raised. If other calls fail too, even during their cancellation, an exception group of
+        all failures is its cause. The calls that still run are cancelled and awaited, also when the
+        consumer closes the iterator.
     """
     most = int(zarr_config.get("async.concurrency")) if limit is None else _parse_limit(limit)
     if not has_event_loop():
@@ -124,7 +126,7 @@ async def concurrent_results(
             if not running:
                 return
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            # A failure must not wait behind results that finished in the same step.
+            # Raise a failure before yielding results that finished in the same step.
             if any(task.cancelled() or task.exception() is not None for task in done):
                 await _raise_first(done, running)
             for task in done:
@@ -138,7 +140,7 @@ async def concurrent_results(
 async def _raise_first(
     done: set[asyncio.Future[_R]], running: Iterable[asyncio.Future[_R]]
 ) -> None:
-    """Raise the first failure of calls that are done, with those of all others behind it."""
+    """Raise the first failure of the calls, with a group of all failures as its cause."""
     tasks = list(running)
     await cancel_all(task for task in tasks if task not in done)
     ended = [task for task in tasks if task in done] + [task for task in tasks if task not in done]
@@ -149,21 +151,21 @@ async def _raise_first(
         if not task.cancelled() and (error := task.exception()) is not None
     }
     failure = None if first.cancelled() else first.exception()
-    # What the failure itself says of its cause stays.
+    # Keep a cause that the failure already has.
     if failure is not None and failure.__cause__ is None and len(failures) > 1:
         raise failure from BaseExceptionGroup("several calls failed", list(failures.values()))
     first.result()
 
 
 class closing(Generic[_R]):
-    """Close an async iterator on leaving, if it can be closed.
+    """Close an async iterator at the end of a ``with`` block, if it can be closed.
 
-    `contextlib.aclosing` for iterators that others wrote, which may have no ``aclose``.
+    Like `contextlib.aclosing`, but also for third-party iterators, which may have no ``aclose``.
 
     Parameters
     ----------
     items : async iterator
-        Given by the ``async with`` statement.
+        The iterator; the ``async with`` statement returns it.
     """
 
     def __init__(self, items: AsyncIterator[_R]) -> None:
@@ -183,7 +185,7 @@ async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
     pending = list(tasks)
     for task in pending:
         task.cancel()
-    # Also of those that are done already: a failure nobody looks at is reported when it is freed.
+    # Include tasks that are done: asyncio logs a failure that is never retrieved.
     if pending:
         await asyncio.gather(*pending, return_exceptions=True)
 
@@ -193,16 +195,16 @@ async def concurrent_map(
     func: Callable[..., Awaitable[_R]],
     limit: int | None = None,
 ) -> list[_R]:
-    """Call ``func(*item)`` for every item, at most `limit` at a time, and keep the order.
+    """Return the results of ``func(*item)`` in order, with at most `limit` calls at a time.
 
     Parameters
     ----------
     items : iterable of tuple
-        Arguments of one call each.
+        The arguments of each call.
     func : callable
         Called with the members of an item; returns an awaitable.
     limit : int or None
-        Most calls in flight; None for the configured ``async.concurrency``.
+        Maximum number of calls in flight; None for the configured ``async.concurrency``.
 
     Returns
     -------
@@ -214,8 +216,8 @@ async def concurrent_map(
     ValueError
         If `limit` is below 1.
     Exception
-        The first failure, bare; no further call starts and the running ones are cancelled. Where
-        several fail, a group of all is its cause.
+        The first failure, unchanged. No further call starts, and the running calls are cancelled.
+        If several calls fail, an exception group of all failures is its cause.
     """
     if not has_event_loop():
         return [await func(*item) for item in items]
@@ -233,16 +235,16 @@ async def concurrent_foreach(
     func: Callable[..., Awaitable[object]],
     limit: int | None,
 ) -> None:
-    """Call ``func(*item)`` for every item, at most `limit` at a time; results are dropped.
+    """Call ``func(*item)`` for every item, at most `limit` at a time; discard the results.
 
     Parameters
     ----------
     items : iterable of tuple
-        Arguments of one call each.
+        The arguments of each call.
     func : callable
         Called with the members of an item; returns an awaitable.
     limit : int or None
-        Most calls in flight; None for the configured ``async.concurrency``.
+        Maximum number of calls in flight; None for the configured ``async.concurrency``.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""How many bytes an encoded chunk may decode to at most, so that no more is ever allocated.
+"""Limits on the decoded size of a chunk, so that corrupt data cannot exhaust memory.
 
-A compressor believes what its input says: a few kilobytes can decompress to gigabytes. What a chunk
-has is known where its elements are of fixed size, and with it what each codec from bytes to bytes
-has to give back.
+A compressor trusts the size in its input: a few kilobytes can decompress to gigabytes. The decoded
+size of a chunk is known if its elements have a fixed size. The output size of each bytes-to-bytes
+codec follows from it.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
-# Compressing makes data that are not compressible larger, some writers make it worse.
+# Compression can make incompressible data larger, and some writers are worse than others.
 _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
-# Where nothing is known of what was compressed, strings of variable length say, only what is stored
-# tells what to expect: this many bytes, or as many times those that are stored.
+# Without a known decoded size, for example for strings of variable length, the limit follows from
+# the stored size: this many bytes, or this many times the stored bytes.
 _UNKNOWN_NBYTES = 256 << 20
 _UNKNOWN_RATIO = 1000
 
 
 @dataclass(frozen=True)
 class DecodedLimit:
-    """Limits the size of what a codec decodes.
+    """A limit on the output size of a decoding codec.
 
     Parameters
     ----------
     known : int or None
-        The most bytes it can be; None where that is not known.
+        Maximum size in bytes; None if unknown.
     base : int
-        Bytes to allow at any rate where it is not known.
+        Number of bytes that is always allowed if `known` is None.
     """
 
     known: int | None
     base: int = 0
 
     def of(self, encoded_nbytes: int) -> int:
-        """Return how many bytes `encoded_nbytes` may be decoded to at most."""
+        """Return the maximum decoded size of `encoded_nbytes` bytes."""
         if self.known is not None:
             return self.known
         return self.base + max(_UNKNOWN_NBYTES, _UNKNOWN_RATIO * encoded_nbytes)
@@ -50,24 +50,24 @@ NO_LIMIT = DecodedLimit((1 << 63) - 1)
 
 
 def limit_of(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for a codec from bytes to bytes, which a chain leaves in the spec it sees."""
+    """Return the limit for a bytes-to-bytes codec, which the chain stores in the spec."""
     limit: DecodedLimit | None = spec._decoded_limit
     return unknown(spec) if limit is None else limit
 
 
 def unknown(spec: ArraySpec) -> DecodedLimit:
-    """Return a limit for what depends on the values of a chunk in ways that are not known."""
-    # Each element takes four bytes at least where a codec writes its length, or twice its size.
+    """Return the limit for data whose size depends on the values of a chunk."""
+    # Allow four bytes per element for codecs that write its length, or twice its size.
     return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (spec._itemsize or 0)))
 
 
 def compressed_limit(nbytes: int | None) -> int | None:
-    """Return how many bytes a compressor may make of so many at most."""
+    """Return the maximum compressed size of `nbytes` bytes; None if unknown."""
     return None if nbytes is None else _SLACK_FACTOR * nbytes + _SLACK_NBYTES
 
 
 def too_large(limit: int) -> ValueError:
-    """Return the error for what decodes to more than it can be."""
+    """Return the error for data that decode to more than `limit` bytes."""
     return ValueError(
         f"The stored data decode to more than the {limit} bytes that they can have here. They are "
         "corrupt, or of another array."

@@ -1,8 +1,8 @@
 """Synchronous functions and methods made from asynchronous ones.
 
-The asynchronous function is written; its synchronous twin keeps the name, parameters, defaults
-and docstring, and differs in that it waits. `inspect.signature` of the twin shows the same
-parameters, without the coroutine.
+Only the asynchronous function is written by hand. Its synchronous twin has the same name,
+parameters, defaults and docstring, but waits for the result. `inspect.signature` shows the same
+parameters for the twin, which is not a coroutine function.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ S = TypeVar("S")
 
 
 class Move(Protocol):
-    """Elements on their way into an array, the last step of creating it."""
+    """A pending write of elements into an array, the last step of creating the array."""
 
     @property
     def runs_here(self) -> bool:
-        """Whether a thread that waits does it itself, without the event loop."""
+        """Whether a waiting thread runs the write itself, without the event loop."""
 
     async def run(self) -> None:
         """Write the elements, without blocking the event loop."""
 
     def run_sync(self) -> None:
-        """Write the elements and wait, in the calling thread where that is possible."""
+        """Write the elements and wait, in the calling thread if possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun(Generic[A]):
-    """What a function has done that works in two steps: all but moving elements.
+    """The result of the first step of a two-step function: all work but moving elements.
 
     Parameters
     ----------
     result : object
-        What the function returns.
+        The result of the function.
     moves : tuple of Move
-        What is left to do before it returns.
+        The writes to run before the function returns.
     """
 
     result: A
     moves: tuple[Move, ...] = ()
 
     async def finish(self) -> A:
-        """Move the elements, of several arrays concurrently, and return the result."""
+        """Move the elements, concurrently for several arrays, and return the result."""
         await self._run_all()
         return self.result
 
     def finish_sync(self) -> A:
-        """Move the elements and wait, in the calling thread where that is possible."""
+        """Move the elements and wait, in the calling thread if possible; return the result."""
         if len(self.moves) > 1 and not all(move.runs_here for move in self.moves):
             sync(self._run_all())
         else:
@@ -80,22 +80,22 @@ class Begun(Generic[A]):
 def in_two_steps(
     first: Callable[P, Coroutine[Any, Any, Begun[A]]], /
 ) -> Callable[P, Coroutine[Any, Any, A]]:
-    """Make a coroutine function of one that leaves the elements to be moved by whoever calls it.
+    """Return a coroutine function that also moves the elements that `first` leaves pending.
 
-    So that the synchronous twin can move them in the calling thread, as an assignment to the
-    array does, where the coroutine moves them on the event loop.
+    The coroutine function moves the elements on the event loop. The synchronous twin moves them in
+    the calling thread instead, like an assignment to the array.
 
     Parameters
     ----------
     first : callable
-        A coroutine function that does all but moving elements. Its return annotation is
+        A coroutine function that does all work but moving elements. Its return annotation is
         ``Begun[...]``.
 
     Returns
     -------
     callable
-        A coroutine function with the same parameters that does both steps. `begin` does the first
-        one alone.
+        A coroutine function with the same parameters that runs both steps. `begin` runs only the
+        first step.
     """
 
     @wraps(first)
@@ -114,7 +114,7 @@ def in_two_steps(
 def begin(
     function: Callable[P, Coroutine[Any, Any, A]], /, *args: P.args, **kwargs: P.kwargs
 ) -> Coroutine[Any, Any, Begun[A]]:
-    """Do the first step of a function; one that is not `in_two_steps` is done whole.
+    """Run the first step of a function, or all of a function that is not `in_two_steps`.
 
     Parameters
     ----------
@@ -138,14 +138,14 @@ async def _whole(coro: Coroutine[Any, Any, A]) -> Begun[A]:
 
 
 def finished(begun: Coroutine[Any, Any, Begun[A]], *, in_thread: bool = False) -> A:
-    """Run the first step of a function, wait, and do the second one in the calling thread.
+    """Run the first step of a function, then the second step in the calling thread.
 
     Parameters
     ----------
     begun : coroutine
-        What `begin` returned.
+        The result of `begin`.
     in_thread : bool
-        Whether the calling thread may run it, see `sync_opening`.
+        Whether the calling thread may run `begun`, see `sync_opening`.
     """
     return sync_opening(begun, in_thread=in_thread).finish_sync()
 
@@ -174,24 +174,24 @@ def sync_twin(
     wrap: Callable[[Any], Any] | None = None,
     in_thread: Callable[..., bool] | None = None,
 ) -> Callable[P, Any]:
-    """Make the synchronous twin of a coroutine function.
+    """Return the synchronous twin of a coroutine function.
 
     Parameters
     ----------
     function : callable
         The coroutine function.
     wrap : callable or None
-        Turns its result into the synchronous type, `AsyncArray` into `Array` say; None returns
-        the result as it is.
+        Converts the result to the synchronous type, for example `AsyncArray` to `Array`; None
+        returns the result unchanged.
     in_thread : callable or None
-        Tells of the same arguments whether the calling thread may run it, see `sync_opening`; None
-        for never.
+        Takes the same arguments, and returns whether the calling thread may run the function, see
+        `sync_opening`; None for never.
 
     Returns
     -------
     callable
-        Runs `function` on the event loop of the process and waits for the result. Elements are
-        moved in the calling thread, where `function` works `in_two_steps`.
+        Runs `function` on the event loop of the process and waits for the result. The calling
+        thread moves the elements if `function` is `in_two_steps`.
     """
 
     @wraps(function)
@@ -211,19 +211,19 @@ def sync_method(
     wrap: Callable[[Any], Any] | None = None,
     in_thread: Callable[[Any], bool] | None = None,
 ) -> Callable[..., Any]:
-    """Make a method of a synchronous class from a coroutine method of the asynchronous one.
+    """Return a method of a synchronous class for a coroutine method of the asynchronous one.
 
     Parameters
     ----------
     function : callable
         The coroutine method, as found on its class.
     to : callable
-        Gives the asynchronous object for a synchronous one.
+        Returns the asynchronous object of a synchronous one.
     wrap : callable or None
-        Turns the result into the synchronous type; None returns it as it is.
+        Converts the result to the synchronous type; None returns it unchanged.
     in_thread : callable or None
-        Tells of the synchronous object whether the calling thread may run it, see `sync_opening`;
-        None for never.
+        Takes the synchronous object, and returns whether the calling thread may run the method, see
+        `sync_opening`; None for never.
 
     Returns
     -------
@@ -247,21 +247,21 @@ def sync_iteration(
     to: Callable[[Any], Any],
     wrap: Callable[[Any], Any] | None = None,
 ) -> Callable[..., Generator[Any, None, None]]:
-    """Make a generator method of a synchronous class from an async generator method.
+    """Return a generator method of a synchronous class for an async generator method.
 
     Parameters
     ----------
     function : callable
         The async generator method, as found on its class.
     to : callable
-        Gives the asynchronous object for a synchronous one.
+        Returns the asynchronous object of a synchronous one.
     wrap : callable or None
-        Applied to each item; None yields it as it is.
+        Applied to each item; None yields items unchanged.
 
     Returns
     -------
     callable
-        A method that collects what `function` yields, then yields it.
+        A method that collects all items of `function`, then yields them.
     """
 
     @wraps(function)
@@ -279,17 +279,17 @@ def _run(
     *,
     in_thread: bool,
 ) -> A:
-    """Run a coroutine function and wait; what it moves last, the calling thread does."""
+    """Run a coroutine function and wait; the calling thread runs a second step."""
     if hasattr(function, "_first_step"):
         return finished(begin(function, *args, **kwargs), in_thread=in_thread)
     return sync_opening(function(*args, **kwargs), in_thread=in_thread)
 
 
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a twin the signature of its original and the module that defines it."""
+    """Set the signature of a twin, and the module that defines it."""
     twin.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    # The twin is picklable only under the module that binds its name, and so is its class.
+    # The twin and its class are picklable only under the module that binds their names.
     twin.__module__ = sys._getframe(2).f_globals["__name__"]
-    # inspect would follow __wrapped__ and call the twin a coroutine function.
+    # inspect would follow __wrapped__ and report the twin as a coroutine function.
     del twin.__wrapped__  # type: ignore[attr-defined]
     return twin

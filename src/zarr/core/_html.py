@@ -1,7 +1,7 @@
-"""What notebooks show of an array or a group: text in, HTML out.
+"""HTML representation of arrays and groups for notebooks.
 
-Nothing that comes in is trusted: names, paths and attributes are whatever a store holds, so all of
-it is escaped, and cut where it is long.
+Names, paths and attributes come from a store and are not trusted. All text is escaped, and
+truncated if it is long.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from html import escape
 from itertools import islice
 from typing import Final
 
-# Most attributes, and most members, that are listed; the rest is counted.
+# Maximum number of attributes and of members that are listed; the rest is counted.
 MAX_ROWS: Final = 40
-# Most characters of one text.
+# Maximum number of characters of one text.
 MAX_TEXT: Final = 200
 
-# No colours but those of the page, so that it is readable in light and dark themes.
+# Only the colours of the page, so that the text is readable in light and dark themes.
 _STYLE: Final = (
     ".zarr-node{color:inherit;font-family:inherit;font-size:.9em;line-height:1.4;overflow-x:auto}"
     ".zarr-node table{border-collapse:collapse;margin:.25em 0 .25em .5em}"
@@ -30,11 +30,11 @@ _STYLE: Final = (
     ".zarr-node>div{border-bottom:1px solid;padding-bottom:.2em;overflow-wrap:anywhere}"
 )
 
-# Neither HTML nor the UTF-8 it is sent as can hold these: control characters, halves of surrogate
-# pairs, and code points that are none.
+# Characters that are invalid in HTML or UTF-8: control characters, lone surrogates, and
+# noncharacters.
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
-# Rows of a summary that the title shows already.
+# Rows of a summary that the title already shows.
 _IN_TITLE: Final = {"Type", "Name"}
 
 
@@ -46,28 +46,28 @@ def node_html(
     members: Iterable[tuple[str, str]] | None = None,
     n_members: int = 0,
 ) -> str:
-    """Describe a node.
+    """Return the HTML description of a node.
 
     Parameters
     ----------
     kind : str
-        What it is.
+        The kind of node.
     place : str
-        Where it is.
+        The location of the node.
     summary : iterable of tuple
-        Labels and values, those that are None left out.
+        Labels and values. Values that are None are left out.
     attributes : mapping
         The user attributes, shown as JSON.
     members : iterable of tuple or None
-        Names of the members of a group and what they are, not read further than is shown; None
-        if they are not known.
+        Names and descriptions of the members of a group, consumed only as far as shown; None if
+        unknown.
     n_members : int
-        How many there are.
+        Number of members.
 
     Returns
     -------
     str
-        One ``div`` element with its style; at most some 200 kB.
+        One ``div`` element with its style, at most about 200 kB.
     """
     rows = ((label, str(value)) for label, value in summary if value is not None)
     parts = [
@@ -98,14 +98,14 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text as HTML that shows it, cut where it is long."""
+    """Return text as escaped HTML, truncated if it is long."""
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 1] + "…"
     return escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _json(value: object) -> str:
-    """Return a value as JSON, not much further than is shown of it."""
+    """Return a value as JSON, truncated soon after the part that is shown."""
     text = ""
     try:
         for piece in _pieces(value):
@@ -118,6 +118,6 @@ def _json(value: object) -> str:
 
 
 def _pieces(value: object) -> Iterator[str]:
-    if isinstance(value, str):  # which the encoder would go through as a whole
+    if isinstance(value, str):  # the encoder would process the whole string
         value = value[: MAX_TEXT + 1]
     return json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value)

@@ -1,4 +1,4 @@
-"""What ``node.info`` returns: a readable summary of an array or a group."""
+"""The result of ``node.info``: a readable summary of an array or a group."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _UNITS = "KMGTP"
 
 
 def human_readable_size(nbytes: int) -> str:
-    """Return a number of bytes to one decimal in the largest fitting unit: ``7.6M`` for 8000000.
+    """Return a number of bytes in the largest fitting unit: ``7.6M`` for 8000000.
 
-    A unit is 1024 of the one before; there is none below 1024 bytes and none above ``P``.
+    The result has one decimal. Each unit is 1024 times the previous one. Numbers below 1024 have no
+    unit; the largest unit is ``P``.
     """
     if nbytes < 1024:
         return str(nbytes)
@@ -27,7 +28,7 @@ def human_readable_size(nbytes: int) -> str:
 
 
 def byte_info(nbytes: int) -> str:
-    """Return a number of bytes, and the readable form behind it where it differs."""
+    """Return a number of bytes, followed by the readable form if it differs."""
     return str(nbytes) if nbytes < 1024 else f"{nbytes} ({human_readable_size(nbytes)})"
 
 
@@ -37,7 +38,7 @@ def _table(rows: Iterator[tuple[str, object]], width: int) -> str:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GroupInfo:
-    """Summary of a group; its text form is what users read.
+    """Summary of a group; ``repr`` gives the text for users.
 
     Parameters
     ----------
@@ -46,15 +47,15 @@ class GroupInfo:
     _zarr_format : {2, 3}
         Format of its metadata.
     _read_only : bool
-        Whether the store refuses to be written.
+        Whether the store is read-only.
     _store_type : str
         Name of the class of the store.
     _count_members : int or None
-        Number of nodes below the group at any depth; None where they were not counted.
+        Number of nodes below the group at any depth; None if not counted.
     _count_arrays : int or None
-        Number of arrays below the group at any depth; None where they were not counted.
+        Number of arrays below the group at any depth; None if not counted.
     _count_groups : int or None
-        Number of groups below the group at any depth; None where they were not counted.
+        Number of groups below the group at any depth; None if not counted.
     """
 
     _name: str
@@ -82,7 +83,7 @@ class GroupInfo:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ArrayInfo:
-    """Summary of an array; its text form is what users read.
+    """Summary of an array; ``repr`` gives the text for users.
 
     Parameters
     ----------
@@ -98,11 +99,11 @@ class ArrayInfo:
         Shape of the shards in elements; None for an array without shards, ``"<variable>"`` for
         shards whose shapes differ.
     _chunk_shape : tuple of int or None
-        Shape of the chunks in elements; None where the shapes of chunks differ.
+        Shape of the chunks in elements; None if the shapes of chunks differ.
     _order : {"C", "F"}
-        Memory layout of what reading returns.
+        Memory layout of arrays that reading returns.
     _read_only : bool
-        Whether the store refuses to be written.
+        Whether the store is read-only.
     _store_type : str
         Name of the class of the store.
     _filters : tuple of codec
@@ -114,10 +115,9 @@ class ArrayInfo:
     _count_bytes : int or None
         Size of all elements in bytes.
     _count_bytes_stored : int or None
-        Size of all that is stored for the array in bytes, metadata included; None where it was
-        not asked for.
+        Stored size of the array in bytes, including metadata; None if not requested.
     _count_chunks_initialized : int or None
-        Number of stored shards, or chunks without shards; None where they were not counted.
+        Number of stored shards, or of stored chunks without shards; None if not counted.
     """
 
     _type: Literal["Array"] = field(default="Array", init=False)

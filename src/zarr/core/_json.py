@@ -1,4 +1,4 @@
-"""Decoding JSON documents: whatever is wrong with them is one kind of error."""
+"""Decoding of JSON documents, with one error type for all defects."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from zarr.errors import MetadataValidationError
 
 
 class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
-    """The bytes of a metadata document are not JSON, or more than can be decoded.
+    """The bytes of a metadata document are not JSON, or exceed a limit of the decoder.
 
     Parameters
     ----------
     msg : str
-        What is wrong.
+        Description of the defect.
     doc : str
-        The document, empty where it is not text.
+        The document; empty if it is not text.
     pos : int
-        Where in `doc`, in characters.
+        Position in `doc`, in characters.
     """
 
     def __init__(self, msg: str, doc: str, pos: int) -> None:
@@ -26,22 +26,22 @@ class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
 
 
 class NotAnObjectError(MetadataValidationError, TypeError):
-    """A metadata document holds another JSON value than an object."""
+    """A metadata document holds a JSON value that is not an object."""
 
 
 def parse_json(data: bytes) -> Any:
-    """Return the value that a JSON document holds.
+    """Return the value of a JSON document.
 
     Parameters
     ----------
     data : bytes
-        The document in UTF-8, -16 or -32. The bare words ``NaN`` and ``Infinity`` are numbers, as
-        Zarr libraries write them; of members of one name the last counts.
+        The document in UTF-8, UTF-16 or UTF-32. The bare words ``NaN`` and ``Infinity`` are
+        numbers, because Zarr libraries write them. If a name occurs twice, the last member wins.
 
     Raises
     ------
     DocumentDecodeError
-        If it is not JSON, is nested too deeply, or has an integer of too many digits.
+        If `data` is not JSON, is nested too deeply, or has an integer with too many digits.
     """
     try:
         return json.loads(data)
@@ -49,12 +49,12 @@ def parse_json(data: bytes) -> Any:
         raise DocumentDecodeError(error.msg, error.doc, error.pos) from None
     except RecursionError:
         raise DocumentDecodeError("Nested too deeply", "", 0) from None
-    except ValueError as error:  # no text; an integer of thousands of digits
+    except ValueError as error:  # not text, or an integer of thousands of digits
         raise DocumentDecodeError(str(error), "", 0) from None
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """Return the object that a JSON document holds.
+    """Return the object of a JSON document as a dictionary.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def parse_object(data: bytes) -> dict[str, Any]:
     Raises
     ------
     DocumentDecodeError
-        As `parse_json`.
+        As for `parse_json`.
     NotAnObjectError
-        If it holds something else.
+        If the document holds another JSON value.
     """
     document = parse_json(data)
     if not isinstance(document, dict):

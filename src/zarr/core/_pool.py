@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# How many pools the running code is inside of, counted along from a worker to the coroutines that
-# it waits for.
+# Nesting depth of pools around the running code. Coroutines that a worker waits for inherit the
+# depth of the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 
 class Pool(ThreadPoolExecutor):
-    """A worker pool that goes on in the calling thread once the interpreter starts no more jobs.
+    """A worker pool that uses the calling thread after the interpreter refuses new jobs.
 
-    That is so as soon as the main thread has ended, though other threads may go on for long, and
-    in functions that `atexit` calls. Jobs run in the context of whoever submits them, so that they
-    see its context variables; NumPy keeps `numpy.errstate` in one.
+    The interpreter refuses new jobs once the main thread has ended, although other threads may run
+    on, and in functions registered with `atexit`. A job runs in the context of its submitter and
+    sees its context variables; NumPy keeps `numpy.errstate` in one.
 
     Parameters
     ----------
     name : str
-        How its threads are called.
+        Name prefix of the threads.
     max_workers : int or None
-        How many they are; None for the choice of `concurrent.futures.ThreadPoolExecutor`.
+        Maximum number of threads; None for the default of `concurrent.futures.ThreadPoolExecutor`.
     depth : int or None
-        How many pools a job is inside of; None for as many as whoever submits it.
+        Nesting depth of pools for a job; None for the depth of its submitter.
     """
 
     def __init__(self, name: str, max_workers: int | None = None, depth: int | None = None) -> None:

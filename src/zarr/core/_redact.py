@@ -1,7 +1,7 @@
-"""Leaving out of what is shown the parts of URLs that may hold secrets.
+"""Redaction of the parts of URLs that may hold secrets.
 
-Passwords stand before an ``@``, signatures and tokens in the query. Both are replaced as a whole:
-which parameters of a query are secret depends on the server.
+Passwords precede an ``@``; signatures and tokens are in the query. Both parts are replaced
+completely, because the server decides which query parameters are secret.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import re
 from typing import Final
 
 _HIDDEN: Final = "***"
-# What stands behind these is the name of a file or a key, in which ``?`` and ``@`` mean nothing.
+# After these schemes comes the name of a file or a key, where ``?`` and ``@`` have no meaning.
 _LOCAL: Final = frozenset({"file", "local", "zip", "memory", "gpumemory"})
 _IS_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _SCHEME_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 )
-# A user without a password, such as the container of ``abfs://container@account``, is no secret.
+# For these schemes a user without a password is not secret, such as the container of
+# ``abfs://container@account``.
 _NAMES_USERS: Final = frozenset(
     {"abfs", "abfss", "adl", "az", "wasb", "wasbs", "ssh", "sftp", "scp", "hdfs", "webhdfs"}
 )
@@ -37,16 +38,16 @@ def redact_url(url: str, *, relative: bool = False) -> str:
     Parameters
     ----------
     url : str
-        The URL, chained ones too. What has no scheme, such as a path, is returned as it is.
+        The URL, which may be chained. A string without a scheme, such as a path, is returned
+        unchanged.
     relative : bool
-        Whether a string without a scheme is what remains of a URL, ``bucket/key?signature=...``,
-        whose query is left out. An absolute path is none.
+        Whether a string without a scheme is the rest of a URL, such as
+        ``bucket/key?signature=...``, and its query is redacted. An absolute path is never redacted.
 
     Returns
     -------
     str
-        Text to be shown, with ``***`` in place of what was left out; in time that is linear in the
-        length.
+        The URL with ``***`` in place of redacted parts. The time is linear in the length.
     """
     if "://" not in url:
         path, mark, query = url.partition("?")
@@ -56,27 +57,27 @@ def redact_url(url: str, *, relative: bool = False) -> str:
 
 
 def redact_urls_in(text: str) -> str:
-    """Return a message with the URLs in it redacted, each as by `redact_url`.
+    """Return a message with its URLs redacted as by `redact_url`.
 
     Parameters
     ----------
     text : str
-        The message. A URL in it ends at the quotation mark it begins with, else at a blank, ``"``,
-        ``<`` or ``>``.
+        The message. A URL after a quotation mark ends at the same mark. Other URLs end at white
+        space, ``"``, ``<`` or ``>``.
     """
     return _redact(text, whole=False) if "://" in text else text
 
 
 def redact_failure(error: BaseException) -> None:
-    """Take users, passwords and queries of URLs out of what a failure and its causes say.
+    """Redact the URLs in the messages of an exception and its causes, in place.
 
-    Client libraries put the URL that they asked for into their messages.
+    Client libraries put requested URLs into their messages.
     """
     seen: set[int] = set()
     waiting = [error]
     while waiting:
         error = waiting.pop()
-        # What is raised while its own effect is handled has that effect as its context.
+        # Chains of causes and contexts may have cycles.
         if id(error) in seen:
             continue
         seen.add(id(error))
@@ -107,14 +108,14 @@ def _redact(text: str, *, whole: bool) -> str:
         position = start
         if _IS_SCHEME(scheme) is None or scheme.lower() in _LOCAL:
             continue
-        if start > end:  # not within the path of the URL before
+        if start > end:  # not within the path of the previous URL
             pattern = _END_OF_LINK
             if not whole:
                 before = text[begin - 1 : begin]
                 pattern = _END_IN_TEXT[before if before in ("'", '"', "`") else ""]
             found = pattern.search(text, start)
             end = len(text) if found is None else found.start()
-        # Up to the next scheme, so that no character is looked at again and again.
+        # Search only up to the next scheme, to keep the time linear.
         following = text.find("://", start)
         stop = end if following < 0 else min(end, following)
         secret = _end_of_user(text, start, stop)
@@ -131,7 +132,7 @@ def _redact(text: str, *, whole: bool) -> str:
 
 
 def _end_of_user(text: str, start: int, stop: int) -> int:
-    """Return where user and password end that a URL has before its host; `start` for none."""
+    """Return the end of user and password in a URL; `start` if there are none."""
     found = _AUTHORITY.match(text, start, stop)
     end = stop if found is None else found.end()
     at = text.rfind("@", start, end)

@@ -1,4 +1,4 @@
-"""Drawing a hierarchy as text."""
+"""Drawing of a hierarchy as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STYLE: Final = (
 
 
 class TreeRepr:
-    """A drawn hierarchy: its text form is what terminals show, notebooks show the HTML form.
+    """A drawn hierarchy: text for terminals, HTML for notebooks.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class TreeRepr:
     html : str
         The tree as HTML.
     note : str
-        A line above the text that says what is missing; empty if nothing is.
+        A line above the tree that says which nodes are missing; empty if none are.
     """
 
     def __init__(self, text: str, html: str, note: str = "") -> None:
@@ -33,7 +33,7 @@ class TreeRepr:
         return self._note + self._text
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        from html import escape  # not before it is needed: its tables take milliseconds
+        from html import escape  # lazy, because its tables take milliseconds
 
         return {
             "text/plain": repr(self),
@@ -44,19 +44,19 @@ class TreeRepr:
 async def draw_tree(
     title: str, nodes: AsyncIterator[tuple[str, str | None]], *, bold: bool, max_nodes: int
 ) -> TreeRepr:
-    """Draw a hierarchy.
+    """Return the drawing of a hierarchy.
 
     Parameters
     ----------
     title : str
-        What stands for the root.
+        Label of the root.
     nodes : async iterator of tuple
-        Path relative to the root of each node, and what stands behind its name, None for nothing.
-        Parents go before their children.
+        For each node, its path relative to the root, and a label after its name or None. Parents
+        come before their children.
     bold : bool
         Whether names are bold in the HTML form.
     max_nodes : int
-        At most as many nodes are drawn; no more than one further is asked for.
+        Maximum number of nodes drawn. At most one more node is consumed from `nodes`.
     """
     from html import escape
 
@@ -72,8 +72,8 @@ async def draw_tree(
         below.setdefault(path.rpartition("/")[0], []).append(path)
 
     def rows() -> Iterator[tuple[str, str, str]]:
-        # Rows still to come, the next one last; a hierarchy may be deeper than functions may call
-        # each other.
+        # Stack of pending rows, the next one last. A hierarchy may be deeper than the recursion
+        # limit.
         waiting = [("", path, path == below[""][-1]) for path in reversed(below.get("", []))]
         while waiting:
             indent, path, is_last = waiting.pop()

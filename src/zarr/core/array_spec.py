@@ -1,4 +1,4 @@
-"""What a codec knows about the chunk it codes, and the run-time options of an array."""
+"""The description of a chunk for codecs, and the run-time options of an array."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CONFIG_KEYS = (
 
 
 class ArrayConfigParams(TypedDict, total=False):
-    """The options of `ArrayConfig` as a dictionary; what is left out follows the configuration."""
+    """The options of `ArrayConfig` as a dictionary; missing options are as configured."""
 
     order: MemoryOrder
     write_empty_chunks: bool
@@ -56,13 +56,12 @@ class ArrayConfig:
     order : {"C", "F"}
         Memory layout of the arrays that reading returns.
     write_empty_chunks : bool
-        Whether a chunk that holds nothing but the fill value is stored; it is deleted otherwise.
+        Whether a chunk that holds only the fill value is stored. It is deleted otherwise.
     read_missing_chunks : bool
-        Whether an absent chunk reads as fill value; reading one raises `ChunkNotFoundError`
+        Whether an absent chunk reads as fill value. Reading it raises `ChunkNotFoundError`
         otherwise.
     sharding_coalesce_max_gap_bytes : int
-        Inner chunks of a shard that lie no further apart than this, in bytes, are fetched by one
-        read.
+        Largest gap in bytes between inner chunks of a shard that one read fetches.
     sharding_coalesce_max_bytes : int
         Largest such merged read, in bytes.
     """
@@ -95,7 +94,7 @@ class ArrayConfig:
 
     @classmethod
     def from_dict(cls, data: ArrayConfigParams) -> Self:
-        """Make a configuration from some of its options; the rest follow `zarr.config`.
+        """Return a configuration from some of its options; the rest follow `zarr.config`.
 
         Raises
         ------
@@ -110,7 +109,7 @@ class ArrayConfig:
         return cast("ArrayConfigParams", {name: getattr(self, name) for name in _CONFIG_KEYS})
 
 
-ArrayConfigLike: TypeAlias = ArrayConfig | ArrayConfigParams  # for others
+ArrayConfigLike: TypeAlias = ArrayConfig | ArrayConfigParams  # for other packages
 
 
 def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayConfig:
@@ -119,7 +118,7 @@ def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayCon
     Parameters
     ----------
     data : ArrayConfig, dict or None
-        A configuration, some of its options, or None for those of `zarr.config`.
+        A configuration, some of its options, or None for the options of `zarr.config`.
 
     Raises
     ------
@@ -140,9 +139,9 @@ def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayCon
 
 @dataclass(frozen=True, eq=False)
 class ArraySpec:
-    """Describes one chunk on the array side of a codec.
+    """The description of one chunk on the array side of a codec.
 
-    Two are equal if all their parts are, the fill values to the bit.
+    Two specs are equal if all attributes are equal. Fill values are compared bitwise.
 
     Parameters
     ----------
@@ -155,7 +154,7 @@ class ArraySpec:
     config : ArrayConfig
         Options of the array.
     prototype : BufferPrototype
-        Classes that hold encoded and decoded data.
+        Buffer classes for encoded and decoded data.
     """
 
     shape: tuple[int, ...]
@@ -164,7 +163,7 @@ class ArraySpec:
     config: ArrayConfig
     prototype: BufferPrototype
 
-    # See `zarr.core._decoded_size.limit_of`. It is not part of what the spec describes.
+    # See `zarr.core._decoded_size.limit_of`. Not part of equality or hash.
     _decoded_limit: ClassVar[DecodedLimit | None] = None
 
     def __init__(
@@ -182,7 +181,7 @@ class ArraySpec:
         object.__setattr__(self, "prototype", prototype)
 
     def _limited(self, limit: DecodedLimit) -> ArraySpec:
-        """Return the same spec for a codec from bytes to bytes, with a limit for what it decodes."""
+        """Return a copy for a bytes-to-bytes codec, with a limit on its decoded size."""
         limited = copy(self)
         object.__setattr__(limited, "_decoded_limit", limit)
         return limited
@@ -205,18 +204,18 @@ class ArraySpec:
 
     @cached_property
     def _itemsize(self) -> int | None:
-        """The size of an element in bytes; None where elements vary in size."""
+        """The size of an element in bytes; None if elements vary in size."""
         native = self.dtype.to_native_dtype()
         return None if native.hasobject or native.kind == "T" else native.itemsize
 
     @cached_property
     def _nbytes(self) -> int | None:
-        """The size of the chunk in bytes; None where its elements vary in size."""
+        """The size of the chunk in bytes; None if its elements vary in size."""
         return None if self._itemsize is None else product(self.shape) * self._itemsize
 
     @cached_property
     def _fill_bits(self) -> bytes | str | None:
-        """The fill value as what can be compared and hashed: -0.0 is not 0.0, and NaT is NaT."""
+        """The fill value in a comparable and hashable form: -0.0 is not 0.0, and NaT is NaT."""
         value = self.fill_value
         if value is None or isinstance(value, str | bytes):
             return value
@@ -225,7 +224,7 @@ class ArraySpec:
             if not native.hasobject and native.kind != "T":
                 return np.asarray(value, dtype=native).tobytes()
         except (TypeError, ValueError, OverflowError):
-            pass  # not of the data type; whoever uses it will say so
+            pass  # not of the data type; an error is raised on use
         return repr(value)
 
     @property

@@ -23,14 +23,14 @@ async def replace_attributes(
     Parameters
     ----------
     node : AsyncArray or AsyncGroup
-        The node. It keeps its attributes where storing the new ones fails.
+        The node. It keeps its attributes if storing the new ones fails.
     attributes : mapping
         The new attributes, JSON values.
 
     Raises
     ------
     TypeError
-        If a key is no string, or a value has no JSON form.
+        If a key is not a string, or a value has no JSON form.
     ValueError
         If the store is read-only.
     """
@@ -42,8 +42,8 @@ async def replace_attributes(
     else:
         metadata = replace(old, attributes=dict(attributes))
     await node._save(metadata)
-    # In place: the consolidated metadata of the group that the node was got from hold the same
-    # dictionary, and members got from it again have to know what is stored.
+    # In place, because the consolidated metadata of the parent group shares this dictionary.
+    # Members opened again from the group then have the stored attributes.
     old.attributes.clear()
     old.attributes.update(metadata.attributes)
 
@@ -51,8 +51,8 @@ async def replace_attributes(
 class Attributes(MutableMapping[str, JSON]):
     """The user attributes of an array or a group.
 
-    Every change stores all attributes; what another process stored in the meantime is lost. A value
-    that is changed in place is not noticed: assign it again.
+    Every change stores all attributes and overwrites concurrent changes of other processes. A
+    change of a value in place is not detected: assign the value again.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Attributes(MutableMapping[str, JSON]):
         Raises
         ------
         TypeError
-            If a key is no string, or a value has no JSON form.
+            If a key is not a string, or a value has no JSON form.
         ValueError
             If the store is read-only.
         """
@@ -106,11 +106,11 @@ class Attributes(MutableMapping[str, JSON]):
         sync(replace_attributes(inner, dict(d)))
 
     def update(self, *args: Any, **kwargs: JSON) -> None:
-        """Set several attributes in one write; parameters are those of `dict.update`."""
+        """Set several attributes in one write; the parameters are those of `dict.update`."""
         if changed := dict(*args, **kwargs):
             self.put({**self.asdict(), **changed})
 
     def clear(self) -> None:
-        """Remove all attributes in one write; without any, nothing is written."""
+        """Remove all attributes in one write; write nothing if there are none."""
         if len(self):
             self.put({})

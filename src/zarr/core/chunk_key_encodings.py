@@ -1,7 +1,7 @@
-"""Chunk key encodings: how the position of a chunk in its grid becomes a key below the array.
+"""Chunk key encodings: from the position of a chunk in the grid to a key below the array.
 
-Zarr v3 core specification, "Chunk key encoding": ``default`` and ``v2``. Others can be added with
-`zarr.registry.register_chunk_key_encoding`.
+``default`` and ``v2`` are those of the Zarr v3 core specification, "Chunk key encoding".
+`zarr.registry.register_chunk_key_encoding` adds others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SeparatorLiteral: TypeAlias = Literal[".", "/"]
 
 
 def parse_separator(data: JSON) -> SeparatorLiteral:
-    """Return `data` if it may stand between the numbers of a chunk key, ``"."`` or ``"/"``.
+    """Return `data` if it is a separator of chunk keys, ``"."`` or ``"/"``.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
 
 
 def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
-    # A bare name is legal for other extension points, not for this one.
+    # A bare name is valid for other extension points, but not for this one.
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
     name, configuration = parse_named_configuration(data, require_configuration=False)
@@ -47,7 +47,7 @@ def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
 
 
 class ChunkKeyEncodingParams(TypedDict):
-    """The short form that users may give instead of a chunk key encoding."""
+    """The short form that users may pass instead of a chunk key encoding."""
 
     name: Literal["v2", "default"]
     separator: NotRequired[SeparatorLiteral]
@@ -55,7 +55,7 @@ class ChunkKeyEncodingParams(TypedDict):
 
 @dataclass(frozen=True)
 class ChunkKeyEncoding(ABC, Metadata):
-    """Base of the chunk key encodings.
+    """Base class of the chunk key encodings.
 
     A subclass is a frozen dataclass that sets `name`, the name in metadata, and has one field per
     member of its stored configuration.
@@ -65,7 +65,7 @@ class ChunkKeyEncoding(ABC, Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make an instance from its JSON form.
+        """Return an instance from its JSON form.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class ChunkKeyEncoding(ABC, Metadata):
             If `data` or its configuration is not an object, or a member of the configuration is
             unknown.
         ValueError
-            If there is no name, or a value is not allowed.
+            If the name is missing, or a value is not allowed.
         """
         _, configuration = _parse_name_and_configuration(data)
         return cls(**configuration)
@@ -90,7 +90,7 @@ class ChunkKeyEncoding(ABC, Metadata):
     def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
         """Return the position in the chunk grid that a key encodes.
 
-        Optional for an encoding; the built-in ones have it.
+        Optional for an encoding; the built-in encodings implement it.
 
         Parameters
         ----------
@@ -107,9 +107,9 @@ class ChunkKeyEncoding(ABC, Metadata):
         raise NotImplementedError(f"{type(self).__name__} does not implement decode_chunk_key.")
 
     def _key_template(self, ndim: int) -> str | None:
-        """Return what makes keys of chunk positions by ``template % position``, all at once.
+        """Return a template for bulk creation of keys by ``template % position``.
 
-        Optional; keys are made one by one where there is none.
+        Optional. None if keys have to be made one by one.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ ChunkKeyEncodingLike = TypeAliasType(
 
 def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> tuple[int, ...]:
     parts = text.split(separator)
-    # int() alone would also take signs, blanks and underscores, which no encoder writes.
+    # int() alone would also accept signs, blanks and underscores, which no encoder writes.
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise ValueError(f"Invalid chunk key for {name} encoding: {chunk_key!r}")
     return tuple(map(int, parts))
@@ -150,7 +150,7 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
     Parameters
     ----------
     separator : {"/", "."}
-        What stands between the parts.
+        The separator between the parts.
 
     Raises
     ------
@@ -193,7 +193,7 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     Parameters
     ----------
     separator : {".", "/"}
-        What stands between the parts.
+        The separator between the parts.
 
     Raises
     ------
@@ -210,8 +210,8 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
         """Return the position in the chunk grid that a key encodes.
 
-        The key ``"0"`` stands for the first chunk of one dimension and for the only chunk of an
-        array without dimensions alike; it is decoded as the former, ``(0,)``.
+        The key ``"0"`` is ambiguous: the first chunk in one dimension, or the only chunk of an
+        array without dimensions. It is decoded as ``(0,)``.
 
         Parameters
         ----------
@@ -237,13 +237,13 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
 
 
 def parse_chunk_key_encoding(data: ChunkKeyEncodingLike) -> ChunkKeyEncoding:
-    """Return the chunk key encoding that `data` is or describes.
+    """Return `data` as a chunk key encoding.
 
     Parameters
     ----------
     data : ChunkKeyEncoding or mapping
         The JSON form, ``{"name": ..., "configuration": {...}}``, or the short form
-        ``{"name": ..., "separator": ...}``, whose separator wins over a configured one.
+        ``{"name": ..., "separator": ...}``, whose separator overrides a configured one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Coding of single chunks without an event loop; kept for others."""
+"""Decoding and encoding of single chunks without an event loop; kept for other packages."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["ChunkTransform"]
 
 @dataclass(kw_only=True)
 class ChunkTransform:
-    """Decodes and encodes single chunks in the calling thread.
+    """Decode and encode single chunks in the calling thread.
 
     Parameters
     ----------
     codecs : tuple of codec
-        In the order of encoding, settled for the chunks (`Codec.evolve_from_array_spec`).
+        In the order of encoding, evolved for the chunks (`Codec.evolve_from_array_spec`).
 
     Raises
     ------
     TypeError
-        If a codec codes by coroutines only, or follows one whose output it cannot take.
+        If a codec has only coroutines, or cannot take the output of its predecessor.
     ValueError
         If there is no codec from array to bytes, or more than one.
     """
@@ -73,14 +73,14 @@ class ChunkTransform:
         return self._chain.decode_sync(chunk_bytes, chunk_spec)
 
     def encode_chunk(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        """Encode one chunk; None where a codec finds nothing to store.
+        """Encode one chunk; return None if there is nothing to store.
 
         Parameters
         ----------
         chunk_array : NDBuffer
             The chunk.
         chunk_spec : ArraySpec
-            Describes it.
+            Describes the chunk.
         """
         return self._chain.encode_sync(chunk_array, chunk_spec)
 
@@ -92,11 +92,11 @@ class ChunkTransform:
         byte_length : int
             Size of the chunk in bytes.
         array_spec : ArraySpec
-            Describes it.
+            Describes the chunk.
 
         Raises
         ------
         NotImplementedError
-            If it depends on the values.
+            If the size depends on the values.
         """
         return self._chain.compute_encoded_size(byte_length, array_spec)

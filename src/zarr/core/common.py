@@ -1,4 +1,4 @@
-"""Leaf helpers: constants, type aliases, argument parsing."""
+"""Constants, type aliases and argument parsing, without imports from higher layers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 ShapeLike: TypeAlias = Iterable[int] | int
 ChunksLike: TypeAlias = ShapeLike | Sequence[Sequence[int]] | None
 DimensionNames: TypeAlias = Iterable[str | None] | None
-DimensionNamesLike: TypeAlias = DimensionNames  # for others, as is the next
+DimensionNamesLike: TypeAlias = DimensionNames  # for other packages, as is the next
 ChunkCoords: TypeAlias = tuple[int, ...]
 JSON: TypeAlias = str | int | float | Mapping[str, "JSON"] | Sequence["JSON"] | None
 
@@ -43,37 +43,38 @@ _EnumT = TypeVar("_EnumT", bound=Enum)
 
 
 class NamedConfig(TypedDict, Generic[_NameT, _ConfigT], total=False):
-    """The JSON form of an extension point: a name and, where it has one, its configuration."""
+    """The JSON form of an extension point: a name, and an optional configuration."""
 
     name: Required[ReadOnly[_NameT]]
     configuration: ReadOnly[_ConfigT]
 
 
 class NamedRequiredConfig(TypedDict, Generic[_NameT, _ConfigT]):
-    """The JSON form of an extension point whose configuration may not be left out."""
+    """The JSON form of an extension point with a required configuration."""
 
     name: ReadOnly[_NameT]
     configuration: ReadOnly[_ConfigT]
 
 
 def product(tup: tuple[int, ...]) -> int:
-    """Return the product of integers, 1 for none."""
+    """Return the product of integers; 1 for an empty tuple."""
     return math.prod(tup)
 
 
 def ceildiv_int(a: int, b: int) -> int:
-    """Divide integers and round up; exact for any size.
+    """Return the quotient of integers, rounded up; exact for integers of any size.
 
     Raises
     ------
     ZeroDivisionError
-        If `b` is 0 and `a` is not; zero chunks of length zero cover an empty extent.
+        If `b` is 0 and `a` is not 0. If both are 0 the result is 0: zero chunks of length zero
+        cover an empty extent.
     """
     return 0 if a == 0 else -(-a // b)
 
 
 def ceildiv(a: float, b: float) -> int:
-    """Divide and round up to an integer; 0 where `a` is 0, whatever `b` is."""
+    """Return the quotient, rounded up to an integer; 0 if `a` is 0, for any `b`."""
     return 0 if a == 0 else math.ceil(a / b)
 
 
@@ -81,7 +82,7 @@ def ceildiv(a: float, b: float) -> int:
 
 
 def parse_int(data: object) -> int:
-    """Return `data` if it is an integer, and not a bool.
+    """Return `data` if it is an integer and not a bool.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def parse_bool(data: object) -> bool:
 
 
 def parse_fill_value(data: object) -> Any:
-    """Return `data`; a data type is what can judge a fill value."""
+    """Return `data` unchanged; only a data type can validate a fill value."""
     return data
 
 
@@ -132,7 +133,7 @@ def enum_names(enum: type[_EnumT]) -> Iterable[str]:
 
 
 def parse_enum(data: object, cls: type[_EnumT]) -> _EnumT:
-    """Return the member of an enumeration that `data` is or names.
+    """Return `data` as a member of an enumeration, from a member or its name.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def parse_shapelike(data: object) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Lengths in elements, all 0 or more.
+        Lengths in elements, all at least 0.
 
     Raises
     ------
@@ -199,14 +200,14 @@ def _as_tuple(data: object) -> tuple[object, ...]:
 
 
 def parse_name(data: JSON, expected: str | None = None) -> str:
-    """Return a name, checked against the one expected.
+    """Return a name, checked against the expected name.
 
     Raises
     ------
     TypeError
         If `data` is not a string.
     ValueError
-        If it differs from `expected`.
+        If the name differs from `expected`.
     """
     if not isinstance(data, str):
         raise TypeError(f"Expected a string, got an instance of {type(data)}.")
@@ -216,12 +217,12 @@ def parse_name(data: JSON, expected: str | None = None) -> str:
 
 
 def parse_configuration(data: JSON) -> JSON:
-    """Return a configuration, which has to be an object.
+    """Return a configuration if it is a mapping.
 
     Raises
     ------
     TypeError
-        If it is not.
+        Otherwise.
     """
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
@@ -234,7 +235,7 @@ def parse_named_configuration(
     *,
     require_configuration: bool = True,
 ) -> tuple[str, dict[str, JSON] | None]:
-    """Take the JSON form of an extension point apart.
+    """Return the name and the configuration from the JSON form of an extension point.
 
     Parameters
     ----------
@@ -242,14 +243,14 @@ def parse_named_configuration(
         ``{"name": ..., "configuration": ...}``, or the bare name of an extension point that
         needs no configuration (Zarr v3 core specification, "Extension points").
     expected_name : str or None
-        The name it has to have; None for any.
+        The required name; None for any name.
     require_configuration : bool
-        Whether the configuration may not be left out.
+        Whether the configuration is required.
 
     Returns
     -------
     tuple
-        The name and the configuration, None where there is none.
+        The name and the configuration; None if there is no configuration.
 
     Raises
     ------
@@ -279,21 +280,21 @@ def parse_chunk_shape(data: object) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If it is not an iterable of integers above 0; the dimension is named.
+        If `data` is not an iterable of integers above 0. The message names the dimension.
     """
     lengths = (data,) if _is_index(data) else _as_tuple(data)
     return tuple(parse_chunk_edge(length, axis) for axis, length in enumerate(lengths))
 
 
 def parse_chunk_edge(size: object, axis: int | None = None) -> int:
-    """Return the length of a chunk along one axis, an integer above 0.
+    """Return the length of a chunk along one axis as an integer above 0.
 
     Raises
     ------
     TypeError
         If `size` is not an integer.
     ValueError
-        If it is below 1; `axis` is named where it is given.
+        If `size` is below 1. The message names `axis` if it is given.
     """
     where = "" if axis is None else f" in dimension {axis}"
     if not _is_index(size):
@@ -308,14 +309,14 @@ _MOST_EDGES: Final = 1 << 24
 
 
 def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> tuple[int, ...]:
-    """Write out run-length encoded chunk edges.
+    """Expand run-length encoded chunk edges.
 
     Parameters
     ----------
     data : sequence
         Edge lengths and ``[length, count]`` pairs, mixed (rectilinear chunk grid, zarr-extensions).
     axis : int or None
-        Named in errors.
+        The axis to name in errors.
 
     Returns
     -------
@@ -325,8 +326,9 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
     Raises
     ------
     TypeError, ValueError
-        If a length or a count is not an integer above 0, a run is not a pair, or there would be
-        more than 2**24 edges: a count of a few bytes can ask for any amount of memory.
+        If a length or a count is not an integer above 0, a run is not a pair, or there are more
+        than 2**24 edges. The limit exists because a count of a few bytes could request any amount
+        of memory.
     """
     edges: list[int] = []
     where = "" if axis is None else f" in dimension {axis}"
@@ -353,18 +355,18 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
 
 
 def compress_rle(sizes: Sequence[int]) -> list[int | list[int]]:
-    """Run-length encode chunk edges: a lone edge stays a number, a run becomes ``[length, count]``."""
+    """Return run-length encoded chunk edges: a number, or ``[length, count]`` for a run."""
     runs = [(length, sum(1 for _ in run)) for length, run in groupby(sizes)]
     return [length if count == 1 else [length, count] for length, count in runs]
 
 
 def validate_rectilinear_kind(kind: str | None) -> None:
-    """Refuse a rectilinear chunk grid whose ``kind`` is not ``"inline"``.
+    """Raise an error for a rectilinear chunk grid whose ``kind`` is not ``"inline"``.
 
     Raises
     ------
     ValueError
-        If it is missing or another.
+        If `kind` is None or another string.
     """
     if kind is None:
         raise ValueError(
@@ -379,19 +381,21 @@ def validate_rectilinear_kind(kind: str | None) -> None:
 def validate_rectilinear_edges(
     chunk_shapes: Sequence[int | Sequence[int]], array_shape: Sequence[int]
 ) -> None:
-    """Refuse explicit chunk edges that do not cover the array.
+    """Raise an error for explicit chunk edges that do not cover the array.
 
     Parameters
     ----------
     chunk_shapes : sequence
-        Per dimension one edge length for all chunks, or the edge length of each chunk, in elements.
+        For each dimension, one edge length for all chunks or the edge length of each chunk, in
+        elements.
     array_shape : sequence of int
         Shape of the array in elements.
 
     Raises
     ------
     ValueError
-        Naming the first dimension whose edges add up to less than its length.
+        If the edges of a dimension add up to less than its length. The message names the first such
+        dimension.
     """
     for axis, (edges, extent) in enumerate(zip(chunk_shapes, array_shape)):
         if isinstance(edges, Sequence) and sum(edges) < extent:

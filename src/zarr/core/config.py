@@ -1,8 +1,8 @@
-"""Run-time configuration: defaults, files and environment variables, by donfig.
+"""Run-time configuration with donfig: defaults, files and environment variables.
 
-Keys are dotted paths such as ``array.order``. Each can be set for the process with
-``zarr.config.set``, for a while with the same call as a context manager, in a YAML file, or in an
-environment variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order`` (two underscores for a dot).
+Keys are dotted paths such as ``array.order``. ``zarr.config.set`` sets a key for the process, or
+temporarily as a context manager. A key can also be set in a YAML file or in an environment
+variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order`` (two underscores for a dot).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-# What earlier releases had: setting one is an error, so that nobody goes on relying on it.
+# Keys of earlier releases. Setting one is an error, so that code does not rely on it silently.
 _REMOVED = (
     "array.v2_default_compressor.numeric",
     "array.v2_default_compressor.string",
@@ -119,7 +119,7 @@ _REMOVED = (
 
 
 class _Setting(ConfigSet):  # type: ignore[misc]
-    """Values set at run time, which counts the keys it sets until they are taken back."""
+    """A `ConfigSet` that counts the keys that are set at run time."""
 
     def __init__(self, owner: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(owner.config, owner.config_lock, owner.deprecations, *args, **kwargs)
@@ -156,12 +156,12 @@ class Config(DConfig):  # type: ignore[misc]
         return dict(self._collected)
 
     def is_set(self, key: str) -> bool:
-        """Return whether somebody has set a key, be it to its default.
+        """Return whether a key was set explicitly, even to its default.
 
         Parameters
         ----------
         key : str
-            A dotted path. It counts as set by `set`, by a file and by an environment variable.
+            A dotted path. `set`, files and environment variables count; defaults do not.
         """
         path = tuple(key.split("."))
         if any(self._times_set[path[:length]] > 0 for length in range(1, len(path) + 1)):
@@ -174,12 +174,12 @@ class Config(DConfig):  # type: ignore[misc]
         return True
 
     def enable_gpu(self) -> Any:
-        """Let arrays hold their data on the GPU: `zarr.buffer.gpu` buffers, for this process.
+        """Hold array data on the GPU in `zarr.buffer.gpu` buffers, for this process.
 
         Returns
         -------
         context manager
-            Leaving it goes back to the buffers from before.
+            Restores the previous buffers on exit.
         """
         return self.set(
             {"buffer": "zarr.buffer.gpu.Buffer", "ndbuffer": "zarr.buffer.gpu.NDBuffer"}

@@ -1,8 +1,8 @@
-"""Running coroutines from synchronous code.
+"""Execution of coroutines from synchronous code.
 
-One event loop runs in one daemon thread of the process, made on first use and made anew in a
-forked child, where the parent's thread does not exist. The loop thread does I/O only; codecs run
-in the calling thread or in the worker pool that `get_pool` returns.
+One event loop runs in one daemon thread of the process. It is created on first use, and again in a
+forked child, where the thread of the parent does not exist. The loop thread does only I/O. Codecs
+run in the calling thread or in the worker pool that `get_pool` returns.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long a caller that gives up waits for what it started to end, in seconds. As often, one that
-# waits looks whether the loop is still there.
+# How long a caller that gives up waits for its coroutine to end, in seconds. Also the interval at
+# which a waiting caller checks that the event loop still exists.
 _MOMENT = 1.0
 
-_is_finalizing = sys.is_finalizing  # held here: `sys` loses what it has in the end
+_is_finalizing = sys.is_finalizing  # kept here: `sys` loses its attributes at shutdown
 
 _lock = threading.Lock()
-# The event loop of the process and its thread, None without them. Lists of one, which never become
-# others: other packages look into them, and write None there to have a new loop.
+# The event loop of the process and its thread; None if there is none. These lists of one item are
+# never replaced: other packages read them, and write None to get a new loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
 
-# Counts the times that all running was ended; it happens when the process does.
+# Number of calls of `end_all_running`, which runs when the process ends.
 _endings = 0
 
 
 class SyncError(Exception):
-    """A coroutine cannot be run to its end from where `sync` was called."""
+    """`sync` was called from a place where it cannot wait for a coroutine."""
 
 
 def refuse_at_the_end() -> None:
-    """Refuse to begin what the interpreter does not let end any more, as it is shutting down.
+    """Raise an error if the interpreter is shutting down.
 
-    From then on no other thread runs, so the event loop answers nobody, nothing can be imported,
-    and extension modules may be gone already: what goes on all the same hangs or crashes. Objects
-    that are deleted so late, as global variables of modules are, come here from their ``__del__``.
-    Functions that `atexit` calls come earlier, and may do all.
+    During shutdown no other thread runs. The event loop does not answer, imports fail, and
+    extension modules may be gone, so an operation would hang or crash. Objects that are deleted
+    this late, such as global variables of modules, reach this function from ``__del__``. Functions
+    registered with `atexit` run earlier, and may do everything.
 
     Raises
     ------
@@ -67,16 +67,16 @@ def refuse_at_the_end() -> None:
 
 
 def get_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop of the process, starting its thread where needed.
+    """Return the event loop of the process; start its thread if needed.
 
     Raises
     ------
     RuntimeError
-        If there is none, and the interpreter is shutting down.
+        If there is no event loop and the interpreter is shutting down.
     """
     found = loop[0]
     if found is None or found.is_closed():
-        refuse_at_the_end()  # a thread would not start, and starting it not return
+        refuse_at_the_end()  # starting a thread would hang
         with _lock:
             found = loop[0]
             if found is None or found.is_closed():
@@ -97,7 +97,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
             try:
                 loop.run_forever()
             except (KeyboardInterrupt, SystemExit):
-                continue  # of a coroutine: whoever waits for it gets it, the others go on
+                continue  # of a coroutine: its waiter gets it, others go on
             break
         loop.run_until_complete(_end_others())
         loop.run_until_complete(loop.shutdown_asyncgens())
@@ -107,7 +107,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _end_others() -> None:
-    """Cancel all other tasks of the running loop, and give them a moment to end."""
+    """Cancel all other tasks of the running loop, and wait briefly for their end."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -115,16 +115,16 @@ async def _end_others() -> None:
         await asyncio.wait(others, timeout=_MOMENT / 2)
     for task in others:
         if task.done() and not task.cancelled():
-            task.exception()  # nobody waits for it, so nobody needs to hear of it
+            task.exception()  # retrieve it, so that asyncio does not log it
 
 
 def get_pool() -> ThreadPoolExecutor:
     """Return the worker pool of the process, for codecs and blocking calls.
 
-    Its size is the configured ``threading.max_workers`` when it is first used; None leaves the
-    choice to `concurrent.futures.ThreadPoolExecutor`. What a worker waits for, a codec that reads
-    an array say, gets another pool of that size: it would wait for ever for a place in one whose
-    workers all wait.
+    Its size is the value of ``threading.max_workers`` at first use; None uses the default of
+    `concurrent.futures.ThreadPoolExecutor`. Jobs that a worker waits for, for example if a codec
+    reads an array, get another pool of the same size. In the same pool they would deadlock once all
+    workers wait.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)
@@ -139,11 +139,11 @@ def get_pool() -> ThreadPoolExecutor:
 
 
 async def in_pool(function: Callable[[], T]) -> T:
-    """Call a function in the worker pool, and raise its failure as it was raised.
+    """Call a function in the worker pool, and raise its failure unchanged.
 
-    asyncio makes a new `TimeoutError` of one that comes out of a thread, and what was noted on it is
-    lost. A cancelled wait does not end the function. Without an event loop, under `run_now`, the
-    calling thread calls it.
+    asyncio replaces a `TimeoutError` from a thread by a new one, and loses its notes. Cancelling
+    the wait does not end the function. Without an event loop, under `run_now`, the calling thread
+    calls the function.
     """
     if not has_event_loop():
         return function()
@@ -157,10 +157,10 @@ async def in_pool(function: Callable[[], T]) -> T:
 async def in_pool_to_its_end(
     function: Callable[[], T], stop: Callable[[], None] | None = None
 ) -> T:
-    """Call a function in the worker pool as `in_pool` does, and never leave it running.
+    """Call a function in the worker pool like `in_pool`, and always wait for its end.
 
-    A thread cannot be interrupted. So a cancelled wait calls `stop`, where there is one, and goes
-    on until the function has ended, if it has begun.
+    A thread cannot be interrupted. On cancellation this coroutine calls `stop`, if given, and waits
+    until a started function has ended.
     """
     job = get_pool().submit(_called, function)
     try:
@@ -185,9 +185,9 @@ def _called(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:
 
 
 def cleanup_resources() -> None:
-    """Stop the event loop thread and the worker pool; the next use makes them anew.
+    """Stop the event loop thread and the worker pool; the next use creates new ones.
 
-    What still runs on the loop is cancelled.
+    Tasks that still run on the loop are cancelled.
     """
     global _pools
     with _lock:
@@ -198,7 +198,7 @@ def cleanup_resources() -> None:
     if ended is not None and thread is not None:
         try:
             ended.call_soon_threadsafe(ended.stop)
-        except RuntimeError:  # closed already
+        except RuntimeError:  # already closed
             return
         if thread is not threading.current_thread():
             thread.join(timeout=_MOMENT)
@@ -206,10 +206,10 @@ def cleanup_resources() -> None:
 
 @atexit.register
 def end_all_running() -> None:
-    """Cancel what runs on the event loop, when the process ends.
+    """Cancel all tasks on the event loop when the process ends.
 
-    The loop stays, for those who use it after this. What threads were waiting for has not failed:
-    only daemon threads are left, and they go on waiting until they vanish with the process.
+    The loop stays usable for later callers. Threads that wait for a cancelled task do not get an
+    error: only daemon threads are left, and they wait until the process ends.
     """
     global _endings
     current = loop[0]
@@ -220,9 +220,9 @@ def end_all_running() -> None:
 
 
 def reset_resources_after_fork() -> None:
-    """Forget the loop and the pool of the parent process; their threads do not exist here."""
+    """Drop the loop and the pools of the parent process; their threads do not exist here."""
     global _pools, _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it at the fork
+    _lock = threading.Lock()  # another thread may have held it at the fork
     loop[0], iothread[0], _pools = None, None, {}
 
 
@@ -235,29 +235,29 @@ def sync(
     loop: asyncio.AbstractEventLoop | None = None,
     timeout: float | None = None,
 ) -> T:
-    """Run a coroutine on the event loop of the process and wait for its result.
+    """Run a coroutine on the event loop of the process, and return its result.
 
     Parameters
     ----------
     coro : coroutine
-        What to run.
+        The coroutine.
     loop : asyncio.AbstractEventLoop or None
-        The loop to use, running in another thread; None for the one of the process.
+        A loop that runs in another thread; None for the loop of the process.
     timeout : float or None
-        Seconds to wait; None for as long as it takes.
+        Seconds to wait; None for no timeout.
 
     Returns
     -------
     object
-        What the coroutine returns.
+        The result of the coroutine.
 
     Raises
     ------
     SyncError
-        If called on the thread of that very loop, where waiting would never end.
+        If called on the thread of that loop, where waiting would deadlock.
     TimeoutError
-        If it takes longer than `timeout`. The coroutine is cancelled, as it is when the wait is
-        interrupted.
+        If the coroutine takes longer than `timeout`. It is cancelled then, as on an interrupt of
+        the wait.
     RuntimeError
         If the interpreter is shutting down.
     """
@@ -279,7 +279,7 @@ def sync(
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     running = _Running(coro, target)
     try:
-        running.start()  # an interrupt may come as soon as this has begun
+        running.start()  # an interrupt may come from here on
         in_time = running.wait(timeout)
     except BaseException:
         running.cancel()
@@ -290,22 +290,22 @@ def sync(
     try:
         return running.result()
     finally:
-        del running  # an exception refers to this frame, which is not to refer to the exception
+        del running  # break the reference cycle of frame and exception
 
 
 class _Running(Generic[T]):
-    """A coroutine on the loop of another thread, as the thread that waits for it sees it.
+    """A coroutine on the event loop of another thread, with methods for the waiting thread.
 
-    What `asyncio.run_coroutine_threadsafe` returns does not do: a cancelled one counts as ended
-    while the coroutine still runs, one on a loop that is gone is waited for in vain, and a
-    `TimeoutError` comes through as a new one, without the notes that say what was being read.
+    A future of `asyncio.run_coroutine_threadsafe` is not sufficient. It counts as done on
+    cancellation while the coroutine still runs. On a loop that is gone it never finishes. It
+    replaces a `TimeoutError` by a new one, without the notes that name the key.
 
     Parameters
     ----------
     coro : coroutine
-        What to run.
+        The coroutine.
     loop : asyncio.AbstractEventLoop
-        Where to run it.
+        The loop that runs the coroutine.
     """
 
     def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
@@ -316,12 +316,12 @@ class _Running(Generic[T]):
         self._began_before = _endings
 
     def start(self) -> None:
-        """Have the coroutine begin.
+        """Start the coroutine.
 
         Raises
         ------
         RuntimeError
-            If its loop has been closed just now.
+            If the loop has just been closed.
         """
         try:
             self._loop.call_soon_threadsafe(self._start)
@@ -334,12 +334,12 @@ class _Running(Generic[T]):
         self._task.add_done_callback(lambda _: self._ended.set())
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until the coroutine has ended; False if it takes longer than `timeout` seconds.
+        """Wait for the coroutine; return False if it takes longer than `timeout` seconds.
 
         Raises
         ------
         RuntimeError
-            If its loop has been closed.
+            If the loop has been closed.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -355,16 +355,16 @@ class _Running(Generic[T]):
                 return False
 
     def stay_if_over(self) -> None:
-        """Do not return to a daemon thread once `end_all_running` has ended the coroutine."""
+        """Block a daemon thread for ever if `end_all_running` has ended the coroutine."""
         if self._began_before != _endings and threading.current_thread().daemon:
             threading.Event().wait()
 
     def result(self) -> T:
-        """Return what the ended coroutine returned, or raise what it raised."""
+        """Return the result of the ended coroutine, or raise its error."""
         task = self._task
         assert task is not None
         if task.cancelled():
-            # Not the exception of asyncio: a task of the caller is not what was cancelled.
+            # Not `asyncio.CancelledError`, because no task of the caller was cancelled.
             raise concurrent.futures.CancelledError
         try:
             return task.result()
@@ -372,56 +372,56 @@ class _Running(Generic[T]):
             del self, task  # see `sync`
 
     def cancel(self) -> None:
-        """Cancel the coroutine, and give it a moment to end."""
+        """Cancel the coroutine, and wait briefly for its end."""
         try:
             self._loop.call_soon_threadsafe(self._cancel)
-        except RuntimeError:  # closed, and nothing runs there
+        except RuntimeError:  # closed, so nothing runs there
             return
-        # Its own thread would wait for itself, and at the very end no other one runs.
+        # The loop thread would wait for itself, and during finalization no other thread runs.
         if not _runs_here(self._loop) and not _is_finalizing():
             self._ended.wait(_MOMENT)
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        else:  # interrupted before it was handed over
+        else:  # interrupted before it was started
             self._coro.close()
             self._ended.set()
 
 
 def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine and return its result, within the configured ``async.timeout``; see `sync`.
+    """Run a coroutine like `sync`, with the configured ``async.timeout``.
 
     Raises
     ------
     TimeoutError
-        If it takes longer.
+        If the coroutine takes longer.
     """
     return sync(coro, timeout=config.get("async.timeout", None))
 
 
 def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
-    """Run a coroutine that reads metadata, in the calling thread if it need not wait.
+    """Run a coroutine that reads metadata, in the calling thread if it never waits.
 
     Parameters
     ----------
     coro : coroutine
-        What to run.
+        The coroutine.
     in_thread : bool
-        Whether its store answers in the calling thread, which runs it by `run_now` then: opening an
-        array on a local disk takes a tenth of a millisecond, and the way to the event loop, on to
-        the worker pool and back three times as long. The event loop is used nevertheless where
-        there is a limit of time, and where the calling thread runs an event loop itself.
+        Whether the store answers in the calling thread. The coroutine then runs by `run_now`:
+        opening an array on a local disk takes a tenth of a millisecond, and the way through the
+        event loop and the worker pool takes three times as long. The event loop is used anyway if a
+        timeout is configured, or if the calling thread runs an event loop.
 
     Returns
     -------
     object
-        What the coroutine returns.
+        The result of the coroutine.
 
     Raises
     ------
     SyncError, TimeoutError
-        As `sync_in_time`.
+        As for `sync_in_time`.
     """
     if not in_thread or _is_finalizing() or has_event_loop():
         return sync_in_time(coro)
@@ -431,7 +431,7 @@ def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
 
 
 def has_event_loop() -> bool:
-    """Return whether the calling thread runs an event loop; without one nothing can be waited for."""
+    """Return whether the calling thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -444,12 +444,12 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits to its end in the calling thread, without an event loop.
+    """Run a coroutine that never waits in the calling thread, without an event loop.
 
     Raises
     ------
     RuntimeError
-        If it waits for something after all. It is closed.
+        If the coroutine waits after all. It is closed then.
     """
     try:
         coroutine.send(None)
@@ -461,57 +461,57 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def _collect_aiterator(data: AsyncIterable[T]) -> tuple[T, ...]:
-    """Return all that an async iterator yields, in order."""
+    """Return all items of an async iterator, in order."""
     return tuple([item async for item in data])
 
 
 def collect_aiterator(data: AsyncIterator[T]) -> tuple[T, ...]:
-    """Run an async iterator to its end on the event loop of the process.
+    """Return all items of an async iterator, run on the event loop of the process.
 
     Parameters
     ----------
     data : async iterator
-        What to read.
+        The iterator.
 
     Returns
     -------
     tuple
-        All it yields, in order.
+        All items, in order.
     """
     return sync_in_time(_collect_aiterator(data))
 
 
 class SyncMixin:
-    """What a synchronous class needs to be derived from an asynchronous one."""
+    """Methods for a synchronous class that wraps an asynchronous one."""
 
     def _sync(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine and wait for its result."""
+        """Run a coroutine and return its result."""
         return sync_in_time(coroutine)
 
     def _sync_iter(self, async_iterator: AsyncIterator[T]) -> list[T]:
-        """Run an async iterator to its end and return what it yields."""
+        """Return all items of an async iterator."""
         return list(collect_aiterator(async_iterator))
 
 
 def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
-    """Iterate over what an async iterator yields, which goes on while the caller is busy.
+    """Iterate over an async iterator, which runs ahead while the caller is busy.
 
     Parameters
     ----------
     data : async iterator
-        Runs on the event loop of the process. It is closed in the end, also where the returned
+        Runs on the event loop of the process. It is closed at the end, also if the returned
         generator is closed early.
     ahead : int
-        How many items wait for the caller at most; the iterator is not asked for more.
+        Maximum number of items that wait for the caller. The iterator is not advanced further.
 
     Raises
     ------
     SyncError
-        If called on the thread of that loop, where waiting would never end.
+        If called on the thread of that loop, where waiting would deadlock.
     RuntimeError
         If the interpreter is shutting down.
     Exception
-        What the iterator raises, as it was raised.
+        The error of the iterator, unchanged.
     """
     refuse_at_the_end()
     loop = get_loop()
@@ -543,7 +543,7 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
             try:
                 item, ended = arrived.get(timeout=_MOMENT)
             except queue.Empty:
-                if running.wait(0) and arrived.empty():  # cancelled before it began
+                if running.wait(0) and arrived.empty():  # cancelled before it started
                     raise concurrent.futures.CancelledError from None
                 continue
             if isinstance(ended, StopAsyncIteration):
@@ -551,7 +551,7 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
             if ended is not None:
                 running.stay_if_over()
                 if isinstance(ended, asyncio.CancelledError):
-                    raise concurrent.futures.CancelledError from None  # as `sync`
+                    raise concurrent.futures.CancelledError from None  # as in `sync`
                 raise ended
             yield item  # type: ignore[misc]
             loop.call_soon_threadsafe(room.release)
@@ -560,12 +560,12 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
             running.cancel()
 
 
-# --- names that other packages reach for ------------------------------------------------
+# --- names that other packages use ------------------------------------------------------
 
 _get_loop = get_loop
 _get_executor = get_pool
 
 
 def _get_lock() -> threading.Lock:
-    """Return the lock under which the event loop and the worker pool are made and given up."""
+    """Return the lock that guards creating and dropping the event loop and the pools."""
     return _lock

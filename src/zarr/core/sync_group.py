@@ -1,4 +1,4 @@
-"""Nodes by their place in a store, and hierarchies of them, for the synchronous API."""
+"""Synchronous functions that open nodes by path and create hierarchies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def create_nodes(
     *, store: Store, nodes: Mapping[str, ArrayMetadata | GroupMetadata]
 ) -> Iterator[tuple[str, Array[Any] | Group]]:
-    """Store the metadata of many nodes before the first is returned.
+    """Store the metadata of many nodes, then return an iterator over the nodes.
 
     Parameters, result and errors are those of `zarr.core.group.create_nodes`.
     """
@@ -32,30 +32,30 @@ def create_nodes(
 def create_hierarchy(
     *, store: Store, nodes: Mapping[str, ArrayMetadata | GroupMetadata], overwrite: bool = False
 ) -> Iterator[tuple[str, Array[Any] | Group]]:
-    """Create a hierarchy of arrays and groups before the first node is returned.
+    """Create a hierarchy of arrays and groups, then return an iterator over its nodes.
 
     Parameters
     ----------
     store : Store
         The store.
     nodes : mapping
-        Metadata of arrays and groups by paths relative to the root of the store, all of one
-        format. Groups above them that are not given are created too, unless they are stored.
+        Metadata of arrays and groups by path relative to the root of the store, all of one format.
+        Missing parent groups are created too.
     overwrite : bool
-        Whether all that is stored at and below the given paths is deleted first.
+        Whether to delete all keys at and below the given paths first.
 
     Returns
     -------
     iterator of tuple
-        Normalized path, and array or group, for each node that was created.
+        Normalized path, and array or group, for each created node.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node is stored at one of the paths already and `overwrite` is False.
+        If a node is already stored at one of the paths and `overwrite` is False.
     ValueError
-        If two paths are the same when normalized, formats are mixed, or a node lies below an
-        array; if the store is read-only. Nothing is stored or deleted then.
+        If two normalized paths are equal, formats are mixed, a node lies below an array, or the
+        store is read-only. Nothing is stored or deleted then.
     """
     created = collect_aiterator(
         _group.create_hierarchy(store=store, nodes=nodes, overwrite=overwrite)
@@ -66,7 +66,7 @@ def create_hierarchy(
 def create_rooted_hierarchy(
     *, store: Store, nodes: Mapping[str, ArrayMetadata | GroupMetadata], overwrite: bool = False
 ) -> Array[Any] | Group:
-    """Create a hierarchy of arrays and groups that all lie below one of them, and return that.
+    """Create a hierarchy of arrays and groups with one root node, and return that node.
 
     Parameters and errors are those of `zarr.core.group.create_rooted_hierarchy`.
     """
@@ -76,7 +76,7 @@ def create_rooted_hierarchy(
 
 
 def get_node(store: Store, path: str, zarr_format: ZarrFormat) -> Array[Any] | Group:
-    """Open the array or the group at a path of a store.
+    """Open the array or group at a path of a store.
 
     Parameters and errors are those of `zarr.core.group.get_node`.
     """

@@ -48,8 +48,10 @@ async def read_chunks(
     drop_axes : tuple of int
         Axes that integers in the selection remove.
     executor : Executor
-        Where codecs run.
-    chain : CodecChain Decodes. source : async iterator or callable
+        Runs the codecs.
+    chain : CodecChain
+        Decodes the chunks.
+    source : async iterator or callable
         The encoded chunks as they arrive, each with its index in `items`; None for an absent chunk.
         Or a codec's own function that reads a selection of a chunk without reading all of it.
     batch_size : int

@@ -49,7 +49,7 @@ async def write_chunks(
     executor : Executor
         Runs the codecs, and decides how many chunks are written at once.
     chain : CodecChain
-        Encodes.
+        Encodes the chunks.
     write_part : callable or None
         A codec's own function that changes a selection of a stored chunk; None if no codec has one.
     always : bool
@@ -156,7 +156,7 @@ async def encode_filled(
     spec : ArraySpec
         Describes the chunk.
     executor : Executor
-        Where the codecs run.
+        Runs the codecs.
 
     Returns
     -------
