@@ -35,7 +35,7 @@ def is_overridden(obj: object, name: str) -> bool:
     Returns
     -------
     bool
-        Whether a subclass overrides it, or it was replaced on the class or on the object.
+        True if a subclass overrides the method, or if it was replaced on the class or object.
     """
     # By identity, because a wrapper copies the attributes of its function.
     return getattr(getattr(obj, name), "__func__", None) not in _OWN

@@ -1,4 +1,4 @@
-"""The worker pool of a process, for codecs and blocking calls; see `zarr.core.sync.get_pool`."""
+"""Worker pools for codecs and blocking calls; see `zarr.core.sync.get_pool`."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class RetryPolicy:
     max_seconds : float
         Largest value of this upper bound, in seconds.
     max_retry_after_seconds : float
-        Largest ``Retry-After`` of a server that is followed, in seconds.
+        Upper bound for the ``Retry-After`` of a server, in seconds.
 
     Raises
     ------

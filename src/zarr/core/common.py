@@ -1,4 +1,4 @@
-"""Constants, type aliases and argument parsing, without imports from higher layers."""
+"""Basic helpers: constants, type aliases, argument parsing."""
 
 from __future__ import annotations
 

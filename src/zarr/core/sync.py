@@ -444,7 +444,7 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits in the calling thread, without an event loop.
+    """Run a coroutine that never waits, in the calling thread and without an event loop.
 
     Raises
     ------

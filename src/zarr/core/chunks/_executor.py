@@ -317,14 +317,14 @@ def _nbytes(buffer: Buffer | None) -> int:
 
 
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
-    """Split items of `nbytes` bytes into equal runs, one per thread that pays off."""
+    """Split items of `nbytes` bytes each into about equal runs that are worth a thread."""
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> R:
-    """Run a coroutine that never waits in a thread of the worker pool.
+    """Run a coroutine that never waits, in a thread of the worker pool.
 
     On cancellation the coroutine stops before the next chunks. It has ended when this function
     raises.

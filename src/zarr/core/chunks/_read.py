@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zarr.core.chunks._item import Batch, ReadItem
 
     # Takes a byte getter, a selection, a spec, an executor, and a buffer that may receive the
-    # selection. Returns the selection; None where the chunk is absent.
+    # selection. Returns the selection; None if the chunk is absent.
     ReadPart: TypeAlias = Callable[..., Awaitable[NDBuffer | None]]
 
 # Decoded bytes of small chunks that are decoded together before the scatter. They should still be

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-# Python 3.13 and later can do without the GIL.
+# Python 3.13 and later can run without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 # A thread that held the semaphore for longer than this, in seconds, while the processors were idle
@@ -37,7 +37,7 @@ class FairSemaphore:
     Parameters
     ----------
     permits : int
-        How many threads may hold it.
+        Maximum number of threads that hold a permit.
     timeout : float
         Seconds to wait while no permit is released. A thread that has waited this long continues
         without a permit: the work is not short then, and is better done side by side.
