@@ -16,6 +16,6 @@ __all__ = [
     "SubchunkWriteOrder",
 ]
 
-# Where they are public; configuration and pickles name them by it.
+# Set the public module path, which the configuration and pickles refer to.
 ShardingCodec.__module__ = __name__
 ShardingCodecIndexLocation.__module__ = __name__

@@ -48,12 +48,12 @@ if TYPE_CHECKING:
 
 _INDEX_LOCATIONS: Final = ("start", "end")
 
-# Distinct shard shapes whose layouts are kept.
+# Maximum number of shard shapes whose layouts are cached.
 _KEPT_LAYOUTS = 64
 
 
 class ShardingCodecIndexLocation(metaclass=DeprecatedNames, names=_INDEX_LOCATIONS):
-    """The names ``"start"`` and ``"end"`` as attributes; deprecated, pass the strings."""
+    """Deprecated names for ``"start"`` and ``"end"``; pass the strings instead."""
 
 
 def _parse_index_location(data: object) -> ShardingIndexLocation:
@@ -76,22 +76,22 @@ def _parse_write_order(data: object) -> SubchunkWriteOrder:
 class ShardingCodec(
     ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin
 ):
-    """Stores many inner chunks in one value, with an index of where each lies.
+    """Codec that stores many inner chunks in one value, with an index of their byte ranges.
 
     Parameters
     ----------
     chunk_shape : iterable of int or int
-        Shape of an inner chunk in elements; the shape of the shard is a multiple of it.
+        Shape of an inner chunk in elements. The shape of the shard must be a multiple of it.
     codecs : iterable of Codec or dict
         The codecs of an inner chunk.
     index_codecs : iterable of Codec or dict
-        The codecs of the index, an array of ``uint64``. The size of what they make may not depend
-        on the values.
+        The codecs of the index, a ``uint64`` array. Their encoded size must not depend on the
+        values.
     index_location : {"end", "start"}
         Which end of the shard holds the index.
     subchunk_write_order : {"morton", "unordered", "lexicographic", "colexicographic"}
-        In which order a shard holds its inner chunks; see `write_order`. It concerns writing only
-        and is not stored.
+        Order in which a shard stores its inner chunks; see `write_order`. It only affects writing
+        and is not part of the metadata.
 
     Raises
     ------
@@ -135,7 +135,7 @@ class ShardingCodec(
             object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Layouts are worked out again where they are needed.
+        # The cached layouts are left out. They are computed again on demand.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -158,7 +158,7 @@ class ShardingCodec(
 
     @property
     def codec_pipeline(self) -> CodecPipeline:
-        """A pipeline of the codecs of an inner chunk, of the class that the configuration names."""
+        """Pipeline of the codecs of an inner chunk, of the configured pipeline class."""
         return get_pipeline_class().from_codecs(self.codecs)
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
@@ -175,7 +175,7 @@ class ShardingCodec(
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Refuse shards that are no whole number of inner chunks along a dimension.
+        """Check that each shard holds a whole number of inner chunks along each dimension.
 
         Parameters
         ----------
@@ -184,14 +184,15 @@ class ShardingCodec(
         dtype : ZDType
             Data type of its elements.
         chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
-            How it is divided into shards.
+            Division of the array into shards.
 
         Raises
         ------
         ValueError
-            If so, if the number of dimensions differs, or if an inner or index codec refuses.
+            If a shard does not, if the number of dimensions differs, or if an inner codec or an
+            index codec refuses.
         TypeError
-            If the inner codecs are not in order.
+            If the inner codecs are in the wrong order.
         """
         if len(self.chunk_shape) != len(shape):
             raise ValueError(
@@ -209,7 +210,8 @@ class ShardingCodec(
                         f"Chunk edge length {length} in dimension {axis} is not divisible by the "
                         f"shard's inner chunk size {inner}."
                     )
-        split_codecs(self.codecs)  # checks the order, and warns of what keeps from partial reads
+        # Checks the order, and warns about codecs that prevent partial reads.
+        split_codecs(self.codecs)
         _chain(self.index_codecs).evolve(index_spec((1,) * len(shape)))
         settle_codecs(
             self.codecs,
@@ -220,19 +222,19 @@ class ShardingCodec(
         )
 
     def compute_encoded_size(self, input_byte_length: int, shard_spec: ArraySpec) -> int:
-        """Return the size of a shard whose inner chunks are all stored and not compressed.
+        """Return the size of a shard with all inner chunks stored and none compressed.
 
         Parameters
         ----------
         input_byte_length : int
-            Size of the inner chunks together, in bytes.
+            Total size of the inner chunks in bytes.
         shard_spec : ArraySpec
             Describes the shard.
 
         Returns
         -------
         int
-            Size in bytes, the index included.
+            Size in bytes, including the index.
         """
         return input_byte_length + index_nbytes(self.index_codecs, self._grid_shape(shard_spec))
 
@@ -247,8 +249,8 @@ class ShardingCodec(
         return {}
 
     def _layout(self, spec: ArraySpec) -> ShardLayout:
-        """Return the layout of shards of a spec, from memory where it was asked before."""
-        # By shape, then compared: some fill values cannot be hashed.
+        """Return the layout of shards of a spec, cached by shape."""
+        # The key is the shape, because some fill values are not hashable.
         found = self._layouts.get(spec.shape)
         if found is not None and (found.spec is spec or found.spec == spec):
             return found
@@ -283,8 +285,8 @@ class ShardingCodec(
 
     @cached_property
     def _is_sync(self) -> bool:
-        """Whether shards are coded without waiting; not where an inner codec is async only."""
-        # Cached: shards within shards ask it of each other several times a level.
+        """Whether shards are encoded and decoded synchronously: no inner codec is async only."""
+        # Cached, because nested shards check this several times per level.
         return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
 
     # --- whole shards -------------------------------------------------------------------
@@ -312,7 +314,7 @@ class ShardingCodec(
         return await rewrite_shard(layout, None, chunk_data, plan, on_loop(), "<bytes>")
 
     async def _encode_nothing(self, shard_spec: ArraySpec, executor: Executor) -> Buffer:
-        """Return a shard that stores no inner chunk, which reads as fill value."""
+        """Return a shard that stores no inner chunks. It reads as the fill value."""
         return await empty_shard(self._layout(shard_spec), executor)
 
     def _sync_layout(self, spec: ArraySpec) -> ShardLayout:
@@ -335,7 +337,7 @@ class ShardingCodec(
     def _decode_partial_sync(
         self, byte_getter: SyncByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
-        """Do what `_decode_partial_single` does in the calling thread, without an event loop."""
+        """Decode a selection like `_decode_partial_single`, but in the calling thread."""
         self._sync_layout(chunk_spec)
         return run_now(
             self._decode_partial_by(InThread(byte_getter), selection, chunk_spec, Inline())
@@ -349,10 +351,9 @@ class ShardingCodec(
         executor: Executor,
         target: NDBuffer | None = None,
     ) -> NDBuffer | None:
-        """Read and decode a selection of one shard over an executor.
+        """Read and decode a selection of one shard, with codecs run by `executor`.
 
-        What is selected goes into `target`, and that is returned, where it has its shape and data
-        type.
+        The result is `target` if its shape and data type fit, and a new buffer otherwise.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
@@ -375,7 +376,7 @@ class ShardingCodec(
         selection: SelectorTuple,
         chunk_spec: ArraySpec,
     ) -> None:
-        """Do what `_encode_partial_single` does in the calling thread, without an event loop."""
+        """Encode a selection like `_encode_partial_single`, but in the calling thread."""
         self._sync_layout(chunk_spec)
         key = InThread(byte_setter)
         run_now(self._encode_partial_by(key, chunk_array, selection, chunk_spec, Inline()))
@@ -389,10 +390,10 @@ class ShardingCodec(
         executor: Executor,
         replaces_all: bool = False,
     ) -> None:
-        """Encode and store a selection of one shard over an executor.
+        """Encode and store a selection of one shard, with codecs run by `executor`.
 
-        Where that is all that a shard at the end of an array has within the array, nothing is read,
-        and no padding is stored.
+        `replaces_all` says that the selection covers the whole part of the shard within the array,
+        as for a shard at the end of an array. Then nothing is read, and no padding is stored.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
@@ -408,7 +409,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Tell whether no subclass overrides how shards are coded."""
+    """Return whether the codec uses the encoding and decoding methods of `ShardingCodec`."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

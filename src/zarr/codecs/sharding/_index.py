@@ -1,4 +1,4 @@
-"""The index of a shard: where each inner chunk lies (Zarr v3 sharding codec, "Binary shard format")."""
+"""The index of a shard: byte ranges of its inner chunks (Zarr v3, "Binary shard format")."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 
 ShardingIndexLocation = Literal["start", "end"]
 
-# Offset and length of an inner chunk that is not stored.
+# Offset and length in the index entry of an inner chunk that is not stored.
 MAX_UINT_64: Final = 2**64 - 1
 
 
 class ShardIndex:
-    """Where the inner chunks of one shard lie.
+    """The byte ranges of the inner chunks of one shard.
 
     Parameters
     ----------
     entries : ndarray of uint64
-        Shape ``(number of inner chunks, 2)``: offset and length in bytes, inner chunks in C order.
+        Shape ``(number of inner chunks, 2)``: offset and length in bytes. Inner chunks are in C
+        order.
     before : int
         Number of bytes of the index at the start of the shard.
     after : int
@@ -54,24 +55,24 @@ class ShardIndex:
     def locate(
         self, numbers: list[int], shard_nbytes: int | None = None
     ) -> list[tuple[int, int] | None]:
-        """Return where inner chunks lie.
+        """Return the byte ranges of inner chunks.
 
         Parameters
         ----------
         numbers : list of int
-            Their places in the index.
+            Positions of the inner chunks in the index.
         shard_nbytes : int or None
-            Size of the shard in bytes; None where it is not known.
+            Size of the shard in bytes; None if unknown.
 
         Returns
         -------
         list
-            For each the first byte and one past the last byte; None where it is not stored.
+            For each inner chunk the first byte and one past the last byte; None if not stored.
 
         Raises
         ------
         ValueError
-            If an entry is half absent, reaches past the end of the shard, or into its index.
+            If an entry is half absent, reaches past the end of the shard, or overlaps the index.
         """
         limit = MAX_UINT_64 >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []
@@ -91,14 +92,14 @@ class ShardIndex:
         return places
 
     def present(self) -> list[int]:
-        """Return the places in the index of the inner chunks that are stored."""
+        """Return the positions in the index of the stored inner chunks."""
         stored = (self._entries != np.uint64(MAX_UINT_64)).any(axis=1)
         return [int(number) for number in np.flatnonzero(stored)]
 
 
 @dataclass(frozen=True)
 class IndexFormat:
-    """How the index of the shards of one grid is stored.
+    """The storage format of the index for shards with one grid of inner chunks.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ class IndexFormat:
     location : {"start", "end"}
         Which end of the shard holds the index.
     nbytes : int
-        Size of the encoded index.
+        Size of the encoded index in bytes.
     """
 
     grid_shape: tuple[int, ...]
@@ -116,34 +117,34 @@ class IndexFormat:
 
     @cached_property
     def spec(self) -> ArraySpec:
-        """The spec of the index as an array."""
+        """The array spec of the index."""
         return index_spec(self.grid_shape)
 
     @property
     def byte_range(self) -> ByteRequest:
-        """The bytes of the shard that hold the index."""
+        """The byte range of the index within the shard."""
         if self.location == "start":
             return RangeByteRequest(0, self.nbytes)
         return SuffixByteRequest(self.nbytes)
 
     @property
     def data_offset(self) -> int:
-        """First byte that an inner chunk may occupy."""
+        """First byte available for inner chunks."""
         return self.nbytes if self.location == "start" else 0
 
     def cut(self, shard: Buffer) -> Buffer:
-        """Return the encoded index of a shard given whole."""
+        """Return the encoded index from the bytes of a whole shard."""
         if self.location == "start":
             return shard[: self.nbytes]
         return shard[max(0, len(shard) - self.nbytes) :]
 
     def check(self, encoded: Buffer) -> Buffer:
-        """Return an encoded index in host memory.
+        """Check the size of an encoded index, and return it in host memory.
 
         Raises
         ------
         ValueError
-            If it is too short.
+            If the encoded index does not have the expected size.
         """
         if len(encoded) != self.nbytes:
             raise ValueError(
@@ -153,7 +154,7 @@ class IndexFormat:
         return CpuBuffer.from_buffer(encoded)
 
     def parse(self, decoded: NDBuffer) -> ShardIndex:
-        """Return the index that a decoded array holds."""
+        """Return the index from its decoded array."""
         entries = decoded.as_numpy_array().reshape(-1, 2).astype(np.uint64, copy=False)
         at_start = self.location == "start"
         return ShardIndex(
@@ -165,19 +166,19 @@ class IndexFormat:
     def lay_out(
         self, lengths: Mapping[int, int], order: Iterable[int]
     ) -> tuple[list[int], NDBuffer]:
-        """Place inner chunks one behind the other.
+        """Lay out the inner chunks contiguously and build the index.
 
         Parameters
         ----------
         lengths : mapping
-            Size in bytes of each inner chunk that is stored, by its place in the index.
+            Size in bytes of each stored inner chunk, by its position in the index.
         order : iterable of int
-            All places, in the order in which the shard holds the chunks.
+            All positions, in the order in which the shard stores the inner chunks.
 
         Returns
         -------
         tuple
-            The places that are stored, in that order, and the index as an array.
+            The positions of the stored inner chunks in that order, and the index as an array.
         """
         entries = np.full((*self.grid_shape, 2), MAX_UINT_64, dtype=np.uint64)
         flat = entries.reshape(-1, 2)
@@ -207,7 +208,7 @@ def index_spec(grid_shape: tuple[int, ...]) -> ArraySpec:
 
 
 def index_nbytes(codecs: Iterable[Codec], grid_shape: tuple[int, ...]) -> int:
-    """Return the size of an encoded index, as its codecs tell it.
+    """Return the encoded size of an index, as computed by its codecs.
 
     Parameters
     ----------

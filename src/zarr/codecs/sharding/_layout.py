@@ -1,4 +1,4 @@
-"""What is known about the shards of one spec, worked out once."""
+"""The layout of the shards of one spec, computed once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShardLayout:
-    """How a shard is made of inner chunks.
+    """The layout of a shard and its inner chunks.
 
     Parameters
     ----------
@@ -28,17 +28,17 @@ class ShardLayout:
     inner_spec : ArraySpec
         Describes an inner chunk.
     chain : CodecChain
-        The codecs of an inner chunk, settled for it.
+        The codecs of an inner chunk, evolved for its spec.
     index : IndexFormat
-        How the index is stored.
+        The storage format of the index.
     index_chain : CodecChain
-        The codecs of the index, settled for it.
+        The codecs of the index, evolved for its spec.
     order : str
-        In which order inner chunks are stored.
+        Order in which the inner chunks are stored; see `write_order`.
     nested : ShardLayout or None
-        The layout of the inner chunks where they are shards and nothing else.
+        The layout of the inner chunks, if sharding is their only codec.
     is_sync : bool
-        Whether all codecs code without waiting.
+        Whether all codecs can encode and decode synchronously.
     """
 
     spec: ArraySpec
@@ -52,12 +52,12 @@ class ShardLayout:
 
     @property
     def write_order(self) -> tuple[int, ...]:
-        """The places in the index of the inner chunks in the order in which they are stored."""
+        """The positions in the index of the inner chunks, in the order of storage."""
         return write_order(self.index.grid_shape, self.order)
 
     @property
     def inner_nbytes(self) -> int:
-        """Size of a decoded inner chunk in bytes; a guess for elements of variable length."""
+        """Size of a decoded inner chunk in bytes; an estimate for elements of variable length."""
         size = self.inner_spec.dtype.to_native_dtype().itemsize
         for length in self.inner_spec.shape:
             size *= length
@@ -71,14 +71,14 @@ class ShardLayout:
         encoded : Buffer
             The bytes of the index.
         executor : Executor
-            Where codecs run.
+            Runs the codecs.
         name : str
-            What messages call the shard.
+            The name of the shard in messages.
 
         Raises
         ------
         ValueError
-            If it is too short, or fails its checksum.
+            If the index is too short, or its checksum does not match.
         """
         try:
             data, spec = self.index.check(encoded), self.index.spec

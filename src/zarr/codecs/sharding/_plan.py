@@ -1,4 +1,4 @@
-"""Which inner chunks a selection of a shard touches, and in which order a shard holds them. Pure."""
+"""Plan which inner chunks a selection touches, and the order in which a shard stores them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SUBCHUNK_WRITE_ORDERS: Final = ("morton", "unordered", "lexicographic", "colexic
 class InnerChunk(NamedTuple):
     """One inner chunk that a selection touches.
 
-    `number` is its place in the index in C order, `chunk_selection` the part of it that is
-    selected, `out_selection` where that part goes in the result. `is_complete` tells whether every
-    element is selected, `is_identity` whether the selection is the chunk as it is: a fancy
-    selection may take all elements in another order.
+    `number` is its position in the index, in C order. `chunk_selection` is the selected part of the
+    chunk, and `out_selection` its place in the result. `is_complete` is whether every element is
+    selected. `is_identity` is whether the selection returns the chunk unchanged; a fancy selection
+    can select all elements in another order.
     """
 
     number: int
@@ -36,10 +36,10 @@ class InnerChunk(NamedTuple):
 
 
 class SelectionPlan(NamedTuple):
-    """A selection of a shard, taken apart into inner chunks.
+    """A selection of a shard, split by inner chunk.
 
-    `shape` is the shape of the selection in elements. `touches_all` tells whether it takes
-    something of every inner chunk, `covers_all` whether it takes all of every one.
+    `shape` is the shape of the selection in elements. `touches_all` is whether at least one element
+    of every inner chunk is selected, `covers_all` whether all elements of all of them are.
     """
 
     shape: tuple[int, ...]
@@ -51,12 +51,12 @@ class SelectionPlan(NamedTuple):
 def plan_selection(
     selection: SelectorTuple, shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> SelectionPlan:
-    """Take a selection of a shard apart.
+    """Split a selection of a shard by inner chunk.
 
     Parameters
     ----------
     selection : tuple
-        Within the shard, one item per dimension.
+        The selection within the shard, one item per dimension.
     shard_shape : tuple of int
         Shape of the shard in elements, a multiple of `chunk_shape`.
     chunk_shape : tuple of int
@@ -88,7 +88,7 @@ def plan_selection(
 
 @lru_cache(maxsize=8)
 def plan_whole(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> SelectionPlan:
-    """Return the plan of a whole shard, the inner chunks in C order.
+    """Return the plan of a whole shard, with the inner chunks in C order.
 
     Parameters
     ----------
@@ -146,14 +146,14 @@ def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple
     grid_shape : tuple of int
         Number of inner chunks along each dimension.
     order : str
-        ``"lexicographic"`` lets the last coordinate vary fastest and ``"colexicographic"`` the
-        first. ``"morton"`` follows the Z-order curve on which the bits of the coordinates take
-        turns, the first dimension lowest. ``"unordered"`` promises nothing.
+        With ``"lexicographic"`` the last coordinate varies fastest, with ``"colexicographic"`` the
+        first. ``"morton"`` is the Z-order curve: it interleaves the bits of the coordinates, the
+        first dimension lowest. ``"unordered"`` guarantees no order.
 
     Returns
     -------
     tuple of int
-        The place in the index, in C order, of each inner chunk.
+        The position in the index, in C order, of each inner chunk.
     """
     numbers = np.arange(math.prod(grid_shape)).reshape(grid_shape)
     if order == "colexicographic":

@@ -1,4 +1,4 @@
-"""Reading a selection of a shard: the index, then the inner chunks it takes."""
+"""Read a selection of a shard: first the index, then the inner chunks of the selection."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ async def read_shard(
 ) -> NDBuffer | None:
     """Read and decode a selection of a shard.
 
-    A selection of something of every inner chunk reads the shard whole; any other one reads the
-    index, then the ranges of the inner chunks it takes.
+    If the selection touches every inner chunk, the whole shard is read. Otherwise the index is
+    read first, and then the byte ranges of the selected inner chunks.
 
     Parameters
     ----------
     layout : ShardLayout
-        How the shard is made.
+        The layout of the shard.
     source : Source
-        Where its bytes come from.
+        The source of its bytes.
     executor : Executor
-        Where codecs run.
+        Runs the codecs.
     plan : SelectionPlan
         The selection.
     target : NDBuffer or None
-        Receives it, where it is of the shape of the selection and of the data type of the shard;
-        None for a new buffer.
+        Buffer for the result, used if it has the shape of the selection and the data type of the
+        shard. None allocates a new buffer.
 
     Returns
     -------
     NDBuffer or None
-        Of the shape of the selection; None where the shard is absent.
+        The selected elements, in the shape of the selection. None if the shard is absent.
 
     Raises
     ------
     ValueError
-        If the index is corrupt, or an inner chunk is shorter than the index says.
+        If the index is corrupt, or an inner chunk is shorter than the index entry.
     FileNotFoundError
-        If the shard is gone after its index was read.
+        If the shard disappears after its index was read.
     """
     nbytes: int | None = None
     if plan.touches_all:
@@ -79,7 +79,7 @@ async def read_shard(
 
 
 class _Selection:
-    """A selection of a shard that is stored, on its way into an array."""
+    """The state of reading one selection of a stored shard."""
 
     def __init__(
         self, layout: ShardLayout, source: Source, plan: SelectionPlan, target: NDBuffer | None
@@ -94,7 +94,7 @@ class _Selection:
     async def read(
         self, index: ShardIndex, shard_nbytes: int | None, executor: Executor
     ) -> NDBuffer:
-        """Fetch the inner chunks that are stored, and put their parts into place."""
+        """Read the stored inner chunks and copy the selected parts into the result."""
         layout, plan = self._layout, self._plan
         try:
             places = index.locate([chunk.number for chunk in plan.chunks], shard_nbytes)
@@ -119,18 +119,18 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Plan the selection of an inner chunk that is a shard itself and not needed whole."""
+        """Plan the selection within a nested shard; None if its bytes are to be read whole."""
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None
         plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)
-        # With a piece of all its own inner chunks, it is fetched like any other inner chunk.
+        # A plan that touches all chunks of the nested shard is one read, as for any inner chunk.
         return None if plan.touches_all else plan
 
     async def _read_part(
         self, part: tuple[InnerChunk, RangeByteRequest, SelectionPlan], executor: Executor
     ) -> None:
-        """Read a selection of an inner chunk that is a shard itself."""
+        """Read a selection of an inner chunk that is itself a shard."""
         chunk, place, plan = part
         nested = cast("ShardLayout", self._layout.nested)
         where = self._describe(chunk, place)
@@ -164,7 +164,7 @@ class _Selection:
             raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
 
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
-        """Pass on what arrives; say which inner chunk was waited for when reading fails."""
+        """Yield the batches as they arrive; if reading fails, name an outstanding inner chunk."""
         try:
             async with closing(batches):
                 async for batch in batches:
@@ -185,7 +185,7 @@ class _Selection:
         raise error
 
     def _place(self, batch: Batch, _beside_loop: bool) -> None:
-        """Decode inner chunks and put their parts into place."""
+        """Decode inner chunks and copy the selected parts into the result."""
         decode = self._layout.chain.for_spec(self._layout.inner_spec).decode_sync
         out = self._target
         for index, buffer in batch:
@@ -201,7 +201,7 @@ class _Selection:
             out[chunk.out_selection] = decoded
 
     async def _place_async(self, batch: Batch) -> None:
-        """Decode inner chunks by the coroutines of their codecs, and put their parts into place."""
+        """Decode inner chunks with their async codecs, and copy the parts into the result."""
         spec = self._layout.inner_spec
         indexes = [index for index, _ in batch]
         encoded = [(self._checked(index, buffer), spec) for index, buffer in batch]
@@ -215,7 +215,7 @@ class _Selection:
             self._target[chunk.out_selection] = cast("NDBuffer", inner)[chunk.chunk_selection]
 
     def _checked(self, index: int, buffer: Buffer | None) -> Buffer:
-        """Refuse an answer that is not all that was asked for: it must not turn into data."""
+        """Return the bytes of an inner chunk. Raise if they are missing or incomplete."""
         if buffer is None:
             raise FileNotFoundError(
                 f"The shard is gone after its index was read: {self._name(index)}."
@@ -250,7 +250,7 @@ class _Selection:
 def _allocate(
     layout: ShardLayout, shape: tuple[int, ...], target: NDBuffer | None, *, filled: bool
 ) -> NDBuffer:
-    """Return the buffer for a selection: the one that is there, if it suits."""
+    """Return a buffer for a selection: `target` if its shape and dtype fit, or a new one."""
     spec = layout.spec
     dtype = spec.dtype.to_native_dtype()
     if target is not None and target.shape == shape and target.dtype == dtype:

@@ -1,4 +1,4 @@
-"""Where the bytes of a shard come from: a store, memory, or a range of another source."""
+"""Sources of the bytes of a shard: a store, memory, or a byte range of another source."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class KeySource:
-    """A shard behind a byte getter: a key of a store, as a rule.
+    """A shard read through a byte getter, usually a key of a store.
 
     Parameters
     ----------
     key : ByteGetter
-        Reads the shard. Where it is a `StorePath`, ranges are read by
-        `Store.get_ranges`, which merges neighbours, or by `get_ranges_sync` for a key that is
-        read in the calling thread; otherwise each is read by its `get`.
+        Reads the shard. For a `StorePath`, byte ranges are read by `Store.get_ranges`, which merges
+        neighbours, or by `get_ranges_sync` if the key is read in the calling thread. For any other
+        getter, each range is read by its `get`.
     """
 
     def __init__(self, key: ByteGetter | InThread) -> None:
@@ -39,12 +39,12 @@ class KeySource:
 
     @property
     def name(self) -> str:
-        """What messages call the shard."""
+        """The name of the shard in messages."""
         place = self._place
         return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
     async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
-        """Return some of the bytes, None for all of them; None where the shard is absent."""
+        """Return a byte range of the shard, None for all bytes; return None if it is absent."""
         return await self._key.get(prototype, byte_range)
 
     async def get_ranges(
@@ -58,7 +58,7 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # It reads in a way of its own, which need not be that of a store it may have.
+            # An overridden `get` may do more than read the key of its store, so call it.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}
@@ -78,7 +78,7 @@ async def _get_one_by_one(
     async def fetch(index: int, wanted: RangeByteRequest) -> Batch:
         return [(index, await key.get(prototype, wanted))]
 
-    if isinstance(key, InThread):  # which never waits
+    if isinstance(key, InThread):  # reads synchronously, so there is nothing to run concurrently
         for index, wanted in enumerate(ranges):
             yield await fetch(index, wanted)
         return
@@ -89,14 +89,14 @@ async def _get_one_by_one(
 
 
 class MemorySource:
-    """A shard that has been read already.
+    """A shard that has already been read.
 
     Parameters
     ----------
     shard : Buffer
-        All its bytes.
+        The bytes of the whole shard.
     name : str
-        What messages call it.
+        The name of the shard in messages.
     """
 
     def __init__(self, shard: Buffer, name: str) -> None:
@@ -117,18 +117,18 @@ class MemorySource:
 
 
 class WindowSource:
-    """An inner chunk that is a shard itself: a range of the shard around it.
+    """A nested shard: an inner chunk that is itself a shard, as a byte range of the outer shard.
 
     Parameters
     ----------
     outer : Source
-        The shard around it.
+        The outer shard.
     start : int
-        Its first byte there.
+        First byte of the nested shard within the outer shard.
     stop : int
-        One past its last byte there.
+        One past its last byte.
     name : str
-        What messages call it.
+        The name of the nested shard in messages.
     """
 
     def __init__(self, outer: Source, start: int, stop: int, name: str) -> None:
@@ -153,5 +153,5 @@ class WindowSource:
         return self._outer.get_ranges(prototype, shifted, policy, concurrency)
 
 
-# The bytes of one shard.
+# A source of the bytes of one shard.
 Source: TypeAlias = KeySource | MemorySource | WindowSource

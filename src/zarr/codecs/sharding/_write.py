@@ -1,4 +1,4 @@
-"""Writing a selection of a shard: the inner chunks it takes anew, the others as they were."""
+"""Write a selection of a shard: replace the selected inner chunks and keep the others."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ async def rewrite_shard(
     Parameters
     ----------
     layout : ShardLayout
-        How the shard is made.
+        The layout of the shard.
     existing : Buffer or None
-        The shard so far; None where it is absent, or the selection covers all of it.
+        The stored shard; None if it is absent or the selection covers all of it.
     value : NDBuffer
-        The new values, of the shape of the selection, or ``()`` for one value everywhere.
+        The new values, in the shape of the selection, or of shape ``()`` for a single value.
     plan : SelectionPlan
         The selection.
     executor : Executor
-        Where codecs run.
+        Runs the codecs.
     name : str
-        What messages call the shard.
+        The name of the shard in messages.
 
     Returns
     -------
     Buffer or None
-        The new shard, or None where it has no inner chunk left: then it is not stored. Inner
-        chunks of fill value only are left out, unless the configuration of the array keeps them.
+        The new shard. None if no inner chunk is left; then the shard is not stored. Inner chunks
+        that hold only the fill value are left out, unless the array configuration keeps them.
 
     Raises
     ------
     ValueError
-        If the shard so far is corrupt.
+        If the stored shard is corrupt.
     """
     stored = {} if existing is None else await _inner_chunks(layout, existing, executor, name)
     rewriting = _Rewriting(layout, stored, value, name)
@@ -70,14 +70,14 @@ async def rewrite_shard(
 
 
 async def empty_shard(layout: ShardLayout, executor: Executor) -> Buffer:
-    """Return a shard without inner chunks: its index alone. It stands where none can be deleted."""
+    """Return a shard with an index but no inner chunks, for stores that cannot delete a key."""
     return await _join(layout, {}, executor)
 
 
 async def _inner_chunks(
     layout: ShardLayout, shard: Buffer, executor: Executor, name: str
 ) -> dict[int, Buffer]:
-    """Return the inner chunks that a shard holds, by their places in the index."""
+    """Return the stored inner chunks of a shard, by position in the index."""
     index = await layout.decode_index(layout.index.cut(shard), executor, name)
     numbers = index.present()
     try:
@@ -93,7 +93,7 @@ async def _inner_chunks(
 
 
 async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Executor) -> Buffer:
-    """Put inner chunks and their index together."""
+    """Join the inner chunks and their index into a shard."""
     numbers, entries = layout.index.lay_out(
         {number: len(buffer) for number, buffer in stored.items()}, layout.write_order
     )
@@ -115,12 +115,12 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Execut
 
 
 def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
-    # One allocation for the whole shard: adding part by part would copy it over and over.
+    # One allocation for the whole shard: appending the parts one by one would copy repeatedly.
     return layout.spec.prototype.buffer.create_zero_length().combine(parts)
 
 
 class _Rewriting:
-    """New values on their way into inner chunks."""
+    """The state of writing new values into inner chunks."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str
@@ -131,7 +131,7 @@ class _Rewriting:
         self._name = name
 
     def encode(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an inner chunk with its part of the values, encoded; None for an empty one."""
+        """Return an encoded inner chunk with its new values; None for an empty one."""
         layout, spec = self._layout, self._layout.inner_spec
         encoded = None if chunk.is_complete else self._stored.get(chunk.number)
         if layout.nested is not None and not chunk.is_complete:
@@ -149,7 +149,7 @@ class _Rewriting:
             raise
 
     async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
-        """Do what `encode` does for several inner chunks, by the coroutines of their codecs."""
+        """Encode several inner chunks like `encode`, with their async codecs."""
         chain, spec = self._layout.chain, self._layout.inner_spec
         before = [
             (None if chunk.is_complete else self._stored.get(chunk.number), spec)
