@@ -1,6 +1,6 @@
-"""The codecs that turn chunks of format 3 arrays into bytes.
+"""The codecs that encode the chunks of format 3 arrays.
 
-Those of the numcodecs library are in `zarr.codecs.numcodecs`, and can be imported from here as well.
+The codecs of the numcodecs library are in `zarr.codecs.numcodecs`, and are re-exported here.
 """
 
 from __future__ import annotations
@@ -59,6 +59,6 @@ __all__ = [
     "ZstdCodec",
 ]
 
-# The other codecs are found by their path in the default configuration.
+# The default configuration registers the other codecs by their import path.
 register_codec("cast_value", CastValue)
 register_codec("scale_offset", ScaleOffset)

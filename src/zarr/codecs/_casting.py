@@ -1,7 +1,7 @@
-"""Conversion between number types with chosen rounding and range rules.
+"""Conversion between number types with explicit rounding and range rules.
 
-What NumPy's `astype` leaves to chance is decided here: values out of range, NaN and infinities as
-integers, and directed rounding (zarr-extensions, "cast_value").
+Defines the cases that NumPy's `astype` leaves undefined: values out of range, NaN and infinities
+converted to integers, and directed rounding (zarr-extensions, "cast_value").
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def cast_numbers(
     Parameters
     ----------
     array : numpy.ndarray
-        Of an integer or floating-point dtype of at most 8 bytes.
+        Has an integer or floating-point dtype of at most 8 bytes.
     target : numpy.dtype
-        The dtype to convert to, one of those.
+        The dtype to convert to, with the same restriction.
     rounding : str
-        How values between two of the target are rounded.
+        How a value between two values of the target type is rounded.
     out_of_range : {"clamp", "wrap"} or None
-        What becomes of values out of range after rounding; None refuses them.
+        Treatment of values out of range after rounding; None raises an error.
 
     Returns
     -------
@@ -56,10 +56,10 @@ def cast_numbers(
     Raises
     ------
     ValueError
-        If a value is out of range and has to be refused, or is NaN or infinite and `target` an
-        integer dtype.
+        If a value is out of range and `out_of_range` does not handle it, or if it is NaN or
+        infinite and `target` is an integer dtype.
     """
-    # One dimension at least: NumPy warns about wrapping scalars, but not about arrays.
+    # At least one dimension: NumPy warns about integer overflow of scalars, but not of arrays.
     numbers = np.atleast_1d(array)
     if target.kind == "f":
         result = _to_float(numbers, target, rounding, clamp=out_of_range == "clamp")
@@ -71,7 +71,7 @@ def cast_numbers(
 
 
 def matches(array: _Array, scalar: Any) -> _Array:
-    """Return where an array equals a scalar, NaN counted equal to NaN."""
+    """Return a mask of the elements equal to a scalar. NaN counts as equal to NaN."""
     return np.asarray(np.isnan(array) if scalar != scalar else array == scalar)
 
 
@@ -89,7 +89,7 @@ def _integer_to_integer(
         elif out_of_range is None:
             inside = (int(limits.min) <= array) & (array <= int(limits.max))
             raise _out_of_integer_range(array[~inside].flat[0], limits)
-    # astype takes integers modulo 2**bits, which is what wrapping means.
+    # astype reduces integers modulo 2**bits, which implements "wrap".
     return array.astype(target)
 
 
@@ -114,7 +114,7 @@ def _float_to_integer(
         raise ValueError(f"Cannot cast {named} to integer type without scalar_map")
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
-    # Both bounds are powers of two or zero, exact as floats, which the largest integer may not be.
+    # Both bounds are zero or powers of two, so exact as floats. The largest integer may not be.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():
@@ -167,11 +167,11 @@ def _to_float(array: _Array, target: np.dtype[Any], rounding: Rounding, *, clamp
 
 
 def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) -> _Array:
-    """Round float64 to a type of less precision, as if its exponents had no limit."""
+    """Round float64 to a type of lower precision, as if its exponent range were unlimited."""
     if target.itemsize == array.dtype.itemsize:
         return array.astype(target)
     nearest = array.astype(target)
-    # Where the nearest one is not the value itself, these are its two neighbours in the target.
+    # The two neighbours in the target type; both are the value itself if it is exact.
     lower = np.where(nearest > array, np.nextafter(nearest, -np.inf, dtype=nearest.dtype), nearest)
     upper = np.where(nearest < array, np.nextafter(nearest, np.inf, dtype=nearest.dtype), nearest)
     negative = np.signbit(array)
@@ -183,7 +183,7 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
         result = np.where(negative, upper, lower)
         if rounding == "nearest-away":
             outer = np.where(negative, lower, upper)
-            # Ties are all it has to settle; a midpoint of the target is exact in float64.
+            # Only ties need a decision. A midpoint of the target type is exact in float64.
             with np.errstate(invalid="ignore"):
                 tie = (array - result.astype("f8")) == (outer.astype("f8") - array)
             result = np.where(tie, outer, nearest)
@@ -193,12 +193,12 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
 
 
 def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) -> _Array:
-    """Round integers to a floating-point type, exactly, also where float64 could not hold them."""
+    """Round integers to a floating-point type exactly, even if float64 cannot represent them."""
     negative = array < 0
     unsigned = array.astype("u8")
     magnitude = np.where(negative, np.uint64(0) - unsigned, unsigned)
     precision = np.finfo(target).nmant + 1
-    # The number of bits, corrected where the conversion to float64 rounded up to a power of two.
+    # The number of bits, corrected where conversion to float64 rounded up to a power of two.
     length = np.clip(np.frexp(magnitude.astype("f8"))[1], 1, 64).astype("u8")
     length -= ((magnitude >> (length - np.uint64(1))) == 0) & (length > 1)
     dropped = np.maximum(length.astype("i8") - precision, 0).astype("u8")
@@ -209,20 +209,20 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
         outward = (remainder != 0) & (remainder >= unit - remainder)
     else:
         outward = (remainder != 0) & _rounds_outward(rounding, negative)
-    # Both summands have few enough bits to be exact, and so has their sum.
+    # Both summands, and their sum, have few enough significant bits to be exact in float64.
     rounded = inner.astype("f8") + np.where(outward, unit, 0).astype("f8")
     result: _Array = np.where(negative, -rounded, rounded).astype(target)
     return result
 
 
 def _rounds_outward(rounding: Rounding, negative: _Array) -> _Array | bool:
-    """Return where a directed rounding goes away from zero."""
+    """Return a mask of the elements that a directed rounding moves away from zero."""
     if rounding == "towards-positive":
         return ~negative
     return negative if rounding == "towards-negative" else False
 
 
 def _plain(value: Any) -> str:
-    """Write a number without exponent where it is whole."""
+    """Format a number, without exponent if it is whole."""
     number = value.item()
     return str(int(number)) if number == int(number) else str(number)

@@ -1,4 +1,4 @@
-"""How numcodecs codecs are run here: with checks that the library leaves out, and sooner."""
+"""Decoding for numcodecs codecs, with additional checks and faster paths than the library."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer
 
-# Blosc 1 header: version, version of the format, flags, typesize, and three sizes of 4 bytes each,
-# little-endian, the last of them that of the whole compressed buffer.
+# Blosc 1 header: version, format version, flags, typesize, and three little-endian sizes of 4 bytes
+# each. The last one is the size of the whole compressed buffer.
 _BLOSC_HEADER_NBYTES = 16
 _BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
 
-# Uncompressed size 0, the block size that goes with it, compressed size 16.
+# Sizes in the header of an empty buffer: uncompressed size 0, its block size, compressed size 16.
 _BLOSC_SIZES_OF_NOTHING = bytes.fromhex("000000000100000010000000")
 
-# What LZ4 writes in front: the uncompressed size.
+# LZ4 of numcodecs stores the uncompressed size first.
 _LZ4_SIZE_NBYTES = 4
 
 _PICKLE_ID = "pickle"
@@ -45,15 +45,15 @@ _PICKLE_OPTION = "array.allow_unsafe_pickle_decode"
 def many_decoder(
     decompress: Callable[[Sequence[Any], DecodedLimit, bool], Sequence[Any]], chunk_spec: ArraySpec
 ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-    """Return what decompresses several buffers.
+    """Return a function that decompresses several buffers.
 
     Parameters
     ----------
     decompress : callable
-        Takes one-dimensional arrays of bytes, how many bytes each may decompress to, and whether an
-        event loop contends for the GIL meanwhile. Returns as many bytes-like objects.
+        Takes one-dimensional byte arrays, the maximum decompressed size of each, and whether an
+        event loop contends for the GIL. Returns one bytes-like object per array.
     chunk_spec : ArraySpec
-        What the codec sees.
+        Describes the decoded chunks.
     """
     wrap, limit = chunk_spec.prototype.buffer.from_bytes, limit_of(chunk_spec)
 
@@ -65,16 +65,16 @@ def many_decoder(
 
 
 def decode_by(codec: Any, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-    """Return what a codec with the methods of those of numcodecs decodes.
+    """Decode a chunk with a codec that has the interface of numcodecs.
 
     Parameters
     ----------
     codec : numcodecs.abc.Codec or similar
         The codec.
     chunk_data : Buffer
-        What it encoded.
+        The encoded chunk.
     chunk_spec : ArraySpec
-        What the codec around it sees.
+        Describes the decoded chunk.
     """
     decoded = codec.decode(chunk_data.as_numpy_array())
     return chunk_spec.prototype.buffer.from_bytes(memoryview(decoded).tobytes())
@@ -82,27 +82,27 @@ def decode_by(codec: Any, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
 
 @cache
 def blosc_library() -> ModuleType:
-    """Return `numcodecs.blosc`, imported when first used."""
+    """Return the module `numcodecs.blosc`, imported on first use."""
     import numcodecs.blosc
 
     return numcodecs.blosc  # type: ignore[no-any-return]
 
 
 def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> bytes:
-    """Decompress a Blosc buffer, a one-dimensional array of bytes.
+    """Decompress a Blosc buffer, given as a one-dimensional byte array.
 
     Raises
     ------
     RuntimeError
-        If it is truncated or corrupt.
+        If the buffer is truncated or corrupt.
     ValueError
-        If it says to decompress to more than the limit.
+        If its header declares a decompressed size above the limit.
     """
     _check_blosc_sizes(data, limit)
     try:
         decoded: bytes = blosc_library().decompress(data)
     except RuntimeError:
-        # The library cannot read what it makes of 0 bytes: a header alone.
+        # The library cannot decompress its own output for 0 bytes, which is only a header.
         if data.size == _BLOSC_HEADER_NBYTES and data[4:].tobytes() == _BLOSC_SIZES_OF_NOTHING:
             return b""
         raise
@@ -110,8 +110,8 @@ def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> byte
 
 
 def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
-    # Blosc believes its header: it would read past the end of a truncated buffer, and makes room
-    # for as much as that says. Of a header that is cut off it would read what lies behind.
+    # Blosc trusts its header. It would read past the end of a truncated buffer or header, and would
+    # allocate as much memory as the header declares.
     if data.size < _BLOSC_HEADER_NBYTES:
         raise RuntimeError(
             f"error during blosc decompression: the buffer has {data.size} bytes, fewer than a header"
@@ -130,7 +130,7 @@ def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
 def decode_many_blosc(
     data: Sequence[npt.NDArray[Any]], limit: DecodedLimit = NO_LIMIT, beside_loop: bool = False
 ) -> list[bytes]:
-    """Decompress Blosc buffers one after the other, with nothing in between; see `decode_blosc`."""
+    """Decompress several Blosc buffers with little overhead per buffer; see `decode_blosc`."""
     for chunk in data:
         _check_blosc_sizes(chunk, limit)
     decompress = blosc_library().decompress
@@ -141,23 +141,23 @@ def decode_many_blosc(
 
 
 def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callable[[Any], Any]:
-    """Return the function that decodes what `codec` encoded.
+    """Return a function that decodes data encoded by `codec`.
 
     Parameters
     ----------
     codec : Numcodec
-        One that unpickles refuses to when called, unless the configuration allows it: any whose
-        class or base class has the id of `numcodecs.Pickle`.
+        If it or a base class has the id of `numcodecs.Pickle`, the function raises an error when
+        called, unless the configuration allows unpickling.
     spec : ArraySpec
         Describes the chunk.
     limit : DecodedLimit
-        How many bytes it may decode to. Codecs whose input can ask for more memory than a multiple
-        of its size are held to it.
+        Maximum number of decoded bytes. It is enforced for codecs whose input can request much
+        more memory than its own size.
 
     Returns
     -------
     callable
-        Takes an array or bytes-like object and returns another.
+        Takes an array or bytes-like object and returns one.
     """
     if any(
         getattr(owner, "codec_id", None) == _PICKLE_ID for owner in (codec, *type(codec).__mro__)
@@ -181,9 +181,9 @@ def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callabl
 def many_decoder_of(
     codec: Numcodec, spec: ArraySpec, limit: DecodedLimit
 ) -> Callable[[Sequence[Any], bool], Sequence[Any]]:
-    """Return the function that decodes several chunks that `codec` encoded; see `decoder_of`.
+    """Return a function that decodes several chunks encoded by `codec`; see `decoder_of`.
 
-    It is also told whether an event loop contends for the GIL.
+    Its second argument is whether an event loop contends for the GIL.
     """
     decode_many = _MANY.get(_name_of(codec))
     if decode_many is not None:
@@ -193,7 +193,7 @@ def many_decoder_of(
 
 
 def _name_of(codec: Numcodec) -> str:
-    """Return the full name of the class of a codec; a subclass has another."""
+    """Return the qualified name of the class of a codec, which differs for subclasses."""
     owner = type(codec)
     return f"{owner.__module__}.{owner.__name__}"
 
@@ -243,7 +243,7 @@ _MANY: dict[str, Callable[..., Sequence[Any]]] = {
 
 
 class _Guarded:
-    """Decodes with a codec that unpickles, if the configuration allows it at that moment."""
+    """Decoder for a codec that unpickles. It checks the configuration at each call."""
 
     def __init__(self, codec: Numcodec) -> None:
         self._codec = codec

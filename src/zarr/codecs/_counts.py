@@ -1,4 +1,4 @@
-"""Decoding what says how many elements it has: checked against the chunk before room is made."""
+"""Decoding of formats that store an element count, checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from zarr.abc.numcodec import Numcodec
 
-# Elements of variable length: their number first, then for each its length in bytes, and they.
+# Format of variable-length elements: their count, then the length in bytes and data of each.
 _COUNT_NBYTES = 4
 
 
@@ -25,17 +25,17 @@ def decode_vlen(codec: Numcodec, data: Any, shape: tuple[int, ...]) -> npt.NDArr
     Parameters
     ----------
     codec : Numcodec
-        `VLenUTF8`, `VLenBytes` or `VLenArray` of numcodecs, which check the length of each element,
-        but make room for as many as the data say.
+        `VLenUTF8`, `VLenBytes` or `VLenArray` of numcodecs. They check the length of each element,
+        but allocate memory for the stored count without a check.
     data : numpy.ndarray or bytes-like
-        Contiguous.
+        Must be contiguous.
     shape : tuple of int
-        Of the chunk, in elements.
+        Shape of the chunk in elements.
 
     Raises
     ------
     ValueError
-        If there are more or fewer elements, or the data are cut off.
+        If the count does not match `shape`, or the data are truncated.
     """
     encoded = byte_view(data)
     if encoded.nbytes >= _COUNT_NBYTES:
@@ -45,23 +45,23 @@ def decode_vlen(codec: Numcodec, data: Any, shape: tuple[int, ...]) -> npt.NDArr
 
 
 def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[Any]:
-    """Make an array of what the codecs ``json2`` and ``msgpack2`` store.
+    """Create an array from the data stored by the codecs ``json2`` and ``msgpack2``.
 
     Parameters
     ----------
     items : list
-        The elements, nested where there are several dimensions, then dtype and shape.
+        The elements, nested for several dimensions, then the dtype and the shape.
     shape : tuple of int
-        Of the chunk, in elements.
+        Shape of the chunk in elements.
     limit : int
-        How many bytes the array may take.
+        Maximum size of the array in bytes.
 
     Raises
     ------
     ValueError
-        If it is something else, or of another number of elements.
+        If the data have another form, or another number of elements.
     TypeError
-        If the dtype is none.
+        If the dtype is not valid.
     """
     if (
         not isinstance(items, list)
@@ -86,12 +86,12 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
 
 
 def check_count(count: int, shape: tuple[int, ...]) -> None:
-    """Refuse decoded data of more or fewer elements than a chunk has.
+    """Check that decoded data have as many elements as the chunk.
 
     Raises
     ------
     ValueError
-        Naming both numbers.
+        If they do not. The message gives both numbers.
     """
     expected = math.prod(shape)
     if count != expected:

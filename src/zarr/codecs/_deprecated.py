@@ -1,4 +1,4 @@
-"""Classes of names that were enumerations once: each attribute warns and is the plain string."""
+"""Support for former enumerations: access to a member warns and returns the plain string."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 
 class DeprecatedNames(type):
-    """Metaclass; ``class Endian(metaclass=DeprecatedNames, names=("little", "big"))``.
+    """Metaclass: ``class Endian(metaclass=DeprecatedNames, names=("little", "big"))``.
 
-    ``Endian.big`` is ``"big"`` after a `DeprecationWarning`. The class has no members to iterate.
+    ``Endian.big`` emits a `DeprecationWarning` and returns ``"big"``. Iteration over the class is
+    not supported.
     """
 
     _names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How many bytes each codec of a format 2 array decodes to at most."""
+"""Maximum decoded size for each codec of a format 2 array."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from zarr.abc.numcodec import Numcodec
     from zarr.core.array_spec import ArraySpec
 
-# Codecs of numcodecs by their id. Those that convert elements name both data types, the decoded one
-# first; of the others this many bytes come of so many.
+# numcodecs codecs by id. Codecs that convert elements name their parameters for both data types,
+# the decoded one first. For the others, a function returns the encoded size from the decoded size.
 _CONVERSIONS = {
     "astype": ("decode_dtype", "encode_dtype"),
     "categorize": ("dtype", "astype"),
@@ -40,7 +40,7 @@ def _of_unknown_size(_nbytes: int) -> None:
 
 
 def limits_of(codecs: Iterable[Numcodec], spec: ArraySpec) -> list[DecodedLimit]:
-    """Return for each codec, in the order of encoding, how many bytes it decodes to at most.
+    """Return the maximum decoded size for each codec, in order of encoding.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def limits_of(codecs: Iterable[Numcodec], spec: ArraySpec) -> list[DecodedLimit]
 
 
 def _encoded_nbytes(codec: Any, nbytes: int | None, spec: ArraySpec) -> int | None:
-    """Return how many bytes a codec makes of `nbytes` at most; None where that is not known."""
+    """Return the maximum encoded size for `nbytes` decoded bytes; None if unknown."""
     name = str(getattr(codec, "codec_id", None))
     if name == "categorize":
-        # One code for each element, whatever the elements.
+        # Each element is encoded as one code of fixed size.
         return math.prod(spec.shape) * int(np.dtype(codec.astype).itemsize)
     if nbytes is None:
         return None

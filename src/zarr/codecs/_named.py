@@ -1,4 +1,4 @@
-"""The JSON form that the built-in codecs share: a name, and a configuration of their fields."""
+"""The JSON form of the built-in codecs: a name, and a configuration made of their fields."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class NamedCodec(Metadata):
-    """Mixed into a codec whose constructor takes the members of its configuration.
+    """Mixin for codecs whose constructor takes the members of their configuration.
 
-    A subclass names itself in ``_name``. The form is that of the Zarr v3 core specification,
-    "Extension points"; ``_configuration_required`` says whether reading it insists on a
+    A subclass sets its name in ``_name``. The JSON form follows the Zarr v3 core specification,
+    "Extension points". ``_configuration_required`` is whether `from_dict` requires a
     configuration.
     """
 
@@ -26,7 +26,7 @@ class NamedCodec(Metadata):
     _configuration_required: ClassVar[bool] = True
 
     def _configuration(self) -> dict[str, JSON] | None:
-        """Return the configuration; None to store the name alone."""
+        """Return the configuration; None to store only the name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to_dict(self) -> dict[str, JSON]:
@@ -35,7 +35,7 @@ class NamedCodec(Metadata):
         Returns
         -------
         dict
-            With the member ``name`` and, unless the codec has nothing to configure,
+            Has the member ``name`` and, unless `_configuration` returns None, the member
             ``configuration``.
         """
         configuration = self._configuration()
@@ -45,19 +45,19 @@ class NamedCodec(Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make a codec from the form stored in array metadata.
+        """Create a codec from the form stored in array metadata.
 
         Parameters
         ----------
         data : dict
-            With the members ``name`` and ``configuration``.
+            Has the members ``name`` and ``configuration``.
 
         Raises
         ------
         TypeError
-            If `data` is not an object, or its configuration has a member the codec does not know.
+            If `data` is not an object, or its configuration has an unknown member.
         ValueError
-            If the name is that of another codec, a required configuration is missing, or one of
+            If the name belongs to another codec, a required configuration is missing, or one of
             its values is out of range.
         """
         _, found = parse_named_configuration(

@@ -1,4 +1,4 @@
-"""Checks of codec parameters, with the name of the parameter in every message."""
+"""Validation of codec parameters. Every error message names the parameter."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T", bound=str)
 
 
 def parse_integer(value: object, name: str) -> int:
-    """Return `value` if it is a Python integer, and not a bool.
+    """Return `value` if it is a Python integer but not a bool.
 
     Raises
     ------
     TypeError
-        Otherwise, with the parameter's `name`.
+        If it is not. The message contains `name`.
     """
     if type(value) is int:
         return value
@@ -32,7 +32,7 @@ def parse_flag(value: object, name: str) -> bool:
     Raises
     ------
     TypeError
-        Otherwise, with the parameter's `name`.
+        If it is not. The message contains `name`.
     """
     if isinstance(value, bool):
         return value
@@ -40,21 +40,22 @@ def parse_flag(value: object, name: str) -> bool:
 
 
 def plain_string(value: object) -> object:
-    """Return the string that a value is or, as a member of an enumeration, stands for.
+    """Return a string, or the string value of an enumeration member, as a plain `str`.
 
-    Anything else is returned as it is. Members that are strings spell themselves with their class.
+    Any other value is returned unchanged. The plain string is needed because ``str()`` of a member
+    that is itself a string includes the name of its class.
     """
     plain = value.value if isinstance(value, Enum) else value
     return str.__str__(plain) if isinstance(plain, str) else value
 
 
 def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
-    """Return `value`, or what a member of an enumeration stands for, if it is one of `choices`.
+    """Return `value`, or the string value of an enumeration member, if it is in `choices`.
 
     Raises
     ------
     ValueError
-        Otherwise, with the parameter's `name`.
+        If it is not. The message contains `name`.
     """
     plain = plain_string(value)
     if isinstance(plain, str) and plain in choices:
@@ -68,22 +69,22 @@ def parse_scalar(value: object, dtype: ZDType[TBaseDType, TBaseScalar], what: st
     Parameters
     ----------
     value : object
-        A number, or the string form that fill values have in format 3 metadata: ``"NaN"``,
+        A number, or a string in the form of fill values in format 3 metadata: ``"NaN"``,
         ``"Infinity"``, ``"-Infinity"``, or the bits in hexadecimal.
     dtype : ZDType
         The data type.
     what : str
-        What the value is, for the message.
+        Description of the value for the error message.
 
     Returns
     -------
     numpy.generic
-        Scalar of the native dtype; for floating-point types the nearest one.
+        A scalar of the native dtype. For floating-point types it is the nearest value.
 
     Raises
     ------
     ValueError
-        If the data type has no such value.
+        If the data type cannot represent the value.
     """
     native = dtype.to_native_dtype()
     try:

@@ -1,4 +1,4 @@
-"""What numcodecs codecs return, as the buffers and arrays that zarr hands on."""
+"""Conversion of the results of numcodecs codecs to buffers and arrays."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
-    """Return the bytes that a codec encoded, not copied where they are contiguous.
+    """Return the output of a codec as a buffer, without a copy if it is contiguous.
 
     Parameters
     ----------
     encoded : bytes-like or array
-        An array counts as the bytes of its elements in memory order.
+        For an array, the bytes of its elements in memory order are used.
     prototype : BufferPrototype
-        Its ``buffer`` class holds the result.
+        Its ``buffer`` class is the class of the result.
 
     Raises
     ------
     TypeError
-        If `encoded` is a string, or an array of Python objects, which no codec has turned into
-        bytes.
+        If `encoded` is a string or an array of Python objects, because no codec has converted it
+        to bytes.
     """
     if isinstance(encoded, bytes):
         return prototype.buffer.from_bytes(encoded)
@@ -41,12 +41,12 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     if flat.dtype.itemsize == 0:
         return buffer.create_zero_length()
     data = flat.view("B")
-    # The same, but for an array that is made of an array again.
+    # Both are equivalent, but `from_array_like` avoids a second conversion to an array.
     return buffer.from_array_like(data) if buffer is CPUBuffer else buffer.from_bytes(data.data)
 
 
 def flat_array(data: object) -> npt.NDArray[Any]:
-    """Return array or bytes-like data as a one-dimensional contiguous array, in memory order."""
+    """Return an array or bytes-like object as a contiguous one-dimensional array."""
     if isinstance(data, np.ndarray):
         return data.ravel(order="A")
     if isinstance(data, str):
@@ -55,41 +55,41 @@ def flat_array(data: object) -> npt.NDArray[Any]:
 
 
 def byte_view(data: object) -> memoryview:
-    """Return array or bytes-like data as contiguous bytes, in memory order."""
+    """Return an array or bytes-like object as a contiguous view of bytes, in memory order."""
     return memoryview(flat_array(data).view("B"))  # type: ignore[arg-type]
 
 
 def writeable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return an array of objects as numcodecs takes it, which asks to write into what it reads."""
+    """Return a writeable object array; numcodecs requests write access even to its input."""
     return array if array.flags.writeable else array.copy()
 
 
 def array_of(
     data: object, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any = "C"
 ) -> npt.NDArray[Any]:
-    """Interpret decoded data as the elements of a chunk, not copied where they are contiguous.
+    """Return decoded data as the elements of a chunk, without a copy if they are contiguous.
 
     Parameters
     ----------
     data : bytes-like or array
-        An array that has the shape and item size of the chunk keeps its layout; anything else
-        counts as bytes.
+        An array with the shape and item size of the chunk keeps its layout. Any other data are
+        interpreted as bytes.
     dtype : numpy.dtype
-        Data type of the chunk, without Python objects.
+        Data type of the chunk; it must not contain Python objects.
     shape : tuple of int
-        Its shape in elements.
+        Shape of the chunk in elements.
     order : {"C", "F"}
-        Layout in which bytes fill the shape.
+        Memory order in which bytes fill the shape.
 
     Returns
     -------
     numpy.ndarray
-        May be read-only.
+        The result may be read-only.
 
     Raises
     ------
     ValueError
-        If the data are not exactly those of one chunk.
+        If the size of the data is not that of one chunk.
     """
     if isinstance(data, np.ndarray) and data.shape == shape and data.dtype == dtype:
         return data
@@ -110,12 +110,12 @@ def array_of(
 
 
 def check_nbytes(nbytes: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """Refuse decoded data that are longer or shorter than a chunk.
+    """Check that decoded data have the size of the chunk.
 
     Raises
     ------
     ValueError
-        Naming both sizes in bytes.
+        If they do not. The message gives both sizes in bytes.
     """
     expected = math.prod(shape) * dtype.itemsize
     if nbytes != expected:

@@ -1,4 +1,4 @@
-"""The filters and the compressor of a format 2 array, as one codec of the pipeline."""
+"""The filters and the compressor of a format 2 array, combined in one codec."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, NDBuffer
 
 
-# Distinct specs for which decoders are kept.
+# Maximum number of specs whose decoders are cached.
 _KEPT_SPECS = 64
 
 
 @dataclass(frozen=True)
 class V2Codec(ArrayBytesCodec):
-    """Runs the filters, in order, and then the compressor (Zarr v2 specification, "Chunks").
+    """Codec that applies the filters and then the compressor (Zarr v2 specification, "Chunks").
 
-    The elements are stored in the order of the chunk's spec, ``"C"`` or ``"F"``, and in the byte
-    order of its data type. Python objects, such as strings of variable length, have to be turned
-    into bytes by one of the codecs.
+    The elements are stored in the memory order of the chunk spec, ``"C"`` or ``"F"``, and in the
+    byte order of its data type. One of the codecs has to encode Python objects, such as strings of
+    variable length, as bytes.
 
     Parameters
     ----------
     filters : tuple of Numcodec or None
-        Applied before the compressor.
+        Applied in order before the compressor.
     compressor : Numcodec or None
         Applied last.
     """
@@ -58,7 +58,7 @@ class V2Codec(ArrayBytesCodec):
         return {"filters": self.filters, "compressor": self.compressor}
 
     def _decoders(self, chunk_spec: ArraySpec) -> list[Callable[[Any], Any]]:
-        """Return what decodes chunks of one spec, in the order of decoding."""
+        """Return the decoding functions for chunks of one spec, in order of decoding."""
         found = self._settled.get(id(chunk_spec))
         if found is None or found[0] is not chunk_spec:
             if len(self._settled) >= _KEPT_SPECS:
@@ -84,7 +84,7 @@ class V2Codec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return `_decode_sync` for chunks of one spec, which is settled here once."""
+        """Return a function like `_decode_sync` for one spec, with the setup done once."""
         decoders, finish = self._decoders(chunk_spec), self._finish_for(chunk_spec)
 
         def decode(chunk_data: Buffer) -> NDBuffer:
@@ -98,7 +98,7 @@ class V2Codec(ArrayBytesCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[NDBuffer]]:
-        """Return `_decode_sync` for several chunks of one spec."""
+        """Return a function like `_decode_sync` for several chunks of one spec."""
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
             return lambda chunks, _: [decode(chunk) for chunk in chunks]
@@ -111,7 +111,7 @@ class V2Codec(ArrayBytesCodec):
         ]
 
     def _finish_for(self, chunk_spec: ArraySpec) -> Callable[[Any], NDBuffer]:
-        """Return what makes a chunk of one spec of what the last of the decoders returns."""
+        """Return a function that turns the output of the last decoder into a chunk."""
         wrap = chunk_spec.prototype.nd_buffer
         native = chunk_spec.dtype.to_native_dtype()
         if (
@@ -125,7 +125,7 @@ class V2Codec(ArrayBytesCodec):
         is_stored_as_it_is = not self._encoders
 
         def finish(decoded: Any) -> NDBuffer:
-            # What compressors return, and what is stored as it is: the bytes of the chunk.
+            # Fast path: compressors return bytes, and unencoded chunks are the stored bytes.
             if (type(decoded) is bytes or is_stored_as_it_is) and len(decoded) == nbytes:
                 return wrap(np.ndarray(shape, native, decoded, 0, None, order))
             return wrap(_elements(decoded, chunk_spec))
@@ -133,7 +133,7 @@ class V2Codec(ArrayBytesCodec):
         return finish
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return `_encode_sync` for chunks of one spec, which is settled here once."""
+        """Return a function like `_encode_sync` for one spec, with the setup done once."""
         order, wrap = chunk_spec.order, chunk_spec.prototype.buffer.from_array_like
         native = chunk_spec.dtype.to_native_dtype()
         is_plain = (
@@ -147,7 +147,7 @@ class V2Codec(ArrayBytesCodec):
         def encode(chunk_data: NDBuffer) -> Buffer | None:
             array = chunk_data.as_numpy_array()
             if is_plain and array.dtype == native:
-                # What is stored as it is takes nothing of the rest.
+                # Fast path for chunks without filters and compressor.
                 return wrap(array.ravel(order).view("B"))
             return self._encode_sync(chunk_data, chunk_spec)
 
@@ -164,12 +164,12 @@ class V2Codec(ArrayBytesCodec):
         for codec in self.filters or ():
             encoded = codec.encode(encoded)
             if isinstance(encoded, np.ndarray) and encoded.ndim > 1:
-                # Later codecs take the elements as they lie in memory; some codecs, BitRound for
-                # one, return them in C order whatever the order of their input.
+                # Later codecs read the elements in memory order. Some codecs, such as BitRound,
+                # return C order for any input order.
                 encoded = np.asarray(encoded, order=order)
         if self.compressor is not None:
             if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:
-                # Fields of dates cannot be exported as a buffer; the item size is what matters.
+                # Datetime fields cannot be exported as a buffer. Only the item size matters here.
                 encoded = encoded.view(f"V{encoded.dtype.itemsize}")
             encoded = self.compressor.encode(encoded)
         return encoded_buffer(encoded, chunk_spec.prototype)
@@ -184,7 +184,7 @@ def _is_object_array(data: object) -> bool:
 
 
 def _elements(decoded: object, chunk_spec: ArraySpec) -> npt.NDArray[Any]:
-    """Return decoded data as the elements of a chunk."""
+    """Return decoded data as an array with the shape and dtype of a chunk."""
     native = chunk_spec.dtype.to_native_dtype()
     if _is_object(native) or (native.kind in "SU" and _is_object_array(decoded)):
         return _objects(decoded, native, chunk_spec)
@@ -192,7 +192,7 @@ def _elements(decoded: object, chunk_spec: ArraySpec) -> npt.NDArray[Any]:
 
 
 def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
-    """Return decoded strings, byte strings or other objects as the elements of a chunk."""
+    """Return decoded strings, byte strings or other objects as an array of a chunk."""
     if not isinstance(decoded, np.ndarray) or decoded.dtype.kind not in "OTUS":
         raise ValueError(
             f"A chunk of {native} was decoded to bytes. One of the filters of the array has to be "

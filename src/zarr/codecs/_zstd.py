@@ -1,9 +1,9 @@
-"""Decompressing Zstandard with one context a thread, by `zstandard`.
+"""Zstandard decompression by the package `zstandard`, with one context per thread.
 
-numcodecs makes a context for each chunk, some 100 kB of memory, which takes as long as the work on
-10 kB. And it never comes back from some streams of several frames that are cut off. What is stored
-it compresses as ever: the two libraries bring different versions of the one underneath, which do
-not always compress to the same bytes.
+numcodecs creates a context of about 100 kB for each chunk, which takes as long as decompressing
+10 kB. It also never returns for some truncated streams of several frames. Compression still uses
+numcodecs: the two packages bundle different versions of the Zstandard library, which do not always
+produce the same bytes.
 """
 
 from __future__ import annotations
@@ -23,38 +23,39 @@ if TYPE_CHECKING:
 
     from zarr.core._decoded_size import DecodedLimit
 
-# As numcodecs puts it.
+# The error message of numcodecs.
 _FAULT = "Zstd decompression error: invalid input data"
 
-# RFC 8878, section 3.1.1: the first bytes of a frame, how many bytes its content size takes by the
-# first two bits of the descriptor, and the block that is one byte, repeated.
+# RFC 8878, section 3.1.1: the magic number of a frame, the size of the content size field by the
+# first two bits of the frame descriptor, and the type of a block that repeats a single byte.
 _MAGIC = bytes.fromhex("28b52ffd")
 _SIZE_NBYTES = (0, 2, 4, 8)
 _RLE_BLOCK = 1
 _LEAST_FRAME_NBYTES = 9
 
-# How much is decompressed at a time of what does not tell its size. It cannot become more than 32
-# MiB, for a block of four bytes is one of 128 KiB at most.
+# Input bytes per step for a frame without a content size. The output of one step is at most 32 MiB,
+# because a block takes at least 4 bytes and decompresses to at most 128 KiB.
 _PIECE_NBYTES = 1024
 
-# To how many bytes chunks are decompressed in one call at most. It is kept by the thread, and for
-# larger chunks one call for each is as good.
+# Maximum decoded size of the chunks that are decompressed in one call. Each thread keeps a buffer
+# of this size, and larger chunks gain nothing from a joint call.
 _TOGETHER_NBYTES = 1 * MiB
 
 
 class _Memory:
-    """Memory that is used again as soon as nobody looks at it any more.
+    """A buffer that is reused once no view of it exists.
 
-    The system takes back what is freed in such pieces, and clears it before it gives it again.
+    Memory blocks of this size go back to the operating system when freed, and the system clears
+    them before it hands them out again.
     """
 
     def __init__(self) -> None:
         self._memory = bytearray()
 
     def take(self, nbytes: int) -> memoryview:
-        """Return so many bytes, of any content."""
+        """Return a view of `nbytes` bytes with arbitrary content."""
         try:
-            # Its size cannot change while somebody looks at it.
+            # Resizing fails with BufferError while a view exists.
             self._memory.extend(bytes(max(1, nbytes - len(self._memory))))
         except BufferError:
             self._memory = bytearray(nbytes)
@@ -62,11 +63,12 @@ class _Memory:
 
 
 class _Contexts(threading.local):
-    """What each thread has for itself, as two must not use it at once."""
+    """The objects of one thread, because two threads must not share them."""
 
     decompressor: ZstdDecompressor | None = None
 
-    # Comes with it. What a frame says of its content in bytes; negative if it says nothing.
+    # Set together with `decompressor`. Returns the content size of a frame in bytes; negative if
+    # the frame does not store it.
     content_size: Callable[[Any], int]
 
     def __init__(self) -> None:
@@ -78,32 +80,32 @@ _contexts = _Contexts()
 
 
 def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
-    """Decompress one Zstandard frame, or several (RFC 8878, section 3).
+    """Decompress one or more Zstandard frames (RFC 8878, section 3).
 
     Parameters
     ----------
     data : numpy.ndarray or bytes-like
-        Contiguous.
+        Must be contiguous.
     limit : DecodedLimit
-        How many bytes it may decompress to.
+        Maximum number of decompressed bytes.
 
     Raises
     ------
     RuntimeError
-        If a frame is truncated or corrupt, or something else follows it.
+        If a frame is truncated or corrupt, or is followed by other data.
     ValueError
-        If it decompresses to more than the limit.
+        If the decompressed size exceeds the limit.
     """
     context = _contexts.decompressor or _new_decompressor()
     most = limit.of(len(data))
     try:
         if _contexts.content_size(data) > most:
-            raise too_large(most)  # before that much is allocated; told below
-        # Anything but one frame that tells its size fails, or returns no bytes if it begins with
-        # an empty frame. Without the option, what follows the frame would not be looked at.
+            raise too_large(most)  # before the memory is allocated; `_decode_frames` reports it
+        # Fails for anything but one frame with a content size; returns no bytes if the first frame
+        # is empty. Without this option, data after the frame would be ignored.
         decoded = context.decompress(data, allow_extra_data=False)
     except Exception:
-        # Of a damaged frame the context may keep as much memory as its header asks for.
+        # After a damaged frame, the context may keep as much memory as the frame header requested.
         _contexts.decompressor = None
         decoded = b""
     return decoded or _decode_frames(bytes(data), most)
@@ -112,16 +114,16 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
 def decode_many_zstd(
     data: Sequence[Any], limit: DecodedLimit = NO_LIMIT, beside_loop: bool = False
 ) -> Sequence[Any]:
-    """Decompress chunks, with as little as possible in between; see `decode_zstd`.
+    """Decompress several chunks with little overhead per chunk; see `decode_zstd`.
 
     Parameters
     ----------
     data : sequence of bytes-like
         The encoded chunks.
     limit : DecodedLimit
-        Largest decoded size of each, as for `decode_zstd`.
+        Maximum decoded size of each chunk.
     beside_loop : bool
-        Whether an event loop contends for the GIL meanwhile.
+        Whether an event loop contends for the GIL at the same time.
     """
     if len(data) > 1 and beside_loop and _takes_frames():
         return _decode_together(data) or _decode_in_order(data, limit)
@@ -129,7 +131,7 @@ def decode_many_zstd(
 
 
 def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
-    # Not `multi_decompress_to_buffer`, which damages memory where frames are damaged.
+    # Not `multi_decompress_to_buffer`: damaged frames make it corrupt memory.
     context = _contexts.decompressor or _new_decompressor()
     decompress = partial(context.decompress, allow_extra_data=False)
     try:
@@ -146,13 +148,12 @@ def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
 
 
 def _decode_together(data: Sequence[Any]) -> list[Any] | None:
-    """Decompress chunks in one call; None if that is not possible.
+    """Decompress chunks in one call; return None if that is not possible.
 
-    It is if each is one whole frame: then the next one begins where the one before has ended, in
-    what is stored as in what is decompressed, and each gets what it would get alone. That takes 5 us
-    a chunk more than one after the other, and saves more beside the event loop: between two calls a
-    thread takes the interpreter away from it, or waits for it. (Readers that are beside each other
-    gain nothing.)
+    It is possible if each chunk is exactly one frame. The decoded chunks then follow each other in
+    the output as the frames do in the input. This costs 5 us more per chunk than separate calls. It
+    saves more than that beside an event loop, because a thread acquires the GIL between two calls:
+    either the thread or the loop waits. Concurrent readers without an event loop gain nothing.
     """
     from numcodecs.zstd import decompress
 
@@ -175,12 +176,12 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
 
 
 def _places(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield where each of several things begins and ends that lie one behind the other."""
+    """Yield the start and stop of consecutive parts with the given sizes."""
     return pairwise(accumulate(sizes, initial=0))
 
 
 def _content_size(frame: memoryview) -> int:
-    """Return how many bytes a chunk decompresses to; 0 unless it is one whole frame that tells."""
+    """Return the decoded size of a chunk; 0 unless it is exactly one frame with a content size."""
     if len(frame) < _LEAST_FRAME_NBYTES or frame[:4] != _MAGIC:
         return 0
     descriptor = frame[4]
@@ -188,7 +189,7 @@ def _content_size(frame: memoryview) -> int:
         return 0
     is_single_segment = descriptor >> 5 & 1
     nbytes = _SIZE_NBYTES[descriptor >> 6] or is_single_segment
-    position = 6 - is_single_segment  # others say how large a window they need
+    position = 6 - is_single_segment  # other frames have a byte for the window size
     size = int.from_bytes(frame[position : position + nbytes], "little")
     position += nbytes
     is_last = False
@@ -207,7 +208,7 @@ def _content_size(frame: memoryview) -> int:
 
 @cache
 def _takes_frames() -> bool:
-    """Tell whether numcodecs decompresses several frames in one call, as it does from 0.16.4 on."""
+    """Return whether numcodecs decompresses several frames in one call (since 0.16.4)."""
     from numcodecs.zstd import compress, decompress
 
     frame = compress(_MAGIC)
@@ -228,7 +229,7 @@ def _new_decompressor() -> ZstdDecompressor:
 
 
 def _decode_frames(data: bytes, most: int) -> bytes:
-    """Decompress frames of which there may be several, that need not tell their size."""
+    """Decompress one or more frames, which may lack a content size."""
     from zstandard import ZstdDecompressor, ZstdError
 
     decoded = []

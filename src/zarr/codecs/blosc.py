@@ -34,7 +34,7 @@ BloscCnameLiteral: TypeAlias = Literal["lz4", "lz4hc", "blosclz", "snappy", "zli
 BloscShuffleLiteral: TypeAlias = Literal["noshuffle", "shuffle", "bitshuffle"]
 
 _CNAMES: tuple[BloscCnameLiteral, ...] = ("lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd")
-# The position is the number that stands for it in format 2 metadata and in the Blosc library.
+# The index of each name is its number in format 2 metadata and in the Blosc library.
 _SHUFFLES: tuple[BloscShuffleLiteral, ...] = ("noshuffle", "shuffle", "bitshuffle")
 
 _MAX_CLEVEL = 9
@@ -66,15 +66,15 @@ class BloscJSON_V3(NamedRequiredConfig[Literal["blosc"], BloscConfigV3]):
 
 
 class BloscCname(metaclass=DeprecatedNames, names=_CNAMES):
-    """Deprecated names of the compressors within Blosc."""
+    """Deprecated names of the compressors in Blosc."""
 
 
 class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
-    """Deprecated names of the ways to shuffle."""
+    """Deprecated names of the shuffle modes."""
 
     @staticmethod
     def from_int(num: int) -> BloscShuffleLiteral:
-        """Return the name of the way that format 2 metadata give by a number.
+        """Return the name of the shuffle mode with a number in format 2 metadata.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
         Raises
         ------
         ValueError
-            If it is another number.
+            If `num` is another number.
         """
         if num not in range(len(_SHUFFLES)):
             raise ValueError(f"Value must be between 0 and {len(_SHUFFLES) - 1}. Got {num}.")
@@ -92,7 +92,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
 
 
 def parse_typesize(data: object) -> int:
-    """Return the size of the elements that are shuffled, in bytes, an integer above 0.
+    """Return a valid size of the elements to shuffle, in bytes, an integer above 0.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def parse_typesize(data: object) -> int:
 
 
 def parse_clevel(data: object) -> int:
-    """Return a Blosc compression level, an integer from 0 to 9.
+    """Return a valid Blosc compression level, an integer from 0 to 9.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def parse_clevel(data: object) -> int:
 
 
 def parse_blocksize(data: object) -> int:
-    """Return the size of Blosc's blocks in bytes, 0 for one that Blosc chooses.
+    """Return a valid Blosc block size in bytes; 0 lets Blosc choose.
 
     Raises
     ------
@@ -147,21 +147,21 @@ def parse_blocksize(data: object) -> int:
 
 @dataclass(frozen=True)
 class BloscCodec(BytesBytesCodec, NamedCodec):
-    """Compresses with Blosc 1 (Zarr v3 core specification, "blosc codec").
+    """Codec that compresses with Blosc 1 (Zarr v3 core specification, "blosc codec").
 
     Parameters
     ----------
     typesize : int or None
-        Size of the elements to shuffle, in bytes; None for that of the data type.
+        Size of the elements to shuffle, in bytes; None for the item size of the data type.
     cname : {"lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd"}
         The compressor.
     clevel : int
-        From 0, not compressed, to 9, smallest.
+        Compression level, from 0 (no compression) to 9 (smallest output).
     shuffle : {"noshuffle", "shuffle", "bitshuffle"} or None
-        What is shuffled first: nothing, bytes or bits. None for bits of elements of one byte, and
-        bytes of larger ones.
+        What is shuffled before compression: nothing, bytes or bits. None selects bits for elements
+        of one byte, and bytes for larger ones.
     blocksize : int
-        Size of the blocks in bytes, 0 for one that Blosc chooses.
+        Size of the blocks in bytes; 0 lets Blosc choose.
 
     Raises
     ------
@@ -174,7 +174,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     is_fixed_size = False
     _name = "blosc"
 
-    # Which of the parameters follow the data type, because the caller left them open.
+    # The parameters that the caller left open; they are derived from the data type.
     _tunable_attrs: frozenset[Literal["typesize", "shuffle"]] = field(init=False)
     typesize: int
     cname: BloscCnameLiteral
@@ -214,7 +214,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         }
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Take typesize and shuffle, where they were left open, from the data type."""
+        """Derive typesize and shuffle from the data type, unless the caller gave them."""
         if not self._tunable_attrs:
             return self
         native = array_spec.dtype.to_native_dtype()
@@ -232,7 +232,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
 
     @cached_property
     def _blosc_codec(self) -> Any:
-        """The codec of numcodecs that encodes; one that a subclass has in its place decodes, too."""
+        """The numcodecs codec used to encode. If a subclass overrides it, it also decodes."""
         return blosc_library().Blosc(
             cname=self.cname,
             clevel=self.clevel,
@@ -250,7 +250,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return `_decode_sync` for several chunks of one spec."""
+        """Return a function like `_decode_sync` for several chunks of one spec."""
         if type(self)._blosc_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_blosc, chunk_spec)

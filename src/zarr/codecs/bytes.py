@@ -37,20 +37,20 @@ class Endian(metaclass=DeprecatedNames, names=_ENDIANS):
 
 @dataclass(frozen=True)
 class BytesCodec(ArrayBytesCodec, NamedCodec):
-    """Stores the elements of a chunk one after the other, in C order.
+    """Codec that stores the elements of a chunk contiguously, in C order.
 
     Zarr v3 core specification, "bytes codec".
 
     Parameters
     ----------
     endian : {"little", "big"} or None
-        Byte order of the stored elements; None for data types of one byte an element, and for
-        those without byte order.
+        Byte order of the stored elements. None for data types of one byte per element, and for
+        those without a byte order.
 
     Raises
     ------
     ValueError
-        If `endian` is anything else.
+        If `endian` is not one of these values.
     """
 
     is_fixed_size = True
@@ -67,7 +67,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         # docstring inherited
         _, found = parse_named_configuration(data, cls._name, require_configuration=False)
-        # Left out of the metadata, the byte order is unspecified; the constructor's default is not.
+        # If absent from the metadata, the byte order is None, not the constructor's default.
         members: dict[str, Any] = {"endian": None, **(found or {})}
         return cls(**members)
 
@@ -75,13 +75,13 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return None if self.endian is None else {"endian": self.endian}
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Drop the byte order where the data type has none, and insist on it where it has.
+        """Drop the byte order if the data type has none, and require it otherwise.
 
         Raises
         ------
         ValueError
             If the data type has a byte order and the codec does not specify one. For structured
-            data types a `UserWarning` takes its place, and little-endian is assumed.
+            data types, a `UserWarning` is emitted instead, and little-endian is assumed.
         """
         dtype = array_spec.dtype.to_native_dtype()
         if not has_byte_order(dtype):
@@ -119,7 +119,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         nd_buffer = chunk_spec.prototype.nd_buffer
         if native.itemsize == 0:
             return nd_buffer.from_numpy_array(np.zeros(shape, dtype=native))
-        # Not as NumPy: memory of a GPU stays where it is.
+        # No conversion to NumPy, so that GPU memory stays on the device.
         array: Any = chunk_data.as_array_like()
         if not hasattr(array, "reshape"):
             array = chunk_data.as_numpy_array()
@@ -129,7 +129,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return `_decode_sync` for chunks of one spec, which is settled here once."""
+        """Return a function like `_decode_sync` for one spec, with the setup done once."""
         native = chunk_spec.dtype.to_native_dtype()
         shape = chunk_spec.shape
         nbytes = math.prod(shape) * native.itemsize
@@ -145,7 +145,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return decode
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return `_encode_sync` for chunks of one spec, which is settled here once."""
+        """Return a function like `_encode_sync` for one spec, with the setup done once."""
         native = chunk_spec.dtype.to_native_dtype()
         is_view = native.itemsize > 0 and self._stored_dtype(native) == native
         wrap = chunk_spec.prototype.buffer.from_array_like
@@ -170,15 +170,15 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
 
 
 def _in_order_of(dtype: np.dtype[Any], array: Any) -> Any:
-    """Return an array of a data type that differs in byte order alone."""
+    """Convert an array to a data type that differs only in byte order."""
     if dtype.kind in "mM":
-        # NumPy converts times without unit by leaving their bytes as they are.
+        # NumPy does not swap the bytes when it converts datetimes without a unit.
         return array.byteswap().view(dtype)
     return array.astype(dtype)
 
 
 def has_byte_order(dtype: np.dtype[Any]) -> bool:
-    """Tell whether the elements of a NumPy dtype, or a field of them, have a byte order."""
+    """Return whether the elements of a NumPy dtype, or one of its fields, have a byte order."""
     element = dtype.base
     if element.fields is not None:
         return any(has_byte_order(field[0]) for field in element.fields.values())

@@ -1,4 +1,4 @@
-"""The ``cast_value`` codec: elements converted to another number type."""
+"""The ``cast_value`` codec, which converts elements to another number type."""
 
 from __future__ import annotations
 
@@ -38,32 +38,34 @@ _ScalarMap: TypeAlias = dict[_Direction, dict[Any, Any]]
 
 @dataclass(frozen=True)
 class CastValue(ArrayArrayCodec, NamedCodec):
-    """Stores the elements as another integer or floating-point type (zarr-extensions, "cast_value").
+    """Codec that stores elements as another number type (zarr-extensions, "cast_value").
 
-    Decoding converts back by the same rules. Values that `scalar_map` names are replaced as it says
-    and are not subject to the other rules.
+    The type is an integer or floating-point one. Decoding converts back by the same rules. Values
+    listed in `scalar_map` are replaced and are not subject to the other rules.
 
     Parameters
     ----------
     data_type : str, dict or ZDType
-        Data type of the stored elements: its name or form in format 3 metadata, or an instance.
+        Data type of the stored elements: its name or JSON form in format 3 metadata, or an
+        instance.
     rounding : {"nearest-even", "towards-zero", "towards-positive", "towards-negative", "nearest-away"}
-        What becomes of values between two that the target type has.
+        How a value between two values of the target type is rounded.
     out_of_range : {"clamp", "wrap"} or None
-        What becomes of values outside the range of the target type: the nearest one, or an infinity
-        for floating-point targets; the value modulo 2**bits, for integer targets only; None refuses
-        them. NaN and infinities have no integer counterpart in any case.
+        Treatment of values outside the range of the target type. ``"clamp"`` uses the nearest
+        value, or an infinity for floating-point targets. ``"wrap"`` uses the value modulo 2**bits,
+        for integer targets only. None raises an error. NaN and infinities cannot be converted to
+        integers in any mode.
     scalar_map : dict or None
-        With the members ``encode`` and ``decode``, each optional, a mapping from values to values,
-        or an iterable of such pairs. Values are numbers or the strings that stand for special
-        values in metadata. NaN matches any NaN. None maps nothing.
+        Has the optional members ``encode`` and ``decode``. Each is a mapping from values to values,
+        or an iterable of such pairs. Values are numbers, or strings for special values as in
+        metadata. NaN matches any NaN. None replaces nothing.
 
     Raises
     ------
     TypeError
-        If `scalar_map` is not of this form.
+        If `scalar_map` does not have this form.
     ValueError
-        If a value is none of those listed, or the data type is not an integer or floating-point one.
+        If a value is not one of the listed ones, or the data type is not a number type.
     """
 
     is_fixed_size = True
@@ -117,7 +119,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return what `scalar_map` says for a direction, as scalars of the two data types."""
+        """Return the pairs of `scalar_map` for a direction, as scalars of the two data types."""
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source
@@ -136,12 +138,12 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Refuse data types that are not numbers, and parameters that do not fit them.
+        """Check that the data type is numeric and fits the parameters.
 
         Raises
         ------
         ValueError
-            Naming the data type, or the parameter.
+            If not. The message names the data type or the parameter.
         """
         if not _is_number(dtype):
             raise ValueError(
@@ -157,7 +159,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
             self._pairs(direction, dtype)
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
-        """Return the spec with the target data type, and the fill value converted to it.
+        """Return the spec with the target data type and the converted fill value.
 
         Raises
         ------

@@ -23,7 +23,7 @@ _CHECKSUM_NBYTES = 4
 
 @dataclass(frozen=True)
 class Crc32cCodec(BytesBytesCodec, NamedCodec):
-    """Appends a CRC32C checksum, 4 bytes little-endian, which decoding verifies.
+    """Codec that appends a CRC32C checksum, 4 bytes little-endian, and verifies it on decoding.
 
     RFC 3720; Zarr v3 core specification, "crc32c codec".
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def parse_gzip_level(data: object) -> int:
-    """Return a gzip compression level, an integer from 0 to 9.
+    """Return a valid gzip compression level, an integer from 0 to 9.
 
     Raises
     ------
@@ -37,12 +37,12 @@ def parse_gzip_level(data: object) -> int:
 
 @dataclass(frozen=True)
 class GzipCodec(BytesBytesCodec, NamedCodec):
-    """Compresses with gzip (RFC 1952; Zarr v3 core specification, "gzip codec").
+    """Codec that compresses with gzip (RFC 1952; Zarr v3 core specification, "gzip codec").
 
     Parameters
     ----------
     level : int
-        From 0, stored, to 9, smallest.
+        Compression level, from 0 (no compression) to 9 (smallest output).
 
     Raises
     ------

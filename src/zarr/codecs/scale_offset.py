@@ -25,23 +25,23 @@ _DEFAULTS = {"offset": 0, "scale": 1}
 
 @dataclass(frozen=True)
 class ScaleOffset(ArrayArrayCodec, NamedCodec):
-    """Stores ``(x - offset) * scale`` (zarr-extensions, "scale_offset").
+    """Codec that stores ``(x - offset) * scale`` (zarr-extensions, "scale_offset").
 
-    All arithmetic is that of the array's data type, integer or floating-point, which the codec does
-    not change. A result that the type cannot hold is refused, never wrapped.
+    All arithmetic uses the data type of the array, integer or floating-point, and the data type
+    stays the same. A result that the type cannot represent raises an error; it never wraps.
 
     Parameters
     ----------
     offset : int, float or str
-        Subtracted when encoding. A string is one of the forms that fill values have in metadata,
-        such as ``"NaN"`` or hexadecimal bits.
+        Subtracted when encoding. A string has one of the forms of fill values in metadata, such
+        as ``"NaN"`` or hexadecimal bits.
     scale : int, float or str
-        Multiplied by when encoding, divided by when decoding; not zero.
+        Factor for encoding and divisor for decoding; not zero.
 
     Raises
     ------
     TypeError
-        If one of them is of another type.
+        If `offset` or `scale` has another type.
     """
 
     is_fixed_size = True
@@ -63,7 +63,7 @@ class ScaleOffset(ArrayArrayCodec, NamedCodec):
         return changed or None
 
     def _numbers(self, dtype: ZDType[TBaseDType, TBaseScalar]) -> tuple[Any, Any]:
-        """Return offset and scale as scalars of the data type, or refuse them."""
+        """Return offset and scale as scalars of the data type, or raise ValueError."""
         if dtype.to_native_dtype().kind not in "iuf":
             raise ValueError(
                 "scale_offset codec only supports integer and floating-point data types. "
@@ -82,22 +82,22 @@ class ScaleOffset(ArrayArrayCodec, NamedCodec):
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Refuse data types that are not numbers, and numbers that the data type cannot hold.
+        """Check that the data type is numeric and can represent offset and scale.
 
         Raises
         ------
         ValueError
-            Naming the data type, or the parameter.
+            If not. The message names the data type or the parameter.
         """
         self._numbers(dtype)
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
-        """Return the spec with the fill value encoded.
+        """Return the spec with the encoded fill value.
 
         Raises
         ------
         ValueError
-            If the data type cannot hold the encoded fill value.
+            If the data type cannot represent the encoded fill value.
         """
         native = chunk_spec.dtype.to_native_dtype()
         fill_value = np.full((1,), chunk_spec.fill_value, dtype=native)
@@ -123,7 +123,7 @@ def _encode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
             return np.asarray((array - offset) * scale, dtype=array.dtype)
     for value in _extremes(array):
         _check_range((value - int(offset)) * int(scale), array.dtype)
-    # Wrapping on the way does not matter: integers of n bits are exact modulo 2**n.
+    # Wrapping of intermediate results is harmless: n-bit integers are exact modulo 2**n.
     with np.errstate(over="ignore"):
         return np.asarray((array - offset) * scale, dtype=array.dtype)
 
@@ -145,7 +145,7 @@ def _decode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
 
 
 def _extremes(array: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Return the smallest and the largest element; a linear function is largest at one of them."""
+    """Return the smallest and largest element, where a linear function has its extremes."""
     return (int(array.min()), int(array.max())) if array.size else ()
 
 
@@ -159,7 +159,7 @@ def _check_range(value: int, dtype: np.dtype[Any]) -> None:
 
 
 class _refusing_faults:
-    """Turns overflow to infinity, and NaN made of numbers, into a ValueError."""
+    """Context manager that turns floating-point errors (overflow, invalid) into ValueError."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype

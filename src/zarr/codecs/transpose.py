@@ -53,20 +53,20 @@ def _check_permutation(order: tuple[int, ...], ndim: int) -> None:
 
 @dataclass(frozen=True)
 class TransposeCodec(ArrayArrayCodec, NamedCodec):
-    """Permutes the dimensions of a chunk (Zarr v3 core specification, "transpose codec").
+    """Codec that permutes the dimensions of a chunk (Zarr v3 core, "transpose codec").
 
     Parameters
     ----------
     order : iterable of int
-        A permutation of the dimensions: dimension ``i`` of the encoded chunk is dimension
-        ``order[i]`` of the chunk.
+        A permutation of the dimensions. Dimension ``i`` of the encoded chunk is dimension
+        ``order[i]`` of the decoded chunk.
 
     Raises
     ------
     TypeError
         If `order` is not an iterable of integers.
     ValueError
-        If it is not a permutation of 0, 1, 2, ...
+        If `order` is not a permutation of 0, 1, 2, ...
     """
 
     is_fixed_size = True

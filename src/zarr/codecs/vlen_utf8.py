@@ -1,7 +1,7 @@
 """The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
 
-The stored form is that of numcodecs, which zarr-extensions adopts: the number of elements, then for
-each element in C order its length in bytes and its bytes; the numbers 4 bytes little-endian each.
+The stored form is that of numcodecs, as adopted by zarr-extensions: the number of elements, then
+for each element in C order its length in bytes and its bytes. Numbers are 4 bytes, little-endian.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class _VLenCodec(ArrayBytesCodec, NamedCodec):
-    """What the two codecs share; they differ in the kind of element and its numcodecs codec."""
+    """Base of the two codecs, which differ in the element type and the numcodecs codec."""
 
     is_fixed_size = False
     _configuration_required = False
 
-    # Kinds of NumPy dtypes whose elements the codec stores, and what they are called.
+    # The kinds of NumPy dtypes that the codec supports, and the element type for error messages.
     _kinds: ClassVar[str]
     _element: ClassVar[str]
 

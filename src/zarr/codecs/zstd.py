@@ -23,14 +23,14 @@ _MAX_LEVEL = 22
 
 
 def parse_zstd_level(data: object) -> int:
-    """Return a Zstandard compression level, an integer of at most 22.
+    """Return a valid Zstandard compression level, an integer of at most 22.
 
     Raises
     ------
     TypeError
         If `data` is not an integer.
     ValueError
-        If it is out of range.
+        If it is greater than 22.
     """
     level = parse_integer(data, "level")
     if level > _MAX_LEVEL:
@@ -39,31 +39,32 @@ def parse_zstd_level(data: object) -> int:
 
 
 def parse_checksum(data: object) -> bool:
-    """Return whether a checksum is stored, a bool.
+    """Return the checksum option as a bool.
 
     Raises
     ------
     TypeError
-        If `data` is anything else.
+        If `data` is not a bool.
     """
     return parse_flag(data, "checksum")
 
 
 @dataclass(frozen=True)
 class ZstdCodec(BytesBytesCodec, NamedCodec):
-    """Compresses with Zstandard (RFC 8878; zarr-extensions, "zstd").
+    """Codec that compresses with Zstandard (RFC 8878; zarr-extensions, "zstd").
 
     Parameters
     ----------
     level : int
-        At most 22, smallest; 0 for the library's default, negative ones are faster.
+        Compression level, at most 22 (smallest output). 0 is the default of the library. Negative
+        levels are faster.
     checksum : bool
-        Whether each chunk carries a checksum, which decoding verifies.
+        Whether each chunk stores a checksum. Decoding verifies it.
 
     Raises
     ------
     TypeError
-        If `level` is not an integer, or `checksum` not a bool.
+        If `level` is not an integer, or `checksum` is not a bool.
     ValueError
         If `level` is out of range.
     """
@@ -80,7 +81,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
 
     @cached_property
     def _zstd_codec(self) -> Any:
-        """The codec of numcodecs that encodes; one that a subclass has in its place decodes, too."""
+        """The numcodecs codec used to encode. If a subclass overrides it, it also decodes."""
         from numcodecs.zstd import Zstd
 
         return Zstd(level=self.level, checksum=self.checksum)
@@ -98,7 +99,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return `_decode_sync` for several chunks of one spec."""
+        """Return a function like `_decode_sync` for several chunks of one spec."""
         if type(self)._zstd_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_zstd, chunk_spec)

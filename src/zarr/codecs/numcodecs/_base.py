@@ -1,7 +1,7 @@
-"""What the ``numcodecs.*`` codecs have in common, by role.
+"""Base classes of the ``numcodecs.*`` codecs, one for each kind of codec.
 
-Each wraps one codec of the numcodecs library, under the name ``numcodecs.<id>`` and with the
-parameters of that codec as configuration (zarr-extensions, "numcodecs.*").
+Each codec wraps one codec of the numcodecs library. Its name is ``numcodecs.<id>``, and its
+configuration holds the parameters of the wrapped codec (zarr-extensions, "numcodecs.*").
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
 _PREFIX = "numcodecs."
-# Distinct specs for which a decoder is kept.
+# Maximum number of specs whose decoder is cached.
 _KEPT_SPECS = 64
 
 _EXTRAS = {"pcodec": "numcodecs[pcodec]", "zfpy": "numcodecs[zfpy]"}
@@ -45,20 +45,20 @@ _EXTRAS = {"pcodec": "numcodecs[pcodec]", "zfpy": "numcodecs[zfpy]"}
 
 @dataclass(frozen=True)
 class _NumcodecsCodec(Metadata):
-    """A codec of the numcodecs library.
+    """Base of the codecs that wrap a codec of the numcodecs library.
 
-    The library's codec is made on first use, so that metadata that name one which is not installed
-    can be read.
+    The wrapped codec is created on first use, so that metadata can be read even if the codec is
+    not installed.
 
     Parameters
     ----------
     **codec_config : JSON
-        Parameters of the numcodecs codec. Its ``id`` may be among them.
+        Parameters of the numcodecs codec. They may include its ``id``.
 
     Raises
     ------
     ValueError
-        If ``id`` is that of another codec.
+        If ``id`` belongs to another codec.
     """
 
     codec_name: str
@@ -80,7 +80,7 @@ class _NumcodecsCodec(Metadata):
 
     @property
     def _configuration(self) -> dict[str, JSON]:
-        """The parameters without the id, which is in the name."""
+        """The parameters without the id, which is part of the name."""
         return {key: value for key, value in self.codec_config.items() if key != "id"}
 
     def __hash__(self) -> int:
@@ -88,19 +88,19 @@ class _NumcodecsCodec(Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make a codec from the form stored in array metadata.
+        """Create a codec from the form stored in array metadata.
 
         Parameters
         ----------
         data : dict
-            With the members ``name``, which starts with ``numcodecs.``, and ``configuration``.
+            Has the members ``name``, which starts with ``numcodecs.``, and ``configuration``.
 
         Raises
         ------
         TypeError
             If `data` is not an object.
         ValueError
-            If the configuration is missing, or the name is that of another codec.
+            If the configuration is missing, or the name belongs to another codec.
         """
         name, configuration = parse_named_configuration(data)
         if not name.startswith(_PREFIX):
@@ -109,7 +109,7 @@ class _NumcodecsCodec(Metadata):
         return cls(**(parameters | {"id": name.removeprefix(_PREFIX)}))
 
     def to_dict(self) -> dict[str, JSON]:
-        """Return the form stored in array metadata: name and configuration."""
+        """Return the form stored in array metadata, with name and configuration."""
         return {"name": self.codec_name, "configuration": self._configuration}
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
@@ -118,7 +118,7 @@ class _NumcodecsCodec(Metadata):
         Raises
         ------
         NotImplementedError
-            Unless the codec adds a checksum: the size depends on the values.
+            Unless the codec adds a checksum, because the size depends on the values.
         """
         raise NotImplementedError(
             f"The encoded size of {self.codec_name} depends on the values it encodes."
@@ -137,7 +137,7 @@ class _NumcodecsCodec(Metadata):
             ) from error
 
     def _decode(self, data: Any, chunk_spec: ArraySpec) -> Any:
-        # Settled once per spec, which outlives the codec's use of it. Keyed by identity, as a chain.
+        # Cached per spec, by identity. The cache holds the spec, so that its id stays unique.
         found = self._settled.get(id(chunk_spec))
         if found is None or found[0] is not chunk_spec:
             if len(self._settled) >= _KEPT_SPECS:
@@ -154,19 +154,19 @@ class _NumcodecsCodec(Metadata):
         return {key: value for key, value in self.__dict__.items() if key != "_settled"}
 
     def _with_defaults(self, **parameters: Any) -> Self:
-        """Add parameters where they are not given, and check all of them.
+        """Add parameters that are missing, and check all of them.
 
         Raises
         ------
         TypeError, ValueError
-            As the numcodecs codec does for parameters it does not take.
+            If the numcodecs codec rejects a parameter.
         """
         missing = {key: value for key, value in parameters.items() if key not in self.codec_config}
         evolved = type(self)(**(self.codec_config | missing)) if missing else self
         try:
             _ = evolved._codec
         except UnknownCodecError:
-            # Chunks cannot be coded then, but the metadata still can be looked at.
+            # Chunks cannot be encoded or decoded, but the metadata can still be inspected.
             pass
         return evolved
 
@@ -219,7 +219,7 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
         return self._with_defaults()
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        # The library's codecs of this role know the byte order of the machine alone.
+        # The wrapped codecs of this kind only support native byte order.
         decoded = self._decode(chunk_data.as_numpy_array(), chunk_spec)
         dtype = chunk_spec.dtype.to_native_dtype()
         array = array_of(decoded, dtype.newbyteorder("="), chunk_spec.shape)
@@ -234,15 +234,16 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
 class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     """A numcodecs codec from array to array.
 
-    The library's codecs of this role know the data types of their two sides by parameters, and
-    reinterpret memory where an array is of another type. Here an array that differs in byte order
-    alone is converted instead.
+    The wrapped codecs of this kind get the data types of both sides as parameters, and reinterpret
+    the memory of an array of another type. This class converts an array that differs only in byte
+    order.
     """
 
     is_fixed_size = False
 
-    # Parameters of the numcodecs codec that hold the data type of decoded and encoded arrays. The
-    # first is filled in from the array; without the second, or its value, the types are the same.
+    # The parameters of the numcodecs codec for the data types of decoded and encoded arrays. The
+    # first defaults to the data type of the array. If the second is None or not given, both data
+    # types are the same.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 
@@ -290,7 +291,7 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
 
 
 def _in_byte_order_of(dtype: np.dtype[Any] | None, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a C-contiguous array, in the byte order that the numcodecs codec assumes."""
+    """Return a C-contiguous array in the byte order that the numcodecs codec expects."""
     if dtype is not None and array.dtype != dtype and _swapped(array.dtype, dtype):
         return array.astype(dtype, order="C")
     return np.ascontiguousarray(array) if array.ndim else array
@@ -310,14 +311,15 @@ def _swapped(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
 
 @cache
 def _data_type(name: str) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type of a NumPy dtype string, as numcodecs parameters hold it."""
+    """Return the data type for a NumPy dtype string from the numcodecs parameters."""
     return get_data_type_from_native_dtype(np.dtype(name))
 
 
 def _converted(fill_value: Any, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
-    """Return the fill value in the data type of encoded arrays, which has to hold one.
+    """Return the fill value converted to the data type of encoded arrays.
 
-    It marks what is left out of a shard, so all that matters is that writing and reading agree.
+    It only marks parts of a shard that are not stored, so it suffices that writing and reading use
+    the same value.
     """
     native = dtype.to_native_dtype()
     with np.errstate(all="ignore"):

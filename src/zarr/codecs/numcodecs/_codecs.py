@@ -147,17 +147,17 @@ class FixedScaleOffset(_NumcodecsArrayArrayCodec):
 
 
 class PackBits(_NumcodecsArrayArrayCodec):
-    """Wraps `numcodecs.PackBits`: a byte with the number of padding bits, then 8 bools a byte."""
+    """Wraps `numcodecs.PackBits`: a byte with the padding bit count, then 8 bools per byte."""
 
     codec_name = "numcodecs.packbits"
 
     def validate(self, *, dtype: ZDType[TBaseDType, TBaseScalar], **_kwargs: Any) -> None:
-        """Refuse arrays that are not of the data type bool.
+        """Check that the array has the data type bool.
 
         Raises
         ------
         ValueError
-            For any other.
+            If it has another data type.
         """
         if dtype.to_native_dtype().kind != "b":
             raise ValueError(f"Packbits filter requires bool dtype. Got {dtype}.")
