@@ -1,4 +1,4 @@
-"""Containers of bytes and of decoded chunks, on the CPU or elsewhere."""
+"""Buffers for encoded bytes and decoded chunks, in host memory or on a device."""
 
 from zarr.core.buffer.core import (
     ArrayLike,

@@ -1,4 +1,4 @@
-"""Whether all elements of an array are one value: by its bits, or as NumPy compares numbers."""
+"""Comparison of all elements of an array with one value, by bits or by number."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Elements of these sizes are compared as integers, which is also the fastest way to compare them.
+# Elements of these sizes are compared as integers, which is the fastest way.
 _INTEGERS = {1: np.dtype("u1"), 2: np.dtype("u2"), 4: np.dtype("u4"), 8: np.dtype("u8")}
 
 
 def holds_only(array: Any, value: Any) -> bool:
-    """Tell whether every element has the bits of one value.
+    """Return whether every element has the same bits as one value.
 
-    -0.0 is not 0.0 then, and one NaN is not another. Strings and other objects of variable length
-    are compared by type and value.
+    Thus -0.0 differs from 0.0, and NaNs with different bits differ. Strings and other objects of
+    variable length are compared by type and value.
 
     Parameters
     ----------
     array : array
-        The elements, in host memory or, if they are numbers, on a device. Padding between fields
-        does not count.
+        The elements. Numbers may be on a device; all others are in host memory. Padding between
+        fields is ignored.
     value : scalar
-        What NumPy converts to the data type of `array`.
+        Must be convertible to the data type of `array` by NumPy.
     """
     if array.size == 0:
         return True
     dtype = array.dtype
-    # Comparing one element first makes the common case, a chunk with data, cheap. Values that
-    # differ differ in bits, but for NaN, which differs from everything.
+    # Comparing one element first makes the common case, a chunk with data, cheap. Unequal values
+    # have different bits, except for NaN, which is unequal to everything.
     in_host = isinstance(array, np.ndarray)
     if in_host and type(value) is dtype.type and dtype.kind in "biuf":
         first = array.item((0,) * array.ndim)
@@ -41,7 +41,7 @@ def holds_only(array: Any, value: Any) -> bool:
 
 
 def _bits_only(array: Any, value: Any) -> bool:
-    """Compare with an array of one element, or of one subarray, of the same data type."""
+    """Compare the bits with an array of one element, or of one subarray, of the same dtype."""
     dtype = array.dtype
     if dtype.names is not None and not _is_solid(dtype):
         return all(_bits_only(array[name], value[name]) for name in dtype.names)
@@ -66,11 +66,11 @@ def _bits_only(array: Any, value: Any) -> bool:
 
 
 def _repeats(array: Any, value: Any) -> bool:
-    """Tell whether the bytes of an array are those of one element over and over."""
+    """Return whether the bytes of an array repeat the bytes of one element."""
     nbytes = array.dtype.itemsize
     if array[(*(0,) * array.ndim, ...)].tobytes() != value.tobytes():
         return False
-    # Each stretch of bytes equals the next one. Copied only where there are gaps between elements.
+    # Each run of bytes equals the next run. `ravel` copies only if the array has gaps.
     unit = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
     flat: Any = np.ravel(array, order="K")
     flat = flat.view(_INTEGERS[unit])
@@ -78,7 +78,7 @@ def _repeats(array: Any, value: Any) -> bool:
 
 
 def _is_solid(dtype: np.dtype[Any]) -> bool:
-    """Tell whether elements are made of fields of plain values, in order and without padding."""
+    """Return whether all fields are plain values, stored in order and without padding."""
     end = 0
     for field, offset, *_ in (dtype.fields or {}).values():
         base = field.base
@@ -91,25 +91,25 @@ def _is_solid(dtype: np.dtype[Any]) -> bool:
 def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
     cls = type(value)
     if cls in (str, bytes):
-        # Nothing else equals them but their like, so that NumPy can compare.
+        # Only values of the same type compare equal to these, so NumPy can compare.
         return bool(np.all(array == value))
     wanted = repr(value)
-    # 0, 0.0, -0.0 and False are equal, and are not stored alike; of containers the same is true.
+    # 0, 0.0, -0.0 and False are equal but stored differently, also within containers.
     return all(type(item) is cls and repr(item) == wanted for item in array.flat)
 
 
 def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
-    """Tell whether every element equals one value, without a conversion of the value.
+    """Return whether every element equals one value, without conversion of the value.
 
     Parameters
     ----------
     data : array
-        At least one element, of any data type but those of objects and of fields.
+        Has at least one element, and neither an object nor a structured data type.
     other : scalar
-        The value.
+        The value to compare with.
     equal_nan : bool
-        Whether NaN equals NaN and NaT NaT, whatever their bits. A complex number is NaN if either
-        part is.
+        Whether NaN equals NaN and NaT equals NaT, independent of their bits. A complex number is
+        NaN if either part is.
     """
     value = np.asarray(other)
     kinds = data.dtype.kind + value.dtype.kind
@@ -119,7 +119,7 @@ def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
     if not any(kinds[0] in ours and kinds[1] in theirs for ours, theirs in comparable):
         return False
     if kinds[0] in "mM":
-        if np.isnan(value):  # which NaT is, too
+        if np.isnan(value):  # also True for NaT
             return equal_nan and bool(np.isnat(data).all())
         return kinds[0] == kinds[1] and bool((data == value).all())
     value = other if kinds[1] == "O" else value.reshape(())[()]
@@ -133,7 +133,7 @@ def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
 
 
 def _equal(data: Any, value: Any, kinds: str) -> Any:
-    """Compare element by element; signs of zeros count where both sides have signs."""
+    """Compare element by element. The sign of zero counts if both sides are signed."""
     if kinds[1] in "fc":
         if np.isnan(value):
             return np.isnan(data)

@@ -1,4 +1,4 @@
-"""The contracts of buffers: flat bytes (`Buffer`) and N-dimensional arrays (`NDBuffer`)."""
+"""Buffer interfaces: flat bytes (`Buffer`) and N-dimensional arrays (`NDBuffer`)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ScalarType: TypeAlias = int | float | complex | bytes | str | bool | np.generic
 
 @runtime_checkable
 class ArrayLike(Protocol):
-    """The part of a one-dimensional array that a `Buffer` needs."""
+    """The part of the interface of one-dimensional arrays that `Buffer` uses."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -59,7 +59,7 @@ class ArrayLike(Protocol):
 
 @runtime_checkable
 class NDArrayLike(Protocol):
-    """The part of an N-dimensional array that an `NDBuffer` needs."""
+    """The part of the interface of N-dimensional arrays that `NDBuffer` uses."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -78,7 +78,7 @@ class NDArrayLike(Protocol):
         """Shape in elements."""
 
     def __len__(self) -> int:
-        """Length of the first dimension."""
+        """Return the length of the first dimension."""
 
     def __getitem__(self, key: Any) -> Self:
         """Return a selection."""
@@ -92,47 +92,47 @@ class NDArrayLike(Protocol):
     def __eq__(self, other: object) -> Self:  # type: ignore[override]
         """Compare element by element."""
 
-    # NumPy's arrays have to be of this type for type checkers. In its stubs shape and data type are
-    # part of the type of an array, so what changes them does not return `Self`; and no overload of
+    # Type checkers must accept NumPy arrays as this type. In the NumPy stubs, shape and dtype are
+    # type parameters, so methods that change them do not return `Self`. Also, no overload of
     # `reshape` takes both a tuple and a number.
 
     def reshape(self, shape: Any, /, *, order: Any = ..., copy: bool | None = ...) -> NDArrayLike:
         """Return the same elements in another shape, given by a tuple of int or -1 for one axis."""
 
     def view(self, dtype: npt.DTypeLike) -> NDArrayLike:
-        """Return the same memory as another data type."""
+        """Return a view of the same memory with another data type."""
 
     def astype(self, dtype: npt.DTypeLike, order: Any = ..., *, copy: bool = ...) -> NDArrayLike:
         """Return the elements converted to another data type."""
 
     def fill(self, value: Any) -> None:
-        """Set every element to one value."""
+        """Set every element to the same value."""
 
     def copy(self) -> Self:
         """Return a copy."""
 
     def transpose(self, axes: SupportsIndex | Sequence[SupportsIndex] | None) -> NDArrayLike:
-        """Return the dimensions in another order."""
+        """Return the array with its dimensions permuted."""
 
     def ravel(self, order: Any = ...) -> NDArrayLike:
-        """Return the elements in one dimension."""
+        """Return the elements as a one-dimensional array."""
 
     def all(self) -> bool | np.bool:
-        """Tell whether every element is true."""
+        """Return whether every element is true."""
 
 
 NDArrayLikeOrScalar = ScalarType | NDArrayLike
 
 
 def check_item_key_is_1d_contiguous(key: Any) -> None:
-    """Refuse a key that is not a slice of step 1.
+    """Check that a key is a slice of step 1.
 
     Raises
     ------
     TypeError
         If `key` is not a slice.
     ValueError
-        If it has another step.
+        If `key` has another step.
     """
     if not isinstance(key, slice):
         raise TypeError(
@@ -143,22 +143,22 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
 
 
 def _restore(value: object, state: Any) -> None:
-    """Take the state of a pickle, also of one made by a package whose buffers have no slots."""
+    """Restore the state of a pickle, including pickles of buffer classes without slots."""
     for part in state if isinstance(state, tuple) else (state,):
         for name, member in (part or {}).items():
             setattr(value, name, member)
 
 
 class Buffer(ABC):
-    """A flat run of bytes.
+    """A contiguous sequence of bytes.
 
-    Slicing shares memory. What a buffer holds may be read-only, so nothing that reads from one
-    writes into it.
+    Slices share memory with the buffer. The memory can be read-only, so code that reads from a
+    buffer must not write to it.
 
     Parameters
     ----------
     array_like : ArrayLike
-        One-dimensional, of a data type of one byte an element; it is not copied.
+        One-dimensional, with a data type of one byte per element. It is not copied.
 
     Raises
     ------
@@ -181,7 +181,7 @@ class Buffer(ABC):
     @classmethod
     @abstractmethod
     def create_zero_length(cls) -> Self:
-        """Return a buffer of no bytes."""
+        """Return an empty buffer."""
 
     @classmethod
     def from_array_like(cls, array_like: ArrayLike) -> Self:
@@ -190,30 +190,30 @@ class Buffer(ABC):
         Raises
         ------
         ValueError
-            If it has another number of dimensions or another item size.
+            If `array_like` has another number of dimensions or another item size.
         """
         return cls(array_like)
 
     @classmethod
     @abstractmethod
     def from_buffer(cls, buffer: Buffer) -> Self:
-        """Return the content of another buffer, perhaps of another class, as this class."""
+        """Return the content of a buffer, possibly of another class, as a buffer of this class."""
 
     @classmethod
     @abstractmethod
     def from_bytes(cls, bytes_like: BytesLike) -> Self:
-        """Return a buffer over an object with the buffer protocol, where possible without a copy."""
+        """Return a buffer over an object with the buffer protocol, without a copy if possible."""
 
     def as_array_like(self) -> ArrayLike:
-        """Return the array behind the buffer, not copied."""
+        """Return the underlying array, without a copy."""
         return self._data
 
     @abstractmethod
     def as_numpy_array(self) -> npt.NDArray[Any]:
-        """Return the bytes as a NumPy array, copied only where they are not in host memory."""
+        """Return the bytes as a NumPy array, with a copy only if they are not in host memory."""
 
     def as_buffer_like(self) -> BytesLike:
-        """Return the bytes as an object with the buffer protocol, copied only where they are not in host memory."""
+        """Return the bytes with the buffer protocol, copied only if not in host memory."""
         return memoryview(self.as_numpy_array())  # type: ignore[arg-type]
 
     def to_bytes(self) -> bytes:
@@ -233,7 +233,7 @@ class Buffer(ABC):
 
     @abstractmethod
     def combine(self, others: Iterable[Buffer]) -> Self:
-        """Return a new buffer: these bytes followed by those of `others`, joined at once."""
+        """Return a new buffer with these bytes followed by those of `others`."""
 
     def __add__(self, other: Buffer) -> Self:
         return self.combine([other])
@@ -249,9 +249,9 @@ class Buffer(ABC):
 
 
 class NDBuffer:
-    """An N-dimensional array: a decoded chunk, or the result of a selection.
+    """An N-dimensional array that holds a decoded chunk or the result of a selection.
 
-    Indexing shares memory where NumPy would.
+    Indexing returns a view in the same cases as in NumPy.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ class NDBuffer:
     __slots__ = ("_data",)
 
     def __init__(self, array: NDArrayLike) -> None:
-        array.shape  # noqa: B018  (what has no shape is not an array)
+        array.shape  # noqa: B018  (raises AttributeError for objects that are not arrays)
         self._data = array
 
     def __setstate__(self, state: Any) -> None:
@@ -277,7 +277,7 @@ class NDBuffer:
         order: MemoryOrder = "C",
         fill_value: Any | None = None,
     ) -> Self:
-        """Make a new array.
+        """Create a new array.
 
         Parameters
         ----------
@@ -294,7 +294,7 @@ class NDBuffer:
 
     @classmethod
     def empty(cls, shape: tuple[int, ...], dtype: npt.DTypeLike, order: MemoryOrder = "C") -> Self:
-        """Make a new array whose elements are still to be set."""
+        """Create a new array with uninitialized elements."""
         return cls.create(shape=shape, dtype=dtype, order=order)
 
     @classmethod
@@ -304,24 +304,24 @@ class NDBuffer:
 
     @classmethod
     def from_numpy_array(cls, array_like: npt.ArrayLike) -> Self:
-        """Return a buffer over a NumPy array or what converts to one."""
+        """Return a buffer over a NumPy array, or over an object convertible to one."""
         raise NotImplementedError
 
     def as_ndarray_like(self) -> NDArrayLike:
-        """Return the array behind the buffer, not copied."""
+        """Return the underlying array, without a copy."""
         return self._data
 
     def as_numpy_array(self) -> npt.NDArray[Any]:
-        """Return a NumPy array, copied only where the data are not in host memory."""
+        """Return a NumPy array, with a copy only if the data are not in host memory."""
         raise NotImplementedError
 
     def as_scalar(self) -> ScalarType:
-        """Return the one element.
+        """Return the only element as a scalar.
 
         Raises
         ------
         ValueError
-            If there is none, or more than one.
+            If the array does not have exactly one element.
         """
         if self._data.size != 1:
             raise ValueError("Buffer does not contain a single scalar value")
@@ -339,7 +339,7 @@ class NDBuffer:
 
     @property
     def byteorder(self) -> Literal["little", "big"]:
-        """Byte order of the elements; that of the machine where a data type has none."""
+        """Byte order of the elements; native byte order if the data type has none."""
         if self.dtype.byteorder == "<":
             return "little"
         if self.dtype.byteorder == ">":
@@ -347,16 +347,16 @@ class NDBuffer:
         return sys.byteorder
 
     def reshape(self, newshape: tuple[int, ...] | Literal[-1]) -> Self:
-        """Return the same elements in another shape, -1 for one dimension."""
+        """Return the same elements in another shape; -1 makes the array one-dimensional."""
         return self.__class__(self._data.reshape(newshape))
 
     def squeeze(self, axis: tuple[int, ...]) -> Self:
-        """Drop dimensions of length 1.
+        """Remove dimensions of length 1.
 
         Raises
         ------
         ValueError
-            If one of them has another length.
+            If one of the dimensions has another length.
         """
         kept = tuple(length for index, length in enumerate(self.shape) if index not in axis)
         return self.__class__(self._data.reshape(kept))
@@ -378,27 +378,27 @@ class NDBuffer:
         return f"<NDBuffer shape={self.shape} dtype={self.dtype} {self._data!r}>"
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
-        """Tell whether every element equals one value, which is not converted to compare.
+        """Return whether every element equals one value, without conversion of the value.
 
-        Zeros of floats equal those of the same sign alone: -0.0 is not 0.0. Integer zero, which has
-        no sign, equals both.
+        Floating-point zeros are equal only if their signs are: -0.0 differs from 0.0. Integer zero
+        has no sign and equals both.
 
         Parameters
         ----------
         other : scalar or None
-            The value; nothing equals None.
+            The value to compare with; nothing equals None.
         equal_nan : bool
-            Whether NaN equals NaN and NaT NaT, whatever their bits. A complex number is NaN if
-            either part is.
+            Whether NaN equals NaN and NaT equals NaT, independent of their bits. A complex number
+            is NaN if either part is.
         """
         raise NotImplementedError
 
     def _holds_only(self, value: Any) -> bool:
-        """Tell whether every element has the bits of one value; see `holds_only`."""
+        """Return whether every element has the same bits as one value; see `holds_only`."""
         return self.all_equal(value) and holds_only(self.as_numpy_array(), value)
 
     def fill(self, value: Any) -> None:
-        """Set every element to one value."""
+        """Set every element to the same value."""
         self._data.fill(value)
 
     def copy(self) -> Self:
@@ -406,19 +406,19 @@ class NDBuffer:
         return self.__class__(self._data.copy())
 
     def transpose(self, axes: SupportsIndex | Sequence[SupportsIndex] | None) -> Self:
-        """Return the dimensions in another order, sharing memory."""
+        """Return a view with the dimensions permuted."""
         return self.__class__(self._data.transpose(axes))
 
 
 class BufferPrototype(NamedTuple):
-    """The classes that hold data while it is read or written.
+    """The buffer classes used to read or write data.
 
     Parameters
     ----------
     buffer : type of Buffer
-        For encoded bytes.
+        Class for encoded bytes.
     nd_buffer : type of NDBuffer
-        For decoded chunks.
+        Class for decoded chunks.
     """
 
     buffer: type[Buffer]
@@ -426,5 +426,5 @@ class BufferPrototype(NamedTuple):
 
 
 def default_buffer_prototype() -> BufferPrototype:
-    """Return the classes that the configuration names (``buffer`` and ``ndbuffer``)."""
+    """Return the configured buffer classes (``buffer`` and ``ndbuffer``)."""
     return BufferPrototype(get_buffer_class(), get_ndbuffer_class())

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# Looking up the data type of a string takes as long as making the array.
+# Cached, because parsing a dtype string takes as long as creating the array.
 _BYTE = np.dtype("B")
 
 
@@ -37,7 +37,7 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        One-dimensional, of a data type of one byte an element; it is not copied.
+        One-dimensional, with a data type of one byte per element. It is not copied.
     """
 
     __slots__ = ()
@@ -89,7 +89,7 @@ class NDBuffer(core.NDBuffer):
     ) -> Self:
         # docstring inherited
         lengths = tuple(shape)
-        # np.zeros gets zeroed pages from the system; filling would touch each of them.
+        # np.zeros gets zeroed memory pages from the system. A fill would touch every page.
         if fill_value is None or (isinstance(fill_value, int) and fill_value == 0):
             return cls(cast("NDArrayLike", np.zeros(lengths, dtype=dtype, order=order)))
         array = np.empty(lengths, dtype=dtype, order=order)
@@ -113,7 +113,7 @@ class NDBuffer(core.NDBuffer):
     def __getitem__(self, key: Any) -> Self:
         found: Any = self._data[key]
         if not isinstance(found, np.ndarray):
-            # Not `asanyarray`, which makes an array of bytes, without trailing zeros, of an object.
+            # Not `asanyarray`: for bytes it would create a bytes array without trailing zeros.
             element, found = found, np.empty((), dtype=self._data.dtype)
             found[()] = element
         return self.__class__(found)
@@ -122,7 +122,7 @@ class NDBuffer(core.NDBuffer):
         if isinstance(value, core.NDBuffer):
             value = value.as_ndarray_like()
             if value.shape == () and value.dtype.hasobject:
-                value = value[()]  # else NumPy puts the array itself into the place of an element
+                value = value[()]  # otherwise NumPy would assign the array itself as an element
         self._data[key] = value
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
@@ -138,23 +138,23 @@ class NDBuffer(core.NDBuffer):
 
     def _holds_only(self, value: Any) -> bool:
         if type(self).all_equal is not NDBuffer.all_equal and not self.all_equal(value):
-            return False  # a subclass may know better
+            return False  # a subclass may define stricter equality
         return holds_only(self.as_numpy_array(), value)
 
 
 def as_numpy_array_wrapper(
     func: Callable[[npt.NDArray[Any]], bytes], buf: core.Buffer, prototype: core.BufferPrototype
 ) -> core.Buffer:
-    """Call a function of NumPy arrays on a buffer.
+    """Call a function that takes a NumPy array with the bytes of a buffer.
 
     Parameters
     ----------
     func : callable
         Takes a one-dimensional NumPy array of bytes and returns bytes.
     buf : Buffer
-        Its input.
+        Input of the function.
     prototype : BufferPrototype
-        Its ``buffer`` class holds the result.
+        Its ``buffer`` class is the class of the result.
     """
     return prototype.buffer.from_bytes(func(buf.as_numpy_array()))
 
@@ -163,7 +163,7 @@ buffer_prototype = core.BufferPrototype(buffer=Buffer, nd_buffer=NDBuffer)
 
 
 def numpy_buffer_prototype() -> core.BufferPrototype:
-    """Return the classes of this module, whatever the configuration says."""
+    """Return the classes of this module, independent of the configuration."""
     return buffer_prototype
 
 

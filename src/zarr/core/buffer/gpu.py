@@ -1,6 +1,6 @@
-"""Buffers in the memory of a GPU, over CuPy arrays.
+"""Buffers in GPU memory, over CuPy arrays.
 
-CuPy is imported when a buffer is made: it is an optional dependency, and slow to import.
+CuPy is an optional dependency and slow to import, so it is only imported to create a buffer.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffer", "NDBuffer", "buffer_prototype"]
 
-# Kinds of data types that are compared on the GPU.
+# Kinds of data types that can be compared on the GPU.
 _NUMBERS = "biufc"
 
 
 def _cupy(wanted_by: type) -> Any:
-    """Return the module CuPy, for one of the classes here.
+    """Return the module `cupy`; the error message names the class that needs it.
 
     Raises
     ------
     ImportError
-        If it is not installed.
+        If CuPy is not installed.
     """
     try:
         import cupy
@@ -58,7 +58,7 @@ def _is_on_device(data: object) -> bool:
 
 
 def _moved(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array, not copied where it is on the device, else with a warning."""
+    """Return an array as a CuPy array; warn and copy if it is not on the device."""
     if not _is_on_device(data):
         warnings.warn(
             f"Creating a zarr.buffer.gpu.{_public_name(cls)} with an array that does not support "
@@ -71,9 +71,9 @@ def _moved(cls: type, data: Any) -> Any:
 
 
 def _to_device(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array, not copied where it is on the device.
+    """Return an array as a CuPy array, copied only if it is not on the device.
 
-    Elements come to have the byte order of the machine: code on the device takes them for that.
+    A copy is converted to native byte order, which device code assumes.
     """
     cupy = _cupy(cls)
     if not _is_on_device(data):
@@ -87,13 +87,13 @@ def _native(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 class Buffer(core.Buffer):
-    """Bytes in the memory of a GPU.
+    """Bytes in GPU memory.
 
     Parameters
     ----------
     array_like : ArrayLike
-        One-dimensional, of a data type of one byte an element. It is not copied if it is on the
-        device, that is if it has ``__cuda_array_interface__``.
+        One-dimensional, with a data type of one byte per element. It is not copied if it is on the
+        device, that is, if it has ``__cuda_array_interface__``.
 
     Raises
     ------
@@ -105,8 +105,8 @@ class Buffer(core.Buffer):
     Warns
     -----
     ZarrUserWarning
-        If `array_like` has to be copied to the device; `from_buffer` and `from_bytes` do so
-        without a warning.
+        If `array_like` is copied to the device. `from_buffer` and `from_bytes` copy without a
+        warning.
     """
 
     __slots__ = ()
@@ -147,12 +147,12 @@ class Buffer(core.Buffer):
 
 
 class NDBuffer(core.NDBuffer):
-    """An array in the memory of a GPU, its elements in the byte order of the machine.
+    """An array in GPU memory, with elements in native byte order.
 
     Parameters
     ----------
     array : NDArrayLike
-        The array. It is not copied if it is on the device, that is if it has
+        The array. It is not copied if it is on the device, that is, if it has
         ``__cuda_array_interface__``.
 
     Raises
@@ -163,7 +163,7 @@ class NDBuffer(core.NDBuffer):
     Warns
     -----
     ZarrUserWarning
-        If `array` has to be copied to the device; `from_numpy_array` does so without a warning.
+        If `array` is copied to the device. `from_numpy_array` copies without a warning.
     """
 
     __slots__ = ()
@@ -216,7 +216,7 @@ class NDBuffer(core.NDBuffer):
         super().__setitem__(self._key(key), _operand(type(self), value))
 
     def _key(self, key: Any) -> Any:
-        """Return a key whose arrays of indices, if any, are on the device."""
+        """Return a key with its index arrays moved to the device."""
         if isinstance(key, tuple):
             return tuple(self._key(item) for item in key)
         return _to_device(type(self), key) if isinstance(key, np.ndarray) else key
@@ -225,7 +225,7 @@ class NDBuffer(core.NDBuffer):
         # docstring inherited
         if other is None or self._data.size == 0 or self.dtype.kind not in _NUMBERS:
             return cpu.NDBuffer.from_numpy_array(self.as_numpy_array()).all_equal(other, equal_nan)
-        # One transfer, of one element: whether all are equal.
+        # Only the result, one element, is transferred to the host.
         return all_same(self._data, other, equal_nan)
 
     def _holds_only(self, value: Any) -> bool:
@@ -234,7 +234,7 @@ class NDBuffer(core.NDBuffer):
 
 
 def _operand(cls: type, value: Any) -> Any:
-    """Return what is to be assigned as what CuPy takes: an array on the device, or a scalar."""
+    """Return a value in a form that CuPy can assign: an array on the device, or a scalar."""
     if isinstance(value, core.Buffer):
         value = value.as_array_like()
     elif isinstance(value, core.NDBuffer):

@@ -1,4 +1,4 @@
-"""Metadata of arrays: what ``zarr.json`` (format 3) and ``.zarray`` (format 2) hold."""
+"""Metadata of arrays, stored as ``zarr.json`` (format 3) or ``.zarray`` (format 2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name != "io":  # for others; it lies above the other modules here
+        if name != "io":  # public, but imported lazily: it depends on higher layers
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 

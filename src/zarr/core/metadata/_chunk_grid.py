@@ -1,4 +1,4 @@
-"""The ``chunk_grid`` of format 3 metadata: regular, and rectilinear."""
+"""The ``chunk_grid`` of format 3 metadata: regular and rectilinear grids."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ RectilinearChunkGridMetadataJSON: TypeAlias = NamedRequiredConfig[
 
 
 class RectilinearChunksDisabledError(ValueError):
-    """A rectilinear chunk grid was met while ``array.rectilinear_chunks`` is off."""
+    """A rectilinear chunk grid is used although ``array.rectilinear_chunks`` is off."""
 
 
 def check_rectilinear_enabled() -> None:
-    """Refuse rectilinear chunk grids unless the configuration allows them.
+    """Raise unless the configuration allows rectilinear chunk grids.
 
     Raises
     ------
@@ -70,13 +70,13 @@ def check_rectilinear_enabled() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RegularChunkGridMetadata(Metadata):
-    """Chunks of one shape (Zarr v3 core specification, "Regular grids").
+    """A grid of chunks of one shape (Zarr v3 core specification, "Regular grids").
 
     Parameters
     ----------
     chunk_shape : tuple of int
-        Shape of every chunk in elements, lengths of 1 or more. Chunks at the upper bounds may
-        reach past the array.
+        Shape of every chunk in elements, with lengths of at least 1. The last chunk along a
+        dimension may extend past the array.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class RegularChunkGridMetadata(Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make an instance from its JSON form.
+        """Create an instance from its JSON form.
 
         Raises
         ------
@@ -117,14 +117,14 @@ class RegularChunkGridMetadata(Metadata):
 
 @dataclass(frozen=True, kw_only=True)
 class RectilinearChunkGridMetadata(Metadata):
-    """Chunks whose lengths vary along a dimension (zarr-extensions, "rectilinear").
+    """A grid of chunks of varying lengths (zarr-extensions, "rectilinear").
 
     Parameters
     ----------
     chunk_shapes : tuple
-        Per dimension either one length for all chunks, repeated as often as the array needs, or
-        the length of each chunk in order; in elements, 1 or more. The lengths of a dimension add
-        up to at least the length of the array there.
+        For each dimension, either one length for all chunks, repeated to cover the array, or the
+        length of each chunk in order. Lengths are in elements and at least 1. The listed lengths
+        add up to at least the length of the array along the dimension.
 
     Raises
     ------
@@ -147,7 +147,7 @@ class RectilinearChunkGridMetadata(Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make an instance from its JSON form, in which runs of equal lengths may be encoded.
+        """Create an instance from its JSON form, which may use run-length encoding.
 
         Raises
         ------
@@ -178,20 +178,21 @@ class RectilinearChunkGridMetadata(Metadata):
         return {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": shapes}}
 
     def update_shape(self, old_shape: tuple[int, ...], new_shape: tuple[int, ...]) -> Self:
-        """Return the grid of an array that is resized.
+        """Return the grid of the resized array.
 
         Parameters
         ----------
         old_shape : tuple of int
-            Shape of the array in elements, before.
+            Previous shape of the array in elements.
         new_shape : tuple of int
-            Shape of the array in elements, after.
+            New shape of the array in elements.
 
         Returns
         -------
         RectilinearChunkGridMetadata
-            Where the listed chunks do not reach the new bound, one chunk more that covers the
-            rest. Chunks are never dropped or cut, so shrinking and growing again keeps them.
+            A grid with one additional chunk in each dimension where the listed chunks do not cover
+            the new length. Chunks are never removed or shortened, so shrinking and then growing an
+            array keeps them.
         """
         dimensions = tuple(
             edges
@@ -223,7 +224,7 @@ ChunkGridMetadata: TypeAlias = RegularChunkGridMetadata | RectilinearChunkGridMe
 
 
 def parse_chunk_grid(data: object) -> ChunkGridMetadata:
-    """Return chunk grid metadata from their JSON form; an instance is returned as it is.
+    """Return chunk grid metadata from their JSON form; an instance is returned unchanged.
 
     Raises
     ------
@@ -253,13 +254,12 @@ def create_chunk_grid_metadata(
     Parameters
     ----------
     chunks : ChunkGrid or iterable
-        A grid, or per dimension the length of all chunks or of each chunk, in elements.
+        A grid; or for each dimension the length of all chunks, or of each chunk, in elements.
 
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        Regular where every dimension has one chunk length, unless a grid comes from a rectilinear
-        one.
+        Regular if every dimension has one chunk length, unless the grid was stored as rectilinear.
     """
     dimensions = getattr(chunks, "dimensions", None)
     if dimensions is None:
@@ -268,7 +268,7 @@ def create_chunk_grid_metadata(
             for edges in cast("Iterable[int | Sequence[int]]", chunks)
         )
     else:
-        # A dimension with explicit edges keeps them even where they happen to be equal.
+        # A dimension with explicit edges keeps them even if they are all equal.
         shapes = tuple(
             tuple(dimension.edges) if hasattr(dimension, "edges") else dimension.size
             for dimension in dimensions
@@ -286,5 +286,5 @@ for _class in (
     RegularChunkGridMetadata,
     RegularChunkGridMetadataConfig,
 ):
-    _class.__module__ = "zarr.core.metadata.v3"  # where they are public
+    _class.__module__ = "zarr.core.metadata.v3"  # the public module path
 del _class

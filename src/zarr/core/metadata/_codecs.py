@@ -1,4 +1,4 @@
-"""The ``codecs`` of format 3 metadata: their JSON forms, their order, and what suits an array."""
+"""The ``codecs`` of format 3 metadata: parsing, validation of the order, and evolution."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.metadata._chunk_grid import ChunkGridMetadata
 
-# Each level is settled for what all levels above it leave, which is work that grows with its square.
+# Maximum nesting. Each level evolves all levels below it, so the work grows quadratically.
 _DEEPEST: Final = 32
 
 
 def parse_codecs(data: object) -> tuple[Codec, ...]:
-    """Return a chain of codecs from their JSON forms; codecs are taken as they are.
+    """Return a chain of codecs from their JSON forms; codec instances are kept.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
     Raises
     ------
     ValueError
-        If there is none, or more than one.
+        If the chain does not have exactly one.
     """
     found = [codec for codec in codecs if isinstance(codec, ArrayBytesCodec)]
     if not found:
@@ -65,18 +65,18 @@ def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
 
 
 def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
-    """Refuse a chain of codecs that is not in order, or cannot encode a data type.
+    """Check the order of a chain of codecs, and that it can encode a data type.
 
-    The order is array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs.
+    The order is: array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs.
 
     Raises
     ------
     ValueError
-        If there is not exactly one array-to-bytes codec, or `dtype` is ``string`` and it is not
-        ``vlen-utf8``. Of a sharding codec, the codecs of the inner chunks are looked at; shards
-        are within shards at most 32 deep.
+        If there is not exactly one array-to-bytes codec, or if `dtype` is ``string`` and this codec
+        is not ``vlen-utf8``. For a sharding codec, the codecs of the inner chunks are checked.
+        Shards can be nested at most 32 levels deep.
     TypeError
-        If the order is another.
+        If the order is wrong.
     """
     _validate(codecs, dtype, 0)
 
@@ -102,7 +102,7 @@ def _validate(
 
 
 def _check_successor(before: Codec, codec: Codec) -> None:
-    # A bytes-to-bytes codec may follow anything here: too early, it makes the next one fail.
+    # Bytes-to-bytes codecs need no check here: one in a wrong place fails for its successor.
     if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
         problem = f"ArrayArrayCodec {codec} must be preceded by another ArrayArrayCodec."
     elif isinstance(codec, ArrayBytesCodec) and not isinstance(before, ArrayArrayCodec):
@@ -113,8 +113,8 @@ def _check_successor(before: Codec, codec: Codec) -> None:
 
 
 def inner_codecs_of(codec: object) -> tuple[Codec, ...] | None:
-    """Return the codecs of the inner chunks where a codec is a sharding codec, else None."""
-    # Told by its parts: the codecs are a layer above, and the configuration may name another class.
+    """Return the codecs of the inner chunks for a sharding codec; None for other codecs."""
+    # Detected by attributes: this layer cannot import the class, and it is configurable.
     if all(hasattr(codec, name) for name in ("chunk_shape", "codecs", "index_codecs")):
         return cast("ShardingCodec", codec).codecs
     return None
@@ -127,30 +127,30 @@ def settle_codecs(
     fill_value: object,
     chunk_grid: ChunkGridMetadata,
 ) -> tuple[Codec, ...]:
-    """Settle and validate each codec for what the ones before it leave.
+    """Evolve and validate each codec for the output of the previous codecs.
 
     Parameters
     ----------
     codecs : tuple of Codec
-        In the order of encoding.
+        The codecs in order of encoding.
     shape : tuple of int
         Shape of the array in elements.
     dtype : ZDType
-        Data type of its elements.
+        Data type of the elements.
     fill_value : scalar
-        Value of the elements that are not stored.
+        Value of elements that are not stored.
     chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        How the array is divided into chunks.
+        Division of the array into chunks.
 
     Returns
     -------
     tuple of Codec
-        The codecs with the parameters settled that depend on the array.
+        The codecs with all parameters set that depend on the array.
 
     Raises
     ------
     ValueError
-        If the array does not suit a codec.
+        If a codec does not support the array.
     """
     spec = ArraySpec(
         shape, dtype, fill_value, ArrayConfig.from_dict({}), default_buffer_prototype()

@@ -1,4 +1,4 @@
-"""The fields of a ``zarr.json`` document that need no module of their own."""
+"""The smaller fields of a ``zarr.json`` document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AllowedExtraField(TypedDict):
-    """A field of a document that readers may ignore when they do not know it."""
+    """An unknown field that readers may ignore."""
 
     must_understand: Literal[False]
 
@@ -28,7 +28,7 @@ def parse_zarr_format(data: object) -> Literal[3]:
     Raises
     ------
     MetadataValidationError
-        Otherwise.
+        If `data` is anything else.
     """
     if data == 3:
         return 3
@@ -43,7 +43,7 @@ def parse_node_type_array(data: object) -> Literal["array"]:
     Raises
     ------
     NodeTypeValidationError
-        Otherwise.
+        If `data` is anything else.
     """
     if data == "array":
         return "array"
@@ -53,7 +53,7 @@ def parse_node_type_array(data: object) -> Literal["array"]:
 
 
 def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
-    """Return dimension names as a tuple, or None where there are none.
+    """Return dimension names as a tuple, or None if there are none.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
 
 
 def check_allowed_extra_field(data: object) -> TypeIs[AllowedExtraField]:
-    """Tell whether an unknown field may be ignored: an object with ``must_understand: false``."""
+    """Return whether an unknown field is an object with ``must_understand: false``."""
     return isinstance(data, Mapping) and data.get("must_understand", True) is False
 
 
@@ -97,16 +97,16 @@ def parse_extra_fields(
     reserved_keys: AbstractSet[str],
     node_type: Literal["array", "group"],
 ) -> dict[str, AllowedExtraField]:
-    """Return the unknown fields of a document.
+    """Validate and return the unknown fields of a document.
 
     Parameters
     ----------
     data : mapping or None
         The fields; None for none.
     reserved_keys : set of str
-        Names that the specification defines.
+        Field names that the specification defines.
     node_type : {"array", "group"}
-        For messages.
+        Node type for error messages.
 
     Raises
     ------
@@ -141,5 +141,5 @@ for _public in (
     parse_storage_transformers,
     parse_zarr_format,
 ):
-    _public.__module__ = "zarr.core.metadata.v3"  # where they are public
+    _public.__module__ = "zarr.core.metadata.v3"  # the public module path
 del _public

@@ -1,4 +1,4 @@
-"""Documents of format 3 that earlier releases stored with a damaged chunk grid."""
+"""Repair of format 3 documents that earlier releases stored with an invalid chunk grid."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def repair_chunk_grid(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
-    """Return a document with what earlier releases stored for chunk lengths put right.
+    """Return a document with its chunk lengths repaired; None if no repair is needed.
 
-    Those are lengths of 0, true for 1 and false for 0, and in some dimensions lists of lengths,
-    which a rectilinear grid has. None where there is nothing of the kind.
+    Earlier releases stored lengths of 0, true for 1, false for 0, and lists of lengths in some
+    dimensions of a regular grid, which only rectilinear grids allow.
     """
     grid = document.get("chunk_grid")
     if not isinstance(grid, Mapping) or grid.get("name") != "regular":
@@ -48,7 +48,7 @@ def repair_chunk_grid(document: Mapping[str, JSON], path: str | None) -> dict[st
 
 
 def _has_edges(chunk_shape: object) -> bool:
-    """Tell whether a chunk shape has a length in some dimensions and a list of them in others."""
+    """Return whether a chunk shape mixes single lengths and lists of lengths."""
     if not isinstance(chunk_shape, list):
         return False
     listed = [isinstance(item, list) and all(type(n) is int for n in item) for item in chunk_shape]
@@ -73,7 +73,7 @@ def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridM
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape of the JSON form of codecs, where a shard is the outer chunk."""
+    """Return the inner chunk shape from the JSON form of a sharding codec, if there is one."""
     if not isinstance(codecs, list | tuple):
         return None
     for codec in codecs:

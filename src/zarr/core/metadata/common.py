@@ -1,4 +1,4 @@
-"""What the metadata of format 2 and format 3 arrays share: reading documents, writing buffers."""
+"""Functions shared by format 2 and format 3 metadata: parsing and encoding of documents."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 class MissingFieldError(MetadataValidationError, KeyError, TypeError):
-    """A metadata document lacks a field that its format requires.
+    """A metadata document lacks a required field.
 
-    It is a `KeyError` and a `TypeError` as well, so handlers written for either are served.
+    It is also a `KeyError` and a `TypeError`, so that handlers for either type catch it.
     """
 
     def __str__(self) -> str:
-        # KeyError would show the repr of the message.
+        # KeyError.__str__ would return the repr of the message.
         return str(self.args[0])
 
 
 class FillValueRangeError(MetadataValidationError, ValueError, OverflowError):
     """A fill value is out of the range of its data type.
 
-    It is an `OverflowError` as well, which it is elsewhere.
+    It is also an `OverflowError`, so that handlers for that type catch it.
     """
 
 
@@ -45,14 +45,14 @@ def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | 
     dtype : ZDType
         The data type.
     zarr_format : {2, 3} or None
-        Format of the document that holds its JSON form; None where it is the value itself.
+        Format of the document if `data` is the JSON form of the value; None if it is the value.
 
     Raises
     ------
     FillValueRangeError
-        If it is out of the range of the data type.
+        If the value is out of the range of the data type.
     TypeError, ValueError
-        If it has no such scalar; with a note of the value.
+        If the value cannot be converted. A note on the error shows the value.
     """
     try:
         if zarr_format is None:
@@ -70,7 +70,7 @@ def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | 
 def _shown(value: object) -> str:
     try:
         return reprlib.repr(value)
-    except ValueError:  # Python does not spell integers of very many digits
+    except ValueError:  # Python refuses to format integers with very many digits
         return f"of type {type(value).__name__}"
 
 
@@ -82,9 +82,9 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
     document : mapping
         The parsed document.
     name : str
-        The field.
+        Name of the field.
     path : str or None
-        Where the document was found, for the message; None where that is not known.
+        Location of the document, for the error message; None if unknown.
 
     Raises
     ------
@@ -99,10 +99,10 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
 
 
 def copied(value: Any) -> Any:
-    """Return a JSON value with containers of its own, so that changing one does not change both.
+    """Return a deep copy of the containers of a JSON value.
 
-    As `copy.deepcopy`, for what JSON has: anything else stays the same object. It does not call
-    itself, since a document may be nested deeply.
+    Works like `copy.deepcopy` for JSON containers; other objects are not copied. It is iterative,
+    because documents can be nested more deeply than the recursion limit.
     """
     if not isinstance(value, (dict, list, tuple)):
         return value
@@ -115,7 +115,7 @@ def copied(value: Any) -> Any:
         for key, item in list(items):
             if not isinstance(item, (dict, list, tuple)):
                 continue
-            # One that holds itself is refused when it is encoded.
+            # A container that contains itself is copied; JSON encoding rejects it later.
             copy = copies.get(id(item))
             if copy is None:
                 if isinstance(item, tuple):
@@ -129,7 +129,7 @@ def copied(value: Any) -> Any:
 
 
 def parse_attributes(data: object) -> dict[str, JSON]:
-    """Return user attributes as a new dictionary, whose containers nobody else has.
+    """Return user attributes as a new dictionary that shares no containers with `data`.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def parse_attributes(data: object) -> dict[str, JSON]:
     Raises
     ------
     TypeError, ValueError
-        If `data` is not a mapping, nor pairs that make one.
+        If `data` is neither a mapping nor an iterable of pairs.
     """
     if data is None:
         return {}
@@ -153,10 +153,10 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
     Parameters
     ----------
     data : mapping
-        The document. Attributes may hold NaN and infinities, which are written as the bare words
-        ``NaN`` and ``Infinity``: no strict JSON, but what Zarr libraries read and write.
+        The document. Attributes may contain NaN and infinities. They are written as the words
+        ``NaN`` and ``Infinity``, which is not strict JSON, but Zarr libraries read and write it.
     prototype : BufferPrototype
-        Its ``buffer`` class holds the result.
+        Its ``buffer`` class is the class of the result.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
 
 
 def same_json(one: object, other: object) -> bool:
-    """Compare JSON values, NaN being equal to NaN."""
+    """Return whether two JSON values are equal. NaN equals NaN."""
     if one == other:
         return True
     try:
@@ -189,33 +189,33 @@ def repair_chunk_shape(
     path: str | None,
     inner_chunk_shape: Sequence[int] | None = None,
 ) -> list[int] | None:
-    """Replace chunk lengths of 0 in a stored chunk shape, which some writers left behind.
+    """Replace the chunk lengths of 0 that some writers have stored.
 
     No chunk of such an array can be stored, so any other chunk length describes the same data.
 
     Parameters
     ----------
     shape : object
-        Shape of the array as stored.
+        Stored shape of the array.
     chunk_shape : object
-        Shape of the chunks as stored; only lists of integers of the length of `shape` are looked
-        at.
+        Stored shape of the chunks. Only a list of integers with the length of `shape` is
+        repaired.
     path : str or None
-        Where the document was found, for the warning.
+        Location of the document, for the warning; None if unknown.
     inner_chunk_shape : sequence of int or None
-        Shape of the inner chunks in elements where the chunks are shards. It replaces a 0; 1
-        does where this is None.
+        Shape of the inner chunks in elements if the chunks are shards. Its lengths replace the
+        zeros; None replaces them by 1.
 
     Returns
     -------
     list of int or None
-        The shape to use, or None where there is nothing to repair, or more wrong than zeros.
+        The repaired shape. None if no repair is needed, or the shape has other errors, too.
 
     Warns
     -----
     ZarrUserWarning
-        If the array is not empty along a dimension of chunk length 0. An array without elements
-        loses nothing, and is repaired silently.
+        If the array is not empty along a dimension of chunk length 0. An array that is empty along
+        all of them is repaired without a warning.
     """
     extents, lengths = _int_list(shape), _int_list(chunk_shape)
     if extents is None or lengths is None or len(extents) != len(lengths) or 0 not in lengths:
@@ -241,9 +241,9 @@ def repair_chunk_shape(
 
 
 def without_flags(value: Any) -> Any:
-    """Return a stored chunk shape with 1 for true and 0 for false, as earlier releases wrote them.
+    """Return a stored chunk shape with booleans replaced by integers; earlier releases wrote them.
 
-    What has none of them is returned itself.
+    A value without booleans is returned unchanged.
     """
     if isinstance(value, bool):
         return int(value)

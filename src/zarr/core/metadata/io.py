@@ -1,4 +1,4 @@
-"""Storing metadata of nodes; kept for others."""
+"""Storage of node metadata; kept for other packages."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["save_metadata"]
 async def save_metadata(
     store_path: StorePath, metadata: Storable, ensure_parents: bool = False
 ) -> None:
-    """Store the metadata of a node, in place of what is stored there.
+    """Store the metadata of a node, replacing any stored metadata.
 
     Parameters
     ----------
     store_path : StorePath
-        The array or group.
+        Location of the array or group.
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
-        Its metadata.
+        Metadata of the node.
     ensure_parents : bool
-        Whether the groups above it that are not there yet are stored as well, before it.
+        Whether to first store the missing parent groups.
 
     Raises
     ------
     ValueError
-        If the store is read-only; or, where parents are asked for, something above the node is an
+        If the store is read-only, or if `ensure_parents` is True and a parent of the node is an
         array.
     TypeError
         If an attribute has no JSON form.

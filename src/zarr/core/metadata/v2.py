@@ -1,4 +1,4 @@
-"""Metadata of format 2 arrays: the ``.zarray`` and ``.zattrs`` documents (Zarr v2 specification)."""
+"""Metadata of format 2 arrays: ``.zarray`` and ``.zattrs`` documents (Zarr v2 specification)."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
 CompressorLikev2: TypeAlias = "dict[str, JSON] | Numcodec | None"
 
-# Codecs that turn NumPy object arrays into bytes; which of them it is decides the data type.
+# Codecs that encode NumPy object arrays as bytes. The codec id determines the data type.
 OBJECT_CODEC_IDS: Final = ("vlen-utf8", "vlen-bytes", "vlen-array", "pickle", "json2", "msgpack2")
 
 
 class ArrayV2MetadataDict(TypedDict):
-    """The documents of a format 2 array in one dictionary; further fields as in ``.zarray``."""
+    """The documents of a format 2 array as one dictionary; other fields as in ``.zarray``."""
 
     zarr_format: Literal[2]
     attributes: dict[str, JSON]
@@ -69,7 +69,7 @@ def parse_zarr_format(data: object) -> Literal[2]:
     Raises
     ------
     MetadataValidationError
-        Otherwise.
+        If `data` is anything else.
     """
     if data == 2:
         return 2
@@ -79,12 +79,12 @@ def parse_zarr_format(data: object) -> Literal[2]:
 
 
 def parse_dtype(data: Any) -> np.dtype[Any]:
-    """Return the NumPy data type that a ``dtype`` field describes.
+    """Return the NumPy dtype for a ``dtype`` field.
 
     Parameters
     ----------
     data : str or list
-        As NumPy writes it in array protocol type strings; a list of fields for a structure.
+        An array protocol type string of NumPy, or a list of fields for a structured dtype.
     """
     return np.dtype(_fields(data) if isinstance(data, list) else data)
 
@@ -97,7 +97,7 @@ def _fields(data: list[Any]) -> list[tuple[Any, ...]]:
 
 
 def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the chunk shape of an array.
+    """Return the validated chunk shape of an array.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If `chunks` is not a shape, or has another number of dimensions.
+        If `chunks` is not a shape, or has another number of dimensions than the array.
     """
     lengths = parse_shapelike(chunks)
     if len(lengths) != len(shape):
@@ -121,21 +121,21 @@ def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _is_numcodec(value: object) -> TypeIs[Numcodec]:
-    # A codec of format 3 encodes and decodes too; its configuration is what it lacks.
+    # Format 3 codecs also have `encode` and `decode`, but no `get_config`.
     return not isinstance(value, type) and all(
         callable(getattr(value, name, None)) for name in ("encode", "decode", "get_config")
     )
 
 
 def parse_filters(data: object) -> tuple[Numcodec, ...] | None:
-    """Return filters as codecs; None where there are none.
+    """Return filters as codecs; None if there are none.
 
     Raises
     ------
     TypeError
-        If `data` is not None, nor an iterable of codecs of numcodecs or their configurations.
+        If `data` is neither None nor an iterable of numcodecs codecs or their configurations.
     UnknownCodecError
-        If numcodecs knows no such codec.
+        If numcodecs has no such codec.
     """
     if data is None:
         return None
@@ -162,14 +162,14 @@ def _parse_filter(data: object, index: int) -> Numcodec:
 
 
 def parse_compressor(data: object) -> Numcodec | None:
-    """Return a compressor as a codec; None where there is none.
+    """Return a compressor as a codec; None if there is none.
 
     Raises
     ------
     ValueError
-        If `data` is not None, a codec of numcodecs or its configuration.
+        If `data` is neither None, nor a numcodecs codec or its configuration.
     UnknownCodecError
-        If numcodecs knows no such codec.
+        If numcodecs has no such codec.
     """
     if data is None or _is_numcodec(data):
         return data
@@ -182,17 +182,17 @@ def parse_compressor(data: object) -> Numcodec | None:
 
 
 def get_object_codec_id(maybe_object_codecs: Sequence[JSON]) -> str | None:
-    """Return the id of the first codec that encodes NumPy objects.
+    """Return the id of the first codec that encodes NumPy object arrays.
 
     Parameters
     ----------
     maybe_object_codecs : sequence of dict
-        Configurations of codecs; other items are passed over.
+        Configurations of codecs; other items are ignored.
 
     Returns
     -------
     str or None
-        None where there is no such codec.
+        None if there is no such codec.
     """
     for codec in maybe_object_codecs:
         if isinstance(codec, Mapping) and codec.get("id") in OBJECT_CODEC_IDS:
@@ -212,20 +212,20 @@ class ArrayV2Metadata(Metadata):
     shape : iterable of int or int
         Shape of the array in elements.
     dtype : ZDType
-        Data type of its elements.
+        Data type of the elements.
     chunks : iterable of int or int
         Shape of every chunk in elements.
     fill_value : scalar or None
-        Value of the elements that are not stored, anything `dtype` can convert; None leaves them
-        undefined.
+        Value of elements that are not stored, in any form that `dtype` can convert. With None such
+        elements are undefined.
     order : {"C", "F"}
-        Memory layout of an encoded chunk.
+        Memory order of the elements in an encoded chunk.
     dimension_separator : {".", "/"}
-        What joins the numbers in the key of a chunk.
+        Separator of the numbers in a chunk key.
     compressor : numcodecs codec, dict or None
-        Last step of encoding; None for none.
+        Last step of encoding; None for no compressor.
     filters : iterable of numcodecs codec or dict, or None
-        Steps of encoding before the compressor, in order; None for none.
+        Steps of encoding before the compressor, in order; None for no filters.
     attributes : mapping or None
         User attributes, JSON values; None for none.
 
@@ -234,7 +234,7 @@ class ArrayV2Metadata(Metadata):
     TypeError, ValueError
         If a field is not valid, or `shape` and `chunks` differ in length.
     UnknownCodecError
-        If numcodecs knows no codec of that id.
+        If numcodecs has no codec with the id.
     """
 
     shape: tuple[int, ...]
@@ -248,7 +248,7 @@ class ArrayV2Metadata(Metadata):
     attributes: dict[str, JSON]
     zarr_format: Literal[2] = field(default=2, init=False)
 
-    # The document as read, where reading repaired it; see `ArrayV3Metadata`.
+    # The document as it was read, if it was repaired; see `ArrayV3Metadata`.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -312,12 +312,12 @@ class ArrayV2Metadata(Metadata):
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """None: format 2 arrays have no shards."""
+        """Always None, because format 2 arrays have no shards."""
         return None
 
     @property
     def chunk_grid(self) -> ChunkGrid:
-        """How the array is divided into chunks."""
+        """Division of the array into chunks."""
         return ChunkGrid.from_sizes(self.shape, self.chunks)
 
     def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
@@ -331,7 +331,7 @@ class ArrayV2Metadata(Metadata):
         return self.dimension_separator.join(map(str, chunk_coords)) or "0"
 
     def _key_template(self) -> str | None:
-        """Return what makes chunk keys by ``template % position``."""
+        """Return a template for chunk keys (``template % position``)."""
         return self.dimension_separator.join(["%d"] * len(self.shape)) or "0"
 
     def get_chunk_spec(
@@ -340,7 +340,7 @@ class ArrayV2Metadata(Metadata):
         array_config: ArrayConfig,
         prototype: BufferPrototype,
     ) -> ArraySpec:
-        """Return the spec of a chunk; it is the same for all.
+        """Return the spec of a chunk, which is the same for all chunks.
 
         Parameters
         ----------
@@ -349,17 +349,17 @@ class ArrayV2Metadata(Metadata):
         array_config : ArrayConfig
             Options of the array.
         prototype : BufferPrototype
-            Classes that hold encoded and decoded data.
+            Buffer classes for encoded and decoded data.
         """
         return ArraySpec(self.chunks, self.dtype, self.fill_value, array_config, prototype)
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Encode the documents for storing.
+        """Return the encoded documents by key.
 
         Parameters
         ----------
         prototype : BufferPrototype
-            Its ``buffer`` class holds the result.
+            Its ``buffer`` class is the class of the result.
 
         Returns
         -------
@@ -383,20 +383,20 @@ class ArrayV2Metadata(Metadata):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, path: str | None = None) -> Self:
-        """Make an instance from a ``.zarray`` document and attributes.
+        """Create an instance from a ``.zarray`` document and attributes.
 
         Parameters
         ----------
         data : mapping
             The parsed document, with the parsed ``.zattrs`` as ``attributes``. Unknown fields are
-            ignored, as the specification asks.
+            ignored, as the specification requires.
         path : str or None
-            Where it was found, for messages; None where that is not known.
+            Location of the document, for error messages; None if unknown.
 
         Raises
         ------
         MetadataValidationError
-            If the document lacks a field.
+            If the document lacks a required field.
         TypeError, ValueError
             If a field is not valid.
 
@@ -464,12 +464,12 @@ class ArrayV2Metadata(Metadata):
         return replace(self, shape=shape)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return the metadata with other attributes; None for none."""
+        """Return the metadata with the attributes replaced; None for no attributes."""
         return replace(self, attributes=cast("Any", attributes))
 
 
 def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
-    """Return a fill value as the document will give it back: it can spell one NaN alone."""
+    """Return a fill value after a JSON round trip, because JSON represents only one NaN."""
     if fill_value is None:
         return None
     scalar = as_fill_value(fill_value, dtype)
@@ -480,14 +480,14 @@ def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> An
 
 def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
     config = dict(compressor.get_config())
-    # Readers from before zstd had the parameter refuse it; left out, it means the same.
+    # Older readers reject this zstd parameter. Without it, the meaning is the same.
     if config["id"] == "zstd" and config.get("checksum") is False:
         del config["checksum"]
     return config
 
 
 def _configs(codecs: object) -> list[JSON]:
-    """Return the configurations of codecs, whether given as such or as instances."""
+    """Return the configurations of codecs, given as configurations or instances."""
     if codecs is None or not isinstance(codecs, Iterable):
         return []
     return [item.get_config() if _is_numcodec(item) else item for item in codecs]

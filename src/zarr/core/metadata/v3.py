@@ -126,25 +126,25 @@ class ArrayV3Metadata(Metadata):
     shape : iterable of int or int
         Shape of the array in elements.
     data_type : ZDType
-        Data type of its elements.
+        Data type of the elements.
     chunk_grid : RegularChunkGridMetadata, RectilinearChunkGridMetadata or dict
-        How it is divided into chunks: shards, where the only codec is a sharding codec.
+        Division of the array into chunks. The chunks are shards if the only codec is sharding.
     chunk_key_encoding : ChunkKeyEncoding or dict
-        How chunks are named in the store.
+        Encoding of chunk positions as store keys.
     fill_value : scalar
-        Value of the elements that are not stored; anything `data_type` can convert.
+        Value of elements that are not stored, in any form that `data_type` can convert.
     codecs : iterable of Codec or dict
-        The codecs of a chunk in the order of encoding.
+        The codecs of a chunk, in order of encoding.
     attributes : mapping or None
         User attributes, JSON values; None for none.
     dimension_names : iterable of str or None
-        A name, or None, per dimension; None for no names at all. Empty for no dimensions, which is
-        stored as an empty list.
+        A name or None for each dimension. None if there are no names at all. For an array of zero
+        dimensions, an empty iterable is stored as an empty list.
     storage_transformers : iterable of dict or None
-        They are kept, but an array that has any can be neither opened nor created
-        (`check_usable`); None for none.
+        Storage transformers. They are kept, but an array with any of them can be neither opened
+        nor created (`check_usable`). None for none.
     extra_fields : mapping or None
-        Further fields of the document, each with ``must_understand: false``.
+        Unknown fields of the document, each with ``must_understand: false``.
 
     Raises
     ------
@@ -170,8 +170,8 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
-    # The document as read, where reading repaired it, for packages that look for it under this
-    # name. Saving stores the repaired form. Every changed copy starts without it.
+    # The document as it was read, if it was repaired. Other packages look it up by this name.
+    # Saving stores the repaired form, and modified copies do not have it.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -254,9 +254,9 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def sharding_codec(self) -> ShardingCodec | None:
-        """The sharding codec where it is the only codec; None otherwise.
+        """The sharding codec if it is the only codec; None otherwise.
 
-        Further codecs around it hide the inner chunks: a shard is then read and written whole.
+        Additional codecs hide the inner chunks: shards are then read and written as a whole.
         """
         if len(self.codecs) == 1 and inner_codecs_of(self.codecs[0]) is not None:
             return cast("ShardingCodec", self.codecs[0])
@@ -264,13 +264,13 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def inner_codecs(self) -> tuple[Codec, ...]:
-        """The codecs of the smallest unit of reading: of the inner chunks in a sharded array."""
+        """The codecs of the smallest readable unit: the inner chunks if the array is sharded."""
         sharding = self.sharding_codec
         return self.codecs if sharding is None else sharding.codecs
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of the smallest unit of reading in elements: of the inner chunks of shards.
+        """Shape of the smallest readable unit in elements: an inner chunk if sharded, or a chunk.
 
         Raises
         ------
@@ -282,7 +282,7 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Shape of the shards in elements, None where the array is not sharded.
+        """Shape of the shards in elements; None if the array is not sharded.
 
         Raises
         ------
@@ -310,16 +310,16 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return what makes chunk keys by ``template % position``; None where nothing does."""
+        """Return a template for chunk keys (``template % position``); None if there is none."""
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Encode the document for storing.
+        """Return the encoded document under its key.
 
         Parameters
         ----------
         prototype : BufferPrototype
-            Its ``buffer`` class holds the result.
+            Its ``buffer`` class is the class of the result.
 
         Returns
         -------
@@ -338,20 +338,20 @@ class ArrayV3Metadata(Metadata):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON], *, path: str | None = None) -> Self:
-        """Make an instance from a ``zarr.json`` document.
+        """Create an instance from a ``zarr.json`` document.
 
         Parameters
         ----------
         data : mapping
             The parsed document.
         path : str or None
-            Where it was found, for messages; None where that is not known.
+            Location of the document, for error messages; None if unknown.
 
         Raises
         ------
         MetadataValidationError
-            If the document describes something else than a format 3 array, lacks a field, or has
-            a field that must be understood and is not.
+            If the document does not describe a format 3 array, lacks a required field, or has an
+            unknown field that must be understood.
         TypeError, ValueError
             If a field is not valid.
         """
@@ -404,13 +404,13 @@ class ArrayV3Metadata(Metadata):
         return document
 
     def update_shape(self, shape: tuple[int, ...]) -> Self:
-        """Return the metadata of the array resized.
+        """Return the metadata of the resized array.
 
         Parameters
         ----------
         shape : tuple of int
-            The new shape in elements. A rectilinear grid gets one chunk more where its chunks
-            do not reach the new bound.
+            The new shape in elements. A rectilinear grid gets one additional chunk in each
+            dimension where its chunks do not cover the new length.
         """
         grid = self.chunk_grid
         if isinstance(grid, RectilinearChunkGridMetadata):
@@ -418,7 +418,7 @@ class ArrayV3Metadata(Metadata):
         return replace(self, shape=shape, chunk_grid=grid)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return the metadata with other attributes; None for none."""
+        """Return the metadata with the attributes replaced; None for no attributes."""
         return replace(self, attributes=cast("Any", attributes))
 
 
@@ -446,19 +446,19 @@ def _check_data_type_form(data: object) -> None:
 
 
 def check_usable(metadata: object, place: object = None) -> None:
-    """Refuse metadata of an array that cannot be read or written although they are understood.
+    """Raise if an array cannot be read or written although its metadata are valid.
 
     Parameters
     ----------
     metadata : ArrayV2Metadata or ArrayV3Metadata
         The metadata.
     place : StorePath or None
-        Where they are, for a note; None where that is not known.
+        Location of the metadata, for a note on the error; None if unknown.
 
     Raises
     ------
     ValueError
-        If there are storage transformers: the chunks are not laid out as the rest says.
+        If the metadata have storage transformers, which change how chunks are stored.
     """
     transformers = getattr(metadata, "storage_transformers", ())
     if transformers:
@@ -472,7 +472,7 @@ def check_usable(metadata: object, place: object = None) -> None:
 
 
 def check_storable(metadata: object) -> None:
-    """Refuse metadata that must not be stored although they can be held in memory.
+    """Raise if metadata must not be stored although they are valid in memory.
 
     Parameters
     ----------
