@@ -1,11 +1,11 @@
-"""Chunk grids bound to an array shape, and the ways to choose one.
+"""Chunk grids of arrays, and the functions that choose them.
 
-A grid is the product of one `DimensionGrid` per dimension. A dimension is cut at regular distances
-(Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or at given edges (rectilinear chunk
-grid, zarr-extensions). All lengths and offsets are in elements.
+A grid is the product of one `DimensionGrid` per dimension. A dimension is split into chunks of
+equal length (Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or of given lengths
+(rectilinear chunk grid, zarr-extensions). All lengths and offsets are in elements.
 
-Along a dimension, a chunk has a `chunk_size`, the length that is encoded, and a `data_size`, the part
-of it inside the array. They differ only where the array ends within the chunk.
+Along a dimension, a chunk has a `chunk_size`, its encoded length, and a `data_size`, the length of
+its part within the array. They differ only if the array ends within the chunk.
 """
 
 from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
@@ -46,7 +46,7 @@ __all__ = [
     "resolve_outer_and_inner_chunks",
 ]
 
-# Users meet these names here, and pickles refer to them by it.
+# Set the public module path, which pickles refer to.
 for _public in (
     ChunkGrid,
     ChunkLayout,

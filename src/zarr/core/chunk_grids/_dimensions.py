@@ -1,4 +1,4 @@
-"""How one dimension of an array is cut into chunks: at regular distances, or at given edges."""
+"""Division of one dimension of an array into chunks, of equal or of given lengths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zarr.core.common import ceildiv_int
 
 @runtime_checkable
 class DimensionGrid(Protocol):
-    """How one dimension of an array is cut into chunks."""
+    """The division of one dimension of an array into chunks."""
 
     @property
     def extent(self) -> int:
@@ -27,30 +27,30 @@ class DimensionGrid(Protocol):
 
     @property
     def nchunks(self) -> int:
-        """Number of chunks that hold a part of the array."""
+        """Number of chunks that overlap the array."""
         ...
 
     @property
     def ngridcells(self) -> int:
-        """Number of chunks the grid defines, those past the end of the array included."""
+        """Number of chunks in the grid, including those past the end of the array."""
         ...
 
     def index_to_chunk(self, idx: int) -> int:
-        """Return the chunk that holds an element.
+        """Return the index of the chunk that contains an element.
 
         Raises
         ------
         IndexError
-            If `idx` is negative or not below `extent`.
+            If `idx` is negative, or not less than `extent`.
         """
         ...
 
     def indices_to_chunks(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return the chunk of each of many elements, which the caller has checked for bounds."""
+        """Return the chunk index of each element; the caller has checked the bounds."""
         ...
 
     def chunk_offset(self, chunk_ix: int) -> int:
-        """Return the position of the first element of a chunk."""
+        """Return the index of the first element of a chunk."""
         ...
 
     def chunk_size(self, chunk_ix: int) -> int:
@@ -58,21 +58,21 @@ class DimensionGrid(Protocol):
         ...
 
     def data_size(self, chunk_ix: int) -> int:
-        """Return the number of elements of a chunk that lie within the array."""
+        """Return the number of elements of a chunk that are within the array."""
         ...
 
     def with_extent(self, new_extent: int) -> DimensionGrid:
-        """Return the same cuts over another length.
+        """Return the same chunks for an array of another length.
 
         Raises
         ------
         ValueError
-            If `new_extent` is negative, or the cuts do not reach that far.
+            If `new_extent` is negative, or the chunks do not cover it.
         """
         ...
 
     def resize(self, new_extent: int) -> DimensionGrid:
-        """Return the grid after the array was resized; cuts are added where they do not reach.
+        """Return the grid of the resized array, with a chunk added if needed to cover it.
 
         Raises
         ------
@@ -84,12 +84,12 @@ class DimensionGrid(Protocol):
 
 @dataclass(frozen=True)
 class FixedDimension:
-    """A dimension cut at regular distances.
+    """A dimension divided into chunks of equal length.
 
     Parameters
     ----------
     size : int
-        Length of each chunk in elements, at least 1. The last one may reach past the array.
+        Length of each chunk in elements, at least 1. The last chunk may extend past the array.
     extent : int
         Length of the array in elements, at least 0.
 
@@ -98,7 +98,7 @@ class FixedDimension:
     TypeError
         If a parameter is not an integer.
     ValueError
-        If it is too small.
+        If a parameter is too small.
     """
 
     size: int
@@ -148,27 +148,27 @@ class FixedDimension:
 
 @dataclass(frozen=True)
 class VaryingDimension:
-    """A dimension cut at given edges.
+    """A dimension divided into chunks of given lengths.
 
     Parameters
     ----------
     edges : sequence of int
-        Length of each chunk in elements, each at least 1. Their sum may exceed `extent`, as after an
-        array was made smaller.
+        Length of each chunk in elements, at least 1. The sum may exceed `extent`, for example
+        after the array has shrunk.
     extent : int
         Length of the array in elements, at least 0.
 
     Attributes
     ----------
     cumulative : tuple of int
-        Position in elements at which each chunk ends.
+        End position of each chunk in elements.
 
     Raises
     ------
     TypeError
         If a length is not an integer.
     ValueError
-        If there are no edges, a length is too small, or the edges do not reach `extent`.
+        If there are no edges, a length is too small, or the edges do not cover `extent`.
     """
 
     edges: tuple[int, ...]
@@ -239,6 +239,6 @@ class VaryingDimension:
 
 
 def _set(instance: object, **values: object) -> None:
-    """Fill the fields of a frozen dataclass under construction."""
+    """Set fields of a frozen dataclass in its constructor."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)

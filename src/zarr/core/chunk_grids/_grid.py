@@ -1,4 +1,4 @@
-"""The grid of an array, bound to its shape: where each chunk lies."""
+"""The chunk grid of an array of a given shape: position and size of each chunk."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from zarr.core.common import product
 if TYPE_CHECKING:
     from typing import Self
 
-# Ranges up to this length may be kept as numbers.
+# Maximum length of the ranges that are passed to `itertools.product`, which stores all numbers.
 _NUMBERS_KEPT = 1 << 16
 
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """Where one chunk lies and how large it is.
+    """Position and size of one chunk.
 
     Parameters
     ----------
     slices : tuple of slice
-        The region of the array that the chunk holds, in elements, cut off where the array ends.
+        The region of the array in the chunk, in elements; it ends where the array ends.
     codec_shape : tuple of int
-        The shape that is encoded, in elements.
+        The encoded shape in elements.
     """
 
     slices: tuple[slice, ...]
@@ -40,12 +40,12 @@ class ChunkSpec:
 
     @property
     def is_boundary(self) -> bool:
-        """Whether the array ends within the chunk, so that part of what is encoded is padding."""
+        """Whether the array ends within the chunk, so that the encoded chunk contains padding."""
         return self.shape != self.codec_shape
 
 
 class _GridMetadata(Protocol):
-    """What a grid needs to know of array metadata, of either format."""
+    """The attributes of array metadata, of either format, that define the grid."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -56,18 +56,18 @@ class _GridMetadata(Protocol):
 
 @dataclass(frozen=True)
 class ChunkGrid:
-    """The chunks of an array: one `DimensionGrid` per dimension.
+    """The chunks of an array, as one `DimensionGrid` per dimension.
 
     Parameters
     ----------
     dimensions : iterable of DimensionGrid
-        How each dimension is cut; empty for an array without dimensions, which has one chunk.
+        The division of each dimension. Empty for a zero-dimensional array, which has one chunk.
     """
 
     _dimensions: tuple[DimensionGrid, ...]
     _is_regular: bool
 
-    # Whether it is stored as a rectilinear grid, although it may be regular.
+    # Whether metadata store it as a rectilinear grid, even if it is regular.
     _is_stored_rectilinear: ClassVar[bool] = False
 
     def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
@@ -77,20 +77,21 @@ class ChunkGrid:
         object.__setattr__(self, "_is_regular", regular)
 
     def _as_rectilinear(self) -> Self:
-        """Return an equal grid that is stored as a rectilinear one."""
+        """Return an equal grid that is stored as a rectilinear grid."""
         grid = type(self)(dimensions=self._dimensions)
         object.__setattr__(grid, "_is_stored_rectilinear", True)
         return grid
 
     @classmethod
     def from_metadata(cls, metadata: _GridMetadata) -> Self:
-        """Return the grid that array metadata describe.
+        """Return the grid described by array metadata.
 
         Parameters
         ----------
         metadata : object
             Has a ``shape`` and a ``chunk_grid``. The latter has either ``chunk_shape``, one length
-            per dimension, or ``chunk_shapes``, per dimension one length or the length of each chunk.
+            per dimension, or ``chunk_shapes``: for each dimension one length, or the length of each
+            chunk.
 
         Raises
         ------
@@ -112,13 +113,13 @@ class ChunkGrid:
         array_shape : sequence of int
             Shape of the array in elements.
         chunk_sizes : sequence
-            Per dimension the length of all chunks, or a sequence with the length of each chunk, whose
-            sum is at least the length of the array.
+            For each dimension the length of all chunks, or a sequence with the length of each
+            chunk. The sum of a sequence is at least the length of the array.
 
         Raises
         ------
         TypeError, ValueError
-            If the lengths of the two differ, or an entry of `chunk_sizes` is not valid.
+            If the two parameters differ in length, or an entry of `chunk_sizes` is not valid.
         """
         if len(array_shape) != len(chunk_sizes):
             raise ValueError(
@@ -147,7 +148,7 @@ class ChunkGrid:
 
     @property
     def dimensions(self) -> tuple[DimensionGrid, ...]:
-        """How each dimension is cut."""
+        """The division of each dimension."""
         return self._dimensions
 
     @property
@@ -157,7 +158,7 @@ class ChunkGrid:
 
     @property
     def is_regular(self) -> bool:
-        """Whether every dimension is cut at regular distances."""
+        """Whether all chunks along each dimension have equal length."""
         return self._is_regular
 
     @cached_property
@@ -183,15 +184,15 @@ class ChunkGrid:
 
     @property
     def chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Per dimension the number of elements of the array in each chunk."""
+        """For each dimension, the number of elements of the array in each chunk."""
         return tuple(tuple(map(dim.data_size, range(dim.nchunks))) for dim in self._dimensions)
 
     def get_nchunks(self) -> int:
-        """Return the number of chunks, 1 for an array without dimensions."""
+        """Return the number of chunks; 1 for a zero-dimensional array."""
         return product(self.grid_shape)
 
     def __getitem__(self, coords: int | tuple[int, ...]) -> ChunkSpec | None:
-        """Return where a chunk lies.
+        """Return the position and size of a chunk.
 
         Parameters
         ----------
@@ -201,7 +202,7 @@ class ChunkGrid:
         Returns
         -------
         ChunkSpec or None
-            None for a position outside the grid, a negative one included.
+            None if the position is outside the grid; negative positions always are.
 
         Raises
         ------
@@ -224,7 +225,7 @@ class ChunkGrid:
         return ChunkSpec(tuple(slices), tuple(codec_shape))
 
     def __iter__(self) -> Iterator[ChunkSpec]:
-        """Iterate over all chunks, the last dimension varying fastest."""
+        """Iterate over all chunks in C order."""
         for coords in self.all_chunk_coords():
             yield cast("ChunkSpec", self[coords])
 
@@ -234,19 +235,19 @@ class ChunkGrid:
         origin: Sequence[int] | None = None,
         selection_shape: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, ...]]:
-        """Iterate over the positions of a box of chunks, the last dimension varying fastest.
+        """Iterate over the positions of the chunks in a box, in C order.
 
         Parameters
         ----------
         origin : sequence of int or None
-            Position of the first chunk; None for the first of the grid.
+            Position of the first chunk; None for the first chunk of the grid.
         selection_shape : sequence of int or None
-            Number of chunks along each dimension; None for all from `origin` on.
+            Number of chunks along each dimension; None for all chunks from `origin` on.
 
         Raises
         ------
         IndexError
-            If the box reaches out of the grid.
+            If the box extends beyond the grid.
         ValueError
             If a parameter does not have one number per dimension.
         """
@@ -272,23 +273,23 @@ class ChunkGrid:
         origin: Sequence[int] | None = None,
         selection_shape: Sequence[int] | None = None,
     ) -> Iterator[tuple[slice, ...]]:
-        """Iterate over the regions of the array that a box of chunks holds, in elements.
+        """Iterate over the regions of the array for the chunks in a box, in elements.
 
-        Parameters, order and errors are those of `all_chunk_coords`.
+        Parameters, order and errors are the same as for `all_chunk_coords`.
         """
         box = self.all_chunk_coords(origin=origin, selection_shape=selection_shape)
         return (cast("ChunkSpec", self[coords]).slices for coords in box)
 
     def update_shape(self, new_shape: Sequence[int]) -> Self:
-        """Return the grid after the array was resized.
+        """Return the grid of the resized array.
 
-        Chunks keep their place. Where given edges do not reach the new length, one chunk is added
-        that does.
+        Chunks keep their positions. If given chunk lengths do not cover the new length of a
+        dimension, one chunk is added for the rest.
 
         Parameters
         ----------
         new_shape : sequence of int
-            Shape in elements.
+            New shape in elements.
 
         Raises
         ------
@@ -308,9 +309,9 @@ class ChunkGrid:
 
 
 def positions(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
-    """Iterate over the positions of a box, the last dimension varying fastest.
+    """Iterate over the positions in a box, in C order.
 
-    As `itertools.product`, which keeps every number of each range.
+    Works like `itertools.product`, but does not store all numbers of long ranges.
 
     Parameters
     ----------

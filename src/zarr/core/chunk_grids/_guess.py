@@ -1,4 +1,4 @@
-"""The grid of an array for which the user gave no chunks."""
+"""Choice of a chunk grid for an array without a given chunk shape."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
 
 def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = None) -> ChunkGrid:
-    """Choose a regular grid for an array of which nothing but its size is known.
+    """Choose a regular grid from the shape and the element size of an array.
 
-    The wanted chunk grows slowly with the array, by a factor of two for each factor of ten, from
-    256 kiB for an array of 1 MiB. Starting from one chunk for all, the dimensions are halved in turn
-    until a chunk is small enough.
+    The target chunk size is 256 KiB for an array of 1 MiB. It doubles for each factor of ten in
+    array size. Starting from one chunk for the whole array, the dimensions are halved in turn until
+    a chunk is small enough.
 
     Parameters
     ----------
     shape : int or iterable of int
-        Shape of the array in elements; an empty dimension gets chunks of one element.
+        Shape of the array in elements. A dimension of length 0 gets chunks of length 1.
     typesize : int
         Size of an element in bytes.
     max_bytes : int or None
-        Size in bytes below which a chunk has to stay, except a chunk of one element. More than 128
-        kiB; None for 64 MiB.
+        Upper bound (exclusive) of the chunk size in bytes; only a chunk of one element may be
+        larger. It must exceed 128 KiB. None for 64 MiB.
 
     Raises
     ------
     ValueError
-        If `max_bytes` is below the smallest wanted chunk.
+        If `max_bytes` is not greater than the minimum target size, 128 KiB.
     """
     limit = _MAX_CHUNK_BYTES if max_bytes is None else max_bytes
     if limit <= _MIN_CHUNK_BYTES:
@@ -52,7 +52,7 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
     for axis in itertools.cycle(range(len(sizes))):
         elements = product(tuple(sizes))
         nbytes = elements * typesize
-        # Up to one and a half times the wanted size counts as met: a further halving is worse.
+        # Up to 1.5 times the target size is accepted, because halving would be further off.
         if elements == 1 or (nbytes < limit and nbytes < 1.5 * wanted):
             break
         sizes[axis] = ceildiv_int(sizes[axis], 2)

@@ -1,4 +1,4 @@
-"""The grid from what a user gave as chunks."""
+"""Construction of chunk grids from user input."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _INVALID_CHUNKS = (
 
 
 class RectilinearChunks(tuple[Any, ...]):
-    """Chunks per dimension, as `normalize_chunks_nd` takes them, of a grid that is rectilinear.
+    """Chunks per dimension, as for `normalize_chunks_nd`, of a rectilinear grid.
 
-    It is stored as one also where all dimensions have one chunk length each.
+    The grid is stored as rectilinear even if all chunks along each dimension have equal length.
     """
 
 
 def is_regular_1d(dim_chunks: Sequence[int]) -> bool:
-    """Return whether chunk lengths are those of a regular grid: all equal, the last one or smaller."""
+    """Return whether chunk lengths fit a regular grid: all equal, or only the last one smaller."""
     if len(dim_chunks) == 0:
         return True
     first = dim_chunks[0]
@@ -41,45 +41,46 @@ def is_regular_1d(dim_chunks: Sequence[int]) -> bool:
 
 
 def is_regular_nd(chunks: Iterable[Sequence[int]]) -> bool:
-    """Return whether the chunk lengths of every dimension are those of a regular grid."""
+    """Return whether the chunk lengths of every dimension fit a regular grid."""
     return all(map(is_regular_1d, chunks))
 
 
 def full_span_chunk_size(span: int, unit: int = 1) -> int:
-    """Return the length of one chunk that covers a dimension.
+    """Return the length of a single chunk that covers a dimension.
 
     Parameters
     ----------
     span : int
         Length of the dimension in elements.
     unit : int
-        The length is a multiple of this, in elements.
+        The result is a multiple of this length in elements.
 
     Returns
     -------
     int
-        At least `unit`, also for an empty dimension.
+        At least `unit`, even for an empty dimension.
     """
     return max(1, -(-span // unit)) * unit
 
 
 def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> DimensionGrid:
-    """Return the grid of one dimension from what a user gave.
+    """Return the grid of one dimension from user input.
 
     Parameters
     ----------
     chunks : int, iterable of int or VaryingDimension
-        The length of all chunks in elements, -1 for one chunk that covers the dimension; or the
-        length of each chunk; or edges that may reach beyond the array.
+        The length of all chunks in elements, or -1 for one chunk that covers the dimension. An
+        iterable has the length of each chunk. A `VaryingDimension` has edges that may extend past
+        the array.
     span : int
         Length of the dimension in elements.
     unit : int
-        The length that -1 stands for is a multiple of this, in elements.
+        The length chosen for -1 is a multiple of this length in elements.
 
     Raises
     ------
     TypeError
-        If `chunks` is neither an integer nor made of integers.
+        If `chunks` is neither an integer nor an iterable of integers.
     ValueError
         If a length is not positive, or the lengths do not add up to `span`.
     """
@@ -126,24 +127,24 @@ def _normalize_edges(chunks: object, span: int) -> VaryingDimension:
 def normalize_chunks_nd(
     chunks: object, shape: ShapeLike, unit: Iterable[int] | None = None
 ) -> ChunkGrid:
-    """Return the chunk grid from what a user gave.
+    """Return a chunk grid from user input.
 
     Parameters
     ----------
     chunks : int, False or iterable
-        One length in elements for all dimensions, or what `normalize_chunks_1d` takes per dimension.
-        ``False`` and ``-1`` stand for one chunk that covers the array.
+        One length in elements for all dimensions, or one argument of `normalize_chunks_1d` per
+        dimension. ``False`` and ``-1`` mean one chunk that covers the array.
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None
-        Per dimension a length in elements that -1 is rounded up to a multiple of; None for 1.
+        For each dimension, the length chosen for -1 is a multiple of this; None for 1.
 
     Raises
     ------
     TypeError
-        If `chunks` is not made of integers.
+        If `chunks` does not consist of integers.
     ValueError
-        If it is None or True, has a wrong number of dimensions, or does not fit the shape.
+        If `chunks` is None or True, has the wrong number of dimensions, or does not fit the shape.
     """
     if chunks is None or chunks is True:
         raise ValueError(_INVALID_CHUNKS.format(chunks))
@@ -157,7 +158,7 @@ def normalize_chunks_nd(
     elif isinstance(chunks, Iterable):
         per_dimension = tuple(chunks)
     else:
-        # Told here, because an array without dimensions would not look at it.
+        # Checked here, because the loop below checks nothing for zero-dimensional arrays.
         raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
     if len(per_dimension) != len(spans):
         raise ValueError(

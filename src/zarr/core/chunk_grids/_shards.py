@@ -1,4 +1,4 @@
-"""What is stored under one key: a chunk, or a shard that holds chunks."""
+"""The layout of stored chunks: plain chunks, or shards that contain chunks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from zarr.core.common import product
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 
-# Upper bound in bytes of chunks that are chosen together with their shards: a shard has several.
+# Maximum size in bytes of automatically chosen inner chunks, so that a shard holds several.
 SHARDED_INNER_CHUNK_MAX_BYTES: Final = 1 << 20
 
 
 class ChunkLayout(NamedTuple):
-    """Chunks, and the chunks within them.
+    """A grid of stored chunks, and the layout within them.
 
     Parameters
     ----------
     outer_chunks : ChunkGrid
-        The grid of what is stored under one key each.
+        The grid of the chunks that are stored under one key each.
     inner : ChunkLayout or None
-        The layout within an outer chunk, a shard; None without sharding.
+        The layout within an outer chunk, which is a shard; None without sharding.
     """
 
     outer_chunks: ChunkGrid
@@ -38,28 +38,28 @@ def resolve_outer_and_inner_chunks(
     shard_shape: object,
     item_size: int,
 ) -> ChunkLayout:
-    """Return what is stored under one key, and the chunks within it.
+    """Return the layout of stored chunks or shards, and of the chunks within shards.
 
     Parameters
     ----------
     array_shape : tuple of int
         Shape of the array in elements.
     chunks : ChunkGrid
-        The chunks; with shards, the chunks within them.
+        The chunks. With sharding, these are the inner chunks.
     shard_shape : None, "auto", mapping or what `normalize_chunks_nd` takes
-        None for no shards, so that chunks are stored. ``"auto"`` joins chunks up to the configured
-        ``array.target_shard_size_bytes``, or, where that is None, two along each dimension of more
-        than eight chunks. A mapping has the shape under the key ``"shape"``. Along a dimension, -1
-        stands for whole chunks that cover it.
+        None for no sharding. ``"auto"`` combines chunks up to the configured
+        ``array.target_shard_size_bytes``. If that is None, it combines two chunks along each
+        dimension of more than eight chunks. A mapping has the shape under the key ``"shape"``.
+        Along a dimension, -1 means one shard of whole chunks that covers it.
     item_size : int
         Size of an element in bytes.
 
     Raises
     ------
     KeyError
-        If a mapping has no shape.
+        If the mapping has no key ``"shape"``.
     TypeError, ValueError
-        If the shape is not valid, or chunks within shards are not regular.
+        If the shape is not valid, or sharding is used and `chunks` is not regular.
     """
     if shard_shape is None:
         return ChunkLayout(chunks)

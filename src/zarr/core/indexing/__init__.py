@@ -1,7 +1,7 @@
-"""Selections: from what a user writes between brackets to what is taken of each chunk.
+"""Selections: conversion of user input to the selected parts of each chunk.
 
-An indexer checks a selection against an array shape and its chunk grid and yields one
-`ChunkProjection` per chunk that is touched. Nothing here reads or writes.
+An indexer validates a selection for an array shape and chunk grid, and yields one `ChunkProjection`
+per selected chunk. This package does no I/O.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ __all__ = [
     "wraparound_indices",
 ]
 
-# The rooms of this package are private: what is public is found, named and pickled here.
+# The submodules are private, so set the public module path, which pickles refer to.
 for _name in __all__:
     if getattr(globals()[_name], "__module__", "").startswith(f"{__name__}._"):
         globals()[_name].__module__ = __name__

@@ -1,4 +1,4 @@
-"""The ``oindex``, ``vindex`` and ``blocks`` of arrays."""
+"""The accessors ``oindex``, ``vindex`` and ``blocks`` of arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _SelectsAsync(Protocol):
-    """The part of an asynchronous array that its accessors call."""
+    """The interface of asynchronous arrays that the accessors use."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -39,7 +39,7 @@ class _SelectsAsync(Protocol):
 
 
 class _Selects(Protocol):
-    """The part of an array that its accessors call."""
+    """The interface of arrays that the accessors use."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -79,10 +79,10 @@ def _split(selection: Any) -> tuple[Fields | None, tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class OIndex:
-    """Orthogonal selections of an array, ``array.oindex[...]``.
+    """Accessor for orthogonal selections of an array, ``array.oindex[...]``.
 
-    Each dimension is selected on its own: `OrthogonalIndexer` says by what. Strings in a selection
-    are names of fields.
+    Each dimension is selected independently; see `OrthogonalIndexer` for the supported items.
+    Strings in a selection are field names.
     """
 
     array: _Selects
@@ -98,7 +98,7 @@ class OIndex:
 
 @dataclass(frozen=True)
 class AsyncOIndex(Generic[_MetadataT]):
-    """Orthogonal selections of an asynchronous array, ``await array.oindex.getitem(...)``."""
+    """Accessor for orthogonal selections, ``await array.oindex.getitem(...)``."""
 
     array: _SelectsAsync
 
@@ -108,7 +108,7 @@ class AsyncOIndex(Generic[_MetadataT]):
         Raises
         ------
         IndexError
-            If the selection does not fit the array.
+            If the selection is not valid for the array.
         """
         fields, items = _split(await made_arrays_async(selection))
         return await self.array.get_orthogonal_selection(items, fields=fields)
@@ -116,10 +116,10 @@ class AsyncOIndex(Generic[_MetadataT]):
 
 @dataclass(frozen=True)
 class VIndex:
-    """Selections of single points of an array, ``array.vindex[...]``.
+    """Accessor for selections of single points of an array, ``array.vindex[...]``.
 
-    Points are given by coordinates, see `CoordinateIndexer`, or by a mask, see `MaskIndexer`. Strings
-    in a selection are names of fields.
+    Points are given by coordinates, see `CoordinateIndexer`, or by a mask, see `MaskIndexer`.
+    Strings in a selection are field names.
     """
 
     array: _Selects
@@ -140,7 +140,7 @@ class VIndex:
 
 @dataclass(frozen=True)
 class AsyncVIndex(Generic[_MetadataT]):
-    """Selections of points of an asynchronous array, ``await array.vindex.getitem(...)``."""
+    """Accessor for selections of single points, ``await array.vindex.getitem(...)``."""
 
     array: _SelectsAsync
 
@@ -150,9 +150,9 @@ class AsyncVIndex(Generic[_MetadataT]):
         Raises
         ------
         VindexInvalidSelectionError
-            If the selection is neither coordinates nor a mask of the shape of the array.
+            If the selection consists of neither coordinates nor a mask of the array's shape.
         BoundsCheckError
-            If a point lies outside the array.
+            If a point is outside the array.
         """
         fields, items = _split(await made_arrays_async(selection))
         if is_vectorized_mask(items, self.array.shape):
@@ -162,9 +162,9 @@ class AsyncVIndex(Generic[_MetadataT]):
 
 @dataclass(frozen=True)
 class BlockIndex:
-    """Selections of whole chunks of an array, ``array.blocks[...]``; see `BlockIndexer`.
+    """Accessor for selections of whole chunks, ``array.blocks[...]``; see `BlockIndexer`.
 
-    Strings in a selection are names of fields.
+    Strings in a selection are field names.
     """
 
     array: _Selects

@@ -17,13 +17,13 @@ from zarr.core.indexing._types import ChunkProjection, Indexer
 
 @dataclass(init=False, unsafe_hash=True)
 class BasicIndexer(Indexer):
-    """A selection by integers, slices and ``...``, as numpy understands it.
+    """A selection by integers, slices and ``...``, as in NumPy.
 
     Parameters
     ----------
     selection : int, slice, Ellipsis or tuple of these
-        Dimensions that are not named are taken in full; those with an integer are dropped. Slices
-        need a step of 1 or more.
+        Missing dimensions are selected in full. Dimensions selected by an integer are dropped.
+        Slices must have a step of at least 1.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -32,9 +32,9 @@ class BasicIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item is something else, or there are too many.
+        If an item has another type, or there are too many items.
     BoundsCheckError, NegativeStepError
-        If an integer or a slice does not fit.
+        If an integer is out of bounds, or a slice has a negative step.
     """
 
     dim_indexers: tuple[IntDimIndexer | SliceDimIndexer, ...]

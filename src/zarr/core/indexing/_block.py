@@ -1,4 +1,4 @@
-"""Selections by whole chunks."""
+"""Selections of whole chunks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _UNSUPPORTED = "unsupported selection item for block indexing; expected integer 
 
 @dataclass(init=False, unsafe_hash=True)
 class BlockIndexer(Indexer):
-    """A selection by positions in the chunk grid. No dimension is dropped.
+    """A selection of whole chunks by their positions in the grid. No dimension is dropped.
 
     Parameters
     ----------
     selection : int, slice, Ellipsis or tuple of these
-        Positions in chunks; negative ones count from the end. Slices need a step of 1.
+        Chunk positions; negative ones count from the end. Slices must have a step of 1.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -34,9 +34,9 @@ class BlockIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item is something else, or there are too many.
+        If an item has another type, or there are too many items.
     BoundsCheckError
-        If an integer lies outside the grid.
+        If an integer is outside the grid.
     """
 
     dim_indexers: tuple[SliceDimIndexer, ...]
@@ -57,7 +57,7 @@ class BlockIndexer(Indexer):
 
 
 def _elements(item: Any, grid: DimensionGrid) -> slice:
-    """Return the elements of the chunks that one item selects."""
+    """Return the slice of elements for the chunks that one item selects."""
     nchunks = grid.nchunks
     if is_integer(item):
         start = item + nchunks if item < 0 else item

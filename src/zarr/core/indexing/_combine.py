@@ -1,4 +1,4 @@
-"""From projections along each dimension to projections of chunks."""
+"""Combination of the projections along each dimension to projections of chunks."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ Column = Sequence[DimSelection]
 def combine(
     dim_indexers: Iterable[Iterable[ChunkDimProjection]], *, keep_dims: bool = False
 ) -> Iterator[ChunkProjection]:
-    """Iterate over the chunks touched by a selection, the last dimension varying fastest.
+    """Iterate over the selected chunks in C order.
 
     Parameters
     ----------
     dim_indexers : iterable
-        For each dimension the projections along it.
+        For each dimension, the projections along it.
     keep_dims : bool
-        Whether single indices are taken as slices of length one, so that chunk selections keep all
-        dimensions. numpy treats an integer next to an array like another array, so this is needed
-        where there are arrays.
+        Whether to convert integers to slices of length one, so that chunk selections keep all
+        dimensions. This is needed if there are arrays, because NumPy treats an integer next to an
+        array as another array.
     """
     indexers = list(dim_indexers)
     columns = [_columns_of(projections) for projections in indexers]
     if len(columns) == 1 and columns[0] is not None:
-        # Nothing to combine: no list of a million projections either.
+        # Lazy: does not create a list of possibly a million projections.
         ixs, sels, outs, completes = columns[0]
         return map(ChunkProjection, zip(ixs), zip(sels), zip(outs), completes)
     if len(indexers) == 1:
@@ -55,14 +55,14 @@ def combine(
         chunk_sels.append(list(sels))
         complete.append(list(completes))
         dim_outs = list(outs)
-        # A dropped dimension has one projection, so the product without it keeps step with the
-        # others.
+        # A dropped dimension has a single projection, so the product without it stays aligned with
+        # the others.
         if dim_outs[0] is not None:
             out_sels.append(dim_outs)
     if keep_dims:
         chunk_sels = _open_mesh([[_keep_dim(sel) for sel in column] for column in chunk_sels])
         out_sels = _open_mesh(out_sels)
-    # Four products in step cost a fraction of assembling each projection here.
+    # Four aligned products are much cheaper than creating each projection in Python code.
     return map(
         ChunkProjection,
         product(*coords),
@@ -86,10 +86,11 @@ def _keep_dim(selection: DimSelection) -> DimSelection:
 
 
 def _open_mesh(columns: list[Column]) -> list[Column]:
-    """Shape arrays of several dimensions so that numpy combines them orthogonally.
+    """Reshape index arrays so that NumPy combines them orthogonally.
 
-    One array among slices is orthogonal as it is. Several need a dimension each; the slices between
-    them become arrays too, because arrays that are not next to each other move to the front.
+    A single array among slices needs no change. Several arrays each need a dimension of their own.
+    Slices between them are converted to arrays, because NumPy moves the dimensions of arrays that
+    are not adjacent to the front.
     """
     axes = [
         axis

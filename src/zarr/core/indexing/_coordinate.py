@@ -21,13 +21,13 @@ from zarr.core.indexing._types import ChunkProjection, ComparedByIdentity, DimSe
 
 @dataclass(init=False, eq=False)
 class CoordinateIndexer(ComparedByIdentity, Indexer):
-    """A selection of points by their coordinates.
+    """A selection of single points by their coordinates.
 
     Parameters
     ----------
     selection : tuple of int, list or array of int
-        Coordinates of the points along each dimension, broadcast against each other; negative ones
-        count from the end. For one dimension the tuple may be left out.
+        Coordinates of the points along each dimension, broadcast against each other. Negative ones
+        count from the end. For one dimension the tuple is optional.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -36,31 +36,31 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     Attributes
     ----------
     sel_shape : tuple of int
-        Shape that the coordinates have in common, with at least one dimension.
+        Broadcast shape of the coordinates, with at least one dimension.
     shape : tuple of int
-        Number of points. Projections address the output as one-dimensional; the result of the
-        selection has `sel_shape`.
+        Number of points. Projections refer to a one-dimensional output; the result of the selection
+        has shape `sel_shape`.
     selection : tuple of array
         Coordinates of the points, sorted by chunk.
     sel_sort : array of int or None
-        Which point each of these is; None where the points came sorted by chunk.
+        Original position of each sorted point; None if the points were already sorted by chunk.
     chunk_rixs : array of int
-        Chunks that are touched, numbered with the last dimension varying fastest.
+        Selected chunks, as indices of the flattened grid in C order.
     chunk_mixs : tuple of array
-        Their positions in the grid.
+        Positions of the selected chunks in the grid.
     chunk_run_ends : array of int
-        For each of them the position in `selection` at which its points end.
+        For each selected chunk, the end of its points in `selection`.
     cdata_shape : tuple of int
         Number of chunks along each dimension.
 
     Raises
     ------
     IndexError
-        If `selection` is something else.
+        If `selection` is not of this form.
     ValueError
         If the coordinates cannot be broadcast against each other.
     BoundsCheckError
-        If a point lies outside the array.
+        If a point is outside the array.
     """
 
     sel_shape: tuple[int, ...]
@@ -74,7 +74,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     dim_grids: tuple[DimensionGrid, ...]
     drop_axes: tuple[int, ...]
 
-    # Whether no point occurs twice by construction.
+    # Whether the points are distinct by construction.
     _distinct = False
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
@@ -102,10 +102,10 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         self.shape = flat[0].shape
         self.sel_sort = None
         chunks = self._chunks_of(flat)
-        # Along one dimension, points in order within their chunk are often plain slices.
+        # Sorted points along one dimension can often be expressed as slices within each chunk.
         key = flat[0] if len(flat) == 1 else chunks
         if Order.check(key) is not Order.INCREASING:
-            # Stable, so that of duplicates the last one wins when written.
+            # A stable sort, so that the last of several duplicates is written last.
             self.sel_sort = np.argsort(key, kind="stable")
             flat = tuple(coords[self.sel_sort] for coords in flat)
             chunks = chunks[self.sel_sort]
@@ -130,7 +130,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
 
     @property
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
-        """Number of points in each chunk of the grid and those before it."""
+        """Cumulative number of points per chunk of the grid."""
         counts = np.zeros(int(np.prod(self.cdata_shape, dtype=np.intp)), dtype=np.intp)
         counts[self.chunk_rixs] = np.diff(self.chunk_run_ends, prepend=0)
         return np.cumsum(counts)
@@ -161,7 +161,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         chunk_sels = list(zip(*columns, strict=True))
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
-            # Few chunks get as many points as they have elements; only these are looked at.
+            # Distinct points are only counted for chunks with enough points; these are rare.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

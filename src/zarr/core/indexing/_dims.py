@@ -1,4 +1,4 @@
-"""Selections along one dimension, cut into the parts that fall into each chunk."""
+"""Selections along one dimension, split by chunk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from zarr.errors import NegativeStepError
 
 @dataclass(init=False, unsafe_hash=True)
 class IntDimIndexer:
-    """One element of a dimension, which is dropped from the output.
+    """A single index of a dimension. The dimension is dropped from the output.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ class IntDimIndexer:
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
-        How the dimension is cut into chunks.
+        Division of the dimension into chunks.
 
     Raises
     ------
     BoundsCheckError
-        If `dim_sel` lies outside the dimension.
+        If `dim_sel` is outside the dimension.
     """
 
     dim_sel: int
@@ -73,22 +73,22 @@ class SliceDimIndexer:
     Parameters
     ----------
     dim_sel : slice
-        The slice, with a step of 1 or more.
+        The slice, with a step of at least 1.
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
-        How the dimension is cut into chunks.
+        Division of the dimension into chunks.
 
     Attributes
     ----------
     start : int
-        First index of the slice, inside the dimension.
+        First index of the slice, clipped to the dimension.
     stop : int
-        One past its last index, inside the dimension.
+        One past its last index, clipped to the dimension.
     step : int
-        Its step.
+        Step of the slice.
     nitems : int
-        Number of elements selected.
+        Number of selected elements.
     nchunks : int
         Number of chunks along the dimension.
 
@@ -124,9 +124,9 @@ class SliceDimIndexer:
         return self._iter_any() if columns is None else map(ChunkDimProjection, *columns)
 
     def columns(self) -> Columns | None:
-        """Return the members of all projections, each by itself; None where it has to be asked.
+        """Return the members of all projections as lazy columns; None if not supported.
 
-        Nothing is stored, and nothing done for each chunk but what `itertools` does.
+        Only `itertools` works on each chunk, and no column is stored.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):
@@ -142,13 +142,13 @@ class SliceDimIndexer:
             between = end - first - 2
             sels = chain([head[0]], repeat(slice(0, size, 1), between), [tail[0]])
             completes = chain([head[1]], repeat(True, between), [tail[1]])
-        # Where chunks meet, counted in the output.
+        # Boundaries between chunks, as positions in the output.
         edges = range((first + 1) * size - start, (end - 1) * size - start + 1, size)
         outs = map(slice, chain([0], edges), chain(edges, [stop - start]), repeat(1))
         return range(first, end), sels, outs, completes
 
     def _edge(self, grid: FixedDimension, ix: int) -> tuple[slice, bool]:
-        """Return what is taken of a chunk at an end of the slice, and whether that is all of it."""
+        """Return the selected part of the first or last chunk, and whether it is complete."""
         offset = ix * grid.size
         first, last = max(self.start - offset, 0), min(self.stop - offset, grid.size)
         whole = last == grid.size or self.stop == grid.extent
@@ -162,7 +162,7 @@ class SliceDimIndexer:
             offset, length = grid.chunk_offset(ix), grid.data_size(ix)
             count = ceildiv_int(min(offset + length, self.stop) - position, step)
             first, last = position - offset, position - offset + (count - 1) * step
-            # A stride that is never taken would hide that the part is contiguous.
+            # Step 1 for a single element, so that the part is recognized as contiguous.
             part = slice(first, last + 1, step if count > 1 else 1)
             yield ChunkDimProjection(ix, part, slice(taken, taken + count, 1), count == length)
             position += count * step
@@ -170,7 +170,7 @@ class SliceDimIndexer:
 
 
 class _ArrayDimIndexer(ComparedByIdentity):
-    """Elements of a dimension, brought into order."""
+    """Base of indexers for arrays of indices or bools, with sorted indices."""
 
     dim_grid: DimensionGrid
     dim_chunk_ixs: npt.NDArray[np.intp]
@@ -183,27 +183,27 @@ class _ArrayDimIndexer(ComparedByIdentity):
 
     @property
     def chunk_nitems(self) -> npt.NDArray[np.intp]:
-        """Number of elements selected of each chunk along the dimension."""
+        """Number of selected elements in each chunk along the dimension."""
         counts = np.zeros(self.dim_grid.nchunks, dtype=np.intp)
         counts[self.dim_chunk_ixs] = np.diff(self.chunk_run_ends, prepend=0)
         return counts
 
     @property
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
-        """Number of elements selected of each chunk and those before it."""
+        """Cumulative number of selected elements per chunk."""
         return np.cumsum(self.chunk_nitems)
 
     def _project(
         self, indices: npt.NDArray[np.intp], out: npt.NDArray[np.intp] | None
     ) -> Iterator[ChunkDimProjection]:
-        """Iterate over the chunks touched by sorted indices.
+        """Iterate over the chunks that contain the sorted indices.
 
         Parameters
         ----------
         indices : array of int
-            Elements selected, in order.
+            Selected elements, sorted.
         out : array of int or None
-            Where each goes in the output; None for the same order.
+            Output position of each element; None for the same order.
         """
         yield from project_sorted(
             indices, out, self.dim_grid, self.dim_chunk_ixs, self.chunk_run_ends
@@ -211,7 +211,7 @@ class _ArrayDimIndexer(ComparedByIdentity):
 
 
 def chunk_values(values: Iterator[int], count: int) -> npt.NDArray[np.intp]:
-    """Return one number per chunk as an array."""
+    """Return an array with one number per chunk."""
     return np.fromiter(values, dtype=np.intp, count=count)
 
 
@@ -222,22 +222,22 @@ def project_sorted(
     chunk_ixs: npt.NDArray[np.intp],
     run_ends: npt.NDArray[np.intp],
 ) -> Iterator[ChunkDimProjection]:
-    """Return what sorted indices take of each chunk.
+    """Return the projections of sorted indices.
 
-    All arithmetic is done once for all chunks; what is left for each is a few lookups.
+    The arithmetic is vectorized over all chunks; only a few lookups remain per chunk.
 
     Parameters
     ----------
     indices : array of int
-        Elements selected, in order; duplicates are allowed.
+        Selected elements, sorted; duplicates are allowed.
     out : array of int or None
-        Where each goes in the output; None for the same order.
+        Output position of each element; None for the same order.
     dim_grid : DimensionGrid
-        How the dimension is cut into chunks.
+        Division of the dimension into chunks.
     chunk_ixs : array of int
-        The chunks touched.
+        The selected chunks.
     run_ends : array of int
-        Where the run of each ends in `indices`.
+        End of the run of each chunk in `indices`.
     """
     if indices.size == 0:
         return iter(())
@@ -260,44 +260,45 @@ def project_sorted(
 
 @dataclass(init=False, eq=False)
 class IntArrayDimIndexer(_ArrayDimIndexer):
-    """Elements of a dimension by their indices, in any order and repeatedly.
+    """A selection of a dimension by indices, in any order and with duplicates.
 
     Parameters
     ----------
     dim_sel : array of int
-        Indices, one-dimensional.
+        One-dimensional array of indices.
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
-        How the dimension is cut into chunks.
+        Division of the dimension into chunks.
     wraparound : bool
         Whether negative indices count from the end.
     boundscheck : bool
-        Whether to check that all indices lie within the dimension; the caller has to know if not.
+        Whether to check that all indices are within the dimension. If False, the caller must ensure
+        it.
     order : Order
-        How the indices are ordered; ``UNKNOWN`` to find out.
+        Order of the indices; ``UNKNOWN`` to determine it.
 
     Attributes
     ----------
     dim_sel : array of int
-        The indices in order.
+        The sorted indices.
     dim_out_sel : array of int or None
-        Where each goes in the output; None for the same order.
+        Output position of each sorted index; None for the same order.
     dim_chunk_ixs : array of int
-        Chunks that are touched.
+        Selected chunks.
     chunk_run_ends : array of int
-        For each of them the position in `dim_sel` at which its indices end.
+        For each selected chunk, the end of its indices in `dim_sel`.
     nitems : int
-        Number of elements selected.
+        Number of selected elements.
     nchunks : int
         Number of chunks along the dimension.
 
     Raises
     ------
     IndexError
-        If `dim_sel` is no one-dimensional array of integers.
+        If `dim_sel` is not a one-dimensional array of integers.
     BoundsCheckError
-        If an index lies outside the dimension.
+        If an index is outside the dimension.
     """
 
     dim_len: int
@@ -329,7 +330,7 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
         self.order = Order.check(indices) if order is Order.UNKNOWN else order
         self.dim_out_sel = None
         if self.order is not Order.INCREASING:
-            # Stable, so that of duplicates the last one wins when written.
+            # A stable sort, so that the last of several duplicates is written last.
             self.dim_out_sel = np.argsort(indices, kind="stable")
             indices = indices[self.dim_out_sel]
         self.dim_sel = indices
@@ -341,7 +342,7 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
 
 @dataclass(init=False, eq=False)
 class BoolArrayDimIndexer(_ArrayDimIndexer):
-    """Elements of a dimension where an array is true.
+    """A selection of a dimension by a boolean mask.
 
     Parameters
     ----------
@@ -350,21 +351,21 @@ class BoolArrayDimIndexer(_ArrayDimIndexer):
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
-        How the dimension is cut into chunks.
+        Division of the dimension into chunks.
 
     Attributes
     ----------
     dim_chunk_ixs : array of int
-        Chunks that are touched.
+        Selected chunks.
     nitems : int
-        Number of elements selected.
+        Number of selected elements.
     nchunks : int
         Number of chunks along the dimension.
 
     Raises
     ------
     IndexError
-        If `dim_sel` is no one-dimensional array of bools, or has another length.
+        If `dim_sel` is not a one-dimensional array of bools, or has the wrong length.
     """
 
     dim_sel: npt.NDArray[np.bool_]

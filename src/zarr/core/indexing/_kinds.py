@@ -1,4 +1,4 @@
-"""Telling kinds of selections apart. Nothing here raises."""
+"""Predicates for the kinds of selections. None of them raises."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy.typing as npt
 
 
 def is_integer(x: Any) -> TypeGuard[int]:
-    """Return whether `x` is an integer, of Python or numpy, and not a bool."""
+    """Return whether `x` is an integer of Python or NumPy, but not a bool."""
     return isinstance(x, numbers.Integral) and not is_bool(x)
 
 
 def is_bool(x: Any) -> TypeGuard[bool | np.bool_]:
-    """Return whether `x` is a bool, of Python or numpy."""
+    """Return whether `x` is a bool of Python or NumPy."""
     return isinstance(x, (bool, np.bool_))
 
 
 def _is_array(x: Any, kinds: str, ndim: int | None) -> bool:
-    # Arrays of any library count, numpy scalars do not: they have a shape as well.
+    # Accepts arrays of any library. NumPy scalars also have a shape, but are not arrays.
     if isinstance(x, np.generic) or not (hasattr(x, "shape") and hasattr(x, "dtype")):
         return False
     return getattr(x.dtype, "kind", "") in kinds and (ndim is None or len(x.shape) == ndim)
@@ -32,30 +32,30 @@ def is_integer_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[n
     Parameters
     ----------
     x : object
-        What to look at. Scalars of numpy are not arrays.
+        The object to test. NumPy scalars are not arrays.
     ndim : int or None
-        Number of dimensions it has to have; None for any.
+        Required number of dimensions; None for any.
     """
     return _is_array(x, "iu", ndim)
 
 
 def is_bool_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[np.bool_]]:
-    """Return whether `x` is an array of bools; the parameters are those of `is_integer_array`."""
+    """Return whether `x` is an array of bools; parameters as for `is_integer_array`."""
     return _is_array(x, "b", ndim)
 
 
 def is_integer_list(x: Any) -> TypeGuard[list[int]]:
-    """Return whether `x` is a list of integers that is not empty."""
+    """Return whether `x` is a non-empty list of integers."""
     return isinstance(x, list) and len(x) > 0 and all(map(is_integer, x))
 
 
 def is_bool_list(x: Any) -> TypeGuard[list[bool | np.bool_]]:
-    """Return whether `x` is a list of bools that is not empty."""
+    """Return whether `x` is a non-empty list of bools."""
     return isinstance(x, list) and len(x) > 0 and all(map(is_bool, x))
 
 
 def is_int_or_bool_iterable(x: Any) -> bool:
-    """Return whether `x` is an array or a list that holds only integers or only bools."""
+    """Return whether `x` is an array or list of only integers or only bools."""
     return is_integer_array(x) or is_bool_array(x) or is_integer_list(x) or is_bool_list(x)
 
 
@@ -70,24 +70,24 @@ def is_contiguous_slice(s: Any) -> TypeGuard[slice]:
 
 
 def is_positive_slice(s: Any) -> TypeGuard[slice]:
-    """Return whether `s` is a slice of step 1 or more."""
+    """Return whether `s` is a slice with a step of at least 1."""
     return is_slice(s) and (s.step is None or s.step >= 1)
 
 
 def is_contiguous_selection(selection: Any) -> TypeGuard[slice | tuple[slice, ...]]:
-    """Return whether a selection consists of slices of step 1 and ``...`` only."""
+    """Return whether a selection consists only of slices of step 1 and ``...``."""
     items = selection if isinstance(selection, tuple) else (selection,)
     return all(item is Ellipsis or is_contiguous_slice(item) for item in items)
 
 
 def is_basic_selection(selection: Any) -> bool:
-    """Return whether a selection consists of integers and slices of step 1 or more only."""
+    """Return whether a selection consists only of integers and slices of step 1 or more."""
     items = selection if isinstance(selection, tuple) else (selection,)
     return all(is_integer(item) or is_positive_slice(item) for item in items)
 
 
 def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether `selection` is a tuple with integers or an array of them per dimension."""
+    """Return whether `selection` is a tuple of an integer or integer array per dimension."""
     return (
         isinstance(selection, tuple)
         and len(selection) == len(shape)
@@ -96,7 +96,7 @@ def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 
 
 def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether `selection` is a tuple of one bool array that has the given shape."""
+    """Return whether `selection` is a tuple of one bool array with the given shape."""
     return (
         isinstance(selection, tuple)
         and len(selection) == 1
@@ -106,19 +106,19 @@ def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 
 
 def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
-    """Return whether numpy would select points: a bool array, or integer arrays for all dimensions.
+    """Return whether NumPy selects points: for a bool array, or integer arrays for all dimensions.
 
     Parameters
     ----------
     selection : object
         A selection without field names.
-    ndim : int
+        Number of dimensions of the indexed array.
         Number of dimensions of the array it applies to.
 
     Returns
     -------
     bool
-        False where there are only integers, which select a single element.
+        False for integers only, because they select a single element.
     """
     if is_bool_array(selection):
         return True
@@ -133,20 +133,20 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
 
 
 def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
-    """Return whether numpy and orthogonal indexing agree, or an array is given for each dimension.
+    """Return whether a selection is orthogonal: as in NumPy, or with an array per dimension.
 
     Parameters
     ----------
     selection : object
         A selection without field names.
     ndim : int
-        Number of dimensions of the array it applies to.
+        Number of dimensions of the indexed array.
 
     Returns
     -------
     bool
-        True for integers and slices with at most one list or array, and for as many lists or arrays
-        as dimensions. False for more items than dimensions, and for an array without dimensions.
+        True for integers and slices with at most one list or array, and for a list or array per
+        dimension. False for too many items, and for a zero-dimensional array.
     """
     if ndim == 0:
         return False
@@ -166,7 +166,7 @@ def is_scalar(value: Any, dtype: np.dtype[Any]) -> bool:
     Parameters
     ----------
     value : object
-        A scalar, an array without dimensions, or for a structured data type a tuple with one member
+        A scalar, a zero-dimensional array, or for a structured data type a tuple with one member
         per field.
     dtype : numpy.dtype
         The data type.

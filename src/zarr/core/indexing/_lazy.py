@@ -1,4 +1,4 @@
-"""Indices that have yet to become NumPy arrays, such as those of dask."""
+"""Conversion of lazy indices, such as dask arrays, to NumPy arrays."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SETTLED: Final = (slice, int, np.ndarray, EllipsisType, list, str, NoneType)
 
 
 def is_lazy(item: object) -> bool:
-    """Tell whether an item of a selection has yet to become a NumPy array.
+    """Return whether an item of a selection needs conversion to a NumPy array.
 
-    So has whatever NumPy can make an array of: arrays of dask and pandas, arrays of this library,
-    also a NumPy bool, which selects as an array without dimensions does. Arrays in the memory of a
-    GPU are left alone.
+    These are objects that NumPy can convert to an array, such as dask, pandas and zarr arrays. A
+    NumPy bool is one of them, because it selects like a zero-dimensional array. Arrays in GPU
+    memory are not converted.
     """
     if isinstance(item, _SETTLED):
         return False
@@ -30,17 +30,17 @@ def is_lazy(item: object) -> bool:
 
 
 def made_arrays(selection: Any) -> Any:
-    """Return a selection with NumPy arrays in place of what has yet to become one.
+    """Return a selection with its lazy items converted to NumPy arrays.
 
     Parameters
     ----------
     selection : object
-        One item or a tuple of them. Single integers become integers.
+        One item or a tuple of items. Zero-dimensional integer arrays become integers.
 
     Returns
     -------
     object
-        `selection` itself where there is nothing to do.
+        `selection` itself if no item is lazy.
     """
     if not isinstance(selection, tuple):
         return _made_array(selection) if is_lazy(selection) else selection
@@ -50,9 +50,9 @@ def made_arrays(selection: Any) -> Any:
 
 
 async def made_arrays_async(selection: Any) -> Any:
-    """Return what `made_arrays` does; what has to be computed is, in a thread of its own.
+    """Convert lazy items like `made_arrays`, in a separate thread.
 
-    Not in the worker pool: what is computed may read other arrays, which takes workers.
+    The worker pool is not used: the computation can read other arrays, which needs free workers.
     """
     items = selection if isinstance(selection, tuple) else (selection,)
     if not any(map(is_lazy, items)):

@@ -14,7 +14,7 @@ from zarr.core.indexing._normalize import ensure_tuple, replace_lists
 
 
 class MaskIndexer(CoordinateIndexer):
-    """A selection of the points at which an array is true, the last dimension varying fastest.
+    """A selection of the points where a mask is true, in C order.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class MaskIndexer(CoordinateIndexer):
     Raises
     ------
     IndexError
-        If `selection` is something else or has another shape, or the array has no dimensions.
+        If `selection` is not of this form or has another shape, or the array is zero-dimensional.
     """
 
     _distinct = True

@@ -1,4 +1,4 @@
-"""Bringing selections into one form, with all checks that need no chunk grid."""
+"""Normalization and validation of selections, independent of the chunk grid."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NO_FIELDS = "invalid 'fields' argument, array does not have any fields"
 
 
 def ensure_tuple(v: Any) -> tuple[Any, ...]:
-    """Return `v` if it is a tuple, else a tuple that holds it."""
+    """Return `v` if it is a tuple, otherwise a tuple that contains it."""
     return v if isinstance(v, tuple) else (v,)
 
 
 def err_too_many_indices(selection: Sequence[Any], shape: tuple[int, ...]) -> NoReturn:
-    """Refuse a selection with more items than dimensions.
+    """Raise the error for a selection with more items than dimensions.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_selection_length(selection: Sequence[Any], shape: tuple[int, ...]) -> 
     Raises
     ------
     IndexError
-        If it has.
+        If it does.
     """
     if len(selection) > len(shape):
         err_too_many_indices(selection, shape)
@@ -56,7 +56,7 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     Parameters
     ----------
     selection : object
-        One item or a tuple of them. One may be ``...``; dimensions that are not named are taken in
+        One item or a tuple of items. One of them may be ``...``. Missing dimensions are selected in
         full.
     shape : tuple of int
         Shape of the array in elements.
@@ -67,7 +67,7 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
         If there are more items than dimensions, or more than one ``...``.
     """
     items = ensure_tuple(selection)
-    # By identity: comparing an array item would compare its elements.
+    # Compared by identity, because `==` would compare arrays element by element.
     at = [axis for axis, item in enumerate(items) if item is Ellipsis]
     if len(at) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -79,12 +79,12 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def replace_lists(selection: Iterable[Any]) -> tuple[Any, ...]:
-    """Return the items of a selection, lists among them as numpy arrays.
+    """Return the items of a selection, with lists converted to NumPy arrays.
 
     Raises
     ------
     ValueError
-        If a list holds lists of different lengths.
+        If a list contains lists of different lengths.
     """
     return tuple(np.asarray(item) if isinstance(item, list) else item for item in selection)
 
@@ -97,7 +97,7 @@ def _out_of_bounds(dim_len: int) -> NoReturn:
 
 
 def normalize_integer_selection(dim_sel: int, dim_len: int) -> int:
-    """Return an index counted from the start.
+    """Return an index as a non-negative number.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def normalize_integer_selection(dim_sel: int, dim_len: int) -> int:
     Raises
     ------
     BoundsCheckError
-        If it lies outside the dimension.
+        If the index is outside the dimension.
     """
     index = operator.index(dim_sel)
     if index < 0:
@@ -120,17 +120,17 @@ def normalize_integer_selection(dim_sel: int, dim_len: int) -> int:
 
 
 def wraparound_indices(x: npt.NDArray[np.intp], dim_len: int) -> npt.NDArray[np.intp]:
-    """Return indices with the negative ones counted from the end; `x` stays as it is."""
+    """Return a copy of indices in which negative ones are counted from the end."""
     return np.where(x < 0, x + dim_len, x)
 
 
 def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
-    """Check that indices lie within a dimension of length `dim_len`; negative ones do not.
+    """Check that indices are within a dimension of length `dim_len`, and not negative.
 
     Raises
     ------
     BoundsCheckError
-        If one does not.
+        If an index is not.
     """
     if x.size and (x.min() < 0 or x.max() >= dim_len):
         _out_of_bounds(dim_len)
@@ -139,14 +139,14 @@ def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
 def normalize_indices(
     x: npt.NDArray[Any], dim_len: int, *, wraparound: bool = True, boundscheck: bool = True
 ) -> npt.NDArray[np.intp]:
-    """Return an array of indices, of any integer data type, counted from the start.
+    """Return an array of indices of any integer data type as non-negative numbers.
 
     Raises
     ------
     BoundsCheckError
-        If `boundscheck` and one lies outside the dimension.
+        If `boundscheck` is True and an index is outside the dimension.
     """
-    # Converting an unsigned number that is too large would make a valid negative index of it.
+    # Checked before the conversion, which would turn too large unsigned numbers into negative ones.
     if boundscheck and x.dtype.kind == "u" and x.size and int(x.max()) >= dim_len:
         _out_of_bounds(dim_len)
     indices = x.astype(np.intp, copy=False)
@@ -158,23 +158,23 @@ def normalize_indices(
 
 
 def slice_to_range(s: slice, length: int) -> range:
-    """Return the indices that a slice takes of a dimension of the given length in elements."""
+    """Return the indices that a slice selects from a dimension of the given length."""
     return range(*s.indices(length))
 
 
 def make_slice_selection(selection: Iterable[Any]) -> list[Any]:
-    """Return a selection with slices of length one instead of single indices.
+    """Return a selection with single indices replaced by slices of length one.
 
     Parameters
     ----------
     selection : iterable
-        Items of a selection. Integers, and integer arrays with one element, are replaced; what is
-        not an array is kept.
+        Items of a selection. Integers and integer arrays with one element are replaced. All other
+        items are kept.
 
     Raises
     ------
     ArrayIndexError
-        If an array selects more than one element.
+        If an integer array does not have exactly one element.
     """
     return [_as_slice(item) for item in selection]
 
@@ -187,7 +187,7 @@ def _as_slice(item: Any) -> Any:
     if not is_integer(item):
         return item
     index = operator.index(item)
-    # One past the last element counted from the end is no number.
+    # For the last element, the stop of the slice is None, because -1 + 1 would be 0.
     return slice(index, None if index == -1 else index + 1, 1)
 
 
@@ -195,19 +195,20 @@ def _as_slice(item: Any) -> Any:
 
 
 def pop_fields(selection: Any) -> tuple[Fields | None, Any]:
-    """Take field names out of a selection.
+    """Separate field names from the rest of a selection.
 
     Parameters
     ----------
     selection : object
-        One item or a tuple of them; strings among them are field names.
+        One item or a tuple of items; strings are field names.
 
     Returns
     -------
     fields : str, list of str or None
-        The name, the names, an empty list where a tuple has none, None where there is no tuple.
+        A single name, or a list of names, which is empty for a tuple without names. None if
+        `selection` is neither a string nor a tuple.
     selection : object
-        What is left; a single item of a tuple on its own.
+        The other items; a single remaining item of a tuple is returned without the tuple.
     """
     if isinstance(selection, str):
         return selection, ()
@@ -219,20 +220,20 @@ def pop_fields(selection: Any) -> tuple[Fields | None, Any]:
 
 
 def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the data type of the fields that were asked for.
+    """Return the data type of the requested fields.
 
     Parameters
     ----------
     fields : str, list of str or None
-        One name gives the data type of that field, several a structured one with these fields in
-        this order. None and an empty list stand for all.
+        One name gives the data type of the field. Several names give a structured data type with
+        these fields in this order. None and an empty list select all fields.
     dtype : numpy.dtype
         Data type of the array.
 
     Raises
     ------
     IndexError
-        If `fields` is something else, a field does not exist, or the data type has no fields.
+        If `fields` has another type, a field does not exist, or the data type has no fields.
     """
     if fields is None:
         return dtype
@@ -254,12 +255,12 @@ def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_no_multi_fields(fields: Fields | None) -> Fields | None:
-    """Return the one field of a list, for operations that take no more.
+    """Return the field of a one-item list, for operations that support only one field.
 
     Raises
     ------
     IndexError
-        If there are several.
+        If the list has several fields.
     """
     if isinstance(fields, list) and fields:
         if len(fields) > 1:

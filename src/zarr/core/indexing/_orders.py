@@ -1,4 +1,4 @@
-"""Orders in which the chunks of a grid are visited, the write orders of shards among them."""
+"""Orders of the chunks in a grid, including the write orders of shards."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-# A shard writer asks for the same few grids over and over.
+# Cache size; a shard writer repeatedly needs the orders of a few grids.
 _GRIDS_REMEMBERED = 16
 
 
 def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Iterate over the bits of a Morton code from the lowest on: axis, and bit of its coordinate.
+    """Yield the axis and the coordinate bit of each bit of a Morton code, lowest bit first.
 
-    The axes take turns, the first one first. An axis has only as many bits as its longest
-    coordinate, so that codes stay dense for grids that are longer along one axis.
+    The axes alternate, beginning with the first. An axis has only as many bits as its largest
+    coordinate needs, so that the codes of elongated grids have fewer gaps.
     """
     widths = [max(0, length - 1).bit_length() for length in chunk_shape]
     for bit in range(max(widths, default=0)):
@@ -28,20 +28,19 @@ def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
 
 
 def decode_morton(z: int, chunk_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the position that a Morton code stands for.
+    """Return the grid position for a Morton code.
 
     Parameters
     ----------
     z : int
-        The code.
+        The Morton code.
     chunk_shape : tuple of int
         Number of chunks along each dimension.
 
     Returns
     -------
     tuple of int
-        The position. Codes of grids whose sides are no powers of two also stand for positions
-        outside the grid.
+        The position. It can be outside the grid if a side of the grid is not a power of two.
     """
     coords = [0] * len(chunk_shape)
     for place, (axis, bit) in enumerate(_morton_bits(chunk_shape)):
@@ -52,12 +51,12 @@ def decode_morton(z: int, chunk_shape: tuple[int, ...]) -> tuple[int, ...]:
 def decode_morton_vectorized(
     z: npt.NDArray[np.intp], chunk_shape: tuple[int, ...]
 ) -> npt.NDArray[np.intp]:
-    """Return the positions that many Morton codes stand for, as `decode_morton` does for one.
+    """Return the grid positions for an array of Morton codes; see `decode_morton`.
 
     Parameters
     ----------
     z : array of int
-        Codes, one-dimensional.
+        One-dimensional array of codes.
     chunk_shape : tuple of int
         Number of chunks along each dimension.
 
@@ -74,7 +73,7 @@ def decode_morton_vectorized(
 
 
 def morton_codes(chunk_shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
-    """Return the Morton codes of all positions of a grid, positions in C order.
+    """Return the Morton codes of all positions in a grid, in C order of the positions.
 
     Parameters
     ----------
@@ -102,14 +101,14 @@ def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     if not chunk_shape:
         return ((),)
     coords = np.indices(chunk_shape, dtype=np.intp).reshape(len(chunk_shape), -1)
-    # Sorting the codes of the grid costs the same for any shape; counting through all codes would
+    # Sorting the codes of the grid has the same cost for any shape. Iterating over all codes would
     # visit up to twice as many per dimension.
     return tuple(map(tuple, coords.T[np.argsort(morton_codes(chunk_shape))].tolist()))
 
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def lexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return all positions of a grid, the last dimension varying fastest.
+    """Return all positions in a grid, with the last dimension varying fastest.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ def lexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int,
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def colexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return all positions of a grid, the first dimension varying fastest.
+    """Return all positions in a grid, with the first dimension varying fastest.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Selections by one index, slice or array per dimension, each on its own."""
+"""Orthogonal selections, with one independent index, slice or array per dimension."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _DimIndexer: TypeAlias = IntDimIndexer | SliceDimIndexer | IntArrayDimIndexer | 
 
 @dataclass(init=False, unsafe_hash=True)
 class OrthogonalIndexer(Indexer):
-    """A selection that treats each dimension on its own.
+    """A selection that treats each dimension independently.
 
     Parameters
     ----------
     selection : int, slice, list, array, Ellipsis or tuple of these
-        Per dimension an integer, which drops it, a slice with a step of 1 or more, a one-dimensional
-        list or array of integers in any order, or one bool for each of its elements. Dimensions that
-        are not named are taken in full.
+        One item per dimension: an integer, which drops the dimension; a slice with a step of at
+        least 1; a one-dimensional list or array of integers in any order; or a list or array of one
+        bool per element of the dimension. Missing dimensions are selected in full.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -49,15 +49,15 @@ class OrthogonalIndexer(Indexer):
     Attributes
     ----------
     is_advanced : bool
-        Whether an array selects along some dimension. Chunk selections keep all dimensions then, and
-        those with an integer are listed in `drop_axes`.
+        Whether at least one dimension is selected by an array. If so, chunk selections keep all
+        dimensions, and `drop_axes` lists those selected by an integer.
 
     Raises
     ------
     IndexError
-        If an item is something else or has a wrong shape, or there are too many.
+        If an item has another type or a wrong shape, or there are too many items.
     BoundsCheckError, NegativeStepError
-        If an integer or a slice does not fit.
+        If an integer is out of bounds, or a slice has a negative step.
     """
 
     dim_indexers: tuple[_DimIndexer, ...]
@@ -101,24 +101,24 @@ def _index_dimension(item: Any, length: int, grid: DimensionGrid) -> _DimIndexer
     )
 
 
-# --- the same on numpy arrays -----------------------------------------------------------
+# --- orthogonal selections of NumPy arrays ----------------------------------------------
 
 
 def ix_(selection: Sequence[Any], shape: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], ...]:
-    """Return index arrays that make numpy select orthogonally.
+    """Return index arrays for an orthogonal selection of a NumPy array.
 
     Parameters
     ----------
     selection : sequence
-        Per dimension an integer, slice, list, or array of integers or bools.
+        For each dimension an integer, slice, list, or array of integers or bools.
     shape : tuple of int
         Shape of the array in elements.
 
     Returns
     -------
     tuple of array
-        One array per dimension, longer than one only along that dimension. No dimension is dropped:
-        an integer selects a range of length one.
+        One array per dimension, with all other dimensions of length one. No dimension is dropped,
+        because an integer selects a range of length one.
     """
     return np.ix_(
         *[
@@ -137,7 +137,7 @@ def _indices(item: Any, length: int) -> npt.NDArray[np.intp]:
 
 
 def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
-    """Return a copy of an orthogonal selection of a numpy array.
+    """Return a copy of an orthogonal selection of a NumPy array.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
     Returns
     -------
     array
-        Without the dimensions that an integer selects.
+        The selection, without the dimensions selected by an integer.
     """
     items = replace_ellipsis(replace_lists(ensure_tuple(selection)), a.shape)
     taken: npt.NDArray[Any] = a[ix_(items, a.shape)]
@@ -157,7 +157,7 @@ def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
 
 
 def oindex_set(a: npt.NDArray[Any], selection: Any, value: Any) -> None:
-    """Write to an orthogonal selection of a numpy array.
+    """Write to an orthogonal selection of a NumPy array.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def oindex_set(a: npt.NDArray[Any], selection: Any, value: Any) -> None:
     selection : object
         As for `oindex`.
     value : object
-        Anything that numpy broadcasts to the shape of the selection.
+        Any value that NumPy can broadcast to the shape of the selection.
 
     Raises
     ------

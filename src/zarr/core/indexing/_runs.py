@@ -1,4 +1,4 @@
-"""Runs of sorted indices: where each chunk's share begins and ends, and which are slices."""
+"""Runs of sorted indices: start and end for each chunk, and conversion to slices."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zarr.core.indexing._types import DimSelection
 
 
 class Order(Enum):
-    """How the elements of an index array are ordered."""
+    """The order of the elements of an index array."""
 
     UNKNOWN = 0
     INCREASING = 1
     DECREASING = 2
     UNORDERED = 3
 
-    # What `inspect` shows from Python 3.12 on; before, it shows the functional API of `enum`.
+    # Signature shown by `inspect` since Python 3.12; earlier it is the functional API of `enum`.
     __signature__ = inspect.Signature(
         [inspect.Parameter("values", inspect.Parameter.VAR_POSITIONAL)]
     )
@@ -32,8 +32,9 @@ class Order(Enum):
         Returns
         -------
         Order
-            ``INCREASING`` if no element is less than the one before, which holds for up to one
-            element; ``DECREASING`` if each is less than the one before; else ``UNORDERED``.
+            ``INCREASING`` if no element is less than its predecessor, which includes arrays of
+            length 0 or 1. ``DECREASING`` if each is less than its predecessor. Otherwise
+            ``UNORDERED``.
         """
         if bool((a[1:] >= a[:-1]).all()):
             return Order.INCREASING
@@ -45,7 +46,7 @@ class Order(Enum):
 def sorted_run_ends(
     a: npt.NDArray[np.intp],
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the distinct values of a sorted array and where the run of each ends.
+    """Return the distinct values of a sorted array and the end of each run.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def sorted_run_ends(
     values : array of int
         Distinct values in order.
     run_ends : array of int
-        For each the position one past its last occurrence.
+        End of the run of each value, one past its last occurrence.
     """
     if a.size == 0:
         return a, np.zeros(0, dtype=np.intp)
@@ -66,7 +67,7 @@ def sorted_run_ends(
 
 
 def run_starts(run_ends: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Return where runs begin that follow each other without gap."""
+    """Return the starts of consecutive runs."""
     return (
         np.concatenate((np.zeros(1, dtype=np.intp), run_ends[:-1])) if run_ends.size else run_ends
     )
@@ -75,17 +76,17 @@ def run_starts(run_ends: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 def select_runs(
     values: npt.NDArray[np.intp], run_ends: npt.NDArray[np.intp]
 ) -> Sequence[DimSelection]:
-    """Return each run of an index array, as a slice where its indices grow by the same step.
+    """Return each run of an index array, as a slice if its indices have a constant positive step.
 
-    Slices are copied without looking at single elements, and codecs that read parts of chunks
-    understand them.
+    NumPy copies slices faster than single elements, and codecs that decode parts of chunks support
+    slices.
 
     Parameters
     ----------
     values : array of int
-        Indices, none negative.
+        Non-negative indices.
     run_ends : array of int
-        Where each run ends; none is empty.
+        End of each run; no run is empty.
     """
     starts = run_starts(run_ends)
     steps = _uniform_steps(values, starts, run_ends).tolist()
@@ -101,13 +102,13 @@ def select_runs(
 def _uniform_steps(
     values: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
-    """Return the step of each run: 1 for a single index, 0 where steps differ or are not positive."""
+    """Return the step of each run: 1 for a single index, 0 if not constant or not positive."""
     steps = np.ones(starts.size, dtype=np.intp)
     longer = np.flatnonzero(ends - starts > 1)
     if longer.size == 0:
         return steps
     between = np.diff(values)
-    # How often the step changed so far; the same number at both ends of a run means never within it.
+    # Cumulative number of step changes. It is equal at both ends of a run with constant step.
     changes = np.zeros(between.size, dtype=np.intp)
     np.cumsum(between[1:] != between[:-1], out=changes[1:])
     head, tail = starts[longer], ends[longer] - 2

@@ -1,4 +1,4 @@
-"""Choosing the indexer for a selection."""
+"""Selection of the indexer class for a selection."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 def is_vectorized_mask(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
-    """Return whether a selection of points is given by a mask rather than by coordinates.
+    """Return whether a selection of points is a mask (True) or coordinates (False).
 
     Parameters
     ----------
     items : tuple
-        A selection without lists.
+        The items of a selection, without lists.
     shape : tuple of int
         Shape of the array in elements.
 
     Raises
     ------
     VindexInvalidSelectionError
-        If it is neither.
+        If the selection is neither.
     """
     if is_coordinate_selection(items, shape):
         return False
@@ -52,14 +52,14 @@ def is_vectorized_mask(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
 
 
 def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> Indexer:
-    """Return the indexer that selects what numpy would.
+    """Return the indexer for a selection with NumPy semantics.
 
     Parameters
     ----------
     selection : object
-        Without field names. One array or list among integers and slices selects along its dimension;
-        arrays for all dimensions select points, or, if shaped as `numpy.ix_` shapes them, each along
-        its own dimension.
+        A selection without field names. One array or list among integers and slices selects along
+        its dimension. Arrays for all dimensions select points, or, if shaped like the result of
+        `numpy.ix_`, each along its own dimension.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -68,7 +68,7 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     Raises
     ------
     IndexError
-        If the selection is not supported or does not fit the shape.
+        If the selection is not supported or not valid for the shape.
     """
     if is_basic_selection(selection):
         return BasicIndexer(selection, shape, chunk_grid)
@@ -89,12 +89,12 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
 def item_indexer(
     selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid
 ) -> tuple[Indexer, Fields | None, bool]:
-    """Return the indexer of what is between the brackets of an array, ``array[selection]``.
+    """Return the indexer for the selection in ``array[selection]``.
 
     Parameters
     ----------
     selection : object
-        Field names may be among the items; arrays among them are NumPy's, see `made_arrays`.
+        The items may include field names. Arrays must be NumPy arrays, see `made_arrays`.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -103,13 +103,13 @@ def item_indexer(
     Returns
     -------
     tuple
-        The indexer, the fields, and whether it selects a box: a result without dimensions is a
-        scalar then.
+        The indexer, the fields, and whether the selection is a box, so that a zero-dimensional
+        result is returned as a scalar.
 
     Raises
     ------
     IndexError
-        If the selection is not supported or does not fit the shape.
+        If the selection is not supported or not valid for the shape.
     """
     fields, plain = pop_fields(selection)
     if is_pure_fancy_indexing(plain, len(shape)):
@@ -122,10 +122,11 @@ def item_indexer(
 
 
 def _flatten_mesh(selection: Any, ndim: int) -> tuple[Any, ...] | None:
-    """Return an open mesh, as orthogonal indexers select from chunks, with one-dimensional arrays.
+    """Return an open mesh with one-dimensional arrays; None if the selection is not one.
 
-    Neighbouring dimensions have an array each, longer than one only along its own dimension, the
-    others slices. Selected point by point, the same would cost a coordinate per element.
+    Orthogonal indexers use open meshes to select from chunks. Adjacent dimensions have an array
+    each, with all other dimensions of length one; the other items are slices. A selection by
+    single points would need a coordinate per element.
     """
     if not isinstance(selection, tuple) or len(selection) != ndim:
         return None

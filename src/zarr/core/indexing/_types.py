@@ -1,4 +1,4 @@
-"""What is selected, and what an indexer yields for it."""
+"""Types of selections, and the items that an indexer yields."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ Columns: TypeAlias = tuple[
 
 
 class ChunkDimProjection(NamedTuple):
-    """What a selection takes of one chunk along one dimension.
+    """The part of a selection in one chunk along one dimension.
 
     Parameters
     ----------
     dim_chunk_ix : int
-        The chunk along the dimension.
+        Index of the chunk along the dimension.
     dim_chunk_sel : int, slice or array
-        Elements taken, counted from the start of the chunk. Never negative.
+        Selected elements, relative to the start of the chunk. Never negative.
     dim_out_sel : slice, array or None
-        Where they go in the output; None if the dimension is dropped from it.
+        Position in the output; None if the dimension is dropped.
     is_complete_chunk : bool
-        Whether all elements of the chunk that lie within the array are taken.
+        Whether all elements of the chunk that are within the array are selected.
     """
 
     dim_chunk_ix: int
@@ -56,23 +56,23 @@ class ChunkDimProjection(NamedTuple):
 
 
 class ChunkProjection(NamedTuple):
-    """What a selection takes of one chunk.
+    """The part of a selection in one chunk.
 
-    ``out[out_selection] = chunk[chunk_selection]`` reads, the reverse writes, both as numpy
-    understands them; where the indexer has `drop_axes`, these axes have length 1 on the right hand
-    side and are missing on the left.
+    ``out[out_selection] = chunk[chunk_selection]`` reads, and the reverse assignment writes, with
+    NumPy semantics. If the indexer has `drop_axes`, these axes have length 1 on the right-hand side
+    and are missing on the left-hand side.
 
     Parameters
     ----------
     chunk_coords : tuple of int
         Position of the chunk in the grid.
     chunk_selection : tuple of int, slice or array
-        Elements taken, counted from the start of the chunk. Never negative.
+        Selected elements, relative to the start of the chunk. Never negative.
     out_selection : tuple of slice or array
-        Where they go in the output.
+        Position in the output.
     is_complete_chunk : bool
-        Whether all elements of the chunk that lie within the array are taken, so that a write need
-        not read it before.
+        Whether all elements of the chunk that are within the array are selected, so that a write
+        does not need to read the chunk first.
     """
 
     chunk_coords: tuple[int, ...]
@@ -82,7 +82,7 @@ class ChunkProjection(NamedTuple):
 
 
 class ComparedByIdentity:
-    """Base of indexers that hold arrays, which have no single answer to whether they are equal."""
+    """Base of indexers with array fields, for which ``==`` returns no single bool."""
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -93,17 +93,17 @@ class ComparedByIdentity:
 
 @runtime_checkable
 class Indexer(Protocol):
-    """A selection, checked and bound to an array shape and its chunk grid.
+    """A selection that has been validated for an array shape and chunk grid.
 
-    Iterating yields one `ChunkProjection` per chunk that is touched. Together they cover the output,
-    every element once.
+    Iteration yields one `ChunkProjection` per selected chunk. Together they cover each element of
+    the output exactly once.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of the output in elements.
     drop_axes : tuple of int
-        Axes of ``chunk[chunk_selection]`` that are missing in the output; see `ChunkProjection`.
+        Axes of ``chunk[chunk_selection]`` missing from the output; see `ChunkProjection`.
     """
 
     shape: tuple[int, ...]
