@@ -1,4 +1,4 @@
-"""Data types: how elements of arrays are named in metadata and represented in memory."""
+"""Data types: their names in metadata and their representation in memory."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ del _cls
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name == "npy":  # for others, who import the whole package and ask for it
+        if name == "npy":  # imported lazily; only other packages use it
             from importlib import import_module
 
             return import_module(f"{__name__}.{name}")

@@ -18,7 +18,7 @@ _WORDS = {"true": True, "false": False, "": False}
 
 
 class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
-    """Truth values, one byte each: ``bool`` in format 3, ``|b1`` in format 2."""
+    """Booleans of one byte each: ``bool`` in format 3, ``|b1`` in format 2."""
 
     dtype_cls = np.dtypes.BoolDType
     _zarr_v3_name: ClassVar[str] = "bool"
@@ -33,24 +33,24 @@ class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
         return data is None or isinstance(data, bytes | np.generic) or hasattr(data, "__bool__")
 
     def cast_scalar(self, data: object) -> np.bool_:
-        """Convert by truth value; the words true and false mean what they say.
+        """Convert a scalar by its truth value, or one of the words "true" and "false".
 
         Parameters
         ----------
         data : object
-            A number or another scalar, None, or one of the words "true" and "false" in any case.
+            A number or other scalar, None, one of the two words in any case, or the empty string.
 
         Raises
         ------
         TypeError
-            If `data` is another string, or not a scalar.
+            If `data` is any other string, or not a scalar.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
         return np.bool_(_WORDS[data.lower()] if isinstance(data, str) else data)
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.bool_:
-        """Read a truth value; numbers and the words true and false are taken as well."""
+        """Read a boolean. Numbers and the words "true" and "false" are also accepted."""
         if isinstance(data, bool | int | float) or (
             isinstance(data, str) and self._check_scalar(data)
         ):

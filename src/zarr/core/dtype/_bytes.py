@@ -1,4 +1,4 @@
-"""Byte string data types: null-terminated, of fixed length, of variable length."""
+"""Byte string data types: null-terminated, of fixed length, and of variable length."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON, ZarrFormat
     from zarr.core.dtype.common import DTypeJSON, DTypeSpec_V2, DTypeSpec_V3
 
-# A byte order means nothing here, yet some writers name one.
+# Byte order is irrelevant here, but some writers store one.
 _V2_NAME = re.compile(r"[|<>]([SV])(\d+)")
 _V3_BITS = re.compile(r"r([1-9]\d*)")
 
 
 class NullterminatedBytesJSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `NullTerminatedBytes`: ``|S3``, say."""
+    """The format 2 form of `NullTerminatedBytes`, for example ``|S3``."""
 
 
 class NullTerminatedBytesJSON_V3(NamedConfig[Literal["null_terminated_bytes"], LengthBytesConfig]):
@@ -53,7 +53,7 @@ class NullTerminatedBytesJSON_V3(NamedConfig[Literal["null_terminated_bytes"], L
 
 
 class RawBytesJSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `RawBytes`: ``|V3``, say."""
+    """The format 2 form of `RawBytes`, for example ``|V3``."""
 
 
 class RawBytesJSON_V3(NamedConfig[Literal["raw_bytes"], LengthBytesConfig]):
@@ -65,12 +65,12 @@ class VariableLengthBytesJSON_V2(DTypeConfig_V2[Literal["|O"], Literal["vlen-byt
 
 
 def _decode_byte_values(data: JSON) -> bytes | None:
-    """Return bytes stored as a list of integers (v3, "Fill value" of raw types), None for others.
+    """Return bytes from a list of integers (v3, "Fill value" of raw types); None for other data.
 
     Raises
     ------
     ValueError
-        If an integer is not in 0..255.
+        If an integer is not in the range 0 to 255.
     """
     if not isinstance(data, Sequence) or isinstance(data, str):
         return None
@@ -81,12 +81,12 @@ def _decode_byte_values(data: JSON) -> bytes | None:
 
 @dataclass(frozen=True, kw_only=True)
 class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
-    """The base of byte strings that take a fixed number of bytes.
+    """Base of byte string types with elements of a fixed size.
 
     Parameters
     ----------
     length : int
-        Bytes of an element, at least 1.
+        Number of bytes in an element, at least 1.
 
     Raises
     ------
@@ -116,7 +116,7 @@ class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
 
     @property
     def item_size(self) -> int:
-        """Size of an element in bytes, the length."""
+        """Size of an element in bytes, equal to the length."""
         return self.length
 
     @classmethod
@@ -145,14 +145,14 @@ class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
 
 
 class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes_]):
-    """Byte strings of a limited length, padded with null bytes: NumPy's ``S`` types.
+    """Byte strings of limited length, padded with null bytes: NumPy's ``S`` types.
 
-    A null byte at the end of a value cannot be told from padding and is lost.
+    Trailing null bytes of a value are lost, because they are not distinguishable from padding.
 
     Parameters
     ----------
     length : int
-        Bytes of an element, at least 1.
+        Number of bytes in an element, at least 1.
 
     Raises
     ------
@@ -168,19 +168,19 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         return isinstance(data, bytes | bytearray | str | int | np.integer)
 
     def cast_scalar(self, data: object) -> np.bytes_:
-        """Convert a byte string, ASCII text or an integer, cut at the length of the data type.
+        """Convert a byte string, ASCII text or an integer, truncated to the length of the type.
 
         Parameters
         ----------
         data : bytes, bytearray, str or int
-            An integer becomes its decimal digits.
+            The value to convert. An integer is converted to its decimal digits.
 
         Raises
         ------
         TypeError
-            If `data` is something else.
+            If `data` has another type.
         ValueError
-            If text is not ASCII.
+            If text contains non-ASCII characters.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -192,7 +192,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         return np.bytes_(b"")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.bytes_:
-        """Read base64 (v2 specification, "Fill value encoding")."""
+        """Read a base64 string (v2 specification, "Fill value encoding")."""
         if isinstance(data, str):
             return np.bytes_(decode_bytes(data))
         raise TypeError(f"Invalid type: {data}. Expected a base64-encoded string.")
@@ -205,13 +205,13 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
 class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
     """Opaque elements of a fixed number of bytes: NumPy's ``V`` types without fields.
 
-    Format 3 documents name them ``raw_bytes`` or, as the core specification does, by their bits:
-    ``r24`` is three bytes.
+    Format 3 documents use the name ``raw_bytes`` or, as in the core specification, a name with the
+    number of bits: ``r24`` has three bytes.
 
     Parameters
     ----------
     length : int
-        Bytes of an element, at least 1.
+        Number of bytes in an element, at least 1.
 
     Raises
     ------
@@ -225,14 +225,14 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
-        # Subarray types have the class of void types too, but are no bytes without a meaning.
+        # Subarray dtypes have the same class, but they are not opaque bytes.
         return (
             super()._check_native_dtype(dtype) and dtype.fields is None and dtype.subdtype is None
         )
 
     @staticmethod
     def _bits_of_name(name: str) -> int | None:
-        """Return the bits in a name such as ``r24``, None for names that are no whole bytes."""
+        """Return the number of bits in a name such as ``r24``; None if not a multiple of 8."""
         match = _V3_BITS.fullmatch(name)
         return int(match[1]) if match and int(match[1]) % 8 == 0 else None
 
@@ -240,12 +240,12 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
         return isinstance(data, bytes | bytearray | np.void)
 
     def cast_scalar(self, data: object) -> np.void:
-        """Convert bytes, padded with null bytes or cut to the length of the data type.
+        """Convert bytes, padded with null bytes or truncated to the length of the data type.
 
         Raises
         ------
         TypeError
-            If `data` is something else than bytes.
+            If `data` is not bytes.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -253,11 +253,11 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
         return np.void(encoded[: self.length].ljust(self.length, b"\0"))
 
     def default_scalar(self) -> np.void:
-        """Return null bytes."""
+        """Return an element of null bytes."""
         return np.void(bytes(self.length))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read base64, or in format 3 a list of byte values."""
+        """Read a base64 string, or in format 3 a list of byte values."""
         if isinstance(data, str):
             return np.void(decode_bytes(data))
         if zarr_format == 3 and (values := _decode_byte_values(data)) is not None:
@@ -307,7 +307,7 @@ class VariableLengthBytes(
 
     @classmethod
     def _from_json_v3(cls, data: DTypeJSON) -> Self:
-        # zarr-extensions calls the data type "bytes".
+        # zarr-extensions uses the name "bytes".
         if data in (cls._zarr_v3_name, "bytes"):
             return cls()
         raise invalid_json(cls, data, f"the string {cls._zarr_v3_name!r}")
@@ -325,12 +325,12 @@ class VariableLengthBytes(
         return isinstance(data, bytes | bytearray | str | int)
 
     def cast_scalar(self, data: object) -> bytes:
-        """Convert bytes or text, which is encoded in UTF-8; an integer is a number of null bytes.
+        """Convert bytes, or text as UTF-8. An integer is a number of null bytes.
 
         Raises
         ------
         TypeError
-            If `data` is something else.
+            If `data` has another type.
         ValueError
             If `data` is a negative integer.
         """
@@ -343,9 +343,9 @@ class VariableLengthBytes(
         return b""
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> bytes:
-        """Read base64, in format 3 also a list of byte values.
+        """Read a base64 string, or in format 3 also a list of byte values.
 
-        Format 2 arrays of objects commonly have the fill value 0, which stands for no bytes.
+        The fill value 0, common in format 2 object arrays, is the empty byte string.
         """
         if isinstance(data, str):
             return decode_bytes(data)

@@ -21,7 +21,7 @@ _TComplex = TypeVar("_TComplex", bound="np.complexfloating[Any, Any]", covariant
 
 
 class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
-    """The base of complex data types; an element is its real part and then its imaginary part."""
+    """Base of the complex data types. An element is its real part, then its imaginary part."""
 
     _v3_expectation: ClassVar[str] = "{}."
     _part_cls: ClassVar[type[np.floating[Any]]]
@@ -39,14 +39,14 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         Parameters
         ----------
         data : object
-            A number of any type, or a string that Python's `complex` takes.
+            A number of any type, or a string that Python's `complex` accepts.
 
         Raises
         ------
         TypeError
-            If `data` is something else; a pair of parts is only the JSON form.
+            If `data` has another type. A pair of parts is only accepted as JSON form.
         ValueError
-            If `data` is a string that is no complex number.
+            If `data` is a string that is not a complex number.
         """
         if isinstance(data, self._scalar_cls):
             return cast("_TComplex", data)
@@ -55,11 +55,11 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         return cast("_TComplex", self._scalar_cls(complex(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TComplex:
-        """Read a pair of floats, real part first; each in a form that float data types take."""
+        """Read a pair of floats, the real part first, each in a JSON form of float types."""
         if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 2:
             parts = [decode_float(part, self._part_cls, zarr_format=zarr_format) for part in data]
             if None not in parts:
-                # Viewed, not added up: arithmetic would turn (inf, nan) and NaN bits into others.
+                # A view, because arithmetic would change (inf, nan) and the bits of NaN.
                 pair = np.array(parts, dtype=self._part_cls)
                 return cast("_TComplex", pair.view(self._scalar_cls)[0])
         raise TypeError(
@@ -78,7 +78,7 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
 
 
 class Complex64(BaseComplex[np.dtypes.Complex64DType, np.complex64]):
-    """Pairs of 32 bit floats: ``complex64`` in format 3, ``<c8`` or ``>c8`` in format 2."""
+    """Pairs of 32-bit floats: ``complex64`` in format 3, ``<c8`` or ``>c8`` in format 2."""
 
     dtype_cls = np.dtypes.Complex64DType
     _zarr_v3_name: ClassVar[str] = "complex64"
@@ -87,7 +87,7 @@ class Complex64(BaseComplex[np.dtypes.Complex64DType, np.complex64]):
 
 
 class Complex128(BaseComplex[np.dtypes.Complex128DType, np.complex128]):
-    """Pairs of 64 bit floats: ``complex128`` in format 3, ``<c16`` or ``>c16`` in format 2."""
+    """Pairs of 64-bit floats: ``complex128`` in format 3, ``<c16`` or ``>c16`` in format 2."""
 
     dtype_cls = np.dtypes.Complex128DType
     _zarr_v3_name: ClassVar[str] = "complex128"

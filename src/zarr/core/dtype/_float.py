@@ -1,4 +1,4 @@
-"""Floating point data types."""
+"""Floating-point data types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TFloat = TypeVar("_TFloat", bound="np.floating[Any]", covariant=True)
 
 
 class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
-    """The base of floating point data types (IEEE 754 binary formats)."""
+    """Base of the floating-point data types (IEEE 754 binary formats)."""
 
     _v3_expectation: ClassVar[str] = "{}."
 
@@ -34,19 +34,19 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         )
 
     def cast_scalar(self, data: object) -> _TFloat:
-        """Convert a number, or parse a decimal string or one of the words for special values.
+        """Convert a number, or parse a decimal string or the name of a special value.
 
         Parameters
         ----------
         data : object
-            A real number of any type, or a string that Python's `float` takes.
+            A real number of any type, or a string that Python's `float` accepts.
 
         Raises
         ------
         TypeError
-            If `data` is something else.
+            If `data` is neither.
         OverflowError
-            If `data` is an integer that no float can represent.
+            If `data` is an integer too large for a float.
         """
         if isinstance(data, self._scalar_cls):
             return cast("_TFloat", data)
@@ -59,7 +59,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         return cast("_TFloat", self._scalar_cls(number))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TFloat:
-        """Read a number, a word for a special value, or in format 3 the bits in hexadecimal."""
+        """Read a number, the name of a special value, or in format 3 the bits in hexadecimal."""
         scalar = decode_float(
             data, cast("type[np.floating[Any]]", self._scalar_cls), zarr_format=zarr_format
         )
@@ -75,7 +75,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
 
 
 class Float16(BaseFloat[np.dtypes.Float16DType, np.float16]):
-    """Floats of 16 bits: ``float16`` in format 3, ``<f2`` or ``>f2`` in format 2."""
+    """16-bit floats: ``float16`` in format 3, ``<f2`` or ``>f2`` in format 2."""
 
     dtype_cls = np.dtypes.Float16DType
     _zarr_v3_name: ClassVar[str] = "float16"
@@ -83,7 +83,7 @@ class Float16(BaseFloat[np.dtypes.Float16DType, np.float16]):
 
 
 class Float32(BaseFloat[np.dtypes.Float32DType, np.float32]):
-    """Floats of 32 bits: ``float32`` in format 3, ``<f4`` or ``>f4`` in format 2."""
+    """32-bit floats: ``float32`` in format 3, ``<f4`` or ``>f4`` in format 2."""
 
     dtype_cls = np.dtypes.Float32DType
     _zarr_v3_name: ClassVar[str] = "float32"
@@ -91,7 +91,7 @@ class Float32(BaseFloat[np.dtypes.Float32DType, np.float32]):
 
 
 class Float64(BaseFloat[np.dtypes.Float64DType, np.float64]):
-    """Floats of 64 bits: ``float64`` in format 3, ``<f8`` or ``>f8`` in format 2."""
+    """64-bit floats: ``float64`` in format 3, ``<f8`` or ``>f8`` in format 2."""
 
     dtype_cls = np.dtypes.Float64DType
     _zarr_v3_name: ClassVar[str] = "float64"

@@ -19,7 +19,7 @@ _TInt = TypeVar("_TInt", bound="np.integer[Any]", covariant=True)
 
 
 class BaseInt(NamedDType[_TIntDType, _TInt]):
-    """The base of integer data types."""
+    """Base of the integer data types."""
 
     def _check_scalar(self, data: object) -> TypeGuard[Any]:
         if isinstance(data, np.ndarray | np.generic):
@@ -29,7 +29,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         )
 
     def cast_scalar(self, data: object) -> _TInt:
-        """Convert a number, cutting off a fraction, or parse a decimal string.
+        """Convert a number, truncating its fraction, or parse a decimal string.
 
         Parameters
         ----------
@@ -39,19 +39,19 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         Raises
         ------
         TypeError
-            If `data` is something else, such as a sequence or a complex number.
+            If `data` has another type, such as a sequence or a complex number.
         ValueError
-            If `data` is a string that is no integer, or NaN.
+            If `data` is NaN, or a string that is not an integer.
         OverflowError
-            If the value is out of the range of the data type.
+            If the value is out of range for the data type.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
-        # By way of int, because NumPy wraps NumPy integers that are out of range.
+        # Converted to int first, because NumPy wraps NumPy integers that are out of range.
         return cast("_TInt", self._scalar_cls(int(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TInt:
-        """Read an integer; whole floats and decimal strings are taken as well."""
+        """Read an integer. Floats without a fraction and decimal strings are also accepted."""
         if isinstance(data, int) or (isinstance(data, float) and data.is_integer()):
             return self.cast_scalar(data)
         if isinstance(data, str):
@@ -69,7 +69,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
 
 
 class Int8(BaseInt[np.dtypes.Int8DType, np.int8]):
-    """Signed integers of 8 bits: ``int8`` in format 3, ``|i1`` in format 2."""
+    """Signed 8-bit integers: ``int8`` in format 3, ``|i1`` in format 2."""
 
     dtype_cls = np.dtypes.Int8DType
     _zarr_v3_name: ClassVar[str] = "int8"
@@ -77,7 +77,7 @@ class Int8(BaseInt[np.dtypes.Int8DType, np.int8]):
 
 
 class UInt8(BaseInt[np.dtypes.UInt8DType, np.uint8]):
-    """Unsigned integers of 8 bits: ``uint8`` in format 3, ``|u1`` in format 2."""
+    """Unsigned 8-bit integers: ``uint8`` in format 3, ``|u1`` in format 2."""
 
     dtype_cls = np.dtypes.UInt8DType
     _zarr_v3_name: ClassVar[str] = "uint8"
@@ -87,7 +87,7 @@ class UInt8(BaseInt[np.dtypes.UInt8DType, np.uint8]):
 class Int16(
     BaseInt[np.dtypes.Int16DType, np.int16], WideNamedDType[np.dtypes.Int16DType, np.int16]
 ):
-    """Signed integers of 16 bits: ``int16`` in format 3, ``<i2`` or ``>i2`` in format 2."""
+    """Signed 16-bit integers: ``int16`` in format 3, ``<i2`` or ``>i2`` in format 2."""
 
     dtype_cls = np.dtypes.Int16DType
     _zarr_v3_name: ClassVar[str] = "int16"
@@ -97,7 +97,7 @@ class Int16(
 class UInt16(
     BaseInt[np.dtypes.UInt16DType, np.uint16], WideNamedDType[np.dtypes.UInt16DType, np.uint16]
 ):
-    """Unsigned integers of 16 bits: ``uint16`` in format 3, ``<u2`` or ``>u2`` in format 2."""
+    """Unsigned 16-bit integers: ``uint16`` in format 3, ``<u2`` or ``>u2`` in format 2."""
 
     dtype_cls = np.dtypes.UInt16DType
     _zarr_v3_name: ClassVar[str] = "uint16"
@@ -107,7 +107,7 @@ class UInt16(
 class Int32(
     BaseInt[np.dtypes.Int32DType, np.int32], WideNamedDType[np.dtypes.Int32DType, np.int32]
 ):
-    """Signed integers of 32 bits: ``int32`` in format 3, ``<i4`` or ``>i4`` in format 2."""
+    """Signed 32-bit integers: ``int32`` in format 3, ``<i4`` or ``>i4`` in format 2."""
 
     dtype_cls = np.dtypes.Int32DType
     _zarr_v3_name: ClassVar[str] = "int32"
@@ -117,7 +117,7 @@ class Int32(
 class UInt32(
     BaseInt[np.dtypes.UInt32DType, np.uint32], WideNamedDType[np.dtypes.UInt32DType, np.uint32]
 ):
-    """Unsigned integers of 32 bits: ``uint32`` in format 3, ``<u4`` or ``>u4`` in format 2."""
+    """Unsigned 32-bit integers: ``uint32`` in format 3, ``<u4`` or ``>u4`` in format 2."""
 
     dtype_cls = np.dtypes.UInt32DType
     _zarr_v3_name: ClassVar[str] = "uint32"
@@ -127,7 +127,7 @@ class UInt32(
 class Int64(
     BaseInt[np.dtypes.Int64DType, np.int64], WideNamedDType[np.dtypes.Int64DType, np.int64]
 ):
-    """Signed integers of 64 bits: ``int64`` in format 3, ``<i8`` or ``>i8`` in format 2."""
+    """Signed 64-bit integers: ``int64`` in format 3, ``<i8`` or ``>i8`` in format 2."""
 
     dtype_cls = np.dtypes.Int64DType
     _zarr_v3_name: ClassVar[str] = "int64"
@@ -137,7 +137,7 @@ class Int64(
 class UInt64(
     BaseInt[np.dtypes.UInt64DType, np.uint64], WideNamedDType[np.dtypes.UInt64DType, np.uint64]
 ):
-    """Unsigned integers of 64 bits: ``uint64`` in format 3, ``<u8`` or ``>u8`` in format 2."""
+    """Unsigned 64-bit integers: ``uint64`` in format 3, ``<u8`` or ``>u8`` in format 2."""
 
     dtype_cls = np.dtypes.UInt64DType
     _zarr_v3_name: ClassVar[str] = "uint64"

@@ -1,4 +1,4 @@
-"""JSON forms of scalars that JSON has no type for: special floats, and bytes."""
+"""JSON forms of scalars without a JSON type: special floats, and bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TFloat = TypeVar("_TFloat", bound="np.floating[Any]")
 
-# Digits of a hexadecimal float, and the type whose bits they spell.
+# Number of hexadecimal digits of a float, and the type with these bits.
 _HEX_TYPES = {4: ">f2", 8: ">f4", 16: ">f8"}
 _HEX_DIGITS = re.compile("[0-9a-fA-F]+")
 
@@ -24,9 +24,9 @@ _HEX_DIGITS = re.compile("[0-9a-fA-F]+")
 def encode_float(value: np.floating[Any], *, zarr_format: ZarrFormat) -> float | str:
     """Return the JSON form of a float.
 
-    Both formats have the words NaN, Infinity and -Infinity (v2 "Fill value encoding", v3 "Fill
-    value"). In format 3 NaN means one bit pattern, and all others are spelled in hexadecimal, so
-    that rewriting metadata does not change the bits.
+    Both formats use the strings NaN, Infinity and -Infinity (v2 "Fill value encoding", v3 "Fill
+    value"). In format 3 "NaN" is one specific bit pattern. All other NaNs are stored as bits in
+    hexadecimal, so that rewriting metadata does not change them.
     """
     if math.isfinite(value):
         return float(value)
@@ -46,14 +46,14 @@ def decode_float(
     Parameters
     ----------
     data : JSON
-        A number, a word that Python's `float` takes, or in format 3 the bits in hexadecimal.
+        A number, a string that Python's `float` accepts, or in format 3 the bits in hexadecimal.
     scalar_cls : type
         Class of the result.
 
     Returns
     -------
     numpy.floating or None
-        None if `data` is no form of a float.
+        None if `data` is not a JSON form of a float.
 
     Raises
     ------
@@ -80,13 +80,13 @@ def _decode_hex(data: str, scalar_cls: type[_TFloat]) -> _TFloat:
             "4, 8, or 16 numeral characters"
         )
     bits = np.frombuffer(bytes.fromhex(digits), dtype=_HEX_TYPES[len(digits)])
-    # A conversion between types of one size keeps every bit of a NaN.
+    # Between types of equal size, `astype` preserves all bits of a NaN.
     scalar: _TFloat = bits.astype(np.dtype(scalar_cls))[0]
     return scalar
 
 
 def encode_bytes(data: bytes) -> str:
-    """Return bytes in standard base64."""
+    """Return bytes as a standard base64 string."""
     return b64encode(data).decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""The registry of data types in use, and look-ups in it."""
+"""The default registry of data types, and lookups in it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ data_type_registry._discover("zarr.data_type")
 
 
 def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type that wraps a NumPy dtype.
+    """Return the data type for a NumPy dtype.
 
     Parameters
     ----------
     dtype : dtype-like
-        A dtype, or what NumPy makes one of. That of text in pandas means strings of variable length.
+        A dtype, or an object that NumPy converts to one. The pandas ``StringDtype`` means strings
+        of variable length.
 
     Raises
     ------
     TypeError
-        If NumPy does not understand `dtype`.
+        If NumPy cannot convert `dtype`.
     ValueError
-        If no data type wraps it, or several do.
+        If no data type or several data types match.
     """
     if is_pandas_text(dtype):
         return VariableLengthUTF8()
@@ -44,7 +45,7 @@ def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, 
 
 
 def is_pandas_text(dtype: object) -> bool:
-    """Tell whether something is pandas' ``StringDtype``, without importing pandas."""
+    """Return whether an object is a pandas ``StringDtype``, without importing pandas."""
     return not isinstance(dtype, np.dtype) and any(
         cls.__name__ == "StringDtype" and cls.__module__.partition(".")[0] == "pandas"
         for cls in type(dtype).__mro__
@@ -54,24 +55,24 @@ def is_pandas_text(dtype: object) -> bool:
 def get_data_type_from_json(
     dtype_spec: DTypeJSON, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type that a metadata document names.
+    """Return the data type for its form in a metadata document.
 
-    For format 3 it also takes spellings that the specification allows and that we never write: the
-    raw types ``r8``, ``r16`` …, and an object that holds a name and nothing of consequence.
+    For format 3 this accepts all spellings that the specification allows, including those that are
+    never written here: the raw types ``r8``, ``r16`` …, and an object without a configuration.
 
     Parameters
     ----------
     dtype_spec : str or Mapping
-        For format 3 the ``data_type`` member. For format 2 an object that pairs the ``dtype``
-        member (``name``) with the id of the object codec among the filters, or None
-        (``object_codec_id``).
+        For format 3 the ``data_type`` member. For format 2 an object with the ``dtype`` member
+        (as ``name``) and the id of the object codec among the filters or None (as
+        ``object_codec_id``).
     zarr_format : {2, 3}
         Format of the document.
 
     Raises
     ------
     ValueError
-        If the data type is unknown, or refuses the parameters.
+        If the data type is unknown, or rejects its parameters.
     """
     if zarr_format == 3:
         dtype_spec = _plain_name(dtype_spec)
@@ -81,7 +82,7 @@ def get_data_type_from_json(
 
 
 def _plain_name(spec: DTypeJSON) -> DTypeJSON:
-    """Return the name of an object without configuration (v3, "Extension definition")."""
+    """Replace an object without configuration by its name (v3, "Extension definition")."""
     if (
         isinstance(spec, Mapping)
         and isinstance(spec.get("name"), str)

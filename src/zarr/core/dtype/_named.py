@@ -1,4 +1,4 @@
-"""Data types that a plain name identifies: booleans and numbers."""
+"""Base classes of the data types that a name identifies: booleans and numbers."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
-    """The base of booleans and numbers: no parameter but, for wide elements, the byte order.
+    """Base of booleans and numbers. Their only parameter is the byte order of wide elements.
 
-    Subclasses set `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`; what else is needed is
-    derived from these once per class, so that conversions are table lookups.
+    Subclasses set `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. All other attributes are
+    derived once per class, so that conversions are table lookups.
 
     Attributes
     ----------
     _zarr_v2_names : tuple of str
-        The NumPy type strings of the data type in format 2: one, or one per byte order.
+        The NumPy type strings of the data type in format 2: one, or one for each byte order.
     _scalar_cls : type
         Class of the scalars.
     """
@@ -64,7 +64,7 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
             }
             for name in names:
                 if name.startswith("|"):
-                    # A byte order means nothing then, yet some writers name one.
+                    # Byte order is irrelevant for single bytes, but some writers store one.
                     cls._order_of_v2_name |= {f"{c}{name[1:]}": "little" for c in "<>"}
             cls._native = {
                 order: np.dtype(names[0]).newbyteorder(c) for order, c in BYTE_ORDER_CHAR.items()
@@ -79,7 +79,7 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
-        # Platforms have two C types of one size (long and long long), hence two dtype classes.
+        # A platform can have two C types of equal size (long, long long) with different classes.
         if type(dtype) is cls.dtype_cls:
             return True
         return isinstance(dtype, np.dtype) and dtype in cls._native.values()
@@ -132,14 +132,14 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
         raise unknown_format(zarr_format)
 
     def default_scalar(self) -> TScalar_co:
-        """Return zero, which is False for booleans."""
+        """Return zero, or False for booleans."""
         return cast("TScalar_co", self._scalar_cls(0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WideNamedDType(NamedDType[TDType_co, TScalar_co], HasEndianness):
-    """The base of numbers of more than one byte.
+    """Base of numbers of more than one byte.
 
-    Only this class and `NamedDType` are decorated, as their subclasses add no fields: making a
-    dataclass takes half a millisecond, which `import zarr` would spend on each of the numbers.
+    Only this class and `NamedDType` are decorated, because their subclasses add no fields. Creating
+    a dataclass takes half a millisecond, which would slow down `import zarr` for each number type.
     """

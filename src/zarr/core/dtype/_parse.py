@@ -1,4 +1,4 @@
-"""Making a data type from what users pass for one."""
+"""Conversion of user input to a data type."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from zarr.core.common import ZarrFormat
     from zarr.core.dtype.common import DTypeJSON
 
-# In quotes, because numpy.typing is not worth importing for it.
+# Quoted, so that numpy.typing does not need to be imported at run time.
 ZDTypeLike = TypeAliasType(
     "ZDTypeLike", "npt.DTypeLike | ZDType[TBaseDType, TBaseScalar] | Mapping[str, JSON] | str"
 )
 
-# NumPy takes these for strings of length zero, which nothing can be stored in.
+# NumPy converts these to string dtypes of length zero, which cannot hold any data.
 VLEN_UTF8_ALIAS: Final = ("str", str, "string")
 
 
 def parse_dtype(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Make a data type from any description of one.
+    """Return the data type for any description of one.
 
     Parameters
     ----------
     dtype_spec : ZDType, dtype-like, str or Mapping
-        A data type, which is returned; what NumPy takes for a dtype (None is float64); or the
-        JSON form of a data type. ``str``, "str", "string" and pandas' ``StringDtype`` mean strings
-        of variable length.
+        A data type, which is returned unchanged; an object that NumPy converts to a dtype (None is
+        float64); or the JSON form of a data type. ``str``, "str", "string" and the pandas
+        ``StringDtype`` mean strings of variable length.
     zarr_format : {2, 3}
-        Format of JSON forms. Names that NumPy does not know are understood for format 3 only.
+        Format of JSON forms. Names unknown to NumPy are supported for format 3 only.
 
     Raises
     ------
     TypeError
-        If `dtype_spec` is neither a JSON form nor understood by NumPy.
+        If `dtype_spec` is neither a JSON form nor accepted by NumPy.
     ValueError
-        If there is no data type for it, or no single one, or its parameters are out of range.
+        If no data type or several data types match, or parameters are out of range.
     """
     if isinstance(dtype_spec, ZDType):
         return dtype_spec
@@ -71,7 +71,7 @@ def _parse_json_or_native(
     known = data_type_registry._recall(spec) if isinstance(spec, str) else None
     if known is not None:
         return known
-    # Entry points come last: looking them up costs more than all else, and is rarely needed.
+    # Entry points are searched last, because that is slow and rarely needed.
     known = data_type_registry._known_for_json(form, zarr_format)
     if known is not None:
         return known
@@ -90,7 +90,7 @@ def _parse_json_or_native(
 
 
 def _fields_as_tuples(fields: list[Any]) -> list[Any]:
-    """Return the fields of a structured type as NumPy wants them; in JSON they are lists."""
+    """Return the fields of a structured type as tuples, which NumPy requires, not JSON lists."""
     return [
         (field[0], _fields_as_tuples(field[1]) if isinstance(field[1], list) else field[1])
         if isinstance(field, list) and len(field) == 2
@@ -102,5 +102,5 @@ def _fields_as_tuples(fields: list[Any]) -> list[Any]:
 def parse_data_type(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Make a data type from any description of one; another name of `parse_dtype`."""
+    """Return the data type for any description of one; an alias of `parse_dtype`."""
     return parse_dtype(dtype_spec, zarr_format=zarr_format)

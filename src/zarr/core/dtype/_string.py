@@ -1,4 +1,4 @@
-"""String data types: of fixed length in UTF-32, of variable length in UTF-8."""
+"""String data types: of fixed length as UTF-32, of variable length as UTF-8."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _V2_NAME = re.compile(r"([<>])U(\d+)")
 
 
 class LengthBytesConfig(TypedDict):
-    """The configuration of a data type of fixed length: the bytes of an element."""
+    """The configuration of a fixed-length data type, with the element size in bytes."""
 
     length_bytes: int
 
 
 class FixedLengthUTF32JSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `FixedLengthUTF32`: ``<U3``, say."""
+    """The format 2 form of `FixedLengthUTF32`, for example ``<U3``."""
 
 
 class FixedLengthUTF32JSON_V3(NamedConfig[Literal["fixed_length_utf32"], LengthBytesConfig]):
@@ -57,14 +57,14 @@ class VariableLengthUTF8JSON_V2(DTypeConfig_V2[Literal["|O"], Literal["vlen-utf8
 
 
 def length_bytes_of(data: DTypeJSON, name: str) -> int | None:
-    """Return ``length_bytes`` from the format 3 form of a fixed-length type, None for others.
+    """Return ``length_bytes`` of the format 3 form of a fixed-length type; None for other data.
 
     Parameters
     ----------
     data : DTypeJSON
-        The form.
+        The JSON form.
     name : str
-        The name it must have.
+        The expected name.
     """
     if not (isinstance(data, Mapping) and len(data) == 2 and data.get("name") == name):
         return None
@@ -87,9 +87,9 @@ class FixedLengthUTF32(
     Parameters
     ----------
     length : int
-        Code points of an element, at least 1.
+        Number of code points in an element, at least 1.
     endianness : {"little", "big"}
-        Order of the four bytes of a code point.
+        Byte order of the four bytes of a code point.
 
     Raises
     ------
@@ -154,7 +154,7 @@ class FixedLengthUTF32(
         return True
 
     def cast_scalar(self, data: object) -> np.str_:
-        """Return the text of any object, cut at the length of the data type as NumPy does."""
+        """Return the text of any object, truncated to the length of the data type as in NumPy."""
         return np.str_(str(data)[: self.length])
 
     def default_scalar(self) -> np.str_:
@@ -178,8 +178,8 @@ class VariableLengthUTF8(
 ):
     """Strings of any length: ``string`` in format 3, ``|O`` with ``vlen-utf8`` in format 2.
 
-    In memory they are elements of NumPy's ``StringDType``. One that has an ``na_object`` is
-    refused, for neither format can store a missing string.
+    In memory they are elements of NumPy's ``StringDType``. A dtype with an ``na_object`` is
+    rejected, because neither format can store a missing string.
     """
 
     dtype_cls = np.dtypes.StringDType
@@ -239,7 +239,7 @@ class VariableLengthUTF8(
         return ""
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> str:
-        """Read a string; numbers, which older writers stored, become their text."""
+        """Read a string. Numbers, which older writers stored, are converted to text."""
         if isinstance(data, str | int | float):
             return str(data)
         raise TypeError(f"Invalid type: {data}. Expected a string or number.")

@@ -1,4 +1,4 @@
-"""Data types whose elements have named fields."""
+"""Data types with named fields."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class StructuredJSON_V2(DTypeConfig_V2[StructuredName_V2, None]):
 class StructuredJSON_V3(
     NamedConfig[Literal["structured"], dict[str, Sequence[Sequence[DTypeJSON]]]]
 ):
-    """The older format 3 form: the fields are ``[name, data type]`` pairs."""
+    """The older format 3 form, with fields as ``[name, data type]`` pairs."""
 
 
 class StructJSON_V3(NamedConfig[Literal["struct"], dict[str, Sequence[dict[str, DTypeJSON]]]]):
-    """The format 3 form: the fields are objects with the members ``name`` and ``data_type``."""
+    """The format 3 form, with fields as objects with the members ``name`` and ``data_type``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,9 @@ class Structured(
     ZDType["np.dtypes.VoidDType[int]", np.void],
     HasItemSize,
 ):
-    """Elements with named fields, in the older form of format 3; `Struct` is the current one.
+    """Elements with named fields, in the older form of format 3; see `Struct` for the current one.
 
-    Fields follow each other without padding.
+    The fields are stored without padding.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Structured(
     Raises
     ------
     ValueError
-        If there is no field, or two have one name.
+        If there are no fields, or two fields have the same name.
     """
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast("type[np.dtype[Any]]", np.dtypes.VoidDType)
@@ -101,24 +101,24 @@ class Structured(
 
     @classmethod
     def from_native_dtype(cls, dtype: np.dtype[Any]) -> Self:
-        """Make an instance from a NumPy structured dtype.
+        """Create an instance from a NumPy structured dtype.
 
         Parameters
         ----------
         dtype : numpy.dtype
-            With fields. Padding between them is not taken over.
+            A dtype with fields. Padding between them is dropped.
 
         Raises
         ------
         DataTypeValidationError
             If `dtype` has no fields.
         ValueError
-            If a field has a title, is a subarray, or has a dtype without a data type.
+            If a field has a title, is a subarray, or has no matching data type.
 
         Warns
         -----
         ZarrUserWarning
-            If `dtype` has padding, or fields that overlap or are out of order.
+            If `dtype` has padding, or if fields overlap or are out of order.
         """
         if not cls._check_native_dtype(dtype):
             raise invalid_native_dtype(cls, dtype)
@@ -150,17 +150,17 @@ class Structured(
         Raises
         ------
         TypeError
-            If elements of a field vary in size.
+            If the elements of a field vary in size.
         """
         return cast("np.dtypes.VoidDType[int]", self._native)
 
     @property
     def item_size(self) -> int:
-        """Size of an element in bytes, the sum over the fields."""
+        """Size of an element in bytes, the sum of all field sizes."""
         return self._native.itemsize
 
     def has_multi_byte_fields(self) -> bool:
-        """Whether any field takes more than one byte, so that a byte order may matter."""
+        """Return whether any field has more than one byte, so that byte order can matter."""
         return any(
             isinstance(field, HasItemSize) and field.item_size > 1 for _, field in self.fields
         )
@@ -208,19 +208,20 @@ class Structured(
         return isinstance(data, bytes | bytearray | list | tuple | int | np.integer | np.void)
 
     def cast_scalar(self, data: object) -> np.void:
-        """Convert the values of the fields, the bytes of an element, or one number for all fields.
+        """Convert the values of all fields, the bytes of an element, or one number for all fields.
 
         Parameters
         ----------
         data : tuple, list, numpy.void, bytes or int
-            A structured NumPy scalar is converted field by field, by position.
+            The value to convert. A structured NumPy scalar is converted field by field, by
+            position.
 
         Raises
         ------
         TypeError
-            If `data` is something else.
+            If `data` has another type.
         ValueError
-            If the number of values or of bytes is not that of an element.
+            If the number of values or bytes does not match the element.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -229,7 +230,7 @@ class Structured(
         if isinstance(data, np.ndarray | np.void):
             if data.dtype.fields is None:
                 return self._from_bytes(data.tobytes())
-            # Not by way of Python values, which lose NaN bits and time units.
+            # Not converted to Python values, which would lose NaN bits and time units.
             element = np.array(data).astype(self._native)
         else:
             values = tuple(data) if isinstance(data, list) else data
@@ -245,17 +246,17 @@ class Structured(
         return cast("np.void", np.frombuffer(data, dtype=self._native)[0])
 
     def default_scalar(self) -> np.void:
-        """Return the element whose bytes are all zero."""
+        """Return the element with all bytes zero."""
         return self._from_bytes(bytes(self.item_size))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read the bytes of an element in base64."""
+        """Read the bytes of an element from a base64 string."""
         if isinstance(data, str):
             return self._from_bytes(decode_bytes(data))
         raise TypeError(f"Invalid type: {data}. Expected a string.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> JSON:
-        """Return the bytes of an element in base64."""
+        """Return the bytes of an element as a base64 string."""
         return encode_bytes(self.cast_scalar(data).tobytes())
 
 
@@ -263,7 +264,7 @@ class Structured(
 class Struct(Structured):
     """Elements with named fields: ``struct`` in format 3, a list of fields in format 2.
 
-    Fields follow each other without padding. The older form ``structured`` is read as well.
+    The fields are stored without padding. The older form ``structured`` can be read, too.
 
     Parameters
     ----------
@@ -273,7 +274,7 @@ class Struct(Structured):
     Raises
     ------
     ValueError
-        If there is no field, or two have one name.
+        If there are no fields, or two fields have the same name.
     """
 
     _zarr_v3_name: ClassVar[str] = "struct"
@@ -284,16 +285,16 @@ class Struct(Structured):
         return {"name": self._zarr_v3_name, "configuration": {"fields": fields}}
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read an object with the values of fields, or the bytes of an element in base64.
+        """Read an object with field values, or the bytes of an element from a base64 string.
 
-        A field that is left out takes its default.
+        A missing field has the default value of its data type.
 
         Raises
         ------
         TypeError
-            If `data` is neither, or the value of a field has the wrong type.
+            If `data` is neither of these, or the value of a field has the wrong type.
         ValueError
-            If there are values for fields that do not exist, or bytes too many or too few.
+            If there are values for unknown fields, or the number of bytes is wrong.
         """
         if isinstance(data, Mapping):
             unknown = data.keys() - {name for name, _ in self.fields}
@@ -312,7 +313,7 @@ class Struct(Structured):
         raise TypeError(f"Invalid type: {data}. Expected a dict or base64-encoded string.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> JSON:
-        """Return an object with the values of the fields; for format 2 the bytes in base64."""
+        """Return an object with the field values; for format 2 the bytes as a base64 string."""
         scalar = self.cast_scalar(data)
         if zarr_format == 2:
             return encode_bytes(scalar.tobytes())
@@ -352,7 +353,7 @@ def _unsupported_field(dtype: np.dtype[Any], reason: str) -> ValueError:
 
 
 def _is_packed(dtype: np.dtype[Any]) -> bool:
-    """Whether fields follow each other in order, without padding at any level."""
+    """Return whether fields are stored in order and without padding, at every level."""
     end = 0
     for name in dtype.names or ():
         field, offset = dtype.fields[name][:2]  # type: ignore[index]
@@ -371,7 +372,7 @@ def _fields_of_v2(names: DTypeName_V2) -> Fields:
 
 
 def _field_pairs(fields: object) -> list[tuple[str, DTypeJSON]] | None:
-    """Return names and data types of the fields in either format 3 form, None for other data."""
+    """Return names and data types of fields from either format 3 form; None for other data."""
     if not isinstance(fields, Sequence) or isinstance(fields, str):
         return None
     pairs: list[tuple[str, DTypeJSON]] = []

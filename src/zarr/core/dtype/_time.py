@@ -1,4 +1,4 @@
-"""Data types for points in time and for durations."""
+"""Data types for datetimes and durations."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ TIME_UNITS: Final = (
     "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", "ps", "fs", "as", "generic",
 )  # fmt: skip
 
-# NumPy keeps the scale factor in a C int.
+# NumPy stores the scale factor as a C int.
 _SCALE_FACTOR_LIMIT: Final = 2**31
 
-# The count that stands for no time.
+# The count that represents NaT.
 _NAT: Final = -(2**63)
 
 _V2_NAME = re.compile(rf"([<>])([mM]8)(?:\[(\d*)({'|'.join(TIME_UNITS)})\])?")
@@ -53,14 +53,14 @@ _TTime = TypeVar("_TTime", bound=np.generic, covariant=True)
 
 
 class TimeConfig(TypedDict):
-    """The configuration of a time data type: elements count `scale_factor` of `unit`."""
+    """The configuration of a time data type; one count is `scale_factor` times `unit`."""
 
     unit: TimeUnit
     scale_factor: int
 
 
 class DateTime64JSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `DateTime64`: ``<M8[10s]``, say."""
+    """The format 2 form of `DateTime64`, for example ``<M8[10s]``."""
 
 
 class DateTime64JSON_V3(NamedRequiredConfig[Literal["numpy.datetime64"], TimeConfig]):
@@ -68,7 +68,7 @@ class DateTime64JSON_V3(NamedRequiredConfig[Literal["numpy.datetime64"], TimeCon
 
 
 class TimeDelta64JSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `TimeDelta64`: ``<m8[10s]``, say."""
+    """The format 2 form of `TimeDelta64`, for example ``<m8[10s]``."""
 
 
 class TimeDelta64JSON_V3(NamedRequiredConfig[Literal["numpy.timedelta64"], TimeConfig]):
@@ -77,21 +77,21 @@ class TimeDelta64JSON_V3(NamedRequiredConfig[Literal["numpy.timedelta64"], TimeC
 
 @dataclass(frozen=True, kw_only=True)
 class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
-    """The base of time data types: 64 bit counts of a time step, with a value for "no time".
+    """Base of time data types: 64-bit counts of a time step, with the special value NaT.
 
     Parameters
     ----------
     endianness : {"little", "big"}
         Byte order of the counts.
     scale_factor : int
-        Units in a step, from 1 up to 2**31 - 1.
+        Number of units in a step, from 1 to 2**31 - 1.
     unit : str
-        A NumPy time unit; "generic" leaves it open.
+        A NumPy time unit; "generic" means no specific unit.
 
     Raises
     ------
     ValueError
-        If `scale_factor` or `unit` is none of these.
+        If `scale_factor` or `unit` is not valid.
     """
 
     _zarr_v2_names: ClassVar[tuple[str, ...]]
@@ -127,7 +127,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
 
     @property
     def _step(self) -> str:
-        """The time step as NumPy spells it, such as ``10s``."""
+        """The time step in NumPy notation, such as ``10s``."""
         return self.unit if self.scale_factor == 1 else f"{self.scale_factor}{self.unit}"
 
     @cached_property
@@ -144,7 +144,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
 
     @property
     def item_size(self) -> int:
-        """Size of an element, 8 bytes."""
+        """Size of an element in bytes, always 8."""
         return 8
 
     @classmethod
@@ -194,8 +194,8 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         make = cast("Any", self._scalar_cls)
         if self.unit != "generic":
             return cast("_TTime", make(value, self._step))
-        # Without a unit, NumPy takes no count for a point in time, not even that of NaT, and
-        # derives a unit from text.
+        # Without a unit, NumPy does not convert counts to datetimes, not even the one of NaT, and
+        # infers a unit from text.
         scalar = make("NaT" if isinstance(value, int) and value == _NAT else value)
         if np.isnat(scalar):
             return cast("_TTime", make("NaT"))
@@ -204,19 +204,19 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         return cast("_TTime", scalar)
 
     def cast_scalar(self, data: object) -> _TTime:
-        """Convert a count of steps, a time value of another unit, or text.
+        """Convert a count of steps, a time value with another unit, or text.
 
         Parameters
         ----------
         data : int, str, bytes, None, NumPy or `datetime` value
-            None and "NaT" mean no time. Finer values are rounded towards the step before.
+            None and "NaT" are converted to NaT. Values between two steps are rounded down.
 
         Raises
         ------
         TypeError
-            If `data` is something else.
+            If `data` has another type.
         ValueError
-            If text is not understood, or a count is given without a unit.
+            If text cannot be parsed, or a count is given without a unit.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -227,24 +227,24 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         return self._make_scalar(data)
 
     def default_scalar(self) -> _TTime:
-        """Return the value for no time, NaT."""
+        """Return NaT."""
         return self._make_scalar("NaT")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TTime:
-        """Read a count of steps, or the word NaT."""
+        """Read a count of steps, or the string "NaT"."""
         if isinstance(data, int) or data == "NaT":
             return self.cast_scalar(data)
         raise TypeError(f"Invalid type: {data}. Expected an integer.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> int:
-        """Return the count of steps; that of NaT is the least 64 bit integer."""
+        """Return the count of steps. For NaT it is the smallest 64-bit integer."""
         return int(self.cast_scalar(data).view(np.int64))
 
 
 class DateTime64(
     TimeDTypeBase["np.dtypes.DateTime64DType", np.datetime64],
 ):
-    """Points in time, counted from 1970: ``numpy.datetime64`` in format 3, ``<M8`` in format 2."""
+    """Datetimes since 1970: ``numpy.datetime64`` in format 3, ``<M8`` or ``>M8`` in format 2."""
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast(
         "type[np.dtype[Any]]", np.dtypes.DateTime64DType
@@ -268,7 +268,7 @@ class DateTime64(
 class TimeDelta64(
     TimeDTypeBase["np.dtypes.TimeDelta64DType", np.timedelta64],
 ):
-    """Durations: ``numpy.timedelta64`` in format 3, ``<m8`` in format 2."""
+    """Durations: ``numpy.timedelta64`` in format 3, ``<m8`` or ``>m8`` in format 2."""
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast(
         "type[np.dtype[Any]]", np.dtypes.TimeDelta64DType

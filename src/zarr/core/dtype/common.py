@@ -1,9 +1,10 @@
-"""JSON forms of data types, checks of them, and the traits that data types share.
+"""JSON forms of data types, functions that validate them, and traits of data types.
 
 Zarr format 2 stores a data type as a NumPy type string or, for structured types, as a list of
-fields (v2 specification, "Data type encoding"). The element type of ``|O`` arrays hangs on the
-object codec, which format 2 keeps among the filters: the JSON form here pairs both. Format 3 stores
-a name, or an object of a name and a configuration (v3 specification, "Extension definition").
+fields (v2 specification, "Data type encoding"). The element type of ``|O`` arrays depends on the
+object codec, which format 2 stores among the filters. The JSON form here is a pair of both.
+Format 3 stores a name, or an object of a name and a configuration (v3 specification, "Extension
+definition").
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ _ObjectCodecT = TypeVar("_ObjectCodecT", bound=str | None)
 
 
 class DTypeConfig_V2(TypedDict, Generic[_NameT, _ObjectCodecT]):
-    """A data type of format 2: its name, and the object codec if its elements are objects."""
+    """A data type of format 2: its name, and its object codec if the elements are objects."""
 
     name: ReadOnly[_NameT]
     object_codec_id: ReadOnly[_ObjectCodecT]
@@ -71,24 +72,24 @@ DTypeSpec_V3: TypeAlias = str | NamedConfig[str, Mapping[str, object]]
 
 
 def moved_error(module: str, name: str) -> type[Exception]:
-    """Return an exception that other packages import from where it was once.
+    """Return an exception class that other packages import from its former module.
 
     Parameters
     ----------
     module : str
-        The module that is asked for it, in its ``__getattr__``.
+        The former module, whose ``__getattr__`` is called.
     name : str
-        What it is asked for.
+        Name of the requested attribute.
 
     Raises
     ------
     AttributeError
-        If it has never had it.
+        If the module never had such an attribute.
 
     Warns
     -----
     ZarrDeprecationWarning
-        Saying where it is.
+        Names the current module of the exception.
     """
     if name != "DataTypeValidationError":
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -107,10 +108,10 @@ if not TYPE_CHECKING:
 
 
 class ScalarTypeValidationError(ValueError):
-    """A value is not a scalar of the data type it was given to."""
+    """A value is not a valid scalar of a data type."""
 
 
-# --- checks of the shape of JSON forms ---------------------------------------------------
+# --- validation of JSON forms ------------------------------------------------------------
 
 
 def _is_list(data: object) -> TypeGuard[Sequence[object]]:
@@ -118,17 +119,17 @@ def _is_list(data: object) -> TypeGuard[Sequence[object]]:
 
 
 def check_dtype_name_v2(data: object) -> TypeGuard[DTypeName_V2]:
-    """Whether `data` has the form of a format 2 type name: a string, or a list of fields."""
+    """Return whether `data` has the form of a format 2 type name: a string or list of fields."""
     return isinstance(data, str) or check_structured_dtype_name_v2(data)
 
 
 def check_structured_dtype_name_v2(data: object) -> TypeGuard[StructuredName_V2]:
-    """Whether `data` is a list of ``[name, type]`` pairs; types may nest. No fields also pass."""
+    """Return whether `data` is a list, possibly empty or nested, of ``[name, type]`` pairs."""
     return _is_list(data) and all(check_structured_dtype_v2_inner(field) for field in data)
 
 
 def check_structured_dtype_v2_inner(data: object) -> TypeGuard[StructuredName_V2]:
-    """Whether `data` is one ``[name, type]`` pair of a format 2 structured type."""
+    """Return whether `data` is a ``[name, type]`` pair of a format 2 structured type."""
     return (
         _is_list(data)
         and len(data) == 2
@@ -138,7 +139,7 @@ def check_structured_dtype_v2_inner(data: object) -> TypeGuard[StructuredName_V2
 
 
 def check_dtype_spec_v2(data: object) -> TypeGuard[DTypeSpec_V2]:
-    """Whether `data` pairs a format 2 type name with an object codec id (a string or None)."""
+    """Return whether `data` has a format 2 type name and an object codec id (string or None)."""
     return (
         isinstance(data, Mapping)
         and len(data) == 2
@@ -152,12 +153,12 @@ def check_dtype_spec_v2(data: object) -> TypeGuard[DTypeSpec_V2]:
 def check_dtype_spec_no_object_codec_v2(
     data: object,
 ) -> TypeGuard[DTypeConfig_V2[DTypeName_V2, None]]:
-    """Whether `data` is a format 2 type that needs no object codec."""
+    """Return whether `data` is a format 2 type without an object codec."""
     return check_dtype_spec_v2(data) and data["object_codec_id"] is None
 
 
 def check_dtype_spec_v3(data: object) -> TypeGuard[DTypeSpec_V3]:
-    """Whether `data` is a bare name, or an object of exactly a name and a configuration object."""
+    """Return whether `data` is a name, or an object with only a name and a configuration."""
     if isinstance(data, str):
         return True
     return (
@@ -169,18 +170,18 @@ def check_dtype_spec_v3(data: object) -> TypeGuard[DTypeSpec_V3]:
 
 
 def unpack_dtype_json(data: DTypeSpec_V2 | DTypeSpec_V3) -> DTypeJSON:
-    """Turn the JSON form of a data type into what a metadata document holds.
+    """Return the part of the JSON form of a data type that a metadata document stores.
 
     Parameters
     ----------
     data : str or Mapping
-        What `ZDType.to_json` returns.
+        The result of `ZDType.to_json`.
 
     Returns
     -------
     str, list or Mapping
-        The name alone for format 2, whose documents keep the object codec among the filters;
-        `data` itself for format 3.
+        For format 2 only the name, because documents store the object codec among the filters.
+        For format 3 `data` itself.
     """
     if isinstance(data, Mapping) and "object_codec_id" in data:
         name: DTypeName_V2 = data["name"]
@@ -199,12 +200,12 @@ _UNSTABLE = (
 
 
 def v3_unstable_dtype_warning(dtype: object) -> None:
-    """Warn that the format 3 form of a data type is not settled by a specification.
+    """Warn that no specification defines the format 3 form of a data type.
 
     Parameters
     ----------
     dtype : ZDType
-        Named in the warning.
+        The data type to name in the warning.
 
     Warns
     -----
@@ -219,13 +220,13 @@ def v3_unstable_dtype_warning(dtype: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HasEndianness:
-    """A trait: elements span several bytes, in one of two orders.
+    """Trait of data types whose elements have several bytes in one of two orders.
 
     Parameters
     ----------
     endianness : {"little", "big"}
-        Order of the bytes in memory. Format 2 stores it with the data type; in format 3 it is the
-        business of the codecs.
+        Byte order in memory. Format 2 stores it with the data type; in format 3 the codecs define
+        the stored byte order.
     """
 
     endianness: EndiannessStr = "little"
@@ -233,12 +234,12 @@ class HasEndianness:
 
 @dataclass(frozen=True, kw_only=True)
 class HasLength:
-    """A trait: the number of units in an element is part of the data type.
+    """Trait of data types with the number of units per element as a parameter.
 
     Parameters
     ----------
     length : int
-        Code points of a string type, bytes of a byte string type.
+        Number of code points of a string type, or of bytes of a byte string type.
     """
 
     length: int
@@ -246,7 +247,7 @@ class HasLength:
 
 @dataclass(frozen=True, kw_only=True)
 class HasItemSize:
-    """A trait: all elements take the same number of bytes in memory."""
+    """Trait of data types whose elements all have the same size in memory."""
 
     @property
     def item_size(self) -> int:
@@ -262,29 +263,29 @@ class HasItemSize:
 
 @dataclass(frozen=True, kw_only=True)
 class HasObjectCodec:
-    """A trait: elements are Python objects, which format 2 stores through an object codec.
+    """Trait of data types whose elements are Python objects, stored in format 2 by a codec.
 
     Attributes
     ----------
     object_codec_id : str
-        The id of that codec; it stands among the filters of the array.
+        The id of the object codec, which is stored among the filters of the array.
     """
 
     object_codec_id: ClassVar[str]
 
 
-# No element is larger, in bytes. NumPy would take up to 2 GiB, but then a handful of elements, of
-# which nothing may be stored, takes more memory than there is.
+# Maximum element size in bytes. NumPy supports up to 2 GiB, but then a few elements, possibly none
+# of them stored, would exceed the available memory.
 MAX_ITEM_NBYTES: Final = 1 << 28
 
 
 def check_length(length: int, unit_nbytes: int = 1) -> None:
-    """Refuse a length of less than one, and elements of an absurd size.
+    """Check that a length is positive and the element size is within the limit.
 
     Parameters
     ----------
     length : int
-        Units in an element.
+        Number of units in an element.
     unit_nbytes : int
         Size of a unit in bytes.
 
@@ -299,7 +300,7 @@ def check_length(length: int, unit_nbytes: int = 1) -> None:
 
 
 def check_item_nbytes(nbytes: int) -> None:
-    """Refuse elements of an absurd size.
+    """Check that an element size is within the limit.
 
     Raises
     ------
@@ -313,7 +314,7 @@ def check_item_nbytes(nbytes: int) -> None:
 
 
 def byte_order_char(endianness: str) -> Literal["<", ">"]:
-    """Return the NumPy character of a byte order.
+    """Return the NumPy character for a byte order.
 
     Raises
     ------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataTypeRegistry"]
 
-# Matches are remembered, because arrays of a hierarchy share a handful of data types.
+# Maximum size of the lookup cache. The arrays of a hierarchy usually share a few data types.
 _MEMO_LIMIT = 256
 
 _OBJECT_DTYPE = (
@@ -41,18 +41,17 @@ _AMBIGUOUS_DTYPE = (
 
 @dataclass(frozen=True, kw_only=True)
 class DataTypeRegistry:
-    """The data types that can be found by NumPy dtype or JSON form.
+    """The registered data types, found by NumPy dtype or JSON form.
 
-    Types of entry points are loaded when one is asked for that is not registered otherwise. They do
-    not take the place of registered ones, neither under their key nor for their NumPy dtypes.
+    Entry points are loaded when no registered type is found. Their types never replace registered
+    ones, neither for the same key nor for the same NumPy dtype.
 
     Attributes
     ----------
     contents : dict
-        Classes of data types by the key they were registered with. To change it, use `register`
-        and `unregister`.
+        Classes of data types by registration key. Use `register` and `unregister` to change it.
     _lazy_load_list : list of EntryPoint
-        Entry points still to be loaded.
+        Entry points that are not loaded yet.
     """
 
     contents: dict[str, type[ZDType[Any, Any]]] = field(default_factory=dict, init=False)
@@ -68,14 +67,14 @@ class DataTypeRegistry:
     )
 
     def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
-        """Add a data type, in place of another one with the same key.
+        """Register a data type, replacing any other with the same key.
 
         Parameters
         ----------
         key : str
-            Commonly the name of the data type in format 3.
+            The registration key, usually the name of the data type in format 3.
         cls : type
-            Subclass of `ZDType`.
+            A subclass of `ZDType`.
         """
         self.contents[key] = cls
         self._offered.pop(key, None)
@@ -87,7 +86,7 @@ class DataTypeRegistry:
         Raises
         ------
         KeyError
-            If nothing is registered with `key`.
+            If no data type is registered with `key`.
         """
         if key not in self.contents:
             raise KeyError(f"Data type '{key}' not found in registry.")
@@ -95,31 +94,31 @@ class DataTypeRegistry:
         self._memo.clear()
 
     def get(self, key: str) -> type[ZDType[Any, Any]]:
-        """Return the data type registered with a key.
+        """Return the data type registered with a key, after loading entry points if necessary.
 
         Raises
         ------
         KeyError
-            If there is none.
+            If there is no such data type.
         """
         if key not in self.contents:
             self._lazy_load()
         return self.contents[key]
 
     def match_dtype(self, dtype: TBaseDType) -> ZDType[TBaseDType, TBaseScalar]:
-        """Return the data type that wraps a NumPy dtype.
+        """Return the data type for a NumPy dtype.
 
         Parameters
         ----------
         dtype : numpy.dtype
-            A dtype object, not merely something that NumPy would make one of.
+            A dtype object; objects convertible to a dtype are not accepted.
 
         Raises
         ------
         ValueError
-            If no registered type wraps it, or more than one does; always for dtype ``O``.
+            If no registered type matches, or several do; always for dtype ``O``.
         """
-        # Structured dtypes are not remembered: converting them may warn each time.
+        # Structured dtypes are not cached, because the conversion may warn each time.
         simple = dtype.names is None
         if simple and (known := self._recall(dtype)) is not None:
             return known
@@ -139,19 +138,19 @@ class DataTypeRegistry:
     def match_json(
         self, data: DTypeJSON, *, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar]:
-        """Return the data type with a JSON form.
+        """Return the data type for a JSON form.
 
         Parameters
         ----------
         data : str or Mapping
-            The form, as `ZDType.from_json` takes it.
+            The JSON form, as for `ZDType.from_json`.
         zarr_format : {2, 3}
-            Format of the form.
+            Format of `data`.
 
         Raises
         ------
         ValueError
-            If no registered type has that form, or the one that has it refuses its parameters.
+            If no registered type has this form, or the type rejects its parameters.
         """
         found = self._known_for_json(data, zarr_format)
         if found is None and self._lazy_load():
@@ -163,7 +162,7 @@ class DataTypeRegistry:
     def _known_for_json(
         self, data: DTypeJSON, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar] | None:
-        """As `match_json`, but without a look at entry points; None if there is no match."""
+        """Find a data type like `match_json`, without entry points; return None if not found."""
         key = _memo_key(data, zarr_format)
         if key is not None and (known := self._recall(key)) is not None:
             return known
@@ -173,9 +172,9 @@ class DataTypeRegistry:
         return found
 
     def _all_for_dtype(self, dtype: TBaseDType) -> list[ZDType[TBaseDType, TBaseScalar]]:
-        """Return what wraps a NumPy dtype: of entry points only where nothing else does.
+        """Return the types for a NumPy dtype; types of entry points only if no other matches.
 
-        To install a package does not ask for its data type; that would change every array.
+        Installing a package must not change the data types of existing code.
         """
         matched: list[ZDType[TBaseDType, TBaseScalar]] = []
         offered: list[ZDType[TBaseDType, TBaseScalar]] = []
@@ -203,7 +202,7 @@ class DataTypeRegistry:
         return None
 
     def _recall(self, key: object) -> ZDType[TBaseDType, TBaseScalar] | None:
-        """Return what was remembered for a key since the registry last changed, or None."""
+        """Return the cached data type for a key, or None."""
         return self._memo.get(key)
 
     def _remember(self, key: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
@@ -212,13 +211,13 @@ class DataTypeRegistry:
         self._memo[key] = dtype
 
     def _discover(self, group: str) -> None:
-        """Name a group of entry points to look into when a data type is not found."""
+        """Add a group of entry points to load when a data type is not found."""
         self._entry_point_groups.append(group)
 
     def _lazy_load(self) -> bool:
-        """Register what entry points offer; return whether there was anything."""
+        """Register the types of entry points; return whether any type was added."""
         while self._entry_point_groups:
-            # Imported late: reading the metadata of all installed distributions takes a while.
+            # Lazy import and lookup: reading the metadata of all installed packages is slow.
             from importlib.metadata import entry_points
 
             self._lazy_load_list.extend(entry_points(group=self._entry_point_groups.pop()))
@@ -227,7 +226,7 @@ class DataTypeRegistry:
             entry_point = self._lazy_load_list.pop(0)
             cls = entry_point.load()
             if entry_point.name in self.contents:
-                continue  # what is registered has been asked for
+                continue  # explicitly registered types have precedence
             self.register(entry_point.name, cls)
             self._offered[entry_point.name] = cls
             loaded = True
@@ -235,7 +234,7 @@ class DataTypeRegistry:
 
 
 def _memo_key(data: DTypeJSON, zarr_format: ZarrFormat) -> tuple[object, ...] | None:
-    """Return a key for the forms that are remembered: names, with or without an object codec."""
+    """Return the cache key of a JSON form; None for forms with a configuration or fields."""
     if isinstance(data, str):
         return (zarr_format, data)
     if isinstance(data, Mapping) and data.keys() == {"name", "object_codec_id"}:

@@ -1,4 +1,4 @@
-"""`ZDType`, the contract of data types."""
+"""`ZDType`, the base class of data types."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ TScalar_co = TypeVar("TScalar_co", bound=TBaseScalar, covariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class ZDType(ABC, Generic[TDType_co, TScalar_co]):
-    """A Zarr data type: how it is named in metadata, which NumPy dtype holds it in memory.
+    """A Zarr data type, with its name in metadata and its NumPy dtype in memory.
 
-    Subclasses are frozen dataclasses whose fields are the parameters of the data type, so that
-    instances compare and hash by value. A third-party type subclasses this class, implements the
-    abstract methods, and is registered with ``data_type_registry`` or an entry point of the
-    group ``zarr.data_type``.
+    Subclasses are frozen dataclasses. Their fields are the parameters of the data type, so
+    instances are compared and hashed by value. A third-party type subclasses this class and
+    implements the abstract methods. It is registered with ``data_type_registry``, or by an entry
+    point of the group ``zarr.data_type``.
 
     Attributes
     ----------
     dtype_cls : type
-        Class of the NumPy dtypes that the data type wraps.
+        Class of the NumPy dtypes that the data type represents.
     _zarr_v3_name : str
         Name of the data type in format 3 metadata.
     """
@@ -48,25 +48,25 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
-        """Whether a NumPy dtype is one that this data type wraps."""
+        """Return whether the data type represents a NumPy dtype."""
         return type(dtype) is cls.dtype_cls
 
     @classmethod
     @abstractmethod
     def from_native_dtype(cls, dtype: np.dtype[Any]) -> Self:
-        """Make an instance from a NumPy dtype.
+        """Create an instance from a NumPy dtype.
 
         Parameters
         ----------
         dtype : numpy.dtype
-            With the parameters to take over, such as the byte order.
+            A dtype with the parameters of the data type, such as the byte order.
 
         Raises
         ------
         DataTypeValidationError
-            If `dtype` is of another kind.
+            If `dtype` belongs to another data type.
         ValueError
-            If it is of the right kind, but has a form that cannot be stored.
+            If `dtype` belongs to this data type but cannot be stored.
         """
 
     @abstractmethod
@@ -76,31 +76,31 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
     @classmethod
     @abstractmethod
     def _from_json_v2(cls, data: DTypeJSON) -> Self:
-        """Make an instance from the format 2 form; see `from_json`."""
+        """Create an instance from the format 2 form; see `from_json`."""
 
     @classmethod
     @abstractmethod
     def _from_json_v3(cls, data: DTypeJSON) -> Self:
-        """Make an instance from the format 3 form; see `from_json`."""
+        """Create an instance from the format 3 form; see `from_json`."""
 
     @classmethod
     def from_json(cls, data: DTypeJSON, *, zarr_format: ZarrFormat) -> Self:
-        """Make an instance from its JSON form.
+        """Create an instance from its JSON form.
 
         Parameters
         ----------
         data : str or Mapping
-            For format 2 an object with the members ``name`` and ``object_codec_id``, for format 3
+            For format 2 an object with the members ``name`` and ``object_codec_id``. For format 3
             a name, or an object with the members ``name`` and ``configuration``.
         zarr_format : {2, 3}
-            Which of the two.
+            Format of `data`.
 
         Raises
         ------
         DataTypeValidationError
-            If `data` is the form of another data type.
+            If `data` is the JSON form of another data type.
         ValueError
-            If `data` names this type with parameters out of range, or `zarr_format` is unknown.
+            If a parameter in `data` is out of range, or `zarr_format` is unknown.
         """
         if zarr_format == 3:
             return cls._from_json_v3(data)
@@ -110,12 +110,12 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 
     @abstractmethod
     def to_json(self, zarr_format: ZarrFormat) -> DTypeSpec_V2 | DTypeSpec_V3:
-        """Return the JSON form, in the shapes that `from_json` takes.
+        """Return the JSON form, as accepted by `from_json`.
 
         Parameters
         ----------
         zarr_format : {2, 3}
-            Which form.
+            Format of the result.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 
     @abstractmethod
     def _check_scalar(self, data: object) -> TypeGuard[Any]:
-        """Whether the type of `data` is one that `cast_scalar` takes."""
+        """Return whether `cast_scalar` accepts the type of `data`."""
 
     @abstractmethod
     def cast_scalar(self, data: object) -> TScalar_co:
@@ -134,19 +134,19 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         data : object
-            The value.
+            The value to convert.
 
         Raises
         ------
         TypeError
-            If values of that type have no counterpart.
+            If values of this type cannot be converted.
         ValueError, OverflowError
-            If this one has none.
+            If this value cannot be converted.
         """
 
     @abstractmethod
     def default_scalar(self) -> TScalar_co:
-        """Return the scalar that fills an array for which no fill value is given."""
+        """Return the default fill value."""
 
     @abstractmethod
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> TScalar_co:
@@ -155,16 +155,16 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         data : JSON
-            As stored.
+            The stored JSON value.
         zarr_format : {2, 3}
-            Format of the metadata that holds it.
+            Format of the metadata.
 
         Raises
         ------
         TypeError
-            If `data` is of a JSON type that the data type does not use.
+            If the data type does not use the JSON type of `data`.
         ValueError, OverflowError
-            If it is a value that the data type cannot represent.
+            If the data type cannot represent the value.
         """
 
     @abstractmethod
@@ -174,21 +174,21 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         data : object
-            A scalar of this data type, or a value that `cast_scalar` takes.
+            A scalar of this data type, or a value that `cast_scalar` accepts.
         zarr_format : {2, 3}
-            Format of the metadata to store it in.
+            Format of the metadata.
 
         Raises
         ------
         TypeError, ValueError, OverflowError
-            As `cast_scalar`.
+            If `cast_scalar` rejects `data`.
         """
 
 
 def scalar_failed_type_check_msg(
     cls_instance: ZDType[TBaseDType, TBaseScalar], bad_scalar: object
 ) -> str:
-    """Return an error message: a value is not of a type that a data type takes for a scalar."""
+    """Return the error message for a value whose type is not valid for a scalar."""
     return (
         f"The value {bad_scalar!r} failed a type check. "
         f"It cannot be safely cast to a scalar compatible with {cls_instance}. "
@@ -198,7 +198,7 @@ def scalar_failed_type_check_msg(
 
 
 def cannot_cast(dtype: ZDType[Any, Any], data: object) -> TypeError:
-    """Return the error for a value that `ZDType.cast_scalar` does not take."""
+    """Return the error for a value that `ZDType.cast_scalar` rejects."""
     return TypeError(
         f"Cannot convert object {data!r} with type {type(data)} to a scalar compatible with the "
         f"data type {dtype}."
@@ -206,14 +206,14 @@ def cannot_cast(dtype: ZDType[Any, Any], data: object) -> TypeError:
 
 
 def invalid_native_dtype(cls: type[ZDType[Any, Any]], dtype: object) -> DataTypeValidationError:
-    """Return the error for a NumPy dtype that another data type wraps."""
+    """Return the error for a NumPy dtype that belongs to another data type."""
     return DataTypeValidationError(
         f"Invalid data type: {dtype}. Expected an instance of {cls.dtype_cls}"
     )
 
 
 def invalid_json(cls: type[ZDType[Any, Any]], data: object, expected: str) -> Exception:
-    """Return the error for the JSON form of another data type."""
+    """Return the error for a JSON form that belongs to another data type."""
     return DataTypeValidationError(
         f"Invalid JSON representation of {cls.__name__}. Got {data!r}, expected {expected}"
     )

@@ -1,7 +1,7 @@
-"""Where other packages look for the data types: one module a family, as zarr-python has them.
+"""Import paths of data types for other packages, with one module per family as in zarr-python.
 
-The modules hold names of `zarr.core.dtype` under other paths, and nothing here imports them. Pickles
-made with zarr-python refer to data types by these paths, and load.
+The modules re-export names of `zarr.core.dtype`, and nothing here imports them. Pickles made with
+zarr-python refer to data types by these paths and can be loaded.
 """
 
 from zarr.core.dtype.npy import bool as bool

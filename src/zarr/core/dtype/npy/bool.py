@@ -1,4 +1,4 @@
-"""Booleans; kept for others."""
+"""Booleans; kept for other packages."""
 
 from zarr.core.dtype._bool import Bool
 

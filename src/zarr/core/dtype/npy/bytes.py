@@ -1,4 +1,4 @@
-"""Byte strings; kept for others."""
+"""Byte strings; kept for other packages."""
 
 from zarr.core.common import BytesLike
 from zarr.core.dtype._bytes import (

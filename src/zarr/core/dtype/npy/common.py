@@ -1,4 +1,4 @@
-"""JSON forms of scalars and byte orders of NumPy data types; kept for others."""
+"""JSON forms of scalars and byte orders of NumPy data types; kept for other packages."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ NUMPY_ENDIANNESS_STR: Final = (">", "<", "=")
 
 _FloatWord: TypeAlias = Literal["NaN", "Infinity", "-Infinity"]
 SPECIAL_FLOAT_STRINGS: Final = ("NaN", "Infinity", "-Infinity")
-# At run time, a Literal takes part in a union of this form alone.
+# At run time, a union with a Literal must have this form.
 JSONFloatV2: TypeAlias = Union[float, _FloatWord]  # noqa: UP007
 JSONFloatV3: TypeAlias = Union[float, _FloatWord, str]  # noqa: UP007
 
@@ -97,12 +97,12 @@ FloatishStr = NewType("FloatishStr", str)
 
 
 def endianness_to_numpy_str(endianness: EndiannessStr) -> NumpyEndiannessStr:
-    """Return the character that NumPy has for a byte order.
+    """Return the NumPy character for a byte order.
 
     Raises
     ------
     ValueError
-        If it is neither ``"little"`` nor ``"big"``.
+        If `endianness` is neither ``"little"`` nor ``"big"``.
     """
     if endianness not in ENDIANNESS_STR:
         raise ValueError(
@@ -112,12 +112,12 @@ def endianness_to_numpy_str(endianness: EndiannessStr) -> NumpyEndiannessStr:
 
 
 def endianness_from_numpy_str(endianness: NumpyEndiannessStr) -> EndiannessStr:
-    """Return the byte order that a character of NumPy stands for, ``=`` for that of this machine.
+    """Return the byte order for a NumPy character; ``=`` is native byte order.
 
     Raises
     ------
     ValueError
-        If it is another character; ``|`` stands for none.
+        If it is another character, such as ``|`` for no byte order.
     """
     if endianness == "=":
         return sys.byteorder
@@ -134,7 +134,7 @@ def get_endianness_from_numpy_dtype(dtype: np.dtype[Any]) -> EndiannessStr:
     Raises
     ------
     ValueError
-        If it has none.
+        If it has no byte order.
     """
     if dtype.byteorder not in NUMPY_ENDIANNESS_STR:
         raise ValueError(f"The dtype {dtype} has an unsupported endianness: {dtype.byteorder}")
@@ -145,12 +145,12 @@ def get_endianness_from_numpy_dtype(dtype: np.dtype[Any]) -> EndiannessStr:
 
 
 def bytes_from_json(data: str, *, zarr_format: ZarrFormat) -> bytes:
-    """Return the bytes that a JSON string holds as base64, in either format.
+    """Return the bytes from a base64 string, which both formats use.
 
     Raises
     ------
     ValueError
-        If `data` is not base64, or there is no such format.
+        If `data` is not base64, or the format is unknown.
     """
     if zarr_format not in (2, 3):
         raise unknown_format(zarr_format)
@@ -158,12 +158,12 @@ def bytes_from_json(data: str, *, zarr_format: ZarrFormat) -> bytes:
 
 
 def bytes_to_json(data: bytes, zarr_format: ZarrFormat) -> str:
-    """Return bytes as a JSON string of base64, in either format.
+    """Return bytes as a base64 string, which both formats use.
 
     Raises
     ------
     ValueError
-        If there is no such format.
+        If the format is unknown.
     """
     if zarr_format not in (2, 3):
         raise unknown_format(zarr_format)
@@ -174,40 +174,40 @@ def bytes_to_json(data: bytes, zarr_format: ZarrFormat) -> str:
 
 
 def float_to_json_v2(data: float | np.floating[Any]) -> JSONFloatV2:
-    """Return the JSON form of a float in format 2: a number, or a word."""
+    """Return the JSON form of a float in format 2: a number, or a special string."""
     return cast("JSONFloatV2", encode_float(_scalar(data), zarr_format=2))
 
 
 def float_to_json_v3(data: float | np.floating[Any]) -> JSONFloatV3:
-    """Return the JSON form of a float in format 3: a number, a word, or the bits of an odd NaN."""
+    """Return the JSON form of a float in format 3: a number, a special string, or NaN bits."""
     return encode_float(_scalar(data), zarr_format=3)
 
 
 def _scalar(data: float | np.floating[Any]) -> np.floating[Any]:
     if isinstance(data, np.floating):
         return data
-    math.isnan(data)  # raises for text, which NumPy would read
+    math.isnan(data)  # raises for strings, which NumPy would parse
     return np.float64(data)
 
 
 def float_from_json_v2(data: JSONFloatV2) -> float:
-    """Return the float that a JSON value of format 2 is.
+    """Return the float for a JSON value of format 2.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If `data` is not a float.
     """
     return float(data)
 
 
 def float_from_json_v3(data: JSONFloatV3) -> float:
-    """Return the float that a JSON value of format 3 is: a number, a word, or bits in hexadecimal.
+    """Return the float for a JSON value of format 3: a number, special string, or hexadecimal.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If `data` is not a float.
     """
     if not isinstance(data, str) or data in SPECIAL_FLOAT_STRINGS:
         return float(data)
@@ -224,24 +224,24 @@ def float_from_json_v3(data: JSONFloatV3) -> float:
 def complex_float_to_json_v2(
     data: complex | np.complexfloating[Any, Any],
 ) -> tuple[JSONFloatV2, JSONFloatV2]:
-    """Return the JSON forms of the real and the imaginary part in format 2."""
+    """Return the JSON forms of the real and imaginary parts in format 2."""
     return float_to_json_v2(data.real), float_to_json_v2(data.imag)
 
 
 def complex_float_to_json_v3(
     data: complex | np.complexfloating[Any, Any],
 ) -> tuple[JSONFloatV3, JSONFloatV3]:
-    """Return the JSON forms of the real and the imaginary part in format 3."""
+    """Return the JSON forms of the real and imaginary parts in format 3."""
     return float_to_json_v3(data.real), float_to_json_v3(data.imag)
 
 
 def complex_float_from_json_v2(data: Sequence[JSONFloatV2]) -> complex:
-    """Return the complex number whose parts are two JSON values of format 2."""
+    """Return the complex number for two JSON values of format 2, its parts."""
     return complex(float_from_json_v2(data[0]), float_from_json_v2(data[1]))
 
 
 def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
-    """Return the complex number whose parts are two JSON values of format 3."""
+    """Return the complex number for two JSON values of format 3, its parts."""
     return complex(float_from_json_v3(data[0]), float_from_json_v3(data[1]))
 
 
@@ -249,32 +249,32 @@ def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
 
 
 def check_json_bool(data: object) -> TypeGuard[bool]:
-    """Tell whether a JSON value is true or false."""
+    """Return whether a JSON value is true or false."""
     return isinstance(data, bool)
 
 
 def check_json_int(data: object) -> TypeGuard[int]:
-    """Tell whether a JSON value is an integer, as Python has it: true and false are."""
+    """Return whether a JSON value is an integer; as in Python, booleans are integers."""
     return isinstance(data, int)
 
 
 def check_json_str(data: object) -> TypeGuard[str]:
-    """Tell whether a JSON value is a string."""
+    """Return whether a JSON value is a string."""
     return isinstance(data, str)
 
 
 def check_json_intish_float(data: object) -> TypeGuard[IntishFloat]:
-    """Tell whether a JSON value is a float without a fraction."""
+    """Return whether a JSON value is a float without a fraction."""
     return isinstance(data, float) and data.is_integer()
 
 
 def check_json_intish_str(data: object) -> TypeGuard[IntishStr]:
-    """Tell whether a JSON value is a string that `int` takes."""
+    """Return whether a JSON value is a string that `int` accepts."""
     return isinstance(data, str) and _converts(int, data)
 
 
 def check_json_floatish_str(data: object) -> TypeGuard[FloatishStr]:
-    """Tell whether a JSON value is a string that `float` takes."""
+    """Return whether a JSON value is a string that `float` accepts."""
     return isinstance(data, str) and _converts(float, data)
 
 
@@ -287,24 +287,24 @@ def _converts(kind: type[int] | type[float], data: str) -> bool:
 
 
 def check_json_float_v2(data: object) -> TypeGuard[JSONFloatV2]:
-    """Tell whether a JSON value can be a float in format 2: a number, or one of three words."""
+    """Return whether a JSON value is a format 2 float: a number, or a special string."""
     return isinstance(data, int | float) or (
         isinstance(data, str) and data in SPECIAL_FLOAT_STRINGS
     )
 
 
 def check_json_float_v3(data: object) -> TypeGuard[JSONFloatV3]:
-    """Tell whether a JSON value can be a float in format 3: as format 2, or ``0x`` and bits."""
+    """Return whether a JSON value is a format 3 float: as in format 2, or ``0x`` and bits."""
     return check_json_float_v2(data) or (isinstance(data, str) and data.startswith("0x"))
 
 
 def check_json_complex_float_v2(data: object) -> TypeGuard[tuple[JSONFloatV2, JSONFloatV2]]:
-    """Tell whether a JSON value is a pair of floats in format 2."""
+    """Return whether a JSON value is a pair of floats in format 2."""
     return _is_pair(data) and all(map(check_json_float_v2, data))
 
 
 def check_json_complex_float_v3(data: object) -> TypeGuard[tuple[JSONFloatV3, JSONFloatV3]]:
-    """Tell whether a JSON value is a pair of floats in format 3."""
+    """Return whether a JSON value is a pair of floats in format 3."""
     return _is_pair(data) and all(map(check_json_float_v3, data))
 
 

@@ -1,4 +1,4 @@
-"""Integers; kept for others."""
+"""Integers; kept for other packages."""
 
 from zarr.core.dtype._int import (
     BaseInt,

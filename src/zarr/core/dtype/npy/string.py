@@ -1,4 +1,4 @@
-"""Text; kept for others."""
+"""Strings; kept for other packages."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
 
 @runtime_checkable
 class SupportsStr(Protocol):
-    """What has a text form."""
+    """An object that can be converted to text."""
 
     def __str__(self) -> str: ...
 
 
 def check_vlen_string_json_scalar(data: object) -> TypeGuard[int | str | float]:
-    """Tell whether a JSON value can be a scalar of `VariableLengthUTF8`: text, or a number."""
+    """Return whether a JSON value can be a `VariableLengthUTF8` scalar: a string or number."""
     return isinstance(data, int | str | float)

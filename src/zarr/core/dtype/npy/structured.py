@@ -1,4 +1,4 @@
-"""Elements with fields; kept for others."""
+"""Structured data types; kept for other packages."""
 
 from __future__ import annotations
 
