@@ -152,8 +152,8 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
 
     It is possible if each chunk is exactly one frame. The decoded chunks then follow each other in
     the output as the frames do in the input. This costs 5 us more per chunk than separate calls. It
-    saves more than that beside an event loop, because a thread acquires the GIL between two calls:
-    either the thread or the loop waits. Concurrent readers without an event loop gain nothing.
+    saves more than that beside an event loop, because of GIL contention between two calls: either
+    the thread or the loop waits. Concurrent readers without an event loop gain nothing.
     """
     from numcodecs.zstd import decompress
 

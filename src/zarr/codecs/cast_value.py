@@ -65,7 +65,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     TypeError
         If `scalar_map` does not have this form.
     ValueError
-        If a value is not one of the listed ones, or the data type is not a number type.
+        If a value is not one of those listed, or the data type is not an integer or floating-point
+        type.
     """
 
     is_fixed_size = True

@@ -318,8 +318,8 @@ def _data_type(name: str) -> ZDType[TBaseDType, TBaseScalar]:
 def _converted(fill_value: Any, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
     """Return the fill value converted to the data type of encoded arrays.
 
-    It only marks parts of a shard that are not stored, so it suffices that writing and reading use
-    the same value.
+    If it cannot be converted, the default scalar of the data type takes its place. It only marks
+    parts of a shard that are not stored, so it suffices that writing and reading use the same value.
     """
     native = dtype.to_native_dtype()
     with np.errstate(all="ignore"):

@@ -36,7 +36,7 @@ class ShardLayout:
     order : str
         Order in which the inner chunks are stored; see `write_order`.
     nested : ShardLayout or None
-        The layout of the inner chunks, if sharding is their only codec.
+        The layout of the inner chunks if their only codec is `ShardingCodec`; None otherwise.
     is_sync : bool
         Whether all codecs can encode and decode synchronously.
     """

@@ -119,7 +119,7 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Plan the selection within a nested shard; None if its bytes are to be read whole."""
+        """Plan the selection within a nested shard; None if the inner chunk is read whole."""
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None
