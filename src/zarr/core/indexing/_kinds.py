@@ -112,8 +112,8 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     ----------
     selection : object
         A selection without field names.
+    ndim : int
         Number of dimensions of the indexed array.
-        Number of dimensions of the array it applies to.
 
     Returns
     -------
