@@ -220,7 +220,7 @@ def v3_unstable_dtype_warning(dtype: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HasEndianness:
-    """Trait of data types whose elements have several bytes in one of two orders.
+    """Trait of data types whose elements have several bytes, in one of two byte orders.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ class SliceDimIndexer:
     def columns(self) -> Columns | None:
         """Return the members of all projections as lazy columns; None if not supported.
 
-        Only `itertools` works on each chunk, and no column is stored.
+        No column is stored, and only `itertools` does work per chunk.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):

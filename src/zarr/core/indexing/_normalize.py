@@ -146,7 +146,7 @@ def normalize_indices(
     BoundsCheckError
         If `boundscheck` is True and an index is outside the dimension.
     """
-    # Checked before the conversion, which would turn too large unsigned numbers into negative ones.
+    # Checked before the conversion, which could turn large unsigned numbers into negative ones.
     if boundscheck and x.dtype.kind == "u" and x.size and int(x.max()) >= dim_len:
         _out_of_bounds(dim_len)
     indices = x.astype(np.intp, copy=False)
