@@ -101,8 +101,8 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
 def copied(value: Any) -> Any:
     """Return a deep copy of the containers of a JSON value.
 
-    Works like `copy.deepcopy` for JSON containers; other objects are not copied. It is iterative,
-    because documents can be nested more deeply than the recursion limit.
+    Works like `copy.deepcopy` for JSON containers; other objects are not copied. It is iterative
+    for lists and dictionaries, because documents can be nested deeply.
     """
     if not isinstance(value, (dict, list, tuple)):
         return value

@@ -216,8 +216,8 @@ class ArrayV2Metadata(Metadata):
     chunks : iterable of int or int
         Shape of every chunk in elements.
     fill_value : scalar or None
-        Value of elements that are not stored, in any form that `dtype` can convert. With None such
-        elements are undefined.
+        Value of elements that are not stored, in any form that `dtype` can convert. None means
+        that such elements are undefined.
     order : {"C", "F"}
         Memory order of the elements in an encoded chunk.
     dimension_separator : {".", "/"}
