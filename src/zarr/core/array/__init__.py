@@ -51,7 +51,7 @@ __all__ = [
     "parse_array_metadata",
 ]
 
-# Users meet these names here, and pickles refer to them by it.
+# Make this module the public home of these names; pickles then refer to them here.
 for _public in (
     Array,
     AsyncArray,

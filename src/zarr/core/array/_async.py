@@ -60,29 +60,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, init=False, repr=False)
 class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
-    """An array whose chunks are in a store, with coroutines to read and write it.
+    """An array in a store, with coroutines to read and write it.
 
     Parameters
     ----------
     metadata : ArrayV2Metadata, ArrayV3Metadata or dict
         Metadata of the array, or their JSON form.
     store_path : StorePath
-        Where the array is.
+        Location of the array.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
 
     Raises
     ------
     TypeError, ValueError
-        If metadata or options are not valid, or there are storage transformers.
+        If the metadata or the options are not valid, or the array has storage transformers.
     """
 
     metadata: T_ArrayMetadata
     store_path: StorePath
-    # Both follow from the metadata.
+    # Derived from the metadata.
     codec_pipeline: CodecPipeline = field(init=False, compare=False)
     _chunk_grid: ChunkGrid = field(init=False, compare=False)
-    # That of the chunks of a regular grid as it was asked for last: codecs prepare for a spec once.
+    # Last spec of the chunks of a regular grid. Reused, so that codecs prepare for it only once.
     _kept_spec: ArraySpec | None = field(init=False, compare=False)
     config: ArrayConfig
 
@@ -108,17 +108,17 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         object.__setattr__(self, "_kept_spec", None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The pipeline is made anew, by the configuration of the process that unpickles.
+        # The pipeline is rebuilt from the configuration of the process that unpickles.
         return type(self), (self.metadata, self.store_path, self.config)
 
     def _replace_metadata(self, metadata: ArrayMetadata) -> None:
-        """Take over metadata of another shape or with other attributes."""
+        """Replace the metadata in memory by metadata of another shape or with other attributes."""
         object.__setattr__(self, "metadata", metadata)
         object.__setattr__(self, "_chunk_grid", chunk_grid(metadata))
         object.__setattr__(self, "_kept_spec", None)
 
     def _regular_spec(self, prototype: BufferPrototype) -> ArraySpec:
-        """Return the spec of the chunks of a regular grid; the same object as long as it is right."""
+        """Return the spec of the chunks of a regular grid, cached while it is still valid."""
         spec = self._kept_spec
         if spec is None or spec.prototype != prototype:
             spec = chunk_spec(self.metadata, self.config, self._chunk_grid.chunk_shape, prototype)
@@ -127,12 +127,12 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @classmethod
     def from_dict(cls, store_path: StorePath, data: Mapping[str, JSON]) -> AsyncArray[Any]:
-        """Make an array from the JSON form of its metadata; nothing is read or stored.
+        """Make an array from the JSON form of its metadata, without reading or storing anything.
 
         Parameters
         ----------
         store_path : StorePath
-            Where the array is.
+            Location of the array.
         data : dict
             A ``zarr.json`` document; or a ``.zarray`` document with the content of ``.zattrs``
             under ``attributes``.
@@ -157,18 +157,18 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         store : StoreLike
-            Where the array is.
+            Location of the array.
         zarr_format : {2, 3} or None
-            Its format; None for whichever is stored, 3 if both are.
+            Zarr format; None detects it and prefers 3 if both are stored.
         config : ArrayConfig, dict or None
-            Options that are not stored; what is left out follows `zarr.config`.
+            Runtime options, not stored; missing options come from `zarr.config`.
 
         Raises
         ------
         ArrayNotFoundError
-            If no array of that format is there.
+            If there is no array of that format.
         TypeError, ValueError
-            If its metadata are not valid.
+            If the metadata are not valid.
         """
         store_path = await find_array(store)
         metadata: Any = await open_metadata(store_path, zarr_format)
@@ -180,7 +180,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         config : ArrayConfig or dict
-            All options, or those that change.
+            All options, or only those to change.
 
         Raises
         ------
@@ -197,16 +197,16 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """The user attributes; changes to this dictionary are not stored."""
         return self.metadata.attributes
 
-    # --- kept for others ----------------------------------------------------------------
+    # --- for compatibility ----------------------------------------------------------------
 
     @property
     def _config(self) -> ArrayConfig:
-        """Options that are not stored, as `config`."""
+        """Runtime options; alias of `config`."""
         return self.config
 
     @property
     def _zdtype(self) -> ZDType[Any, Any]:
-        """The data type, as in the metadata."""
+        """Data type, as in the metadata."""
         return self.metadata.dtype
 
     @overridable
@@ -220,15 +220,15 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     ) -> NDArrayLikeOrScalar:
         """Read a selection.
 
-        A subclass that overrides it, or what is put in its place on the class or the object, does
-        every read of elements, also those of the synchronous API.
+        An override, in a subclass or assigned to the class or the object, handles every read of
+        elements. This includes the reads of the synchronous API.
 
         Parameters
         ----------
         indexer : Indexer
             The selection.
         prototype : BufferPrototype
-            Classes that hold encoded and decoded data.
+            Buffer classes for encoded and decoded data.
         out : NDBuffer or None
             Receives the result; None for a new buffer.
         fields : str, list of str or None
@@ -237,7 +237,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            A scalar where a `BasicIndexer` selects one element.
+            A scalar if a `BasicIndexer` selects one element.
         """
         plan = plan_read(self, indexer, out=out, fields=fields, prototype=prototype)
         return taken(await read(plan), indexer)
@@ -251,7 +251,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype: BufferPrototype,
         fields: Fields | None = None,
     ) -> None:
-        """Write a selection; what overrides it does every write of elements.
+        """Write a selection; an override handles every write of elements.
 
         Parameters
         ----------
@@ -260,28 +260,28 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar, array-like or NDBuffer
             As for `Array.set_basic_selection`.
         prototype : BufferPrototype
-            Classes that hold encoded and decoded data.
+            Buffer classes for encoded and decoded data.
         fields : str, list of str or None
             One field of a structured data type to set; None for whole elements.
         """
         await write(plan_write(self, indexer, value, fields=fields, prototype=prototype))
 
     async def _save_metadata(self, metadata: ArrayMetadata, ensure_parents: bool = False) -> None:
-        """Store metadata in place of those that are stored; what overrides it does so always.
+        """Replace the stored metadata; an override handles every such write.
 
-        Those of the array in memory stay as they are.
+        The metadata of the array in memory do not change.
 
         Parameters
         ----------
         metadata : ArrayV2Metadata or ArrayV3Metadata
-            What to store.
+            Metadata to store.
         ensure_parents : bool
-            Whether groups above the array that are not stored yet are created, too.
+            Whether to create the groups above the array that are not stored yet.
 
         Raises
         ------
         ValueError
-            If the store is read-only, or something above is an array and `ensure_parents` is set.
+            If the store is read-only, or a parent is an array and `ensure_parents` is set.
         """
         await store_metadata(self.store_path, metadata, ensure_parents=ensure_parents)
 
@@ -309,19 +309,19 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+            One item per dimension; missing items select the whole dimension. Steps are positive.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Returns
         -------
         array or scalar
-            A scalar where every dimension is selected by an integer.
+            A scalar if every dimension is selected by an integer.
 
         Raises
         ------
         IndexError, ChunkNotFoundError
-            As `Array.get_basic_selection`.
+            See `Array.get_basic_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
@@ -347,12 +347,12 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `Array.get_orthogonal_selection`.
+            See `Array.get_orthogonal_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
@@ -371,19 +371,19 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         mask : array of bool
-            Array of the shape of this one; elements where it is True are read.
+            Mask of the shape of the array; elements where it is True are read.
         out : NDBuffer or None
             Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
             array.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `Array.get_mask_selection`.
+            See `Array.get_mask_selection`.
         """
         mask = await made_arrays_async(mask)
         indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
@@ -397,24 +397,24 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read single elements by their coordinates.
+        """Read single elements by coordinates.
 
         Parameters
         ----------
         selection : int, array of int or tuple of them
-            Indices of points, one item per dimension, as for `Array.get_coordinate_selection`.
+            Coordinates, one item per dimension; see `Array.get_coordinate_selection`.
         out : NDBuffer or None
             Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
             array.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `Array.get_coordinate_selection`.
+            See `Array.get_coordinate_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
@@ -443,16 +443,16 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+            One item per dimension; missing items select the whole dimension. Steps are positive.
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, OverflowError
-            As `Array.set_basic_selection`.
+            See `Array.set_basic_selection`.
         """
         selection = await made_arrays_async(selection)
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
@@ -464,9 +464,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         data : array-like
-            Of the shape of the array, except along `axis`.
+            Data to append. The shape equals that of the array, except along `axis`.
         axis : int
-            Dimension that grows; a negative one counts from the last.
+            Dimension that grows; a negative number counts from the last dimension.
 
         Returns
         -------
@@ -476,10 +476,10 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ValueError
-            If the array has no such dimension, the shapes do not match, or the store is
+            If the dimension does not exist, the shapes do not match, or the store is
             read-only.
         TypeError, ValueError, OverflowError
-            If `data` cannot be converted to the data type of the array. Its shape stays then.
+            If `data` cannot be converted to the data type. The array is not resized then.
         """
         values = await converted(data, self.dtype)
         new_shape, place = plan_append(self, values, axis)
@@ -495,7 +495,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         new_shape : iterable of int or int
             Shape in elements, with as many dimensions as the array has.
         delete_outside_chunks : bool
-            Whether chunks that lie outside the new shape altogether are deleted.
+            Whether to delete chunks that lie completely outside the new shape.
 
         Raises
         ------
@@ -510,7 +510,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         new_attributes : mapping or iterable of pairs
-            JSON values by names.
+            JSON values by name.
 
         Returns
         -------
@@ -534,11 +534,11 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return await nchunks_initialized(self)
 
     async def nbytes_stored(self) -> int:
-        """Return the size in bytes of all that is stored for the array, metadata included."""
+        """Return the size in bytes of all keys stored for the array, including metadata."""
         return await nbytes_stored(self)
 
     async def info_complete(self) -> ArrayInfo:
-        """Return the summary with what is stored; the store is listed for it."""
+        """Return a summary that includes what is stored; this lists the store."""
         return self._summary(
             count_chunks_initialized=len(await initialized_chunks(self)),
             count_bytes_stored=await nbytes_stored(self),
@@ -546,7 +546,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
 
 async def converted(value: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a value as an array of a data type; what may compute does it in the worker pool."""
+    """Return a value as an array of a data type; lazy values are computed in the worker pool."""
     value = await in_memory(value)
     if isinstance(value, np.ndarray):
         return convert(value, dtype)
@@ -554,6 +554,6 @@ async def converted(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 async def in_memory(value: Any) -> Any:
-    """Return a value that can be indexed without waiting: the content of an array of ours."""
+    """Return a value that can be indexed without waiting; arrays of this library are read first."""
     inner = getattr(value, "async_array", value)
     return await inner.getitem(...) if isinstance(inner, AsyncArray) else value

@@ -1,4 +1,4 @@
-"""From a selection to what a codec pipeline is asked to do."""
+"""Batches for a codec pipeline, made from the chunks of a selection."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ BatchItem: TypeAlias = "tuple[StorePath, ArraySpec, SelectorTuple, SelectorTuple
 def make_batch(
     array: AsyncArray[Any], projections: Iterable[ChunkProjection], prototype: BufferPrototype
 ) -> Iterator[BatchItem]:
-    """Yield the batch of a pipeline's ``read`` or ``write`` for the chunks of a selection.
+    """Yield the batch for ``read`` or ``write`` of a pipeline, from the chunks of a selection.
 
-    Chunks of one shape share one spec, so codecs can prepare for it once.
+    Chunks of the same shape share one spec, so that codecs prepare for it only once.
 
     Parameters
     ----------
     array : AsyncArray
         The array.
     projections : iterable of ChunkProjection
-        What an indexer yields: chunk, selection within it, place of that in the result.
+        Output of an indexer: chunk, selection within the chunk, selection within the result.
     prototype : BufferPrototype
-        Classes that hold encoded and decoded data.
+        Buffer classes for encoded and decoded data.
     """
     metadata, grid = array.metadata, array._chunk_grid
     regular = array._regular_spec(prototype) if grid.is_regular else None
@@ -57,7 +57,7 @@ def make_batch(
 
 
 def chunk_places(array: AsyncArray[Any], coords: Iterable[tuple[int, ...]]) -> Iterator[StorePath]:
-    """Yield where chunks are stored."""
+    """Yield the locations of chunks in the store."""
     metadata, base = array.metadata, array.store_path
     template = metadata._key_template()
     if template is None:

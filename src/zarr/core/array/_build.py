@@ -1,4 +1,4 @@
-"""The metadata of a new array, from what a user gave; no I/O."""
+"""Build the metadata of a new array from the arguments of a user; no I/O."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def resolve_zarr_format(zarr_format: object) -> ZarrFormat:
 
 
 def warn_order_without_effect() -> None:
-    """Tell the user that a format 3 array does not store a memory layout."""
+    """Warn that `order` has no effect for format 3 arrays."""
     warnings.warn(
         "The `order` keyword argument has no effect for Zarr format 3 arrays. To control the memory "
         "layout of the array, either use the `config` keyword argument, as in "
@@ -55,7 +55,7 @@ def warn_order_without_effect() -> None:
 
 
 def separator_v2(encoding: object) -> Literal[".", "/"]:
-    """Return what joins the numbers in the key of a chunk of a new format 2 array."""
+    """Return the separator of the numbers in the chunk keys of a new format 2 array."""
     if encoding is None:
         return "."
     parsed: Any = parse_chunk_key_encoding(cast("Any", encoding))
@@ -72,7 +72,7 @@ def join_codecs(
     layout: ChunkLayout,
     shards: object,
 ) -> tuple[Codec, ...]:
-    """Return the codecs in the order of encoding, within a sharding codec where there are shards."""
+    """Return the codecs in encoding order, inside a sharding codec if there are shards."""
     filters, serializer, compressors = chain
     codecs: tuple[Codec, ...] = (*filters, serializer, *compressors)
     if layout.inner is None:
@@ -149,6 +149,6 @@ def build_v3(
         fill_value=dtype.default_scalar() if undefined else fill_value,
         codecs=codecs,
         attributes=attributes,
-        # Without a name for any dimension there are no names, whatever the number of dimensions.
+        # An empty sequence means no names, for any number of dimensions.
         dimension_names=dimension_names or None,
     )

@@ -1,4 +1,4 @@
-"""Which chunks of an array are stored, and how many bytes."""
+"""Find which chunks of an array are stored, and their size in bytes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Coords = tuple[int, ...]
 
 
 async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
-    """Return the positions in the grid of the shards, or chunks without shards, that are stored.
+    """Return the grid positions of the stored shards, or of the stored chunks without shards.
 
-    A store that lists is asked for the keys below the array, so the cost follows from what is
-    stored. Each key of the grid is asked for otherwise.
+    If the store supports listing, the keys below the array are listed, so the cost depends on
+    what is stored. Otherwise every key of the grid is checked.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
 
 
 def can_list_chunks(array: AsyncArray[Any]) -> bool:
-    """Tell whether a listing of the store says which chunks are stored."""
+    """Return whether a listing of the store can tell which chunks are stored."""
     return array.store.supports_listing and _key_decoder(array) is not None
 
 
 async def stored_chunks(array: AsyncArray[Any]) -> AsyncIterator[Coords]:
-    """Yield the positions in the grid of what is stored, as the store lists it."""
+    """Yield the grid positions of stored chunks, in the order of the store's listing."""
     decode = _key_decoder(array)
     assert decode is not None
     async with closing(_keys_below(array)) as keys:
@@ -69,9 +69,9 @@ async def _keys_below(array: AsyncArray[Any]) -> AsyncIterator[str]:
 
 
 def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | None:
-    """Return what turns a key into a position in the grid, or None where it is no chunk's key.
+    """Return a function from a key to a grid position, or to None if the key is not a chunk key.
 
-    None where the chunk key encoding cannot be inverted.
+    None if the chunk key encoding cannot be inverted.
     """
     metadata, grid_shape = array.metadata, array._chunk_grid.grid_shape
     if isinstance(metadata, ArrayV3Metadata):
@@ -94,14 +94,14 @@ def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | Non
         inside = len(coords) == len(grid_shape) and all(
             index < count for index, count in zip(coords, grid_shape)
         )
-        # A key such as c/00 decodes, and yet is not the key of the chunk.
+        # A key such as c/00 decodes, but it is not the key of a chunk.
         return coords if inside and metadata.encode_chunk_key(coords) == key else None
 
     return decode
 
 
 def chunks_within(array: AsyncArray[Any], coords: Coords) -> int:
-    """Return the number of chunks in a shard, 1 for an array without shards."""
+    """Return the number of chunks in a shard; 1 for an array without shards."""
     metadata = array.metadata
     sharding = metadata.sharding_codec if isinstance(metadata, ArrayV3Metadata) else None
     if sharding is None:
@@ -115,10 +115,10 @@ def chunks_within(array: AsyncArray[Any], coords: Coords) -> int:
 
 
 async def nchunks_initialized(array: AsyncArray[Any]) -> int:
-    """Return the number of chunks that are stored; a stored shard counts with all its chunks."""
+    """Return the number of stored chunks; a stored shard counts with all its chunks."""
     return sum(chunks_within(array, coords) for coords in await initialized_chunks(array))
 
 
 async def nbytes_stored(array: AsyncArray[Any]) -> int:
-    """Return the size in bytes of all that is stored below the array, metadata included."""
+    """Return the size in bytes of all keys stored below the array, including metadata."""
     return await array.store.getsize_prefix(array.path)

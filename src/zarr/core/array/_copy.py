@@ -1,8 +1,8 @@
-"""Copying all elements of a stored array into another one of the same shape.
+"""Copy all elements of a stored array into another array of the same shape.
 
-Where both encode alike, chunks go over as they are stored. They are read, decoded, encoded and
-written otherwise, several neighbours at a time: as many as bulk reads and writes are worth it for,
-and never the whole array at once.
+If both arrays encode chunks in the same way, the encoded chunks are copied. Otherwise chunks are
+read, decoded, encoded and written, several neighbouring chunks at a time: enough to benefit from
+bulk reads and writes, but never the whole array at once.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ if TYPE_CHECKING:
     Coords = tuple[int, ...]
     Region = tuple[slice, ...]
 
-# How many bytes of decoded chunks are copied together, where a single chunk is not more.
+# Maximum number of decoded bytes copied together, unless a single chunk is larger.
 _TOGETHER_BYTES = 16 * 2**20
 
-# How many encoded chunks are asked for together; the store bounds how many it reads ahead.
+# Number of encoded chunks per bulk read; the store limits how many it reads ahead.
 _ASKED_TOGETHER = 1024
 
-# What arrays may differ in whose chunks are encoded alike.
+# Metadata fields that do not affect the encoded chunks.
 _NOT_ENCODED = {"attributes", "dimension_names", "chunk_key_encoding", "dimension_separator"}
 
 
 def concurrency() -> int:
-    """Return how many requests an operation may have in flight, the configured number."""
+    """Return the configured maximum number of requests in flight per operation."""
     return max(1, int(config.get("async.concurrency")))
 
 
 async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     """Copy all elements; see `copy_sync`.
 
-    A part is read while the one before is written. As many requests to either store are in flight
-    as one read, or one write, has.
+    Reading one part overlaps with writing the part before. The number of requests in flight to
+    each store equals that of a single read or write.
     """
     if not encodes_alike(source, target):
         await _copy_decoded(source, target, boxes(target))
@@ -118,16 +118,16 @@ def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     Parameters
     ----------
     source : AsyncArray
-        What to copy, in a store that the calling thread can read.
+        Array to copy, in a store that the calling thread can read.
     target : AsyncArray
-        An array of the same shape without elements, in a store that the calling thread can write.
+        Array of the same shape without elements, in a store that the calling thread can write.
 
     Raises
     ------
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` of the source is off.
     Exception
-        What reading, decoding, encoding or writing raises. Chunks that were copied before stay.
+        Errors of reading, decoding, encoding or writing. Chunks copied before stay in the store.
     """
     if not encodes_alike(source, target):
         _copy_decoded_sync(source, target, boxes(target))
@@ -167,7 +167,7 @@ def _copy_decoded_sync(
 async def _take(source: AsyncArray[Any], region: Region) -> Any:
     if is_overridden(source, "_get_selection"):
         return await get_selection(source, _box(source, region))
-    # An array in any case: not every scalar can be told from an array of elements.
+    # Always an array: not every scalar can be distinguished from an array of elements.
     return (await read(plan_read(source, _box(source, region)))).as_ndarray_like()
 
 
@@ -185,13 +185,13 @@ def _box(array: AsyncArray[Any], region: Region) -> BasicIndexer:
 
 
 def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Tell whether the encoded chunks of one array are those of another one.
+    """Return whether encoded chunks of one array can be copied to another array unchanged.
 
-    That takes the same grid, data type, fill value and codecs, by the documents that describe
-    them, and pipelines that do nothing but apply these codecs; nobody may have overridden how the
-    source is read, or the target is written. Besides, a source that keeps chunks
-    of fill value is decoded for a target that does not, so that they are left out; and so is one
-    in shards that does not keep them for a target that does, as they are absent within the shards.
+    Both arrays need the same grid, data type, fill value and codecs in their metadata documents.
+    Their pipelines must be of this library. The read of the source and the write of the target
+    must not be overridden. If only the source stores chunks of fill value, chunks are decoded, so
+    that the target omits these chunks. If only the target stores them and the array has shards,
+    chunks are decoded too, because such chunks are absent within the shards.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
@@ -209,13 +209,13 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return what a document says of encoded chunks, as text, which tells -0.0 from 0.0."""
+    """Return the metadata that affect encoded chunks as text, which distinguishes -0.0 from 0.0."""
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Tell whether an absent chunk is more than one that stays absent."""
+    """Return whether an absent chunk requires more than leaving it absent."""
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 
 
@@ -236,7 +236,7 @@ def _regions(array: AsyncArray[Any], coords: Iterable[Coords]) -> Iterator[Regio
 
 
 def _owned(encoded: Buffer) -> Buffer:
-    """Return bytes that nobody else changes: a store in memory hands out what it keeps."""
+    """Return bytes that no other code can change: a memory store returns its own buffers."""
     if not isinstance(encoded, cpu.Buffer):
         return encoded
     data = encoded.as_numpy_array()
@@ -248,10 +248,10 @@ def _owned(encoded: Buffer) -> Buffer:
 
 
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
-    """Yield regions that together are the array, each of whole stored chunks.
+    """Yield regions of whole stored chunks that together cover the array.
 
-    A region has as many chunks as fit into 16 MiB, and half as many as there may be requests in
-    flight if that is more: half of them are read while the other half are written.
+    A region has as many chunks as fit into 16 MiB, or half the maximum number of requests in
+    flight if that is more. One half of the requests reads while the other half writes.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     counts: list[int] = []
     largest = product(tuple(map(_longest, grid.dimensions)))
     room = concurrency() // 2
-    if not (dtype.hasobject or dtype.kind == "T"):  # whose size is not known
+    if not (dtype.hasobject or dtype.kind == "T"):  # the size of these elements is not known
         room = max(room, _TOGETHER_BYTES // max(1, largest * dtype.itemsize))
     for number in reversed(grid.grid_shape):
         counts.insert(0, max(1, min(number, room)))
@@ -282,7 +282,7 @@ def _longest(dimension: DimensionGrid) -> int:
 
 
 def _span(dimension: DimensionGrid, first: int, last: int) -> slice:
-    """Return the elements of neighbouring chunks along a dimension."""
+    """Return the slice of neighbouring chunks along a dimension, in elements."""
     return slice(
         dimension.chunk_offset(first), dimension.chunk_offset(last) + dimension.data_size(last), 1
     )

@@ -1,4 +1,4 @@
-"""Creating arrays in a store."""
+"""Create arrays in a store."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ async def open_array_node(
     Parameters
     ----------
     store_path : StorePath
-        Where the array is.
+        Location of the array.
     zarr_format : {2, 3} or None
-        Its format; None for whichever is stored, 3 if both are.
+        Zarr format; None detects it and prefers 3 if both are stored.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
 
     Raises
     ------
     ArrayNotFoundError
-        If no array of that format is there.
+        If there is no array of that format.
     TypeError, ValueError
-        If its metadata are not valid.
+        If the metadata are not valid.
     """
     return AsyncArray(await open_metadata(store_path, zarr_format), store_path, config)
 
@@ -79,7 +79,7 @@ async def open_array_node(
 async def create_from_metadata(
     store_path: StorePath, metadata: ArrayMetadata, config: ArrayConfig, *, overwrite: bool
 ) -> AsyncArray[Any]:
-    """Make the array, which checks that its codecs work together, then store its metadata."""
+    """Create an array; its codecs are checked before its metadata are stored."""
     array: AsyncArray[Any] = AsyncArray(metadata, store_path, config)
     await store_new_array(store_path, metadata, overwrite=overwrite)
     return array
@@ -104,12 +104,12 @@ async def init_array(
     overwrite: bool = False,
     config: ArrayConfig | ArrayConfigParams | None = None,
 ) -> AsyncArray[Any]:
-    """Create an array without elements: store its metadata.
+    """Create an array without elements, by storing its metadata.
 
     Parameters
     ----------
     store_path : StorePath
-        Where the array goes. Groups above it that are not stored yet are created.
+        Location of the new array. Groups above it that are not stored yet are created.
     shape : iterable of int or int
         Shape in elements.
     dtype : dtype-like or ZDType
@@ -121,28 +121,28 @@ async def init_array(
         Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under
         ``shape`` and may have an ``index_location``. None for no shards. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
-        Format 3: codecs from array to array. Format 2: codecs of numcodecs. None for none.
+        Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
     compressors : iterable of codec, codec, "auto" or None
-        Format 3: codecs from bytes to bytes. Format 2: one codec of numcodecs. None for none.
+        Format 3: bytes-to-bytes codecs. Format 2: one numcodecs codec. None for no compression.
     serializer : ArrayBytesCodec, dict or "auto"
-        Codec from array to bytes. Format 3 only.
+        Array-to-bytes codec. Format 3 only.
     fill_value : scalar or None
-        Value of the elements that are not stored; by default that of the data type. None leaves
+        Value of elements that are not stored; by default that of the data type. None leaves
         it undefined in format 2, and is the default in format 3.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for that of `config`.
+        Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     attributes : mapping or None
-        User attributes, JSON values; None for none.
+        User attributes with JSON values; None for no attributes.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        How chunks are named; None for the default of the format.
+        Encoding of the chunk keys; None for the default of the format.
     dimension_names : iterable of str or None, or None
         One name, or None, per dimension; None for no names. Format 3 only.
     overwrite : bool
-        Whether all that is stored at `store_path` is deleted first.
+        Whether to delete everything stored at `store_path` first.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
 
     Returns
     -------
@@ -152,10 +152,10 @@ async def init_array(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not valid, or does not go with the format or with another parameter; if
+        If a parameter is not valid, or conflicts with the format or with another parameter; if
         the store is read-only. Nothing is stored or deleted then.
     ContainsArrayError, ContainsGroupError
-        If a node is stored there already and `overwrite` is False.
+        If a node exists there and `overwrite` is False.
     """
     zarr_format = resolve_zarr_format(zarr_format)
     lengths = parse_shapelike(shape)
@@ -180,7 +180,7 @@ async def init_array(
             dtype=data_type,
             grid=layout.outer_chunks,
             fill_value=fill_value,
-            # Which order is stored, `config` does not say: that is for reading.
+            # The `order` of `config` applies to reading only, not to the stored layout.
             order=parse_array_config(None).order if order is None else order,
             filters=codecs[0],
             compressor=codecs[1],
@@ -234,16 +234,16 @@ async def create_array(
     Parameters
     ----------
     store : StoreLike
-        Where the array goes.
+        Location of the new array.
     name : str or None
         Path of the array below `store`; None for `store` itself.
     shape : iterable of int, int or None
-        Shape in elements; None where `data` is given.
+        Shape in elements; None if `data` is given.
     dtype : dtype-like, ZDType or None
-        Data type of the elements; None where `data` is given.
+        Data type of the elements; None if `data` is given.
     data : array or None
-        Gives shape, data type and elements; None for an array without elements. Of an array of
-        this library, fill value, attributes and dimension names are kept as well.
+        Source of the shape, data type and elements; None for an array without elements. An array
+        of this library also provides the fill value, attributes and dimension names.
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 along a dimension for its whole length. With
         ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
@@ -251,32 +251,32 @@ async def create_array(
         Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under ``shape``
         and may have an ``index_location``. None for no shards. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
-        Format 3: codecs from array to array. Format 2: codecs of numcodecs. None for none.
+        Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
     compressors : iterable of codec, codec, "auto" or None
-        Format 3: codecs from bytes to bytes. Format 2: one codec of numcodecs. None for none.
+        Format 3: bytes-to-bytes codecs. Format 2: one numcodecs codec. None for no compression.
     serializer : ArrayBytesCodec, dict or "auto"
-        Codec from array to bytes. Format 3 only.
+        Array-to-bytes codec. Format 3 only.
     fill_value : scalar or None
-        Value of the elements that are not stored; by default that of the data type. None leaves it
+        Value of elements that are not stored; by default that of the data type. None leaves it
         undefined in format 2, and is the default in format 3.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for that of `config`.
+        Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     attributes : mapping or None
-        User attributes, JSON values; None for none.
+        User attributes with JSON values; None for no attributes.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        How the keys of chunks are formed; None for the default of the format.
+        Encoding of the chunk keys; None for the default of the format.
     dimension_names : iterable of str or None, or None
         One name, or None, per dimension; None for no names. Format 3 only.
     overwrite : bool
-        Whether all that is stored there is deleted first.
+        Whether to delete everything stored there first.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
     storage_options : dict or None
-        For the file system, where `store` is a URL.
+        Options of the file system, if `store` is a URL.
     write_data : bool
-        Whether the elements of `data` are written.
+        Whether to write the elements of `data`.
 
     Returns
     -------
@@ -286,9 +286,9 @@ async def create_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        As `init_array`; also if shape or data type are missing, or given together with `data`.
+        See `init_array`; also if shape or data type is missing, or given together with `data`.
     """
-    given = dict(locals())  # all parameters, before there are other variables
+    given = dict(locals())  # all parameters, before other local variables exist
     given["zarr_format"] = resolve_zarr_format(zarr_format)
     if data is not None:
         for parameter in ("shape", "dtype"):
@@ -321,7 +321,7 @@ async def _place(
 
 
 def _without_place_and_data(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those parameters of `create_array` or `from_array` that `init_array` has too."""
+    """Return the parameters of `create_array` or `from_array` that `init_array` also has."""
     other = ("store", "name", "storage_options", "data", "write_data")
     return {name: value for name, value in given.items() if name not in other}
 
@@ -353,47 +353,47 @@ async def from_array(
     Parameters
     ----------
     store : StoreLike
-        Where the array goes.
+        Location of the new array.
     data : Array, AsyncArray or array-like
-        Gives shape, data type and elements. What is not in memory is copied a few stored chunks at
-        a time.
+        Source of the shape, data type and elements. Data that are not in memory are copied a few
+        stored chunks at a time.
     write_data : bool
-        Whether the elements are written.
+        Whether to write the elements.
     name : str or None
         Path of the array below `store`; None for `store` itself.
     chunks : iterable of int, int, "auto" or "keep"
-        Shape of the chunks in elements. ``"keep"`` takes over those of `data` where that is an
-        array of this library, and is ``"auto"`` otherwise.
+        Shape of the chunks in elements. ``"keep"`` uses the chunks of `data` if that is an array
+        of this library, and means ``"auto"`` otherwise.
     shards : iterable of int, int, dict, "auto", "keep" or None
-        Shape of the shards in elements, a multiple of `chunks`. ``"keep"`` takes over those of
-        `data` where that is an array of this library, and is None otherwise. None for no shards.
+        Shape of the shards in elements, a multiple of `chunks`. ``"keep"`` uses the shards of
+        `data` if that is an array of this library, and means None otherwise. None for no shards.
     filters : iterable of codec, codec, "auto", "keep" or None
-        Filters, as for `create_array`. ``"keep"`` takes over those of `data` where that is an array
-        of this library and of the same format, and is ``"auto"`` otherwise.
+        Filters, as for `create_array`. ``"keep"`` uses those of `data` if that is an array of this
+        library and of the same format, and means ``"auto"`` otherwise.
     compressors : iterable of codec, codec, "auto", "keep" or None
-        Compressors, as for `create_array`. ``"keep"`` takes over those of `data` where that is an
-        array of this library and of the same format, and is ``"auto"`` otherwise.
+        Compressors, as for `create_array`. ``"keep"`` uses those of `data` if that is an array of
+        this library and of the same format, and means ``"auto"`` otherwise.
     serializer : ArrayBytesCodec, dict, "auto" or "keep"
-        Codec from array to bytes. ``"keep"`` takes over that of `data` where that is an array of
-        this library and of the same format, and is ``"auto"`` otherwise.
+        Array-to-bytes codec. ``"keep"`` uses that of `data` if that is an array of this library
+        and of the same format, and means ``"auto"`` otherwise.
     fill_value : scalar or None
-        Value of the elements that are not stored; by default that of `data`, where it has one.
+        Value of elements that are not stored; by default that of `data`, if it has one.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for that of `data`, where it has one.
+        Memory layout of encoded chunks, format 2 only; None for that of `data`, if it has one.
     attributes : mapping or None
-        User attributes, JSON values; None for those of `data`, where it has any.
+        User attributes with JSON values; None for those of `data`, if it has any.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        How the keys of chunks are formed; None for the encoding of `data`, where it has one.
+        Encoding of the chunk keys; None for the encoding of `data`, if it has one.
     dimension_names : iterable of str or None, or None
-        One name, or None, per dimension; None for those of `data`, where it has any.
+        One name, or None, per dimension; None for the names of `data`, if it has any.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `data`, 3 where it has none.
+        Format of the array; None for the format of `data`, or 3 if it has none.
     storage_options : dict or None
-        For the file system, where `store` is a URL.
+        Options of the file system, if `store` is a URL.
     overwrite : bool
-        Whether all that is stored there is deleted first.
+        Whether to delete everything stored there first.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
 
     Returns
     -------
@@ -402,23 +402,23 @@ async def from_array(
 
     Notes
     -----
-    Chunks of an array of this library are copied as they are stored, and not decoded, where the
-    new array has the same chunks, shards, data type, fill value and codecs. A chunk that is damaged
-    stays so, and fails when it is read. Chunks of nothing but fill value that are stored are stored
-    in the copy too, unless the option ``write_empty_chunks`` is on for `data` and off for the new
-    array. Where it is on for the new array, chunks that are not stored are written.
+    Encoded chunks of an array of this library are copied without decoding, if the new array has
+    the same chunks, shards, data type, fill value and codecs. A damaged chunk is copied as it is,
+    and fails when it is read. Stored chunks that hold only fill value are stored in the copy too,
+    unless ``write_empty_chunks`` is on for `data` and off for the new array. If it is on for the
+    new array, chunks that are absent in `data` are written.
 
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        As `init_array`; a `ValueError` also if `overwrite` would delete `data`.
+        See `init_array`; a `ValueError` also if `overwrite` would delete `data`.
     """
-    given = _without_place_and_data(locals())  # before there are other variables
+    given = _without_place_and_data(locals())  # before other local variables exist
     source = array_of(data)
     if source is None and not (hasattr(data, "shape") and hasattr(data, "dtype")):
         data = np.asarray(data)
     elif source is None and is_pandas_text(data.dtype):
-        # It is not indexed by tuples of slices, as arrays are.
+        # pandas text cannot be indexed by tuples of slices.
         data = convert(data, np.dtypes.StringDType())
     if zarr_format is None:
         zarr_format = 3 if source is None else source.metadata.zarr_format

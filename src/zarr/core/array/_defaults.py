@@ -1,4 +1,4 @@
-"""The codecs of an array for which none were chosen."""
+"""Default codecs of a new array."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
     Returns
     -------
     tuple of numcodecs codec or None
-        The codec that encodes the objects of a data type of variable length; None for others.
+        The codec for objects, for a data type of variable length; None for other data types.
     """
     if isinstance(dtype, HasObjectCodec):
         return (get_numcodec({"id": dtype.object_codec_id}),)
@@ -42,7 +42,7 @@ def default_compressor_v2(dtype: ZDType[Any, Any]) -> Numcodec:
     Parameters
     ----------
     dtype : ZDType
-        Data type of the array; it makes no difference.
+        Data type of the array; it is ignored.
     """
     return get_numcodec({"id": "zstd", "level": 0})
 
@@ -59,7 +59,7 @@ def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesC
     -------
     ArrayBytesCodec
         ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length. ``bytes`` for others,
-        little-endian, or without a byte order where the data type has none.
+        little-endian, or without a byte order if the data type has none.
     """
     if isinstance(dtype, HasObjectCodec):
         return cast("type[ArrayBytesCodec]", get_codec_class(dtype.object_codec_id))()
@@ -85,6 +85,6 @@ def default_compressors_v3(dtype: ZDType[Any, Any]) -> tuple[BytesBytesCodec, ..
     Parameters
     ----------
     dtype : ZDType
-        Data type of the array; it makes no difference.
+        Data type of the array; it is ignored.
     """
     return (ZstdCodec(),)

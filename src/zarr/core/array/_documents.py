@@ -1,4 +1,4 @@
-"""Metadata documents of an array and of the groups around it: reading, storing, making room."""
+"""Read and store the metadata documents of a node and of the groups above it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 class Storable(Protocol):
-    """Metadata of a node, of whatever kind, that have a stored form."""
+    """Metadata of an array or group that have a stored form."""
 
     @property
     def zarr_format(self) -> ZarrFormat:
-        """The format."""
+        """Zarr format of the metadata."""
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Return the encoded documents by their names relative to the node."""
+        """Return the encoded documents by name, relative to the node."""
 
 
 # --- reading ----------------------------------------------------------------------------
@@ -54,7 +54,7 @@ async def find_place(
     path: str | None = "",
     storage_options: dict[str, Any] | None = None,
 ) -> StorePath:
-    """Return the place of a node to open, without creating a directory that is not there.
+    """Return the location of a node to open, without creating a missing directory.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ async def find_place(
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
 
     Raises
     ------
     FileNotFoundError
         If `store` is the path of a local directory that does not exist.
     TypeError, ValueError
-        As `make_store_path`.
+        See `make_store_path`.
     """
     is_store = store is None or isinstance(store, Store | StorePath)
     return await make_store_path(
@@ -84,14 +84,14 @@ async def find_array(
     path: str | None = "",
     storage_options: dict[str, Any] | None = None,
 ) -> StorePath:
-    """Return the place of an array to open; see `find_place`.
+    """Return the location of an array to open; see `find_place`.
 
     Raises
     ------
     ArrayNotFoundError
         If `store` is the path of a local directory that does not exist.
     TypeError, ValueError
-        As `make_store_path`.
+        See `make_store_path`.
     """
     try:
         return await find_place(store, path=path, storage_options=storage_options)
@@ -102,7 +102,7 @@ async def find_array(
 
 @contextmanager
 def naming(place: StorePath) -> Iterator[None]:
-    """Say in a failure which metadata document it was.
+    """Name the metadata document in errors.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ def naming(place: StorePath) -> Iterator[None]:
     Raises
     ------
     MetadataValidationError
-        In place of an error that says nothing of a value that is not valid, such as a bare
-        `KeyError`, which means an absent node elsewhere.
+        Replaces errors that do not describe the invalid value, such as a bare `KeyError`, which
+        means an absent node elsewhere.
     """
     try:
         yield
@@ -131,17 +131,17 @@ def naming(place: StorePath) -> Iterator[None]:
 
 
 class Documents(Mapping[str, "dict[str, JSON] | None"]):
-    """Metadata documents of a node by their names, each parsed when it is asked for.
+    """Metadata documents of a node by name, each parsed on first access.
 
-    What nobody asks for may hold anything: a server that answers every request with a page does
-    not spoil the document that is there.
+    Documents that are not accessed may hold invalid data. For example, a server may answer every
+    request with a web page; this does not affect the document that exists.
 
     Parameters
     ----------
     store_path : StorePath
         The node.
     values : mapping
-        The stored values by names relative to the node, None where one is absent.
+        Stored values by name relative to the node; None for an absent document.
     """
 
     def __init__(self, store_path: StorePath, values: Mapping[str, Buffer | None]) -> None:
@@ -150,7 +150,7 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         self._parsed: dict[str, dict[str, JSON]] = {}
 
     def __getitem__(self, name: str) -> dict[str, JSON] | None:
-        """Return a document, None if it is absent.
+        """Return a document, or None if it is absent.
 
         Raises
         ------
@@ -173,17 +173,17 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         return len(self._values)
 
     def is_stored(self, name: str) -> bool:
-        """Tell whether there is a value of that name, whatever it is."""
+        """Return whether a value of that name is stored; its content is not checked."""
         return self._values.get(name) is not None
 
     def seems_stored(self, name: str) -> bool:
-        """Tell whether there is a value that begins as a JSON object does; it is not parsed."""
+        """Return whether a stored value starts like a JSON object; it is not parsed."""
         value = self._values.get(name)
         return value is not None and value.to_bytes().lstrip()[:1] == b"{"
 
 
 async def read_documents(store_path: StorePath, names: Iterable[str]) -> Documents:
-    """Read metadata documents of a node, all at once.
+    """Read metadata documents of a node concurrently.
 
     Parameters
     ----------
@@ -202,21 +202,21 @@ async def read_documents(store_path: StorePath, names: Iterable[str]) -> Documen
 
 
 def parse_document(buffer: Buffer, place: StorePath) -> dict[str, JSON]:
-    """Return the JSON object that a metadata document holds.
+    """Parse a metadata document into a JSON object.
 
     Parameters
     ----------
     buffer : Buffer
         The stored bytes.
     place : StorePath
-        Key of the document, for the note of an error.
+        Key of the document, used in a note on errors.
 
     Raises
     ------
     DocumentDecodeError
         If it is not JSON.
     NotAnObjectError
-        If it is another JSON value than an object.
+        If the JSON value is not an object.
     """
     with naming(place):
         return parse_object(buffer.to_bytes())
@@ -232,12 +232,12 @@ async def get_array_metadata(
     store_path : StorePath
         The array.
     zarr_format : {2, 3} or None
-        Its format; None for whichever is stored, 3 if both are.
+        Zarr format; None detects it and prefers 3 if both are stored.
 
     Returns
     -------
     dict
-        The parsed ``zarr.json``; or the parsed ``.zarray`` with the content of ``.zattrs`` as
+        The parsed ``zarr.json``; or the parsed ``.zarray`` with the content of ``.zattrs`` under
         ``attributes``.
 
     Raises
@@ -245,17 +245,17 @@ async def get_array_metadata(
     ArrayNotFoundError
         If there is no such document.
     NodeTypeValidationError
-        If the ``zarr.json`` is not that of an array.
+        If the ``zarr.json`` is not the document of an array.
     MetadataValidationError
-        If `zarr_format` is something else.
+        If `zarr_format` has another value.
     json.JSONDecodeError, TypeError
-        If a document is not a JSON object; both are `MetadataValidationError` as well. Documents
-        of format 2 beside a ``zarr.json`` are not looked at.
+        If a document is not a JSON object; both are subclasses of `MetadataValidationError`.
+        Documents of format 2 beside a ``zarr.json`` are ignored.
 
     Warns
     -----
     ZarrUserWarning
-        If both formats are stored and none was asked for.
+        If both formats are stored and `zarr_format` is None.
     """
     _, document = await _find_document(store_path, zarr_format)
     return document
@@ -264,7 +264,7 @@ async def get_array_metadata(
 async def _find_document(
     store_path: StorePath, zarr_format: ZarrFormat | None
 ) -> tuple[ZarrFormat, dict[str, JSON]]:
-    """Return the document of `get_array_metadata` and the format that its name says."""
+    """Return the document of `get_array_metadata`, and the format according to its name."""
     if zarr_format not in (2, 3, None):
         raise MetadataValidationError(
             f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got '{zarr_format}'."
@@ -305,23 +305,23 @@ async def open_metadata(store_path: StorePath, zarr_format: ZarrFormat | None) -
 def parse_stored(
     document: Mapping[str, JSON], zarr_format: ZarrFormat, store_path: StorePath
 ) -> ArrayMetadata:
-    """Return the metadata that the document of an array holds.
+    """Return the array metadata of a document.
 
     Parameters
     ----------
     document : mapping
-        As `get_array_metadata` returns it.
+        Document in the form that `get_array_metadata` returns.
     zarr_format : {2, 3}
-        The format, by the name of the document.
+        Format according to the name of the document.
     store_path : StorePath
-        The array, for messages and notes.
+        Location of the array, for messages and notes.
 
     Raises
     ------
     NodeTypeValidationError
-        If a ``zarr.json`` is not that of an array.
+        If a ``zarr.json`` is not the document of an array.
     TypeError, ValueError
-        If the document says another format, or is not valid; a note says which it is.
+        If the document states another format, or is not valid; a note names the document.
     """
     path = str(store_path)
     with naming(store_path / (ZARR_JSON if zarr_format == 3 else ZARRAY_JSON)):
@@ -337,7 +337,7 @@ def parse_stored(
 async def store_metadata(
     store_path: StorePath, metadata: Storable, *, ensure_parents: bool = False
 ) -> None:
-    """Store the metadata documents of a node in place of what is stored.
+    """Store the metadata documents of a node, replacing the stored documents.
 
     Parameters
     ----------
@@ -346,13 +346,12 @@ async def store_metadata(
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Its metadata.
     ensure_parents : bool
-        Whether groups above it that are not there yet are created.
+        Whether to create the groups above the node that are not stored yet.
 
     Raises
     ------
     ValueError
-        If the store is read-only, or something above the node is an array and `ensure_parents` is
-        set.
+        If the store is read-only, or a parent is an array and `ensure_parents` is set.
     TypeError
         If an attribute has no JSON form.
     """
@@ -364,7 +363,7 @@ async def store_metadata(
 
 
 async def store_documents(store_path: StorePath, documents: Mapping[str, Buffer]) -> None:
-    """Store encoded documents of a node by their names, all at once."""
+    """Store encoded documents of a node by name, concurrently."""
 
     async def put(name: str, buffer: Buffer) -> None:
         await (store_path / name).set(buffer)
@@ -373,7 +372,7 @@ async def store_documents(store_path: StorePath, documents: Mapping[str, Buffer]
 
 
 async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrite: bool) -> None:
-    """Store the metadata of a new node, and of the groups above it that are not there yet.
+    """Store the metadata of a new node and of the missing groups above it.
 
     Parameters
     ----------
@@ -382,16 +381,17 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Its metadata.
     overwrite : bool
-        Whether all that is stored at that place is deleted first. Nothing is deleted before the
-        metadata are known to be storable.
+        Whether to delete everything stored at that location first. Nothing is deleted before it
+        is known that the metadata can be stored.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node of the same format is there and `overwrite` is False. Of several that create it
-        at once one does and the others raise, where the store can tell (`create_documents`).
+        If a node of the same format exists and `overwrite` is False. If several callers create
+        the node concurrently, one succeeds and the others raise, provided that the store
+        supports it (`create_documents`).
     ValueError
-        If the store is read-only, or something above the node is an array.
+        If the store is read-only, or a parent of the node is an array.
     TypeError
         If an attribute has no JSON form.
     """
@@ -399,7 +399,7 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     if store_path.read_only and not overwrite:
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
-    # What overrides `set_if_not_exists` is told of every group above, as it may know better.
+    # An overridden `set_if_not_exists` is called for every group above; it may decide differently.
     every = _is_overridden_by_others(store_path.store, "set_if_not_exists")
     missing = await missing_parents(store_path, metadata.zarr_format, every=every)
     replace = overwrite and store_path.store.supports_deletes
@@ -421,26 +421,26 @@ async def create_documents(
     zarr_format: ZarrFormat,
     before: Mapping[str, Buffer | None] | None = None,
 ) -> None:
-    """Store encoded documents of a node where none was found a moment ago.
+    """Store encoded documents of a node after a check that no node exists there.
 
-    Somebody else may have created a node there since. Where the store writes a key only if it is
-    absent in one step, that node stays as it is; elsewhere the later of the two replaces it.
+    Another writer may have created a node since the check. If the store has an atomic
+    `set_if_not_exists`, that node stays unchanged; otherwise the later write replaces it.
 
     Parameters
     ----------
     store_path : StorePath
         The node.
     documents : mapping
-        Its documents by name, first the one that makes it a node.
+        Documents of the node by name; the first one defines the node.
     zarr_format : {2, 3}
-        Their format.
+        Format of the documents.
     before : mapping or None
-        What `leftovers` returned before it was known that no node is there; None if nobody asked.
+        Result of `leftovers` from before the check that no node exists; None to call it here.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If there is a node with other metadata now.
+        If a node with other metadata exists now.
     """
     if not creates_in_one_step(store_path.store):
         await store_documents(store_path, documents)
@@ -458,16 +458,17 @@ async def create_documents(
         old = before.get(name)
         if old is None or stored.to_bytes() != old.to_bytes():
             await ensure_no_existing_node(store_path, zarr_format)
-        await place.set(value)  # left over, or the other node has been deleted again
+        await place.set(value)  # a leftover, or the other node has been deleted again
 
 
 async def leftovers(
     store_path: StorePath, documents: Mapping[str, Buffer]
 ) -> dict[str, Buffer | None]:
-    """Return what is stored under the names of documents that do not make a node by themselves.
+    """Return stored values under the names of the documents that do not define a node themselves.
 
-    Format 2 groups differ by their attributes alone, which may be left over from a node whose other
-    document somebody deleted. Empty for format 3, and where `create_documents` has no use for it.
+    Two format 2 groups differ only in their attributes. Attributes may be left over from a node
+    whose defining document was deleted. The result is empty for format 3, and if
+    `create_documents` does not use it.
     """
     names = list(documents)[1:]
     if not names or not creates_in_one_step(store_path.store):
@@ -477,10 +478,10 @@ async def leftovers(
 
 
 def creates_in_one_step(store: Store) -> bool:
-    """Tell whether `set_if_not_exists` of a store is one step, and writes what `set` would."""
+    """Return whether `set_if_not_exists` of a store is atomic and equivalent to `set`."""
     while True:
         kind = type(store)
-        if kind.set_if_not_exists is Store.set_if_not_exists:  # looks first, then writes
+        if kind.set_if_not_exists is Store.set_if_not_exists:  # check, then write
             return False
         if _depth(kind, "set") < _depth(kind, "set_if_not_exists"):
             return False
@@ -490,7 +491,7 @@ def creates_in_one_step(store: Store) -> bool:
 
 
 def _is_overridden_by_others(store: Store, name: str) -> bool:
-    """Tell whether a method of a store, or of one that it wraps, is not one of this library."""
+    """Return whether code outside this library defines a method of a store or wrapped store."""
     while True:
         kind = type(store)
         owner = kind.__mro__[_depth(kind, name)]
@@ -503,15 +504,15 @@ def _is_overridden_by_others(store: Store, name: str) -> bool:
 
 
 def _depth(kind: type, name: str) -> int:
-    """Return how far up the bases of a class a method is defined."""
+    """Return the index in the MRO of the class that defines a method."""
     return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
 
 
 async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]]) -> None:
-    """Store groups that `missing_parents` returned, where nobody else has stored them since."""
+    """Store the groups of `missing_parents`, unless other writers have stored them since."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # In order: other documents, before the one that makes it a group, look left over.
+        # The defining document is last: stored alone, the other documents look like leftovers.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)
 
@@ -521,15 +522,15 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
 async def missing_parents(
     store_path: StorePath, zarr_format: ZarrFormat, *, every: bool = False
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
-    """Return the groups above a new node that are not there, or all, and their documents by name.
+    """Return the groups above a new node with their documents by name: the missing ones, or all.
 
-    A group without attributes is what a hierarchy implies (Zarr v3 core specification, "Hierarchy";
-    v2, "Groups").
+    A group without attributes is implied by the hierarchy (Zarr v3 core specification,
+    "Hierarchy"; v2, "Groups").
 
     Raises
     ------
     ValueError
-        If something above the node is an array.
+        If a parent of the node is an array.
     """
     group: dict[str, dict[str, Any]]
     if zarr_format == 3:
@@ -557,6 +558,6 @@ async def missing_parents(
 
 
 def _parents(store_path: StorePath) -> list[StorePath]:
-    """Return the places above a node, the root first."""
+    """Return the locations above a node, the root first."""
     parts = store_path.path.split("/") if store_path.path else []
     return [StorePath(store_path.store, "/".join(parts[:depth])) for depth in range(len(parts))]

@@ -1,4 +1,4 @@
-"""`zarr.zeros` and its likes: creating arrays that are filled with one value."""
+"""Create arrays filled with one value: `zarr.zeros` and similar functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array whose elements have no particular value.
 
-    Nothing is stored for them: they read as the fill value.
+    No elements are stored: they read as the fill value.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
 
 @in_two_steps
 async def zeros(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-    """Create an array with the fill value 0; parameters are those of `create`."""
+    """Create an array with the fill value 0; see `create` for the parameters."""
     return await begin(create, shape, fill_value=0, **kwargs)
 
 
 @in_two_steps
 async def ones(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-    """Create an array with the fill value 1; parameters are those of `create`."""
+    """Create an array with the fill value 1; see `create` for the parameters."""
     return await begin(create, shape, fill_value=1, **kwargs)
 
 
@@ -71,12 +71,12 @@ async def empty_like(
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        Gives shape and data type. An array of this library gives chunks and fill value as well,
-        and format and codecs unless another format is asked for.
+        Source of the shape and data type. An array of this library also provides chunks and fill
+        value. It provides format and codecs too, unless another format is requested.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `a`, the configured one where it has none.
+        Format of the array; None for that of `a`, or the configured format if it has none.
     **kwargs
-        As for `create`; they go before what `a` gives.
+        Parameters of `create`; they override those taken from `a`.
     """
     return await begin(empty, **like(a, zarr_format, {"fill_value": _fill_value(a), **kwargs}))
 
@@ -106,11 +106,11 @@ async def full_like(
     Parameters
     ----------
     a : array-like
-        Array whose shape, data type and layout are taken over, as for `empty_like`.
+        Array that provides shape, data type and layout; see `empty_like`.
     zarr_format : {2, 3} or None
-        Format of the new array; None as for `empty_like`.
+        Format of the new array; see `empty_like`.
     **kwargs
-        As for `create`. A ``fill_value`` has to be among them unless `a` has one.
+        Parameters of `create`. A ``fill_value`` is required unless `a` has one.
     """
     if "fill_value" not in kwargs and isinstance(a, Array | AsyncArray):
         kwargs["fill_value"] = a.metadata.fill_value
@@ -127,11 +127,11 @@ def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> d
     Parameters
     ----------
     a : object
-        What it has of shape, data type and chunks counts; see `empty_like`.
+        Source of the parameters, if it has shape, data type and chunks; see `empty_like`.
     zarr_format : {2, 3} or None
         Format of the new array.
     kwargs : mapping
-        Parameters that go before.
+        Parameters that override those taken from `a`.
     """
     parameters: dict[str, Any] = {}
     if isinstance(a, Array | AsyncArray):

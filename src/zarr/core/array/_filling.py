@@ -1,7 +1,7 @@
-"""Elements on their way into a new array: from memory, from another array, from an array-like.
+"""Write the initial elements of a new array, from memory, a stored array or an array-like.
 
-Each is a `zarr.core._derive.Move`: whoever creates the array runs it by the drivers of its own
-API, the calling thread's by `set_selection_sync` and the coroutine's by `set_selection`.
+Each class is a `zarr.core._derive.Move`. The API that creates the array runs it: the synchronous
+API in the calling thread with `set_selection_sync`, the asynchronous API with `set_selection`.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 
 def array_of(data: Any) -> AsyncArray[Any] | None:
-    """Return the asynchronous array behind an array of ours; None for other data."""
+    """Return the `AsyncArray` of an array of this library; None for other data."""
     inner = getattr(data, "async_array", data)
     return inner if isinstance(inner, AsyncArray) else None
 
 
 def filling(array: AsyncArray[Any], data: Any) -> Move:
-    """Return what fills a new array with all elements of an array-like of the same shape.
+    """Return the `Move` that fills a new array with all elements of an array-like of its shape.
 
     Parameters
     ----------
     array : AsyncArray
         The new array.
     data : array-like
-        A NumPy array is written at once. A stored array is copied, see `zarr.core.array._copy`.
-        Anything else has ``shape`` and ``dtype``, and is asked for one region per stored chunk of
-        `array`, a bounded number at a time.
+        A NumPy array is written in one operation. A stored array is copied; see
+        `zarr.core.array._copy`. Other objects have ``shape`` and ``dtype``. They are indexed by one
+        region per stored chunk of `array`, a bounded number of regions at a time.
     """
     if isinstance(data, np.ndarray):
         return FromMemory(array, data)
@@ -54,7 +54,7 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class FromMemory:
-    """Writes values that are in memory, as an assignment to the whole array does."""
+    """Write values in memory, like an assignment to the whole array."""
 
     array: AsyncArray[Any]
     values: Any
@@ -75,7 +75,7 @@ class FromMemory:
 
 @dataclass(frozen=True, slots=True)
 class FromArray:
-    """Copies a stored array."""
+    """Copy a stored array."""
 
     array: AsyncArray[Any]
     source: AsyncArray[Any]
@@ -102,10 +102,10 @@ class FromArray:
 
 @dataclass(frozen=True, slots=True)
 class FromArrayLike:
-    """Writes what something else computes or reads, region by region.
+    """Write the elements of an array-like that computes or reads them, region by region.
 
-    It may take its time, or wait for the event loop of this library and for what runs there, so
-    that workers of the pool ask for it, several at a time.
+    Indexing the array-like may be slow, or may wait for tasks on the event loop of this library.
+    Several workers of the thread pool therefore index it concurrently.
     """
 
     array: AsyncArray[Any]

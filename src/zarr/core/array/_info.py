@@ -1,4 +1,4 @@
-"""What is known of an array without any I/O, for the asynchronous and the synchronous class."""
+"""Properties of an array that need no I/O, shared by the asynchronous and synchronous classes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class ArrayProperties(Generic[T_ArrayMetadata]):
-    """Properties that follow from metadata, store path and options.
+    """Properties derived from metadata, store path and options.
 
-    A chunk is the smallest unit of reading, a shard the unit of storing; in an array without
+    A chunk is the smallest unit of reading, a shard is the unit of storing. In an array without
     shards they are the same. Shapes are in elements.
     """
 
@@ -53,8 +53,8 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         return f"<{type(self).__name__} {self.store_path} shape={self.shape} dtype={self.dtype}>"
 
     def _repr_html_(self) -> str:
-        """Return what notebooks show: what is known without I/O."""
-        from zarr.core._html import node_html  # not before it is needed
+        """Return the HTML representation for notebooks, without I/O."""
+        from zarr.core._html import node_html  # deferred import
 
         name, place = type(self).__name__, str(self.store_path)
         return node_html(name, place, self.info._rows(), self.metadata.attributes)
@@ -73,7 +73,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def name(self) -> str:
-        """The path with a leading slash."""
+        """Path with a leading slash."""
         return "/" + self.path
 
     @property
@@ -83,7 +83,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def read_only(self) -> bool:
-        """Whether the store refuses to be written."""
+        """Whether the store is read-only."""
         return self.store_path.read_only
 
     # --- the elements ---
@@ -110,12 +110,12 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def nbytes(self) -> int:
-        """Size of all decoded elements in bytes; for a variable length, of the references only."""
+        """Size of all decoded elements in bytes; of references only, for a variable-length type."""
         return self.size * self.dtype.itemsize
 
     @property
     def order(self) -> MemoryOrder:
-        """Memory layout of what reading returns; the stored one in format 2."""
+        """Memory layout of read results; in format 2, the stored layout."""
         metadata = self.metadata
         return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
 
@@ -145,7 +145,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Per dimension the number of elements of the array in each chunk."""
+        """Number of array elements in each chunk, per dimension."""
         inner = _inner_chunk_shape(self.metadata)
         if inner is None:
             return self._chunk_grid.chunk_sizes
@@ -156,7 +156,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Per dimension the number of elements of the array in each shard."""
+        """Number of array elements in each shard, per dimension."""
         return self._chunk_grid.chunk_sizes
 
     @property
@@ -178,7 +178,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def filters(self) -> tuple[Numcodec, ...] | tuple[ArrayArrayCodec, ...]:
-        """Codecs from array to array, in the order of encoding; of a chunk, not of a shard."""
+        """Array-to-array codecs of a chunk (not of a shard), in encoding order."""
         metadata = self.metadata
         if isinstance(metadata, ArrayV3Metadata):
             return _by_role(metadata)[0]
@@ -186,13 +186,13 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def serializer(self) -> ArrayBytesCodec | None:
-        """Codec from array to bytes, of a chunk, not of a shard; None in format 2."""
+        """Array-to-bytes codec of a chunk (not of a shard); None in format 2."""
         metadata = self.metadata
         return _by_role(metadata)[1] if isinstance(metadata, ArrayV3Metadata) else None
 
     @property
     def compressors(self) -> tuple[Numcodec, ...] | tuple[BytesBytesCodec, ...]:
-        """Codecs from bytes to bytes, in the order of encoding; of a chunk, not of a shard."""
+        """Bytes-to-bytes codecs of a chunk (not of a shard), in encoding order."""
         metadata = self.metadata
         if isinstance(metadata, ArrayV3Metadata):
             return _by_role(metadata)[2]
@@ -200,12 +200,12 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def compressor(self) -> Numcodec | None:
-        """The compressor of a format 2 array; deprecated in favour of `compressors`.
+        """Compressor of a format 2 array; deprecated in favour of `compressors`.
 
         Raises
         ------
         TypeError
-            In format 3.
+            If the array has format 3.
         """
         warnings.warn(
             f"Use {type(self).__name__}.compressors instead.", ZarrDeprecationWarning, stacklevel=2
@@ -215,7 +215,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
             return metadata.compressor
         raise TypeError("`compressor` is not available for Zarr format 3 arrays.")
 
-    # --- kept for others ----------------------------------------------------------------
+    # --- for compatibility ----------------------------------------------------------------
 
     def _iter_shard_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
@@ -225,29 +225,29 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         Parameters
         ----------
         origin : sequence of int or None
-            Position of the first in the grid of shards; None for that of the array.
+            Grid position of the first shard; None for the first shard of the array.
         selection_shape : sequence of int or None
-            How many along each dimension; None for all from `origin` on.
+            Number of shards along each dimension; None for all shards from `origin` on.
 
         Raises
         ------
         ValueError
-            If either has another number of dimensions than the array.
+            If an argument does not have one item per dimension of the array.
         """
         return self._chunk_grid.iter_chunk_regions(origin=origin, selection_shape=selection_shape)
 
-    # The released package yields whole shards here, too.
+    # As in the released package, this yields whole shards too.
     def _iter_chunk_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
     ) -> Iterator[tuple[slice, ...]]:
-        """Yield the regions that are stored by themselves, as `_iter_shard_regions`."""
+        """Yield the regions stored under one key each; see `_iter_shard_regions`."""
         return self._iter_shard_regions(origin, selection_shape)
 
     # --- the summary ---
 
     @property
     def info(self) -> ArrayInfo:
-        """A readable summary of what is known without I/O; see `info_complete`."""
+        """Readable summary of the array, without I/O; see `info_complete`."""
         return self._summary()
 
     def _summary(

@@ -1,4 +1,4 @@
-"""The parameters of a new array that is to be like another one; kept for others."""
+"""Parameters of a new array modelled on another one; for compatibility."""
 
 from __future__ import annotations
 
@@ -31,46 +31,46 @@ def _parse_keep_array_attr(
     dimension_names: DimensionNames,
     attributes: dict[str, JSON] | None,
 ) -> tuple[Any, ...]:
-    """Return the parameters of `create_array` for an array like another one.
+    """Return the parameters of `create_array` for an array modelled on another one.
 
     Parameters
     ----------
     data : Array, AsyncArray or array-like
-        The other one.
+        Array to take parameters from.
     chunks : ChunksLike or {"auto", "keep"}
-        Shape of the chunks in elements. ``"keep"`` asks for what `data` has.
+        Shape of the chunks in elements. ``"keep"`` uses that of `data`.
     shards : ShardsLike, "keep" or None
-        Shape of the shards in elements; None for none. ``"keep"`` asks for what `data` has.
+        Shape of the shards in elements; None for no shards. ``"keep"`` uses that of `data`.
     filters : FiltersLike or "keep"
-        Codecs from array to array. ``"keep"`` asks for what `data` has.
+        Array-to-array codecs. ``"keep"`` uses those of `data`.
     compressors : CompressorsLike or "keep"
-        Codecs from bytes to bytes. ``"keep"`` asks for what `data` has.
+        Bytes-to-bytes codecs. ``"keep"`` uses those of `data`.
     serializer : SerializerLike or "keep"
-        The codec from array to bytes. ``"keep"`` asks for what `data` has.
+        Array-to-bytes codec. ``"keep"`` uses that of `data`.
     fill_value : scalar or None
-        As for `from_array`, as are the others.
+        Fill value; see `from_array`, also for the other parameters.
     order : {"C", "F"} or None
-        Memory layout of what reading returns.
+        Memory layout of encoded chunks, format 2 only.
     zarr_format : {2, 3} or None
-        None for that of `data`.
+        Format of the new array; None for that of `data`.
     chunk_key_encoding : ChunkKeyEncodingLike or None
-        How chunks are named.
+        Encoding of the chunk keys.
     dimension_names : sequence of str or None, or None
         Names of the dimensions.
     attributes : dict or None
-        The attributes; None for those of `data`.
+        User attributes; None for those of `data`.
 
     Returns
     -------
     tuple
-        The parameters from `chunks` to `attributes`, in this order. Codecs that are kept are None
-        where there are none; shards that are kept are a shape, or, where their index lies at the
-        start, a shape and that.
+        The parameters from `chunks` to `attributes`, in this order. Kept codecs are None if
+        `data` has none. Kept shards are a shape; if their index is stored at the start, they are
+        a dictionary with the shape and ``index_location``.
 
     Raises
     ------
     ValueError
-        If there is no such format.
+        If the format does not exist.
     """
     given = {name: value for name, value in locals().items() if name != "data"}
     source = array_of(data)

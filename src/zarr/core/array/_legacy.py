@@ -1,4 +1,4 @@
-"""`zarr.create`: creating arrays by the parameters that zarr-python 2 had already."""
+"""`zarr.create`: create arrays with the parameters known from zarr-python 2."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 def warn_without_effect(**parameters: object) -> None:
-    """Tell the user of each parameter that was given, that it has no effect in this version."""
+    """Warn for each given parameter that it has no effect in this version."""
     for name, value in parameters.items():
         if value is not None:
             warnings.warn(
@@ -64,21 +64,21 @@ def warn_without_effect(**parameters: object) -> None:
 def merge_config(
     config: ArrayConfig | ArrayConfigParams | None, write_empty_chunks: bool | None
 ) -> ArrayConfig | None:
-    """Return the options of an array, of which one may be given by a parameter of its own.
+    """Return the options of an array, with `write_empty_chunks` merged in.
 
     Parameters
     ----------
     config : ArrayConfig, dict or None
-        The options; None where none are given.
+        Options of the array; None for the defaults.
     write_empty_chunks : bool or None
-        Goes before the option in `config`; None where it is not given.
+        Overrides the option in `config`; None to keep that option.
 
     Warns
     -----
     ZarrRuntimeWarning
         If `write_empty_chunks` is given.
     ZarrUserWarning
-        If both are.
+        If both are given.
     """
     if write_empty_chunks is None:
         return None if config is None else parse_array_config(config)
@@ -133,57 +133,57 @@ async def create(
     mode: AccessModeLiteral | None = None,
     data: Any | None = None,
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array by parameters that name the codecs of either format.
+    """Create an array, with separate codec parameters for each format.
 
-    `create_array` has one set of parameters for both formats, and shards.
+    `create_array` has one set of parameters for both formats, and supports shards.
 
     Parameters
     ----------
     shape : iterable of int or int
         Shape in elements.
     fill_value : scalar or None
-        Value of the elements that are not stored; by default that of the data type. None leaves it
+        Value of elements that are not stored; by default that of the data type. None leaves it
         undefined in format 2, and is the default in format 3.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     attributes : mapping or None
-        User attributes, JSON values; None for none.
+        User attributes with JSON values; None for no attributes.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
     chunks : iterable of int, int, False or None
-        Shape of the chunks in elements; False for one chunk, None to have it chosen.
+        Shape of the chunks in elements; False for one chunk, None to choose automatically.
     chunk_shape : iterable of int, int, False or None
-        Another name of `chunks`.
+        Alias of `chunks`.
     dtype : dtype-like, ZDType or None
         Data type of the elements; None for ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
-        Format 2: last step of encoding; None for none.
+        Format 2: last step of encoding; None for no compressor.
     order : {"C", "F"} or None
         Format 2: memory layout of encoded chunks; None for that of `config`.
     store : StoreLike or None
-        Where the array goes; None for a new store in memory.
+        Location of the new array; None for a new store in memory.
     overwrite : bool
-        Whether all that is stored at that place is deleted first.
+        Whether to delete everything stored at that location first.
     path : str or None
         Path of the array below `store`; None for `store` itself.
     filters : iterable of numcodecs codec or dict, or None
-        Format 2: steps of encoding before the compressor; None for what the data type needs.
+        Format 2: encoding steps before the compressor; None for those the data type requires.
     dimension_separator : {".", "/"} or None
-        Format 2: what joins the numbers in the key of a chunk; None for ``"."``.
+        Format 2: separator of the numbers in chunk keys; None for ``"."``.
     write_empty_chunks : bool or None
-        The option of that name; None for that of `config`.
+        Option ``write_empty_chunks``; None for the value in `config`.
     chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
-        Format 3: how chunks are named; a tuple has name and separator.
+        Format 3: encoding of the chunk keys; a tuple holds name and separator.
     codecs : iterable of codec or dict, or None
-        Format 3: all codecs in the order of encoding; None for the defaults.
+        Format 3: all codecs in encoding order; None for the defaults.
     dimension_names : iterable of str or None, or None
         Format 3: one name, or None, per dimension.
     storage_options : dict or None
-        For the file system, where `store` is a URL.
+        Options of the file system, if `store` is a URL.
     mode : {"a", "w", "w-"} or None
-        Access mode of the store; ``"w"`` overwrites, ``"w-"`` never does, None is ``"a"``.
+        Access mode of the store. ``"w"`` overwrites, ``"w-"`` never overwrites, None means ``"a"``.
     data : array-like or None
-        Elements to write; None for none.
+        Elements to write; None to write no elements.
     synchronizer : object
         Parameter of zarr-python 2 without effect.
     chunk_store : StoreLike or None
@@ -202,7 +202,7 @@ async def create(
     Returns
     -------
     Array or AsyncArray
-        The array, of the API that is used.
+        The new array: `Array` in the synchronous API, `AsyncArray` in the asynchronous one.
 
     Raises
     ------
@@ -210,12 +210,12 @@ async def create(
         If a parameter is not valid, or belongs to the other format; if the store is read-only.
         Nothing is stored or deleted then.
     ContainsArrayError, ContainsGroupError
-        If a node is stored there already and is not overwritten.
+        If a node exists there and is not overwritten.
 
     Warns
     -----
     ZarrRuntimeWarning
-        Of parameters that have no effect or another place.
+        For parameters that have no effect or were replaced.
     """
     warn_without_effect(
         synchronizer=synchronizer,
@@ -300,7 +300,7 @@ async def create(
 
 
 def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
-    """Refuse parameters that belong to the other format, naming what to use instead."""
+    """Raise for parameters of the other format, naming the replacement."""
     for is_given, name, instead in parameters:
         if is_given:
             hint = "" if instead is None else f" Use {instead} instead."
@@ -318,20 +318,20 @@ async def store_elements(
     Parameters
     ----------
     store_path : StorePath
-        Where the array goes.
+        Location of the new array.
     arr : NumPy array or similar
         The elements.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     **kwargs
-        As for `create`.
+        Parameters of `create`.
 
     Raises
     ------
     TypeError
-        If `arr` is something else, a list or an array of this library say.
+        If `arr` is another object, such as a list or an array of this library.
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        As `create`.
+        See `create`.
     """
     if not isinstance(arr, NDArrayLike):
         raise TypeError("arr argument must be numpy or other NDArrayLike array")

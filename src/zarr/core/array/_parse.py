@@ -1,4 +1,4 @@
-"""From what a user gives for codecs and chunks to what metadata hold."""
+"""Parse the arguments of a user for metadata, codecs and chunks."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
     ----------
     data : dict, ArrayV2Metadata or ArrayV3Metadata
         A ``zarr.json`` document; or a ``.zarray`` document with the content of ``.zattrs`` under
-        ``attributes``. Metadata are returned as they are.
+        ``attributes``. Metadata objects are returned unchanged.
     path : str or None
-        Where the document was found, for messages; None where that is not known.
+        Location of the document, for messages; None if unknown.
 
     Raises
     ------
     NodeTypeValidationError
-        If a ``zarr.json`` document is not that of an array.
+        If a ``zarr.json`` document is not the document of an array.
     MetadataValidationError
         If the format is neither 2 nor 3.
     TypeError, ValueError
-        If `data` is something else, or not valid.
+        If `data` has another type, or is not valid.
     """
     if isinstance(data, ArrayV2Metadata | ArrayV3Metadata):
         return data
@@ -77,22 +77,22 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
 
 
 def item_size(dtype: ZDType[TBaseDType, TBaseScalar]) -> int:
-    """Return the size of an element in bytes, 1 for a data type of variable length."""
+    """Return the size of an element in bytes; 1 for a data type of variable length."""
     return dtype.item_size if isinstance(dtype, HasItemSize) else 1
 
 
 def parse_chunk_layout(
     chunks: object, shards: object, shape: tuple[int, ...], dtype: ZDType[TBaseDType, TBaseScalar]
 ) -> ChunkLayout:
-    """Return the chunks of a new array, and the chunks within them where these are shards.
+    """Return the chunks of a new array, or its shards with the chunks inside them.
 
     Parameters
     ----------
     chunks : "auto" or what `normalize_chunks_nd` takes
-        The smallest unit of reading. ``"auto"`` chooses by the size of the array, smaller where
-        the shards are chosen as well.
+        Smallest unit of reading. ``"auto"`` chooses it from the size of the array. The chosen
+        chunks are smaller if `shards` is ``"auto"`` too.
     shards : None, "auto", mapping or what `normalize_chunks_nd` takes
-        The unit of storing; None for the chunks themselves.
+        Unit of storing; None for no shards.
     shape : tuple of int
         Shape of the array in elements.
     dtype : ZDType
@@ -135,9 +135,9 @@ def parse_codecs_v2(
     Raises
     ------
     TypeError
-        If a filter is not a codec of numcodecs, or there is more than one compressor.
+        If a filter is not a numcodecs codec, or there is more than one compressor.
     ValueError
-        If the compressor is not a codec of numcodecs, or objects would be left unencoded.
+        If the compressor is not a numcodecs codec, or no codec encodes the objects.
     """
     chosen = _filters_v2(filters, dtype)
     compressor = _compressor_v2(compressors, dtype)
@@ -214,7 +214,7 @@ def parse_codecs_v3(
     compressors: object,
     dtype: ZDType[TBaseDType, TBaseScalar],
 ) -> tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]]:
-    """Return the codecs of a format 3 array by their roles.
+    """Return the codecs of a format 3 array, grouped by role.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def parse_codecs_v3(
     Raises
     ------
     TypeError
-        If something is not a codec of the role it was given for.
+        If an argument is not a codec of the expected role.
     KeyError
         If the JSON form of a codec has no name.
     UnknownCodecError

@@ -1,4 +1,4 @@
-"""The codec pipeline of an array, its chunk grid, and the specs of its chunks."""
+"""Codec pipeline, chunk grid and chunk specs of an array."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 def create_codec_pipeline(metadata: ArrayMetadata, *, store: Store | None = None) -> CodecPipeline:
-    """Make the pipeline that the configuration names, for the codecs of an array.
+    """Make the configured codec pipeline for the codecs of an array.
 
     Parameters
     ----------
     metadata : ArrayV2Metadata or ArrayV3Metadata
         Metadata of the array.
     store : Store or None
-        Offered to pipelines that read the store by themselves; None where there is none yet.
+        Passed to pipelines that read the store themselves; None if there is no store yet.
 
     Raises
     ------
     TypeError
-        If `metadata` is something else.
+        If `metadata` has another type.
     """
     if not isinstance(metadata, ArrayV2Metadata | ArrayV3Metadata):
         raise TypeError(f"Expected array metadata, got {type(metadata)}.")
@@ -41,7 +41,7 @@ def create_codec_pipeline(metadata: ArrayMetadata, *, store: Store | None = None
         try:
             return pipeline.from_array_metadata_and_store(array_metadata=metadata, store=store)
         except NotImplementedError:
-            pass  # made of codecs, as most are
+            pass  # most pipelines are made from codecs only
     if isinstance(metadata, ArrayV3Metadata):
         return pipeline.from_codecs(metadata.codecs)
     return pipeline.from_codecs([V2Codec(metadata.filters, metadata.compressor)])
@@ -53,7 +53,7 @@ def chunk_spec(
     shape: tuple[int, ...],
     prototype: BufferPrototype,
 ) -> ArraySpec:
-    """Return the spec of the chunks of one shape.
+    """Return the spec of chunks of a given shape.
 
     Parameters
     ----------
@@ -64,16 +64,16 @@ def chunk_spec(
     shape : tuple of int
         Encoded shape of the chunks in elements.
     prototype : BufferPrototype
-        Classes that hold encoded and decoded data.
+        Buffer classes for encoded and decoded data.
     """
     if isinstance(metadata, ArrayV2Metadata) and metadata.order != config.order:
-        # The layout is part of what a format 2 array stores, and no option of the reader.
+        # In format 2 the layout is stored in the metadata and is not a runtime option.
         config = replace(config, order=metadata.order)
     return ArraySpec(shape, metadata.dtype, metadata.fill_value, config, prototype)
 
 
 def chunk_grid(metadata: ArrayMetadata) -> ChunkGrid:
-    """Return the grid of what is stored under one key each: shards, or chunks without shards."""
+    """Return the grid of stored units: shards, or chunks without shards."""
     if isinstance(metadata, ArrayV2Metadata):
         return ChunkGrid.from_sizes(metadata.shape, metadata.chunks)
     return ChunkGrid.from_metadata(metadata)

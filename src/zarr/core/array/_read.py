@@ -1,4 +1,4 @@
-"""Reading a selection of an array: a plan that does no I/O, and the two ways to carry it out."""
+"""Read a selection of an array: a plan without I/O, and two ways to execute it."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """A read that is ready to run.
+    """A planned read.
 
     Parameters
     ----------
     array : AsyncArray
-        What is read.
+        Array to read.
     indexer : Indexer
-        Yields the chunks it needs.
+        Iterable over the chunks of the selection.
     batch : iterator of tuple
-        The same for the codec pipeline, to be gone through once.
+        The same chunks for the codec pipeline; it can be consumed only once.
     target : NDBuffer
         Receives whole elements, in the shape of the indexer.
     drop_axes : tuple of int
-        Dimensions of the chunk selections that `target` does not have.
+        Dimensions of the chunk selections that are dropped in `target`.
     shape : tuple of int
-        Shape of the result in elements; differs from that of `target` for coordinates in
-        several dimensions, which are read in one.
+        Shape of the result in elements. It differs from the shape of `target` for coordinates in
+        several dimensions, which are read as one dimension.
     fields : str, list of str or None
         Fields of a structured data type to return; None for whole elements.
     field_dtype : numpy.dtype
         Data type of the result.
     out : NDBuffer or None
-        The buffer of the caller, where it is not `target` itself.
+        Buffer of the caller, if it is not `target` itself.
     """
 
     array: AsyncArray[Any]
@@ -66,12 +66,12 @@ class ReadPlan:
         Parameters
         ----------
         results : sequence of GetResult or None
-            What the pipeline answered for each chunk; None from a pipeline that does not tell.
+            Status of each chunk from the pipeline; None if the pipeline does not report it.
 
         Raises
         ------
         ChunkNotFoundError
-            If chunks are absent and ``array.read_missing_chunks`` is off, naming each of them.
+            If chunks are absent and ``array.read_missing_chunks`` is off; it names each of them.
         """
         if not self.array.config.read_missing_chunks:
             self._check_present(results)
@@ -109,7 +109,7 @@ class ReadPlan:
 
 
 def _take_fields(buffer: NDBuffer, fields: Fields, dtype: np.dtype[Any]) -> NDBuffer:
-    """Return some fields of structured elements, in memory of their own and the same order."""
+    """Return fields of structured elements as a copy in the same memory order."""
     elements = buffer.as_numpy_array()
     if isinstance(fields, str):
         return type(buffer).from_numpy_array(elements[fields].copy(order="K"))
@@ -132,16 +132,16 @@ def plan_read(
     Parameters
     ----------
     array : AsyncArray
-        What to read.
+        Array to read.
     indexer : Indexer
         The selection.
     out : NDBuffer or None
         Receives the result; None for a new buffer. It has the shape of the result, and a data
-        type that NumPy converts to within a kind; it need not be contiguous.
+        type to which NumPy converts with ``same_kind`` casting; it need not be contiguous.
     fields : str, list of str or None
         Fields of a structured data type to return; None for whole elements.
     prototype : BufferPrototype or None
-        Classes that hold encoded and decoded data; None for the configured ones.
+        Buffer classes for encoded and decoded data; None for the configured ones.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def plan_read(
     ValueError
         If `out` has another shape.
     IndexError
-        If the data type does not have the fields.
+        If the data type lacks one of the fields.
     """
     classes = default_buffer_prototype() if prototype is None else prototype
     dtype = array.dtype
@@ -191,7 +191,7 @@ def _check_out(
 
 
 async def read(plan: ReadPlan) -> NDBuffer:
-    """Carry out a read.
+    """Execute a planned read.
 
     Raises
     ------
@@ -205,7 +205,7 @@ async def read(plan: ReadPlan) -> NDBuffer:
 
 
 def read_sync(plan: ReadPlan) -> NDBuffer:
-    """Carry out a read and wait; where the pipeline can, this thread decodes.
+    """Execute a planned read and wait; this thread decodes, if the pipeline supports it.
 
     Raises
     ------
@@ -222,5 +222,5 @@ def read_sync(plan: ReadPlan) -> NDBuffer:
 
 
 def scalar_or_array(result: NDBuffer) -> NDArrayLikeOrScalar:
-    """Return the element of a result without dimensions, the array behind any other."""
+    """Return the element of a zero-dimensional result, or the array of another result."""
     return result.as_scalar() if result.shape == () else result.as_ndarray_like()

@@ -1,4 +1,4 @@
-"""Reading selections of several arrays at once."""
+"""Read selections of several arrays concurrently."""
 
 from __future__ import annotations
 
@@ -35,31 +35,32 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# As many arrays are read at a time. That has little to do with `async.concurrency`, which bounds the
-# requests of a store: a store merges what it is asked for at the same time, so many small arrays
-# should ask together. It bounds tasks, and what has been fetched and not yet decoded.
+# Number of arrays read concurrently. It limits the number of tasks, and the amount of data that
+# is fetched but not yet decoded. It hardly depends on `async.concurrency`, which limits the
+# requests of a store. A store merges concurrent requests, so small arrays are read together.
 _AT_ONCE: Final = 256
 
-# A read that holds more bytes counts as several, so all hold about `_AT_ONCE` times this at most.
+# A read that holds more bytes takes several shares. All reads hold at most about `_AT_ONCE` times
+# this number of bytes.
 _PART_NBYTES: Final = 4 * MiB
-# No more chunks of a selection are counted to find that out.
+# Maximum number of chunks counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A selection of an array that has been checked and not yet been read.
+    """A validated selection of an array that has not been read yet.
 
     Parameters
     ----------
     array : AsyncArray
-        What is read.
+        Array to read.
     indexer : Indexer
         The selection.
     fields : str, list of str or None
         Fields of a structured data type to return; None for whole elements.
     is_box : bool
-        Whether the result is a scalar where it has no dimensions.
+        Whether a zero-dimensional result is returned as a scalar.
     """
 
     array: AsyncArray[Any]
@@ -69,7 +70,7 @@ class Reading:
 
     @property
     def held_nbytes(self) -> int:
-        """About how many bytes the read holds that are not decoded yet, at most."""
+        """Estimated upper bound of the encoded bytes that the read holds in memory."""
         itemsize = self.array.dtype.itemsize
         result = math.prod(self.indexer.shape) * itemsize
         if self.array.codec_pipeline.supports_partial_decode:
@@ -77,35 +78,35 @@ class Reading:
         grid = self.array._chunk_grid
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
-        # Of a small selection whole chunks are fetched. It matters where they are large.
+        # Whole chunks are fetched even for a small selection. This matters only for large chunks.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
 
     @property
     def runs_here(self) -> bool:
-        """Whether a thread that waits reads it itself, without the event loop."""
+        """Whether a waiting thread reads this itself, without the event loop."""
         return access_of(self.array.store_path.store).reads_in_thread and hasattr(
             self.array.codec_pipeline, "read_sync"
         )
 
     def count_chunks(self, most: int) -> int:
-        """Return how many chunks are read, or shards, `most` at most."""
+        """Return the number of chunks or shards to read, at most `most`."""
         return sum(1 for _ in islice(iter(self.indexer), most))
 
     async def run(self) -> NDArrayLikeOrScalar:
-        """Read on the event loop, where `Reading.run_sync` does in the calling thread."""
+        """Read on the event loop; `Reading.run_sync` reads in the calling thread."""
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
-        """Read as indexing the array does."""
+        """Read in the same way as indexing the array."""
         with _naming(self.array):
             return get_selection_sync(self.array, self.indexer, fields=self.fields)
 
 
 @contextmanager
 def _naming(array: AsyncArray[Any]) -> Iterator[None]:
-    """Note on a failure of which array it is."""
+    """Add a note that names the array to an exception."""
     try:
         yield
     except Exception as error:
@@ -122,9 +123,9 @@ def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
     Raises
     ------
     TypeError
-        If `selections` is not an iterable of arrays, and pairs of an array and a selection.
+        If `selections` is not an iterable of arrays, or of pairs of an array and a selection.
     """
-    # Arrays and groups can be iterated over too, which would read.
+    # Reject arrays and groups: they are iterable too, but iterating reads them.
     if hasattr(selections, "store_path") or not isinstance(selections, Iterable):
         raise TypeError(
             "Expected an iterable of arrays, or of pairs of an array and a selection. "
@@ -148,12 +149,12 @@ def _parse_pair(item: object, at: int) -> tuple[AsyncArray[Any], Any]:
 
 
 async def prepare(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]:
-    """Check selections of arrays; nothing is read.
+    """Validate selections of arrays, without reading.
 
     Raises
     ------
     IndexError
-        If a selection is not valid, or out of bounds. A note names the array.
+        If a selection is not valid or out of bounds. A note names the array.
     """
     readings: list[Reading] = []
     for array, selection in pairs:
@@ -163,7 +164,7 @@ async def prepare(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]
 
 
 def prepare_sync(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]:
-    """Check selections of arrays, as `prepare`; the calling thread computes what is lazy."""
+    """Validate selections like `prepare`; the calling thread computes lazy selections."""
     readings: list[Reading] = []
     for array, selection in pairs:
         with _naming(array):
@@ -182,12 +183,12 @@ def _reading(array: AsyncArray[Any], selection: Any) -> Reading:
 
 
 async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
-    """Read selections of arrays at once.
+    """Read selections of arrays concurrently.
 
     Parameters
     ----------
     readings : iterable of Reading
-        What to read.
+        Planned reads.
 
     Returns
     -------
@@ -197,10 +198,10 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
     Raises
     ------
     Exception
-        The first failure, with a note that names the array. Nothing is running any more then.
+        The first failure, with a note that names the array. All other reads have ended by then.
     """
     arrays = _Budget(_AT_ONCE)
-    stores: dict[int, _Budget] = {}  # by identity: stores need not be hashable
+    stores: dict[int, _Budget] = {}  # keyed by identity: stores need not be hashable
 
     async def run(reading: Reading) -> NDArrayLikeOrScalar:
         with _naming(reading.array):
@@ -211,11 +212,11 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
         store = _innermost(reading.array.store_path.store)
         if type(store).get_many is not Store.get_many:
             return await reading.run()
-        # A bulk read by `get` takes all of `async.concurrency` for itself.
+        # The default `get_many` uses the whole `async.concurrency` for one bulk read.
         concurrency = max(1, int(config.get("async.concurrency")))
         budget = stores.setdefault(id(store), _Budget(concurrency))
         in_parts = reading.array.codec_pipeline.supports_partial_decode
-        # Of one shard there are several requests.
+        # A partial decode makes several requests per shard.
         share = concurrency if in_parts else reading.count_chunks(concurrency)
         return await budget.run(share, reading.run)
 
@@ -225,8 +226,8 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
 def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     """Read selections of arrays and wait for them.
 
-    What is in stores that read in the calling thread is read there, one array after the other, as
-    indexing them does; then all others at once.
+    Arrays in stores that read in the calling thread are read there, one after another, in the
+    same way as indexing them. All other arrays are then read concurrently.
 
     Parameters, results and errors are those of `read_all`.
     """
@@ -242,22 +243,22 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
 
 
 class _Budget:
-    """So much that may go on at once, of which each takes a share.
+    """A fair semaphore, of which one task can take several units.
 
     Parameters
     ----------
     size : int
-        All of it.
+        Total number of units.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._left = asyncio.Semaphore(size)
-        # Two that have taken half of what they need would wait for each other.
+        # Without a lock, two tasks that each hold half of their units would deadlock.
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine when so much is free, at most all; it is free again in the end."""
+        """Run a coroutine while holding `share` units, or all units if there are fewer."""
         taken = 0
         try:
             async with self._turn:
@@ -271,7 +272,7 @@ class _Budget:
 
 
 def _innermost(store: Store) -> Store:
-    """Return the store that wrappers forward to."""
+    """Return the store inside all wrappers."""
     while isinstance(store, WrapperStore):
         store = store._store
     return store
@@ -281,28 +282,28 @@ def _innermost(store: Store) -> Store:
 
 
 async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:
-    """Read several arrays, or selections of them, at once.
+    """Read several arrays, or selections of them, concurrently.
 
-    Over a store that merges requests, such as `FsspecStore`, they are fetched together, as the
-    chunks of one array are.
+    A store that merges requests, such as `FsspecStore`, fetches them together, like the chunks of
+    one array.
 
     Parameters
     ----------
     selections : iterable
-        Arrays, and pairs of an array and what indexing it takes, also names of fields. An array
-        alone and a selection of None stand for the whole array. Stores and formats may differ.
+        Arrays, and pairs of an array and a selection as for indexing, including field names. An
+        array alone, or a selection of None, reads the whole array. Stores and formats may differ.
 
     Returns
     -------
     list
-        What ``array[selection]`` returns of each, in the same order.
+        Result of ``array[selection]`` for each item, in the same order.
 
     Raises
     ------
     TypeError
-        If `selections` holds something else. Nothing is read then.
+        If `selections` holds other objects. Nothing is read then.
     IndexError
-        If a selection is not valid, or out of bounds. Nothing is read then.
+        If a selection is not valid or out of bounds. Nothing is read then.
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` is off.
     Exception
@@ -311,7 +312,7 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
     Notes
     -----
     At most 256 arrays are read at a time, fewer if they are large. The synchronous function reads
-    what is in memory or in local files one array after the other, as a loop over them does.
+    arrays in memory or in local files one after another, like a loop over them.
     """
     return await read_all(await prepare(parse_selections(selections)))
 

@@ -1,4 +1,4 @@
-"""Changing the shape of an array."""
+"""Change the shape of an array."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from zarr.core.array._async import AsyncArray
 
-# Above this many chunks that might be stored, a store is asked which of them are.
+# If more chunks than this may be stored outside the new shape, list the store to find them.
 _MAX_BLIND_DELETES = 1000
 
-# How many positions of chunks are kept in memory before the chunks are deleted.
+# Maximum number of chunk positions collected before the chunks are deleted.
 _DELETED_AT_ONCE = 10_000
 
 
@@ -32,19 +32,19 @@ async def resize(
 ) -> None:
     """Change the shape of an array, in the store and in memory.
 
-    Chunks are deleted before the new shape is stored: were it the other way round, those that an
-    interruption leaves would come back with their old values when the array grows again.
+    Chunks are deleted before the new shape is stored. In the opposite order, an interruption could
+    leave chunks that reappear with their old values when the array grows again.
 
     Parameters
     ----------
     array : AsyncArray
         The array.
     new_shape : iterable of int or int
-        Shape in elements, with as many dimensions as the array has. Elements that come new have
-        the fill value, or what is stored in a chunk that was only partly outside.
+        Shape in elements, with as many dimensions as the array has. New elements have the fill
+        value, or the values stored in a chunk that was partly outside the old shape.
     delete_outside_chunks : bool
-        Whether chunks that lie outside the new shape altogether are deleted. A store that cannot
-        delete keeps them, with the fill value in place of what they held.
+        Whether to delete chunks that lie completely outside the new shape. A store that cannot
+        delete keeps them, overwritten with the fill value.
 
     Raises
     ------
@@ -52,8 +52,8 @@ async def resize(
         If `new_shape` is not a shape, has another number of dimensions, or the store is
         read-only.
     Exception
-        The first failure to delete a chunk. No further one is deleted, and the shape stays as it
-        was.
+        The first failure to delete a chunk. No more chunks are deleted then, and the shape does
+        not change.
     """
     shape = parse_shapelike(new_shape)
     if len(shape) != array.ndim:
@@ -70,17 +70,17 @@ async def resize(
 
 
 async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> None:
-    """Delete the chunks that a smaller grid does not have, several at a time."""
+    """Delete the chunks outside a smaller grid, several at a time."""
     drop = partial(_delete if array.store.supports_deletes else _blank, array)
     old = array._chunk_grid.grid_shape
     kept = prod(min(before, after) for before, after in zip(old, new, strict=True))
     if prod(old) - kept <= _MAX_BLIND_DELETES or not can_list_chunks(array):
         await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
         return
-    # What is deleted while it is listed may hide something else: on some file systems, on servers
-    # that list page by page. A listing that finds little comes from one piece.
+    # Deleting during a listing can hide other keys, on some file systems and on servers that list
+    # page by page. Therefore the store is listed again, until one pass collects all chunks.
     is_whole = False
-    deleted: tuple[int, ...] | None = None  # the first chunk of the listing before
+    deleted: tuple[int, ...] | None = None  # first chunk of the listing before
     while not is_whole:
         is_whole = True
         first: tuple[int, ...] | None = None
@@ -107,7 +107,7 @@ async def _delete(array: AsyncArray[Any], coords: tuple[int, ...]) -> None:
 
 
 async def _blank(array: AsyncArray[Any], coords: tuple[int, ...]) -> None:
-    """Write fill value over a chunk, if it is stored."""
+    """Overwrite a stored chunk with the fill value."""
     place = array.store_path / array.metadata.encode_chunk_key(coords)
     if not await place.exists():
         return
@@ -125,7 +125,7 @@ async def _blank(array: AsyncArray[Any], coords: tuple[int, ...]) -> None:
 
 
 def _difference(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the positions of a grid that a smaller grid does not have, each once."""
+    """Yield each grid position that a smaller grid lacks, once."""
     for axis, count in enumerate(new):
         yield from positions(
             [
@@ -139,21 +139,21 @@ def _difference(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[in
 def plan_append(
     array: AsyncArray[Any], data: Any, axis: int
 ) -> tuple[tuple[int, ...], tuple[slice, ...]]:
-    """Return the shape of an array after appending, and where the appended data lie in it.
+    """Return the shape after appending, and the region of the appended data.
 
     Parameters
     ----------
     array : AsyncArray
         The array.
     data : array
-        Of the shape of the array, except along `axis`.
+        Data to append. The shape equals that of the array, except along `axis`.
     axis : int
-        Dimension that grows; a negative one counts from the last.
+        Dimension that grows; a negative number counts from the last dimension.
 
     Raises
     ------
     numpy.exceptions.AxisError
-        If the array has no such dimension, or `data` have none; it is a `ValueError` and an
+        If the dimension does not exist, or `data` has no dimensions; it is a `ValueError` and an
         `IndexError`.
     ValueError
         If the shapes do not match.

@@ -1,8 +1,7 @@
-"""Reading and writing a selection: by the array's own methods where somebody overrides them.
+"""Read and write a selection, through overridden methods of the array if there are any.
 
-`AsyncArray._get_selection` and `AsyncArray._set_selection` stand for every read and every write of
-elements. As long as nobody overrides them, the calling thread does without the event loop what it
-can.
+`AsyncArray._get_selection` and `AsyncArray._set_selection` handle every read and write of elements.
+If neither is overridden, the calling thread works without the event loop as far as possible.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def taken(result: NDBuffer, indexer: Indexer) -> NDArrayLikeOrScalar:
-    """Return what indexing an array returns: a scalar only for one element of a box."""
+    """Return the result of indexing an array: a scalar only for a single element of a box."""
     if result.shape == () and isinstance(indexer, BasicIndexer):
         return result.as_scalar()
     return result.as_ndarray_like()
@@ -37,7 +36,7 @@ async def get_selection(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> NDArrayLikeOrScalar:
-    """Read a selection; parameters and errors are those of `plan_read` and `read`."""
+    """Read a selection; see `plan_read` and `read` for parameters and errors."""
     if is_overridden(array, "_get_selection"):
         classes = default_buffer_prototype() if prototype is None else prototype
         return await array._get_selection(indexer, prototype=classes, out=out, fields=fields)
@@ -53,7 +52,7 @@ def get_selection_sync(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> NDArrayLikeOrScalar:
-    """Read a selection and wait; where the pipeline can, this thread decodes."""
+    """Read a selection and wait; this thread decodes, if the pipeline supports it."""
     if is_overridden(array, "_get_selection"):
         return sync(get_selection(array, indexer, out=out, fields=fields, prototype=prototype))
     plan = plan_read(array, indexer, out=out, fields=fields, prototype=prototype)
@@ -68,7 +67,7 @@ async def set_selection(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> None:
-    """Write a selection; parameters and errors are those of `plan_write` and `write`."""
+    """Write a selection; see `plan_write` and `write` for parameters and errors."""
     if is_overridden(array, "_set_selection"):
         classes = default_buffer_prototype() if prototype is None else prototype
         await array._set_selection(indexer, value, prototype=classes, fields=fields)
@@ -84,7 +83,7 @@ def set_selection_sync(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> None:
-    """Write a selection and wait; where the pipeline can, this thread encodes."""
+    """Write a selection and wait; this thread encodes, if the pipeline supports it."""
     if is_overridden(array, "_set_selection"):
         sync(set_selection(array, indexer, value, fields=fields, prototype=prototype))
     else:

@@ -1,4 +1,4 @@
-"""Arrays that new arrays are made from, and what to keep of them."""
+"""Parameters of new arrays that are made from existing arrays."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
 
 
 def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a new array, those of its source where they are to be kept.
+    """Return the parameters of a new array, taking kept parameters from the source.
 
     Parameters
     ----------
     source : AsyncArray or None
-        Where the elements come from; None for data that are no array of ours.
+        Source of the elements; None for data that are not an array of this library.
     given : mapping
-        The parameters of `from_array` that describe the array, ``zarr_format`` as 2 or 3.
-        ``"keep"``, and for the others None or `DEFAULT_FILL_VALUE`, ask for what the source has;
-        codecs and chunk keys are kept within a format only.
+        Parameters of `from_array` that describe the array, with ``zarr_format`` 2 or 3.
+        ``"keep"``, or None or `DEFAULT_FILL_VALUE` for other parameters, takes the value of the
+        source. Codecs and chunk key encoding are kept only within one format.
 
     Warns
     -----
     ZarrUserWarning
-        If the source stores its chunks in Fortran order and the new format cannot.
+        If the source stores chunks in Fortran order and the new format cannot.
     """
     settled = dict(given)
     keep = {name for name in _KEPT if isinstance(given[name], str) and given[name] == "keep"}
@@ -105,19 +105,19 @@ def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
 
 
 def _lengths(dimension: DimensionGrid) -> int | VaryingDimension:
-    # Edges as they are stored, which may reach beyond the array.
+    # Stored chunk lengths, which may extend beyond the array.
     return dimension.size if isinstance(dimension, FixedDimension) else cast("Any", dimension)
 
 
 def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
-    """Refuse to make room for a copy by deleting what is to be copied.
+    """Raise if overwriting the target would delete the source of a copy.
 
     Parameters
     ----------
     source : AsyncArray
-        Where the elements come from.
+        Source of the elements.
     target : StorePath
-        The place that would be overwritten.
+        Location to be overwritten.
 
     Raises
     ------
@@ -134,9 +134,10 @@ def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
 
 
 def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
-    """Return what holds the keys of a place, and the place within it.
+    """Return an identifier of the storage of a location, and the path within it.
 
-    Equal stores in memory are still two, and one directory is reached through many roots.
+    Memory stores that compare equal are distinct storage. Local stores with different roots can
+    reach the same directory.
     """
     store = place.store
     while isinstance(store, WrapperStore):

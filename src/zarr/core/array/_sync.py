@@ -62,13 +62,13 @@ def _async_of(array: Array[Any]) -> AsyncArray[Any]:
 class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     """An array whose chunks are in a store.
 
-    Indexing reads NumPy arrays and writes from them; nothing is kept in memory. The thread that
-    reads decodes, so several threads read in parallel.
+    Indexing reads NumPy arrays and assignment writes from them; no elements are cached. The reading
+    thread decodes, so several threads read in parallel.
 
     Parameters
     ----------
     _async_array : AsyncArray
-        The array of the asynchronous API that does the work.
+        Array of the asynchronous API that does the work.
     """
 
     _async_array: AsyncArray[T_ArrayMetadata]
@@ -88,16 +88,16 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         store : StoreLike
-            Where the array is.
+            Location of the array.
         config : ArrayConfig, dict or None
-            Options that are not stored; what is left out follows `zarr.config`.
+            Runtime options, not stored; missing options come from `zarr.config`.
 
         Raises
         ------
         ArrayNotFoundError
-            If no such array is there.
+            If there is no such array.
         TypeError, ValueError
-            If its metadata are not valid.
+            If the metadata are not valid.
         """
         opened = AsyncArray.open(store, config=config)
         inner: Any = sync_opening(opened, in_thread=never_waits(store))
@@ -117,12 +117,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def store_path(self) -> StorePath:
-        """Where the array is."""
+        """Location of the array."""
         return self._async_array.store_path
 
     @property
     def config(self) -> ArrayConfig:
-        """Options that are not stored."""
+        """Runtime options, not stored."""
         return self._async_array.config
 
     @property
@@ -140,12 +140,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def fill_value(self) -> Any:
-        """Value of the elements that are not stored; None for undefined (format 2 only)."""
+        """Value of elements that are not stored; None if undefined (format 2 only)."""
         return self._async_array.metadata.fill_value
 
     @property
     def attrs(self) -> Attributes:
-        """The user attributes; changes are stored at once."""
+        """The user attributes; changes are stored immediately."""
         return Attributes(self)
 
     @property
@@ -168,22 +168,21 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return elements if dtype is None else elements.astype(dtype, copy=False)
 
     def __getitem__(self, selection: Selection | str | tuple[Any, ...]) -> NDArrayLikeOrScalar:
-        """Read a selection, as NumPy would.
+        """Read a selection, with the semantics of NumPy.
 
-        Integers and slices select a box. One integer or boolean array together with integers and
-        slices selects the product of its dimensions (see `oindex`); several integer arrays select
-        single elements (see `vindex`). Names of fields of a structured data type may be among the
-        items.
+        Integers and slices select a box. One integer or boolean array combined with integers and
+        slices selects the product of the items (see `oindex`). Several integer arrays select single
+        elements (see `vindex`). The items may include field names of a structured data type.
 
         Returns
         -------
         array or scalar
-            In most cases an array, without dimensions where one element is selected.
+            Usually an array, zero-dimensional if one element is selected.
 
         Raises
         ------
         IndexError
-            If the selection is not valid, or out of bounds.
+            If the selection is not valid or out of bounds.
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
@@ -198,7 +197,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     def __setitem__(
         self, selection: Selection | str | tuple[Any, ...], value: npt.ArrayLike | NDBuffer
     ) -> None:
-        """Write a selection; see `__getitem__` for what selects, `set_basic_selection` for values."""
+        """Write a selection; see `__getitem__` and `set_basic_selection`."""
         selection = made_arrays(selection)
         fields, plain = pop_fields(selection)
         if is_pure_fancy_indexing(plain, self.ndim):
@@ -251,26 +250,26 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing ones stand for the whole dimension. Steps are positive.
+            One item per dimension; missing items select the whole dimension. Steps are positive.
         out : NDBuffer or None
             Receives the result; None for a new array. It has the shape of the result, and a data
-            type that NumPy converts to within a kind; it need not be contiguous.
+            type to which NumPy converts with ``same_kind`` casting; it need not be contiguous.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
 
         Returns
         -------
         array or scalar
-            A scalar where every dimension is selected by an integer.
+            A scalar if every dimension is selected by an integer.
 
         Raises
         ------
         IndexError
-            If the selection is of another kind, or out of bounds.
+            If the selection is of another kind or out of bounds.
         TypeError, ValueError
-            If `out` does not suit the result.
+            If `out` does not fit the result.
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
@@ -290,18 +289,18 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, integer array, boolean array or tuple of them
-            One item per dimension; missing ones stand for the whole dimension.
+            One item per dimension; missing items select the whole dimension.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `get_basic_selection`.
+            See `get_basic_selection`.
         """
         indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
         return self._read(indexer, out=out, fields=fields, prototype=prototype)
@@ -319,18 +318,18 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         mask : boolean array
-            Of the shape of the array.
+            Mask of the shape of the array.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `get_basic_selection`.
+            See `get_basic_selection`.
         """
         indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
         return self._read(indexer, out=out, fields=fields, prototype=prototype)
@@ -343,23 +342,23 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read single elements by their coordinates.
+        """Read single elements by coordinates.
 
         Parameters
         ----------
         selection : integer array or tuple of them
-            One array per dimension; they are broadcast to one shape, which the result has.
+            One array per dimension. They are broadcast to one shape, the shape of the result.
         out : NDBuffer or None
-            As for `get_basic_selection`; of the shape of the result, or in one dimension.
+            See `get_basic_selection`. It has the shape of the result, or one dimension.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `get_basic_selection`.
+            See `get_basic_selection`.
         """
         indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
         return self._read(indexer, out=out, fields=fields, prototype=prototype)
@@ -377,18 +376,18 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing ones stand for the whole dimension. Slices have step 1.
+            One item per dimension; missing items select the whole dimension. Slices have step 1.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, ChunkNotFoundError
-            As `get_basic_selection`.
+            See `get_basic_selection`.
         """
         indexer = BlockIndexer(selection, self.shape, self._chunk_grid)
         return self._read(indexer, out=out, fields=fields, prototype=prototype)
@@ -423,17 +422,17 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set, the others keep their values; None for whole
+            Field of a structured data type to set, keeping the other fields; None for whole
             elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError
-            If the selection is not valid, or out of bounds.
+            If the selection is not valid or out of bounds.
         TypeError, ValueError, OverflowError
-            If `value` does not suit the selection or the data type, or the store is read-only.
+            If `value` does not fit the selection or the data type, or the store is read-only.
             Nothing is written then.
         """
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
@@ -456,15 +455,15 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set, the others keep their values; None for whole
+            Field of a structured data type to set, keeping the other fields; None for whole
             elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, OverflowError
-            As `set_basic_selection`.
+            See `set_basic_selection`.
         """
         indexer = OrthogonalIndexer(selection, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)
@@ -482,20 +481,20 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         mask : boolean array
-            Of the shape of the array.
+            Mask of the shape of the array.
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection; several values
-            in one dimension.
+            have one dimension.
         fields : str or None
-            Field of a structured data type to set, the others keep their values; None for whole
+            Field of a structured data type to set, keeping the other fields; None for whole
             elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, OverflowError
-            As `set_basic_selection`.
+            See `set_basic_selection`.
         """
         indexer = MaskIndexer(mask, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)
@@ -508,24 +507,25 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write single elements by their coordinates; of an element named twice, the last wins.
+        """Write single elements by coordinates; for repeated coordinates, the last value wins.
 
         Parameters
         ----------
         selection : integer array or tuple of them
             As for `get_coordinate_selection`.
         value : scalar or array-like
-            As for `set_basic_selection`; of the shape of the coordinates, or in one dimension.
+            See `set_basic_selection`. Several values have the shape of the coordinates, or one
+            dimension.
         fields : str or None
-            Field of a structured data type to set, the others keep their values; None for whole
+            Field of a structured data type to set, keeping the other fields; None for whole
             elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, OverflowError
-            As `set_basic_selection`.
+            See `set_basic_selection`.
         """
         indexer = CoordinateIndexer(selection, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)
@@ -547,15 +547,15 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set, the others keep their values; None for whole
+            Field of a structured data type to set, keeping the other fields; None for whole
             elements.
         prototype : BufferPrototype or None
-            Classes that hold encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured ones.
 
         Raises
         ------
         IndexError, TypeError, ValueError, OverflowError
-            As `set_basic_selection`.
+            See `set_basic_selection`.
         """
         indexer = BlockIndexer(selection, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)
@@ -569,13 +569,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return self.shape
 
     def resize(self, new_shape: ShapeLike) -> None:
-        """Change the shape; chunks that lie outside altogether are deleted.
+        """Change the shape, and delete chunks that lie completely outside the new shape.
 
         Parameters
         ----------
         new_shape : iterable of int or int
-            Shape in elements, with as many dimensions as the array has. Elements that come new
-            have the fill value, or what is stored in a chunk that was only partly outside.
+            Shape in elements, with as many dimensions as the array has. New elements have the
+            fill value, or the values stored in a chunk that was partly outside the old shape.
 
         Raises
         ------

@@ -16,7 +16,7 @@ T_ArrayMetadata = TypeVar("T_ArrayMetadata", bound=ArrayV2Metadata | ArrayV3Meta
 
 
 class DefaultFillValue:
-    """The type of `DEFAULT_FILL_VALUE`, which leaves the fill value to the data type."""
+    """Type of `DEFAULT_FILL_VALUE`, the sentinel for the default fill value of the data type."""
 
     _instance: DefaultFillValue | None = None
 
@@ -36,7 +36,7 @@ DEFAULT_FILL_VALUE: Final = DefaultFillValue()
 
 
 class ShardsConfigParam(TypedDict):
-    """Shards with more than their shape."""
+    """Shape of the shards and further options."""
 
     shape: tuple[int, ...]
     index_location: NotRequired[Literal["start", "end"] | None]

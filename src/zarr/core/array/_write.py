@@ -1,4 +1,4 @@
-"""Writing a selection of an array: values are settled first, then two ways to carry it out."""
+"""Write a selection of an array: a plan with converted values, and two ways to execute it."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WritePlan:
-    """A write that is ready to run.
+    """A planned write.
 
     Parameters
     ----------
     array : AsyncArray
-        What is written.
+        Array to write.
     is_empty : bool
-        Whether nothing is selected.
+        Whether the selection is empty.
     batch : iterator of tuple
-        The chunks, for the codec pipeline, to be gone through once.
+        Chunks for the codec pipeline; the iterator can be consumed only once.
     value : NDBuffer
-        The values in the data type of the array: of the shape of the indexer, or of shape ``()``
-        for one value everywhere. With `field`, the values of that field.
+        Values in the data type of the array. The shape is that of the indexer, or ``()`` for one
+        value everywhere. With `field`, the values of that field.
     drop_axes : tuple of int
         Dimensions of the chunk selections that `value` does not have.
     current : ReadPlan or None
-        Reads the elements of which only a field is replaced; None to replace whole elements.
+        Reads the elements when only one field is replaced; None to replace whole elements.
     field : str or None
-        That field.
+        The field to replace; None to replace whole elements.
     """
 
     array: AsyncArray[Any]
@@ -70,21 +70,21 @@ def plan_write(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> WritePlan:
-    """Plan the write of a selection; nothing is stored yet.
+    """Plan the write of a selection, without storing anything.
 
     Parameters
     ----------
     array : AsyncArray
-        What to write.
+        Array to write.
     indexer : Indexer
         The selection.
     value : scalar, array-like or NDBuffer
-        Converted to the data type of the array, and broadcast to the selection, as NumPy does on
-        assignment. For coordinates in several dimensions, all values in one dimension will do.
+        Converted to the data type of the array, and broadcast to the selection like a NumPy
+        assignment. For coordinates in several dimensions, one-dimensional values are accepted too.
     fields : str, list of str or None
         One field of a structured data type to set; None for whole elements.
     prototype : BufferPrototype or None
-        Classes that hold encoded and decoded data; None for the configured ones.
+        Buffer classes for encoded and decoded data; None for the configured ones.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def plan_write(
     TypeError, OverflowError
         If `value` cannot be converted.
     IndexError
-        If the data type does not have the field, or there are several.
+        If the data type lacks the field, or several fields are given.
     """
     array.store_path.store._check_writable()
     classes = default_buffer_prototype() if prototype is None else prototype
@@ -109,7 +109,7 @@ def plan_write(
     )
     if field is None:
         return plan
-    # The other fields keep what is stored, or the fill value where nothing is.
+    # The other fields keep their stored values, or the fill value if absent.
     lenient = (
         array
         if array.config.read_missing_chunks
@@ -125,12 +125,12 @@ def _one_field(fields: Fields | None) -> str | None:
 
 
 def refuse_missing_text(value: Any, dtype: object) -> None:
-    """Refuse text of pandas that has missing values.
+    """Raise for pandas text with missing values.
 
     Raises
     ------
     ValueError
-        If so: no data type stores a missing string.
+        If a value is missing: no data type stores missing strings.
     """
     if is_pandas_text(dtype) and bool(np.any(value.isna())):
         raise ValueError(
@@ -140,12 +140,12 @@ def refuse_missing_text(value: Any, dtype: object) -> None:
 
 
 def convert(value: object, dtype: np.dtype[Any]) -> Any:
-    """Return a value as an array of a data type, on the device where it is.
+    """Convert a value to an array of a data type, on its current device.
 
     Raises
     ------
     ValueError
-        If it is text of pandas with missing values, which NumPy would spell out: ``"<NA>"``.
+        If it is pandas text with missing values, which NumPy would convert to ``"<NA>"``.
     """
     if isinstance(value, NDBuffer):
         value = value.as_ndarray_like()
@@ -154,15 +154,15 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     kind: Any = getattr(value, "dtype", None)
     if kind is not None and not isinstance(kind, np.dtype):
         refuse_missing_text(value, kind)
-    # Arrays are cast, as on assignment in NumPy; other objects are converted with checks.
+    # Arrays are cast like NumPy assignment; other objects are converted with checks.
     return np.asarray(value, dtype=dtype)
 
 
 def _broadcast(values: Any, indexer: Indexer, element_shape: tuple[int, ...]) -> Any:
-    """Return values in the shape of a selection, or of shape ``()``.
+    """Return values in the shape of a selection, or in shape ``()``.
 
-    `element_shape` is the shape of one element in elements of the base data type, ``()`` but for
-    fields that are arrays themselves.
+    `element_shape` is the shape of one element in items of the base data type. It is ``()``, except
+    for fields that are arrays.
     """
     flat = (*indexer.shape, *element_shape)
     if values.shape in ((), flat):
@@ -194,7 +194,7 @@ def _as_buffer(values: Any, prototype: BufferPrototype) -> NDBuffer:
 
 
 async def write(plan: WritePlan) -> None:
-    """Carry out a write."""
+    """Execute a planned write."""
     if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(await read(plan.current))
@@ -202,7 +202,7 @@ async def write(plan: WritePlan) -> None:
 
 
 def write_sync(plan: WritePlan) -> None:
-    """Carry out a write and wait; where the pipeline can, this thread encodes."""
+    """Execute a planned write and wait; this thread encodes, if the pipeline supports it."""
     if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(read_sync(plan.current))
