@@ -59,7 +59,7 @@ async def open(
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
-        For the file system, where `store` is a URL.
+        Options of the file system, if `store` is a URL.
     config : ArrayConfig, dict or None
         Options of an array that are not stored; what is left out follows `zarr.config`. None for a
         group, which has none.
@@ -150,7 +150,7 @@ async def open_array(
     storage_options : dict or None
         Options of the file system, where `store` is a URL; None for none.
     config : ArrayConfig, dict or None
-        Options that are not stored; what is left out follows `zarr.config`.
+        Runtime options, not stored; missing options come from `zarr.config`.
     **kwargs
         ``mode`` as for `open`, but that nothing is created unless it is given. Others as for
         `create`; they are not looked at if the array is there.
@@ -162,9 +162,9 @@ async def open_array(
     NodeTypeValidationError
         If a format 3 group is there.
     FileNotFoundError, FileExistsError, ContainsArrayError, ContainsGroupError
-        As `open`.
+        See `open`.
     TypeError, ValueError
-        As `open`.
+        See `open`.
     """
     mode = kwargs.pop("mode", None)
     options = merge_config(config, kwargs.pop("write_empty_chunks", None))

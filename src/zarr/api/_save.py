@@ -80,7 +80,7 @@ async def save_array(
     Parameters
     ----------
     store : StoreLike
-        Where the array goes.
+        Location of the new array.
     path : str or None
         Path of the array below `store`; None for `store` itself.
     storage_options : dict or None

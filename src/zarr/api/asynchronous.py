@@ -185,7 +185,7 @@ async def create_group(
     zarr_format : {2, 3} or None
         Format of the group; None for the configured ``default_zarr_format``.
     attributes : dict or None
-        User attributes, JSON values; None for none.
+        User attributes with JSON values; None for no attributes.
 
     Raises
     ------

@@ -70,7 +70,7 @@ def _group(group: AsyncGroup) -> Group:
 def _opens_group_in_thread(
     store: StoreLike | None = None, *, mode: AccessModeLiteral = "a", **_: Any
 ) -> bool:
-    """Tell whether a group can be opened, or created, in the calling thread."""
+    """Return whether a group can be opened, or created, in the calling thread."""
     return mode in ("r", "r+", "a") and never_waits(store)
 
 

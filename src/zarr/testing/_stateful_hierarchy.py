@@ -105,7 +105,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return {"write_empty_chunks": not self.store.supports_deletes}
 
     def can_add(self, path: str) -> bool:
-        """Tell whether a node may be created: there is none, and no array stands above it."""
+        """Return whether a node may be created: there is none, and no array stands above it."""
         taken = {folded(self.store, other) for other in self.all_groups | self.all_arrays}
         return folded(self.store, path) not in taken and self.all_arrays.isdisjoint(above(path))
 

@@ -97,7 +97,7 @@ class SyncStoreWrapper(SyncMixin):
         return [answer for batch in batches for answer in batch]
 
     def exists(self, key: str) -> bool:
-        """Tell whether a key has a value; see `Store.exists`."""
+        """Return whether a key has a value; see `Store.exists`."""
         return self._sync(self.store.exists(key))
 
     def getsize(self, key: str) -> int:
@@ -129,7 +129,7 @@ class SyncStoreWrapper(SyncMixin):
         self._sync(self.store.clear())
 
     def is_empty(self, prefix: str) -> bool:
-        """Tell whether no key lies below a prefix; see `Store.is_empty`."""
+        """Return whether no key lies below a prefix; see `Store.is_empty`."""
         return self._sync(self.store.is_empty(prefix))
 
     def list(self) -> builtins.list[str]:
@@ -210,7 +210,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     # --- what the model says ------------------------------------------------------------
 
     def is_key(self, key: str) -> bool:
-        """Tell whether a key lies beside those that are there, or is one of them.
+        """Return whether a key lies beside those that are there, or is one of them.
 
         Where a key is asked for that is a folder, or that a file stands in the way of, stores may
         differ: it is absent, or something is wrong with the store.
@@ -219,12 +219,12 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
 
     def is_folder(self, prefix: str) -> bool:
-        """Tell whether a prefix may be taken as a folder: it is no key, nor below one."""
+        """Return whether a prefix may be taken as a folder: it is no key, nor below one."""
         is_below = any(folder in self.model for folder in (*above(prefix), prefix))
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Tell whether the store takes no part of a path for another that is there."""
+        """Return whether the store takes no part of a path for another that is there."""
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)
         return all(taken.get(folded(self.store.store, part), part) == part for part in parts)

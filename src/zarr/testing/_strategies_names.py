@@ -37,7 +37,7 @@ zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
 
 
 def _is_node_name(name: str) -> bool:
-    """Tell whether a node may have a name (Zarr v3 core specification, "Node names").
+    """Return whether a node may have a name (Zarr v3 core specification, "Node names").
 
     Names of metadata documents are left out too: a node called ``zarr.json`` is a directory where
     its parent has a file.

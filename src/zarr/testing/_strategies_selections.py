@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def is_negative_slice(idx: object) -> bool:
-    """Tell whether an index is a slice that goes backwards, which Zarr does not select by."""
+    """Return whether an index is a slice that goes backwards, which Zarr does not select by."""
     return isinstance(idx, slice) and idx.step is not None and idx.step < 0
 
 

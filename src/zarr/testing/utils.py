@@ -38,7 +38,7 @@ def assert_bytes_equal(
 
 
 def has_cupy() -> bool:
-    """Tell whether cupy is installed and finds a GPU."""
+    """Return whether cupy is installed and finds a GPU."""
     if find_spec("cupy") is None:
         return False
     import cupy

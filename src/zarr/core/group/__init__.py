@@ -1,4 +1,4 @@
-"""Groups: finding, creating and deleting the nodes of a hierarchy."""
+"""Groups: find, create and delete the nodes of a hierarchy."""
 
 from zarr.core.group._async import AsyncGroup
 from zarr.core.group._metadata import GROUP_METADATA_KEYS as GROUP_METADATA_KEYS
@@ -34,7 +34,7 @@ __all__ = [
     "parse_zarr_format",
 ]
 
-# Users meet these names here, and pickles refer to them by it.
+# Make this module the public home of these names; pickles then refer to them here.
 for _public in (
     AsyncGroup,
     ConsolidatedMetadata,

@@ -1,4 +1,4 @@
-"""The arrays of a group: creating them."""
+"""Create the arrays of a group."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON, ChunksLike, DimensionNames, MemoryOrder, ShapeLike
     from zarr.core.dtype import ZDTypeLike
 
-# What arrays of format 2 groups are compressed with where nothing else is asked for.
+# Default compressor of arrays in format 2 groups.
 _DEFAULT_COMPRESSOR_V2: Final = {"id": "blosc"}
 
 
 class ArrayCreation(GroupProperties):
-    """The coroutines of `AsyncGroup` that create arrays."""
+    """Coroutines of `AsyncGroup` that create arrays."""
 
     if TYPE_CHECKING:
 
@@ -66,18 +66,18 @@ class ArrayCreation(GroupProperties):
         config: ArrayConfig | ArrayConfigParams | None = None,
         write_data: bool = True,
     ) -> Begun[AsyncArray[Any]]:
-        """Create an array in this group, of the format of this group.
+        """Create an array in this group, with the format of the group.
 
         Parameters
         ----------
         name : str
-            Path relative to this group. Groups in between that are not stored yet are created.
+            Path relative to this group. Missing groups in between are created.
         shape : iterable of int, int or None
-            Shape in elements; None where `data` is given.
+            Shape in elements; None if `data` is given.
         dtype : dtype-like, ZDType or None
-            Data type of the elements; None where `data` is given.
+            Data type of the elements; None if `data` is given.
         data : array or None
-            Array that gives shape, data type and elements; None for an array without elements.
+            Source of the shape, data type and elements; None for an array without elements.
         chunks : iterable of int, int or "auto"
             Shape of the chunks in elements; -1 along a dimension for its whole length. With
             ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
@@ -85,42 +85,42 @@ class ArrayCreation(GroupProperties):
             Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under
             ``shape`` and may have an ``index_location``. None for no shards. Format 3 only.
         filters : iterable of codec, codec, "auto" or None
-            Format 3: codecs from array to array. Format 2: codecs of numcodecs. None for none.
+            Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
         compressors : iterable of codec, codec, "auto" or None
-            Format 3: codecs from bytes to bytes. Format 2: one codec of numcodecs. None for none.
+            Format 3: bytes-to-bytes codecs. Format 2: one numcodecs codec. None for no compression.
         serializer : ArrayBytesCodec, dict or "auto"
-            Codec from array to bytes. Format 3 only.
+            Array-to-bytes codec. Format 3 only.
         fill_value : scalar or None
-            Value of the elements that are not stored; by default that of the data type. None leaves
+            Value of elements that are not stored; by default that of the data type. None leaves
             it undefined in format 2, and is the default in format 3.
         order : {"C", "F"} or None
-            Memory layout of encoded chunks, format 2 only; None for that of `config`.
+            Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
         attributes : mapping or None
-            User attributes, JSON values; None for none.
+            User attributes with JSON values; None for no attributes.
         chunk_key_encoding : ChunkKeyEncoding, dict or None
-            How the keys of chunks are formed; None for the default of the format.
+            Encoding of the chunk keys; None for the default of the format.
         dimension_names : iterable of str or None, or None
             One name, or None, per dimension; None for no names. Format 3 only.
         overwrite : bool
-            Whether all that is stored there is deleted first.
+            Whether to delete everything stored there first.
         config : ArrayConfig, dict or None
-            Options that are not stored; what is left out follows `zarr.config`.
+            Runtime options, not stored; missing options come from `zarr.config`.
         write_data : bool
-            Whether the elements of `data` are written.
+            Whether to write the elements of `data`.
         compressor : codec or None
-            One compressor instead of `compressors`. The default is Blosc in a format 2 group.
+            Single compressor, instead of `compressors`. The default is Blosc in a format 2 group.
         storage_options : dict or None
-            Refused: the store of the group is open already.
+            Not supported: the store of the group is already open.
 
         Returns
         -------
         Array or AsyncArray
-            The array, of the API that is used.
+            The new array: `Array` in the synchronous API, `AsyncArray` in the asynchronous one.
 
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node is stored there already and `overwrite` is False.
+            If a node exists there and `overwrite` is False.
         TypeError, ValueError
             If a parameter is not valid, or the store is read-only.
 
@@ -129,7 +129,7 @@ class ArrayCreation(GroupProperties):
         ZarrUserWarning
             If `compressor` is given for a format 3 array.
         """
-        given = dict(locals())  # all parameters, before there are other variables
+        given = dict(locals())  # all parameters, before other local variables exist
         del given["self"], given["compressor"]
         if not (isinstance(compressor, str) and compressor == "auto"):
             if not (isinstance(compressors, str) and compressors == "auto"):
@@ -158,7 +158,7 @@ class ArrayCreation(GroupProperties):
         config: ArrayConfig | ArrayConfigParams | None = None,
         **kwargs: Any,
     ) -> Begun[AsyncArray[Any]]:
-        """Return an array in this group, which is created if it is not there.
+        """Return an array in this group, creating it if it does not exist.
 
         Parameters
         ----------
@@ -169,19 +169,19 @@ class ArrayCreation(GroupProperties):
         dtype : dtype-like, ZDType or None
             Data type of the elements; None for that of an existing array.
         exact : bool
-            Whether an existing array needs just that data type, not only one whose values it can
-            hold.
+            Whether the data type of an existing array must equal `dtype`. If False, a data type
+            that casts safely to `dtype` is accepted too.
         config : ArrayConfig, dict or None
-            Options that are not stored; what is left out follows `zarr.config`.
+            Runtime options, not stored; missing options come from `zarr.config`.
         **kwargs
-            As for `create_array`; not looked at if the array exists.
+            Parameters of `create_array`; ignored if the array exists.
 
         Raises
         ------
         TypeError
-            If a group is there, or an array of another shape or data type.
+            If the path holds a group, or an array of another shape or data type.
         ValueError
-            If the array has to be created and the store is read-only, or `dtype` is missing.
+            If the array must be created and the store is read-only, or `dtype` is missing.
         """
         node = await self._find(name, use_consolidated=False)
         metadata: Any = None if node is None else node.metadata
@@ -190,7 +190,7 @@ class ArrayCreation(GroupProperties):
                 return await begin(
                     self.create_array, name, shape=shape, dtype=dtype, config=config, **kwargs
                 )
-            except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+            except (ContainsArrayError, ContainsGroupError):  # another writer created a node
                 metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
                 if metadata is None:
                     raise
@@ -213,7 +213,7 @@ class ArrayCreation(GroupProperties):
     # --- creating arrays with one value -------------------------------------------------
 
     def _parameters(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters of `create` for a member, whose format is that of this group."""
+        """Return parameters of `create` for a member, which has the format of this group."""
         own, zarr_format = self.metadata.zarr_format, kwargs.get("zarr_format")
         if zarr_format is not None and zarr_format != own:
             raise ValueError(
@@ -235,12 +235,12 @@ class ArrayCreation(GroupProperties):
         shape : iterable of int or int
             Shape in elements.
         **kwargs
-            As for `zarr.create`. The format is that of the group.
+            Parameters of `zarr.create`. The format is that of the group.
 
         Raises
         ------
         ValueError
-            If `zarr_format` is another than that of the group, or a parameter is not valid.
+            If `zarr_format` differs from the format of the group, or a parameter is not valid.
         """
         return await begin(_filled.empty, shape, **self._parameters(name, kwargs))
 
@@ -270,9 +270,9 @@ class ArrayCreation(GroupProperties):
         name : str
             Path relative to this group.
         data : Array, AsyncArray or array-like
-            As for `zarr.empty_like`.
+            Array to take parameters from; see `zarr.empty_like`.
         **kwargs
-            As for `zarr.create`.
+            Parameters of `zarr.create`.
         """
         return await begin(_filled.empty_like, data, **self._parameters(name, kwargs))
 
@@ -292,7 +292,7 @@ class ArrayCreation(GroupProperties):
         return await begin(_filled.full_like, data, **self._parameters(name, kwargs))
 
 
-# Users meet these methods on the class of groups: a call that does not fit is told of by that name.
+# These methods are public on `AsyncGroup`; errors about arguments name that class.
 for _name, _method in vars(ArrayCreation).items():
     if inspect.iscoroutinefunction(_method):
         for _step in (_method, _method._first_step):

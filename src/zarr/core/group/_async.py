@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
-    """Return the array or the group that metadata describe; nothing is read."""
+    """Return the array or the group with given metadata, without reading."""
     if isinstance(metadata, ImplicitGroupMarker):  # the group exists now
         metadata = GroupMetadata(
             metadata.attributes,
@@ -58,14 +58,14 @@ def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
 
 @dataclass(frozen=True, repr=False)
 class AsyncGroup(ArrayCreation):
-    """A group, with coroutines to find, create and delete what is in it.
+    """A group, with coroutines to find, create and delete its members.
 
     Parameters
     ----------
     metadata : GroupMetadata
-        Its metadata.
+        Metadata of the group.
     store_path : StorePath
-        Where the group is.
+        Location of the group.
     """
 
     metadata: GroupMetadata
@@ -85,20 +85,20 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         store : StoreLike
-            Where the group goes. Groups above it that are not stored yet are created.
+            Location of the new group. Groups above it that are not stored yet are created.
         attributes : dict or None
-            User attributes, JSON values; None for none.
+            User attributes with JSON values; None for no attributes.
         overwrite : bool
-            Whether all that is stored at that place is deleted first.
+            Whether to delete everything stored at that location first.
         zarr_format : {2, 3}
             Format of the group.
 
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node is stored there already and `overwrite` is False.
+            If a node exists there and `overwrite` is False.
         TypeError, ValueError
-            If a parameter is not valid, the store is read-only, or a node above the group is an
+            If a parameter is not valid, the store is read-only, or a parent of the group is an
             array. Nothing is stored or deleted then.
         """
         metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
@@ -118,25 +118,25 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         store : StoreLike
-            Where the group is.
+            Location of the group.
         zarr_format : {2, 3} or None
-            Its format; None for whichever is stored, 3 if both are.
+            Zarr format; None detects it and prefers 3 if both are stored.
         use_consolidated : bool, str or None
-            Whether consolidated metadata have to be there and are used; None to use them where
-            they are. A string is the key, relative to the group, at which a format 2 group has
-            them.
+            Whether to require consolidated metadata and use them; None uses them if they exist. A
+            string is the key of the consolidated metadata of a format 2 group, relative to the
+            group.
 
         Raises
         ------
         GroupNotFoundError
-            If no group of that format is there.
+            If there is no group of that format.
         FileNotFoundError
-            If the directory of the store is not there.
+            If the directory of the store does not exist.
         ContainsArrayError
-            If there is a format 3 array.
+            If the location holds a format 3 array.
         MetadataValidationError, TypeError, ValueError
-            If the metadata, or a parameter, are not valid; also if consolidated metadata are asked
-            for and absent.
+            If the metadata or a parameter are not valid; also if consolidated metadata are
+            requested and absent.
         """
         store_path = await find_place(store)
         metadata = await read_group_metadata(store_path, zarr_format, use_consolidated)
@@ -144,14 +144,14 @@ class AsyncGroup(ArrayCreation):
 
     @classmethod
     def from_dict(cls, store_path: StorePath, data: dict[str, Any]) -> AsyncGroup:
-        """Make a group from the JSON form of its metadata; nothing is read or stored.
+        """Make a group from the JSON form of its metadata, without reading or storing anything.
 
         Parameters
         ----------
         store_path : StorePath
-            Where the group is.
+            Location of the group.
         data : dict
-            As for `GroupMetadata.from_dict`.
+            JSON form of the metadata; see `GroupMetadata.from_dict`.
         """
         return cls(GroupMetadata.from_dict(data, path=str(store_path)), store_path)
 
@@ -166,33 +166,33 @@ class AsyncGroup(ArrayCreation):
         """Return a summary with the number of members at all depths."""
         return self._counted([node async for _, node in self._walk(None)])
 
-    # --- kept for others ----------------------------------------------------------------
+    # --- for compatibility ----------------------------------------------------------------
 
     @overridable
     async def _save_metadata(self, ensure_parents: bool = False) -> None:
-        """Store the metadata of the group in place of those that are stored.
+        """Store the metadata of the group, replacing the stored metadata.
 
-        What overrides it does so wherever the metadata of a group change.
+        An override handles every change of the metadata of a group.
 
         Parameters
         ----------
         ensure_parents : bool
-            Whether groups above this one that are not stored yet are created, too.
+            Whether to create the groups above this one that are not stored yet.
 
         Raises
         ------
         ValueError
-            If the store is read-only, or something above is an array and `ensure_parents` is set.
+            If the store is read-only, or a parent is an array and `ensure_parents` is set.
         """
         await store_metadata(self.store_path, self.metadata, ensure_parents=ensure_parents)
 
     async def _save(self, metadata: GroupMetadata) -> None:
-        """Store other metadata of the group; those in memory stay as they are."""
+        """Store other metadata of the group, without changing those in memory."""
         if not is_overridden(self, "_save_metadata"):
             await store_metadata(self.store_path, metadata)
             return
         before = self.metadata
-        object.__setattr__(self, "metadata", metadata)  # it stores those that the group has
+        object.__setattr__(self, "metadata", metadata)  # an override stores `self.metadata`
         try:
             await self._save_metadata()
         finally:
@@ -213,7 +213,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         KeyError
-            If there is no such member, or consolidated metadata do not know it.
+            If there is no such member, or it is missing from consolidated metadata.
         TypeError, ValueError
             If `key` is not a path, or the metadata of the member are not valid.
         """
@@ -228,10 +228,10 @@ class AsyncGroup(ArrayCreation):
         return default if node is None else node
 
     async def _find(self, key: str, *, use_consolidated: bool = True) -> AsyncNode | None:
-        """Return a member, None if there is none."""
+        """Return a member, or None if it does not exist."""
         if is_overridden(self, "getitem"):
             return await look_up(self, key)
-        # Not by a KeyError of `getitem`: one that tells of damaged metadata is no absence.
+        # A KeyError of `getitem` could also mean damaged metadata, so it does not prove absence.
         node = await find(self.store_path, self.metadata, key, use_consolidated=use_consolidated)
         return None if node is None else make_node(self.store_path / key, node)
 
@@ -248,7 +248,7 @@ class AsyncGroup(ArrayCreation):
         ArrayNotFoundError
             If there is no such member.
         ContainsGroupError
-            If it is a group.
+            If the member is a group.
         """
         node = await self.get(path)
         place = self.store_path / path
@@ -271,7 +271,7 @@ class AsyncGroup(ArrayCreation):
         GroupNotFoundError
             If there is no such member.
         ContainsArrayError
-            If it is an array.
+            If the member is an array.
         """
         node = await self.get(path)
         place = self.store_path / path
@@ -284,35 +284,35 @@ class AsyncGroup(ArrayCreation):
     async def read_many(
         self, names: Iterable[str] | Mapping[str, Any]
     ) -> dict[str, NDArrayLikeOrScalar]:
-        """Read several arrays of the group, or selections of them, at once.
+        """Read several arrays of the group, or selections of them, concurrently.
 
-        Their metadata are read by one bulk read, or two, and not at all where consolidated metadata
-        are known; the chunks as by `zarr.read_many`.
+        Metadata are read by one or two bulk reads, or not at all if consolidated metadata are
+        known. Chunks are read as in `zarr.read_many`.
 
         Parameters
         ----------
         names : iterable of str, or mapping
-            Paths of arrays relative to this group. Or these with what indexing the array takes;
-            None stands for the whole array.
+            Paths of arrays relative to this group, or a mapping from such paths to selections as
+            for indexing. The selection None reads the whole array.
 
         Returns
         -------
         dict
-            What ``group[name][selection]`` returns, by name, in the order of `names`.
+            Result of ``group[name][selection]`` by name, in the order of `names`.
 
         Raises
         ------
         KeyError
-            If there is no such member, or consolidated metadata do not know it.
+            If there is no such member, or it is missing from consolidated metadata.
         ContainsGroupError
             If a member is a group.
         TypeError, ValueError
             If a name is not a string, or not a path; if the metadata of a member are not valid.
         IndexError
-            If a selection is not valid, or out of bounds. Like the errors above, before any chunk
-            is read.
+            If a selection is not valid or out of bounds. This error and the errors above are raised
+            before any chunk is read.
         Exception
-            As `zarr.read_many`.
+            See `zarr.read_many`.
         """
         wanted = parse_names(names)
         arrays = await find_arrays(self, wanted)
@@ -320,7 +320,7 @@ class AsyncGroup(ArrayCreation):
         return dict(zip(wanted, results, strict=True))
 
     async def contains(self, member: str) -> bool:
-        """Tell whether there is a member at a path relative to this group; see `getitem`."""
+        """Return whether there is a member at a path relative to this group; see `getitem`."""
         if is_overridden(self, "getitem"):
             return await look_up(self, member) is not None
         return await find(self.store_path, self.metadata, member) is not None
@@ -328,7 +328,7 @@ class AsyncGroup(ArrayCreation):
     async def _walk(
         self, max_depth: int | None, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
-        """Yield the paths and the metadata of members."""
+        """Yield paths and metadata of members."""
         if looks_up_each(self):
             nodes = self.members(
                 max_depth, use_consolidated_for_children=use_consolidated_for_children
@@ -350,28 +350,28 @@ class AsyncGroup(ArrayCreation):
     async def members(
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-        """Yield the members of the group, those of groups within it on request.
+        """Yield the members of the group, on request also those of nested groups.
 
-        Their metadata are read concurrently; nothing is read where consolidated metadata are known.
+        Metadata are read concurrently; nothing is read if consolidated metadata are known.
 
         Parameters
         ----------
         max_depth : int or None
-            How many levels of groups to look into; None for all, 0 for the children of this group.
+            Number of levels of groups to descend; None for all, 0 for the children of this group.
         use_consolidated_for_children : bool
-            Whether consolidated metadata found in groups further down are used.
+            Whether to use consolidated metadata of nested groups.
 
         Yields
         ------
         tuple
-            Path relative to this group, and array or group. The children of a group come in the
-            order in which the store lists them, and a group before what is in it: directly before
-            it where consolidated metadata are known, elsewhere after all that is less deep.
+            Path relative to this group, and array or group. Children of a group come in the order
+            of the store's listing. A group comes before its members. With consolidated metadata the
+            members follow directly; otherwise they come after all nodes of smaller depth.
 
         Raises
         ------
         ValueError
-            If `max_depth` is negative, or the store cannot list.
+            If `max_depth` is negative, or the store does not support listing.
         """
         consolidated = use_consolidated_for_children
         if looks_up_each(self):
@@ -391,7 +391,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         max_depth : int or None
-            As for `members`.
+            See `members`.
         """
         return len([path async for path, _ in self._walk(max_depth)])
 
@@ -401,7 +401,7 @@ class AsyncGroup(ArrayCreation):
             yield name
 
     async def groups(self) -> AsyncGenerator[tuple[str, AsyncGroup], None]:
-        """Yield names and groups of the children that are groups."""
+        """Yield names and groups, for the children that are groups."""
         async for name, node in self.members():
             if isinstance(node, AsyncGroup):
                 yield name, node
@@ -418,7 +418,7 @@ class AsyncGroup(ArrayCreation):
             yield node
 
     async def arrays(self) -> AsyncGenerator[tuple[str, AsyncArray[Any]], None]:
-        """Yield names and arrays of the children that are arrays."""
+        """Yield names and arrays, for the children that are arrays."""
         async for name, node in self.members():
             if isinstance(node, AsyncArray):
                 yield name, node
@@ -449,11 +449,11 @@ class AsyncGroup(ArrayCreation):
         expand : None
             Has no effect yet.
         level : int or None
-            How many levels of groups to look into; None for all.
+            Number of levels of groups to descend; None for all.
         max_nodes : int
-            At most as many nodes are drawn.
+            Maximum number of nodes to draw.
         plain : bool
-            Whether the HTML form has no bold names.
+            Whether to omit bold names in the HTML form.
 
         Raises
         ------
@@ -475,16 +475,16 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         name : str
-            Path relative to this group. Groups in between that are not stored yet are created.
+            Path relative to this group. Missing groups in between are created.
         overwrite : bool
-            Whether all that is stored at that place is deleted first.
+            Whether to delete everything stored at that location first.
         attributes : dict or None
-            User attributes, JSON values; None for none.
+            User attributes with JSON values; None for no attributes.
 
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node is stored there already and `overwrite` is False.
+            If a node exists there and `overwrite` is False.
         TypeError, ValueError
             If a parameter is not valid, or the store is read-only.
         """
@@ -496,21 +496,21 @@ class AsyncGroup(ArrayCreation):
         )
 
     async def require_group(self, name: str, overwrite: bool = False) -> AsyncGroup:
-        """Return a group in this group, which is created if it is not there.
+        """Return a group in this group, creating it if it does not exist.
 
         Parameters
         ----------
         name : str
             Path relative to this group.
         overwrite : bool
-            Whether it is created anew in any case, and all that is stored there is deleted.
+            Whether to delete everything stored there and create the group in any case.
 
         Raises
         ------
         TypeError
-            If an array is there and `overwrite` is False.
+            If the path holds an array and `overwrite` is False.
         ValueError
-            If the group has to be created and the store is read-only.
+            If the group must be created and the store is read-only.
         """
         if overwrite:
             return await self.create_group(name, overwrite=True)
@@ -518,7 +518,7 @@ class AsyncGroup(ArrayCreation):
         if node is None:
             try:
                 return await self.create_group(name)
-            except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+            except (ContainsArrayError, ContainsGroupError):  # another writer created a node
                 metadata = await find(self.store_path, self.metadata, name, use_consolidated=False)
                 if metadata is None:
                     raise
@@ -528,7 +528,7 @@ class AsyncGroup(ArrayCreation):
         return node
 
     async def require_groups(self, *names: str) -> tuple[AsyncGroup, ...]:
-        """Return groups in this group, which are created if they are not there.
+        """Return groups in this group, creating those that do not exist.
 
         Parameters
         ----------
@@ -545,23 +545,23 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         nodes : mapping
-            Metadata of arrays and groups by paths relative to this group. Groups in between that
-            are not among them are created too, unless they are there.
+            Metadata of arrays and groups by path relative to this group. Missing groups in between
+            are created too.
         overwrite : bool
-            Whether all that is stored at and below the given paths is deleted first.
+            Whether to delete everything stored at and below the given paths first.
 
         Yields
         ------
         tuple
-            Path relative to this group, and array or group, for each node that was created.
+            Path relative to this group, and array or group, for each created node.
 
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node is stored at one of the paths already and `overwrite` is False.
+            If a node exists at one of the paths and `overwrite` is False.
         ValueError
-            If this group itself is among the nodes, formats are mixed, or a node lies below an
-            array; if the store is read-only. Nothing is stored or deleted then.
+            If this group itself is among the nodes, formats are mixed, a node lies below an array,
+            or the store is read-only. Nothing is stored or deleted then.
         """
         everything = _hierarchy.complete_below(nodes, self.metadata.zarr_format)
         stored = _hierarchy.store_hierarchy(self.store_path, everything, overwrite=overwrite)
@@ -573,7 +573,7 @@ class AsyncGroup(ArrayCreation):
 
     @in_two_steps
     async def setitem(self, key: str, value: Any) -> Begun[None]:
-        """Store an array, in place of what is stored there.
+        """Store an array, replacing the node stored at that path.
 
         Parameters
         ----------
@@ -585,9 +585,9 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         TypeError
-            If `value` is something else.
+            If `value` has another type.
         ValueError
-            If `key` is the group itself, or the store is read-only.
+            If `key` is the path of the group itself, or the store is read-only.
         """
         return await begin(
             store_elements,
@@ -598,10 +598,10 @@ class AsyncGroup(ArrayCreation):
         )
 
     async def delitem(self, key: str) -> None:
-        """Delete a member and all that lies below it; nothing happens where there is none.
+        """Delete a member and everything below it; do nothing if it does not exist.
 
-        Where this group has consolidated metadata, they are brought up to date: those that are
-        stored with it, and those that groups have in memory which it was got from, or they from it.
+        Consolidated metadata of this group are updated, in the store and in memory. Groups that
+        were obtained from this group, or from which it was obtained, see the update too.
 
         Parameters
         ----------
@@ -611,14 +611,14 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         ValueError
-            If `key` is the group itself, or the store is read-only.
+            If `key` is the path of the group itself, or the store is read-only.
         NotImplementedError
-            If the store cannot delete.
+            If the store does not support deletes.
         """
         await self._member_path(key).delete_dir()
         known = self.metadata.consolidated_metadata
-        # In place: groups that this one was got from, or that were got from it, know the member by
-        # the same metadata, and it is gone for all of them.
+        # Update in place: related groups in memory share the same metadata objects, and the member
+        # is deleted for all of them.
         if known is not None and known.discard(normalize_path(key)):
             await self._save(self.metadata)
 
@@ -629,12 +629,12 @@ class AsyncGroup(ArrayCreation):
         return self.store_path / path
 
     async def update_attributes(self, new_attributes: dict[str, Any]) -> AsyncGroup:
-        """Set several user attributes in one write; the others stay.
+        """Set several user attributes in one write, keeping the other attributes.
 
         Parameters
         ----------
         new_attributes : dict
-            JSON values by names.
+            JSON values by name.
 
         Returns
         -------
@@ -644,7 +644,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         TypeError
-            If a key is no string, or a value has no JSON form.
+            If a key is not a string, or a value has no JSON form.
         ValueError
             If the store is read-only.
         """
@@ -652,7 +652,7 @@ class AsyncGroup(ArrayCreation):
         return self
 
     async def move(self, source: str, dest: str) -> None:
-        """Move a member; stores have no operation for it yet.
+        """Move a member; not implemented, because stores have no such operation yet.
 
         Raises
         ------

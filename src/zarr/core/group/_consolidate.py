@@ -1,4 +1,4 @@
-"""Writing the metadata of all nodes below a group into those of the group."""
+"""Consolidate the metadata of all nodes below a group."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
     store_path : StorePath
         The group.
     zarr_format : {2, 3} or None
-        Its format; None for whichever is stored, 3 if both are.
+        Zarr format; None detects it and prefers 3 if both are stored.
 
     Returns
     -------
     AsyncGroup
-        The group, which knows them.
+        The group, including the consolidated metadata.
 
     Raises
     ------
     TypeError
-        If the store cannot have consolidated metadata.
+        If the store does not support consolidated metadata.
     GroupNotFoundError, ContainsArrayError
-        If no group of that format is there.
+        If there is no group of that format.
     ValueError
         If the store is read-only, or metadata are not valid.
 
     Warns
     -----
     ZarrUserWarning
-        For format 3, whose specification does not have them.
+        For format 3, because its specification does not define consolidated metadata.
     """
     store = store_path.store
     if not store.supports_consolidated_metadata:

@@ -1,4 +1,4 @@
-"""Metadata documents of nodes: which ones there are, reading them in bulk, what they say."""
+"""Metadata documents of nodes: names, bulk reads and parsing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from zarr.storage._common import StorePath
 
 Document: TypeAlias = Mapping[str, JSON]
 
-# The documents that make a node.
+# Documents that define a node.
 NODE_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
     2: (ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON),
     3: (ZARR_JSON,),
@@ -56,27 +56,27 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
     3: (ZARR_JSON,),
 }
 
-# Of how many nodes of format 2 all documents are asked for at once. Of more, which are arrays for
-# the most part, those that make groups are asked for where there is no array: a round trip more
-# for groups, a third fewer requests for arrays.
+# Maximum number of format 2 nodes for which all documents are requested at once. With more nodes,
+# mostly arrays, the group documents are requested only where there is no array. This costs groups
+# one more round trip, but saves a third of the requests for arrays.
 _FEW = 10
 
-# Size of a metadata document in bytes, about, so that many are asked for at once from the start.
+# Estimated size of a metadata document in bytes; with it, the first bulk read is large enough.
 _DOCUMENT_NBYTES = 64 * KiB
 
 
 def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
-    """Return the formats to look for, the preferred one first.
+    """Return the formats to look for, in order of preference.
 
     Parameters
     ----------
     zarr_format : {2, 3} or None
-        What the user asked for; None for whichever is stored.
+        Requested format; None for any stored format.
 
     Raises
     ------
     MetadataValidationError
-        If there is no such format.
+        If the format does not exist.
     """
     if zarr_format is None:
         return (3, 2)
@@ -104,27 +104,27 @@ async def read_group_metadata(
     store_path : StorePath
         The group.
     zarr_format : {2, 3} or None
-        Its format; None for whichever is stored, 3 if both are.
+        Zarr format; None detects it and prefers 3 if both are stored.
     use_consolidated : bool, str or None
-        Whether consolidated metadata have to be there and are used; None to use them where they
-        are. A string is the key, relative to the group, at which a format 2 group has them.
+        Whether to require consolidated metadata and use them; None uses them if they exist. A
+        string is the key of the consolidated metadata of a format 2 group, relative to the group.
 
     Raises
     ------
     GroupNotFoundError
-        If no group of that format is there; as `MissingParentError` if its consolidated metadata
-        lack a group in between and may be used.
+        If there is no group of that format. `MissingParentError` if its consolidated metadata lack
+        a group in between and may be used.
     ContainsArrayError
-        If the ``zarr.json`` is that of an array.
+        If the ``zarr.json`` is the document of an array.
     MetadataValidationError, TypeError, ValueError
-        If the metadata, or a parameter, are not valid; also if consolidated metadata are asked for
+        If the metadata or a parameter are not valid; also if consolidated metadata are requested
         and absent.
 
     Warns
     -----
     ZarrUserWarning
-        If both formats are stored and none was asked for; if consolidated metadata are not valid
-        in another way, and were not asked for.
+        If both formats are stored and `zarr_format` is None; if consolidated metadata are not
+        valid in another way and were not requested.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -151,23 +151,23 @@ async def read_node_metadata(
     Parameters
     ----------
     store_path : StorePath
-        Where the node is.
+        Location of the node.
     zarr_format : {2, 3} or None
-        Format of the node; None for either. Within format 2, an array wins over a group.
+        Format of the node; None for any. Within format 2, an array takes precedence over a group.
     use_consolidated : bool, str or None
-        As for `read_group_metadata`.
+        See `read_group_metadata`.
 
     Raises
     ------
     NodeNotFoundError
-        If neither is there.
+        If there is neither an array nor a group.
     MissingParentError, MetadataValidationError, TypeError, ValueError
-        As `read_group_metadata`.
+        See `read_group_metadata`.
 
     Warns
     -----
     ZarrUserWarning
-        As `read_group_metadata`.
+        See `read_group_metadata`.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -185,7 +185,7 @@ async def read_node_metadata(
 
 
 def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
-    """Return the metadata of the array that documents describe, None where they describe none."""
+    """Return the metadata of the array that documents describe, or None if there is no array."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if v3.get("node_type") != "array":
@@ -203,7 +203,7 @@ def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | No
 def _group_of(
     documents: Documents, store_path: StorePath, consolidated: _Consolidated
 ) -> GroupMetadata | None:
-    """Return the metadata of the group that documents describe, None where they describe none."""
+    """Return the metadata of the group that documents describe, or None if there is no group."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if documents.seems_stored(ZGROUP_JSON):
@@ -228,10 +228,10 @@ def _warn_of_both(name: str, store_path: StorePath, used: str) -> None:
 def parse_group_v2(
     zgroup: Document, zattrs: Document | None, store_path: StorePath
 ) -> GroupMetadata:
-    """Return the metadata that a ``.zgroup`` and a ``.zattrs`` document of a place hold.
+    """Return the group metadata of a ``.zgroup`` and a ``.zattrs`` document.
 
-    A ``.zgroup`` that says it is of format 3 is believed, as by the released package: members are
-    looked for as those of a format 3 group. One that says nothing is of format 2, by its name.
+    As in the released package, a ``.zgroup`` that states format 3 describes a format 3 group, whose
+    members are looked up in format 3. A ``.zgroup`` without a format has format 2.
 
     Raises
     ------
@@ -258,19 +258,19 @@ def parse_group_v2(
 
 
 class _Consolidated:
-    """What the user wants of consolidated metadata, held against what is stored.
+    """The requested use of consolidated metadata, resolved for a store.
 
     Parameters
     ----------
     store_path : StorePath
         The group.
     wanted : bool, str or None
-        As `use_consolidated` of `read_group_metadata`.
+        See `use_consolidated` of `read_group_metadata`.
 
     Raises
     ------
     ValueError
-        If they are asked for and the store cannot have them.
+        If consolidated metadata are requested and the store does not support them.
     """
 
     def __init__(self, store_path: StorePath, wanted: bool | str | None) -> None:
@@ -286,11 +286,11 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return the documents to read, with the one that consolidates a format 2 group."""
+        """Return the names of the documents to read, with the ``.zmetadata`` key for format 2."""
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
     def into_v3(self, document: Document) -> GroupMetadata:
-        """Return the metadata of a format 3 group, which has the consolidated ones inline."""
+        """Return the metadata of a format 3 group, with its inline consolidated metadata."""
         if isinstance(self.wanted, str):
             raise TypeError("use_consolidated must be a bool or None for Zarr format 3.")
         own: dict[str, Any] = dict(document)
@@ -308,7 +308,7 @@ class _Consolidated:
         )
 
     def into_v2(self, metadata: GroupMetadata, documents: Documents) -> GroupMetadata:
-        """Return the metadata of a format 2 group with those from its own document added."""
+        """Return the metadata of a format 2 group, with consolidated metadata of their document."""
         if self.wanted is False:
             return metadata
         if not documents.is_stored(self.key):
@@ -334,7 +334,7 @@ class _Consolidated:
         except (TypeError, ValueError) as error:
             if self.wanted or isinstance(error, MissingParentError):
                 raise
-            # They are a copy: what they describe can be read from the store itself.
+            # Consolidated metadata are a copy; the nodes can be read from the store itself.
             warnings.warn(
                 f"The consolidated metadata of the group at {self.store_path} are not valid and "
                 f"are not used: {error}",
@@ -351,27 +351,27 @@ class _Consolidated:
 async def read_many(
     store_path: StorePath, paths: Iterable[str], zarr_format: ZarrFormat
 ) -> list[NodeMetadata | None]:
-    """Read the metadata of many nodes by one bulk read, or two for many groups of format 2.
+    """Read the metadata of many nodes by one bulk read, or two for many nodes of format 2.
 
     Parameters
     ----------
     store_path : StorePath
-        Where the paths start.
+        Location that the paths are relative to.
     paths : iterable of str
-        The nodes.
+        Paths of the nodes.
     zarr_format : {2, 3}
-        Their format.
+        Format of the nodes.
 
     Returns
     -------
     list
-        Metadata in the order of `paths`, None where no node of that format is. Groups come without
-        the consolidated metadata of format 2, which are documents of their own.
+        Metadata in the order of `paths`; None if there is no node of that format. Groups do not
+        include the consolidated metadata of format 2, which are separate documents.
 
     Raises
     ------
     json.JSONDecodeError, MetadataValidationError, TypeError, ValueError
-        If a document is not valid; a note says which.
+        If a document is not valid; a note names the document.
     """
     places = [store_path / path for path in paths]
     nodes: list[dict[str, Buffer | None]] = [dict.fromkeys(NODE_KEYS[zarr_format]) for _ in places]
@@ -394,7 +394,7 @@ async def read_many(
 
 
 async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
-    """Return the values of some keys in order, None for those that are absent."""
+    """Return the values of keys in order, None for absent keys."""
     values: list[Buffer | None] = [None] * len(keys)
     outstanding = Outstanding(len(keys))
 
@@ -428,22 +428,22 @@ def parse_node(
     Parameters
     ----------
     documents : mapping
-        The parsed documents of `NODE_KEYS`, None for those that are absent. Only those that are
-        needed are asked for.
+        The parsed documents of `NODE_KEYS`, None for absent documents. Only documents that are
+        needed are accessed.
     zarr_format : {2, 3}
-        The format.
+        Format of the documents.
     store_path : StorePath
-        The node, for messages and notes.
+        Location of the node, for messages and notes.
 
     Returns
     -------
     ArrayV2Metadata, ArrayV3Metadata, GroupMetadata or None
-        None where the documents describe no node.
+        None if the documents describe no node.
 
     Raises
     ------
     NodeTypeValidationError
-        If a ``zarr.json`` does not say what it describes.
+        If a ``zarr.json`` does not state its node type.
     MetadataValidationError, TypeError, ValueError
         If a document is not valid.
     """

@@ -1,4 +1,4 @@
-"""Creating many nodes at once."""
+"""Create many nodes together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
-    """Return nodes by normalized paths.
+    """Return nodes by normalized path.
 
     Raises
     ------
@@ -46,18 +46,18 @@ def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
-    """Return a hierarchy with the groups that its nodes imply.
+    """Return a hierarchy, including the groups that its nodes imply.
 
     Parameters
     ----------
     nodes : mapping
-        Metadata by paths, all of one format.
+        Metadata by path, all of one format.
 
     Returns
     -------
     dict
-        Metadata by normalized paths, parents before children. Groups that were not given, up to
-        the root, are `ImplicitGroupMarker`.
+        Metadata by normalized path, parents before children. Groups that were not given, up to
+        the root, are `ImplicitGroupMarker` objects.
 
     Raises
     ------
@@ -84,24 +84,24 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
 def complete_below(
     nodes: Mapping[str, NodeMetadata], zarr_format: ZarrFormat
 ) -> dict[str, NodeMetadata]:
-    """Return a hierarchy below a group with the groups that its nodes imply, without that group.
+    """Return a hierarchy below a group, including implied groups but not that group.
 
     Parameters
     ----------
     nodes : mapping
-        Metadata by paths relative to the group.
+        Metadata by path relative to the group.
     zarr_format : {2, 3}
         Format of the group.
 
     Returns
     -------
     dict
-        As `complete` returns.
+        See `complete`.
 
     Raises
     ------
     ValueError
-        As `complete`; also if the group itself is among the nodes, or one has another format.
+        See `complete`; also if the group itself is among the nodes, or a node has another format.
     """
     given = normalize_paths(nodes)
     if "" in given:
@@ -137,12 +137,12 @@ def _one_format(nodes: Mapping[str, NodeMetadata]) -> ZarrFormat:
 
 
 def root_of(nodes: Mapping[str, NodeMetadata]) -> str:
-    """Return the path of the node that all others lie below.
+    """Return the path of the node above all other nodes.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there is no such node.
     """
     paths = sorted(nodes, key=len)
     if paths:
@@ -165,22 +165,22 @@ async def store_hierarchy(
     Parameters
     ----------
     store_path : StorePath
-        The root.
+        Location of the root.
     nodes : mapping
-        What `complete` returns.
+        Result of `complete`.
     overwrite : bool
-        Whether all that is stored at and below the given nodes is deleted first. Otherwise nothing
-        may be stored there. Implied groups that are there already stay as they are in either case.
+        Whether to delete everything stored at and below the given nodes first. Otherwise nothing
+        may be stored there. Existing groups at the paths of implied groups are kept in either case.
 
     Yields
     ------
     tuple
-        Path and metadata of a node that was stored, in the order of completion.
+        Path and metadata of a stored node, in the order of completion.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node is stored at the path of a given one and `overwrite` is False, or an array at the
+        If a node exists at the path of a given node and `overwrite` is False, or an array at the
         path of an implied group. Nothing is stored or deleted then.
     ValueError
         If the store is read-only.
@@ -188,7 +188,7 @@ async def store_hierarchy(
         If an attribute has no JSON form.
     """
     store_path.store._check_writable()
-    # Of its own: one of the caller's may stand for several nodes, which change apart.
+    # Copy each node: the caller may pass one object for several nodes, which change independently.
     nodes = {path: replace(node) for path, node in nodes.items()}
     encoded = {path: encode(node) for path, node in nodes.items()}
     overwrite = overwrite and store_path.store.supports_deletes
@@ -214,7 +214,7 @@ async def store_hierarchy(
     async def create(path: str) -> None:
         place, documents = store_path / path, encoded[path]
         if isinstance(nodes[path], ImplicitGroupMarker):
-            # Somebody else may need the same group, and have given it attributes.
+            # Another writer may have created the same group with attributes.
             for name, value in documents.items():
                 await (place / name).set_if_not_exists(value)
         elif at_once and not _lies_in(path, doomed):
@@ -233,7 +233,7 @@ def _lies_in(path: str, tops: list[str]) -> bool:
 
 
 def encode(node: NodeMetadata) -> dict[str, Buffer]:
-    """Return the documents of a node; raise where it could not be used when it is stored."""
+    """Return the documents of a node; raise if the stored node would not be usable."""
     check_usable(node)
     return node.to_buffer_dict(default_buffer_prototype())
 
@@ -241,7 +241,7 @@ def encode(node: NodeMetadata) -> dict[str, Buffer]:
 async def store_encoded(
     places: Mapping[str, StorePath], documents: Mapping[str, Mapping[str, Buffer]]
 ) -> AsyncGenerator[str, None]:
-    """Store the documents of many nodes concurrently, and yield the key of each that is stored."""
+    """Store the documents of many nodes concurrently, and yield the key of each stored node."""
 
     async def put(key: str) -> None:
         await _put(places[key], documents[key])
@@ -260,7 +260,7 @@ async def _put(place: StorePath, documents: Mapping[str, Buffer]) -> None:
 def _in_order_of_completion(
     keys: Iterable[str], act: Callable[[str], Awaitable[None]]
 ) -> AsyncGenerator[str, None]:
-    """Act on keys concurrently, and yield each when that is done."""
+    """Apply a function to keys concurrently, and yield each key when its call is done."""
 
     async def act_on(key: str) -> str:
         await act(key)

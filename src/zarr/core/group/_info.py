@@ -1,4 +1,4 @@
-"""What is known of a group without any I/O, for the asynchronous and the synchronous class."""
+"""Properties of a group that need no I/O, shared by the asynchronous and synchronous classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class GroupProperties:
-    """Properties that follow from metadata and store path."""
+    """Properties derived from metadata and store path."""
 
     if TYPE_CHECKING:
 
@@ -39,7 +39,7 @@ class GroupProperties:
 
     @property
     def name(self) -> str:
-        """The path with a leading slash."""
+        """Path with a leading slash."""
         return f"/{self.path}"
 
     @property
@@ -49,17 +49,17 @@ class GroupProperties:
 
     @property
     def read_only(self) -> bool:
-        """Whether the store refuses to be written."""
+        """Whether the store is read-only."""
         return self.store_path.read_only
 
     @property
     def synchronizer(self) -> None:
-        """Always None; locks between processes are not part of this version."""
+        """Always None; this version has no locks between processes."""
         return
 
     @property
     def info(self) -> GroupInfo:
-        """A summary; members are counted where consolidated metadata are known."""
+        """Summary of the group; it counts members only if consolidated metadata are known."""
         below = self.metadata.consolidated_metadata
         if below is None:
             return self._summary()
@@ -84,8 +84,8 @@ class GroupProperties:
         )
 
     def _repr_html_(self) -> str:
-        """Return what notebooks show: what is known without I/O."""
-        from zarr.core._html import node_html  # not before it is needed
+        """Return the HTML representation for notebooks, without I/O."""
+        from zarr.core._html import node_html  # deferred import
 
         metadata = self.metadata
         below = metadata.consolidated_metadata
@@ -102,7 +102,7 @@ class GroupProperties:
 
 
 def shape_and_type(metadata: NodeMetadata) -> str | None:
-    """Return what stands behind the name of a node in a drawing."""
+    """Return the text after the name of a node in a tree drawing."""
     if isinstance(metadata, GroupMetadata):
         return None
     return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"

@@ -1,7 +1,7 @@
-"""Members of a group by its `getitem`, where somebody overrides that.
+"""Find members of a group through an overridden `getitem`.
 
-`AsyncGroup.getitem` stands for every look-up of a member. As long as nobody overrides it, members
-are read in bulk.
+`AsyncGroup.getitem` handles every lookup of a member. If it is not overridden, members are read in
+bulk.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def looks_up_each(group: AsyncGroup) -> bool:
-    """Tell whether the members of a group are to be looked up by its `getitem`.
+    """Return whether `getitem` must look up each member of a group.
 
-    Not where consolidated metadata are known: there is nothing to look up.
+    False if consolidated metadata are known, because no lookup is needed then.
     """
     return group.metadata.consolidated_metadata is None and is_overridden(group, "getitem")
 
 
 async def look_up(group: AsyncGroup, key: str) -> AsyncNode | None:
-    """Return a member by `getitem`, None where that raises a `KeyError`."""
+    """Return a member by `getitem`, or None if `getitem` raises a `KeyError`."""
     try:
         return await group.getitem(key)
     except KeyError:
@@ -41,9 +41,9 @@ async def look_up(group: AsyncGroup, key: str) -> AsyncNode | None:
 async def walk_each(
     group: AsyncGroup, max_depth: int | None, *, use_consolidated_for_children: bool
 ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-    """Yield the nodes below a group, level by level, each by the `getitem` of the group it is in.
+    """Yield the nodes below a group, level by level, using the `getitem` of each parent group.
 
-    Parameters, errors and warnings are those of `zarr.core.group._members.walk`.
+    See `zarr.core.group._members.walk` for parameters, errors and warnings.
     """
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
@@ -69,7 +69,7 @@ async def walk_each(
 async def _look_up_children(
     group: AsyncGroup, use_consolidated: bool
 ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-    """Yield the children of a group, several looked up at a time."""
+    """Yield the children of a group, looking up several at a time."""
     metadata = group.metadata
     names = (
         name

@@ -1,4 +1,4 @@
-"""The nodes below a group: finding one, walking through all."""
+"""Find single nodes and iterate over all nodes below a group."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from zarr.storage._utils import can_be_child, normalize_path
 if TYPE_CHECKING:
     from zarr.storage._common import StorePath
 
-# Keys in the directory of a group that belong to the group itself.
+# Names within a group that belong to the group itself.
 _OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
     2: frozenset({ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON}),
     3: frozenset({ZARR_JSON}),
 }
-# Metadata of as many nodes are read ahead of the consumer.
+# Number of nodes whose metadata are read ahead of the consumer.
 _PORTION: Final = 500
 
 
 async def find(
     store_path: StorePath, group: GroupMetadata, key: str, *, use_consolidated: bool = True
 ) -> NodeMetadata | None:
-    """Return metadata of a node below a group, None if there is none.
+    """Return metadata of a node below a group, or None if it does not exist.
 
     Parameters
     ----------
     store_path : StorePath
         The group.
     group : GroupMetadata
-        Its metadata.
+        Metadata of the group.
     key : str
         Path relative to the group. The empty path is the group itself.
     use_consolidated : bool
-        Whether consolidated metadata are believed, where they are known.
+        Whether to use consolidated metadata, if they are known.
 
     Raises
     ------
@@ -65,23 +65,23 @@ async def find_many(
     *,
     use_consolidated: bool = True,
 ) -> list[NodeMetadata | None]:
-    """Return metadata of nodes below a group in order, by one bulk read or two.
+    """Return metadata of nodes below a group in order, by one or two bulk reads.
 
     Parameters
     ----------
     store_path : StorePath
-        Where the group is.
+        Location of the group.
     group : GroupMetadata
-        Its metadata.
+        Metadata of the group.
     use_consolidated : bool
-        As for `find`.
+        See `find`.
     keys : iterable of str
         Paths relative to the group.
 
     Raises
     ------
     TypeError, ValueError
-        As `find`. Nothing is read if a key is not a path.
+        See `find`. Nothing is read if a key is not a path.
     """
     paths = [normalize_path(key) for key in keys]
     below = group.consolidated_metadata
@@ -99,8 +99,8 @@ async def walk(
 ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
     """Yield the nodes below a group, level by level, each level in one or two round trips.
 
-    What lies below a group whose consolidated metadata are known is not read, and comes in one
-    piece: each node is followed by those below it.
+    Nodes below a group with known consolidated metadata are not read. They come as one sequence,
+    in which each node is followed directly by the nodes below it.
 
     Parameters
     ----------
@@ -109,27 +109,27 @@ async def walk(
     group : GroupMetadata
         Its metadata.
     max_depth : int or None
-        How many levels of groups below this one to look into; None for all, 0 for its children.
+        Number of levels of groups to descend; None for all, 0 for the children of this group.
     use_consolidated_for_children : bool
-        Whether consolidated metadata found in groups further down are used as well.
+        Whether to use consolidated metadata of nested groups as well.
 
     Yields
     ------
     tuple
-        Path relative to the group, and metadata. The children of a group come in the order in
-        which the store lists them, or in which consolidated metadata have them.
+        Path relative to this group, and metadata. The children of a group come in the order of
+        the store's listing, or of the consolidated metadata.
 
     Raises
     ------
     ValueError
-        If `max_depth` is negative, or the store cannot list.
+        If `max_depth` is negative, or the store does not support listing.
     json.JSONDecodeError, MetadataValidationError, TypeError, ValueError
         If metadata are not valid.
 
     Warns
     -----
     ZarrUserWarning
-        Of every key next to the children that is no node.
+        For every key beside the children that is not a node.
     """
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
@@ -163,9 +163,10 @@ async def _children(
     zarr_format: ZarrFormat,
     max_depth: int | None,
 ) -> Iterator[tuple[str, NodeMetadata | None]]:
-    """Return paths of the children of several groups, and all that is known to be below them.
+    """Return paths and known metadata of the children of several groups.
 
-    Metadata of a child are None where they are to be read.
+    Nodes at greater depths are included if consolidated metadata describe them. Metadata of a
+    child are None if they must be read.
     """
     unknown = [path for path, group in level.items() if group.consolidated_metadata is None]
     if unknown and not store_path.store.supports_listing:
@@ -191,8 +192,8 @@ async def _children(
 def _nested(
     prefix: str, consolidated: ConsolidatedMetadata, max_depth: int | None
 ) -> Iterator[tuple[str, NodeMetadata]]:
-    """Yield paths and metadata of what consolidated metadata have, each before what is below it."""
-    # No recursion: a hierarchy may be deeper than functions may call each other.
+    """Yield paths and metadata of consolidated nodes, each before the nodes below it."""
+    # Iterative, because a hierarchy may be deeper than the recursion limit.
     waiting = [(prefix, iter(consolidated.metadata.items()))]
     while waiting:
         prefix, nodes = waiting[-1]
@@ -208,11 +209,11 @@ def _nested(
 
 
 async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
-    """Return the names of the children of a group, each once, in the order of the store."""
+    """Return the names of the children of a group without duplicates, in the store's order."""
     names = dict.fromkeys([name async for name in place.store.list_dir(place.path)])
     own = _OWN_KEYS[zarr_format]
-    # Whatever a store takes for a child: one whose path is that of the group, or leads out of it,
-    # would be walked through for ever.
+    # Ignore names that a store reports wrongly: if the path of a child were the group itself, or
+    # outside the group, the iteration would not end.
     return [name for name in names if name not in own and can_be_child(name)]
 
 
@@ -222,7 +223,7 @@ async def _complete(
     zarr_format: ZarrFormat,
     use_consolidated: bool,
 ) -> list[tuple[str, NodeMetadata]]:
-    """Read the metadata that are not known, and leave out what is no node."""
+    """Read the metadata that are not known, and drop paths that are not nodes."""
     unknown = [path for path, node in children if node is None]
     found = dict(
         zip(unknown, await read_many(store_path, unknown, zarr_format), strict=True)

@@ -1,4 +1,4 @@
-"""Metadata of groups, and the metadata of all nodes below a group kept in one place."""
+"""Metadata of groups, and consolidated metadata of all nodes below a group."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ GROUP_METADATA_KEYS: Final = frozenset(
 
 
 class MissingParentError(MetadataValidationError, GroupNotFoundError):
-    """Consolidated metadata describe a node, but lack a group above it.
+    """Consolidated metadata describe a node but lack a group above it.
 
-    As for a group that is not found, which is what the released package says of the group they are
-    stored with. Nothing is created in its place: it is there.
+    It is a `GroupNotFoundError`, as in the released package, for the group that stores the
+    consolidated metadata. No group is created in its place, because that group exists.
     """
 
 
@@ -44,7 +44,7 @@ class MissingParentError(MetadataValidationError, GroupNotFoundError):
 
 
 def parse_zarr_format(data: Any) -> ZarrFormat:
-    """Return `data` if it is a format there is, 2 or 3.
+    """Return `data` if it is a valid format, 2 or 3.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def parse_zarr_format(data: Any) -> ZarrFormat:
 
 
 def parse_node_type(data: Any) -> NodeType:
-    """Return `data` if it is a type of node, ``"array"`` or ``"group"``.
+    """Return `data` if it is a valid node type, ``"array"`` or ``"group"``.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def parse_node_type(data: Any) -> NodeType:
 
 
 def parse_attributes(data: Any) -> dict[str, Any]:
-    """Return user attributes as a new dictionary, whose containers nobody else has; None for none.
+    """Return a deep copy of user attributes; an empty dictionary for None.
 
     Raises
     ------
@@ -94,17 +94,17 @@ def parse_attributes(data: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ConsolidatedMetadata:
-    """Metadata of all nodes below a group, as of some moment.
+    """Metadata of all nodes below a group, as of one point in time.
 
     Parameters
     ----------
     metadata : dict
-        Metadata of the children by their names. Those of a child that is a group have the
-        metadata of its children in turn, as their `consolidated_metadata`.
+        Metadata of the children by name. The metadata of a child group hold the metadata of its
+        own children in `consolidated_metadata`.
     kind : "inline"
-        How they are stored: within the metadata of the group.
+        Where they are stored: inline, within the metadata of the group.
     must_understand : bool
-        Always False: a reader that does not know them lists the store instead.
+        Always False: readers without support for consolidated metadata list the store instead.
     """
 
     metadata: dict[str, NodeMetadata]
@@ -117,8 +117,8 @@ class ConsolidatedMetadata:
         Returns
         -------
         dict
-            The nodes at all depths are side by side under ``metadata``, by their paths relative to
-            the group: first by depth, then by name.
+            Nodes of all depths are side by side under ``metadata``, by path relative to the group:
+            sorted by depth, then by name.
         """
         nodes = self.flattened_metadata
         return {
@@ -136,18 +136,18 @@ class ConsolidatedMetadata:
         Parameters
         ----------
         data : mapping
-            As `to_dict` returns it, in any order.
+            JSON form in the layout of `to_dict`, in any order.
         path : str or None
-            Where it was found, for messages; None where that is not known.
+            Location of the data, for messages; None if unknown.
 
         Raises
         ------
         ValueError
-            If the kind is another than ``"inline"``.
+            If the kind is not ``"inline"``.
         TypeError
-            If it does not hold an object of objects.
+            If `data` does not hold an object of objects.
         MissingParentError
-            If a node lies below something that is not in `data`.
+            If the parent of a node is not in `data`.
         MetadataValidationError
             If a node lies below an array of `data`, or its metadata are not valid.
         """
@@ -177,22 +177,23 @@ class ConsolidatedMetadata:
 
     @classmethod
     def from_nodes(cls, nodes: Mapping[str, NodeMetadata]) -> ConsolidatedMetadata:
-        """Make an instance from metadata of nodes at all depths.
+        """Make an instance from the metadata of nodes of all depths.
 
         Parameters
         ----------
         nodes : mapping
-            Metadata by paths relative to the group, in any order.
+            Metadata by path relative to the group, in any order.
 
         Raises
         ------
         MissingParentError
-            If a node lies below something that is not among `nodes`.
+            If the parent of a node is not in `nodes`.
         MetadataValidationError
             If a node lies below an array of `nodes`.
         """
         top: dict[str, NodeMetadata] = {}
-        # The children of each group: its metadata hold the dictionary, which is filled below.
+        # Dictionaries of the children of each group. The group metadata hold them; they are filled
+        # below.
         children = {"": top}
         hung = dict(nodes)
         for path, node in nodes.items():
@@ -212,18 +213,18 @@ class ConsolidatedMetadata:
 
     @staticmethod
     def _flat_to_nested(metadata: dict[str, NodeMetadata]) -> None:
-        """Hang nodes below their groups, in the dictionary itself; kept for others.
+        """Nest nodes below their groups, in place; for compatibility.
 
         Parameters
         ----------
         metadata : dict
-            Metadata by paths relative to the group, at all depths; by the names of the children
-            afterwards, as the class takes them.
+            Metadata by path relative to the group, for nodes of all depths. Afterwards, metadata by
+            name of the children, as in the `metadata` parameter of the class.
 
         Raises
         ------
         KeyError
-            If a node lies below something that is not a group of `metadata`, which stays as it is.
+            If the parent of a node is not a group of `metadata`; `metadata` is unchanged then.
         """
         try:
             nested = ConsolidatedMetadata.from_nodes(metadata).metadata
@@ -234,9 +235,9 @@ class ConsolidatedMetadata:
 
     @property
     def flattened_metadata(self) -> dict[str, NodeMetadata]:
-        """Metadata of the nodes at all depths, by their paths relative to the group.
+        """Metadata of the nodes of all depths, by path relative to the group.
 
-        Groups among them have no children: their `consolidated_metadata` are empty.
+        Groups in it have no children: their `consolidated_metadata` are empty.
         """
         return dict(self._flatten(""))
 
@@ -252,7 +253,7 @@ class ConsolidatedMetadata:
                 yield from below._flatten(f"{path}/")
 
     def get(self, path: str) -> NodeMetadata | None:
-        """Return the metadata of a node by its path relative to the group, None if not known."""
+        """Return the metadata of a node by path relative to the group, or None if unknown."""
         name, _, rest = path.partition("/")
         node = self.metadata.get(name)
         if not rest:
@@ -261,12 +262,12 @@ class ConsolidatedMetadata:
         return None if below is None else below.get(rest)
 
     def discard(self, path: str) -> bool:
-        """Remove a node and what lies below it, for all who hold these metadata or a part of them.
+        """Remove a node and the nodes below it, in place for all holders of these metadata.
 
         Parameters
         ----------
         path : str
-            The node, relative to the group.
+            Path of the node, relative to the group.
 
         Returns
         -------
@@ -304,23 +305,23 @@ class GroupMetadata(Metadata):
     Parameters
     ----------
     attributes : dict or None
-        User attributes, JSON values; None for none.
+        User attributes with JSON values; None for no attributes.
     zarr_format : {2, 3}
-        The format.
+        Format of the group.
     consolidated_metadata : ConsolidatedMetadata or None
-        Metadata of all nodes below the group; None where there are none to use.
+        Metadata of all nodes below the group; None if there are none to use.
     extra_fields : mapping or None
         Fields of the ``zarr.json`` document that the specification does not define, each an object
-        with ``must_understand: false``; None for none.
+        with ``must_understand: false``; None for no extra fields.
 
     Raises
     ------
     TypeError
         If the attributes are not a dictionary whose keys are strings.
     ValueError
-        If there is no such format, or an extra field has the name of another field.
+        If the format does not exist, or an extra field has the name of a standard field.
     MetadataValidationError
-        If an extra field may not be ignored.
+        If an extra field must not be ignored.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -355,12 +356,12 @@ class GroupMetadata(Metadata):
             ``.zgroup`` document with the content of ``.zattrs`` under ``attributes``. Unknown
             fields of the latter are ignored.
         path : str or None
-            Where it was found, for messages; None where that is not known.
+            Location of the document, for messages; None if unknown.
 
         Raises
         ------
         NodeTypeValidationError
-            If it is the document of something else.
+            If it is not the document of a group.
         MetadataValidationError, TypeError, ValueError
             If a field is not valid.
         """
@@ -405,14 +406,14 @@ class GroupMetadata(Metadata):
         Parameters
         ----------
         prototype : BufferPrototype
-            Its ``buffer`` class holds them.
+            Provides the ``buffer`` class of the documents.
 
         Returns
         -------
         dict
-            Format 3: ``zarr.json``. Format 2: ``.zgroup`` and ``.zattrs``, and ``.zmetadata`` where
-            the metadata are consolidated. Text is indented by the configured ``json_indent``, but
-            for ``.zmetadata``.
+            Format 3: ``zarr.json``. Format 2: ``.zgroup`` and ``.zattrs``, and ``.zmetadata`` if
+            the metadata are consolidated. JSON text is indented by the configured ``json_indent``,
+            except in ``.zmetadata``.
 
         Raises
         ------
@@ -433,9 +434,9 @@ class GroupMetadata(Metadata):
 
 @dataclass(frozen=True)
 class ImplicitGroupMarker(GroupMetadata):
-    """Metadata of a group that only has to exist because nodes lie below it.
+    """Metadata of a group that exists only because nodes lie below it.
 
-    Where a hierarchy is created, a group that is stored at that place already stays as it is.
+    When a hierarchy is created, an existing group at that location is kept.
     """
 
 
@@ -451,13 +452,13 @@ def consolidated_document_v2(group: GroupMetadata) -> dict[str, JSON]:
     Parameters
     ----------
     group : GroupMetadata
-        Its metadata, which are consolidated.
+        Group metadata that include consolidated metadata.
 
     Returns
     -------
     dict
-        All ``.zgroup``, ``.zarray`` and ``.zattrs`` documents under their keys relative to the
-        group, as zarr-python 2 wrote them.
+        All ``.zgroup``, ``.zarray`` and ``.zattrs`` documents by key relative to the group, in the
+        layout that zarr-python 2 wrote.
     """
     documents: dict[str, JSON] = {
         ZGROUP_JSON: {"zarr_format": 2},
@@ -475,20 +476,20 @@ def consolidated_document_v2(group: GroupMetadata) -> dict[str, JSON]:
 
 
 def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
-    """Return the consolidated metadata that a ``.zmetadata`` document holds.
+    """Parse a ``.zmetadata`` document into consolidated metadata.
 
     Parameters
     ----------
     document : mapping
-        The parsed document. What is stored under other keys than those of metadata documents is
-        ignored, as are attributes without a node.
+        The parsed document. Keys that do not name metadata documents are ignored, and so are
+        attributes without a node.
 
     Raises
     ------
     MetadataValidationError
-        If the document has another layout, or a node lies below something that is not a group.
+        If the document has another layout, or a node lies below a node that is not a group.
     TypeError, ValueError
-        If metadata in it are not valid.
+        If the metadata of a node are not valid.
     """
     layout, contents = document.get("zarr_consolidated_format", 1), document.get("metadata")
     if layout != 1 or not isinstance(contents, Mapping):
@@ -498,11 +499,11 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     nodes: dict[str, dict[str, JSON]] = {}
     for key, content in contents.items():
         path, _, name = key.rpartition("/")
-        # An array wins over a group at the same path, as where documents are read one by one.
+        # An array takes precedence over a group at the same path, as in single reads.
         if path and (name == ZARRAY_JSON or (name == ZGROUP_JSON and path not in nodes)):
             nodes[path] = dict(cast("Mapping[str, JSON]", content))
     for path, node in nodes.items():
-        if node.setdefault("zarr_format", 2) == 3:  # a `.zgroup` that says so
+        if node.setdefault("zarr_format", 2) == 3:  # a `.zgroup` that states format 3
             node.setdefault("node_type", "group")
         node["attributes"] = contents.get(f"{path}/{ZATTRS_JSON}")
     return ConsolidatedMetadata.from_dict({"kind": "inline", "metadata": nodes})

@@ -1,4 +1,4 @@
-"""Nodes by their place in a store, and hierarchies of them."""
+"""Open nodes by location, and create hierarchies of nodes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ async def get_node(
     store : Store
         The store.
     path : str
-        The node, relative to the root of the store.
+        Path of the node, relative to the root of the store.
     zarr_format : {2, 3}
-        Its format.
+        Format of the node.
 
     Raises
     ------
     NodeNotFoundError
-        If neither is there.
+        If there is neither an array nor a group.
     ValueError
-        If there is no such format, or the metadata are not valid.
+        If the format does not exist, or the metadata are not valid.
     """
     if zarr_format not in (2, 3):
         raise ValueError(f"Unexpected zarr format: {zarr_format}")
@@ -48,22 +48,22 @@ async def get_node(
 async def create_nodes(
     *, store: Store, nodes: Mapping[str, NodeMetadata]
 ) -> AsyncGenerator[tuple[str, AsyncArray[Any] | AsyncGroup], None]:
-    """Store the metadata of many nodes, whatever is stored at their places.
+    """Store the metadata of many nodes, overwriting existing metadata.
 
-    Neither groups above them nor the way they lie in each other are looked at; `create_hierarchy`
-    does both.
+    Groups above the nodes are not created, and nesting of the nodes is not checked;
+    `create_hierarchy` does both.
 
     Parameters
     ----------
     store : Store
         The store.
     nodes : mapping
-        Metadata of arrays and groups by paths relative to the root of the store.
+        Metadata of arrays and groups by path relative to the root of the store.
 
     Yields
     ------
     tuple
-        Path as given and array or group, for each node when it is stored.
+        Path as given, and array or group, for each node once it is stored.
 
     Raises
     ------
@@ -91,23 +91,23 @@ async def create_hierarchy(
     store : Store
         The store.
     nodes : mapping
-        Metadata of arrays and groups by paths relative to the root of the store, all of one
-        format. Groups above them that are not given are created too, unless they are stored.
+        Metadata of arrays and groups by path relative to the root of the store, all of one
+        format. Missing groups above them are created too.
     overwrite : bool
-        Whether all that is stored at and below the given paths is deleted first.
+        Whether to delete everything stored at and below the given paths first.
 
     Yields
     ------
     tuple
-        Normalized path, and array or group, for each node that was created.
+        Normalized path, and array or group, for each created node.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node is stored at one of the paths already and `overwrite` is False.
+        If a node exists at one of the paths and `overwrite` is False.
     ValueError
-        If two paths are the same when normalized, formats are mixed, or a node lies below an
-        array; if the store is read-only. Nothing is stored or deleted then.
+        If two paths are the same when normalized, formats are mixed, a node lies below an array,
+        or the store is read-only. Nothing is stored or deleted then.
     """
     everything = _hierarchy.complete(nodes)
     if not everything:
@@ -122,16 +122,16 @@ async def create_hierarchy(
 async def create_rooted_hierarchy(
     *, store: Store, nodes: Mapping[str, NodeMetadata], overwrite: bool = False
 ) -> AsyncArray[Any] | AsyncGroup:
-    """Create a hierarchy of arrays and groups that all lie below one of them.
+    """Create a hierarchy of arrays and groups with one node above all others.
 
     Parameters
     ----------
     store : Store
-        Where the nodes go.
+        Store for the nodes.
     nodes : mapping of str to metadata
-        Metadata of the nodes by path, one of which is the root; see `create_hierarchy`.
+        Metadata of the nodes by path, including the root; see `create_hierarchy`.
     overwrite : bool
-        Whether nodes that are stored there are deleted first.
+        Whether to delete existing nodes first.
 
     Returns
     -------
@@ -141,9 +141,9 @@ async def create_rooted_hierarchy(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        As `create_hierarchy`.
+        See `create_hierarchy`.
     ValueError
-        As `create_hierarchy`, and if no node lies above all others.
+        See `create_hierarchy`; also if no node is above all others.
     """
     normalized = _hierarchy.normalize_paths(nodes)
     root = _hierarchy.root_of(normalized)

@@ -1,4 +1,4 @@
-"""Finding the arrays of a group that are to be read at once."""
+"""Find the arrays of a group for a bulk read."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def absence(group: GroupMetadata, name: str) -> KeyError:
-    """Return the error for a member that a group does not have."""
+    """Return the error for a missing member of a group."""
     if group.consolidated_metadata is not None:
         return KeyError(f"'{name}' not found in consolidated metadata.")
     return KeyError(name)
 
 
 def parse_names(names: object) -> dict[str, Any]:
-    """Return selections by names of members; a name that comes twice is there once.
+    """Return selections by member name, without duplicate names.
 
     Raises
     ------
     TypeError
-        If `names` is neither an iterable of strings nor a mapping from them, or is a string.
+        If `names` is a string, or neither an iterable of strings nor a mapping with string keys.
     """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(
@@ -44,7 +44,7 @@ def parse_names(names: object) -> dict[str, Any]:
 
 
 async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArray[Any]]:
-    """Return members of a group that have to be arrays.
+    """Return members of a group that must be arrays.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArra
     Raises
     ------
     KeyError
-        If there is no such member, or consolidated metadata do not know it.
+        If there is no such member, or it is missing from consolidated metadata.
     ContainsGroupError
         If a member is a group.
     TypeError, ValueError

@@ -33,7 +33,7 @@ S = TypeVar("S")
 
 
 def wrap_node(node: AsyncArray[Any] | AsyncGroup) -> Array[Any] | Group:
-    """Return an array or a group for the synchronous API."""
+    """Wrap an array or a group for the synchronous API."""
     return Group(node) if isinstance(node, AsyncGroup) else Array(node)
 
 
@@ -42,10 +42,10 @@ def _async_of(group: Group) -> AsyncGroup:
 
 
 def _in_thread(group: Group) -> bool:
-    """Tell whether the calling thread may look up a member itself."""
+    """Return whether the calling thread may look up a member itself."""
     inner = group._async_group
     if type(inner) is not AsyncGroup or is_overridden(inner, "getitem"):
-        return False  # what overrides a coroutine may wait
+        return False  # an overriding coroutine may wait
     return access_of(inner.store_path.store).never_waits
 
 
@@ -91,12 +91,12 @@ def _array(array: AsyncArray[Any]) -> Array[Any]:
 
 @dataclass(frozen=True, repr=False)
 class Group(GroupProperties, SyncMixin):
-    """A group: arrays and other groups by name.
+    """A group: a container of arrays and other groups by name.
 
     Parameters
     ----------
     _async_group : AsyncGroup
-        The group of the asynchronous API that does the work.
+        Group of the asynchronous API that does the work.
     """
 
     _async_group: AsyncGroup
@@ -129,7 +129,7 @@ class Group(GroupProperties, SyncMixin):
 
     @property
     def store_path(self) -> StorePath:
-        """Where the group is."""
+        """Location of the group."""
         return self._async_group.store_path
 
     @property
@@ -139,7 +139,7 @@ class Group(GroupProperties, SyncMixin):
 
     @property
     def attrs(self) -> Attributes:
-        """The user attributes; changes are stored at once."""
+        """The user attributes; changes are stored immediately."""
         return Attributes(self)
 
     # --- members ------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Group(GroupProperties, SyncMixin):
         return self.nmembers()
 
     def __setitem__(self, key: str, value: Any) -> None:
-        """Store an array, in place of what is stored there; see `AsyncGroup.setitem`."""
+        """Store an array, replacing the stored node; see `AsyncGroup.setitem`."""
         finished(begin(self._async_group.setitem, key, value))
 
     def __delitem__(self, key: str) -> None:
@@ -180,7 +180,7 @@ class Group(GroupProperties, SyncMixin):
         return tuple(_named(item) for item in collect_aiterator(found))
 
     def read_many(self, names: Iterable[str] | Mapping[str, Any]) -> dict[str, NDArrayLikeOrScalar]:
-        """Read several arrays of the group at once; see `AsyncGroup.read_many`."""
+        """Read several arrays of the group concurrently; see `AsyncGroup.read_many`."""
         wanted = parse_names(names)
         found = find_arrays(self._async_group, wanted)
         arrays = sync_opening(found, in_thread=_in_thread(self))
@@ -203,18 +203,18 @@ class Group(GroupProperties, SyncMixin):
     # --- creating and changing ----------------------------------------------------------
 
     def create_group(self, name: str, **kwargs: Any) -> Group:
-        """Create a group in this group; parameters are those of `AsyncGroup.create_group`."""
+        """Create a group in this group; see `AsyncGroup.create_group` for the parameters."""
         return Group(sync_in_time(self._async_group.create_group(name, **kwargs)))
 
     def require_group(self, name: str, **kwargs: Any) -> Group:
-        """Return a group in this group, which is created if it is not there.
+        """Return a group in this group, creating it if it does not exist.
 
-        Parameters are those of `AsyncGroup.require_group`.
+        See `AsyncGroup.require_group` for the parameters.
         """
         return Group(sync_in_time(self._async_group.require_group(name, **kwargs)))
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
-        """Return groups in this group, which are created if they are not there."""
+        """Return groups in this group, creating those that do not exist."""
         return tuple(Group(each) for each in sync_in_time(self._async_group.require_groups(*names)))
 
     def require_array(
@@ -225,9 +225,9 @@ class Group(GroupProperties, SyncMixin):
         config: ArrayConfig | ArrayConfigParams | None = None,
         **kwargs: Any,
     ) -> Array[Any]:
-        """Return an array in this group, which is created if it is not there.
+        """Return an array in this group, creating it if it does not exist.
 
-        Parameters are those of `AsyncGroup.require_array`.
+        See `AsyncGroup.require_array` for the parameters.
         """
         found = begin(self._async_group.require_array, name, shape=shape, config=config, **kwargs)
         return Array(finished(found))
@@ -235,9 +235,9 @@ class Group(GroupProperties, SyncMixin):
     def create_hierarchy(
         self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
     ) -> Iterator[tuple[str, Array[Any] | Group]]:
-        """Create many nodes below this group, before the first is returned.
+        """Create many nodes below this group, all before the first one is returned.
 
-        Parameters are those of `AsyncGroup.create_hierarchy`.
+        See `AsyncGroup.create_hierarchy` for the parameters.
         """
         created = self._async_group.create_hierarchy(nodes, overwrite=overwrite)
         return (_named(item) for item in collect_aiterator(created))
@@ -249,7 +249,7 @@ class Group(GroupProperties, SyncMixin):
     def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
         """Set several user attributes in one write, and return this group.
 
-        Parameters are those of `AsyncGroup.update_attributes`.
+        See `AsyncGroup.update_attributes` for the parameters.
         """
         sync_in_time(self._async_group.update_attributes(new_attributes))
         return self
@@ -257,7 +257,7 @@ class Group(GroupProperties, SyncMixin):
     async def update_attributes_async(self, new_attributes: dict[str, Any]) -> Group:
         """Set several user attributes in one write, from a coroutine.
 
-        Parameters are those of `AsyncGroup.update_attributes`.
+        See `AsyncGroup.update_attributes` for the parameters.
         """
         return Group(await self._async_group.update_attributes(new_attributes))
 
