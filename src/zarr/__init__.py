@@ -1,7 +1,7 @@
 """Chunked, compressed, N-dimensional arrays: the Zarr storage formats 2 and 3.
 
-Importing the package loads little. All of it, with the modules below, is loaded when the first name
-is asked for, so that programs that may need it and do not start fast.
+Importing the package loads little. The first access to a public name loads everything, including
+the modules below, so that programs that may not need the package start fast.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ else:
     def __getattr__(name: str) -> Any:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # Not `from zarr import`, which would ask here. While this thread is importing it, a part
-        # is there, and the import of the module that is asked for goes on.
+        # `from zarr import` would call this function again. If this thread is importing `_names`,
+        # a partial module is returned, and the import of the requested module continues.
         _names = import_module("zarr._names")
         if name in vars(_names):
             globals()[name] = getattr(_names, name)

@@ -1,4 +1,4 @@
-"""What helps to find out why something went wrong: versions, and the messages of the package."""
+"""Debugging helpers: versions and log messages of the package."""
 
 from __future__ import annotations
 
@@ -65,39 +65,39 @@ def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
 def set_log_level(
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET"],
 ) -> None:
-    """Choose how urgent messages of the package have to be to be seen.
+    """Set the minimum level of log messages of the package that are shown.
 
-    They go to standard error, unless the program has handlers for them already.
+    Messages go to standard error, unless the program has configured handlers for them.
 
     Parameters
     ----------
     level : {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET"}
-        The lowest level that is seen.
+        Minimum level to show.
 
     Raises
     ------
     ValueError
-        If there is no such level.
+        If the level does not exist.
     """
     logger = _logger()
     logger.setLevel(level)
-    # One of the root logger counts: with another one every message would be seen twice.
+    # Handlers of the root logger count; a second handler would show every message twice.
     if not logger.hasHandlers():
         set_format(logging.BASIC_FORMAT)
 
 
 def set_format(log_format: str) -> None:
-    """Choose how messages of the package look.
+    """Set the format of log messages of the package.
 
     Parameters
     ----------
     log_format : str
-        As for `logging.Formatter`.
+        Format string of `logging.Formatter`.
 
     Raises
     ------
     ValueError
-        If it is not valid.
+        If the format string is not valid.
     """
     formatter = logging.Formatter(log_format)
     logger = _logger()

@@ -1,4 +1,4 @@
-"""What the package offers under its own name; `zarr` imports this when the first of it is asked for."""
+"""Public names of the package; `zarr` imports this module on the first access to one of them."""
 
 from zarr import abc as abc
 from zarr import api as api

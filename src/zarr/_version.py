@@ -1,4 +1,4 @@
-"""The version of this distribution, for when its metadata are not installed."""
+"""Version of this distribution, used if its metadata are not installed."""
 
 from __future__ import annotations
 

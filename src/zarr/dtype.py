@@ -1,4 +1,4 @@
-"""Public door to the data types; `zarr.core.dtype` holds them."""
+"""Public data types, defined in `zarr.core.dtype`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@
     IndexError
       ArrayIndexError, BoundsCheckError, NegativeStepError, VindexInvalidSelectionError
 
-Warnings derive from the builtin category of their kind, so that the filters users already have apply.
+Warnings derive from the matching builtin category, so that existing warning filters apply.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ __all__ = [
 
 
 class BaseZarrError(ValueError):
-    """Root of the errors that name a thing in a Zarr hierarchy.
+    """Base class of errors about a node or a chunk in a Zarr hierarchy.
 
     Parameters
     ----------
     *args : object
-        One argument is the message itself. Several are the values for the message
-        template of the class, in order.
+        A single argument is the message. Several arguments fill the message template of
+        the class, in order.
     """
 
     _template: str = "{}"
@@ -62,35 +62,35 @@ class BaseZarrError(ValueError):
 
 
 class NodeNotFoundError(BaseZarrError, FileNotFoundError):
-    """Neither an array nor a group is stored where one was asked for."""
+    """Neither an array nor a group is stored at the requested path."""
 
 
 class ArrayNotFoundError(NodeNotFoundError):
-    """An array was asked for and no array metadata is stored at that path."""
+    """No array metadata are stored at the requested path."""
 
     _template = "No array found in store {!r} at path {!r}"
 
 
 class GroupNotFoundError(NodeNotFoundError):
-    """A group was asked for and no group metadata is stored at that path."""
+    """No group metadata are stored at the requested path."""
 
     _template = "No group found in store {!r} at path {!r}"
 
 
 class ContainsGroupError(BaseZarrError):
-    """A node cannot be created because a group is stored at its path already."""
+    """A node cannot be created because a group is stored at its path."""
 
     _template = "A group exists in store {!r} at path {!r}."
 
 
 class ContainsArrayError(BaseZarrError):
-    """A node cannot be created because an array is stored at its path already."""
+    """A node cannot be created because an array is stored at its path."""
 
     _template = "An array exists in store {!r} at path {!r}."
 
 
 class ContainsArrayAndGroupError(BaseZarrError):
-    """Format 2 metadata of an array and of a group lie at the same path."""
+    """Format 2 metadata of both an array and a group are stored at the same path."""
 
     _template = (
         "Array and group metadata documents (.zarray and .zgroup) were both found in store {!r} "
@@ -106,31 +106,31 @@ class MetadataValidationError(BaseZarrError):
 
 
 class NodeTypeValidationError(MetadataValidationError):
-    """A metadata document describes the other kind of node."""
+    """A metadata document describes another type of node."""
 
 
 class ChunkNotFoundError(BaseZarrError):
-    """A chunk is absent although ``array.read_missing_chunks`` is off."""
+    """A chunk is absent and ``array.read_missing_chunks`` is off."""
 
 
 class UnknownCodecError(BaseZarrError):
-    """No implementation of a codec named in metadata is installed."""
+    """No implementation is installed for a codec named in the metadata."""
 
 
 class PickleCodecDisabledError(BaseZarrError):
-    """A chunk would have to be unpickled, which the configuration does not allow."""
+    """Reading a chunk requires unpickling, which the configuration does not allow."""
 
 
 class DataTypeValidationError(ValueError):
-    """A data type, or a JSON form of one, is not valid."""
+    """A data type, or its JSON form, is not valid."""
 
 
 class ArrayIndexError(IndexError):
-    """A selection does not fit the array it is applied to."""
+    """A selection does not fit the array."""
 
 
 class BoundsCheckError(IndexError):
-    """An index lies outside its dimension."""
+    """An index is outside its dimension."""
 
 
 class NegativeStepError(IndexError):
@@ -138,24 +138,24 @@ class NegativeStepError(IndexError):
 
 
 class VindexInvalidSelectionError(IndexError):
-    """``vindex`` got something else than coordinate arrays or one mask."""
+    """A ``vindex`` selection is neither coordinate arrays nor one mask."""
 
 
 class ZarrFutureWarning(FutureWarning):
-    """Behaviour that will change."""
+    """Warns about behaviour that will change."""
 
 
 class UnstableSpecificationWarning(ZarrFutureWarning):
-    """A stored form that no Zarr specification settles yet."""
+    """Warns about a stored form that no Zarr specification defines yet."""
 
 
 class ZarrDeprecationWarning(DeprecationWarning):
-    """A name or parameter that a later version drops."""
+    """Warns about a name or parameter that a later version will remove."""
 
 
 class ZarrUserWarning(UserWarning):
-    """Something a user probably did not intend."""
+    """Warns about a probable mistake of the user."""
 
 
 class ZarrRuntimeWarning(RuntimeWarning):
-    """Doubtful behaviour noticed while running."""
+    """Warns about doubtful behaviour at run time."""

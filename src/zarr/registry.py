@@ -1,9 +1,10 @@
-"""Finding implementations by name: codecs, pipelines, buffers, chunk key encodings.
+"""Registry of implementations by name: codecs, pipelines, buffers, chunk key encodings.
 
-An implementation gets in by a ``register_*`` call, by an entry point of an installed package
-(groups ``zarr.codecs``, ``zarr.codec_pipeline``, ``zarr.buffer``, ``zarr.ndbuffer``,
-``zarr.chunk_key_encoding``; the older ``zarr`` group with names such as ``codecs.x`` is read too), or
-by a dotted path in the configuration. Nothing is imported before it is asked for.
+An implementation is registered by a ``register_*`` call, by an entry point of an installed package,
+or by a dotted path in the configuration. Entry point groups are ``zarr.codecs``,
+``zarr.codec_pipeline``, ``zarr.buffer``, ``zarr.ndbuffer`` and ``zarr.chunk_key_encoding``. The
+older group ``zarr`` with names such as ``codecs.x`` is read too. Imports are deferred until an
+implementation is requested.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ T = TypeVar("T")
 
 
 class Registry(dict[str, type[T]], Generic[T]):
-    """Implementations of one kind by their qualified name, entry points loaded on first use."""
+    """Implementations of one kind by qualified name; entry points are loaded on first use."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lazy_load_list: list[EntryPoint] = []
 
     def lazy_load(self, use_entrypoint_name: bool = False) -> None:
-        """Import the entry points still waiting.
+        """Import the entry points that are not loaded yet.
 
         Parameters
         ----------
@@ -67,9 +68,9 @@ class Registry(dict[str, type[T]], Generic[T]):
         Parameters
         ----------
         cls : type
-            The class.
+            Class to add.
         qualname : str or None
-            Name it is found by; None for module and qualified name, joined by a dot.
+            Lookup name; None for module and qualified name, joined by a dot.
         """
         self[fully_qualified_name(cls) if qualname is None else qualname] = cls
 
@@ -83,13 +84,13 @@ _entry_points_collected = False
 
 
 def _collect_entrypoints() -> None:
-    """Note what installed packages offer, without importing it."""
+    """Collect the entry points of installed packages, without importing them."""
     global _entry_points_collected
     if _entry_points_collected:
         return
     _entry_points_collected = True
-    # Imported here: it takes a tenth of the time of `import zarr`, and few need more than what is
-    # built in.
+    # Deferred import: it takes a tenth of the time of `import zarr`, and few programs need more
+    # than the built-in implementations.
     from importlib.metadata import entry_points
 
     found = entry_points()
@@ -114,21 +115,21 @@ def fully_qualified_name(cls: type[Any]) -> str:
 
 
 def _import_class(path: str) -> type[Any] | None:
-    """Import a class by its dotted path; None where there is no such module or name."""
+    """Import a class by its dotted path; None if the module or the name does not exist."""
     module, _, name = path.rpartition(".")
     if not module:
         return None
     try:
         return cast("type[Any] | None", getattr(importlib.import_module(module), name, None))
     except ModuleNotFoundError as error:
-        # Only the configured path itself may be missing; an import that fails inside it is a fault.
+        # Only the configured module itself may be missing; other import errors are reported.
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             return None
         raise
 
 
 def _configured(registry: Registry[T], path: str) -> type[T] | None:
-    """Return the class that a configured path names, registering it where it had to be imported."""
+    """Return the class of a configured path, registering it if it had to be imported."""
     if path in registry:
         return registry[path]
     _collect_entrypoints()
@@ -158,38 +159,38 @@ def _select(registry: Registry[T], key: str, reload_config: bool) -> type[T]:
 
 
 def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = None) -> None:
-    """Make a codec known by its name in metadata.
+    """Register a codec by its name in metadata.
 
     Parameters
     ----------
     key : str
-        The name, ``"gzip"`` say. Several classes may implement it; the configured
-        ``codecs.<key>`` chooses.
+        Name in metadata, for example ``"gzip"``. Several classes may implement it; the
+        configuration ``codecs.<key>`` chooses one.
     codec_cls : type of Codec
-        The class.
+        Class to register.
     qualname : str or None
-        What the configuration calls it; None for module and qualified name, joined by a dot.
+        Name in the configuration; None for module and qualified name, joined by a dot.
     """
     _codecs[key].register(codec_cls, qualname=qualname)
 
 
 def register_pipeline(pipe_cls: type[CodecPipeline]) -> None:
-    """Make a codec pipeline known; the configured ``codec_pipeline.path`` chooses."""
+    """Register a codec pipeline; the configured ``codec_pipeline.path`` chooses one."""
     _pipelines.register(pipe_cls)
 
 
 def register_buffer(cls: type[Buffer], qualname: str | None = None) -> None:
-    """Make a class of byte buffers known; the configured ``buffer`` chooses."""
+    """Register a class of byte buffers; the configured ``buffer`` chooses one."""
     _buffers.register(cls, qualname)
 
 
 def register_ndbuffer(cls: type[NDBuffer], qualname: str | None = None) -> None:
-    """Make a class of array buffers known; the configured ``ndbuffer`` chooses."""
+    """Register a class of array buffers; the configured ``ndbuffer`` chooses one."""
     _ndbuffers.register(cls, qualname)
 
 
 def register_chunk_key_encoding(key: str, cls: type[ChunkKeyEncoding]) -> None:
-    """Make a chunk key encoding known by its name in metadata."""
+    """Register a chunk key encoding by its name in metadata."""
     _chunk_key_encodings.register(cls, key)
 
 
@@ -197,14 +198,14 @@ def register_chunk_key_encoding(key: str, cls: type[ChunkKeyEncoding]) -> None:
 
 
 def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
-    """Return the class of the codec that metadata call `key`.
+    """Return the class of the codec with a given name in metadata.
 
     Parameters
     ----------
     key : str
-        The name of the codec.
+        Name of the codec.
     reload_config : bool
-        Whether to read configuration files and environment again first.
+        Whether to reload configuration files and environment variables first.
 
     Raises
     ------
@@ -219,7 +220,7 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
         cls = _configured(_codecs[key] if registry is None else registry, path)
         if cls is not None:
             return cls
-    importlib.import_module("zarr.codecs")  # registers those that no configuration names
+    importlib.import_module("zarr.codecs")  # registers codecs that the configuration does not name
     _collect_entrypoints()
     registry = _codecs.get(key)
     if registry is not None:
@@ -246,7 +247,7 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
 
 
 def get_numcodec(data: Mapping[str, Any]) -> Numcodec:
-    """Return the numcodecs codec that a format 2 configuration describes.
+    """Return the numcodecs codec of a format 2 configuration.
 
     Parameters
     ----------
@@ -256,7 +257,7 @@ def get_numcodec(data: Mapping[str, Any]) -> Numcodec:
     Raises
     ------
     UnknownCodecError
-        If numcodecs knows no codec of that id.
+        If numcodecs has no codec with that id.
     """
     import numcodecs.registry
     from numcodecs.errors import UnknownCodecError as NumcodecsUnknownCodecError
@@ -278,7 +279,7 @@ def get_pipeline_class(reload_config: bool = False) -> type[CodecPipeline]:
     Raises
     ------
     BadConfigError
-        If it is neither registered nor importable.
+        If the class is neither registered nor importable.
     """
     return _select(_pipelines, "codec_pipeline.path", reload_config)
 
@@ -289,7 +290,7 @@ def get_buffer_class(reload_config: bool = False) -> type[Buffer]:
     Raises
     ------
     BadConfigError
-        If it is neither registered nor importable.
+        If the class is neither registered nor importable.
     """
     return _select(_buffers, "buffer", reload_config)
 
@@ -300,18 +301,18 @@ def get_ndbuffer_class(reload_config: bool = False) -> type[NDBuffer]:
     Raises
     ------
     BadConfigError
-        If it is neither registered nor importable.
+        If the class is neither registered nor importable.
     """
     return _select(_ndbuffers, "ndbuffer", reload_config)
 
 
 def get_chunk_key_encoding_class(key: str) -> type[ChunkKeyEncoding]:
-    """Return the class of the chunk key encoding that metadata call `key`.
+    """Return the class of the chunk key encoding with a given name in metadata.
 
     Raises
     ------
     KeyError
-        If none is registered or installed.
+        If no class is registered or installed under that name.
     """
     if key not in _chunk_key_encodings:
         _collect_entrypoints()

@@ -1,4 +1,4 @@
-"""Names for annotations: arrays of either API and either format, JSON, data types in metadata."""
+"""Type aliases for annotations: arrays of both APIs and formats, JSON, data types in metadata."""
 
 from __future__ import annotations
 

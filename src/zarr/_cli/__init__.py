@@ -1,4 +1,4 @@
-"""The command line ``zarr``, which needs the packages of the extra ``cli``."""
+"""Command line interface ``zarr``; it requires the packages of the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from zipfile import BadZipFile
 
 
 def main() -> None:
-    """Run the command line, and end the process with its exit status.
+    """Run the command line interface, and end the process with its exit status.
 
-    A failure is reported by its type and message, without a traceback, and ends in status 1.
+    An error is reported by its type and message, without a traceback, and gives exit status 1.
     """
     try:
         from zarr._cli.cli import app

@@ -1,4 +1,4 @@
-"""The commands of ``zarr``."""
+"""Commands of ``zarr``."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def common_options(
         ),
     ] = False,
 ) -> None:
-    """Keep the options that all commands have."""
+    """Store the options shared by all commands."""
     ctx.obj = verbose
 
 
@@ -178,7 +178,7 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return what a location names: an open archive, to be closed with `opened`, or itself."""
+    """Return an open ZIP archive for a location, closed by `opened`, or the location itself."""
     path = Path(location)
     if path.suffix.lower() == ".zip" and (path.is_file() or (creates and not path.exists())):
         return opened.enter_context(ZipStore(path, mode="a" if writes else "r"))
@@ -187,7 +187,7 @@ def _store(
 
 @contextmanager
 def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
-    """Show what is logged on standard error, if the user asked for it or for a dry run."""
+    """Show log messages on standard error in verbose mode or a dry run."""
     if not (ctx.obj or dry_run):
         yield
         return

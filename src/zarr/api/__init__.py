@@ -1,1 +1,1 @@
-"""The functions of the package, asynchronous and synchronous."""
+"""Top-level functions of the package, asynchronous and synchronous."""

@@ -1,4 +1,4 @@
-"""Opening arrays and groups, and creating those that are not there."""
+"""Open arrays and groups, and create missing ones."""
 
 from __future__ import annotations
 
@@ -42,44 +42,45 @@ async def open(
     config: ArrayConfig | ArrayConfigParams | None = None,
     **kwargs: Any,
 ) -> Begun[AsyncArray[Any] | AsyncGroup]:
-    """Open an array or a group, whichever is stored.
+    """Open an array or a group, depending on what is stored.
 
     Parameters
     ----------
     store : StoreLike or None
-        Where the node is; None for a new store in memory.
+        Location of the node; None for a new store in memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
-        A `StorePath` is used as it is in every mode but ``"r"``: a read-only one gives a read-only
-        node. ``"r"`` and ``"r+"`` open what is there, to read or to read and write. ``"a"`` creates it
-        if it is not there: an array where a ``shape`` is given, else a group. ``"w"`` creates it
-        in any case, and deletes what is there. ``"w-"`` creates an array, and only where nothing
-        is. None is ``"r"`` for a read-only store and ``"a"`` for others.
+        ``"r"`` and ``"r+"`` open an existing node, to read or to read and write. ``"a"`` also
+        creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` creates
+        the node in any case, and deletes existing data. ``"w-"`` creates an array, and only if
+        nothing is stored there. None means ``"r"`` for a read-only store and ``"a"`` for other
+        stores. A `StorePath` is used unchanged, except in mode ``"r"``: a read-only one gives a
+        read-only node.
     zarr_format : {2, 3} or None
-        Format of the node; None for whichever is stored, 3 if both are.
+        Format of the node; None detects it and prefers 3 if both are stored.
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     config : ArrayConfig, dict or None
-        Options of an array that are not stored; what is left out follows `zarr.config`. None for a
-        group, which has none.
+        Runtime options of an array, not stored; missing options come from `zarr.config`. Must be
+        None for a group, because groups have no options.
     **kwargs
-        For a group as for `open_group`. For an array that is created as for `create`; they are not
-        looked at if it is there.
+        Parameters of `open_group` for a group. Parameters of `create` for a new array; ignored if
+        the array exists.
 
     Raises
     ------
     ArrayNotFoundError, GroupNotFoundError
-        If nothing is there and the mode creates nothing; the former where a ``shape`` is given.
+        If no node exists and the mode creates none; the first error if a ``shape`` is given.
     FileNotFoundError
-        If the directory of the store is not there and the mode creates nothing.
+        If the directory of the store does not exist and the mode creates nothing.
     FileExistsError
-        If the mode is ``"w-"`` and there is data.
+        If the mode is ``"w-"`` and data exist.
     ContainsArrayError, ContainsGroupError
-        If the mode is ``"w-"``, `store` is a `StorePath`, and a node is there.
+        If the mode is ``"w-"``, `store` is a `StorePath`, and a node exists.
     TypeError, ValueError
-        If a parameter or stored metadata are not valid, or the store is read-only and the mode
-        writes.
+        If a parameter or stored metadata are not valid, or the mode writes and the store is
+        read-only.
     """
     if mode is None:
         mode = "r" if _is_read_only(store) else "a"
@@ -105,10 +106,10 @@ async def open(
             return Begun(await open_group(**to_group))
         except GroupNotFoundError:
             raise GroupNotFoundError(store_path, store_path.path) from None
-        except (ContainsArrayError, ContainsGroupError):  # somebody else was faster
+        except (ContainsArrayError, ContainsGroupError):  # another writer created a node
             metadata = await read_node_metadata(store_path, zarr_format, use_consolidated)
     if isinstance(metadata, GroupMetadata):
-        inspect.signature(open_group).bind(**to_group)  # refuses parameters of arrays
+        inspect.signature(open_group).bind(**to_group)  # rejects parameters of arrays
         _refuse_config(config, store_path)
         return Begun(AsyncGroup(metadata=metadata, store_path=store_path))
     options = merge_config(config, kwargs.get("write_empty_chunks"))
@@ -142,25 +143,25 @@ async def open_array(
     Parameters
     ----------
     store : StoreLike or None
-        Where the array is; None for a new store in memory.
+        Location of the array; None for a new store in memory.
     zarr_format : {2, 3} or None
-        Format of the array; None for whichever is stored, 3 if both are.
+        Format of the array; None detects it and prefers 3 if both are stored.
     path : str or None
         Path of the array below `store`; None for `store` itself.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
     config : ArrayConfig, dict or None
         Runtime options, not stored; missing options come from `zarr.config`.
     **kwargs
-        ``mode`` as for `open`, but that nothing is created unless it is given. Others as for
-        `create`; they are not looked at if the array is there.
+        ``mode`` as in `open`, but without a mode no array is created. Other parameters as in
+        `create`; ignored if the array exists.
 
     Raises
     ------
     ArrayNotFoundError
-        If no array is there and the mode creates none.
+        If no array exists and the mode creates none.
     NodeTypeValidationError
-        If a format 3 group is there.
+        If the path holds a format 3 group.
     FileNotFoundError, FileExistsError, ContainsArrayError, ContainsGroupError
         See `open`.
     TypeError, ValueError
@@ -191,7 +192,7 @@ async def open_array(
     except (ContainsArrayError, ContainsGroupError) as error:
         if mode != "a":
             raise
-        try:  # somebody else was faster
+        try:  # another writer created the array
             return Begun(await open_array_node(store_path, zarr_format, options))
         except (ArrayNotFoundError, NodeTypeValidationError):
             raise error from None
@@ -222,21 +223,21 @@ async def open_group(
     Parameters
     ----------
     store : StoreLike or None
-        Where the group is; None for a new store in memory.
+        Location of the group; None for a new store in memory.
     path : str or None
         Path of the group below `store`; None for `store` itself.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
     zarr_format : {2, 3} or None
-        Format of the group; None for whichever is stored, 3 if both are.
+        Format of the group; None detects it and prefers 3 if both are stored.
     mode : {"r", "r+", "a", "w", "w-"}
-        As for `open`, but that it is groups that are created.
+        As in `open`, except that a group is created.
     attributes : dict or None
-        User attributes of the group if it is created, JSON values; None for none.
+        User attributes with JSON values for a new group; None for no attributes.
     use_consolidated : bool, str or None
-        Whether consolidated metadata have to be there and are used; None to use them where they
-        are. A string is the key, relative to the group, at which a format 2 group has them. Mode
-        ``"a"`` creates no group where they are asked for.
+        Whether to require consolidated metadata and use them; None uses them if they exist. A
+        string is the key of the consolidated metadata of a format 2 group, relative to the group.
+        Mode ``"a"`` creates no group if consolidated metadata are requested.
     cache_attrs : bool or None
         Parameter of zarr-python 2 without effect.
     synchronizer : object
@@ -249,14 +250,14 @@ async def open_group(
     Raises
     ------
     GroupNotFoundError
-        If no group is there and none is created; if its consolidated metadata lack a group in
-        between: they are not looked at with ``use_consolidated=False``.
+        If no group exists and none is created; if consolidated metadata lack a group in between
+        (they are ignored with ``use_consolidated=False``).
     ContainsArrayError
-        If an array is there.
+        If the path holds an array.
     ContainsGroupError
-        If the mode is ``"w-"``, `store` is a `StorePath`, and a group is there.
+        If the mode is ``"w-"``, `store` is a `StorePath`, and a group exists.
     FileNotFoundError, FileExistsError, TypeError, ValueError
-        As `open`; also if consolidated metadata are asked for and absent.
+        See `open`; also if consolidated metadata are requested and absent.
     """
     warn_without_effect(
         cache_attrs=cache_attrs,
@@ -291,7 +292,7 @@ async def open_group(
     except ContainsGroupError:
         if mode != "a":
             raise
-        # Somebody else was faster.
+        # Another writer created the group.
         return await AsyncGroup.open(
             store_path, zarr_format=zarr_format, use_consolidated=use_consolidated
         )
@@ -304,7 +305,7 @@ async def new_group(
     overwrite: bool,
     attributes: dict[str, Any] | None,
 ) -> AsyncGroup:
-    """Create a group, of the configured format where none is asked for."""
+    """Create a group, in the configured format if none is given."""
     if zarr_format is None:
         zarr_format = cast("ZarrFormat", zarr_config.get("default_zarr_format"))
     return await AsyncGroup.from_store(
@@ -322,14 +323,14 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
     **kwargs
         Keyword arguments of `open_group`.
     use_consolidated : True
-        Has no other value.
+        No other value is allowed.
 
     Raises
     ------
     ValueError
-        If the group has none.
+        If the group has no consolidated metadata.
     GroupNotFoundError
-        If no group is there; none is created, except by the modes ``"w"`` and ``"w-"``.
+        If no group exists; no group is created, except in the modes ``"w"`` and ``"w-"``.
     TypeError
         If `use_consolidated` is not True.
     """
@@ -345,19 +346,19 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
 async def open_like(
     a: Any, path: str, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Open an array that is created like another one if it is not there.
+    """Open an array; if it does not exist, create it modelled on another array.
 
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        As for `empty_like`.
+        Array to take parameters from; see `empty_like`.
     path : str
         Path of the array below the store.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `a`, the configured one where it has none.
+        Format of the array; None for that of `a`, or the configured format if it has none.
     **kwargs
-        As for `open_array`; they go before what `a` gives. The mode is ``"a"`` by default, and
-        where it is None.
+        Parameters of `open_array`; they override those taken from `a`. The mode defaults to
+        ``"a"``, also if it is None.
     """
     given = {**kwargs, "mode": "a" if kwargs.get("mode") is None else kwargs["mode"]}
     if isinstance(a, Array | AsyncArray):

@@ -1,4 +1,4 @@
-"""Storing arrays that are in memory."""
+"""Store arrays from memory."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ async def save(
     storage_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Begun[None]:
-    """Store one array as an array, several as a group.
+    """Store a single array as an array, or several arrays as a group.
 
     Parameters
     ----------
     store : StoreLike
-        Where the array or group goes.
+        Location of the new array or group.
     path : str or None
         Path of the array or group below `store`; None for `store` itself.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
     *args : NDArrayLike
-        NumPy arrays or similar; see `save_group` for the names they get.
+        NumPy arrays or similar; see `save_group` for their names.
     **kwargs
-        NumPy arrays or similar, by the names they get.
+        NumPy arrays or similar, by name.
     zarr_format : {2, 3} or None
         Format of arrays and group; None for the configured ``default_zarr_format``.
 
@@ -48,9 +48,9 @@ async def save(
     ValueError
         If there is no array, or the store is read-only.
     TypeError
-        If something else is given.
+        If an argument is not an array.
     ContainsArrayError, ContainsGroupError
-        If one array is given and a node is stored there already.
+        If one array is given and a node exists there.
     """
     is_one_array = len(args) == 1 and not kwargs
     save_node: Callable[..., Coroutine[Any, Any, None]] = save_array if is_one_array else save_group
@@ -83,21 +83,21 @@ async def save_array(
         Location of the new array.
     path : str or None
         Path of the array below `store`; None for `store` itself.
-    storage_options : dict or None
+    Options of the file system, if `store` is a URL; None for no options.
         Options of the file system, where `store` is a URL; None for none.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     arr : NumPy array or similar
         The elements.
     **kwargs
-        As for `create`.
+        Parameters of `create`.
 
     Raises
     ------
     TypeError
-        If `arr` is something else.
+        If `arr` has another type.
     ContainsArrayError, ContainsGroupError
-        If a node is stored there already.
+        If a node exists there.
     ValueError
         If a parameter is not valid, or the store is read-only.
     """
@@ -123,29 +123,29 @@ async def save_group(
     storage_options: dict[str, Any] | None = None,
     **kwargs: NDArrayLike,
 ) -> Begun[None]:
-    """Store arrays in a group, in place of what has their names there.
+    """Store arrays in a group, replacing nodes of the same names.
 
     Parameters
     ----------
     store : StoreLike
-        Where the group goes.
+        Location of the group.
     path : str or None
         Path of the group below `store`; None for `store` itself.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
     zarr_format : {2, 3} or None
         Format of the group; None for the configured ``default_zarr_format``.
     *args : NumPy arrays or similar
-        Are named ``arr_0``, ``arr_1``, ...
+        Stored under the names ``arr_0``, ``arr_1``, ...
     **kwargs : NumPy arrays or similar
-        Have the names of their parameters.
+        Stored under the names of their parameters.
 
     Raises
     ------
     ValueError
         If there is no array, or the store is read-only.
     TypeError
-        If something else is given.
+        If an argument is not an array.
     """
     if not all(isinstance(arr, NDArrayLike) for arr in args):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""The functions of the package as coroutines."""
+"""Top-level functions of the package as coroutines."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ __all__ = [
     "zeros_like",
 ]
 
-# Users meet these names here.
+# Make this module the public home of these names.
 for _public in (
     create,
     empty,
@@ -114,22 +114,22 @@ async def group(
     attributes: dict[str, Any] | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> AsyncGroup:
-    """Open a group, which is created if it is not there.
+    """Open a group, creating it if it does not exist.
 
     Parameters
     ----------
     store : StoreLike or None
-        Where the node is; None for a new store in memory.
+        Location of the group; None for a new store in memory.
     path : str or None
-        Path of the node below `store`; None for `store` itself.
+        Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the node; None for whichever is stored, 3 if both are.
+        Format of the group; None detects it and prefers 3 if both are stored.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
-        Whether it is created anew in any case, and all that is stored there is deleted.
+        Whether to delete everything stored there and create the group in any case.
     attributes : dict or None
-        User attributes of the group if it is created, JSON values; None for none.
+        User attributes with JSON values for a new group; None for no attributes.
     chunk_store : StoreLike or None
         Parameter of zarr-python 2 without effect.
     cache_attrs : bool or None
@@ -142,7 +142,7 @@ async def group(
     Raises
     ------
     ContainsArrayError
-        If an array is there.
+        If the path holds an array.
     TypeError, ValueError
         If a parameter is not valid, or the store is read-only.
     """
@@ -174,14 +174,14 @@ async def create_group(
     Parameters
     ----------
     store : StoreLike
-        Where the group goes.
+        Location of the new group.
     path : str or None
         Path of the group below `store`; None for `store` itself. Groups above it that are not
         stored yet are created too.
     storage_options : dict or None
-        Options of the file system, where `store` is a URL; None for none.
+        Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
-        Whether all that is stored at that place is deleted first.
+        Whether to delete everything stored at that location first.
     zarr_format : {2, 3} or None
         Format of the group; None for the configured ``default_zarr_format``.
     attributes : dict or None
@@ -190,7 +190,7 @@ async def create_group(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node is stored there already and `overwrite` is False.
+        If a node exists there and `overwrite` is False.
     TypeError, ValueError
         If a parameter is not valid, or the store is read-only. Nothing is stored or deleted then.
     """
@@ -205,28 +205,28 @@ async def consolidate_metadata(
 ) -> AsyncGroup:
     """Store the metadata of all nodes below a group with the group, so that it opens in one read.
 
-    Nodes that are created or changed later on are not seen through them: consolidate again.
+    Consolidated metadata become stale when nodes are created or changed; consolidate again then.
 
     Parameters
     ----------
     store : StoreLike
-        Where the group is.
+        Location of the group.
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the node; None for whichever is stored, 3 if both are.
+        Format of the group; None detects it and prefers 3 if both are stored.
 
     Returns
     -------
     Group or AsyncGroup
-        The group, which knows them, of the API that is used.
+        The group with consolidated metadata, in the class of the API that is used.
 
     Raises
     ------
     TypeError
-        If the store cannot have consolidated metadata.
+        If the store does not support consolidated metadata.
     GroupNotFoundError, FileNotFoundError, ContainsArrayError
-        If no group is there.
+        If there is no group.
     ValueError
         If the store is read-only, or stored metadata are not valid.
     """
@@ -234,13 +234,13 @@ async def consolidate_metadata(
 
 
 async def tree(grp: AsyncGroup, expand: bool | None = None, level: int | None = None) -> TreeRepr:
-    """Draw the hierarchy below a group; `AsyncGroup.tree` is the name of today."""
+    """Draw the hierarchy below a group; deprecated in favour of `AsyncGroup.tree`."""
     warnings.warn("Use AsyncGroup.tree instead.", category=ZarrDeprecationWarning, stacklevel=2)
     return await grp.tree(expand=expand, level=level)
 
 
 async def copy(*args: Any, **kwargs: Any) -> NoReturn:
-    """Copy a node; there is no such function yet.
+    """Copy a node; not implemented yet.
 
     Raises
     ------
@@ -251,7 +251,7 @@ async def copy(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 async def copy_all(*args: Any, **kwargs: Any) -> NoReturn:
-    """Copy all nodes of a group; there is no such function yet.
+    """Copy all nodes of a group; not implemented yet.
 
     Raises
     ------
@@ -262,7 +262,7 @@ async def copy_all(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 async def copy_store(*args: Any, **kwargs: Any) -> NoReturn:
-    """Copy all keys of a store; there is no such function yet.
+    """Copy all keys of a store; not implemented yet.
 
     Raises
     ------
@@ -282,9 +282,9 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     Parameters
     ----------
     data : array-like
-        The elements. Of an array of this library all else is kept, too.
+        The elements. From an array of this library, all other properties are kept too.
     **kwargs
-        As for `create`, but that a ``shape`` is not looked at; as for `from_array` if `data` is an
+        Parameters of `create`; ``shape`` is ignored. Parameters of `from_array` if `data` is an
         array of this library.
     """
     if isinstance(data, Array | AsyncArray):
@@ -297,16 +297,16 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
 async def load(
     *, store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
 ) -> NDArrayLikeOrScalar:
-    """Read a whole array into memory; nothing is created where there is none.
+    """Read a whole array into memory; never creates an array.
 
     Parameters
     ----------
     store : StoreLike
-        Where the node is.
+        Location of the array.
     path : str or None
-        Path of the node below `store`; None for `store` itself.
+        Path of the array below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the node; None for whichever is stored, 3 if both are.
+        Format of the array; None detects it and prefers 3 if both are stored.
 
     Returns
     -------
@@ -316,9 +316,9 @@ async def load(
     Raises
     ------
     NodeNotFoundError, FileNotFoundError
-        If no array is there.
+        If there is no array.
     NotImplementedError
-        If a group is there.
+        If the path holds a group.
     """
     node = await open(store=store, path=path, zarr_format=zarr_format, mode="r")
     if isinstance(node, AsyncGroup):

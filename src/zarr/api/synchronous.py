@@ -1,4 +1,4 @@
-"""The functions of the package."""
+"""Top-level functions of the package."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]
 
 
 def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> TreeRepr:
-    """Draw the hierarchy below a group; `Group.tree` is the name of today."""
+    """Draw the hierarchy below a group; deprecated in favour of `Group.tree`."""
     warnings.warn("Use Group.tree instead.", category=ZarrDeprecationWarning, stacklevel=2)
     return sync_in_time(asynchronous.tree(grp._async_group, expand=expand, level=level))
 

@@ -1,1 +1,1 @@
-"""Working on stored metadata as a whole."""
+"""Operations on stored metadata as a whole."""

@@ -1,4 +1,4 @@
-"""Writing the metadata of a format 2 hierarchy once more, in format 3."""
+"""Write format 3 metadata for a format 2 hierarchy."""
 
 from __future__ import annotations
 
@@ -46,40 +46,40 @@ async def migrate_v2_to_v3(
 ) -> None:
     """Write the format 3 metadata of a format 2 array, or of a group and all nodes below it.
 
-    Chunks are neither moved nor changed, and the documents of format 2 stay. All nodes are
-    converted before the first document is written, and the root is written last: after a failure
-    the hierarchy is still one of format 2, and migrating once more completes it. Each document is
-    logged, at level INFO.
+    Chunks are not moved or changed, and the documents of format 2 are kept. All nodes are converted
+    before the first document is written, and the document of the root is written last. After a
+    failure the hierarchy therefore still has format 2, and a second migration completes it. Each
+    document is logged at level INFO.
 
     Parameters
     ----------
     input_store : StoreLike
-        The array or group.
+        Location of the array or group.
     output_store : StoreLike or None
-        An empty place for the documents, without the chunks; None to write them next to those of
+        Empty location for the documents, without the chunks; None to write them beside those of
         format 2.
     dry_run : bool
-        Whether to convert and log only, and to write nothing.
+        Whether to only convert and log, without writing.
 
     Raises
     ------
     TypeError
-        If the root has format 3 metadata already, or a filter or compressor has another role in
+        If the root already has format 3 metadata, or a filter or compressor has another role in
         format 3.
     GroupNotFoundError
         If there is no node.
     NotImplementedError
         If the metadata of the root are consolidated.
     FileExistsError
-        If something is stored at `output_store`.
+        If anything is stored at `output_store`.
     ValueError
-        If metadata of a node have no counterpart in format 3; a note says of which one. If a node
-        below the root has other format 3 metadata already, or a store is read-only.
+        If metadata of a node have no counterpart in format 3; a note names the node. If a node
+        below the root already has other format 3 metadata, or a store is read-only.
 
     Warns
     -----
     ZarrUserWarning
-        Of what lies in a group and is no node of format 2: it is left out.
+        For each entry of a group that is not a node of format 2; it is left out.
     """
     await migrate(input_store, output_store, dry_run=dry_run)
 
@@ -105,42 +105,42 @@ async def migrate(
     force: bool = False,
     remove_v2_metadata: bool = False,
 ) -> None:
-    """Migrate as `migrate_v2_to_v3` does, and delete other metadata before or afterwards.
+    """Migrate like `migrate_v2_to_v3`, and delete other metadata before or afterwards.
 
     Parameters
     ----------
     input_store : StoreLike
-        Where the metadata of format 2 are.
+        Location of the format 2 metadata.
     output_store : StoreLike or None
-        Where those of format 3 go; None for `input_store`.
+        Location for the format 3 metadata; None for `input_store`.
     dry_run : bool
-        Whether to log what would be written, and write nothing.
+        Whether to only log the documents to write, without writing.
     overwrite : bool
-        Whether to delete the format 3 metadata at the place of output first, once all nodes are
+        Whether to delete the format 3 metadata at the output location first, after all nodes are
         converted.
     force : bool
-        Whether to do so even where format 2 metadata do not describe the same nodes.
+        Whether to delete metadata even if format 2 metadata do not describe the same nodes.
     remove_v2_metadata : bool
-        Whether to delete the format 2 metadata at the place of output in the end.
+        Whether to delete the format 2 metadata at the output location at the end.
 
     Raises
     ------
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
-        As `migrate_v2_to_v3`.
+        See `migrate_v2_to_v3`.
     ValueError
-        As `migrate_v2_to_v3`; if something is to be deleted and the store cannot; if a node would
-        be lost.
+        See `migrate_v2_to_v3`; if metadata must be deleted and the store does not support it; if
+        a node would be lost.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)
-    # What is overwritten need not be looked at.
+    # Existing format 3 metadata that are overwritten need not be read.
     documents = await _convert(source, await _root(source, 2 if in_place and overwrite else None))
     if output_store is None:
         target = source
     else:
         try:
             target = await _place(output_store, writes=not dry_run, creates=True)
-        except FileNotFoundError:  # in a dry run: nothing is there, nor is it made
+        except FileNotFoundError:  # a dry run creates no missing directory
             for path in documents:
                 _log_saving(str(output_store), path)
             return
@@ -154,7 +154,7 @@ async def migrate(
     missing = await _missing(target, documents, replaced={each.path for each in doomed})
     obsolete = await find_documents(target, 2) if remove_v2_metadata else []
     await check_alternatives(target, obsolete, 2, planned=documents)
-    # Nothing is changed before here.
+    # Nothing is changed before this line.
     await delete_documents(target, doomed, 3, dry_run=dry_run)
     await _save(target, missing, dry_run=dry_run)
     await delete_documents(target, obsolete, 2, dry_run=dry_run)
@@ -164,7 +164,7 @@ async def migrate(
 
 
 async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) -> StorePath:
-    """Return a place to read from, or to write to, without making a directory unless it is to."""
+    """Return a location; a missing directory is created only to write new metadata."""
     mode: AccessModeLiteral | None = None
     if not isinstance(store_like, Store | StorePath) and not (writes and creates):
         mode = "r+" if writes else "r"
@@ -175,7 +175,7 @@ async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) 
 
 
 async def _check_empty(place: StorePath, apart_from: set[str]) -> None:
-    """Refuse a place where more is stored than some keys, which are relative to it."""
+    """Raise if keys other than the given relative keys are stored at a location."""
     prefix = f"{place.path}/" if place.path else ""
     async for key in place.store.list_prefix(prefix):
         if key.removeprefix(prefix) not in apart_from:
@@ -202,7 +202,7 @@ async def _convert(source: StorePath, root: NodeMetadata) -> dict[str, Buffer]:
     Raises
     ------
     TypeError, ValueError, NotImplementedError
-        If a node cannot be converted; a note says which.
+        If a node cannot be converted; a note names the node.
     """
     if root.zarr_format != 2:
         raise TypeError("Only arrays / groups with zarr v2 metadata can be converted")
@@ -227,7 +227,7 @@ def _document(node: NodeMetadata) -> Buffer:
 
 
 async def _children(source: StorePath, groups: Iterable[str]) -> dict[str, NodeMetadata]:
-    """Return the metadata of the format 2 nodes in some groups by path."""
+    """Return the metadata of the format 2 nodes directly below some groups, by path."""
     listed = await concurrent_map([(source, group) for group in groups], _list)
     paths = [path for found in listed for path in found]
     nodes = await concurrent_map([(source, path) for path in paths], _read)
@@ -246,7 +246,7 @@ async def _children(source: StorePath, groups: Iterable[str]) -> dict[str, NodeM
 
 
 async def _list(source: StorePath, group: str) -> list[str]:
-    """Return the paths of what lies in a group and may be a node."""
+    """Return the paths of possible nodes directly below a group."""
     place = source / group
     if not place.store.supports_listing:
         raise ValueError(f"{place.store} does not support listing, which finding the nodes needs.")
@@ -262,7 +262,7 @@ async def _read(source: StorePath, path: str) -> NodeMetadata | None:
 
 @contextmanager
 def _naming(place: StorePath) -> Iterator[None]:
-    """Say in a failure which node it was."""
+    """Name the node in errors."""
     try:
         yield
     except Exception as error:
@@ -281,7 +281,7 @@ async def _missing(
     Parameters
     ----------
     target : StorePath
-        The root of the hierarchy.
+        Root of the hierarchy.
     documents : mapping
         Documents by path.
     replaced : collection of str
@@ -290,7 +290,7 @@ async def _missing(
     Raises
     ------
     ValueError
-        If another document is stored at any other path.
+        If a different document is stored at any other path.
     """
     paths = [path for path in documents if path not in replaced]
     stored = await concurrent_map([(target / path / ZARR_JSON,) for path in paths], StorePath.get)
@@ -314,7 +314,7 @@ def _is_same(stored: Buffer, document: Buffer) -> bool:
 
 
 async def _save(target: StorePath, documents: Mapping[str, Buffer], *, dry_run: bool) -> None:
-    """Store documents level by level, the root last, and log each; log alone in a dry run."""
+    """Store documents level by level, the root last, and log each; only log in a dry run."""
 
     async def put(path: str) -> None:
         await (target / path / ZARR_JSON).set(documents[path])

@@ -1,4 +1,4 @@
-"""Deleting the metadata documents of one format from a hierarchy."""
+"""Delete the metadata documents of one format from a hierarchy."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("zarr.metadata.migrate_v3")
 
-# Documents by the order of their deletion. Attributes outlive what makes the node theirs, so that
-# none is ever seen without them, and consolidated copies never outlive what they are copies of.
+# Documents in the order of deletion. The document that defines a node is deleted before its
+# attributes, so that a node never appears without attributes. Consolidated metadata are deleted
+# before the documents that they copy.
 _STAGES: Final[Mapping[ZarrFormat, tuple[tuple[str, ...], ...]]] = {
     2: ((ZMETADATA_V2_JSON,), (ZARRAY_JSON, ZGROUP_JSON), (ZATTRS_JSON,)),
     3: ((ZARR_JSON,),),
@@ -37,7 +38,7 @@ _OTHER: Final[Mapping[ZarrFormat, ZarrFormat]] = {2: 3, 3: 2}
 class Found(NamedTuple):
     """A metadata document in a hierarchy."""
 
-    path: str  # of the node, relative to the root of the hierarchy
+    path: str  # path of the node, relative to the root of the hierarchy
     name: str
 
     @property
@@ -49,29 +50,30 @@ class Found(NamedTuple):
 async def remove_metadata(
     store: StoreLike, zarr_format: ZarrFormat, force: bool = False, dry_run: bool = False
 ) -> None:
-    """Delete all metadata documents of one format from a hierarchy, in whatever depth.
+    """Delete all metadata documents of one format from a hierarchy, at all depths.
 
-    Chunks stay. Each document is logged, at level INFO.
+    Chunks are kept. Each document is logged at level INFO.
 
     Parameters
     ----------
     store : StoreLike
-        The hierarchy.
+        Root of the hierarchy.
     zarr_format : {2, 3}
-        Delete ``.zarray``, ``.zgroup``, ``.zattrs`` and ``.zmetadata``, or ``zarr.json``.
+        Format of the documents to delete: ``.zarray``, ``.zgroup``, ``.zattrs`` and ``.zmetadata``,
+        or ``zarr.json``.
     force : bool
-        Whether to delete even where metadata of the other format do not describe the same kind of
-        node, so that it is lost.
+        Whether to delete documents even if metadata of the other format do not describe the same
+        type of node, so that the node is lost.
     dry_run : bool
-        Whether to log only, and to delete nothing.
+        Whether to only log, without deleting.
 
     Raises
     ------
     FileNotFoundError
         If `store` is the path of a local directory that does not exist.
     ValueError
-        If the store is read-only or cannot delete, there is no such format, or a node would be
-        lost. Nothing is deleted then.
+        If the store is read-only or does not support deletes, the format does not exist, or a node
+        would be lost. Nothing is deleted then.
     """
     if zarr_format not in _STAGES:
         raise MetadataValidationError(
@@ -86,12 +88,12 @@ async def remove_metadata(
 
 
 def check_deletable(root: StorePath, *, dry_run: bool) -> None:
-    """Refuse a store from which nothing can be deleted, or may not be unless in a dry run.
+    """Raise if the store does not support deletes, or is read-only outside a dry run.
 
     Raises
     ------
     ValueError
-        If so.
+        If the store does not support deletes, or is read-only outside a dry run.
     """
     if not root.store.supports_deletes:
         raise ValueError("Store must support deletes to remove metadata")
@@ -100,14 +102,14 @@ def check_deletable(root: StorePath, *, dry_run: bool) -> None:
 
 
 async def find_documents(root: StorePath, zarr_format: ZarrFormat) -> list[Found]:
-    """Return the metadata documents of one format, those of the root first.
+    """Return the metadata documents of one format, starting with those of the root.
 
     Parameters
     ----------
     root : StorePath
-        The hierarchy.
+        Root of the hierarchy.
     zarr_format : {2, 3}
-        The format.
+        Format of the documents.
     """
     names = [name for stage in _STAGES[zarr_format] for name in stage]
     prefix = f"{root.path}/" if root.path else ""
@@ -126,27 +128,27 @@ async def check_alternatives(
     *,
     planned: Collection[str] = (),
 ) -> None:
-    """Refuse to delete documents of nodes that the other format does not describe.
+    """Raise if documents to delete belong to nodes that the other format does not describe.
 
     Parameters
     ----------
     root : StorePath
-        The hierarchy.
+        Root of the hierarchy.
     documents : collection of Found
-        What is to be deleted.
+        Documents to delete.
     zarr_format : {2, 3}
-        Their format.
+        Format of the documents.
     planned : collection of str
-        Paths of nodes that the other format is going to describe.
+        Paths of nodes that the other format will describe.
 
     Raises
     ------
     ValueError
-        Naming the first document whose node has no valid metadata of the other format.
+        For the first document whose node has no valid metadata of the other format.
     """
     names: dict[str, list[str]] = {}
     for path, name in documents:
-        # Consolidated metadata are copies.
+        # Consolidated metadata are copies; they need no alternative.
         if name != ZMETADATA_V2_JSON and path not in planned:
             names.setdefault(path, []).append(name)
     nodes = [(root, path, zarr_format, found) for path, found in names.items()]
@@ -162,7 +164,7 @@ async def check_alternatives(
 async def _problem(
     root: StorePath, path: str, zarr_format: ZarrFormat, names: Collection[str]
 ) -> str | None:
-    """Return why metadata of the other format cannot replace documents, None where they can."""
+    """Return why metadata of the other format cannot replace documents, or None if they can."""
     other = _OTHER[zarr_format]
     try:
         (alternative,) = await read_many(root, [path], other)
@@ -185,18 +187,18 @@ async def _problem(
 async def delete_documents(
     root: StorePath, documents: Collection[Found], zarr_format: ZarrFormat, *, dry_run: bool
 ) -> None:
-    """Delete documents and log each, or log alone in a dry run.
+    """Delete documents and log each; only log in a dry run.
 
     Parameters
     ----------
     root : StorePath
-        The hierarchy.
+        Root of the hierarchy.
     documents : collection of Found
-        The documents.
+        Documents to delete.
     zarr_format : {2, 3}
-        Their format.
+        Format of the documents.
     dry_run : bool
-        Whether to delete nothing.
+        Whether to only log, without deleting.
     """
 
     async def delete(document: Found) -> None:

@@ -1,4 +1,4 @@
-"""The format 3 metadata that describe the chunks of a format 2 node as they are stored."""
+"""Convert format 2 metadata to format 3 metadata that describe the same stored chunks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.abc.numcodec import Numcodec
 
-# The attributes of numcodecs filters that hold the data types of what they take and return.
+# Attributes of numcodecs filters with the data types of their input and output.
 _FILTER_DTYPES: Final[Mapping[str, tuple[str, str]]] = {
     "astype": ("decode_dtype", "encode_dtype"),
     "delta": ("dtype", "astype"),
     "fixedscaleoffset": ("dtype", "astype"),
     "quantize": ("dtype", "astype"),
 }
-# As Blosc codecs of format 2 spell that the item size decides.
+# Value of `shuffle` in format 2 Blosc codecs that selects the shuffle from the item size.
 _AUTOSHUFFLE: Final = -1
 _PREFIX: Final = "numcodecs."
 
@@ -40,12 +40,12 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
     Parameters
     ----------
     metadata : GroupMetadata
-        Of format 2.
+        Metadata of format 2.
 
     Raises
     ------
     NotImplementedError
-        If they are consolidated: the copies of the metadata below would be those of format 2.
+        If the metadata are consolidated, because the copied metadata would have format 2.
     """
     if metadata.consolidated_metadata is not None:
         error = NotImplementedError("Migration of consolidated metadata isn't supported.")
@@ -57,29 +57,29 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
 def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
     """Return the format 3 metadata of a format 2 array.
 
-    The chunks keep their keys and bytes, and the array reads the same values. An undefined fill
-    value, which format 3 does not have, becomes the one that reading used in its place, the
-    default of the data type.
+    The chunks keep their keys and bytes, and the array reads the same values. Format 3 has no
+    undefined fill value; it becomes the value that reads used instead, the default of the data
+    type.
 
     Parameters
     ----------
     metadata : ArrayV2Metadata
-        The metadata; they are not changed.
+        Metadata to convert; they are not changed.
 
     Returns
     -------
     ArrayV3Metadata
-        With the same attributes, and without dimension names.
+        Format 3 metadata with the same attributes, and without dimension names.
 
     Raises
     ------
     TypeError
-        If a filter or the compressor has another role in format 3: filters turn arrays into
-        arrays, but for the last one of an array of objects, and a compressor turns bytes into
-        bytes.
+        If a filter or the compressor has another role in format 3. Filters must be array-to-array
+        codecs, except the last filter of an array of objects. A compressor must be a bytes-to-bytes
+        codec.
     ValueError
-        If a codec or the data type has no counterpart in format 3, a filter does not take the
-        elements that reach it, or the fields of a structured data type have different byte orders.
+        If a codec or the data type has no counterpart in format 3, a filter does not accept the
+        data type of its input, or the fields of a structured data type differ in byte order.
     """
     dtype = metadata.dtype
     codecs = _codecs(metadata)
@@ -100,10 +100,10 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
 
 
 def _codecs(metadata: ArrayV2Metadata) -> tuple[Codec, ...]:
-    """Return the codecs of an array, in the order of encoding."""
+    """Return the codecs of an array, in encoding order."""
     codecs: list[Codec] = []
     if metadata.order == "F":
-        # Filters take the elements as they lie in memory, so the axes are turned before them.
+        # Filters process elements in memory order, so the axes are transposed before the filters.
         codecs.append(TransposeCodec(order=reversed(range(metadata.ndim))))
     filters = metadata.filters or ()
     if isinstance(metadata.dtype, HasObjectCodec):
@@ -120,7 +120,7 @@ def _codecs(metadata: ArrayV2Metadata) -> tuple[Codec, ...]:
 
 
 def _object_codec(filters: tuple[Numcodec, ...], codec_id: str) -> Codec:
-    """Return the codec that encodes the elements of variable length, which has the same name."""
+    """Return the codec for elements of variable length, which has the same name in both formats."""
     found = [str(item.get_config()["id"]) for item in filters]
     if found != [codec_id]:
         raise ValueError(
@@ -131,7 +131,7 @@ def _object_codec(filters: tuple[Numcodec, ...], codec_id: str) -> Codec:
 
 
 def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[Any]]:
-    """Return the counterpart of a filter, and what elements of a data type become by it."""
+    """Return the counterpart of a filter, and the data type of its output."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     codec_class = _counterpart(codec_id)
@@ -146,14 +146,14 @@ def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[An
                 f"The filter {item} takes elements of {taken.str}, but gets {elements.str}: format 2 "
                 "reinterprets the bytes of elements, which format 3 does not."
             )
-        # In format 3 the bytes codec alone knows a byte order. Readers differ in what they make of
-        # big-endian parameters; little-endian ones they all understand.
+        # In format 3 only the bytes codec has a byte order. Readers interpret big-endian parameters
+        # differently, but all readers understand little-endian parameters.
         config |= {name: np.dtype(config[name]).newbyteorder("<").str for name in names}
     return codec_class.from_dict(_json_of(codec_id, config)), encoded
 
 
 def _is_taken(elements: np.dtype[Any], taken: np.dtype[Any]) -> bool:
-    # Dates and durations are encoded as the integers that they are.
+    # Dates and durations are encoded as integers.
     dates = elements.kind in "mM" and taken.kind == "i"
     return elements == taken or (
         dates and elements.str[0] == taken.str[0] and elements.itemsize == taken.itemsize
@@ -161,7 +161,7 @@ def _is_taken(elements: np.dtype[Any], taken: np.dtype[Any]) -> bool:
 
 
 def _compressor(item: Numcodec) -> Codec:
-    """Return the counterpart of a compressor: of the specification where there is one."""
+    """Return the counterpart of a compressor, from the specification if it defines one."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     if codec_id == "blosc":
@@ -204,12 +204,12 @@ def _json_of(codec_id: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _byte_order(dtype: np.dtype[Any]) -> Literal["little", "big"] | None:
-    """Return the byte order of elements, None where they have none.
+    """Return the byte order of elements, or None if they have none.
 
     Raises
     ------
     ValueError
-        If fields of a structured data type have different ones.
+        If the fields of a structured data type differ in byte order.
     """
     found = set(_byte_orders(dtype))
     if len(found) > 1:

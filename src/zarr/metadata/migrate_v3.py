@@ -1,6 +1,6 @@
-"""Migrating the metadata of arrays and groups from format 2 to format 3.
+"""Migrate the metadata of arrays and groups from format 2 to format 3.
 
-The chunks of an array can be described by metadata of either format, and both may lie beside them.
+Metadata of either format can describe the chunks of an array, and both can be stored beside them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["migrate_to_v3", "migrate_v2_to_v3", "remove_metadata"]
 
 migrate_v2_to_v3 = sync_twin(_migration.migrate_v2_to_v3)
 
-# Under this name VirtualiZarr imports it.
+# VirtualiZarr imports this name.
 _convert_array_metadata = convert_array
 
 
@@ -36,15 +36,15 @@ def migrate_to_v3(
     Parameters
     ----------
     zarr_v2 : Array, AsyncArray, Group or AsyncGroup
-        The node, of format 2.
+        Node of format 2.
     output_path : StorePath
-        Where the documents go. Other things may be stored there, such as the chunks.
+        Location for the documents. Other keys, such as chunks, may be stored there.
     dry_run : bool
-        Whether to convert and log only, and to write nothing.
+        Whether to only convert and log, without writing.
 
     Raises
     ------
     TypeError, ValueError, NotImplementedError
-        As `migrate_v2_to_v3`. Nothing is written then.
+        See `migrate_v2_to_v3`. Nothing is written then.
     """
     sync_in_time(_migration.migrate_node(zarr_v2, output_path, dry_run))
