@@ -1,4 +1,4 @@
-"""What authors of stores and codecs need to test them."""
+"""Testing tools for authors of stores and codecs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StoreTests", "assert_bytes_equal"]
 
-# Imported when used: the conformance kit needs pytest, the stores for tests do not.
+# Imported on first use: the conformance kit needs pytest, the stores for tests do not.
 _WHERE = {"StoreTests": "zarr.testing.store", "assert_bytes_equal": "zarr.testing.utils"}
 
 
@@ -28,5 +28,5 @@ def __dir__() -> list[str]:
 
 
 def pytest_configure(config: object) -> None:
-    """Register the markers that the tests of this package use."""
+    """Register the pytest markers used by the tests of this package."""
     config.addinivalue_line("markers", "gpu: needs cupy and a GPU")  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What the conformance kit asks stores for: parts at and past the edges of a value."""
+"""Byte ranges for conformance tests: at and past the edges of a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Suf
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
-# Ranges at and past every edge of a value of 10 bytes.
+# Byte ranges at and past every edge of a value of 10 bytes.
 EDGE_RANGES: tuple[ByteRequest | None, ...] = (
     None,
     RangeByteRequest(1, 4),
@@ -33,5 +33,5 @@ TEN_BYTES = b"0123456789"
 
 
 def as_bytes(value: Buffer | None) -> bytes | None:
-    """Return a copy of the bytes of a value, None for None."""
+    """Return a copy of the bytes of a value, or None for None."""
     return None if value is None else value.to_bytes()

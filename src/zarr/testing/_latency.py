@@ -1,4 +1,4 @@
-"""A store that is as slow as a network."""
+"""A store with the latency of a network."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ S = TypeVar("S", bound=Store)
 
 
 class LatencyStore(WrapperStore[S]):
-    """Waits before every read and write, as if the store were far away.
+    """Wait before every read and write, to simulate a remote store.
 
     Parameters
     ----------
     store : Store
-        The store that does the work.
+        Store that serves the reads and writes.
     get_latency : float or tuple of float
-        Seconds before each read; reads that run at the same time wait at the same time. A tuple is
-        mean and standard deviation of a normal distribution, from which each read draws; what is
-        below 0 is 0.
+        Seconds before each read; concurrent reads wait concurrently. A tuple holds the mean and
+        standard deviation of a normal distribution, from which each read draws; negative values
+        count as 0.
     set_latency : float or tuple of float
-        Seconds before each write.
+        Seconds before each write, in the same forms.
 
     Raises
     ------
@@ -52,12 +52,12 @@ class LatencyStore(WrapperStore[S]):
 
     @property
     def get_latency(self) -> float:
-        """Seconds before the next read."""
+        """Delay before the next read, in seconds."""
         return _draw(self._get_latency)
 
     @property
     def set_latency(self) -> float:
-        """Seconds before the next write."""
+        """Delay before the next write, in seconds."""
         return _draw(self._set_latency)
 
     async def get(
@@ -84,7 +84,7 @@ class LatencyStore(WrapperStore[S]):
             "max_coalesced_bytes": max_coalesced_bytes,
         }
         given = {name: value for name, value in limits.items() if value is not None}
-        # By `get` of this store, so that each merged read waits.
+        # Merged reads go through `get` of this store, so that each of them waits.
         async for batch in Store.get_ranges(self, key, byte_ranges, prototype=prototype, **given):
             yield batch
 
@@ -99,7 +99,7 @@ class LatencyStore(WrapperStore[S]):
         await self._store.set_if_not_exists(key, value)
 
 
-LatencyStore.__module__ = "zarr.testing.store"  # where it is public
+LatencyStore.__module__ = "zarr.testing.store"  # the public module
 
 
 def _parse_latency(data: float | tuple[float, ...]) -> float | tuple[float, float]:

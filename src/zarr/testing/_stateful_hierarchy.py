@@ -1,4 +1,4 @@
-"""A state machine that builds and changes a hierarchy in a store as it does in memory, and compares."""
+"""A state machine that compares a hierarchy in a store with a model in memory."""
 
 from __future__ import annotations
 
@@ -41,28 +41,27 @@ if TYPE_CHECKING:
 
 
 class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
-    """Random changes of groups and arrays in a store, each made in memory as well.
+    """Random changes of groups and arrays in a store, compared with a model in memory.
 
-    After every step the store has the same keys as the memory. What is read from arrays is held
-    against NumPy besides, which is told the same. Give
-    `hypothesis.stateful.run_state_machine_as_test` a function that returns a machine; a new one is
-    made for each run.
+    After every step the store and the model must have the same keys. Elements read from arrays are
+    also compared with NumPy arrays that receive the same changes. Pass a function that returns a
+    machine to `hypothesis.stateful.run_state_machine_as_test`; each run makes a new machine.
 
     Parameters
     ----------
     store : Store
-        The store under test, writable and able to list and to clear itself; what it holds is
-        deleted. Where it says that it cannot delete, chunks are kept that hold nothing but the
-        fill value, arrays do not shrink, and no node goes.
+        Store under test. It must support writes, listing and clearing; its content is deleted. If
+        it does not support deletes, arrays store chunks of fill value and do not shrink, and no
+        node is deleted.
 
     Attributes
     ----------
     zarr_format : {2, 3}
-        Version of the format of all nodes; a subclass may set it.
+        Zarr format of all nodes; a subclass may set it.
     store : Store
-        The store.
+        Store under test.
     model : MemoryStore
-        What it should hold.
+        Model with the expected content.
     all_groups : set of str
         Paths of the groups below the root.
     all_arrays : set of str
@@ -80,7 +79,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @initialize()
     def init_store(self) -> None:
-        """Begin with nothing but a root group."""
+        """Start with only a root group."""
         self._sync(self.store.clear())
         self._sync(self.model.clear())
         self.all_groups.clear()
@@ -90,7 +89,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @initialize(_=st.random_module())
     def init_run(self, _: object) -> None:
-        """Make chance, which rare rules depend on, another in every run."""
+        """Draw the random seed, on which rare rules depend, in every run."""
 
     # --- helpers ------------------------------------------------------------------------
 
@@ -101,16 +100,16 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @property
     def config(self) -> ArrayConfigParams:
-        """Options of arrays: a store that cannot delete cannot lose a chunk."""
+        """Array options; a store without deletes must store chunks of fill value."""
         return {"write_empty_chunks": not self.store.supports_deletes}
 
     def can_add(self, path: str) -> bool:
-        """Return whether a node may be created: there is none, and no array stands above it."""
+        """Return whether a node may be created: the path is free and no array is above it."""
         taken = {folded(self.store, other) for other in self.all_groups | self.all_arrays}
         return folded(self.store, path) not in taken and self.all_arrays.isdisjoint(above(path))
 
     def draw_new_path(self, data: st.DataObject, name: str) -> str:
-        """Draw where to create a node, if `can_add` agrees."""
+        """Draw a path for a new node; `can_add` tells whether it can be used."""
         parents = st.sampled_from(["", *sorted(self.all_groups)])
         return f"{data.draw(parents, label='parent')}/{name}".lstrip("/")
 
@@ -145,7 +144,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return found, expected
 
     def forget(self, path: str) -> None:
-        """Note that a node is gone, and all below it."""
+        """Remove a node and all nodes below it from the records."""
         for nodes in (self.all_groups, self.all_arrays):
             gone = {node for node in nodes if node == path or node.startswith(f"{path}/")}
             nodes -= gone
@@ -175,7 +174,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @with_frequency(0.3)
     @rule(data=st.data())
     def replace_array(self, data: st.DataObject) -> None:
-        """Create another array in the place of one."""
+        """Replace an array by another array."""
         self.create_array(data, self.draw_array(data), overwrite=True)
 
     def create_array(self, data: st.DataObject, path: str, *, overwrite: bool = False) -> None:
@@ -213,7 +212,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         elements = np.array(arrays[1][...])
         selection: Any = data.draw(basic_indices(shape=elements.shape), label="selection")
         new = data.draw(arrays_of(elements.dtype, part_of(elements, selection).shape), label="new")
-        # Objects are written as themselves, not in an array without dimensions around them.
+        # Without `[()]`, an object would be written inside a zero-dimensional array.
         elements[selection] = new[()]
         for array in arrays:
             array[selection] = new[()]
@@ -222,12 +221,12 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.all_arrays)
     @rule(data=st.data())
     def overwrite_array_orthogonal_indexing(self, data: st.DataObject) -> None:
-        """Write some elements of an array, selected along each dimension on its own."""
+        """Write some elements of an array, selected independently along each dimension."""
         path = self.draw_array(data)
         arrays = self.open_arrays(path)
         elements = np.array(arrays[1][...])
         drawn, _ = data.draw(orthogonal_indices(shape=elements.shape), label="selection")
-        # Which of several values an element gets is not said.
+        # For repeated positions, it is undefined which value is stored.
         selection = tuple(map(_without_repeats, drawn, elements.shape))
         positions = spread_out(selection, elements.shape)
         new = data.draw(arrays_of(elements.dtype, part_of(elements, positions).shape), label="new")
@@ -239,7 +238,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.all_arrays)
     @rule(data=st.data())
     def resize_array(self, data: st.DataObject) -> None:
-        """Change the shape of an array; what fits in both shapes stays."""
+        """Change the shape of an array; elements inside both shapes are kept."""
         path = self.draw_array(data)
         found, expected = self.open_arrays(path)
         before, shape = np.array(expected[...]), expected.shape
@@ -256,7 +255,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.store.supports_deletes and self.all_arrays)
     @rule(data=st.data())
     def delete_chunk(self, data: st.DataObject) -> None:
-        """Delete what is stored of a chunk, which holds the fill value afterwards."""
+        """Delete the stored data of a chunk, which then reads as the fill value."""
         path = self.draw_array(data)
         arrays = self.open_arrays(path)
         metadata, elements = arrays[1].metadata, np.array(arrays[1][...])
@@ -303,11 +302,11 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @with_frequency(0.2)
     @rule(data=st.data())
     def delete_group_using_del(self, data: st.DataObject) -> None:
-        """Delete a group from its group, with all it holds."""
+        """Delete a group and its members from its parent group."""
         self.delete_member(data.draw(st.sampled_from(sorted(self.all_groups)), label="group"))
 
     def delete_member(self, path: str) -> None:
-        """Delete a node by its name in the group that holds it."""
+        """Delete a node by name from its parent group."""
         prefix, name = split_prefix_name(path)
         for group in self.open_groups(prefix):
             assert name in group
@@ -329,7 +328,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @with_frequency(0.05)
     @rule()
     def clear(self) -> None:
-        """Delete everything, and begin anew."""
+        """Delete everything and start again."""
         self._sync(self.store.clear())
         assert self._sync(self.store.is_empty(""))
         self.init_store()
@@ -339,7 +338,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.all_arrays)
     @rule(data=st.data())
     def check_array(self, data: st.DataObject) -> None:
-        """Read all of an array, and parts of it."""
+        """Read a whole array, and parts of it."""
         path = self.draw_array(data)
         found, expected = self.open_arrays(path)
         assert found.metadata == expected.metadata
@@ -374,30 +373,30 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @invariant()
     def check_list_prefix_from_root(self) -> None:
-        """The store has the keys that the model has."""
+        """Check that the store and the model have the same keys."""
         found, expected = (self._sync_iter(store.list_prefix("")) for store in self.both)
         assert sorted(found) == sorted(expected)
 
 
 def _without_repeats(index: Any, length: int) -> Any:
-    """Keep the first of equal positions in an integer array; another index is left as it is."""
+    """Drop repeated positions from an integer array; return other indices unchanged."""
     if not isinstance(index, np.ndarray) or index.dtype == np.bool_:
         return index
     return np.array(list(dict.fromkeys((index % length).tolist())), index.dtype)
 
 
 def part_of(elements: np.ndarray[Any, Any], selection: Any) -> np.ndarray[Any, Any]:
-    """Return some elements as an array; NumPy gives text and objects out of it where it is one."""
+    """Return selected elements as an array; NumPy returns single text or objects as scalars."""
     return np.asarray(elements[selection], elements.dtype)
 
 
 def assert_same(found: Any, expected: np.ndarray[Any, Any]) -> None:
-    """Check that an array, or a scalar, has the shape and the elements of another; NaN equals NaN.
+    """Check shape and elements of an array or scalar against an array; NaN equals NaN.
 
     Raises
     ------
     AssertionError
-        If it has not.
+        If shape or elements differ.
     """
     actual = np.asarray(found, getattr(found, "dtype", expected.dtype))
     assert actual.shape == expected.shape

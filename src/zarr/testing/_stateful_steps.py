@@ -1,4 +1,4 @@
-"""What the state machines of stores and of hierarchies have in common."""
+"""Helpers shared by the state machines of stores and of hierarchies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def split_prefix_name(path: str) -> tuple[str, str]:
     Parameters
     ----------
     path : str
-        Names with ``/`` between them; empty for the root.
+        Names separated by ``/``; empty for the root.
 
     Returns
     -------
@@ -35,14 +35,14 @@ def split_prefix_name(path: str) -> tuple[str, str]:
 
 
 def above(path: str) -> list[str]:
-    """Return the folders that a key or a node lies in, the root left out."""
+    """Return the folders above a key or a node, excluding the root."""
     return [path[:at] for at, character in enumerate(path) if character == "/"]
 
 
 def folded(store: Store, path: str) -> str:
-    """Return what a path has in common with all paths that a store may take it for.
+    """Return a normalized path, equal for all paths that a store treats as the same.
 
-    The file systems of macOS and Windows keep one file under names that differ in case alone.
+    By default, file systems of macOS and Windows treat names that differ only in case as the same.
     """
     is_forgiving = isinstance(store, LocalStore) and sys.platform in ("darwin", "win32")
     return path.lower() if is_forgiving else path
@@ -51,23 +51,23 @@ def folded(store: Store, path: str) -> str:
 def check_names(
     found: list[str], expected: Collection[str], prefix: str, is_empty: Callable[[str], bool]
 ) -> None:
-    """Check what a store lists in a folder.
+    """Check the names that a store lists in a folder.
 
     Parameters
     ----------
     found : list of str
-        The names that `Store.list_dir` gave.
+        Names from `Store.list_dir`.
     expected : collection of str
-        The names that come from keys. Beyond them there may be folders that no key lies in.
+        Names derived from keys. The store may list further folders without keys.
     prefix : str
         The folder; empty for the root.
     is_empty : callable
-        Tells of a folder in the store whether no key lies in it.
+        Callable that returns whether a folder in the store contains no keys.
 
     Raises
     ------
     AssertionError
-        If a name is missing, comes twice, or stands for nothing.
+        If a name is missing, appears twice, or is neither a key nor a folder.
     """
     assert len(found) == len(set(found)), (prefix, found)
     assert set(expected) <= set(found), (prefix, set(expected) - set(found))
@@ -78,19 +78,19 @@ def check_names(
 def with_frequency(frequency: float) -> Callable[[F], F]:
     """Return a decorator that makes a rule of a state machine rarer than the others.
 
-    Each time a step is chosen, chance decides whether the rule is among those to choose from.
-    Hypothesis seeds `random` for each run, so that it can be repeated, and always alike unless the
-    machine draws from `hypothesis.strategies.random_module` when it is initialized.
+    Each time a step is chosen, a random draw decides whether the rule is a candidate. Hypothesis
+    seeds `random` for each run, so that the run can be repeated. The seed is always the same unless
+    the machine draws from `hypothesis.strategies.random_module` when it is initialized.
 
     Parameters
     ----------
     frequency : float
-        In how many of these cases it is, from 0 for never to 1 for always.
+        Probability that the rule is a candidate, from 0 for never to 1 for always.
 
     Raises
     ------
     ValueError
-        If it is out of this range.
+        If the frequency is outside this range.
     """
     if not 0 <= frequency <= 1:
         raise ValueError(f"A frequency lies between 0 and 1. Got {frequency!r}.")

@@ -1,4 +1,4 @@
-"""A state machine that does to a store what it does to a dictionary, and compares."""
+"""A state machine that compares a store with a dictionary."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MAX_BINARY_SIZE: Final = 100
 
 _VALUES: Final = st.binary(max_size=MAX_BINARY_SIZE)
 
-# Few names, so that keys come again, and one begins like another without lying below it. The last
-# is never that of a folder, which would leave no room for keys below.
+# Few names, so that keys repeat, and so that one name is a prefix of another without being a
+# folder above it. The last name is never a folder, so keys can always be created below folders.
 _FOLDERS: Final = ("a", "ab")
 _NEIGHBOURS: Final = st.builds(
     lambda folders, name: "/".join((*folders, name)),
@@ -38,12 +38,12 @@ _KEYS: Final = st.one_of(_NEIGHBOURS, _NEIGHBOURS, keys(max_num_nodes=4))
 
 
 class SyncStoreWrapper(SyncMixin):
-    """The methods of a store, for code that does not await them.
+    """Synchronous versions of the methods of a store.
 
     Parameters
     ----------
     store : Store
-        The store that does the work.
+        Store that serves the calls.
     """
 
     def __init__(self, store: Store) -> None:
@@ -51,22 +51,22 @@ class SyncStoreWrapper(SyncMixin):
 
     @property
     def read_only(self) -> bool:
-        """Whether every method that changes the store refuses to."""
+        """Whether the store is read-only."""
         return self.store.read_only
 
     @property
     def supports_writes(self) -> bool:
-        """Whether values can be written at all."""
+        """Whether the store supports writes."""
         return self.store.supports_writes
 
     @property
     def supports_deletes(self) -> bool:
-        """Whether values can be deleted."""
+        """Whether the store supports deletes."""
         return self.store.supports_deletes
 
     @property
     def supports_listing(self) -> bool:
-        """Whether keys can be listed."""
+        """Whether the store supports listing."""
         return self.store.supports_listing
 
     def get(
@@ -91,7 +91,7 @@ class SyncStoreWrapper(SyncMixin):
         Returns
         -------
         list of tuple
-            ``(index into requests, bytes)`` of all batches, in the order of their arrival.
+            ``(index into requests, bytes)`` of all batches, in order of arrival.
         """
         batches = self._sync_iter(self.store.get_many(requests, prototype=prototype))
         return [answer for batch in batches for answer in batch]
@@ -105,7 +105,7 @@ class SyncStoreWrapper(SyncMixin):
         return self._sync(self.store.getsize(key))
 
     def getsize_prefix(self, prefix: str) -> int:
-        """Return the size of all values below a prefix in bytes; see `Store.getsize_prefix`."""
+        """Return the total size of values below a prefix in bytes; see `Store.getsize_prefix`."""
         return self._sync(self.store.getsize_prefix(prefix))
 
     def set(self, key: str, data_buffer: Buffer) -> None:
@@ -113,7 +113,7 @@ class SyncStoreWrapper(SyncMixin):
         self._sync(self.store.set(key, data_buffer))
 
     def set_if_not_exists(self, key: str, data_buffer: Buffer) -> None:
-        """Write the value of a key unless it has one; see `Store.set_if_not_exists`."""
+        """Write the value of a key if it is absent; see `Store.set_if_not_exists`."""
         self._sync(self.store.set_if_not_exists(key, data_buffer))
 
     def delete(self, path: str) -> None:
@@ -129,7 +129,7 @@ class SyncStoreWrapper(SyncMixin):
         self._sync(self.store.clear())
 
     def is_empty(self, prefix: str) -> bool:
-        """Return whether no key lies below a prefix; see `Store.is_empty`."""
+        """Return whether there are no keys below a prefix; see `Store.is_empty`."""
         return self._sync(self.store.is_empty(prefix))
 
     def list(self) -> builtins.list[str]:
@@ -137,7 +137,7 @@ class SyncStoreWrapper(SyncMixin):
         return self._sync_iter(self.store.list())
 
     def list_prefix(self, prefix: str) -> builtins.list[str]:
-        """Return all keys that begin with a prefix; see `Store.list_prefix`."""
+        """Return all keys that start with a prefix; see `Store.list_prefix`."""
         return self._sync_iter(self.store.list_prefix(prefix))
 
     def list_dir(self, prefix: str) -> builtins.list[str]:
@@ -152,33 +152,33 @@ class SyncStoreWrapper(SyncMixin):
         Returns
         -------
         list of tuple
-            ``(index into byte_ranges, bytes)``, in the order of their arrival.
+            ``(index into byte_ranges, bytes)``, in order of arrival.
         """
         batches = self._sync_iter(self.store.get_ranges(key, byte_ranges, prototype=prototype))
         return [answer for batch in batches for answer in batch]
 
 
 class ZarrStoreStateMachine(RuleBasedStateMachine):
-    """Random calls to a store, each done to a dictionary as well, which says what has to come out.
+    """Random calls to a store, compared with the same operations on a dictionary.
 
-    Give `hypothesis.stateful.run_state_machine_as_test` a function that returns a machine; a new
-    one is made for each run. No key is written or read that lies below another key, or has others
-    below it: a file system cannot hold both, and Zarr never asks for it.
+    Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`; each
+    run makes a new machine. A key that is written or read is never above or below another key: a
+    file system cannot store both, and Zarr never requests such keys.
 
     Parameters
     ----------
     store : Store
-        The store under test, writable and able to list and to clear itself; what it holds is
-        deleted. Where it says that it cannot delete, `delete` and `delete_dir` are left alone.
+        Store under test. It must support writes, listing and clearing; its content is deleted. If
+        it does not support deletes, `delete` and `delete_dir` are not called.
 
     Attributes
     ----------
     store : SyncStoreWrapper
-        The store.
+        Wrapper of the store under test.
     model : dict from str to Buffer
-        What it should hold.
+        Model with the expected content.
     prototype : BufferPrototype
-        What values are read into.
+        Buffer classes that values are read into.
     """
 
     def __init__(self, store: Store) -> None:
@@ -186,17 +186,17 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         self.store = SyncStoreWrapper(store)
         self.model: dict[str, Buffer] = {}
         self.prototype = default_buffer_prototype()
-        # A file system may keep the folders of keys that are gone.
+        # A file system may keep empty folders after their keys are deleted.
         self._folders: set[str] = set()
 
     @initialize()
     def init_store(self) -> None:
-        """Begin with an empty store."""
+        """Start with an empty store."""
         self.clear_all()
 
     @initialize(_=st.random_module(), values=st.dictionaries(_NEIGHBOURS, _VALUES, max_size=5))
     def init_run(self, _: object, values: dict[str, bytes]) -> None:
-        """Write some values, and make chance, which rare rules depend on, another in every run."""
+        """Write some values, and draw the random seed, on which rare rules depend."""
         for key, value in values.items():
             self.set(key, value)
 
@@ -210,32 +210,32 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     # --- what the model says ------------------------------------------------------------
 
     def is_key(self, key: str) -> bool:
-        """Return whether a key lies beside those that are there, or is one of them.
+        """Return whether a key exists, or could be created beside the existing keys.
 
-        Where a key is asked for that is a folder, or that a file stands in the way of, stores may
-        differ: it is absent, or something is wrong with the store.
+        For a key that is a folder, or that is below an existing key, stores may differ: some report
+        an absent key, others raise an error.
         """
         lies_below = any(folder in self.model for folder in above(key))
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
 
     def is_folder(self, prefix: str) -> bool:
-        """Return whether a prefix may be taken as a folder: it is no key, nor below one."""
+        """Return whether a prefix may be a folder: neither it nor a parent is a key."""
         is_below = any(folder in self.model for folder in (*above(prefix), prefix))
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return whether the store takes no part of a path for another that is there."""
+        """Return whether the store distinguishes each part of a path from existing paths."""
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)
         return all(taken.get(folded(self.store.store, part), part) == part for part in parts)
 
     def expect(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
-        """Return what a read should answer."""
+        """Return the expected result of a read."""
         value = self.model.get(key)
         return None if value is None else part_of(value.to_bytes(), byte_range)
 
     def put(self, key: str, value: Buffer) -> None:
-        """Note that a value was written."""
+        """Record that a value was written."""
         self.model[key] = value
         self._folders.update(above(key))
 
@@ -244,7 +244,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(sorted(self.model)), label="key")
 
     def draw_key_ranges(self, data: st.DataObject) -> builtins.list[tuple[str, Any]]:
-        """Draw requests, among them some for keys that are absent."""
+        """Draw requests, including some for absent keys."""
         asked = st.sampled_from(sorted(self.model)) | _KEYS.filter(self.is_key)
         longest = max(map(len, self.model.values()))
         return data.draw(key_ranges(keys=asked, max_size=longest + 1), label="requests")
@@ -256,10 +256,10 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return [byte_range for _, byte_range in drawn]
 
     def draw_prefix(self, data: st.DataObject) -> str:
-        """Draw a folder, the root and some without keys included."""
+        """Draw a folder, which may be the root or a folder without keys."""
         folders = [*filter(self.is_folder, sorted({"", *_FOLDERS, *self.folders()}))]
         drawn = st.sampled_from(folders)
-        # Those that a store may take for others, as names begin with them that do not lie below.
+        # Folders that a store may confuse with others: they are string prefixes of unrelated keys.
         with_neighbours = [
             folder
             for folder in folders
@@ -270,11 +270,11 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return data.draw(drawn, label="prefix")
 
     def folders(self) -> builtins.set[str]:
-        """Return the folders that keys lie in, the root left out."""
+        """Return the folders that contain keys, excluding the root."""
         return {folder for key in self.model for folder in above(key)}
 
     def below(self, prefix: str) -> dict[str, Buffer]:
-        """Return what the model has below a folder."""
+        """Return the items of the model below a folder."""
         base = f"{prefix}/" if prefix else ""
         return {key: value for key, value in self.model.items() if key.startswith(base)}
 
@@ -293,12 +293,12 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data(), value=_VALUES)
     def overwrite(self, data: st.DataObject, value: bytes) -> None:
-        """Write a value over another."""
+        """Overwrite a value."""
         self.set(self.draw_key(data), value)
 
     @rule(key=_KEYS, data=_VALUES)
     def set_if_not_exists(self, key: str, data: bytes) -> None:
-        """Write a value where there is none."""
+        """Write a value if the key is absent."""
         if not self.is_key(key):
             return
         value = cpu.Buffer.from_bytes(data)
@@ -308,7 +308,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.store.supports_deletes and self.model)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        """Delete a key, then once more, which has no effect."""
+        """Delete a key twice; the second call has no effect."""
         key = self.draw_key(data)
         self.store.delete(key)
         del self.model[key]
@@ -319,7 +319,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @with_frequency(0.5)
     @rule(data=st.data())
     def delete_dir(self, data: st.DataObject) -> None:
-        """Delete what lies below a folder, and nothing beside it."""
+        """Delete the keys below a folder and no others."""
         prefix = self.draw_prefix(data)
         self.store.delete_dir(prefix)
         for key in self.below(prefix):
@@ -346,7 +346,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @rule(key=_KEYS, data=st.data())
     def get_invalid_zarr_keys(self, key: str, data: st.DataObject) -> None:
-        """Read a key that is absent, and parts of it: all are None."""
+        """Read an absent key, and parts of it: every result is None."""
         if key in self.model or not self.is_key(key):
             return
         for byte_range in self.draw_byte_ranges(data, key):
@@ -356,7 +356,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def get_partial_values(self, data: st.DataObject) -> None:
-        """Read parts of several values; answers come in the order of the requests."""
+        """Read parts of several values; results come in the order of the requests."""
         requests = self.draw_key_ranges(data)
         found = self.store.get_partial_values(iter(requests), self.prototype)
         assert [as_bytes(value) for value in found] == [self.expect(*each) for each in requests]
@@ -364,7 +364,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def get_many(self, data: st.DataObject) -> None:
-        """Read parts of several values at once; every request is answered exactly once."""
+        """Read parts of several values in bulk; every request is answered exactly once."""
         requests = self.draw_key_ranges(data)
         answers = self.store.get_many(iter(requests), self.prototype)
         assert sorted(index for index, _ in answers) == list(range(len(requests)))
@@ -374,7 +374,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def get_ranges(self, data: st.DataObject) -> None:
-        """Read parts of one value at once."""
+        """Read parts of one value in bulk."""
         key = self.draw_key(data)
         wanted = self.draw_byte_ranges(data, key)
         answers = dict(self.store.get_ranges(key, wanted, self.prototype))
@@ -383,21 +383,21 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @rule(key=_KEYS)
     def exists(self, key: str) -> None:
-        """Ask for a key, and for all that are there."""
+        """Check whether a key exists, and whether all existing keys do."""
         for each in filter(self.is_key, (key, *self.model)):
             assert self.store.exists(each) == (each in self.model), each
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def getsize(self, data: st.DataObject) -> None:
-        """Ask for the size of a value."""
+        """Query the size of a value."""
         key = self.draw_key(data)
         assert self.store.getsize(key) == len(self.model[key])
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def getsize_prefix(self, data: st.DataObject) -> None:
-        """Ask for the size of all below a folder."""
+        """Query the total size of values below a folder."""
         prefix = self.draw_prefix(data)
         assert self.store.getsize_prefix(prefix) == sum(map(len, self.below(prefix).values()))
 
@@ -405,7 +405,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @rule()
     def is_empty(self) -> None:
-        """Ask whether anything is in the store, and in each of its folders."""
+        """Check whether the store and each of its folders are empty."""
         assert self.store.is_empty("") == (not self.model)
         for folder in self.folders():
             assert not self.store.is_empty(folder), folder
@@ -421,7 +421,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule()
     def list_dir(self) -> None:
-        """List the names in every folder that holds something."""
+        """List the names in every folder that contains keys."""
         for prefix in ("", *self.folders()):
             base = len(prefix) + 1 if prefix else 0
             expected = {key[base:].split("/")[0] for key in self.below(prefix)}
@@ -431,23 +431,23 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @invariant()
     def check_paths_equal(self) -> None:
-        """The store lists the keys that were written."""
+        """Check that the store lists the written keys."""
         assert builtins.set(self.store.list()) == self.model.keys()
 
     @invariant()
     def check_num_zarr_keys_equal(self) -> None:
-        """It lists each of them once."""
+        """Check that the store lists each key once."""
         assert len(self.store.list()) == len(self.model)
 
     @invariant()
     def check_vals_equal(self) -> None:
-        """Every key has the value that was written last."""
+        """Check that every key has the value written last."""
         for key, value in self.model.items():
             assert as_bytes(self.store.get(key, self.prototype)) == value.to_bytes(), key
 
     @invariant()
     def check_zarr_keys(self) -> None:
-        """All ways to ask which keys there are agree."""
+        """Check that all listing methods agree."""
         found = self.store.list_prefix("")
         assert sorted(found) == sorted(self.store.list())
         assert all(self.store.exists(key) for key in found)
@@ -455,7 +455,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
 
 def part_of(value: bytes, byte_range: ByteRequest | None) -> bytes:
-    """Return the bytes that a request is for; what lies past the end is left out."""
+    """Return the bytes of a byte range; a range past the end is truncated."""
     if byte_range is None:
         return value
     if isinstance(byte_range, RangeByteRequest):

@@ -1,4 +1,4 @@
-"""Strategies for metadata of arrays, and for arrays in stores."""
+"""Strategies for array metadata, and for arrays in stores."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ _COMPRESSORS_V2: Final[st.SearchStrategy[dict[str, JSON] | None]] = st.sampled_f
 
 
 def _transposes(ndim: int) -> st.SearchStrategy[tuple[Codec, ...]]:
-    """Return a strategy for codecs from array to array."""
+    """Return a strategy for array-to-array codecs."""
     if ndim < 2:
         return st.just(())
     orders = st.permutations(range(ndim))
@@ -162,21 +162,21 @@ def array_metadata(
     zarr_formats: st.SearchStrategy[ZarrFormat] = zarr_formats,
     attributes: st.SearchStrategy[Attributes] = attrs,
 ) -> ArrayV2Metadata | ArrayV3Metadata:
-    """Draw the metadata of an array: any data type, any codecs that go with it, any chunks.
+    """Draw the metadata of an array: any data type, matching codecs, any chunks.
 
     Parameters
     ----------
     array_shapes : callable
-        Returns a strategy for the shape of the array in elements when called without arguments.
+        Called without arguments, it returns a strategy for the shape of the array in elements.
     zarr_formats : strategy for 2 or 3
-        The version of the format.
+        Zarr format.
     attributes : strategy for a mapping or None
         The user attributes.
 
     Returns
     -------
     ArrayV2Metadata or ArrayV3Metadata
-        Rectilinear chunk grids come only while ``array.rectilinear_chunks`` is on.
+        Rectilinear chunk grids are drawn only if ``array.rectilinear_chunks`` is on.
     """
     zarr_format = draw(zarr_formats)
     shape = draw(array_shapes())
@@ -224,7 +224,7 @@ def elements_and_dtypes(
     shapes: st.SearchStrategy[tuple[int, ...]],
     arrays: st.SearchStrategy[np.ndarray[Any, Any]] | None = None,
 ) -> Values:
-    """Draw elements and the data type to store them as, which NumPy does not always tell."""
+    """Draw elements and their data type in the store, which can differ from that in NumPy."""
     if arrays is None:
         dtypes = array_dtypes() | st.just(np.dtype(object))
         arrays = numpy_arrays(shapes=shapes, dtype=dtypes)
@@ -239,7 +239,7 @@ def store_values(
 ) -> AnyArray:
     """Create an array and write its elements."""
     elements, dtype = values
-    # A grid that was drawn may be rectilinear although the configuration does not allow users that.
+    # A drawn grid may be rectilinear even if the configuration does not allow such grids.
     with config.set({"array.rectilinear_chunks": True}):
         array = zarr.create_array(store, name=name, shape=elements.shape, dtype=dtype, **parameters)
     array[...] = elements
@@ -248,7 +248,7 @@ def store_values(
 
 @st.composite
 def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
-    """Draw a fill value: any, often one of the elements, so that empty chunks occur; or the default."""
+    """Draw a fill value: the default, any value, or often an element, which gives empty chunks."""
     elements = values[0]
     kinds: list[st.SearchStrategy[Any]] = [fill_values(elements.dtype)]
     if elements.size:
@@ -258,7 +258,7 @@ def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
 
 
 def _codecs(compressor: Any) -> tuple[Any, ...]:
-    """Return a choice of compressors as codecs of format 3."""
+    """Return a drawn compressor as format 3 codecs."""
     if isinstance(compressor, str):
         return (ZstdCodec(),)
     if compressor is None:
@@ -331,40 +331,40 @@ def arrays(
     subchunk_write_orders: st.SearchStrategy[SubchunkWriteOrder] = subchunk_write_orders,
     open_mode: AccessModeLiteral = "w",
 ) -> AnyArray:
-    """Draw an array that is stored with its elements, somewhere below the root of a store.
+    """Draw an array with elements, stored anywhere below the root of a store.
 
-    Data type, chunks, shards, codecs, fill value, memory layout, names of dimensions and keys of
-    chunks are drawn as well; while ``array.rectilinear_chunks`` is on, so are rectilinear grids.
+    Data type, chunks, shards, codecs, fill value, memory layout, dimension names and chunk key
+    encoding are drawn as well. Rectilinear grids are drawn if ``array.rectilinear_chunks`` is on.
 
     Parameters
     ----------
     shapes : strategy for tuple of int
-        Shape in elements, where `arrays` is None.
+        Shape in elements, if `arrays` is None.
     compressors : strategy
-        ``"default"`` for what an array gets unless another is chosen, None for none, or whatever
-        else ``compressors`` of `zarr.create_array` takes in the format drawn.
+        ``"default"`` for the default compressor, None for no compressor, or another value that
+        ``compressors`` of `zarr.create_array` accepts in the drawn format.
     stores : strategy for StoreLike
-        Where the root group is opened or created.
+        Store in which the root group is opened or created.
     paths : strategy for str
-        Path of the group that holds the array; groups are created on the way.
+        Path of the group for the array; missing groups are created.
     array_names : strategy for str
-        Name of the array in it.
+        Name of the array in that group.
     arrays : strategy for numpy.ndarray, or None
-        The elements, objects being `bytes`; None for any of `numpy_arrays`, and bytes of variable
-        length.
+        Elements, where objects are `bytes`; None draws from `numpy_arrays` or arrays of
+        variable-length bytes.
     attrs : strategy for a mapping or None
         User attributes of the array.
     zarr_formats : strategy for 2 or 3
-        Version of the format of all nodes.
+        Zarr format of all nodes.
     subchunk_write_orders : strategy for str
-        In which order shards hold their chunks, where there are shards.
+        Order in which chunks are stored within shards, if there are shards.
     open_mode : str
-        How the root group is opened; ``"w"`` deletes what is in the store.
+        Mode for the root group; ``"w"`` deletes the content of the store.
 
     Returns
     -------
     zarr.Array
-        The array, open for writing.
+        Array opened for writing.
     """
     zarr_format = draw(zarr_formats)
     store, attributes, compressor = draw(stores), draw(attrs), draw(compressors)
@@ -389,7 +389,7 @@ def arrays(
 def simple_arrays(
     *, shapes: st.SearchStrategy[tuple[int, ...]] = array_shapes
 ) -> st.SearchStrategy[AnyArray]:
-    """Return a strategy for arrays with the default compressor, without attributes, with short paths.
+    """Return a strategy for arrays with default compressor, short paths and no attributes.
 
     Parameters
     ----------
@@ -422,14 +422,14 @@ def sharded_arrays(
     shapes: st.SearchStrategy[tuple[int, ...]] = _SHARDED_SHAPES,
     nested: bool | None = None,
 ) -> AnyArray:
-    """Draw an array with shards, at the root of a store in memory.
+    """Draw an array with shards, at the root of a memory store.
 
     Parameters
     ----------
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves; None for sometimes.
+        Whether the chunks in a shard are shards themselves; None draws either.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape
@@ -456,9 +456,9 @@ def sharded_arrays(
 def rectilinear_arrays(
     draw: st.DrawFn, *, shapes: st.SearchStrategy[tuple[int, ...]] = _RECTILINEAR_SHAPES
 ) -> AnyArray:
-    """Draw an array with a rectilinear chunk grid, at the root of a store in memory.
+    """Draw an array with a rectilinear chunk grid, at the root of a memory store.
 
-    The configuration need not allow such grids, but has to when the array is opened again.
+    The configuration need not allow such grids now, but must allow them to open the array again.
 
     Parameters
     ----------
@@ -486,23 +486,23 @@ def complex_rectilinear_arrays(
     array_names: st.SearchStrategy[str] = array_names,
     attrs: st.SearchStrategy[Attributes] = attrs,
 ) -> tuple[np.ndarray[Any, Any], AnyArray]:
-    """Draw an array whose chunks differ in length along every dimension, and its elements.
+    """Draw an array whose chunks vary in length along every dimension, and its elements.
 
     Parameters
     ----------
     stores : strategy for StoreLike
-        Where it is stored; what is there is deleted.
+        Store for the array; its content is deleted.
     paths : strategy
-        As for `arrays`.
+        See `arrays`.
     array_names : strategy
-        As for `arrays`.
+        See `arrays`.
     attrs : strategy
-        As for `arrays`.
+        See `arrays`.
 
     Returns
     -------
     tuple of (numpy.ndarray, zarr.Array)
-        One to three dimensions of three to five chunks each, of one to six elements.
+        One to three dimensions, with three to five chunks each, of one to six elements.
     """
     lengths = st.lists(st.integers(1, 6), min_size=3, max_size=5)
     chunks = draw(st.lists(lengths, min_size=1, max_size=3))
@@ -524,13 +524,13 @@ def complex_rectilinear_arrays(
 
 @st.composite
 def block_test_arrays(draw: st.DrawFn) -> tuple[AnyArray, np.ndarray[Any, Any]]:
-    """Draw an array to select whole chunks of by `block_indices`, and its elements.
+    """Draw an array, for selections of whole chunks by `block_indices`, and its elements.
 
     Returns
     -------
     tuple of (zarr.Array, numpy.ndarray)
-        Some of the arrays have shards, which are what ``blocks`` selects, the others chunks of
-        different lengths.
+        Some arrays have shards, which are the units that ``blocks`` selects. The others have
+        chunks of different lengths.
     """
     array = draw(sharded_arrays() | rectilinear_arrays())
     return array, np.asarray(array[...])

@@ -1,4 +1,4 @@
-"""Strategies for how arrays are cut into chunks and shards. All lengths are in elements."""
+"""Strategies for the chunks and shards of arrays. All lengths are in elements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RunLengths: TypeAlias = int | list[int | list[int]]
 """One dimension in JSON: a length for all chunks, or lengths and ``[length, count]`` pairs."""
 
-# More chunks make a test slower and show nothing new.
+# More chunks make a test slower and reveal nothing new.
 _MOST_CHUNKS: Final = 120
 
 _NUMPY_ARRAYS: Final = numpy_arrays()
@@ -29,17 +29,18 @@ _NUMPY_ARRAYS: Final = numpy_arrays()
 
 @st.composite
 def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Draw the shape of a chunk, which goes into an array 120 times at most.
+    """Draw the shape of the chunks, so that an array has at most 120 of them.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape of the array. An empty dimension gets chunks of one element.
+        Shape of the array. The chunk length is 1 along an empty dimension.
 
     Returns
     -------
     tuple of int
-        Lengths from 1 to that of the array. The last chunk of a dimension may reach past its end.
+        Lengths between 1 and the array length. The last chunk of a dimension may extend past the
+        array.
     """
     lengths = []
     left = _MOST_CHUNKS
@@ -54,7 +55,7 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def shard_shapes(
     draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Draw the shape of a shard: whole chunks, as many as the array needs at most.
+    """Draw the shape of a shard of whole chunks, at most as many as the array needs.
 
     Parameters
     ----------
@@ -73,17 +74,17 @@ def shard_shapes(
 def np_array_and_chunks(
     draw: st.DrawFn, *, arrays: st.SearchStrategy[np.ndarray[Any, Any]] = _NUMPY_ARRAYS
 ) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
-    """Draw a NumPy array and a shape of chunks for it.
+    """Draw a NumPy array and a chunk shape for it.
 
     Parameters
     ----------
     arrays : strategy for numpy.ndarray
-        The array.
+        Strategy for the array.
 
     Returns
     -------
     tuple
-        The array, and the shape as `chunk_shapes` draws it.
+        The array, and a shape drawn by `chunk_shapes`.
     """
     array = draw(arrays)
     return array, draw(chunk_shapes(shape=array.shape))
@@ -91,17 +92,18 @@ def np_array_and_chunks(
 
 @st.composite
 def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: bool = True) -> str:
-    """Draw the position of a chunk in the grid, its numbers joined by ``/``.
+    """Draw the grid position of a chunk, with numbers joined by ``/``.
 
     Parameters
     ----------
     ndim : int
         Number of dimensions.
     numblocks : tuple of int
-        Number of chunks along each dimension. Where there is none, 0 is drawn: no such chunk exists.
+        Number of chunks along each dimension. For 0 chunks, the index 0 of an absent chunk is
+        drawn.
     subset : bool
-        Whether to leave out dimensions at the end as well, down to the empty string: with the
-        default chunk keys this is a directory of chunks.
+        Whether to draw also without trailing dimensions, down to the empty string. With the default
+        chunk keys this is a directory of chunks.
     """
     kept = draw(st.integers(0, ndim)) if subset else ndim
     return "/".join(str(draw(st.integers(0, max(0, count - 1)))) for count in numblocks[:kept])
@@ -119,13 +121,13 @@ def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20)
     extent : int
         Length of the array along the dimension.
     max_chunks : int
-        Most chunks, at least 1.
+        Maximum number of chunks, at least 1.
 
     Returns
     -------
     list of int
-        Lengths of 1 or more whose sum is `extent`. For an empty dimension, which has no chunks
-        but may grow, up to five lengths.
+        Lengths of at least 1 whose sum is `extent`. An empty dimension has no chunks but may grow;
+        it gets up to five lengths.
     """
     if extent == 0:
         return draw(st.lists(st.integers(1, 10), min_size=1, max_size=min(5, max_chunks)))
@@ -136,7 +138,7 @@ def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20)
 
 @st.composite
 def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int | list[int]]:
-    """Draw what `zarr.create_array` takes for chunks whose lengths vary, 120 chunks at most.
+    """Draw rectilinear chunks for `zarr.create_array`, at most 120 chunks.
 
     Parameters
     ----------
@@ -146,8 +148,8 @@ def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int |
     Returns
     -------
     list of (list of int, or int)
-        Per dimension the length of each chunk; they add up to the length of the array. 1 for an
-        empty dimension, for which that cannot be.
+        Length of each chunk per dimension, with the length of the array as their sum. 1 for an
+        empty dimension, where no such lengths exist.
     """
     chunks: list[int | list[int]] = []
     left = _MOST_CHUNKS
@@ -165,7 +167,7 @@ def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int |
 def _rectilinear_dimensions(
     draw: st.DrawFn, shape: tuple[int, ...]
 ) -> tuple[int | tuple[int, ...], ...]:
-    """Draw, per dimension, one length or several that reach to the end of the array or further."""
+    """Draw one or several chunk lengths per dimension, up to or past the end of the array."""
     dimensions: list[int | tuple[int, ...]] = []
     for extent in shape:
         if draw(st.booleans()):
@@ -192,8 +194,8 @@ def rectilinear_chunk_grids(
     Returns
     -------
     RectilinearChunkGridMetadata
-        Dimensions with one length and with many; the latter may reach past the end of the array,
-        as after it was made smaller.
+        Dimensions with one length or with many. Many lengths may extend past the end of the array,
+        as after the array was made smaller.
     """
     return RectilinearChunkGridMetadata(chunk_shapes=draw(_rectilinear_dimensions(shape)))
 
@@ -202,7 +204,7 @@ def rectilinear_chunk_grids(
 def rectilinear_chunk_shape_declarations(
     draw: st.DrawFn, *, shape: tuple[int, ...]
 ) -> tuple[list[RunLengths], tuple[int | tuple[int, ...], ...]]:
-    """Draw a ``chunk_shapes`` field of a rectilinear chunk grid, and what it stands for.
+    """Draw a ``chunk_shapes`` field of a rectilinear chunk grid, and the lengths it declares.
 
     Parameters
     ----------
@@ -212,8 +214,8 @@ def rectilinear_chunk_shape_declarations(
     Returns
     -------
     tuple
-        The field as it stands in JSON, where any run of equal lengths may be one
-        ``[length, count]`` pair; and, per dimension, the one length or the length of each chunk.
+        The field in its JSON form, where any run of equal lengths may be a ``[length, count]``
+        pair; and, per dimension, the single length or the length of each chunk.
     """
     dimensions = draw(_rectilinear_dimensions(shape))
     return [draw(_declarations(dimension)) for dimension in dimensions], dimensions
@@ -234,18 +236,18 @@ def _declarations(draw: st.DrawFn, dimension: int | tuple[int, ...]) -> RunLengt
 
 
 def chunks_param_from_rectilinear(meta: RectilinearChunkGridMetadata) -> list[int | list[int]]:
-    """Return what `zarr.create_array` takes to make a rectilinear chunk grid.
+    """Return the `chunks` argument of `zarr.create_array` for a rectilinear chunk grid.
 
     Parameters
     ----------
     meta : RectilinearChunkGridMetadata
-        The grid. Where it lists lengths, `zarr.create_array` wants their sum to be the length of
-        the array.
+        Chunk grid. `zarr.create_array` requires that the sum of listed lengths equals the length
+        of the array.
 
     Returns
     -------
     list of (int or list of int)
-        Per dimension one length for all chunks, or the length of each.
+        Per dimension one length for all chunks, or the length of each chunk.
     """
     return [
         list(lengths) if isinstance(lengths, Sequence) else lengths for lengths in meta.chunk_shapes
@@ -264,7 +266,8 @@ def chunk_grids(draw: st.DrawFn, *, shape: tuple[int, ...]) -> ChunkGridMetadata
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        The latter only while ``array.rectilinear_chunks`` is on; it ends with the array then.
+        A rectilinear grid is drawn only if ``array.rectilinear_chunks`` is on; it ends with the
+        array then.
     """
     regular = chunk_shapes(shape=shape).map(
         lambda chunk_shape: RegularChunkGridMetadata(chunk_shape=chunk_shape)

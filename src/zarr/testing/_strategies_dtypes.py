@@ -27,7 +27,7 @@ _INEXACT: Final = ("f2", "f4", "f8", "c8", "c16")
 _UNITS: Final = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
 _LENGTHS: Final = st.integers(1, 16)
 _BYTE_ORDERS: Final = st.sampled_from("<>")
-# The count of units that stands for no time.
+# Integer value of NaT (not a time).
 _NAT: Final = -(2**63)
 _FIELD_NAMES: Final = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=4)
 _FIELD_SHAPES: Final = npst.array_shapes(max_dims=2, max_side=3)
@@ -41,7 +41,7 @@ array_shapes: st.SearchStrategy[tuple[int, ...]] = npst.array_shapes(
 # --- data types -------------------------------------------------------------------------
 
 
-# A strategy is checked when it is drawn from for the first time, so one is made only once.
+# Cached: hypothesis validates each strategy object on its first draw.
 @cache
 def _common_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for the data types that `hypothesis.extra.numpy.arrays` can fill."""
@@ -57,12 +57,12 @@ def _common_dtypes() -> st.SearchStrategy[AnyDType]:
 
 @cache
 def _fixed_size_dtypes() -> st.SearchStrategy[AnyDType]:
-    """Return a strategy for the data types without fields whose elements have one size."""
+    """Return a strategy for fixed-size data types without fields."""
     return _common_dtypes() | st.builds(_dtype, st.just("|"), st.just("V"), _LENGTHS)
 
 
 def _dtype(byte_order: str, code: str, suffix: int | str = "") -> AnyDType:
-    """Return the data type of an array protocol type string; a text suffix is a unit of time."""
+    """Return the data type of an array protocol type string; a string suffix is a time unit."""
     unit = f"[{suffix}]" if isinstance(suffix, str) and suffix else suffix
     return np.dtype(f"{byte_order}{code}{unit}")
 
@@ -74,8 +74,8 @@ def v2_dtypes() -> st.SearchStrategy[AnyDType]:
     -------
     strategy for numpy.dtype
         Booleans, numbers of every size, text and bytes of at most 16 characters, times in every
-        unit; all in both byte orders. `hypothesis.extra.numpy.arrays` can fill arrays of them, as
-        it cannot of raw bytes and of text of variable length, which `numpy_arrays` draws too.
+        unit; all in both byte orders. `hypothesis.extra.numpy.arrays` can fill arrays of these data
+        types. It cannot fill void types and variable-length text, which `numpy_arrays` also draws.
     """
     return _common_dtypes()
 
@@ -83,12 +83,12 @@ def v2_dtypes() -> st.SearchStrategy[AnyDType]:
 def v3_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for NumPy data types of format 3 arrays.
 
-    Some have no specification yet: storing them warns with `UnstableSpecificationWarning`.
+    Some have no specification yet; storing these warns with `UnstableSpecificationWarning`.
 
     Returns
     -------
     strategy for numpy.dtype
-        As for `v2_dtypes`.
+        The same data types as `v2_dtypes`.
     """
     return _common_dtypes()
 
@@ -99,7 +99,7 @@ def dtypes() -> st.SearchStrategy[AnyDType]:
     Returns
     -------
     strategy for numpy.dtype
-        As for `v2_dtypes`.
+        The same data types as `v2_dtypes`.
     """
     return _common_dtypes()
 
@@ -122,15 +122,15 @@ def structured_dtypes(
     Parameters
     ----------
     allow_extended : bool
-        Whether to draw what NumPy has and Zarr has not as well: titles, fields that are arrays,
+        Whether to also draw NumPy features that Zarr lacks: titles, fields that are arrays,
         alignment.
     max_depth : int
-        How deep fields that have fields themselves may lie below the outermost, 0 for none.
+        Maximum depth of nested structured fields below the outermost type; 0 for no nesting.
     """
     kinds = _field_dtypes(allow_extended, max_depth)
     fields: list[tuple[Any, ...]] = []
     for index in range(draw(st.integers(1, 4))):
-        # The index keeps names apart from each other, the capital titles from names.
+        # The index makes field names unique; upper case distinguishes titles from names.
         name: Any = f"{draw(_FIELD_NAMES)}{index}"
         field: tuple[Any, ...] = (draw(kinds),)
         if allow_extended:
@@ -144,7 +144,7 @@ def structured_dtypes(
 
 @cache
 def array_dtypes() -> st.SearchStrategy[AnyDType]:
-    """Return a strategy for the data types that NumPy and Zarr have the same of."""
+    """Return a strategy for data types that NumPy and Zarr have in common."""
     text: AnyDType = np.dtypes.StringDType()
     return _fixed_size_dtypes() | structured_dtypes(max_depth=1) | st.just(text)
 
@@ -159,18 +159,18 @@ def _structs(draw: st.DrawFn, kinds: st.SearchStrategy[AnyZDType]) -> AnyZDType:
 
 @st.composite
 def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
-    """Draw a data type whose elements have one size, among them structures of structures.
+    """Draw a fixed-size data type, including nested structures.
 
     Parameters
     ----------
     max_leaves : int
-        Most data types without fields that one is made of.
+        Maximum number of data types without fields within the drawn data type.
 
     Returns
     -------
     ZDType
-        What `v2_dtypes` draws, raw bytes, times that count in multiples of a unit, spans of time
-        without a unit, and structures.
+        Data types of `v2_dtypes`, void types, times in multiples of a unit, time deltas without a
+        unit, and structures.
     """
     return draw(_zdtypes(max_leaves))
 
@@ -181,7 +181,7 @@ def _zdtypes(max_leaves: int) -> st.SearchStrategy[AnyZDType]:
     times = st.sampled_from([DateTime64, TimeDelta64])
     units = st.sampled_from(_UNITS)
     scaled = st.builds(_time, times, order, st.integers(1, 2**31 - 1), units)
-    # No dates without a unit: NumPy can make none but NaT.
+    # No dates without a unit: NaT is the only such value in NumPy.
     unitless = st.builds(_time, st.just(TimeDelta64), order, st.just(1), st.just("generic"))
     plain = _fixed_size_dtypes().map(get_data_type_from_native_dtype)
     return st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves)
@@ -196,18 +196,18 @@ def _time(cls: Any, endianness: str, scale_factor: int, unit: str) -> AnyZDType:
 
 
 def safe_unicode_for_dtype(dtype: np.dtype[np.str_]) -> st.SearchStrategy[str]:
-    """Return a strategy for text that an array keeps as it is.
+    """Return a strategy for text that an array stores without change.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        A data type of text (kind ``U``), of which an element has four bytes per character.
+        Data type of text (kind ``U``), with elements of four bytes per character.
 
     Returns
     -------
     strategy for str
-        Text that fits an element, without surrogates, which have no UTF-8 form, and without NUL,
-        which NumPy cuts off at the end.
+        Text that fits into an element. It has no surrogates, which have no UTF-8 form, and no NUL,
+        which NumPy truncates at the end.
     """
     characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     return st.text(characters, max_size=dtype.itemsize // 4)
@@ -220,15 +220,15 @@ def scalars(dtype: AnyDType, *, allow_nan: bool = True) -> st.SearchStrategy[Any
     Parameters
     ----------
     dtype : numpy.dtype
-        Their data type.
+        Data type of the elements.
     allow_nan : bool
-        Whether to draw values that do not equal themselves. Fields never have any: NumPy compares
-        structures by all fields at once.
+        Whether to draw values that do not equal themselves. Fields never hold such values, because
+        NumPy compares all fields of a structure together.
 
     Returns
     -------
     strategy
-        For what an array of this data type takes by assignment, tuples for structures.
+        Values that can be assigned to an array of this data type; tuples for structures.
     """
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
@@ -253,23 +253,23 @@ def scalars(dtype: AnyDType, *, allow_nan: bool = True) -> st.SearchStrategy[Any
 def arrays_of(
     dtype: AnyDType, shape: tuple[int, ...], *, allow_nan: bool = True
 ) -> st.SearchStrategy[np.ndarray[Any, Any]]:
-    """Return a strategy for NumPy arrays of one shape and data type.
+    """Return a strategy for NumPy arrays of a given shape and data type.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        The data type; of objects, those are `bytes`.
+        Data type; arrays of objects hold `bytes`.
     shape : tuple of int
-        The shape in elements.
+        Shape in elements.
     allow_nan : bool
-        As for `scalars`.
+        See `scalars`.
     """
     elements = scalars(dtype, allow_nan=allow_nan)
     if dtype.kind == "T":
-        # Hypothesis makes no arrays of text of variable length.
+        # Hypothesis does not support arrays of variable-length text.
         text = npst.arrays(np.dtype(object), shape, elements=elements, fill=elements)
         return text.map(lambda array: array.astype(dtype))
-    # With a fill value few elements are drawn, and arrays of many are cheap.
+    # With `fill`, only few elements are drawn, which makes large arrays cheap.
     return npst.arrays(dtype, shape, elements=elements, fill=elements)
 
 
@@ -280,20 +280,19 @@ def numpy_arrays(
     shapes: st.SearchStrategy[tuple[int, ...]] = array_shapes,
     dtype: AnyDType | st.SearchStrategy[AnyDType] | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Draw a NumPy array that a Zarr array can hold.
+    """Draw a NumPy array that a Zarr array can store.
 
     Parameters
     ----------
     shapes : strategy for tuple of int
-        Its shape in elements.
+        Shape in elements.
     dtype : numpy.dtype, strategy for it, or None
-        Its data type; None for any of `dtypes`, raw bytes, structures, and text of variable
-        length.
+        Data type; None for any of `dtypes`, void types, structures, and variable-length text.
 
     Returns
     -------
     numpy.ndarray
-        Structures hold no NaN and no NaT, so that `numpy.testing.assert_array_equal` holds of an
+        Structures hold neither NaN nor NaT, so that `numpy.testing.assert_array_equal` accepts an
         array and its copy.
     """
     if dtype is None:
@@ -303,7 +302,7 @@ def numpy_arrays(
 
 
 def fill_values(dtype: AnyDType) -> st.SearchStrategy[Any]:
-    """Return a strategy for fill values of an array of one data type, as NumPy scalars."""
+    """Return a strategy for fill values of a data type, as NumPy scalars."""
     if dtype.kind in "TO":
         return scalars(dtype)
     return arrays_of(dtype, ()).map(lambda array: array[()])

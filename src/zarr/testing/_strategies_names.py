@@ -1,4 +1,4 @@
-"""Strategies for what has a name: nodes, paths, keys, dimensions, attributes; and stores to keep them."""
+"""Strategies for nodes, paths, keys, dimension names, attributes, and memory stores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ S = TypeVar("S", bound="Store")
 
 _MOST_NODES = 8
 
-# Integers that every reader of JSON keeps exactly (RFC 8259, section 6).
+# Integers that every JSON reader preserves exactly (RFC 8259, section 6).
 _SAFE_INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
 
 zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
@@ -39,8 +39,8 @@ zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
 def _is_node_name(name: str) -> bool:
     """Return whether a node may have a name (Zarr v3 core specification, "Node names").
 
-    Names of metadata documents are left out too: a node called ``zarr.json`` is a directory where
-    its parent has a file.
+    Names of metadata documents are excluded too: a node named ``zarr.json`` would be a directory in
+    the place of a file of its parent.
     """
     return bool(name.strip(".")) and not name.startswith("__") and name not in METADATA_NAMES
 
@@ -77,7 +77,7 @@ attrs: st.SearchStrategy[dict[str, JSON] | None] = st.none() | st.dictionaries(
 """User attributes: JSON objects with any text for names, and None for no attributes."""
 
 
-# A strategy is checked when it is drawn from for the first time, so one is made only once.
+# Cached: hypothesis validates each strategy object on its first draw.
 @lru_cache(64)
 def _lists_of_names(most: int) -> st.SearchStrategy[list[str]]:
     return st.lists(node_names, min_size=1, max_size=most)
@@ -85,12 +85,12 @@ def _lists_of_names(most: int) -> st.SearchStrategy[list[str]]:
 
 @st.composite
 def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
-    """Draw a key of a store: names of nodes with ``/`` between them.
+    """Draw a key of a store: node names joined by ``/``.
 
     Parameters
     ----------
     max_num_nodes : int or None
-        Most names, at least 1; None for eight.
+        Maximum number of names, at least 1; None for eight.
     """
     most = _MOST_NODES if max_num_nodes is None else max_num_nodes
     return "/".join(draw(_lists_of_names(most)))
@@ -98,12 +98,12 @@ def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
 
 @st.composite
 def paths(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
-    """Draw the path of a node: ``/`` for the root, or names with ``/`` between them.
+    """Draw the path of a node: ``/`` for the root, or names joined by ``/``.
 
     Parameters
     ----------
     max_num_nodes : int or None
-        Most names, at least 1; None for eight.
+        Maximum number of names, at least 1; None for eight.
     """
     return draw(st.just("/") | keys(max_num_nodes=max_num_nodes))
 
@@ -126,7 +126,7 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
     Returns
     -------
     list or None
-        Per dimension a name, which may be empty or come twice, or None; None for no names at all.
+        A name or None per dimension, or None for no names. Names may be empty or repeated.
     """
     count = draw(st.integers(0, 4)) if ndim is None else ndim
     return draw(_names_of_dimensions(count))
@@ -136,21 +136,21 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
 def key_ranges(
     draw: st.DrawFn, keys: st.SearchStrategy[str] = node_names, max_size: int = sys.maxsize
 ) -> list[KeyRange]:
-    """Draw requests for values or parts of them, as `Store.get_partial_values` takes them.
+    """Draw requests for values or parts of them, for `Store.get_partial_values`.
 
     Parameters
     ----------
     keys : strategy for str
-        The keys to ask for.
+        Keys to request.
     max_size : int
-        Largest bound of a byte range. Ranges may be empty, reach past the end of a value or lie
-        beyond it.
+        Maximum bound of a byte range. Ranges may be empty, and may extend past the end of a value
+        or start beyond it.
 
     Returns
     -------
     list of tuple
-        At least one pair of a key and a byte range, None for the whole value. A pair may come
-        more than once.
+        At least one pair of a key and a byte range, which is None for the whole value. Pairs may be
+        repeated.
     """
     bounds = st.integers(0, max_size)
     byte_ranges = st.one_of(
@@ -168,7 +168,7 @@ def clear_store(x: S) -> S:
     Parameters
     ----------
     x : Store
-        A store that can delete.
+        Store that supports deletes.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Strategies for selections of elements, each with what selects the same of a NumPy array."""
+"""Strategies for selections of elements, most of them with an equivalent NumPy index."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def is_negative_slice(idx: object) -> bool:
-    """Return whether an index is a slice that goes backwards, which Zarr does not select by."""
+    """Return whether an index is a slice with negative step, which Zarr does not support."""
     return isinstance(idx, slice) and idx.step is not None and idx.step < 0
 
 
 def _forwards(idx: Any) -> Any:
-    """Turn round a slice that goes backwards."""
+    """Reverse a slice with negative step; return other indices unchanged."""
     return slice(idx.stop, idx.start, -idx.step) if is_negative_slice(idx) else idx
 
 
 @st.composite
 def end_slices(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Draw slices from the second half of every dimension, where the last chunks are.
+    """Draw slices from the second half of every dimension, which contains the last chunks.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def end_slices(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[slice, ...]:
     Returns
     -------
     tuple of slice
-        One per dimension, some empty.
+        One slice per dimension; slices may be empty.
     """
     slices = []
     for length in shape:
@@ -61,26 +61,27 @@ def basic_indices(
     allow_newaxis: bool = False,
     allow_ellipsis: bool = True,
 ) -> BasicIndex | tuple[BasicIndex, ...]:
-    """Draw an index of integers and slices, for an array of Zarr or of NumPy.
+    """Draw an index of integers and slices, for a Zarr or NumPy array.
 
     Parameters
     ----------
     shape : tuple of int
         Shape of the array in elements.
     min_dims : int
-        Fewest dimensions of what is selected.
+        Minimum number of dimensions of the selection.
     max_dims : int or None
-        Most dimensions of what is selected, as for `hypothesis.extra.numpy.basic_indices`; None for
-        as many as the array has, or some more with `allow_newaxis`.
+        Maximum number of dimensions of the selection, as for
+        `hypothesis.extra.numpy.basic_indices`; None for the number of dimensions of the array, or a
+        few more with `allow_newaxis`.
     allow_newaxis : bool
-        Whether to draw None, which adds a dimension; NumPy alone understands it.
+        Whether to draw None, which adds a dimension; only NumPy supports it.
     allow_ellipsis : bool
         Whether to draw ``...``.
 
     Returns
     -------
     tuple, or one index alone
-        Slices go forwards only. Integers may be negative; all lie within the array.
+        Slices have a positive step. Integers may be negative; all are within bounds.
     """
     options: dict[str, Any] = {"allow_newaxis": allow_newaxis, "allow_ellipsis": allow_ellipsis}
     forwards: st.SearchStrategy[BasicIndex | tuple[BasicIndex, ...]] = npst.basic_indices(
@@ -92,7 +93,7 @@ def basic_indices(
 
 @st.composite
 def _along(draw: st.DrawFn, length: int) -> OrthogonalIndex:
-    """Draw an index of one dimension."""
+    """Draw an index for one dimension."""
     slices = st.slices(length).map(_forwards)
     masks = npst.arrays(np.bool_, (length,))
     if length == 0:
@@ -106,7 +107,7 @@ def _along(draw: st.DrawFn, length: int) -> OrthogonalIndex:
 def orthogonal_indices(
     draw: st.DrawFn, *, shape: tuple[int, ...]
 ) -> tuple[tuple[OrthogonalIndex, ...], tuple[npt.NDArray[np.intp], ...]]:
-    """Draw an index that selects along each dimension on its own.
+    """Draw an index that selects along each dimension independently.
 
     Parameters
     ----------
@@ -116,9 +117,9 @@ def orthogonal_indices(
     Returns
     -------
     tuple
-        For the ``oindex`` of a Zarr array: per dimension an integer, a slice, an array of
-        integers in any order, some of them negative or more than once, or a boolean mask. And for
-        a NumPy array: integer arrays of the shape of the result that select the same elements.
+        For ``oindex`` of a Zarr array: per dimension an integer, a slice, a boolean mask, or an
+        array of integers in any order, which may be negative or repeated. For a NumPy array:
+        integer arrays in the shape of the result that select the same elements.
     """
     index = tuple(draw(_along(length)) for length in shape)
     return index, spread_out(index, shape)
@@ -127,19 +128,19 @@ def orthogonal_indices(
 def spread_out(
     index: tuple[OrthogonalIndex, ...], shape: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.intp], ...]:
-    """Return the position of every element that an index selects along each dimension on its own.
+    """Return the positions of all elements of an index that is applied per dimension.
 
     Parameters
     ----------
     index : tuple
-        Per dimension an integer, which leaves no dimension behind, a slice or an array.
+        Per dimension an integer, which drops the dimension, a slice or an array.
     shape : tuple of int
         Shape of the array in elements.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Per dimension of the array the positions, from 0, in the shape of the result.
+        Positions from 0 per dimension of the array, in the shape of the result.
     """
     kept = [axis for axis, along in enumerate(index) if not isinstance(along, int)]
     positions = []
@@ -163,13 +164,13 @@ def block_indices(
     Parameters
     ----------
     chunk_sizes : sequence of sequence of int
-        Per dimension the number of elements in each chunk, as `zarr.Array.write_chunk_sizes`.
+        Number of elements in each chunk per dimension, as in `zarr.Array.write_chunk_sizes`.
 
     Returns
     -------
     tuple
-        For the ``blocks`` of a Zarr array: per dimension an integer, some of them negative, or a
-        slice. And for a NumPy array: slices of the elements that those chunks hold.
+        For ``blocks`` of a Zarr array: per dimension an integer, which may be negative, or a slice.
+        For a NumPy array: slices of the elements in those chunks.
     """
     blocks: list[int | slice] = []
     elements = []

@@ -1,4 +1,4 @@
-"""Buffers and a store that tell whether the classes a caller asked for are the ones it gets."""
+"""Buffers and a store for tests that requested buffer classes are used."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = [
 
 
 class TestNDArrayLike(np.ndarray):
-    """An array of a class of its own."""
+    """Array subclass for tests."""
 
     __test__ = False
 
 
 class TestBuffer(cpu.Buffer):
-    """Bytes in host memory, of a class of its own."""
+    """Host memory buffer subclass for tests."""
 
     __test__ = False
 
 
 class NDBufferUsingTestNDArrayLike(cpu.NDBuffer):
-    """An array buffer that makes arrays of class `TestNDArrayLike`."""
+    """Array buffer that creates `TestNDArrayLike` arrays."""
 
     @classmethod
     def create(
@@ -63,7 +63,7 @@ class NDBufferUsingTestNDArrayLike(cpu.NDBuffer):
 
 
 class StoreExpectingTestBuffer(MemoryStore):
-    """A store that refuses chunks, and requests for chunks, in other buffers than `TestBuffer`."""
+    """Store that only accepts `TestBuffer` when chunks are written or requested."""
 
     async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
         # docstring inherited

@@ -1,4 +1,4 @@
-"""A store that writes down what is asked of it, and is slow or fails where a test wants it to."""
+"""A store that records requests, and delays or fails them on demand."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ S = TypeVar("S", bound=Store)
 
 
 class Asked(NamedTuple):
-    """One thing that was asked of a store.
+    """A recorded request.
 
     Parameters
     ----------
     method : str
-        Name of the method that was called.
+        Name of the called method.
     key : str
-        The key, or the prefix for a method that lists.
+        Key; the prefix for a listing method.
     byte_range : ByteRequest or None
-        Which bytes of the value; None for all, and for a method that reads no value.
+        Requested bytes of the value; None for all bytes, and for a method that reads no value.
     """
 
     method: str
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
 
 
 class _Traffic:
-    """What a store and its read-only views have in common."""
+    """State shared by a store and its read-only views."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class _Traffic:
 
     @contextmanager
     def call(self, method: str, items: Sequence[tuple[str, Any]]) -> Iterator[float]:
-        """Write down one call; the value is how many seconds to wait in it."""
+        """Record a call; yield the delay in seconds."""
         with self._lock:
             self.asked += [Asked(method, key, byte_range) for key, byte_range in items]
             self.in_flight += 1
@@ -76,34 +76,33 @@ class _Traffic:
 
     @asynccontextmanager
     async def awaited(self, method: str, items: Sequence[tuple[str, Any]]) -> AsyncIterator[None]:
-        """Write down one asynchronous call, wait, and fail if a key is to fail."""
+        """Record an asynchronous call, wait, and raise if a key must fail."""
         with self.call(method, items) as seconds:
             await asyncio.sleep(seconds)
             self.fail(items)
             yield
 
     def fail(self, items: Sequence[tuple[str, Any]]) -> None:
-        """Raise the failure of the first key that has one."""
+        """Raise the configured failure of the first key that has one."""
         for key, _ in items:
             if key in self.failures:
                 raise self.failures[key]
 
 
 class RecordingStore(WrapperStore[S]):
-    """Forwards every read to another store and keeps a list of them, in order.
+    """Forward every read to another store and record the requests in order.
 
-    A bulk read is one call with one entry per request. Read-only views share the list, and what
-    they should fail at, with the store they were made from.
+    A bulk read is one call with one entry per request. Read-only views share the records and the
+    configured failures with the original store.
 
     Parameters
     ----------
     store : Store
-        The store that does the work.
+        Store that serves the reads.
     delays : mapping or None
-        Seconds that a read of a key waits, by key; reads at the same time wait at the same time.
-        None for no waiting.
+        Delay of a read in seconds, by key; concurrent reads wait concurrently. None for no delays.
     failures : mapping or None
-        What a read of a key raises, by key, after it has waited. None for no failures.
+        Exception that a read raises after its delay, by key. None for no failures.
     """
 
     def __init__(
@@ -118,26 +117,26 @@ class RecordingStore(WrapperStore[S]):
 
     @property
     def delays(self) -> dict[str, float]:
-        """Seconds that a read of a key waits, by key; may be changed at any time."""
+        """Delay of a read in seconds, by key; may be changed at any time."""
         return self._traffic.delays
 
     @property
     def failures(self) -> dict[str, Exception]:
-        """What a read of a key raises, by key; may be changed at any time."""
+        """Exception that a read raises, by key; may be changed at any time."""
         return self._traffic.failures
 
     @property
     def asked(self) -> list[Asked]:
-        """What was asked so far, in the order in which the calls began."""
+        """Requests so far, in the order in which their calls began."""
         return self._traffic.asked
 
     @property
     def most_in_flight(self) -> int:
-        """Largest number of calls that ran at the same time."""
+        """Maximum number of concurrent calls."""
         return self._traffic.most_in_flight
 
     def reset(self) -> None:
-        """Forget what was asked so far; delays and failures stay."""
+        """Clear the recorded requests; delays and failures are kept."""
         self._traffic.asked.clear()
         self._traffic.most_in_flight = self._traffic.in_flight
 

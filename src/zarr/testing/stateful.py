@@ -1,7 +1,7 @@
-"""State machines of hypothesis for whoever writes a store.
+"""State machines of hypothesis for authors of stores.
 
-`ZarrStoreStateMachine` holds a store against a dictionary, `ZarrHierarchyStateMachine` the groups and
-arrays in it against such in memory::
+`ZarrStoreStateMachine` compares a store with a dictionary. `ZarrHierarchyStateMachine` compares the
+groups and arrays in a store with a model in memory::
 
     def test_my_store(tmp_path):
         run_state_machine_as_test(lambda: ZarrStoreStateMachine(MyStore(tmp_path)))

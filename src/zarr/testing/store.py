@@ -1,7 +1,7 @@
-"""A conformance kit for stores, and a store that is as slow as a network.
+"""A conformance kit for stores, and a store with the latency of a network.
 
-Derive a test class from `StoreTests`, say how to make a store and how to get past it to its data, and
-pytest runs the contract of `zarr.abc.store.Store` against it::
+Derive a test class from `StoreTests`, and define how to make a store and how to access its data
+directly. Pytest then tests the store against the contract of `zarr.abc.store.Store`::
 
     class TestMyStore(StoreTests[MyStore, cpu.Buffer]):
         store_cls = MyStore
@@ -50,14 +50,14 @@ B = TypeVar("B", bound=Buffer)
 
 
 class StoreTests(Generic[S, B]):
-    """Tests that every store passes.
+    """Conformance tests for stores.
 
     Attributes
     ----------
     store_cls : type of Store
-        The class under test.
+        Class under test.
     buffer_cls : type of Buffer
-        The class of values written in the tests.
+        Buffer class of the values written in the tests.
     """
 
     store_cls: type[S]
@@ -67,20 +67,20 @@ class StoreTests(Generic[S, B]):
 
     @abstractmethod
     async def set(self, store: S, key: str, value: Buffer) -> None:
-        """Put a value where the store will find it, without using the store."""
+        """Write a value directly to the storage, bypassing the store."""
 
     @abstractmethod
     async def get(self, store: S, key: str) -> Buffer:
-        """Fetch a value that the store wrote, without using the store."""
+        """Read a value directly from the storage, bypassing the store."""
 
     @pytest.fixture
     def store_kwargs(self) -> dict[str, Any]:
-        """Arguments that make a new, empty store."""
+        """Arguments for a new, empty store."""
         raise NotImplementedError
 
     @pytest.fixture
     def open_kwargs(self, store_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments for the class method ``open``; those of the class unless overridden."""
+        """Arguments for the class method ``open``; by default those of the constructor."""
         return store_kwargs
 
     @pytest.fixture
@@ -118,7 +118,7 @@ class StoreTests(Generic[S, B]):
 
     @abstractmethod
     def test_store_repr(self, store: S) -> None:
-        """Check what `repr` and `str` show."""
+        """Check the output of `repr` and `str`."""
 
     @abstractmethod
     def test_store_supports_writes(self, store: S) -> None:
@@ -154,7 +154,7 @@ class StoreTests(Generic[S, B]):
         await self._refuses_changes(store)
 
     async def _refuses_changes(self, store: Store) -> None:
-        """Check that nothing that changes a store is done by a read-only one."""
+        """Check that a read-only store refuses every change."""
         refusal = "store was opened in read-only mode and does not support writing"
         value = self._buffer(b"\x00")
         changes: tuple[Callable[[], Awaitable[None]], ...] = (
@@ -203,7 +203,7 @@ class StoreTests(Generic[S, B]):
         assert observed.to_bytes() == data[start:stop]
 
     async def test_get_not_open(self, store_not_open: S) -> None:
-        """A store opens itself when it is first read."""
+        """A store opens itself on the first read."""
         assert not store_not_open._is_open
         await self.set(store_not_open, "c/0", self._buffer(b"\x01\x02"))
         observed = await store_not_open.get("c/0", default_buffer_prototype())
@@ -211,7 +211,7 @@ class StoreTests(Generic[S, B]):
         assert observed.to_bytes() == b"\x01\x02"
 
     async def test_get_missing(self, store: S) -> None:
-        """What is proven absent is None, also where something else is there."""
+        """An absent key gives None, also beside existing keys."""
         await self._fill(store, a=b"x", b__c=b"y")
         for key in ("nope", "b/nope", "b/c2"):
             assert await store.get(key, default_buffer_prototype()) is None
@@ -219,21 +219,21 @@ class StoreTests(Generic[S, B]):
             assert await store.get(key, default_buffer_prototype(), RangeByteRequest(0, 0)) is None
 
     async def test_get_empty_value(self, store: S) -> None:
-        """A value of no bytes is not an absent one."""
+        """An empty value is present, not absent."""
         await self._fill(store, a=b"")
         observed = await store.get("a", default_buffer_prototype())
         assert observed is not None
         assert len(observed) == 0
 
     async def test_get_raises(self, store: S) -> None:
-        """What is not a byte range is refused."""
+        """An invalid byte range is refused."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         with pytest.raises((ValueError, TypeError), match="Unexpected byte_range, got"):
             await store.get("c/0", default_buffer_prototype(), byte_range=(0, 2))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("key", ["..", "../up", "/absolute", "a/../../up", "a\\b", "a\x00b"])
     async def test_keys_that_lead_outside_are_refused(self, store: S, key: str) -> None:
-        """No method takes a key that could name something outside the store."""
+        """Every method refuses keys that could name data outside the store."""
         prototype = default_buffer_prototype()
         value = self._buffer(b"x")
         calls: list[Callable[[], Awaitable[object]]] = [
@@ -253,7 +253,7 @@ class StoreTests(Generic[S, B]):
         assert await store.is_empty("")
 
     async def test_get_many(self, store: S) -> None:
-        """Several values one after the other."""
+        """Several values are read one after another."""
         wanted = {f"c/{i}": bytes([i]) for i in range(10)}
         for key, value in wanted.items():
             await self.set(store, key, self._buffer(value))
@@ -285,14 +285,14 @@ class StoreTests(Generic[S, B]):
         assert [as_bytes(value) for value in observed] == expected
 
     async def test_get_partial_values_missing(self, store: S) -> None:
-        """A key that is absent is None in its place, and does not disturb the others."""
+        """An absent key gives None in its position, without affecting other keys."""
         await self._fill(store, a=b"x")
         wanted = [("nope", None), ("a", None), ("nope", RangeByteRequest(0, 1)), ("a", None)]
         observed = await store.get_partial_values(default_buffer_prototype(), iter(wanted))
         assert [as_bytes(value) for value in observed] == [None, b"x", None, b"x"]
 
     async def test_get_ranges(self, store: S) -> None:
-        """Parts of one value, however they are merged."""
+        """Parts of one value are correct for every way of merging."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         wanted: list[ByteRequest | None] = [
             RangeByteRequest(0, 2),
@@ -311,7 +311,7 @@ class StoreTests(Generic[S, B]):
 
     @pytest.mark.parametrize("max_gap_bytes", [0, 100])
     async def test_get_ranges_like_get(self, store: S, max_gap_bytes: int) -> None:
-        """Each range gets, exactly once, what it would get alone, however it is merged."""
+        """Each range is answered once, with the same bytes as in a single read."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         prototype = default_buffer_prototype()
         wanted = [*EDGE_RANGES, *EDGE_RANGES]
@@ -336,7 +336,7 @@ class StoreTests(Generic[S, B]):
     async def _read_many(
         self, store: S, requests: Iterable[str | tuple[str, ByteRequest | None]]
     ) -> dict[int, bytes | None]:
-        """Run `Store.get_many` to its end; every index may come once."""
+        """Run `Store.get_many` to its end; check that no index repeats."""
         found: dict[int, bytes | None] = {}
         batches = store.get_many(requests, prototype=default_buffer_prototype())
         async with closing(batches):
@@ -347,7 +347,7 @@ class StoreTests(Generic[S, B]):
         return found
 
     async def test_get_many_like_get(self, store: S) -> None:
-        """Each request gets what it would get alone: edges, duplicates, absent keys, any order."""
+        """Bulk reads equal single reads: edges, duplicates, absent keys, any order."""
         await self._fill(store, a=TEN_BYTES, b__c=b"", b__d=b"xyz")
         prototype = default_buffer_prototype()
         wanted = [(key, part) for key in ("b/d", "a", "nope", "b/c", "a") for part in EDGE_RANGES]
@@ -360,7 +360,7 @@ class StoreTests(Generic[S, B]):
             assert await self._read_many(store, [request]) == {0: expected[index]}
 
     async def test_get_many_of_keys(self, store: S) -> None:
-        """A bare key asks for the whole value."""
+        """A key without byte range requests the whole value."""
         values = {f"c/{i}": bytes([i]) * i for i in range(30)}
         for key, value in values.items():
             await self.set(store, key, self._buffer(value))
@@ -377,7 +377,7 @@ class StoreTests(Generic[S, B]):
             await self._read_many(store, ["a", "../up"])
 
     async def test_get_many_left_early(self, store: S) -> None:
-        """Closing the iterator leaves no task behind."""
+        """Closing the iterator early leaves no tasks."""
         for i in range(30):
             await self.set(store, f"c/{i}", self._buffer(b"x"))
         before = asyncio.all_tasks()
@@ -420,7 +420,7 @@ class StoreTests(Generic[S, B]):
             await store.set(key, 1)  # type: ignore[arg-type]
 
     async def test_set_not_open(self, store_not_open: S) -> None:
-        """A store opens itself when it is first written."""
+        """A store opens itself on the first write."""
         assert not store_not_open._is_open
         await store_not_open.set("c/0", self._buffer(b"\x01"))
         assert (await self.get(store_not_open, "c/0")).to_bytes() == b"\x01"
@@ -494,7 +494,7 @@ class StoreTests(Generic[S, B]):
             assert found == [key for key in keys if key.startswith(prefix)]
 
     async def test_list_empty_path(self, store: S) -> None:
-        """An empty prefix covers everything, under full keys."""
+        """An empty prefix lists all keys in full."""
         keys = {"foo/bar/zarr.json", "foo/bar/c/1", "foo/baz/c/0"}
         for key in keys:
             await self.set(store, key, self._buffer(b"x"))

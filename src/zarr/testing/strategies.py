@@ -1,7 +1,7 @@
-"""Strategies of hypothesis for whoever writes stores, codecs, or anything else that handles arrays.
+"""Strategies of hypothesis for authors of stores, codecs, and other code that handles arrays.
 
-Functions return a strategy. Some are strategies themselves: `array_names`, `array_shapes`, `attrs`,
-`compressors`, `node_names`, `sharding_inner_codecs`, `short_node_names`, `stores`,
+Functions return a strategy. These names are strategies themselves: `array_names`, `array_shapes`,
+`attrs`, `compressors`, `node_names`, `sharding_inner_codecs`, `short_node_names`, `stores`,
 `subchunk_write_orders`, `zarr_formats` and `zarr_key_chars`.
 """
 

@@ -1,4 +1,4 @@
-"""Small helpers of tests."""
+"""Helpers for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["assert_bytes_equal", "gpu_test", "has_cupy"]
 if TYPE_CHECKING:
     import pytest
 
-    # For others, by `__getattr__`: pytest is imported when it is used.
+    # Imported by other test suites; `__getattr__` defers the import of pytest.
     gpu_mark: pytest.MarkDecorator
     skip_if_no_gpu: pytest.MarkDecorator
 
@@ -24,12 +24,12 @@ def assert_bytes_equal(
     b1: Buffer | bytes | bytearray | memoryview | None,
     b2: Buffer | bytes | bytearray | memoryview | None,
 ) -> None:
-    """Check that two values hold the same bytes, whatever holds them, or are both None.
+    """Check that two values have the same bytes, in any buffer class, or are both None.
 
     Raises
     ------
     AssertionError
-        If they differ.
+        If the values differ.
     """
     one, other = (value.to_bytes() if isinstance(value, Buffer) else value for value in (b1, b2))
     assert (one is None) == (other is None), f"{one!r} is not {other!r}"
@@ -38,7 +38,7 @@ def assert_bytes_equal(
 
 
 def has_cupy() -> bool:
-    """Return whether cupy is installed and finds a GPU."""
+    """Return whether cupy is installed and a GPU is available."""
     if find_spec("cupy") is None:
         return False
     import cupy
@@ -50,14 +50,14 @@ def has_cupy() -> bool:
 
 
 def gpu_test(func: F) -> F:
-    """Mark a test that needs a GPU; it is skipped where there is none."""
+    """Mark a test that needs a GPU; it is skipped without a GPU."""
     gpu, skipping = _marks()
     marked: F = gpu(skipping(func))
     return marked
 
 
 def _marks() -> tuple[pytest.MarkDecorator, pytest.MarkDecorator]:
-    """Return the mark of tests that need a GPU, and the one that skips them where there is none."""
+    """Return the mark of tests that need a GPU, and the mark that skips them without a GPU."""
     import pytest
 
     return pytest.mark.gpu, pytest.mark.skipif(not has_cupy(), reason="needs cupy and a GPU")
