@@ -83,8 +83,8 @@ async def save_array(
         Location of the new array.
     path : str or None
         Path of the array below `store`; None for `store` itself.
-    Options of the file system, if `store` is a URL; None for no options.
-        Options of the file system, where `store` is a URL; None for none.
+    storage_options : dict or None
+        Options of the file system, if `store` is a URL; None for no options.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     arr : NumPy array or similar
