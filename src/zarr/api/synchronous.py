@@ -74,7 +74,7 @@ def _opens_group_in_thread(
     return mode in ("r", "r+", "a") and never_waits(store)
 
 
-# --- the same parameters as the coroutines ----------------------------------------------
+# --- functions with the signatures of the coroutines ------------------------------------
 
 array = sync_twin(asynchronous.array, wrap=_array)
 create = sync_twin(asynchronous.create, wrap=_array)
@@ -104,7 +104,7 @@ save_array = sync_twin(asynchronous.save_array)
 save_group = sync_twin(asynchronous.save_group)
 
 
-# --- parameters of their own: the store may be given by position ------------------------
+# --- functions with signatures of their own: `store` may be positional ------------------
 
 
 def open(

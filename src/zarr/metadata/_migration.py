@@ -160,7 +160,7 @@ async def migrate(
     await delete_documents(target, obsolete, 2, dry_run=dry_run)
 
 
-# --- places -----------------------------------------------------------------------------
+# --- locations --------------------------------------------------------------------------
 
 
 async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) -> StorePath:

@@ -207,7 +207,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         self._folders.clear()
         assert self.store.is_empty("")
 
-    # --- what the model says ------------------------------------------------------------
+    # --- queries of the model -----------------------------------------------------------
 
     def is_key(self, key: str) -> bool:
         """Return whether a key exists, or could be created beside the existing keys.

@@ -109,7 +109,7 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
     return "/".join(str(draw(st.integers(0, max(0, count - 1)))) for count in numblocks[:kept])
 
 
-# --- lengths that vary ------------------------------------------------------------------
+# --- rectilinear grids ------------------------------------------------------------------
 
 
 @st.composite

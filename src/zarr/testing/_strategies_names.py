@@ -39,8 +39,8 @@ zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
 def _is_node_name(name: str) -> bool:
     """Return whether a node may have a name (Zarr v3 core specification, "Node names").
 
-    Names of metadata documents are excluded too: a node named ``zarr.json`` would be a directory in
-    the place of a file of its parent.
+    Names of metadata documents are excluded too: a node named ``zarr.json`` would be a directory
+    with the name of a file of its parent.
     """
     return bool(name.strip(".")) and not name.startswith("__") and name not in METADATA_NAMES
 

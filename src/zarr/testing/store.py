@@ -63,7 +63,7 @@ class StoreTests(Generic[S, B]):
     store_cls: type[S]
     buffer_cls: type[B]
 
-    # --- what a subclass says -----------------------------------------------------------
+    # --- to be defined by a subclass ----------------------------------------------------
 
     @abstractmethod
     async def set(self, store: S, key: str, value: Buffer) -> None:
@@ -100,7 +100,7 @@ class StoreTests(Generic[S, B]):
         for key, value in values.items():
             await self.set(store, key.replace("__", "/"), self._buffer(value))
 
-    # --- the object itself --------------------------------------------------------------
+    # --- properties of the store --------------------------------------------------------
 
     def test_store_type(self, store: S) -> None:
         assert isinstance(store, Store)
@@ -514,7 +514,7 @@ class StoreTests(Generic[S, B]):
             assert len(found) == len(names)
             assert set(found) == names
 
-    # --- in the calling thread, for stores that can -------------------------------------
+    # --- synchronous methods, if the store supports them --------------------------------
 
     def _is_sync(self, store: Store, *protocols: type) -> bool:
         while isinstance(store, WrapperStore):

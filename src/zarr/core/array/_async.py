@@ -197,7 +197,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """The user attributes; changes to this dictionary are not stored."""
         return self.metadata.attributes
 
-    # --- for compatibility ----------------------------------------------------------------
+    # --- for compatibility --------------------------------------------------------------
 
     @property
     def _config(self) -> ArrayConfig:
@@ -527,7 +527,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         await replace_attributes(self, {**self.metadata.attributes, **dict(new_attributes)})
         return self
 
-    # --- what is stored -----------------------------------------------------------------
+    # --- stored chunks and size ---------------------------------------------------------
 
     async def nchunks_initialized(self) -> int:
         """Count the chunks that are stored; a stored shard counts with all its chunks."""

@@ -181,17 +181,18 @@ def _box(array: AsyncArray[Any], region: Region) -> BasicIndexer:
     return BasicIndexer(region, array.shape, array._chunk_grid)
 
 
-# --- chunks as they are stored ----------------------------------------------------------
+# --- copying encoded chunks -------------------------------------------------------------
 
 
 def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     """Return whether encoded chunks of one array can be copied to another array unchanged.
 
     Both arrays need the same grid, data type, fill value and codecs in their metadata documents.
-    Their pipelines must be of this library. The read of the source and the write of the target
-    must not be overridden. If only the source stores chunks of fill value, chunks are decoded, so
-    that the target omits these chunks. If only the target stores them and the array has shards,
-    chunks are decoded too, because such chunks are absent within the shards.
+    Both pipelines must be exactly one of the two of this library, which only apply the codecs. The
+    read of the source and the write of the target must not be overridden. If only the source stores
+    chunks of fill value, chunks are decoded, so that the target omits these chunks. If only the
+    target stores them and the array has shards, chunks are decoded too, because such chunks are
+    absent within the shards.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
@@ -244,7 +245,7 @@ def _owned(encoded: Buffer) -> Buffer:
     return encoded if type(owner) is bytes else type(encoded).from_bytes(data.tobytes())
 
 
-# --- several chunks together ------------------------------------------------------------
+# --- regions of several chunks ----------------------------------------------------------
 
 
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:

@@ -512,7 +512,7 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
     """Store the groups of `missing_parents`, unless other writers have stored them since."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # The defining document is last: stored alone, the other documents look like leftovers.
+        # The defining document is first: without it, the other documents look like leftovers.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)
 

@@ -54,7 +54,7 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class FromMemory:
-    """Write values in memory, like an assignment to the whole array."""
+    """Write values from memory, like an assignment to the whole array."""
 
     array: AsyncArray[Any]
     values: Any

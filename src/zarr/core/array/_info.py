@@ -59,7 +59,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         name, place = type(self).__name__, str(self.store_path)
         return node_html(name, place, self.info._rows(), self.metadata.attributes)
 
-    # --- the place ---
+    # --- location ---
 
     @property
     def store(self) -> Store:
@@ -86,7 +86,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         """Whether the store is read-only."""
         return self.store_path.read_only
 
-    # --- the elements ---
+    # --- elements ---
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -215,7 +215,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
             return metadata.compressor
         raise TypeError("`compressor` is not available for Zarr format 3 arrays.")
 
-    # --- for compatibility ----------------------------------------------------------------
+    # --- for compatibility --------------------------------------------------------------
 
     def _iter_shard_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
@@ -243,7 +243,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         """Yield the regions stored under one key each; see `_iter_shard_regions`."""
         return self._iter_shard_regions(origin, selection_shape)
 
-    # --- the summary ---
+    # --- summary ---
 
     @property
     def info(self) -> ArrayInfo:

@@ -50,7 +50,7 @@ def _parse_keep_array_attr(
     fill_value : scalar or None
         Fill value; see `from_array`, also for the other parameters.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only.
+        Memory layout of encoded chunks, format 2 only; None for that of `data`.
     zarr_format : {2, 3} or None
         Format of the new array; None for that of `data`.
     chunk_key_encoding : ChunkKeyEncodingLike or None

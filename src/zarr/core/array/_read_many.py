@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 # Number of arrays read concurrently. It limits the number of tasks, and the amount of data that
-# is fetched but not yet decoded. It hardly depends on `async.concurrency`, which limits the
-# requests of a store. A store merges concurrent requests, so small arrays are read together.
+# is fetched but not yet decoded. `async.concurrency` is a separate limit, for the requests of a
+# store. A store merges concurrent requests, so many small arrays should be read together.
 _AT_ONCE: Final = 256
 
 # A read that holds more bytes takes several shares. All reads hold at most about `_AT_ONCE` times
@@ -114,7 +114,7 @@ def _naming(array: AsyncArray[Any]) -> Iterator[None]:
         raise
 
 
-# --- what is asked for ------------------------------------------------------------------
+# --- validating selections --------------------------------------------------------------
 
 
 def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
@@ -278,7 +278,7 @@ def _innermost(store: Store) -> Store:
     return store
 
 
-# --- functions of the package -----------------------------------------------------------
+# --- public functions -------------------------------------------------------------------
 
 
 async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:

@@ -78,7 +78,7 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
         await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
         return
     # Deleting during a listing can hide other keys, on some file systems and on servers that list
-    # page by page. Therefore the store is listed again, until one pass collects all chunks.
+    # page by page. Therefore the store is listed again, until no chunk is deleted during a listing.
     is_whole = False
     deleted: tuple[int, ...] | None = None  # first chunk of the listing before
     while not is_whole:

@@ -1,7 +1,7 @@
 """Read and write a selection, through overridden methods of the array if there are any.
 
 `AsyncArray._get_selection` and `AsyncArray._set_selection` handle every read and write of elements.
-If neither is overridden, the calling thread works without the event loop as far as possible.
+Unless they are overridden, the calling thread works without the event loop as far as possible.
 """
 
 from __future__ import annotations

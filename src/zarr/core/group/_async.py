@@ -166,7 +166,7 @@ class AsyncGroup(ArrayCreation):
         """Return a summary with the number of members at all depths."""
         return self._counted([node async for _, node in self._walk(None)])
 
-    # --- for compatibility ----------------------------------------------------------------
+    # --- for compatibility --------------------------------------------------------------
 
     @overridable
     async def _save_metadata(self, ensure_parents: bool = False) -> None:

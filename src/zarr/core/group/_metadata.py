@@ -89,7 +89,7 @@ def parse_attributes(data: Any) -> dict[str, Any]:
     raise TypeError(f"Expected dict with string keys. Got {type(data)} instead.")
 
 
-# --- all nodes below a group ------------------------------------------------------------
+# --- consolidated metadata --------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def _parse_node(document: Mapping[str, JSON], path: str) -> NodeMetadata:
     return GroupMetadata.from_dict(document, path=path)
 
 
-# --- one group --------------------------------------------------------------------------
+# --- metadata of a group ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
