@@ -1,1 +1,1 @@
-"""Contracts that stores, codecs, buffers and metadata of others implement."""
+"""Abstract base classes and protocols of stores, codecs, buffers and metadata."""

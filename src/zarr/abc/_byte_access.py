@@ -1,4 +1,4 @@
-"""What can be read or written: keys of stores, and stores that do so in the calling thread."""
+"""Protocols for reading and writing one key, and for stores that work in the calling thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ByteGetter(Protocol):
-    """One key of a store, to be read."""
+    """A readable key of a store."""
 
     async def get(
         self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -21,7 +21,7 @@ class ByteGetter(Protocol):
 
 @runtime_checkable
 class ByteSetter(Protocol):
-    """One key of a store, to be read and written."""
+    """A readable and writable key of a store."""
 
     async def get(
         self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -35,7 +35,7 @@ class ByteSetter(Protocol):
         """Delete the key; see `Store.delete`."""
 
     async def set_if_not_exists(self, default: Buffer) -> None:
-        """Write the value unless there is one; see `Store.set_if_not_exists`."""
+        """Write the value unless the key has one; see `Store.set_if_not_exists`."""
 
 
 @runtime_checkable
@@ -70,12 +70,12 @@ class SupportsDeleteSync(Protocol):
 
 @runtime_checkable
 class SupportsSyncStore(SupportsGetSync, SupportsSetSync, SupportsDeleteSync, Protocol):
-    """A store that does all of it in the calling thread."""
+    """A store that reads, writes and deletes in the calling thread."""
 
 
 @runtime_checkable
 class SyncByteGetter(Protocol):
-    """One key of a store, to be read in the calling thread."""
+    """A key of a store, readable in the calling thread."""
 
     def get_sync(
         self,
@@ -87,7 +87,7 @@ class SyncByteGetter(Protocol):
 
 @runtime_checkable
 class SyncByteSetter(SyncByteGetter, Protocol):
-    """One key of a store, to be read and written in the calling thread."""
+    """A key of a store, readable and writable in the calling thread."""
 
     def set_sync(self, value: Buffer) -> None:
         """Write the value; see `Store.set`."""
@@ -97,7 +97,7 @@ class SyncByteSetter(SyncByteGetter, Protocol):
 
 
 async def set_or_delete(byte_setter: ByteSetter, value: Buffer | None) -> None:
-    """Write a value, or delete the key where the value is None."""
+    """Write a value, or delete the key if the value is None."""
     if value is None:
         await byte_setter.delete()
     else:
@@ -115,4 +115,4 @@ for _public in (
     SyncByteSetter,
     set_or_delete,
 ):
-    _public.__module__ = "zarr.abc.store"  # which is where they are to be found
+    _public.__module__ = "zarr.abc.store"  # the public import path

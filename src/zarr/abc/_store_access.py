@@ -1,10 +1,9 @@
-"""Which methods of a store stand for which others: how it may be read and written.
+"""Choose between equivalent methods of a store: the most-derived override wins.
 
-A store has several ways to do one thing: `get` and `get_sync`, one value and many, `delete` and
-`delete_dir`. What a class
-inherits was written for the methods it was inherited with. So of two ways the one that was
-overridden last is meant, and stands for the other: the more derived class wins, a method that was
-patched wins over those of its class, and one that was set on the object over all of the class.
+A store offers several ways to do one thing: `get` and `get_sync`, one value and many, `delete` and
+`delete_dir`. An inherited method does not know about later overrides in a subclass. So the
+most-derived override of two equivalent methods is used for both. A patched method takes precedence
+over the other methods of its class, and a method set on the instance over all of the class.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# What is made of one method unless a class says how it does it better.
+# Methods derived by default from one primitive method.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
@@ -28,7 +27,7 @@ _DERIVED = {
     "delete_dir": ("clear",),
 }
 
-# What each method of the calling thread replaces, where it is no less derived than all of these.
+# Each synchronous method replaces these methods if none of them is more derived (nearer in the MRO).
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -50,19 +49,19 @@ _NAMES = frozenset(_METHODS)
 
 @dataclass(frozen=True, slots=True)
 class StoreAccess:
-    """How a store may be read and written.
+    """Record of which methods read and write a store.
 
     Parameters
     ----------
     reads_in_thread : bool
-        Whether a thread that waits may read by `get_sync`, without the event loop.
+        Whether a blocking caller may read by `get_sync`, without the event loop.
     writes_in_thread : bool
-        Whether it may do all by `get_sync`, `set_sync` and `delete_sync`.
+        Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for everything.
     never_waits : bool
-        Whether coroutines of the store wait for nothing but what the calling thread may do itself.
+        Whether coroutines of the store never depend on an event loop, so that the calling thread
+        can run them itself.
     overridden : frozenset of str
-        Methods that do not stand for what they are derived from, as that was patched: they have to
-        be derived anew.
+        Stale methods: the method they are derived from was patched, so they must be derived again.
     """
 
     reads_in_thread: bool
@@ -72,7 +71,13 @@ class StoreAccess:
 
 
 def settle_access(cls: type[Store]) -> None:
-    """Give a class of stores its record, and back what is derived from a method it overrides."""
+    """Set the record of a store class, and derive methods again from the primitives it overrides.
+
+    Parameters
+    ----------
+    cls : type of Store
+        The class; changed in place.
+    """
     for single, derived in _DERIVED.items():
         for name in derived:
             if position(cls, single) < position(cls, name) and not _is_default(cls, name):
@@ -83,14 +88,14 @@ def settle_access(cls: type[Store]) -> None:
 
 
 def access_of(store: Store) -> StoreAccess:
-    """Return how a store may be read and written.
+    """Return the record of the methods that read and write a store.
 
-    That is the record of its class, unless a method was patched since the class was made, or set
-    on the object.
+    It is memoized on the class. It is computed again if a method was patched after the class was
+    created, or was set on the instance.
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    # Asked several times for every read, so in two calls of C.
+    # A hot path, called several times per read: two calls into C.
     if cls._methods == cls._find_methods(cls) and _NAMES.isdisjoint(members):
         return cls._access
     patched = [name for name in _METHODS if _is_patched(cls, name)]
@@ -98,19 +103,19 @@ def access_of(store: Store) -> StoreAccess:
 
 
 def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
-    """Return a method of a store that reads or deletes, and that others derive from another one.
+    """Return a reading or deleting method of a store, derived again if it is stale.
 
-    Where `get`, `get_sync` or `delete` was patched, that means every read and every deletion, as
-    an override does. The method is then derived anew.
+    A patch of `get`, `get_sync` or `delete` applies to every read and every deletion, like an
+    override in a subclass.
 
     Parameters
     ----------
-    store : Store or object
+    store : object
         The store.
     name : str
         Name of the method.
     access : StoreAccess or None
-        What `access_of` has returned for the store; None to ask it.
+        The result of `access_of` for the store; None to ask it.
     """
     if access is None and isinstance(getattr(store, "_access", None), StoreAccess):
         access = access_of(store)
@@ -122,16 +127,16 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
 def _judge(
     cls: type[Store], patched: Collection[str], of_the_object: Collection[str]
 ) -> StoreAccess:
-    """Work out the record of a class, or of an object that differs from it."""
+    """Compute the record of a class, or of an instance that differs from its class."""
 
     def distance(name: str) -> float:
-        """Return how far away a method is defined: the least number is the latest override."""
+        """Return the MRO distance of a method; the smallest is the most-derived override."""
         if name in of_the_object:
             return -1
         return position(cls, name) - (0.5 if name in patched else 0)
 
-    # Of two methods of one class that of the calling thread is used, except by a store that goes
-    # by `get_many` if it can.
+    # If one class defines both methods, the synchronous one is used, unless the store prefers
+    # `get_many`.
     is_no_farther = operator.lt if cls._prefers_get_many else operator.le
     in_thread = {
         name: (hasattr(cls, name) or name in of_the_object)
@@ -141,7 +146,7 @@ def _judge(
     return StoreAccess(
         reads_in_thread=in_thread["get_sync"],
         writes_in_thread=all(in_thread.values()),
-        # Said of the class alone: what derives from it, or was put into its place, may wait.
+        # Not inherited: a subclass, a patch or an instance attribute may wait.
         never_waits=not (vars(cls).get("_coroutines_wait", True) or patched or of_the_object),
         overridden=frozenset(
             name
@@ -153,7 +158,7 @@ def _judge(
 
 
 def _is_default(cls: type[Store], name: str) -> bool:
-    """Tell whether a method that deletes is that of all stores, which calls `delete` as it is."""
+    """Return whether a deleting method is that of `Store`, which calls the current `delete`."""
     place = position(cls, name)
     return name in _DERIVED["delete"] and (
         place == len(cls.__mro__) or "_derived" in vars(cls.__mro__[place])
@@ -161,7 +166,7 @@ def _is_default(cls: type[Store], name: str) -> bool:
 
 
 def _is_patched(cls: type, name: str) -> bool:
-    """Tell whether the class that defines a method had another one when it was made."""
+    """Return whether a method was replaced after its class was created."""
     definer: Any = next((base for base in cls.__mro__ if name in vars(base)), None)
     made_with = vars(definer).get("_methods") if definer is not None else None
     return made_with is not None and getattr(definer, name) not in made_with

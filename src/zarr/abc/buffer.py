@@ -1,4 +1,4 @@
-"""The contracts of buffers."""
+"""Abstract buffer classes and protocols."""
 
 from zarr.core.buffer.core import ArrayLike, Buffer, BufferPrototype, NDArrayLike, NDBuffer
 

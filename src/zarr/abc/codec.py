@@ -1,10 +1,9 @@
-"""The contracts of codecs and of the pipeline that runs them.
+"""Abstract base classes of codecs and of the pipeline that runs them.
 
-A codec turns the chunk of an array into bytes in one of three roles: array to array, array to
-bytes, bytes to bytes. It is written by giving two plain functions, `_decode_sync` and
-`_encode_sync`, for one chunk; everything else is derived from them. A codec that has to wait for
-something gives the coroutines `_decode_single` and `_encode_single` instead, and one that codes many
-chunks at once overrides `decode` and `encode`.
+A codec transforms a chunk in one of three roles: array to array, array to bytes, bytes to bytes. A
+codec defines two plain methods for one chunk, `_decode_sync` and `_encode_sync`; all other methods
+are derived from them. A codec that waits for I/O defines the coroutines `_decode_single` and
+`_encode_single` instead. A codec that processes chunks in batches overrides `decode` and `encode`.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ _NameT_co = TypeVar("_NameT_co", bound=str, covariant=True)
 
 
 class CodecJSON_V2(TypedDict, Generic[_NameT_co]):
-    """The form of a codec in format 2 metadata: its id, beside its parameters."""
+    """JSON form of a codec in format 2 metadata: its ``id``, and its parameters as members."""
 
     id: ReadOnly[_NameT_co]
 
@@ -70,14 +69,14 @@ CodecJSON: TypeAlias = str | CodecJSON_V2[str] | NamedConfig[str, Mapping[str, o
 
 
 class GetResult(TypedDict):
-    """What became of one chunk of a read: found, or proven absent."""
+    """Outcome of reading one chunk: present, or proven absent."""
 
     status: Literal["present", "missing"]
 
 
 @runtime_checkable
 class SupportsSyncCodec(Protocol[CodecInput, CodecOutput]):
-    """A codec that codes a chunk without waiting for anything."""
+    """A codec that encodes and decodes a chunk in plain methods, not coroutines."""
 
     def _decode_sync(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput: ...
 
@@ -85,10 +84,10 @@ class SupportsSyncCodec(Protocol[CodecInput, CodecOutput]):
 
 
 class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
-    """What codecs of every role have in common.
+    """Base class of codecs of all roles.
 
-    A subclass says in `is_fixed_size` whether the size of its output follows from the size of its
-    input, whatever the values are.
+    A subclass sets `is_fixed_size`: True if the size of its input alone determines the size of its
+    output, for all values.
     """
 
     is_fixed_size: bool
@@ -130,7 +129,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         return chunk_spec
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the codec with the parameters settled that depend on the array.
+        """Return the codec with the parameters that depend on the array filled in.
 
         Parameters
         ----------
@@ -146,7 +145,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Refuse an array that this codec cannot encode; the default accepts all.
+        """Raise an error for an array that this codec cannot encode; the default accepts all.
 
         Parameters
         ----------
@@ -155,23 +154,23 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         dtype : ZDType
             Data type of its elements.
         chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
-            How it is divided into chunks.
+            Chunk grid of the array.
 
         Raises
         ------
         ValueError
-            If the array does not suit the codec.
+            If the codec cannot encode the array.
         """
 
     async def _decode_single(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput:
-        """Decode one chunk; the default runs `_decode_sync` in the worker pool."""
+        """Decode one chunk; the default runs `_decode_sync` in the thread pool."""
         function: Callable[..., CodecInput] = _sync_hook(self, "_decode_sync")
         return await in_pool(lambda: function(chunk_data, chunk_spec))
 
     async def _encode_single(
         self, chunk_data: CodecInput, chunk_spec: ArraySpec
     ) -> CodecOutput | None:
-        """Encode one chunk; the default runs `_encode_sync` in the worker pool."""
+        """Encode one chunk; the default runs `_encode_sync` in the thread pool."""
         function: Callable[..., CodecOutput | None] = _sync_hook(self, "_encode_sync")
         return await in_pool(lambda: function(chunk_data, chunk_spec))
 
@@ -183,12 +182,12 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunks_and_specs : iterable of tuple
-            Encoded chunks, None for an absent one, each with the spec of the decoded chunk.
+            Encoded chunks, None for an absent chunk, each with the spec of the decoded chunk.
 
         Returns
         -------
         iterable
-            Decoded chunks in the same order; None for an absent one.
+            Decoded chunks in the same order; None for an absent chunk.
         """
         return await _each_present(self._decode_single, chunks_and_specs)
 
@@ -200,12 +199,12 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunks_and_specs : iterable of tuple
-            Chunks, None for an absent one, each with its spec.
+            Chunks, None for an absent chunk, each with its spec.
 
         Returns
         -------
         iterable
-            Encoded chunks in the same order; None for an absent one.
+            Encoded chunks in the same order; None for an absent chunk.
         """
         return await _each_present(self._encode_single, chunks_and_specs)
 
@@ -228,7 +227,7 @@ async def _each_present(
     function: Callable[[_In, ArraySpec], Awaitable[_Out]],
     items: Iterable[tuple[_In | None, ArraySpec]],
 ) -> list[_Out | None]:
-    """Apply `function` to what is not None."""
+    """Apply `function` to each chunk that is not None."""
 
     async def one(chunk: _In | None, spec: ArraySpec) -> _Out | None:
         return None if chunk is None else await function(chunk, spec)
@@ -258,12 +257,12 @@ Codec: TypeAlias = ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec
 
 
 class ArrayBytesCodecPartialDecodeMixin:
-    """For a codec that can decode a selection of a chunk without reading all of it."""
+    """Mixin of a codec that can decode a selection of a chunk without reading the whole chunk."""
 
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
-        """Read and decode a selection of one chunk; None where the chunk is absent."""
+        """Read and decode a selection of one chunk; return None if the chunk is absent."""
         raise NotImplementedError
 
     async def decode_partial(
@@ -274,7 +273,7 @@ class ArrayBytesCodecPartialDecodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            Where the chunk is stored, the selection within it, and the spec of the whole chunk.
+            The key of the chunk, the selection within the chunk, and the spec of the whole chunk.
 
         Returns
         -------
@@ -285,7 +284,7 @@ class ArrayBytesCodecPartialDecodeMixin:
 
 
 class ArrayBytesCodecPartialEncodeMixin:
-    """For a codec that can change a selection of a stored chunk by itself."""
+    """Mixin of a codec that can change a selection of a stored chunk in place."""
 
     async def _encode_partial_single(
         self,
@@ -305,8 +304,8 @@ class ArrayBytesCodecPartialEncodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            Where the chunk is stored, the values, the selection they replace within the chunk, and
-            the spec of the whole chunk.
+            The key of the chunk, the new values, the selection that they replace within the chunk,
+            and the spec of the whole chunk.
         """
         await concurrent_map(batch_info, self._encode_partial_single)
 
@@ -314,28 +313,29 @@ class ArrayBytesCodecPartialEncodeMixin:
 class CodecPipeline:
     """Reads and writes the chunks of one array through its codecs.
 
-    Third parties plug one in by the configured ``codec_pipeline.path``. No method is abstract: a
-    pipeline defines what its arrays use. What it does not define raises `NotImplementedError`,
-    except that it validates nothing and supports no partial decoding or encoding.
+    The configuration ``codec_pipeline.path`` selects a third-party pipeline. No method is abstract:
+    a pipeline defines the methods that its arrays use. By default `validate` accepts every array,
+    partial decoding and encoding are unsupported, and all other methods raise
+    `NotImplementedError`.
     """
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the pipeline with its codecs settled for chunks of this spec."""
+        """Return the pipeline with its codecs evolved for chunks of this spec."""
         raise _not_implemented(type(self), "evolve_from_array_spec")
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
-        """Make a pipeline of codecs in the order of encoding."""
+        """Make a pipeline from codecs in encoding order."""
         raise _not_implemented(cls, "from_codecs")
 
     @classmethod
     def from_array_metadata_and_store(cls, array_metadata: ArrayMetadata, store: Store) -> Self:
-        """Make a pipeline for an array, for pipelines that read the store by themselves.
+        """Make a pipeline that reads the store of an array by itself.
 
         Raises
         ------
         NotImplementedError
-            If the pipeline is made of codecs; `from_codecs` is the way then.
+            If the pipeline is made from codecs; use `from_codecs` instead.
         """
         raise NotImplementedError(
             f"{cls.__name__} is made by from_codecs, not from metadata and a store."
@@ -343,12 +343,12 @@ class CodecPipeline:
 
     @property
     def supports_partial_decode(self) -> bool:
-        """Whether a selection of a chunk is read without the rest of it."""
+        """Whether a selection of a chunk can be read without the rest of the chunk."""
         return False
 
     @property
     def supports_partial_encode(self) -> bool:
-        """Whether a selection of a stored chunk is changed by the codec itself."""
+        """Whether the codec can change a selection of a stored chunk in place."""
         return False
 
     def validate(
@@ -358,7 +358,7 @@ class CodecPipeline:
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Refuse an array that a codec cannot encode; see `BaseCodec.validate`."""
+        """Raise an error for an array that a codec cannot encode; see `BaseCodec.validate`."""
 
     def compute_encoded_size(self, byte_length: int, array_spec: ArraySpec) -> int:
         """Return the size in bytes of an encoded chunk; see `BaseCodec.compute_encoded_size`."""
@@ -367,13 +367,13 @@ class CodecPipeline:
     async def decode(
         self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Decode chunks, None for an absent one; see `BaseCodec.decode`."""
+        """Decode chunks; None stands for an absent chunk; see `BaseCodec.decode`."""
         raise _not_implemented(type(self), "decode")
 
     async def encode(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
     ) -> Iterable[Buffer | None]:
-        """Encode chunks, None for an absent one; see `BaseCodec.encode`."""
+        """Encode chunks; None stands for an absent chunk; see `BaseCodec.encode`."""
         raise _not_implemented(type(self), "encode")
 
     async def read(
@@ -382,22 +382,22 @@ class CodecPipeline:
         out: NDBuffer,
         drop_axes: tuple[int, ...] = (),
     ) -> tuple[GetResult, ...]:
-        """Read chunks and put a selection of each into an array.
+        """Read chunks and scatter a selection of each into an array.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: where it is stored, its spec, the selection within it, the place of
-            that selection in `out`, and whether the selection is the whole chunk.
+            For each chunk: its key, its spec, the selection within the chunk, the selection of
+            `out` that receives it, and whether the selection is the whole chunk.
         out : NDBuffer
-            Receives the selections; where a chunk is absent, its fill value.
+            Receives the selections, or the fill value where a chunk is absent.
         drop_axes : tuple of int
             Dimensions of length 1 of the chunk selections that `out` does not have.
 
         Returns
         -------
         tuple of GetResult
-            One for each chunk, in order.
+            One per chunk, in order.
         """
         raise _not_implemented(type(self), "read")
 
@@ -407,16 +407,16 @@ class CodecPipeline:
         value: NDBuffer,
         drop_axes: tuple[int, ...] = (),
     ) -> None:
-        """Put selections of an array into chunks and store them.
+        """Write selections of an array into chunks and store the chunks.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: where it is stored, its spec, the selection within it, the place of
-            its values in `value`, and whether the selection is the whole chunk. A chunk that is
-            not replaced whole is read first.
+            For each chunk: its key, its spec, the selection within the chunk, the selection of
+            `value` that holds its values, and whether the selection is the whole chunk. A chunk
+            that is replaced only in part is read first.
         value : NDBuffer
-            The values; of shape ``()`` for one value everywhere.
+            The values; shape ``()`` means one value for all elements.
         drop_axes : tuple of int
             Dimensions of length 1 of the chunk selections that `value` does not have.
         """
@@ -428,5 +428,5 @@ def _not_implemented(cls: type, method: str) -> NotImplementedError:
 
 
 def is_codec(value: object) -> TypeIs[Codec]:
-    """Tell whether `value` is a codec of any role."""
+    """Return whether `value` is a codec of any role."""
     return isinstance(value, ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec)

@@ -1,4 +1,4 @@
-"""The contract of objects that are stored as JSON."""
+"""Base class of objects that are stored as JSON."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["Metadata"]
 class Metadata:
     """A dataclass with a JSON form.
 
-    Subclasses add fields, and override the two methods where the JSON form is not an object of
-    those fields.
+    Subclasses add fields. They override `to_dict` and `from_dict` if the JSON form is not an object
+    with these fields as members.
     """
 
     def to_dict(self) -> dict[str, JSON]:
@@ -28,7 +28,7 @@ class Metadata:
         Returns
         -------
         dict
-            One member per field; nested metadata in its own JSON form.
+            One member per field; nested metadata are converted to JSON form too.
         """
         return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
 

@@ -1,4 +1,4 @@
-"""The contract of the codecs of format 2 arrays, as `numcodecs.abc.Codec` implements it."""
+"""Protocol of codecs for format 2 arrays; `numcodecs.abc.Codec` implements it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Numcodec"]
 
 
 class Numcodec(Protocol):
-    """A filter or compressor of the numcodecs library, or one that behaves like it.
+    """A filter or compressor of the numcodecs library, or a compatible one.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Numcodec(Protocol):
         Parameters
         ----------
         buf : array or bytes-like
-            What to encode.
+            Data to encode.
 
         Returns
         -------
@@ -44,7 +44,7 @@ class Numcodec(Protocol):
         buf : array or bytes-like
             Encoded data.
         out : array, bytes-like or None
-            Writable memory for the result, of exactly its size; None to allocate it.
+            Writable memory of exactly the decoded size; None to allocate it.
 
         Returns
         -------
@@ -53,7 +53,7 @@ class Numcodec(Protocol):
         ...
 
     def get_config(self) -> Any:
-        """Return the JSON form: the member ``id`` and the parameters."""
+        """Return the JSON form: the member ``id``, and the parameters as members."""
         ...
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The contract of stores: keys to values, as bytes."""
+"""Abstract base class of stores: mappings from keys to bytes."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ if TYPE_CHECKING:
 
 ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 
-# Requests for the same bytes still share one read.
+# Merges no byte ranges. Requests for the same bytes still share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
-# Most that is answered at once in the calling thread, before any of it is used.
+# Largest batch that `get_many` reads in the calling thread before it yields.
 _BATCH_COUNT = 256
 _BATCH_BYTES = 1 * MiB
 
@@ -86,31 +86,30 @@ __all__ = [
 class Store(ABC):
     """A mapping from keys to byte strings: memory, a directory, an object store, …
 
-    A key is a relative path with ``/`` between its parts, a prefix one that may be empty. `get`
-    is the one way to read that a store has to give; what else reads is derived from it, and a
-    store overrides what it can do better. A subclass that overrides `get` alone, to retry or to
-    log, means every read: what it inherits that reads otherwise goes back to being derived from
-    `get`. The same holds for `get_sync` in the calling thread.
+    A key is a relative path whose parts are separated by ``/``; a prefix may also be empty. `get` is
+    the only reading method that a store must implement. All other reading methods are derived from
+    it; a store overrides those for which it has a faster way. If a subclass overrides `get` alone,
+    for example to retry or to log, every read goes through its `get`: inherited methods that
+    bypass it are derived from `get` again. The same holds for `get_sync` in the calling thread.
 
     Parameters
     ----------
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
     """
 
     _read_only: bool
     _is_open: bool
 
-    # Whether those who wait go by `get_many` like others, though there is a `get_sync`: a store
-    # around another one, which may have a better way than one read after the other.
+    # Whether blocking callers use `get_many` although there is a `get_sync`. True for wrappers: the
+    # wrapped store may have a faster way than one read after the other.
     _prefers_get_many: ClassVar[bool] = False
-    # Whether coroutines may wait for what only an event loop brings about. A class says so of
-    # itself alone: what derives from it may wait.
+    # Whether coroutines may depend on an event loop. Not inherited: each class declares its own.
     _coroutines_wait: ClassVar[bool] = True
     _access: ClassVar[StoreAccess]
-    _derived: ClassVar[dict[str, Any]]  # how each is derived, by its name
-    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # those that the record is made of
-    _methods: ClassVar[Any]  # as they were when the class was made
+    _derived: ClassVar[dict[str, Any]]  # default implementations of derived methods, by name
+    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # the methods that decide `_access`
+    _methods: ClassVar[Any]  # these methods when the class was created
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._is_open = False
@@ -138,29 +137,29 @@ class Store(ABC):
         return store
 
     async def _open(self) -> None:
-        """Open the store, which may be done once.
+        """Open the store; a store can be opened only once.
 
         Raises
         ------
         ValueError
-            If it is open already.
+            If the store is already open.
         """
         if self._is_open:
             raise ValueError("store is already open")
         self._is_open = True
 
     async def _ensure_open(self) -> None:
-        """Open the store if it is not."""
+        """Open the store unless it is open."""
         if self._is_open:
             return
         try:
             await self._open()
         except ValueError:
-            if not self._is_open:  # else another task was faster
+            if not self._is_open:  # otherwise another task opened it first
                 raise
 
     def close(self) -> None:
-        """Let go of what the store holds open."""
+        """Release the resources that the store holds open."""
         self._is_open = False
 
     def __enter__(self) -> Self:
@@ -175,17 +174,17 @@ class Store(ABC):
         self.close()
 
     def with_read_only(self, read_only: bool = False) -> Store:
-        """Return a store over the same data that is, or is not, read-only.
+        """Return a store over the same data with the given `read_only`.
 
         Parameters
         ----------
         read_only : bool
-            What the new store is.
+            Whether the new store is read-only.
 
         Raises
         ------
         NotImplementedError
-            If the store cannot be made a second time.
+            If the store class does not support this.
         """
         raise NotImplementedError(
             f"with_read_only is not implemented for the {type(self)} store type."
@@ -193,11 +192,11 @@ class Store(ABC):
 
     @property
     def read_only(self) -> bool:
-        """Whether every method that changes the store refuses to."""
+        """Whether methods that change the store raise an error."""
         return self._read_only
 
     def _check_writable(self) -> None:
-        """Refuse to change a read-only store.
+        """Raise an error if the store is read-only.
 
         Raises
         ------
@@ -209,7 +208,7 @@ class Store(ABC):
 
     @abstractmethod
     def __eq__(self, value: object) -> bool:
-        """Tell whether `value` is a store over the same data."""
+        """Return whether `value` is a store over the same data."""
 
     # --- reading ------------------------------------------------------------------------
 
@@ -226,17 +225,17 @@ class Store(ABC):
         prototype : BufferPrototype
             Its ``buffer`` class holds the result.
         byte_range : ByteRequest or None
-            Which bytes; None for all. What lies past the end of the value is left out.
+            The bytes to read; None for all. The result is truncated at the end of the value.
 
         Returns
         -------
         Buffer or None
-            The bytes; None only if the key is proven to be absent.
+            The bytes; None only if the key is proven absent.
 
         Raises
         ------
         Exception
-            Whatever else goes wrong. A fault is never None.
+            Any other failure. A failure is never reported as None.
         """
 
     @abstractmethod
@@ -245,64 +244,64 @@ class Store(ABC):
         prototype: BufferPrototype,
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> list[Buffer | None]:
-        """Read values, or parts of them.
+        """Read values, or byte ranges of values.
 
         Parameters
         ----------
         prototype : BufferPrototype
             Its ``buffer`` class holds the results.
         key_ranges : iterable of tuple
-            Keys, each with the bytes wanted, None for all. A key may come more than once.
+            Keys, each with a byte range, None for all bytes. A key may occur more than once.
 
         Returns
         -------
         list of Buffer or None
-            In the order of `key_ranges`, each what `get` returns.
+            The results of `get`, in the order of `key_ranges`.
 
         Raises
         ------
         Exception
-            The first failure of a read. No further one starts then, and those in flight, at most
-            ``async.concurrency``, are cancelled.
+            The first failure of a read. After it no further read starts, and the reads in flight,
+            at most ``async.concurrency``, are cancelled.
         """
         return await _partial_values(self, prototype, key_ranges)
 
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, or parts of them, in one call.
+        """Read many values, or byte ranges of values, in one call.
 
-        It answers what a loop over `get` would, item by item, and lets a store that knows where
-        its values lie fetch neighbours together. This default calls `get`, several at a time;
-        requests for the same bytes share one call, and a request for a whole value answers those
-        for parts of it. A store with a better way overrides it. How much to merge, and how many
-        reads run at once, is the store's to know, so there is no parameter for it.
+        The results equal those of a loop over `get`. A store that knows the locations of its values
+        can merge reads of neighbouring byte ranges. This default calls `get` concurrently. Requests
+        for the same bytes share one call, and the read of a whole value also answers requests for
+        parts of it. A store with a faster way overrides this method. The store decides how much to
+        merge and how many reads run at once, so there are no parameters for either.
 
-        Iterate under `contextlib.aclosing` where the loop may be left early.
+        Iterate under `contextlib.aclosing` if the loop may end early.
 
         Parameters
         ----------
         requests : iterable of str or tuple of (str, ByteRequest or None)
-            Keys, or keys with the bytes wanted, None for all. Read once; a request may come more
-            than once, and is answered for each of its positions.
+            Keys, or pairs of key and byte range, None for all bytes. The iterable is consumed once.
+            A request may occur more than once; each position gets an answer.
         prototype : BufferPrototype
             Its ``buffer`` class holds the results.
 
         Yields
         ------
         sequence of tuple
-            ``(index into requests, bytes)``. Every index comes exactly once, in the order in which
-            reads complete; the first batch comes before the last read is answered. The bytes are
-            None only if the key is proven to be absent. They may share memory with each other.
+            ``(index into requests, bytes)``. Every index occurs exactly once, in the order in which
+            reads complete. The first batch is yielded before the last read completes. The bytes are
+            None only if the key is proven absent. Results may share memory with each other.
 
         Raises
         ------
         TypeError, ValueError
-            If a request is not a key or a key with a byte range, before anything is read.
+            If a request is neither a key nor a pair of key and byte range. Raised before any read.
         Exception
             The first failure, as the store raised it, with a note that names key, range and store.
-            No further read starts then, and those in flight are cancelled; the same holds when the
-            iterator is closed or the consumer is cancelled.
+            After it no further read starts, and reads in flight are cancelled. The same happens
+            when the iterator is closed or the consumer is cancelled.
         """
         wanted = parse_requests(requests)
         plan = plan_reads(wanted, NEVER_MERGE)
@@ -329,7 +328,7 @@ class Store(ABC):
             async for batch in batches:
                 yield [pair for _, answered in batch for pair in answered.answers]
 
-    # A store by itself has to say how it does this; one that derives from a store gets it above.
+    # Abstract for direct subclasses of `Store`; `settle_access` gives it to their subclasses.
     get_partial_values.__isabstractmethod__ = True  # type: ignore[attr-defined]
 
     async def get_ranges(
@@ -342,33 +341,33 @@ class Store(ABC):
         max_gap_bytes: int = DEFAULT_MAX_GAP_BYTES,
         max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many parts of one value, neighbours together.
+        """Read many byte ranges of one value, merging neighbouring ranges.
 
         Parameters
         ----------
         key : str
             The key.
         byte_ranges : iterable of ByteRequest or None
-            The parts; None for the whole value.
+            The byte ranges; None for the whole value.
         prototype : BufferPrototype
             Its ``buffer`` class holds the results.
         max_concurrency : int
-            Most reads in flight.
+            Maximum number of reads in flight.
         max_gap_bytes : int
-            Ranges no further apart than this are fetched by one read; 0 for touching ones only.
+            Ranges with at most this gap, in bytes, are merged; 0 merges adjacent ranges only.
         max_coalesced_bytes : int
-            Largest such merged read, in bytes; a single range may be larger.
+            Maximum size of a merged read, in bytes; a single range may be larger.
 
         Yields
         ------
         sequence of tuple
             ``(index into byte_ranges, bytes)``, in the order in which reads complete; each index
-            comes exactly once.
+            occurs exactly once.
 
         Raises
         ------
         ExceptionGroup
-            Of the first failure; of a `FileNotFoundError` if the key is absent. Use ``except*``.
+            Contains the first failure, a `FileNotFoundError` if the key is absent. Use ``except*``.
         """
         plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
 
@@ -407,20 +406,20 @@ class Store(ABC):
         max_gap_bytes: int = DEFAULT_MAX_GAP_BYTES,
         max_coalesced_bytes: int = DEFAULT_MAX_COALESCED_BYTES,
     ) -> list[tuple[int, Buffer | None]]:
-        """Read many parts of one value, neighbours together, in the calling thread.
+        """Read many byte ranges of one value in the calling thread, merging neighbouring ranges.
 
         Parameters
         ----------
         key : str
-            Key of the value.
+            The key.
         byte_ranges : iterable of ByteRequest or None
-            Parts of the value to read; None for all of it.
+            The byte ranges; None for the whole value.
         prototype : BufferPrototype
-            Classes that hold data.
+            Its ``buffer`` class holds the results.
         max_gap_bytes : int
-            Largest gap between two ranges that one read fetches, in bytes.
+            Ranges with at most this gap, in bytes, are merged; 0 merges adjacent ranges only.
         max_coalesced_bytes : int
-            Largest merged read, in bytes.
+            Maximum size of a merged read, in bytes; a single range may be larger.
 
         Returns
         -------
@@ -432,8 +431,8 @@ class Store(ABC):
         TypeError
             If the store has no `get_sync`.
         ExceptionGroup
-            Of a `FileNotFoundError` if the key is absent, as `get_ranges` raises it; use
-            ``except*``. Other failures come as they are.
+            Contains a `FileNotFoundError` if the key is absent, as in `get_ranges`; use
+            ``except*``. Other failures are raised unwrapped.
         """
         if not isinstance(self, SupportsGetSync):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")
@@ -454,18 +453,18 @@ class Store(ABC):
     def _get_many_sync(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
-        """Answer `get_many` to a thread that waits.
+        """Run `get_many` for a blocking caller.
 
-        A store that reads in the calling thread does it there, portion by portion as they are
-        asked for. For any other one `get_many` goes on, on the event loop, while the caller is
-        busy with what came.
+        A store that reads in the calling thread reads one batch each time the caller asks for the
+        next. For any other store, `get_many` runs on the event loop while the caller processes
+        earlier batches.
 
         Parameters
         ----------
         requests : iterable of ReadRequest
-            As for `get_many`; so are what is yielded, and the errors raised.
+            As for `get_many`, which yields the same batches and raises the same errors.
         prototype : BufferPrototype
-            Classes that hold data.
+            Its ``buffer`` class holds the results.
         """
         access = access_of(self)
         if access.reads_in_thread:
@@ -477,7 +476,7 @@ class Store(ABC):
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
-        """Answer `get_many` by `get_sync`, one request after the other."""
+        """Read the requests of `get_many` by `get_sync`, one after the other."""
         get_sync = cast("SupportsGetSync", self).get_sync
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -498,13 +497,13 @@ class Store(ABC):
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
     ) -> AsyncIterator[tuple[str, Buffer | None]]:
-        """Yield the answers to several `get` requests, each with its key, in the given order."""
+        """Yield the key and the result of each of several `get` requests, in the given order."""
         for key, prototype, byte_range in requests:
             yield key, await self.get(key, prototype, byte_range)
 
     @abstractmethod
     async def exists(self, key: str) -> bool:
-        """Tell whether a key has a value."""
+        """Return whether a key is present."""
 
     async def getsize(self, key: str) -> int:
         """Return the size of the value of a key.
@@ -525,7 +524,7 @@ class Store(ABC):
         return len(value)
 
     async def getsize_prefix(self, prefix: str) -> int:
-        """Return the size of all values below a prefix together.
+        """Return the total size of all values below a prefix.
 
         Parameters
         ----------
@@ -535,7 +534,7 @@ class Store(ABC):
         Returns
         -------
         int
-            Size in bytes, 0 where there is nothing.
+            Size in bytes; 0 if no key has the prefix.
         """
         keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
         return sum(await concurrent_map(keys, self.getsize))
@@ -545,7 +544,7 @@ class Store(ABC):
     @property
     @abstractmethod
     def supports_writes(self) -> bool:
-        """Whether values can be written at all."""
+        """Whether values can be written."""
 
     @property
     def supports_partial_writes(self) -> bool:
@@ -559,12 +558,12 @@ class Store(ABC):
 
     @property
     def supports_consolidated_metadata(self) -> bool:
-        """Whether consolidated metadata make sense for the store."""
+        """Whether consolidated metadata are useful for the store."""
         return True
 
     @abstractmethod
     async def set(self, key: str, value: Buffer) -> None:
-        """Write the value of a key, replacing the one before.
+        """Write the value of a key, replacing any previous value.
 
         Parameters
         ----------
@@ -580,9 +579,10 @@ class Store(ABC):
         """
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        """Write the value of a key unless it has one.
+        """Write the value of a key unless the key is present.
 
-        Two writers at once may both find the key absent, unless the store overrides this.
+        The default has a race: two concurrent writers may both find the key absent. A store may
+        override it with an atomic operation.
 
         Raises
         ------
@@ -594,12 +594,12 @@ class Store(ABC):
             await self.set(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        """Write several values, several at a time."""
+        """Write several values concurrently."""
         await concurrent_map(values, self.set)
 
     @abstractmethod
     async def delete(self, key: str) -> None:
-        """Delete a key; one that is absent already is no error.
+        """Delete a key; deleting an absent key is not an error.
 
         Raises
         ------
@@ -613,12 +613,12 @@ class Store(ABC):
         Parameters
         ----------
         prefix : str
-            The prefix, taken as a directory: ``a`` does not cover the key ``ab``. Empty for all.
+            The prefix, as a directory: ``a`` does not match the key ``ab``. Empty for all keys.
 
         Raises
         ------
         NotImplementedError
-            If the store cannot list, or cannot delete.
+            If the store cannot list or cannot delete keys.
         ValueError
             If the store is read-only.
         """
@@ -634,7 +634,7 @@ class Store(ABC):
         Raises
         ------
         NotImplementedError
-            If the store cannot list, or cannot delete.
+            If the store cannot list or cannot delete keys.
         ValueError
             If the store is read-only.
         """
@@ -654,24 +654,24 @@ class Store(ABC):
 
     @abstractmethod
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Yield all keys that begin with a prefix, in full and in no particular order."""
+        """Yield all keys that begin with a prefix, as full keys, in no particular order."""
 
     @abstractmethod
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Yield the names directly below a prefix: keys and first parts of keys, without ``/``."""
+        """Yield the names directly below a prefix: keys and subdirectories, without ``/``."""
 
     async def is_empty(self, prefix: str) -> bool:
-        """Tell whether no key lies below a prefix.
+        """Return whether no key is present below a prefix.
 
         Parameters
         ----------
         prefix : str
-            The prefix, taken as a directory; empty for the whole store.
+            The prefix, as a directory; empty for the whole store.
 
         Raises
         ------
         NotImplementedError
-            If the store cannot list.
+            If the store cannot list keys.
         """
         if not self.supports_listing:
             raise NotImplementedError(f"{type(self).__name__} cannot list keys.")
@@ -688,7 +688,7 @@ async def _partial_values(
     prototype: BufferPrototype,
     key_ranges: Iterable[tuple[str, ByteRequest | None]],
 ) -> list[Buffer | None]:
-    """Read values, or parts of them, by `Store.get`; see `Store.get_partial_values`."""
+    """Read values, or byte ranges of values, by `Store.get`; see `Store.get_partial_values`."""
     requests = ((key, prototype, byte_range) for key, byte_range in key_ranges)
     return await concurrent_map(requests, self.get)
 
@@ -727,7 +727,7 @@ def parse_requests(requests: Iterable[ReadRequest]) -> list[tuple[str, ByteReque
     TypeError
         If a request is neither a string nor a pair that begins with one.
     ByteRangeError, ValueError
-        If a byte range is not one, or has a negative bound.
+        If a byte range is not a `ByteRequest`, or has a negative bound.
     """
     pairs: list[tuple[str, ByteRequest | None]] = []
     for request in cast("Iterable[object]", requests):
@@ -744,7 +744,7 @@ def parse_requests(requests: Iterable[ReadRequest]) -> list[tuple[str, ByteReque
 def note_request(
     error: BaseException, store: Store, key: str, byte_range: ByteRequest | None
 ) -> None:
-    """Add to a failed read which key, which bytes and which store it was about."""
+    """Add a note to a failed read that names the key, the byte range and the store."""
     part = "" if byte_range is None else f", {byte_range}"
     error.add_note(f"while reading {key!r}{part} from {store!r}")
 
