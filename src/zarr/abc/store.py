@@ -328,7 +328,7 @@ class Store(ABC):
             async for batch in batches:
                 yield [pair for _, answered in batch for pair in answered.answers]
 
-    # Abstract for direct subclasses of `Store`; `settle_access` gives it to their subclasses.
+    # Abstract here; `settle_access` derives it for a subclass that defines `get`.
     get_partial_values.__isabstractmethod__ = True  # type: ignore[attr-defined]
 
     async def get_ranges(

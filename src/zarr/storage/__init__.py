@@ -1,4 +1,4 @@
-"""Stores: where the keys and values of a hierarchy live."""
+"""Stores: mappings that hold the keys and values of a hierarchy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class VerboseModule(types.ModuleType):
-    """A module that says what has replaced a setting it once had."""
+    """A module that warns when a removed setting is assigned."""
 
     def __setattr__(self, attr: str, value: Any) -> None:
         if attr != "default_compressor":
@@ -49,8 +49,8 @@ class VerboseModule(types.ModuleType):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By name, as modules of the ordinary class are: what is pickled with a function that uses
-        # the module is the name, and the module of the other process is what it finds there.
+        # Pickle the module by name, like an ordinary module. A pickled function that uses this
+        # module then refers to the module of the process that unpickles it.
         return import_module, (self.__name__,)
 
 

@@ -1,6 +1,6 @@
-"""From what a user passes as a store to a place in a hierarchy: `make_store_path`.
+"""Convert store-like arguments to stores and store paths: `make_store`, `make_store_path`.
 
-Also here: the questions that creating a node asks about a place, `contains_array`,
+Also the checks for existing nodes that run before a node is created: `contains_array`,
 `contains_group` and `ensure_no_existing_node`.
 """
 
@@ -58,7 +58,7 @@ __all__ = [
 _is_chained = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*::").match
 
 
-# Union: the classes named by strings are those of packages that may not be installed.
+# `Union`, because forward references (of optional packages) do not support ``|``.
 StoreLike = TypeAliasType(
     "StoreLike",
     Union[Store, StorePath, "FSMap", "UPath", Path, str, dict[str, Buffer]],
@@ -72,28 +72,28 @@ async def make_store(
     mode: AccessModeLiteral | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Store:
-    """Turn what a user passes as a store into a store.
+    """Convert a store-like argument to a store.
 
     Parameters
     ----------
     store_like : Store, StorePath, str, pathlib.Path, upath.UPath, fsspec.FSMap, dict or None
-        A store stays what it is, whatever the mode. A string is the path of a local directory
-        or a URL: ``file:``, ``local:`` and plain paths give a `LocalStore`, all others, chained
-        ones (``simplecache::``) too, an `FsspecStore`; ``memory://`` finds a
-        `ManagedMemoryStore` first, if one of that name lives. A dict is used in place, None is a
-        new store in memory.
+        A store is returned unchanged for every mode. A string is a local path or a URL: plain
+        paths, ``file:`` and ``local:`` URLs give a `LocalStore`; all other URLs, including chained
+        ones (``simplecache::``), give an `FsspecStore`. A ``memory://`` URL first looks for a live
+        `ManagedMemoryStore` of that name. A dict is used without a copy. None gives a new store in
+        memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
-        ``"r"`` makes a store made here read-only; ``"r"`` and ``"r+"`` need an existing
-        directory, and create none.
+        ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` need an existing directory; they
+        do not create one.
     storage_options : dict or None
-        Arguments for the file system of an fsspec URL; None for none.
+        Arguments for the file system of an fsspec URL; None for no arguments.
 
     Raises
     ------
     TypeError
-        If `store_like` is nothing of the above, or has no use for `storage_options`.
+        If `store_like` has another type, or if `storage_options` are given without an fsspec URL.
     ValueError
-        If there is no such mode, or no file system for the URL.
+        If the mode is invalid, or if no file system is known for the URL.
     FileNotFoundError
         If the directory does not exist and the mode creates none.
     """
@@ -125,20 +125,19 @@ async def make_store(
     if isinstance(store_like, str):
         store_like = _local_path(store_like)
     if isinstance(store_like, Path):
-        # The other modes speak of the node to be made, not of the whole directory: opened with
-        # "w", it would be emptied.
+        # The other modes apply to the node, not to the store: mode "w" would empty the directory.
         has_to_exist: AccessModeLiteral | None = "r+" if mode in ("r", "r+") else None
         return await LocalStore.open(store_like, mode=has_to_exist, read_only=read_only)
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")
 
 
 def never_waits(store_like: object) -> bool:
-    """Tell whether what a user passes as a store is one that answers in the calling thread.
+    """Return whether a store-like argument gives a store that works in the calling thread.
 
     Parameters
     ----------
     store_like
-        As for `make_store`; False for what it would refuse.
+        As for `make_store`; the result is False for other types.
     """
     if isinstance(store_like, StorePath):
         store_like = store_like.store
@@ -156,26 +155,26 @@ async def make_store_path(
     mode: AccessModeLiteral | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> StorePath:
-    """Turn what a user passes as a store, and a path, into a place in a store.
+    """Convert a store-like argument and a path to a `StorePath`.
 
     Parameters
     ----------
     store_like : StoreLike or None
-        A store, or what `make_store` makes one of. A store is held to `mode`; a `StorePath` is used
-        as it is, though ``"r"`` gives a read-only place here as well.
+        A store, or an argument of `make_store`. `mode` is checked against the store. A `StorePath`
+        is used without this check, but ``"r"`` makes the result read-only.
     mode : {"r", "r+", "a", "w", "w-"} or None
-        What may and must be there, as for `make_store` and `StorePath.open`.
+        Access mode, as for `make_store` and `StorePath.open`.
     storage_options : dict or None
-        Options of the file system, where `store_like` is a URL; None for none.
+        Arguments for the file system if `store_like` is an fsspec URL; None for no arguments.
     path : str or None
-        The place relative to `store_like`; None and empty for `store_like` itself.
+        Path relative to `store_like`; None or empty for `store_like` itself.
 
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        As `make_store`, and for a path that is none.
+        As `make_store`, and for an invalid path.
     FileExistsError
-        If the mode is ``"w-"``, and there is data at a place that is not given by a `StorePath`.
+        If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path holds data.
     """
     place = normalize_path(path)
     store = await make_store(store_like, mode=mode, storage_options=storage_options)
@@ -187,37 +186,37 @@ async def make_store_path(
 
 
 async def contains_array(store_path: StorePath, zarr_format: ZarrFormat) -> bool:
-    """Tell whether an array of one format is stored at a place.
+    """Return whether an array of one format is stored at a path.
 
     Parameters
     ----------
     store_path : StorePath
-        The place.
+        The path in the store.
     zarr_format : {2, 3}
-        The format: ``.zarray`` or ``zarr.json`` is looked for.
+        The format: looks for ``.zarray`` (2) or ``zarr.json`` (3).
 
     Raises
     ------
     ValueError
-        If there is no such format.
+        If `zarr_format` is invalid.
     """
     return await _contains(store_path, zarr_format, "array")
 
 
 async def contains_group(store_path: StorePath, zarr_format: ZarrFormat) -> bool:
-    """Tell whether a group of one format is stored at a place.
+    """Return whether a group of one format is stored at a path.
 
     Parameters
     ----------
     store_path : StorePath
-        The place.
+        The path in the store.
     zarr_format : {2, 3}
-        The format: ``.zgroup`` or ``zarr.json`` is looked for.
+        The format: looks for ``.zgroup`` (2) or ``zarr.json`` (3).
 
     Raises
     ------
     ValueError
-        If there is no such format.
+        If `zarr_format` is invalid.
     """
     return await _contains(store_path, zarr_format, "group")
 
@@ -225,28 +224,28 @@ async def contains_group(store_path: StorePath, zarr_format: ZarrFormat) -> bool
 async def ensure_no_existing_node(
     store_path: StorePath, zarr_format: ZarrFormat, node_type: NodeType | None = None
 ) -> None:
-    """Refuse a place where a node of one format is stored already.
+    """Raise an error if a node of one format is already stored at a path.
 
     Parameters
     ----------
     store_path : StorePath
-        The place.
+        The path in the store.
     zarr_format : {2, 3}
         The format.
     node_type : {"array", "group"} or None
-        The only kind of node to refuse; None for both.
+        Type of node to look for; None for both.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If there is such a node.
+        If such a node is stored there.
     ContainsArrayAndGroupError
-        If format 2 metadata of both kinds are there.
+        If format 2 metadata of both an array and a group are stored there.
     MetadataValidationError
-        If ``zarr.json`` is there but is metadata of neither kind, so that nobody can tell what
-        would be lost.
+        If ``zarr.json`` exists but is not the metadata of an array or a group. The data that an
+        overwrite would lose are unknown then.
     ValueError
-        If there is no such format.
+        If `zarr_format` is invalid.
     """
     array, group = await _existing_node(store_path, zarr_format)
     store, path = store_path.store, store_path.path
@@ -259,14 +258,14 @@ async def ensure_no_existing_node(
 
 
 async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat | None) -> None:
-    """Refuse a place where a node is stored already, whichever its format where none is named.
+    """Raise an error if a node of one format, or of either format, is already stored at a path.
 
     Parameters
     ----------
     store_path : StorePath
-        The place.
+        The path in the store.
     zarr_format : {2, 3} or None
-        The only format to refuse; None for both.
+        Format to look for; None for both.
 
     Raises
     ------
@@ -310,7 +309,7 @@ async def _v3_document(store_path: StorePath, zarr_format: int) -> Buffer | None
 
 
 def _node_type(document: Buffer) -> object:
-    """Return the member ``node_type`` of a document, None where there is none."""
+    """Return the member ``node_type`` of a JSON document, or None if it has none."""
     try:
         content: Mapping[str, object] = parse_json(document.to_bytes())
     except ValueError:
@@ -329,12 +328,12 @@ def _check_unused(storage_options: _StorageOptions) -> None:
 def _memory_store(url: str, read_only: bool) -> Store:
     try:
         return ManagedMemoryStore.from_url(url, read_only=read_only)
-    except ValueError:  # no store of that name: fsspec's memory file system answers to it as well
+    except ValueError:  # no store of that name: use the memory file system of fsspec
         return FsspecStore.from_url(url, read_only=read_only)
 
 
 def _fsspec_url(text: str) -> str | None:
-    """Return a string if it is a URL for fsspec, None if it is a local path in some form."""
+    """Return the string if it is a URL for fsspec, or None if it is a local path or its URL."""
     if _is_chained(text) is not None:
         return text
     scheme, separator, _ = text.partition("://")
@@ -342,7 +341,7 @@ def _fsspec_url(text: str) -> str | None:
 
 
 def _local_path(text: str) -> Path:
-    """Return the path that a string or a ``file:`` or ``local:`` URL names."""
+    """Return the local path of a string: a plain path, or a ``file:`` or ``local:`` URL."""
     match = re.match(r"(?:file:(?://(?:localhost(?=/))?)?|local://)", text, re.IGNORECASE)
     path = text if match is None else text[match.end() :]
     if match is not None and re.match(r"/[A-Za-z]:", path):  # file:///C:/data on Windows
@@ -351,6 +350,6 @@ def _local_path(text: str) -> Path:
 
 
 def _is_instance_of(value: object, module: str, name: str) -> bool:
-    """Tell whether a value is an instance of a class, without importing its module."""
+    """Return whether a value is an instance of a class, without importing its module."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))

@@ -1,4 +1,4 @@
-"""Failures of remote stores, and what they are about."""
+"""Notes on failures of remote stores: key, byte range and store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Fails(Protocol):
 
 @contextmanager
 def naming(store: _Fails, key: str) -> Iterator[None]:
-    """Raise a failure as the store does, which says what key, or prefix, it is about."""
+    """Raise failures through `_fail` of the store, which adds a note on the key or prefix."""
     try:
         yield
     except Exception as error:
@@ -29,7 +29,7 @@ def naming(store: _Fails, key: str) -> Iterator[None]:
 def note_once(
     failure: BaseException, store: object, key: str, byte_range: ByteRequest | None = None
 ) -> None:
-    """Do what `note_failure` does, unless there is a note of the key already."""
+    """Call `note_failure`, unless the failure already has a note on the key."""
     if not any(repr(key) in note for note in getattr(failure, "__notes__", ())):
         note_failure(failure, store, key, byte_range)
 
@@ -37,6 +37,6 @@ def note_once(
 def note_failure(
     failure: BaseException, store: object, key: str, byte_range: ByteRequest | None
 ) -> None:
-    """Add to a failure which key, or prefix, which bytes and which store it is about."""
+    """Add a note to a failure that names the key or prefix, the byte range and the store."""
     part = "" if byte_range is None else f", {byte_range}"
     failure.add_note(f"key {key!r}{part} in {store!r}")

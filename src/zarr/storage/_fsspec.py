@@ -1,4 +1,4 @@
-"""`FsspecStore`: the file systems of fsspec as stores. fsspec is imported when one is made."""
+"""`FsspecStore`: a store over an fsspec file system. Imports fsspec only on use."""
 
 from __future__ import annotations
 
@@ -51,63 +51,65 @@ ALLOWED_EXCEPTIONS: Final[tuple[type[Exception], ...]] = (
     NotADirectoryError,
 )
 
-_make_async = as_async  # kept for others
+_make_async = as_async  # other packages import this name
 
 
 def _path_of(target: Target, path: str) -> Hashable:
-    """Return what tells the object of a key from others."""
-    # What is absent is no fault of a key, but one of a reference: they share no read.
+    """Return a hashable identity of the object that holds a key."""
+    # An absent object means an absent key, but for a reference it is a failure. So a key and a
+    # reference to the same object do not share reads.
     return id(target.fs), target.path, target.path == path
 
 
 def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
-    """Return what is known of a failure that may go away, where nobody has tried again yet."""
+    """Return a `Transient` for a transient failure, or None if the file system retries itself."""
     return None if retries_itself(fs) else transient(error)
 
 
 class FsspecStore(Store):
-    """The keys below a path of an fsspec file system.
+    """A store over the objects below a path of an fsspec file system.
 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        The file system. It should have been made with ``asynchronous=True``; one that was not
-        is never called itself, but made anew from its arguments.
+        The file system, made with ``asynchronous=True``. Without it, the store does not call this
+        instance; it calls a new instance, made from the same arguments.
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Exceptions that may mean that a key is absent. Of those in the default, a
-        `FileNotFoundError` does unless it hides another failure, an `IsADirectoryError` if keys
-        lie below the key, and a `NotADirectoryError` for a metadata document beside a file.
-        Every type added to them turns faults into absent keys, and so into fill values.
+        Exceptions that may mean that a key is absent. Among the defaults, a `FileNotFoundError`
+        means so unless another failure caused it, an `IsADirectoryError` if keys exist below the
+        key, and a `NotADirectoryError` if the key is a metadata document below a file. Each added
+        type turns failures into absent keys, and thus into fill values.
     max_gap_bytes : int, None or "config"
-        Requests that lie no further apart in an object than this are fetched by one read, gap
-        included: those of one `get_many`, and those of several callers that wait at the same time.
-        0 merges touching ones only, None merges nothing. ``"config"``, here and below, stands for
-        the configured value, ``bulk_reads.max_gap_bytes``, when the store is made: 16 KiB.
+        Requests for one object with at most this gap between them, in bytes, are merged into one
+        read that includes the gap. This holds for the requests of one `get_many` and of concurrent
+        callers. 0 merges adjacent byte ranges only, None merges nothing. ``"config"``, here and
+        below, means the configured value, ``bulk_reads.max_gap_bytes``, when the store is made.
+        Configured: 16 KiB.
     max_coalesced_bytes : int or "config"
-        Largest such merged read, in bytes; a single request may be larger. Longer reads would leave
-        connections idle that could share the work. Configured: 4 MiB.
+        Maximum size of a merged read, in bytes; a single request may be larger. Larger reads would
+        leave idle connections that could share the work. Configured: 4 MiB.
     max_concurrency : int or None
-        Most reads of the store in flight, for each event loop. None for the configured
-        ``bulk_reads.max_concurrency``; where that is None too, for ``async.concurrency`` if that
-        was set, and for 64 otherwise.
+        Maximum number of reads of the store in flight, per event loop. None means the configured
+        ``bulk_reads.max_concurrency``. If that is None too, ``async.concurrency`` if it was set,
+        else 64.
     window_seconds : float or "config"
-        How long a read waits for others to be merged with, in seconds. Configured: 0, so that a
-        read leaves at once when there is a free slot.
+        How long a read waits for other reads to merge with, in seconds. Configured: 0: a read
+        starts at once if a slot is free.
     read_ahead_bytes : int or "config"
-        How many bytes more are read where reads of an object follow each other. They are kept for
-        60 seconds at most, for whoever asks, in four times that many bytes (16 MiB at least). Only
-        for objects that nobody else changes. Configured: 0.
+        Number of bytes to read ahead when an object is read sequentially. They are cached for at
+        most 60 seconds, for all callers, in four times that many bytes (at least 16 MiB). Use it
+        only for objects that no other writer changes. Configured: 0.
     max_retries : int or "config"
-        How often a read is tried again after a reset or refused connection, a body that was cut, a
-        time-out, or a status of 408, 429, 500, 502, 503 or 504. File systems that try again by
-        themselves, such as s3fs, are left to it. Configured: 3.
+        Maximum number of retries of a read after a reset or refused connection, a truncated body, a
+        timeout, or a status of 408, 429, 500, 502, 503 or 504. Not used for file systems that
+        retry by themselves, such as s3fs. Configured: 3.
     on_bulk_read : callable or None
-        Called with a `BulkReadReport` after each `get_many`. What it raises is ignored. It is not
-        kept when the store is pickled.
+        Called with a `BulkReadReport` after each `get_many`. Exceptions that it raises are ignored.
+        It is dropped when the store is pickled.
 
     Raises
     ------
@@ -177,7 +179,7 @@ class FsspecStore(Store):
         self._prepare(as_own(self.fs))
 
     def _prepare(self, fs: AsyncFileSystem) -> None:
-        """Make a file system fit for many callers, and have its client closed in the end."""
+        """Prepare a file system for concurrent callers, and register its client for closing."""
         serialize(fs)
         keep_for(self, fs)
         cache = whole_file_cache(fs) or unsure_cache(fs)
@@ -198,11 +200,11 @@ class FsspecStore(Store):
         Parameters
         ----------
         url : str
-            A URL that fsspec knows, chained (``simplecache::s3://bucket/key``) or not.
+            A URL that fsspec supports; may be chained (``simplecache::s3://bucket/key``).
         storage_options : dict or None
-            Arguments for the file system; None for none.
+            Arguments for the file system; None for no arguments.
         read_only : bool
-            Whether the store refuses every change.
+            Whether methods that change the store raise an error.
         allowed_exceptions : tuple of exception classes
             Exceptions of the file system that mean "absent"; see the class.
         **bulk
@@ -233,7 +235,7 @@ class FsspecStore(Store):
         fs_map : fsspec.FSMap
             The mapper; its file system may be synchronous.
         read_only : bool
-            Whether the store refuses every change.
+            Whether methods that change the store raise an error.
         allowed_exceptions : tuple of exception classes
             Exceptions of the file system that mean "absent"; see the class.
         **bulk
@@ -256,7 +258,7 @@ class FsspecStore(Store):
         upath : upath.UPath
             The path; its file system may be synchronous.
         read_only : bool
-            Whether the store refuses every change.
+            Whether methods that change the store raise an error.
         allowed_exceptions : tuple of exception classes
             Exceptions of the file system that mean "absent"; see the class.
         **bulk
@@ -273,7 +275,7 @@ class FsspecStore(Store):
         allowed_exceptions: tuple[type[Exception], ...],
         **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
-        """Make a store over a file system that the user need not be warned about."""
+        """Make a store without a warning about a file system that is not asynchronous."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZarrUserWarning)
             return cls(
@@ -289,7 +291,7 @@ class FsspecStore(Store):
             self.allowed_exceptions,
             on_bulk_read=self.on_bulk_read,
         )
-        view._reads = self._reads  # one budget
+        view._reads = self._reads  # both stores share one limit of reads in flight
         return view
 
     def __eq__(self, other: object) -> bool:
@@ -309,22 +311,22 @@ class FsspecStore(Store):
 
     @property
     def read_options(self) -> ReadOptions:
-        """How many reads at a time, what is merged, and the rest."""
+        """Options of bulk reads: concurrency, merging, retries."""
         return self._reads.options
 
     @property
     def max_gap_bytes(self) -> int | None:
-        """Largest gap within a merged read, in bytes; None if nothing is merged."""
+        """Maximum gap within a merged read, in bytes; None if reads are not merged."""
         return self.read_options.policy.max_gap_bytes
 
     @property
     def max_coalesced_bytes(self) -> int:
-        """Largest merged read, in bytes."""
+        """Maximum size of a merged read, in bytes."""
         return self.read_options.policy.max_coalesced_bytes
 
     @property
     def max_concurrency(self) -> int | None:
-        """Most reads in flight; None for what the configuration says."""
+        """Maximum number of reads in flight; None for the configured value."""
         return self.read_options.max_concurrency
 
     # --- reading ------------------------------------------------------------------------
@@ -332,13 +334,13 @@ class FsspecStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, or parts of them, neighbours together; see `Store.get_many`.
+        """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
-        Keys are resolved to objects first: on fsspec's reference file system to what the reference
-        points to, elsewhere to themselves. Requests for one object are merged as the options of
-        the store allow. Merged reads are handed in portions to a ``_cat_ranges`` that the file
-        system has of its own; elsewhere each is fetched by itself, as fsspec's ``_cat_ranges``
-        merges nothing, and when it is cancelled it leaves the reads that it has started running.
+        Keys are first resolved to objects: on fsspec's reference file system to the target of the
+        reference, elsewhere to the object of the key. Requests for one object are merged as the
+        options of the store allow. If the file system overrides ``_cat_ranges``, merged reads are
+        passed to it in batches. Otherwise each merged read is one call: fsspec's default
+        ``_cat_ranges`` merges nothing, and its reads continue after it is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
@@ -364,7 +366,7 @@ class FsspecStore(Store):
                 yield batch
 
     def _source(self, target: Target, request: tuple[str, ByteRequest | None], path: str) -> Source:
-        """Return how the object behind a request is read."""
+        """Return the `Source` that reads the object of a request."""
         return Source(
             _path_of(target, path),
             partial(fetch_bytes, self, target, request, path),
@@ -421,7 +423,7 @@ class FsspecStore(Store):
             self._fail(error, key)
         if info["type"] == "directory":
             raise FileNotFoundError(key)
-        if info["size"] is None:  # the server does not say
+        if info["size"] is None:  # the server does not report it
             return await super().getsize(key)
         return int(info["size"])
 
@@ -429,7 +431,7 @@ class FsspecStore(Store):
 
     @writes
     async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
-        """Write the value of a key, replacing the one before; see `Store.set`.
+        """Write the value of a key, replacing any previous value; see `Store.set`.
 
         Parameters
         ----------
@@ -438,12 +440,12 @@ class FsspecStore(Store):
         value : Buffer
             All bytes of the new value.
         byte_range : None
-            Part of a value cannot be written.
+            Must be None: partial writes are not supported.
 
         Raises
         ------
         TypeError
-            If `value` is no Buffer.
+            If `value` is not a `Buffer`.
         NotImplementedError
             If a byte range is given.
         ValueError
@@ -476,7 +478,7 @@ class FsspecStore(Store):
         # docstring inherited
         self._check_writable()
         fs = for_running_loop(self.fs)
-        fs.invalidate_cache()  # what a cached listing lacks would stay behind
+        fs.invalidate_cache()  # a stale listing would miss objects to delete
         directory = self._path_of_prefix(prefix)
         await refuse_links(fs, self._path_of_prefix(""), directory)
         names = await below(fs, directory)
@@ -491,11 +493,11 @@ class FsspecStore(Store):
         if prefix.strip("/"):
             targets = [directory]
         else:
-            # The root stays: it may be a bucket, or a directory that the store cannot make.
+            # Keep the root: it may be a bucket, or a directory that the store cannot create again.
             targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
         if any(has_magic(name) for name in (directory, *keys)):
-            # fsspec would take the name for a pattern, and delete what matches.
+            # fsspec would treat the name as a glob pattern, and delete all matches.
             await concurrent_map([(key,) for key in keys], self.delete)
             return
         for target in targets:
@@ -504,9 +506,9 @@ class FsspecStore(Store):
             except FileNotFoundError as error:
                 if fault_behind(error) is not None:
                     self._fail(error, prefix)
-            except RecursionError:  # fsspec and shutil call themselves for each level
+            except RecursionError:  # fsspec and shutil recurse once per directory level
                 await concurrent_map([(key,) for key in keys], self.delete)
-        # Bulk deletion of S3 reports failures in a part of the reply that s3fs does not read.
+        # S3 reports failures of a bulk deletion in a part of the response that s3fs ignores.
         fs.invalidate_cache()
         self._check_gone(
             prefix, set(keys).intersection([key async for key in self.list_prefix(prefix)])
@@ -527,12 +529,12 @@ class FsspecStore(Store):
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Yield all keys below a prefix, taken as a directory, and the key of that name.
+        """Yield all keys below a prefix, and the key that equals the prefix.
 
         Parameters
         ----------
         prefix : str
-            The prefix; empty for all keys.
+            The prefix, as a directory; empty for all keys.
         """
         fs = for_running_loop(self.fs)
         for key, _ in await self._files(fs, prefix):
@@ -560,7 +562,7 @@ class FsspecStore(Store):
     async def _files(
         self, fs: AsyncFileSystem, prefix: str, *, sizes: bool = False
     ) -> Sequence[tuple[str, int | None]]:
-        """Return keys below a prefix, and the sizes that the listing tells."""
+        """Return keys below a prefix with their sizes, None if the listing has no size."""
         root = bare(fs, self._path_of_prefix(""))
         with naming(self, prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
@@ -583,9 +585,9 @@ class FsspecStore(Store):
     # --- failures -----------------------------------------------------------------------
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure, or the one it hides, with a note that says what was asked for."""
+        """Raise a failure, or the failure that caused it, with a note on the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        # A missing bucket stays the `FileNotFoundError` that those who open an array catch.
+        # A missing bucket stays a `FileNotFoundError`: callers that open an array catch it.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         redact_failure(error)
         note_failure(failure, self, key, byte_range)

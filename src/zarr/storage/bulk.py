@@ -1,7 +1,7 @@
-"""Bulk reads for authors of stores: what `FsspecStore` merges and schedules its reads with.
+"""Bulk reads for store authors: the scheduler that merges and limits reads of `FsspecStore`.
 
-A store that knows where its values lie makes a `ReadScheduler` of one function that reads bytes of
-an object, and answers `Store.get_many` with it: see docs/teach-your-store.md.
+A store that knows the locations of its values makes a `ReadScheduler` from one function that reads
+bytes of an object, and implements `Store.get_many` with it: see docs/teach-your-store.md.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ __all__ = [
     "transient_failure",
 ]
 
-# Takes an object and a byte range of it, None for all.
+# Takes an object and a byte range, None for all bytes.
 FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, Any, bytes | None]]
 
 
 class ReadScheduler:
-    """Reads parts of objects for many callers: merged, shared, in one budget, tried again.
+    """Reads byte ranges of objects for many callers: merges, shares, limits and retries reads.
 
-    One serves a store, on every event loop. It can be pickled if `fetch` can.
+    A store uses one scheduler on all event loops. It can be pickled if `fetch` can be pickled.
 
     Parameters
     ----------
     fetch : callable
-        A coroutine function that takes an object, as it is named in the requests, and a byte
-        range, None for all of it. Returns the bytes, fewer where the object ends before the range
-        does; None where there is no such object. Everything else it raises.
+        A coroutine function that takes an object, as named in the requests, and a byte range, None
+        for all bytes. It returns the bytes, truncated at the end of the object, or None if the
+        object is absent. It raises all other failures.
     is_transient : callable or None
-        Returns a `Transient` for a failure that may go away, None for any other; as it is,
-        `transient_failure`, which knows the exceptions of well-known clients. None for a client
-        that tries again by itself.
+        Returns a `Transient` for a transient failure, None for any other. The default,
+        `transient_failure`, recognizes the exceptions of common client libraries. None for a client
+        that retries by itself.
     **options
         `max_concurrency`, `max_gap_bytes`, `max_coalesced_bytes`, `window_seconds`,
         `read_ahead_bytes`, `max_retries` and `on_bulk_read`, as for `FsspecStore`.
@@ -67,7 +67,7 @@ class ReadScheduler:
     Raises
     ------
     TypeError, ValueError
-        If an option is no number, or out of its bounds.
+        If an option is not a number, or is out of range.
     """
 
     def __init__(
@@ -86,32 +86,32 @@ class ReadScheduler:
 
     @property
     def options(self) -> ReadOptions:
-        """How many reads at a time, what is merged, and the rest."""
+        """Options of bulk reads: concurrency, merging, retries."""
         return self._reads.options
 
     async def get(
         self, path: Hashable, byte_range: ByteRequest | None, *, prototype: BufferPrototype
     ) -> Buffer | None:
-        """Read an object, or a part of it.
+        """Read an object, or a byte range of it.
 
         Parameters
         ----------
         path : hashable
             The object.
         byte_range : ByteRequest or None
-            Which bytes; None for all.
+            The bytes to read; None for all.
         prototype : BufferPrototype
             Its ``buffer`` class holds the result.
 
         Returns
         -------
         Buffer or None
-            None where there is no such object.
+            None if the object is absent.
 
         Raises
         ------
         Exception
-            What `fetch` raises.
+            Any failure that `fetch` raises.
         """
         check_byte_range(byte_range)
         data = await self._reads.read(
@@ -125,21 +125,21 @@ class ReadScheduler:
         *,
         prototype: BufferPrototype,
     ) -> AsyncGenerator[Sequence[tuple[int, Buffer | None]], None]:
-        """Read many parts of objects, neighbours together.
+        """Read many byte ranges of objects, merging neighbouring ranges.
 
         Parameters
         ----------
         requests : iterable of tuple or None
-            An object, and which bytes of it, None for all. None instead of the two is answered by
-            None, as for a key that is known to be absent.
+            Pairs of an object and a byte range, None for all bytes. A request of None, for a key
+            known to be absent, gets the result None.
         prototype : BufferPrototype
             Its ``buffer`` class holds the results.
 
         Yields
         ------
         sequence of tuple
-            ``(index into requests, bytes)`` as they arrive, each index once; None for bytes of an
-            object that is absent. What a store's `get_many` has to yield.
+            ``(index into requests, bytes)`` in the order in which reads complete, each index once;
+            None for an absent object. The same batches as those of `Store.get_many`.
 
         Raises
         ------
