@@ -71,13 +71,7 @@ class StoreAccess:
 
 
 def settle_access(cls: type[Store]) -> None:
-    """Set the record of a store class, and derive methods again from the primitives it overrides.
-
-    Parameters
-    ----------
-    cls : type of Store
-        The class; changed in place.
-    """
+    """Set the record of a store class, and derive methods again from the primitives it overrides."""
     for single, derived in _DERIVED.items():
         for name in derived:
             if position(cls, single) < position(cls, name) and not _is_default(cls, name):

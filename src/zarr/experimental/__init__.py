@@ -1,4 +1,4 @@
-"""Names that may change without a deprecation: chunk grids, and in `cache_store` a caching store."""
+"""Experimental names, which may change without deprecation: chunk grids, and `cache_store`."""
 
 from zarr.core.chunk_grids import ChunkGrid, ChunkSpec
 

@@ -1,4 +1,4 @@
-"""A store that holds copies of the values of another one."""
+"""A cache: copies of values of a source store, in another store."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ logger = logging.getLogger(__name__)
 
 Request: TypeAlias = tuple[str, ByteRequest | None]
 
-# Parts of values lie below this prefix. Keys of the source that begin with it are not cached.
+# Prefix of copies of byte ranges. Keys of the source that begin with it are not cached.
 _PARTS = "__ranges__/"
 
-# No key of a store: the lock of finding out what the cache holds.
+# Name of the lock for listing the cache store; not a valid key.
 _STOCK = ""
 
 
 def can_be_cached(key: str) -> bool:
-    """Tell whether a key cannot be taken for one of the cache's own."""
+    """Return whether a key does not collide with the cache's own keys."""
     return not key.startswith(_PARTS)
 
 
 def _name_of(key: str, byte_range: ByteRequest | None) -> str:
-    """Return where in the cache a value, or a part of it, lies."""
+    """Return the key in the cache store of a value, or of a byte range of it."""
     if byte_range is None:
         return key
-    # Hashed, as beside a file of the name of the key there can be no directory of that name.
+    # Hash the key: in a local store a file and a directory cannot have the same name.
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if isinstance(byte_range, RangeByteRequest):
         return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
@@ -54,21 +54,21 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
 
 
 class Cache:
-    """Copies of values, and of parts of values, in a store that is theirs alone.
+    """Copies of values, and of byte ranges of values, in a store that only the cache uses.
 
-    A fault of that store is logged and costs a read of the source. It is raised only where bytes
-    that are about to be out of date cannot be removed, before anything else has happened.
+    A failure of that store is logged and costs a read of the source. It is raised only if a copy
+    that is about to become stale cannot be deleted. Nothing has been changed then.
 
     Parameters
     ----------
     store : Store
-        Where the copies lie. Whole values lie under their own keys; those that are there already
-        are used, as long as their age does not matter. Parts are used by this object only.
+        Holds the copies. Whole values are stored under their own keys. Existing values are used,
+        unless `max_age` is limited. Only this object uses copies of byte ranges.
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Most bytes of all copies together; None for no limit. Once something has to be written,
-        what lies in the store already counts, and makes room.
+        Maximum total size of all copies, in bytes; None for no limit. From the first write on,
+        existing values in the store count too, and may be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:
@@ -82,7 +82,7 @@ class Cache:
     async def get(
         self, request: Request, prototype: BufferPrototype, since: Since
     ) -> Buffer | None:
-        """Return the copy of a value or of a part of it; None if there is none to be used."""
+        """Return the copy of a value, or of a byte range of it; None if no copy is usable."""
         key, byte_range = request
         entry = self.ledger.find(key, byte_range)
         if entry is None and not self.ledger.knows_nothing_of(key):
@@ -98,12 +98,13 @@ class Cache:
     def sort(
         self, requests: Iterable[Request]
     ) -> tuple[dict[Request, Entry | None], dict[Request, Entry | None], list[Request]]:
-        """Split requests by what is known of them.
+        """Split requests by whether they have a copy.
 
         Returns
         -------
         tuple
-            Those with a copy, and its entry; those that may have one, each with None; the others.
+            Requests with a copy, each with its entry; requests that may have a copy, each with
+            None; and all other requests.
         """
         held: dict[Request, Entry | None] = {}
         unknown: dict[Request, Entry | None] = {}
@@ -123,17 +124,17 @@ class Cache:
     async def get_many(
         self, wanted: dict[Request, Entry | None], prototype: BufferPrototype, since: Since
     ) -> AsyncIterator[list[tuple[Request, Buffer]]]:
-        """Yield the copies that there are, and take their requests out of `wanted`.
+        """Yield available copies, and remove their requests from `wanted`.
 
         Parameters
         ----------
         wanted : dict
-            Requests, each with its entry, or None, as `sort` returns them. What is left in the
-            end has no copy.
+            Requests, each with its entry or None, as `sort` returns them. Requests that remain at
+            the end have no copy.
         prototype : BufferPrototype
             Its ``buffer`` class holds the copies.
         since : Since
-            When the read began.
+            Start of the read.
         """
         if not wanted:
             return
@@ -157,7 +158,7 @@ class Cache:
     def _accept(
         self, request: Request, entry: Entry | None, value: Buffer | None, since: Since
     ) -> bool:
-        """Tell whether what the store returned is the copy that was expected there."""
+        """Return whether the result of the cache store is the expected copy."""
         key, byte_range = request
         if entry is None:
             if value is not None and byte_range is None:
@@ -166,18 +167,18 @@ class Cache:
             return value is not None
         if value is not None and len(value) == entry.expects(byte_range):
             return True
-        # Deleted or cut short by somebody else, or changed while it was read.
+        # Deleted or truncated by another program, or changed during the read.
         self.ledger.invalidate(entry)
         return False
 
     # --- filling ------------------------------------------------------------------------
 
     async def offer(self, request: Request, value: Buffer, since: Since) -> None:
-        """Keep a copy of what has been read, unless its key has changed meanwhile."""
+        """Store a copy of a value that was read, unless its key has changed since."""
         key, byte_range = request
         if byte_range is not None and not len(value):
             return
-        # Whoever holds the lock writes the same, or changes the key.
+        # If another caller holds the lock, it writes the same copy or changes the key.
         if not can_be_cached(key) or not self._locks.try_acquire(key):
             return
         try:
@@ -187,7 +188,7 @@ class Cache:
             self._locks.release(key)
 
     async def keep(self, request: Request, value: Buffer, since: Since) -> None:
-        """Write a copy, in the place of others if need be; the key is locked by the caller."""
+        """Write a copy, evicting others if necessary; the caller holds the lock of the key."""
         key, byte_range = request
         if self.store.read_only or not self.ledger.unchanged(key, since):
             return
@@ -207,7 +208,7 @@ class Cache:
                 await self._discard(part)
 
     async def _reserve(self, entry: Entry) -> bool:
-        """Enter what is about to be written, deleting what was used longest ago to make room."""
+        """Add an entry before it is written, evicting least recently used copies."""
         max_size = self.ledger.max_size
         if max_size is not None:
             if entry.nbytes > max_size:
@@ -230,7 +231,7 @@ class Cache:
         return True
 
     async def _take_stock(self) -> None:
-        """Find out once what lies in the store already, where its size is limited."""
+        """List the existing copies in the store, once; needed only with a limit of size."""
         if self._took_stock:
             return
         await self._locks.acquire(_STOCK)
@@ -255,12 +256,12 @@ class Cache:
             self._locks.release(_STOCK)
 
     def _found(self, name: str, nbytes: int) -> Entry:
-        # Of unknown age, so of use only where age does not matter.
+        # The age is unknown, so the copy is usable only without a limit of age.
         of_use = can_be_cached(name) and self.ledger.max_age == float("inf")
         return Entry(name, name, None, nbytes, -float("inf"), valid=of_use)
 
     async def _discard(self, entry: Entry) -> bool:
-        """Delete a copy; tell whether that went well."""
+        """Delete a copy; return whether this succeeded."""
         self.ledger.invalidate(entry)
         try:
             await self.store.delete(entry.name)
@@ -274,9 +275,9 @@ class Cache:
 
     @asynccontextmanager
     async def changing(self, key: str) -> AsyncIterator[Since]:
-        """Change a key of the source in a ``with`` block, at the start of which copies are gone.
+        """Change a key of the source in a ``with`` block, after deleting its copies.
 
-        One at a time for each key. The value is for `keep`.
+        Changes of one key are serialized. The value of the context manager is for `keep`.
 
         Raises
         ------
@@ -301,9 +302,9 @@ class Cache:
             self._locks.release(key)
 
     async def _remove(self, key: str) -> None:
-        """Delete the copy of a value, which would be used after a new start if it stayed.
+        """Delete the copy of a value, even without an entry.
 
-        There may be one that nothing is known of.
+        A remaining copy would be used, although stale, after a restart.
         """
         try:
             await self.store.delete(key)
@@ -320,7 +321,12 @@ class Cache:
 
     @asynccontextmanager
     async def changing_below(self, prefix: str) -> AsyncIterator[None]:
-        """Change all keys below a prefix, as `changing` does; an empty prefix covers all.
+        """Change all keys below a prefix in a ``with`` block; see `changing`.
+
+        Parameters
+        ----------
+        prefix : str
+            The prefix, as a directory; empty for all keys.
 
         Raises
         ------
@@ -345,7 +351,7 @@ class Cache:
 
 
 def _place_of(request: Request, entry: Entry | None) -> Request:
-    """Return what to ask the cache for."""
+    """Return the key and byte range to read from the cache store."""
     key, byte_range = request
     if entry is None or entry.byte_range is None:
         return key, byte_range

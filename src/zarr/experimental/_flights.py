@@ -1,4 +1,4 @@
-"""Reads that are under way, shared by all who ask for the same meanwhile."""
+"""Share reads in flight among callers that request the same key concurrently."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ class _Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Joins reads of one key that run at the same time on the same event loop."""
+    """Joins concurrent reads of one key on the same event loop."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, dict[Hashable, _Flight[T]]] = {}
         self._lock = threading.Lock()
 
     async def join(self, key: str, how: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return what a read under way returns, or begin it.
+        """Return the result of a read in flight, or start the read.
 
         Parameters
         ----------
         key : str
             The key.
         how : hashable
-            What tells reads of the key apart: only equal ones are joined.
+            Parameters of the read; only reads with equal parameters are joined.
         fetch : callable
-            Performs the read; called if none is under way.
+            Performs the read; called if no such read is in flight.
 
         Returns
         -------
         object
-            What the read returns. The caller's cancellation ends the read only if nobody else
-            waits for it.
+            The result of the read. Cancellation of a caller cancels the read only if no other
+            caller waits for it.
 
         Raises
         ------
         Exception
-            What the read raises, to all who wait for it.
+            The failure of the read, raised to all callers that wait for it.
         """
         how = (asyncio.get_running_loop(), how)
         with self._lock:
@@ -73,12 +73,12 @@ class Flights(Generic[T]):
                     del self._by_key[key]
 
     def detach(self, key: str) -> None:
-        """Let nobody else join the reads of a key, as what they return may be out of date."""
+        """Let no further caller join the reads of a key in flight, which may return stale data."""
         with self._lock:
             self._by_key.pop(key, None)
 
     def detach_below(self, base: str) -> None:
-        """Do the same for all keys that begin with `base`."""
+        """Call `detach` for all keys that begin with `base`."""
         with self._lock:
             for key in [key for key in self._by_key if key.startswith(base)]:
                 del self._by_key[key]

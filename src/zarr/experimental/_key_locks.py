@@ -1,4 +1,4 @@
-"""One at a time for each key, whichever event loop or thread it comes from."""
+"""Locks per key that work across event loops and threads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from concurrent.futures import Future
 
 
 class KeyLocks:
-    """A lock per key, held in coroutines of any event loop; those who wait take turns in order.
+    """A fair (first in, first out) lock per key for coroutines of any event loop.
 
-    A key that nobody holds takes no memory.
+    A free key uses no memory.
     """
 
     def __init__(self) -> None:
@@ -19,11 +19,11 @@ class KeyLocks:
         self._lock = threading.Lock()
 
     def held(self, key: str) -> bool:
-        """Tell whether somebody holds the lock of a key."""
+        """Return whether the lock of a key is held."""
         return key in self._queues
 
     def try_acquire(self, key: str) -> bool:
-        """Take the lock of a key if it is free; tell whether it was."""
+        """Acquire the lock of a key if it is free; return whether it was free."""
         with self._lock:
             if key in self._queues:
                 return False
@@ -31,7 +31,7 @@ class KeyLocks:
             return True
 
     async def acquire(self, key: str) -> None:
-        """Take the lock of a key, waiting for it."""
+        """Wait for the lock of a key and acquire it."""
         with self._lock:
             queue = self._queues.get(key)
             if queue is None:
@@ -42,13 +42,13 @@ class KeyLocks:
         try:
             await asyncio.wrap_future(turn)
         except BaseException:
-            # The turn may have come while the wait was given up; then it goes to the next.
+            # The lock may have been passed to this caller during cancellation; pass it on.
             if not turn.cancel():
                 self.release(key)
             raise
 
     def release(self, key: str) -> None:
-        """Pass the lock of a key to the next who waits, or free it."""
+        """Pass the lock of a key to the next waiting caller, or free it."""
         while True:
             with self._lock:
                 queue = self._queues[key]

@@ -1,6 +1,6 @@
-"""What a cache holds: sizes, ages, the order of use, and which of it may be believed.
+"""Bookkeeping of a cache: sizes, ages, LRU order, and validity of entries.
 
-No I/O; every method is one step, also where several threads call.
+This module does no I/O. Every method is atomic and thread-safe.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """One value in the cache.
+    """A cached value, or a byte range of a value.
 
     Parameters
     ----------
     name : str
-        Its key in the cache; that of the source for a whole value.
+        Its key in the cache; equal to `key` for a whole value.
     key : str
         Its key in the source.
     byte_range : ByteRequest or None
-        Which part of the value it is; None for all.
+        The cached byte range; None for the whole value.
     nbytes : int
         Its size in bytes.
     read_at : float
-        When reading it from the source began, in seconds of the monotonic clock; minus infinity
-        where that is not known.
+        Time at which its read from the source started, in seconds of the monotonic clock; minus
+        infinity if unknown.
     valid : bool
-        Whether the bytes in the cache are what the source had; not while they are written, nor
-        once they are out of date.
+        Whether the cached bytes equal those of the source. False while they are written, and once
+        they are stale.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return how many bytes a request for part of the value gets from this entry."""
+        """Return the number of bytes that this entry gives for a byte range of the value."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -54,32 +54,32 @@ class Entry:
 
 
 class Since(NamedTuple):
-    """A moment: number of the last change, and seconds of the monotonic clock."""
+    """A point in time: number of the last change, and seconds of the monotonic clock."""
 
     change: int
     time: float
 
 
 class Ledger:
-    """Keeps the books of a cache.
+    """Keeps track of the entries of a cache.
 
     Parameters
     ----------
     max_age : float
         Entries older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Most bytes held; None for no limit.
+        Maximum total size in bytes; None for no limit.
     """
 
     def __init__(self, max_age: float, max_size: int | None) -> None:
         self.max_age = max_age
         self.max_size = max_size
         self.nbytes = self.hits = self.misses = self.evictions = 0
-        # By name, the least recently used first.
+        # Keyed by name, least recently used first.
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._parts: dict[str, dict[ByteRequest, Entry]] = {}
         self._lock = threading.Lock()
-        # What changed while reads were under way; nobody else needs to know.
+        # Changes are recorded only while reads are in flight.
         self._change = 0
         self._watchers = 0
         self._changed: dict[str, int] = {}
@@ -97,7 +97,7 @@ class Ledger:
     # --- looking up ---------------------------------------------------------------------
 
     def find(self, key: str, byte_range: ByteRequest | None) -> Entry | None:
-        """Return the entry that answers a request, which counts as a use of it."""
+        """Return a valid entry for a request, or None; mark it as most recently used."""
         with self._lock:
             part = None if byte_range is None else self._parts.get(key, {}).get(byte_range)
             for entry in (self._entries.get(key), part):
@@ -110,26 +110,26 @@ class Ledger:
         return self.max_age == float("inf") or monotonic() - entry.read_at < self.max_age
 
     def is_fresh(self, key: str) -> bool:
-        """Tell whether a copy of a key, if there is one, is not too old; unknown ages count as old."""
+        """Return whether a copy of a key is young enough to use; an unknown age is too old."""
         with self._lock:
             entry = self._entries.get(key)
             return self.max_age == float("inf") or (entry is not None and self._is_fresh(entry))
 
     def knows_nothing_of(self, key: str) -> bool:
-        """Tell whether what the cache may hold of a key was put there by somebody else.
+        """Return whether the cache store may hold a usable copy of a key without an entry.
 
-        It may be used then, unless its age matters.
+        Such a copy was there before this cache. It is usable only without an age limit.
         """
         with self._lock:
             return self.max_age == float("inf") and key not in self._entries
 
     def parts_of(self, key: str) -> list[Entry]:
-        """Return the entries that are parts of a value."""
+        """Return the entries of byte ranges of a value."""
         with self._lock:
             return list(self._parts.get(key, {}).values())
 
     def count(self, *, hits: int = 0, misses: int = 0) -> None:
-        """Count requests that were, or were not, answered from the cache."""
+        """Count requests that were answered from the cache (hits), or not (misses)."""
         with self._lock:
             self.hits += hits
             self.misses += misses
@@ -138,7 +138,7 @@ class Ledger:
 
     @contextmanager
     def watching(self) -> Iterator[Since]:
-        """Remember what changes while a read is under way; the value is the moment it began."""
+        """Record changes during a read, in a ``with`` block; the value is its start."""
         with self._lock:
             self._watchers += 1
             since = Since(self._change, monotonic())
@@ -152,7 +152,7 @@ class Ledger:
                     self._changed_below.clear()
 
     def unchanged(self, key: str, since: Since) -> bool:
-        """Tell whether no change of a key has begun or ended since a moment, or is under way."""
+        """Return whether no change of a key has started or ended since a time, or is running."""
         with self._lock:
             return self._unchanged(key, since)
 
@@ -167,7 +167,7 @@ class Ledger:
         )
 
     def begin_change(self, key: str) -> list[Entry]:
-        """Invalidate what is held of a key, whose value is about to change, and return it."""
+        """Invalidate and return all entries of a key whose value is about to change."""
         with self._lock:
             self._note_change(key)
             whole = self._entries.get(key)
@@ -180,7 +180,7 @@ class Ledger:
         return entries
 
     def end_change(self, key: str) -> None:
-        """Note that the change of a key is over."""
+        """Record the end of a change of a key."""
         with self._lock:
             self._note_change(key)
 
@@ -190,7 +190,7 @@ class Ledger:
             self._changed[key] = self._change
 
     def begin_change_below(self, base: str) -> list[Entry]:
-        """Invalidate what is held of all keys that begin with `base`, and return it."""
+        """Invalidate and return all entries of keys that begin with `base`."""
         with self._lock:
             self._note_change_below(base)
             self._changing_below.append(base)
@@ -199,7 +199,7 @@ class Ledger:
             )
 
     def end_change_below(self, base: str) -> None:
-        """Note that the change of keys that begin with `base` is over."""
+        """Record the end of a change of all keys that begin with `base`."""
         with self._lock:
             self._changing_below.remove(base)
             self._note_change_below(base)
@@ -212,7 +212,7 @@ class Ledger:
     # --- entries ------------------------------------------------------------------------
 
     def reserve(self, entry: Entry) -> bool:
-        """Enter what is about to be written, if there is room; tell whether there is."""
+        """Add an entry before it is written, if its size fits; return whether it fits."""
         with self._lock:
             old = self._entries.get(entry.name)
             nbytes = self.nbytes + entry.nbytes - (0 if old is None else old.nbytes)
@@ -222,7 +222,7 @@ class Ledger:
             return True
 
     def commit(self, entry: Entry, since: Since) -> bool:
-        """Validate an entry that has been written, unless its key has changed; tell whether."""
+        """Mark a written entry as valid unless its key has changed; return whether it is valid."""
         with self._lock:
             entry.valid = self._unchanged(entry.key, since)
             return entry.valid
@@ -230,18 +230,18 @@ class Ledger:
     def adopt(
         self, found: Iterable[Entry], since: Since, held: Callable[[str], bool], *, used: bool
     ) -> None:
-        """Enter what the cache turned out to hold.
+        """Add entries that were found in the cache store.
 
         Parameters
         ----------
         found : iterable of Entry
-            Entries; one that is known by now is left out.
+            The entries; those with a known name are skipped.
         since : Since
-            When looking for them began. Those whose keys changed since are left out.
+            Start of the search. Entries whose keys have changed since then are skipped.
         held : callable
-            Tells whether somebody is busy with a key; such ones are left out.
+            Returns whether the lock of a key is held; such keys are skipped.
         used : bool
-            Whether they are the most, or the least recently used.
+            Whether to add them as most recently used; otherwise as least recently used.
         """
         with self._lock:
             for entry in found:
@@ -254,25 +254,25 @@ class Ledger:
                     self._entries.move_to_end(entry.name, last=used)
 
     def invalidate(self, entry: Entry) -> None:
-        """Use an entry no longer."""
+        """Mark an entry as not valid."""
         with self._lock:
             entry.valid = False
 
     def forget(self, entry: Entry) -> None:
-        """Strike out an entry whose bytes have been deleted."""
+        """Remove an entry whose bytes have been deleted."""
         with self._lock:
             if self._entries.get(entry.name) is entry:
                 self._take(entry)
 
     def evictable(self, key: str, held: Callable[[str], bool]) -> Entry | None:
-        """Return the least recently used entry that nobody is busy with.
+        """Return the least recently used entry whose key no other caller has locked, or None.
 
         Parameters
         ----------
         key : str
-            The key that the caller itself is busy with.
+            The key that the caller itself has locked.
         held : callable
-            Tells whether somebody is busy with a key.
+            Returns whether the lock of a key is held.
         """
         with self._lock:
             for entry in self._entries.values():
@@ -281,7 +281,7 @@ class Ledger:
             return None
 
     def evicted(self) -> None:
-        """Count an entry that had to make room."""
+        """Count an eviction."""
         with self._lock:
             self.evictions += 1
 

@@ -1,4 +1,4 @@
-"""A store that keeps copies of what it reads from another one."""
+"""`CacheStore`: a store that caches the values of another store."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 
 
 class _Shared:
-    """What a store and its views have in common: the cache, and the reads under way.
+    """State shared by a store and its read-only views: the cache, and the reads in flight.
 
-    Its public names besides are those that users of `CacheStore` read of its ``_state``. Values go
-    by their keys there, and parts of values by pairs of key and byte range.
+    The other public names are kept because users of `CacheStore` read them from its ``_state``.
+    They identify values by key, and byte ranges of values by pairs of key and byte range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
@@ -55,27 +55,27 @@ class _Shared:
 
     @property
     def current_size(self) -> int:
-        """Bytes of all copies together."""
+        """Total size of all copies, in bytes."""
         return self.cache.ledger.nbytes
 
     @property
     def hits(self) -> int:
-        """Requests that were answered from the cache."""
+        """Number of requests that were answered from the cache."""
         return self.cache.ledger.hits
 
     @property
     def misses(self) -> int:
-        """Requests that were not."""
+        """Number of requests that were not answered from the cache."""
         return self.cache.ledger.misses
 
     @property
     def evictions(self) -> int:
-        """How many copies made room."""
+        """Number of evicted copies."""
         return self.cache.ledger.evictions
 
     @property
     def cache_order(self) -> OrderedDict[str | Request, None]:
-        """What there are copies of, the least recently used first."""
+        """Names of the copies, least recently used first."""
         return OrderedDict.fromkeys(map(_name, self.cache.ledger.entries()))
 
     @property
@@ -85,7 +85,7 @@ class _Shared:
 
     @property
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
-        """When each copy was read, in seconds of `time.monotonic`; what is set there counts."""
+        """Read time of each copy, in seconds of `time.monotonic`; assignments change it."""
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
 
@@ -94,7 +94,7 @@ def _name(entry: Entry) -> str | Request:
 
 
 class _Times(MutableMapping["str | Request", float]):
-    """The ages of copies, which can be changed."""
+    """A mutable view of the read times of copies."""
 
     def __init__(self, entries: dict[str | Request, Entry]) -> None:
         self._entries = entries
@@ -106,7 +106,7 @@ class _Times(MutableMapping["str | Request", float]):
         self._entries[name].read_at = seconds
 
     def __delitem__(self, name: str | Request) -> None:
-        # Without an age, a copy is not used.
+        # Minus infinity makes the copy older than any limit.
         self._entries.pop(name).read_at = -math.inf
 
     def __iter__(self) -> Iterator[str | Request]:
@@ -120,21 +120,21 @@ class _Times(MutableMapping["str | Request", float]):
 
 
 class CacheStore(WrapperStore[Store]):
-    """Answers from a second store what it has read from, or written to, a first one before.
+    """Caches values of a source store in a second store, the cache store.
 
-    The first store, the source, has the say: what it does not hold is never cached, and every
-    change goes to it while no copy is used. The cache store may be any store that deletes. It is
-    for the cache alone: anything in it may be deleted. What a cache store holds from the start
-    counts as a copy, unless `max_age_seconds` limits the age, which is unknown then.
+    The source is authoritative: absent keys are never cached, and changes go to the source after
+    their copies are invalidated. The cache store may be any store that supports deletes. Only the
+    cache may use it: all of its content may be deleted. Values that exist in it from the start count
+    as copies. With a limit `max_age_seconds` they are not used, because their age is unknown.
 
-    Whole values and byte ranges are cached as they are asked for, and a copy of a whole value
-    answers ranges of it too. A bulk read takes from the cache what is there and asks the source
-    for all the rest at once. Readers of one key at the same time share one read of the source,
-    unless they are bulk reads.
+    Whole values and byte ranges are cached as requested. The copy of a whole value also answers
+    requests for its byte ranges. A bulk read takes available copies from the cache and requests all
+    others from the source at once. Concurrent reads of one key, except bulk reads, share one read
+    of the source.
 
-    Faults of the source are raised. Faults of the cache store are logged and cost a read of the
-    source; only if the copy of a value that is about to change cannot be deleted, the change is
-    refused. Changes that do not go by this store, or its read-only views, are not noticed.
+    Failures of the source are raised. Failures of the cache store are logged and cost a read of the
+    source. But if the copy of a value that is about to change cannot be deleted, the change raises
+    the error. The cache does not notice changes made without this store or its read-only views.
 
     Parameters
     ----------
@@ -145,15 +145,16 @@ class CacheStore(WrapperStore[Store]):
     max_age_seconds : float or "infinity"
         Copies older than this, in seconds since they were read, are not used.
     max_size : int or None
-        Most bytes of all copies together; those that were used longest ago make room. A value
-        that is larger is not cached. None for no limit.
+        Maximum total size of all copies, in bytes; the least recently used copies are evicted.
+        Larger values are not cached. None for no limit.
     cache_set_data : bool
-        Whether values are cached when they are written, not only when they are read.
+        Whether values are also cached when they are written.
 
     Raises
     ------
     TypeError, ValueError
-        If the cache store does not support deletes or is the source itself, or a limit is none.
+        If the cache store does not support deletes, or is the source itself, or if a limit is
+        invalid.
     """
 
     def __init__(
@@ -188,14 +189,14 @@ class CacheStore(WrapperStore[Store]):
         *args
             Positional arguments of `store_cls`.
         **kwargs
-            Keyword arguments of `store_cls`, and those of this class.
+            Keyword arguments of `store_cls` and of this class.
         """
         own = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)
 
     @property
     def _state(self) -> _Shared:
-        # Locks and reads of a forked process' parent would be waited for in vain.
+        # After a fork, waiting for locks and reads of the parent process would deadlock.
         shared = self._shared
         if shared.process != os.getpid():
             shared = _Shared(self._cache_store, shared.max_age, shared.cache.ledger.max_size)
@@ -208,7 +209,7 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def max_age_seconds(self) -> Any:
-        """Copies older than this are not used; also of what is cached already once it is set."""
+        """Maximum age of copies, in seconds; a new value also applies to existing copies."""
         return self._state.max_age
 
     @max_age_seconds.setter
@@ -218,7 +219,7 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def max_size(self) -> int | None:
-        """Most bytes of all copies; one that is set counts when the next copy is made."""
+        """Maximum total size of copies, in bytes; a new value applies from the next copy on."""
         return self._state.cache.ledger.max_size
 
     @max_size.setter
@@ -226,7 +227,7 @@ class CacheStore(WrapperStore[Store]):
         self._state.cache.ledger.max_size = _parse_max_size(value)
 
     def _is_key_fresh(self, key: str) -> bool:
-        """Tell whether no copy of a key would be too old to be used."""
+        """Return whether a copy of a key is young enough to use."""
         return self._state.cache.ledger.is_fresh(key)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -239,7 +240,7 @@ class CacheStore(WrapperStore[Store]):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Pickles of zarr-python hold more: what it knows of its copies.
+        # Pickles of zarr-python also contain its cache state, which is ignored.
         self._store = state["_store"]
         self._cache_store = state["_cache"]
         self.cache_set_data = state["cache_set_data"]
@@ -270,13 +271,13 @@ class CacheStore(WrapperStore[Store]):
     # --- the cache ----------------------------------------------------------------------
 
     def cache_info(self) -> dict[str, Any]:
-        """Return what the cache is and what it holds.
+        """Return the parameters and the size of the cache.
 
         Returns
         -------
         dict
-            The class of the cache store by name, the parameters, ``current_size`` in bytes, and
-            the number of values and of parts of values, twice.
+            The class name of the cache store, the parameters, ``current_size`` in bytes, and the
+            number of copies, as ``tracked_keys`` and ``cached_keys``.
         """
         ledger = self._state.cache.ledger
         return {
@@ -290,13 +291,13 @@ class CacheStore(WrapperStore[Store]):
         }
 
     def cache_stats(self) -> dict[str, Any]:
-        """Return how often the cache was of use.
+        """Return the hit and miss counts of the cache.
 
         Returns
         -------
         dict
-            Requests that were answered from the cache (``hits``), those that were not
-            (``misses``), both together, the part of hits, and how many copies made room.
+            The number of requests that were answered from the cache (``hits``) and that were not
+            (``misses``), their sum, the fraction of hits, and the number of evicted copies.
         """
         ledger = self._state.cache.ledger
         total = ledger.hits + ledger.misses
@@ -309,7 +310,7 @@ class CacheStore(WrapperStore[Store]):
         }
 
     async def clear_cache(self) -> None:
-        """Delete everything in the cache store; the source stays as it is.
+        """Delete the content of the cache store; the source is not changed.
 
         Raises
         ------
@@ -410,7 +411,7 @@ class CacheStore(WrapperStore[Store]):
         prototype: BufferPrototype,
         fetch: Callable[[Sequence[Request]], _Batches],
     ) -> _Batches:
-        """Answer requests from the cache, and by `fetch` from the source where there is no copy."""
+        """Answer requests from the cache, and those without a copy from the source by `fetch`."""
         cache = self._state.cache
         places: dict[Request, list[int]] = defaultdict(list)
         for index, request in enumerate(wanted):
@@ -447,7 +448,7 @@ class CacheStore(WrapperStore[Store]):
                 async for batch in batches:
                     yield batch
             missing += unknown
-            # On its way while the consumer is busy with what the cache has.
+            # Start this read now; it runs while the consumer processes copies from the cache.
             ahead = _Ahead(fetch(missing)) if missing else None
             try:
                 async with closing(copies(held)) as batches:
@@ -461,7 +462,7 @@ class CacheStore(WrapperStore[Store]):
                 async with closing(fetched(ahead, missing)) as batches:
                     async for batch in batches:
                         yield batch
-            if lost := list(held):  # copies that turned out to be gone
+            if lost := list(held):  # copies that were deleted or are invalid
                 async with closing(fetched(fetch(lost), lost)) as batches:
                     async for batch in batches:
                         yield batch
@@ -473,7 +474,7 @@ class CacheStore(WrapperStore[Store]):
         async with self._changing(key) as change:
             await self._store.set(key, value)
             if change is not None and self.cache_set_data:
-                # A copy: the caller may go on to write into the memory behind it.
+                # Copy the bytes: the caller may change the memory later.
                 cache, since = change
                 await cache.keep((key, None), value.combine([]), since)
 
@@ -489,7 +490,7 @@ class CacheStore(WrapperStore[Store]):
 
     @asynccontextmanager
     async def _changing(self, key: str) -> AsyncIterator[tuple[Cache, Since] | None]:
-        """Change a key of the source in a ``with`` block; the value is None where it has no copy."""
+        """Change a key of the source in a ``with`` block; the value is None for an uncached key."""
         self._check_writable()
         if not can_be_cached(check_key(key)):
             yield None
@@ -528,7 +529,7 @@ _OPTIONS = ("cache_store", "max_age_seconds", "max_size", "cache_set_data")
 
 
 class _Ahead:
-    """Batches of which the first is asked for at once, whether or not anybody waits for it."""
+    """An iterator over batches that requests the first batch eagerly."""
 
     def __init__(self, batches: _Batches) -> None:
         self._batches = batches
@@ -547,7 +548,7 @@ class _Ahead:
         return batch
 
     async def aclose(self) -> None:
-        """End it, whatever it is doing."""
+        """Cancel the pending request and close the iterator."""
         if self._first is not None:
             self._first.cancel()
             await asyncio.gather(self._first, return_exceptions=True)
@@ -577,7 +578,7 @@ def _parse_max_size(data: object) -> int | None:
 
 
 def _is_same_place(store: Store, other: Store) -> bool:
-    """Tell whether two stores certainly hold the same values."""
+    """Return whether two stores are known to hold the same values."""
     while isinstance(store, WrapperStore):
         store = store._store
     while isinstance(other, WrapperStore):

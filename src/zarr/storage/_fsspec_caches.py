@@ -1,8 +1,8 @@
-"""Reading through fsspec's file systems that keep whole files: ``simplecache`` and ``filecache``.
+"""Read through the whole-file caches of fsspec: ``simplecache`` and ``filecache``.
 
-They write a file under its final name while it arrives, and take any file of that name for a
-complete one, so that two readers at once, or one that fails, leave damaged files for the next. Here
-the object is read like any other, and its file appears when it is complete.
+fsspec downloads directly into the final file name and treats any file of that name as complete. So
+concurrent readers, or a failed read, leave truncated files for later readers. This module reads
+the object like any other object, and writes the cache file atomically once it is complete.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _INNER = "_zarr_inner"
 
 
 def whole_file_cache(fs: AsyncFileSystem) -> Any:
-    """Return the file system behind a wrapper that keeps whole files as they are, None if none does.
+    """Return the uncompressed whole-file cache behind a wrapper, or None if there is none.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the caching file system behind a wrapper that is read by its own methods, else None.
+    """Return the cache behind a wrapper that is read through its own methods, or None.
 
-    They raise a `FileNotFoundError` whatever the reason is for which an object cannot be fetched.
+    These methods raise a `FileNotFoundError` for any failure to fetch an object.
     """
     cache = fs.__dict__.get("sync_fs")
     is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None
@@ -53,7 +53,7 @@ def unsure_cache(fs: AsyncFileSystem) -> Any:
 
 
 def behind_cache(cache: Any) -> AsyncFileSystem:
-    """Return the file system whose files a caching one keeps, as one that can be awaited."""
+    """Return the file system behind a cache, in asynchronous form."""
     state = state_of(cache)
     inner = state.get(_INNER)
     if inner is None:
@@ -68,7 +68,7 @@ async def read_through_cache(
     byte_range: ByteRequest | None,
     read: Callable[[AsyncFileSystem, str, ByteRequest | None], Awaitable[bytes]],
 ) -> bytes:
-    """Read an object from its file, which is made first where it is missing.
+    """Read an object from its cache file, after creating the file if it is missing.
 
     Parameters
     ----------
@@ -77,14 +77,15 @@ async def read_through_cache(
     path : str
         The path of the object.
     byte_range : ByteRequest or None
-        Which bytes; None for all.
+        The bytes to read; None for all.
     read : callable
         Reads an object of the file system behind the cache.
 
     Raises
     ------
     Exception
-        What `read` raises; then no file is left. An `OSError` if the file cannot be written.
+        Any failure of `read`; no cache file is left then. An `OSError` if the cache file cannot be
+        written.
     """
     path = cache._strip_protocol(path)
     queue = queue_of_cache(cache)
@@ -99,7 +100,7 @@ async def read_through_cache(
 
 
 def _find(cache: Any, path: str) -> str | None:
-    """Return the name of the file of an object; None if there is none, or it has expired."""
+    """Return the name of the cache file of an object; None if it is missing or expired."""
     found = cache._check_file(path)
     if not found:
         return None
@@ -107,18 +108,18 @@ def _find(cache: Any, path: str) -> str | None:
 
 
 def _read_file(name: str, byte_range: ByteRequest | None) -> bytes | None:
-    """Return bytes of a file, None if it has gone meanwhile."""
+    """Return bytes of a cache file, or None if another process has deleted it."""
     try:
         with open(name, "rb") as file:
             start, stop = resolve_byte_range(byte_range, os.fstat(file.fileno()).st_size)
             file.seek(start)
             return file.read(stop - start)
-    except FileNotFoundError:  # which would say that the object is absent
+    except FileNotFoundError:  # must not be raised: it would mean that the object is absent
         return None
 
 
 def _keep(cache: Any, path: str, data: bytes) -> None:
-    """Write the file of an object, whole or not at all."""
+    """Write the cache file of an object atomically."""
     cache._mkcache()
     name = os.path.join(cache.storage[-1], cache._mapper(path))
     os.makedirs(os.path.dirname(name), exist_ok=True)
@@ -137,7 +138,7 @@ def _keep(cache: Any, path: str, data: bytes) -> None:
 
 
 def _is_simple(cache: Any) -> bool:
-    """Return whether a cache goes by the names of its files alone."""
+    """Return whether a cache identifies its files by name alone, without other metadata."""
     from fsspec.implementations.cached import SimpleCacheFileSystem
 
     return issubclass(type(cache), SimpleCacheFileSystem)

@@ -1,4 +1,4 @@
-"""What a failure of an fsspec file system says about a key: absent, past its end, or a fault."""
+"""Classify failures of fsspec file systems: absent key, range past the end, or other failure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
     from zarr.core._byte_ranges import ByteRequest
 
-# Where the bucket is gone, nothing is known of the key.
+# A missing bucket does not prove that a key is absent.
 _NO_BUCKET = "NoSuchBucket"
 _ABSENT_CODES = frozenset({404, 410, "404", "NoSuchKey", "NoSuchVersion"})
 _RANGE_CODES = frozenset({416, "416", "InvalidRange"})
 
 
 def fault_behind(error: BaseException) -> BaseException | None:
-    """Return what a `FileNotFoundError` hides, None if nothing.
+    """Return the failure that caused a `FileNotFoundError`, or None if there is none.
 
-    Some file systems, fsspec's HTTP one among them, report every failure to look at a path as a
-    file that does not exist, and keep the reason as the cause.
+    Some file systems, such as fsspec's HTTP file system, raise a `FileNotFoundError` for every
+    failure to look up a path. The original failure is its cause.
     """
     for cause in _causes(error):
         code = status_of(cause)
@@ -37,38 +37,38 @@ def fault_behind(error: BaseException) -> BaseException | None:
 
 
 def is_missing_bucket(error: BaseException) -> bool:
-    """Tell whether a server said that there is no such bucket."""
+    """Return whether a server reported a missing bucket."""
     return status_of(error) == _NO_BUCKET
 
 
 def is_range_error(error: BaseException) -> bool:
-    """Tell whether a server refused a byte range as lying outside the object."""
+    """Return whether a server rejected a byte range as outside the object."""
     return any(status_of(cause) in _RANGE_CODES for cause in (error, *_causes(error)))
 
 
 def starts_past_the_end(byte_range: ByteRequest, nbytes: int) -> bool:
-    """Tell whether a byte request has no byte in an object of `nbytes` bytes."""
+    """Return whether a byte range contains no byte of an object of `nbytes` bytes."""
     start, stop = resolve_byte_range(byte_range, nbytes)
     return start == stop
 
 
 def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None = None) -> None:
-    """Refuse an answer that cannot be the one to a byte request.
+    """Raise an error if the length of an answer does not match its byte range.
 
     Parameters
     ----------
     data : bytes
         The answer.
     byte_range : ByteRequest or None
-        The request.
+        The byte range; None for the whole object.
     nbytes : int or None
-        Size of the object in bytes; None if it is not known.
+        Size of the object in bytes; None if unknown.
 
     Raises
     ------
     OSError
-        If the answer is longer than the request, or, where the size is known, has not just the
-        length that it has to have.
+        If the answer is longer than the byte range, or, with a known object size, shorter or longer
+        than expected.
     """
     if nbytes is not None:
         start, stop = resolve_byte_range(byte_range, nbytes)
@@ -96,7 +96,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def status_of(error: BaseException) -> int | str | None:
-    """Return the status that a client library attached to an exception, None if there is none."""
+    """Return the status that a client library attached to an exception, or None if none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         code = response.get("Error", {}).get("Code")

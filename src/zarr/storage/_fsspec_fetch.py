@@ -1,4 +1,4 @@
-"""Answering the requests of `FsspecStore`: where a key lies, its bytes, or that there is none."""
+"""Answer the requests of `FsspecStore`: resolve keys, fetch bytes, recognize absent keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def find_targets(
     requests: Sequence[tuple[str, ByteRequest | None]],
     paths: Sequence[str],
 ) -> Sequence[Target | bytes | None]:
-    """Find out where keys lie: the first step of every read."""
+    """Resolve keys to objects: the first step of every read."""
     if not has_references(fs):
         return [Target(fs, path) for path in paths]
     if are_in_memory(fs):
@@ -55,23 +55,23 @@ async def fetch_bytes(
     path: str,
     byte_range: ByteRequest | None,
 ) -> bytes | None:
-    """Fetch bytes of the object behind a request; None where the key is absent.
+    """Fetch bytes of the object behind a request; return None if the key is absent.
 
     Parameters
     ----------
     store : FsspecStore
-        The store that is asked.
+        The store.
     target : Target
-        Where the key lies.
+        The object, or the region of one, that holds the key.
     request : tuple
-        The key, and which bytes of it the caller wants.
+        The key and the byte range that the caller wants.
     path : str
         The path of the key.
     byte_range : ByteRequest or None
-        Which bytes of the object to fetch; more than wanted where requests are merged.
+        The bytes of the object to fetch; more than the caller wants if requests are merged.
     """
-    # There is no empty range in HTTP, and S3 would send the whole object: ask for one byte, to
-    # learn as with every other request whether the key is there.
+    # HTTP has no empty range, and S3 would send the whole object. So request one byte, which also
+    # shows whether the key is present.
     empty = is_empty_request(byte_range)
     if empty:
         byte_range = RangeByteRequest(0, 1)
@@ -87,7 +87,7 @@ async def _fetch_own(
     path: str,
     byte_range: ByteRequest | None,
 ) -> bytes | None:
-    """Fetch bytes of the object that a key names itself; see `fetch_bytes`."""
+    """Fetch bytes of the object of a key without a reference; see `fetch_bytes`."""
     key, _ = request
     try:
         return await read_object(target.fs, path, byte_range)
@@ -106,14 +106,14 @@ async def _fetch_referenced(
     path: str,
     byte_range: ByteRequest | None,
 ) -> bytes:
-    """Fetch bytes of the object that a reference names; see `fetch_bytes`."""
+    """Fetch bytes of the target object of a reference; see `fetch_bytes`."""
     key, part = request
     fs = for_running_loop(target.fs)
     try:
         data = await read_object(fs, target.path, byte_range)
         if target.nbytes is not None and byte_range == target.locate(part):
-            # The reference vouches for these bytes: fewer mean that the file has changed. What
-            # a merged read does not reach is asked for again, and judged then.
+            # The reference guarantees these bytes; fewer mean that the file has changed. Parts that
+            # a merged read is too short for are requested again alone, and checked then.
             assert isinstance(byte_range, RangeByteRequest)
             check_length(data, None, byte_range.end - byte_range.start)
     except Exception as error:
@@ -125,7 +125,7 @@ async def _fetch_referenced(
             and await means_past_the_end(fs, target.path, byte_range, error)
         ):
             return b""
-        # A reference to what is not there is a fault, not an absent key.
+        # A reference to an absent object is a failure, not an absent key.
         failure = ReferenceNotReachable(path, redact_url(target.path))
         failure.__cause__ = error
         store._fail(failure, key, part)
@@ -135,7 +135,7 @@ async def _fetch_referenced(
 async def means_absent(
     store: FsspecStore, fs: AsyncFileSystem, key: str, path: str, error: Exception
 ) -> bool:
-    """Tell whether a failure proves that there is no such key."""
+    """Return whether a failure proves that a key is absent."""
     if not isinstance(error, store.allowed_exceptions):
         return False
     if isinstance(error, FileNotFoundError):
@@ -144,7 +144,7 @@ async def means_absent(
         cache = unsure_cache(fs)
         if cache is None:
             return True
-        # It says so of every failure: ask the file system whose files it keeps.
+        # The cache raises this for every failure: check the file system behind it.
         inner = for_running_loop(behind_cache(cache))
         try:
             await read_object(inner, path, RangeByteRequest(0, 1))
@@ -154,10 +154,10 @@ async def means_absent(
             store._fail(other, key)
         return False
     if isinstance(error, IsADirectoryError):
-        # A prefix of other keys, as it could be in any store. An empty directory is no such
-        # prefix: something put it where a value should be.
+        # The key is a prefix of other keys. An empty directory is not a prefix: another program
+        # put it in the place of a value.
         return await has_children(fs, path)
     if isinstance(error, NotADirectoryError):
-        # Files like README.md lie beside nodes, and are asked for their metadata.
+        # Files such as README.md lie beside nodes, so their metadata keys are looked up too.
         return key.rpartition("/")[2] in METADATA_NAMES
     return True

@@ -1,4 +1,4 @@
-"""What the reply of an HTTP server is worth: whether it is the bytes that were asked for."""
+"""Check that the response of an HTTP server contains the requested bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _parse_content_range = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z").match
 
-# Tags with which a document is recognised as HTML (WHATWG MIME Sniffing Standard, section 7.1).
+# Tags that identify a document as HTML (WHATWG MIME Sniffing Standard, section 7.1).
 _TAGS = (
     *("!doctype html", "html", "head", "script", "iframe", "h1", "div", "font", "table", "a"),
     *("style", "title", "b", "body", "br", "p", "!--"),
@@ -28,7 +28,7 @@ _begins_as_html = re.compile(
     re.IGNORECASE,
 ).match
 
-# Bytes that no text has (section 7.2); and how much of a document the standard looks at.
+# Bytes that do not occur in text (section 7.2), and how many bytes the standard examines.
 _has_binary_data = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]").search
 _SNIFFED_NBYTES = 1445
 
@@ -36,38 +36,39 @@ _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 
 
 class HttpReply:
-    """Judges the reply of an HTTP server to a read, and hands out what was asked for.
+    """Validates the response of an HTTP server to a read, and extracts the requested bytes.
 
-    A read of a whole object takes the statuses 200 and 203, that of a byte range 206 with just the
-    range asked for, or 200 with the whole object, as of a server that ignores ``Range`` (RFC 9110,
-    section 14.2). Pass an instance as the ``raise_for_status`` of a request, so that it is called
-    before the body is read, and the body to `part`. Statuses from 400 are left to the file system.
+    A read of a whole object accepts the statuses 200 and 203. A read of a byte range accepts 206
+    with exactly the requested range. It also accepts 200 with the whole object, from a server that
+    ignores ``Range`` (RFC 9110, section 14.2). Pass an instance as ``raise_for_status`` of a
+    request, so that it is called before the body is read. Then pass the body to `part`. The file
+    system handles statuses of 400 and above.
 
     Parameters
     ----------
     byte_range : ByteRequest or None
-        The request, which is not an empty one; None for the whole object.
+        The byte range, not empty; None for the whole object.
     """
 
     def __init__(self, byte_range: ByteRequest | None) -> None:
         self._byte_range = byte_range
-        self._nbytes: int | None = None  # of the range, where the reply is one
+        self._nbytes: int | None = None  # length of the range in the response, if it has one
         self._content_type = ""
 
     async def __call__(self, response: Any) -> None:
-        """Judge a reply by its status and headers.
+        """Validate the status and headers of a response.
 
         Raises
         ------
         OSError
-            If it is not what was asked for.
+            If the response does not match the request.
         """
         if response.status >= 400:
             return
         try:
             self._judge(response.status, response.headers)
         except OSError:
-            response.close()  # its body may be long, and nobody reads it
+            response.close()  # do not read the body, which may be long
             raise
 
     def _judge(self, status: int, headers: Mapping[str, str]) -> None:
@@ -83,12 +84,12 @@ class HttpReply:
             raise _fault(f"the server replied with status {status}, not with the range")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
-            # A range of what was compressed, or a compressed range: the length does not tell which.
+            # A range of compressed bytes and a compressed range cannot be told apart by length.
             raise _fault(f"the server sent a range with Content-Encoding {coding!r}")
         self._nbytes = self._promised(headers.get("Content-Range", ""))
 
     def part(self, body: bytes) -> bytes:
-        """Return the bytes asked for from the body of the reply.
+        """Return the requested bytes from the body of the response.
 
         Parameters
         ----------
@@ -98,7 +99,7 @@ class HttpReply:
         Raises
         ------
         OSError
-            If it has not the length that its headers promise, or is a page instead of the object.
+            If the length differs from the headers, or if the body is an HTML page.
         """
         if self._byte_range is None:
             return body
@@ -112,7 +113,7 @@ class HttpReply:
         return body[start:stop]
 
     def _promised(self, described: str) -> int:
-        """Return the length of the range that the header describes, if it is the one wanted."""
+        """Return the length of the range in the header; raise an error for any other range."""
         match = _parse_content_range(described.strip())
         if match is not None:
             assert self._byte_range is not None
@@ -130,10 +131,10 @@ class HttpReply:
 
 
 def _is_page(content_type: str, body: bytes) -> bool:
-    """Return whether a body is an HTML page: it begins like one, or is text that is said to be."""
+    """Return whether a body is an HTML page: begins like one, or is text declared as HTML."""
     if _begins_as_html(body) is not None:
         return True
-    # Servers call many things HTML that are not: data has bytes that text does not have.
+    # Servers declare other content as HTML too: binary data contain bytes that text does not.
     return content_type in _PAGE_TYPES and _has_binary_data(body[:_SNIFFED_NBYTES]) is None
 
 

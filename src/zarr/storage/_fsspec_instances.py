@@ -1,4 +1,4 @@
-"""Making file system instances of fsspec that can be awaited."""
+"""Make asynchronous instances of fsspec file systems."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 Options: TypeAlias = dict[str, Any]
 
-OWN = "_zarr_made_it"  # on instances that nobody but stores knows
+OWN = "_zarr_made_it"  # marks instances that only stores use
 
 
 def is_async(fs: AbstractFileSystem) -> bool:
-    """Tell whether a file system has coroutines of its own.
+    """Return whether a file system is asynchronous.
 
-    The class is asked, since caching file systems pass the question on to the one they cache.
+    Checks the class, because caching file systems forward attributes to the file system behind.
     """
     return bool(getattr(type(fs), "async_impl", False))
 
 
 def is_wrapper(fs: AbstractFileSystem) -> bool:
-    """Tell whether a file system runs a synchronous one in threads; such are tied to no loop."""
+    """Return whether a file system wraps a synchronous one in threads; it needs no event loop."""
     return hasattr(fs, "sync_fs")
 
 
 def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
-    """Return a file system whose coroutines may be awaited in any loop.
+    """Return an asynchronous form of a file system, made without a fixed event loop.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
     Returns
     -------
     fsspec.asyn.AsyncFileSystem
-        `fs` itself if it was made with ``asynchronous=True``, an instance made so from its
-        arguments, or, around a synchronous one, a wrapper that uses threads. One that was made
-        from other instances is left as it is, for `for_running_loop`.
+        `fs` itself if it was made with ``asynchronous=True``, else a new instance made so from its
+        arguments. For a synchronous file system, a wrapper that uses threads. A file system made
+        from other instances is returned unchanged; `for_running_loop` handles it.
     """
     if not is_async(fs):
         from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -50,13 +50,13 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
         return serialize(AsyncFileSystemWrapper(fs, asynchronous=True))
     if fs.asynchronous or is_wrapper(fs) or _has_inner_instances(fs):
         return fs
-    # From the cache of fsspec, as if the user had asked for it: so that it is made once.
+    # fsspec caches this instance like one that the user makes, so it is made only once.
     result = type(fs)(*fs.storage_args, **_async_options(type(fs), fs.storage_options))
     return as_own(result)
 
 
 def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Mark an instance as made for stores, whose client may end with them."""
+    """Mark an instance as made for stores: its client may be closed with the last store."""
     if is_async(fs):
         fs.__dict__[OWN] = True
     return fs
@@ -68,14 +68,14 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     Parameters
     ----------
     url : str
-        A URL that fsspec knows, chained or not.
+        A URL that fsspec supports; may be chained.
     options : mapping or None
-        Arguments for the file system; None for none.
+        Arguments for the file system; None for no arguments.
 
     Returns
     -------
     tuple
-        The file system, asynchronous, and the path of the URL in it.
+        The asynchronous file system, and the path of the URL in it.
 
     Raises
     ------
@@ -92,14 +92,14 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     fs, path = url_to_fs(url, **kwargs)
     as_own(fs)
     if is_async(fs) and kwargs.get("asynchronous") is False:
-        return fs, path  # as asked for; calls go through an instance that is asynchronous
+        return fs, path  # as requested; calls use another, asynchronous instance
     return as_async(fs), path
 
 
 def same(one: AbstractFileSystem, other: AbstractFileSystem) -> bool:
-    """Tell whether two file systems have the same class and arguments.
+    """Return whether two file systems have the same class and arguments.
 
-    fsspec's own comparison includes the thread in which an instance was made.
+    The comparison of fsspec also includes the thread in which an instance was made.
     """
     return one is other or _identity(one) == _identity(other)
 
@@ -115,7 +115,7 @@ def _has_inner_instances(fs: AbstractFileSystem) -> bool:
 
 
 def clone(fs: AbstractFileSystem) -> AsyncFileSystem:
-    """Make an asynchronous file system from the arguments of another, which nobody else has."""
+    """Make an unshared, uncached asynchronous file system from the arguments of another one."""
     cls = type(fs)
     args = tuple(_async_value(value) for value in fs.storage_args)
     options = _async_options(cls, fs.storage_options)
@@ -123,16 +123,16 @@ def clone(fs: AbstractFileSystem) -> AsyncFileSystem:
 
 
 def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) -> Options:
-    """Return the arguments that make a file system, and those it reads through, asynchronous."""
+    """Return arguments that make a file system and its inner file systems asynchronous."""
     from fsspec.implementations.dirfs import DirFileSystem
     from fsspec.implementations.reference import ReferenceFileSystem
 
     result = {name: _async_value(value) for name, value in options.items() if name != "loop"}
     result["asynchronous"] = True
-    # fsspec would hand the same inner instance to outer ones of several loops.
+    # Otherwise fsspec would share one inner instance among file systems of several event loops.
     inner_options = {"asynchronous": True, "skip_instance_cache": True}
     if issubclass(cls, ReferenceFileSystem):
-        # Its target_options are for the reference document, which it reads synchronously.
+        # Do not change target_options: they apply to the reference document, read synchronously.
         result["remote_options"] = {**(result.get("remote_options") or {}), **inner_options}
         if isinstance(fss := result.get("fs"), dict):
             result["fs"] = _reference_targets(fss)
@@ -145,7 +145,7 @@ def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) ->
 
 
 def _reference_targets(targets: Mapping[Any, Any]) -> dict[Any, AsyncFileSystem]:
-    """Make the target file systems of references, which are not wrapped when given in a dict."""
+    """Make target file systems of references; fsspec does not wrap those passed in a dict."""
     import fsspec
 
     result = {}
@@ -161,7 +161,7 @@ def _async_value(value: Any) -> Any:
     from fsspec import AbstractFileSystem
 
     if isinstance(value, AbstractFileSystem) and is_async(value) and not is_wrapper(value):
-        return clone(value)  # it may share no client with an instance that another loop uses
+        return clone(value)  # must not share a client with an instance of another event loop
     return value
 
 

@@ -1,4 +1,4 @@
-"""Links, pipes and devices, where a file system of fsspec is the local one or leads to it."""
+"""Symbolic links, pipes and devices in fsspec file systems that access local files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
 
 async def refuse_links(fs: Any, root: str, path: str) -> None:
-    """Refuse to delete what lies behind a symbolic link below the root of a store.
+    """Raise an error if a path to delete lies behind a symbolic link below the root of a store.
 
     Parameters
     ----------
     fs : fsspec.AbstractFileSystem
-        The file system; all but local ones are taken to know no links.
+        The file system; only local file systems are checked.
     root : str
-        The root of the store, which may be a link itself.
+        The root of the store; may itself be a link.
     path : str
-        What is to be deleted. What is not there is not refused.
+        The path to delete. A missing path is not an error.
 
     Raises
     ------
     NotImplementedError
-        If a part of the path in the middle is a link.
+        If a directory between the root and the path is a link.
     """
     top, place = _local_path(fs, root), _local_path(fs, path)
     if top is None or place is None:
@@ -52,7 +52,7 @@ async def refuse_links(fs: Any, root: str, path: str) -> None:
 
 
 async def refuse_pipes(fs: Any, path: str) -> None:
-    """Refuse to read what is no regular file, where a path leads to a file of the local system.
+    """Raise an error if a path is a local file that is not a regular file.
 
     See `zarr.storage._local_files.refuse_pipe`.
 
@@ -61,12 +61,12 @@ async def refuse_pipes(fs: Any, path: str) -> None:
     fs : fsspec.AbstractFileSystem
         The file system.
     path : str
-        What is to be read. What is not there, or a directory, is left to the file system.
+        The path to read. The file system handles missing paths and directories.
 
     Raises
     ------
     OSError
-        If it is a named pipe, a socket or a device.
+        If the path is a named pipe, a socket or a device.
     """
     if not _may_be_local(cast("Any", type(fs))):
         return
@@ -76,7 +76,7 @@ async def refuse_pipes(fs: Any, path: str) -> None:
 
 
 async def leads_nowhere(fs: Any, entry: dict[str, Any]) -> bool:
-    """Tell whether an entry of a listing is a symbolic link to itself or to nothing."""
+    """Return whether an entry of a listing is a broken symbolic link, or a link to itself."""
     if not entry.get("islink"):
         return False
     path = _local_path(fs, entry["name"])
@@ -93,7 +93,7 @@ def _is_broken(path: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _may_be_local(cls: type) -> bool:
-    """Return whether instances of a class may lead to the local file system: wrappers, directories."""
+    """Return whether a class is local, or a wrapper or directory that may be over a local one."""
     modules = {base.__module__ for base in cls.__mro__}
     return not modules.isdisjoint(
         f"fsspec.implementations.{name}" for name in ("asyn_wrapper", "dirfs", "local")
@@ -101,7 +101,7 @@ def _may_be_local(cls: type) -> bool:
 
 
 def _local_path(fs: Any, path: str) -> str | None:
-    """Return the path in the local file system that a path leads to, None where there is none."""
+    """Return the local path behind a path of a file system, or None if it is not local."""
     while True:
         modules = {base.__module__ for base in type(fs).__mro__}
         if hasattr(fs, "sync_fs"):

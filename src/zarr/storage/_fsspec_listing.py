@@ -1,7 +1,7 @@
-"""What lies below a path of an fsspec file system: the listings of servers, judged.
+"""List keys below a path of an fsspec file system.
 
-Object stores list markers of folders, keys that end in a slash, beside the keys. HTTP servers list
-nothing; their index pages are read, which have links to all kinds of places.
+Object stores also list folder markers: objects whose names end in a slash. HTTP servers have no
+listing operation; their index pages are parsed, whose links may lead anywhere.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class File(NamedTuple):
     name : str
         Its path in the file system.
     nbytes : int or None
-        Its size in bytes; None where the listing does not say.
+        Its size in bytes; None if the listing has no size.
     """
 
     name: str
@@ -44,18 +44,18 @@ class File(NamedTuple):
 
 
 class Child(NamedTuple):
-    """What lies directly below a path.
+    """A file or directory directly below a path.
 
     Parameters
     ----------
     path : str
         Its path in the file system.
     name : str
-        The last part of that, which can be part of a key.
+        The last part of the path, valid as a part of a key.
     is_directory : bool
-        Whether more may lie below it.
+        Whether it may have children.
     nbytes : int or None
-        Its size in bytes; None for a directory, and where the listing does not say.
+        Its size in bytes; None for a directory, or if the listing has no size.
     """
 
     path: str
@@ -65,7 +65,7 @@ class Child(NamedTuple):
 
 
 def bare(fs: AsyncFileSystem, path: str) -> str:
-    """Return a path in the form that listings of the file system use, without outer slashes."""
+    """Return a path in the form used by listings, without leading and trailing slashes."""
     stripped: str = fs._strip_protocol(path)
     return stripped.strip("/")
 
@@ -80,12 +80,12 @@ async def files(fs: AsyncFileSystem, path: str, *, sizes: bool = False) -> list[
     path : str
         The path.
     sizes : bool
-        Whether sizes are wanted; some file systems take longer to find them.
+        Whether to return sizes; some file systems need more time for them.
     """
     if not _walks(fs):
         return await _found(fs, path, sizes)
-    # fsspec's own walk takes a directory that it cannot list for an empty one, and calls itself
-    # for each level.
+    # The walk of fsspec treats a directory that it cannot list as empty, and recurses once per
+    # level.
     result: list[File] = []
     directories = [path]
     while directories:
@@ -108,7 +108,7 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
         if (fault := fault_behind(error)) is not None:
             raise fault from fault.__cause__
         return []
-    # A name that ends in a slash is the marker of a folder.
+    # A name that ends in a slash is a folder marker.
     return [
         File(name, found[name].get("size") if sizes else None)
         for name in found
@@ -117,10 +117,10 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
 
 
 async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
-    """Return the names of all objects below a path, markers of folders too, by one listing.
+    """Return the names of all objects below a path, including folder markers, by one listing.
 
-    An empty directory is not asked about again, as a listing of the path itself would be: whether it
-    is a file, whether it is there.
+    A listing of the path itself would send further requests if it is empty, to check whether the
+    path is a file and whether it exists. Listing the parent by prefix avoids them.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     Returns
     -------
     list of str or None
-        None where the file system cannot list by the beginning of names, or the path has no parent.
+        None if the file system cannot list by prefix, or if the path has no parent.
     """
     parent, _, name = path.rstrip("/").rpartition("/")
     if not parent.strip("/") or not name or not _lists_by_prefix(cast("Any", type(fs))):
@@ -148,14 +148,14 @@ async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
 
 @lru_cache(maxsize=100)
 def _lists_by_prefix(cls: type) -> bool:
-    """Tell whether `_find` of a class of asynchronous file systems takes the beginning of names."""
+    """Return whether `_find` of an asynchronous file system class has a parameter `prefix`."""
     return "prefix" in inspect.signature(cast("Any", cls)._find).parameters
 
 
 async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
-    """Return a path if it is a file."""
+    """Return the file at a path as a list, empty if the path is not a file."""
     if _is_http(fs):
-        return []  # a file, or a page without links
+        return []  # either a file or an index page without links
     try:
         listing = await fs._ls(path, detail=True)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -172,9 +172,9 @@ async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
 
 
 async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
-    """Return what lies directly below a path, each name once; none if there is no such directory.
+    """Return the children of a path, each name once; empty if there is no such directory.
 
-    The directory itself, markers of folders, and names that can be no part of a key are left out.
+    Leaves out the directory itself, folder markers, and names that are invalid as a part of a key.
     """
     try:
         if _is_http(fs):
@@ -190,7 +190,7 @@ async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
     for entry in listing:
         is_directory = entry["type"] == "directory"
         if entry["name"].endswith("/") and not is_directory:
-            continue  # the marker of a folder
+            continue  # a folder marker
         if await leads_nowhere(fs, entry):
             continue
         where = bare(fs, entry["name"])
@@ -204,15 +204,15 @@ async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
 
 
 async def has_children(fs: AsyncFileSystem, path: str) -> bool:
-    """Tell whether a path is proven to be a directory with something in it."""
+    """Return whether a path is proven to be a directory that is not empty."""
     try:
         return bool(await children(fs, path))
-    except Exception:  # no proof; the failure that led here is the one to report
+    except Exception:  # no proof; the caller reports its own, earlier failure
         return False
 
 
 def _walks(fs: AsyncFileSystem) -> bool:
-    """Tell whether a file system finds files by listing one directory after the other."""
+    """Return whether a file system finds files by listing directory after directory."""
     from fsspec import AbstractFileSystem
     from fsspec.asyn import AsyncFileSystem
 
@@ -231,16 +231,16 @@ def _is_http(fs: AsyncFileSystem) -> bool:
 
 
 async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
-    """Return what the index page of a directory links to directly below that.
+    """Return the children of a directory that its index page links to.
 
     Raises
     ------
     FileNotFoundError
         If there is no such page.
     OSError
-        If the server replies with something else than a page.
+        If the server replies with another status than 200 or 203.
     """
-    directory = url.rstrip("/") + "/"  # without a slash most servers send a redirection to it
+    directory = url.rstrip("/") + "/"  # without the slash most servers reply with a redirect
     session = await fs.set_session()
     asked = fs.encode_url(directory)
     async with session.get(asked, **fs.kwargs) as reply:
@@ -264,24 +264,24 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
 
 
 def _name_of(link: str, base: str) -> tuple[str, bool]:
-    """Return the name of what a link on an index page points to, and whether it is a directory.
+    """Return the name of the target of a link on an index page, and whether it is a directory.
 
     Parameters
     ----------
     link : str
-        The link, as it is written.
+        The link, as written in the page.
     base : str
         URL of the page.
 
     Returns
     -------
     tuple
-        The name is empty if the link leads elsewhere than directly below the page.
+        The name is empty if the target is not directly below the page.
     """
     nowhere = "", False
     target = unescape(link).strip()
     if "?" in target or "#" in target:
-        return nowhere  # another order of the same page, or a place in it
+        return nowhere  # another sort order of the same page, or an anchor in it
     try:
         here, there = urlsplit(base), urlsplit(urljoin(base, target))
     except ValueError:
@@ -293,7 +293,7 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     name = path[len(above) :]
     is_directory = name.endswith("/")
     name = name.removesuffix("/")
-    # A question mark or a hash in a key would begin something else than a path.
+    # In a URL, a question mark or a hash would end the path.
     if "?" in name or "#" in name or not can_be_child(name):
         return nowhere
     if name in ("index.html", "index.htm"):

@@ -1,9 +1,9 @@
-"""Which instance of an fsspec file system serves which event loop, and how its client ends.
+"""Map event loops to instances of fsspec file systems, and close their clients.
 
-An asynchronous fsspec file system opens its client on first use and is tied from then on to the
-event loop, and to the process, of that use. A store outlives both: it may be called from the
-loop of the synchronous API, from one that `asyncio.run` made, and in a forked child. So each
-further loop gets an instance of its own, made from the same arguments.
+An asynchronous fsspec file system opens its client on first use. From then on it is bound to the
+event loop and the process of that use. A store outlives both: callers use it from the event loop of
+the synchronous API, from loops of `asyncio.run`, and in forked children. So each further event loop
+gets its own instance, made from the same arguments.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from fsspec.asyn import AsyncFileSystem
 
 _HOME = "_zarr_home_loop"
-_CLIENTS = ("_session", "_s3")  # where HTTP and Google Cloud, and S3, keep theirs
+_CLIENTS = ("_session", "_s3")  # attributes of the client: HTTP and Google Cloud, and S3
 
-# Guards what is below, and the claims. An instance may be dropped, and with it what was opened for
-# it, wherever memory is collected: also by a thread that has the lock.
+# Guards the variables below, and the claims. It is reentrant: garbage collection may finalize a
+# store, which takes the lock, in a thread that already holds it.
 _lock = threading.RLock()
 _states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
 _of_parents: list[object] = []
@@ -39,8 +39,8 @@ if hasattr(os, "register_at_fork"):
 
     def _after_fork() -> None:
         global _lock, _states
-        _lock = threading.RLock()  # another thread of the parent may have held it
-        # The loops do not exist here. What served them is kept: dropped, it would complain.
+        _lock = threading.RLock()  # another thread of the parent may have held the old lock
+        # The loops do not exist in the child. Keep their clients: collected, they would warn.
         _of_parents.append(_states)
         _states = weakref.WeakKeyDictionary()
 
@@ -48,15 +48,16 @@ if hasattr(os, "register_at_fork"):
 
 
 class _OfLoop:
-    """The instances that serve one event loop, and what is to be closed before it is.
+    """The instances that serve one event loop, and the clients to close before the loop closes.
 
-    A loop finishes its asynchronous generators before it is closed; one that waits for that is the
-    way to hear of it. There is one for each loop, so that nothing is closed twice.
+    An event loop shuts down its asynchronous generators before it closes. A suspended generator is
+    therefore notified of the end of the loop. Each loop has one such object, so that no client is
+    closed twice.
     """
 
     def __init__(self) -> None:
         self.clones: dict[str, AsyncFileSystem] = {}
-        # By identity: instances with the same arguments are equal to fsspec.
+        # Keyed by id: fsspec instances with the same arguments compare equal.
         self.served: weakref.WeakValueDictionary[int, AsyncFileSystem] = (
             weakref.WeakValueDictionary()
         )
@@ -64,20 +65,20 @@ class _OfLoop:
         self._end: AsyncGenerator[None, None] | None = None
 
     def watch(self) -> None:
-        """Hear of the end of the running loop from now on."""
+        """Start to watch for the end of the running event loop."""
         if self._end is None:
             self._end = self._closed_at_the_end()
             try:
                 self._end.asend(None).send(None)
             except StopIteration:
-                return  # it has come to its yield
+                return  # the generator is suspended at its yield
 
     async def _closed_at_the_end(self) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             await self.close_all()
-            self._end = None  # the loop may go on, and begin anew
+            self._end = None  # the loop may run again
 
     async def close_all(self) -> None:
         """Close the clients of all instances."""
@@ -88,7 +89,7 @@ class _OfLoop:
         await self._close_clients()
 
     async def close(self, fs: AsyncFileSystem) -> None:
-        """Close the client of an instance, which is as good as new then."""
+        """Close the client of an instance and reset the instance to unused."""
         with _lock:
             if self.served.pop(id(fs), None) is None:
                 return
@@ -105,7 +106,7 @@ class _OfLoop:
             client = self._clients.pop()
             try:
                 await client.__aexit__(None, None, None)
-            except asyncio.CancelledError:  # what is left is closed with the loop
+            except asyncio.CancelledError:  # close the remaining clients with the loop
                 self._clients.append(client)
                 raise
 
@@ -113,8 +114,8 @@ class _OfLoop:
 def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
     """Return the instance of a file system that serves the running event loop.
 
-    Those that it reads through serve that loop too: fsspec hands the same inner instance to many
-    outer ones, which may serve other loops. Where it does, an instance of its own is made.
+    Its inner file systems must serve the same loop. fsspec may share one inner instance among
+    several outer ones, which may serve other loops. In that case a new instance is made.
     """
     if is_wrapper(fs):
         return fs
@@ -135,7 +136,7 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
             return fs
         found = state.clones.get(fs._fs_token)
     if found is None:
-        made = clone(fs)  # by the thread of the loop, so nobody else makes it
+        made = clone(fs)  # no race: only the thread of this loop makes it
         with _lock:
             found = state.clones[fs._fs_token] = made
             _claim(list(_with_inner(made)), loop, state)
@@ -144,7 +145,7 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
 
 
 def _is_free(fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether an instance serves no other loop, in this process."""
+    """Return whether an instance belongs to this process and serves no other event loop."""
     home = fs.__dict__.get(_HOME)
     if home is not None:
         return home() is loop
@@ -158,10 +159,9 @@ def _claim(parts: list[AsyncFileSystem], loop: asyncio.AbstractEventLoop, state:
 
 
 def keep_for(store: object, fs: AsyncFileSystem) -> None:
-    """Close what was opened for the stores of a file system when the last of them is gone.
+    """Close the clients of a file system after its last store is garbage collected.
 
-    Instances that a user made, and those that fsspec keeps in its cache for the next one who
-    asks, stay as they are.
+    Instances that the user made, and instances in the cache of fsspec, are not closed.
 
     Parameters
     ----------
@@ -192,14 +192,14 @@ def _release(fs: AsyncFileSystem) -> None:
 
 
 def _is_cached(fs: AsyncFileSystem) -> bool:
-    """Tell whether fsspec hands out this very instance to the next who asks."""
+    """Return whether the instance cache of fsspec holds this very instance."""
     return type(fs)._cache.get(fs._fs_token) is fs
 
 
 def _close_soon(fs: AsyncFileSystem) -> None:
-    """Close the client of a file system on the loop that it serves, if there still is one.
+    """Schedule closing the client of a file system on its event loop, if the loop still runs.
 
-    Others may read through an inner instance that fsspec caches; that is closed with the loop.
+    Other file systems may use an inner instance that fsspec caches; it is closed with the loop.
     """
     for part in list(_with_inner(fs)):
         home = part.__dict__.get(_HOME)
@@ -211,7 +211,7 @@ def _close_soon(fs: AsyncFileSystem) -> None:
             continue
         try:
             loop.call_soon_threadsafe(_finish, state, part)
-        except RuntimeError:  # closed, and with it the client
+        except RuntimeError:  # the loop is closed, and the client with it
             return
 
 
@@ -226,11 +226,11 @@ _closing: set[asyncio.Future[None]] = set()
 
 @atexit.register
 def _close_all() -> None:
-    """Close what is still open at the end of the process, before the loops stop.
+    """Close all open clients at exit, before the event loops stop.
 
-    Nobody else would: fsspec keeps its instances, and aiohttp prints a complaint for each.
+    fsspec does not close its cached instances, and aiohttp would warn about each open client.
     """
-    end_all_running()  # else what reads by them would fail
+    end_all_running()  # otherwise reads in flight would fail
     with _lock:
         states = list(_states.items())
     closing = [
@@ -242,7 +242,7 @@ def _close_all() -> None:
 
 
 def _with_inner(fs: AsyncFileSystem) -> Iterator[AsyncFileSystem]:
-    """Yield a file system and those it reads through, as far as they are tied to a loop."""
+    """Yield a file system and its inner ones, as far as they are bound to an event loop."""
     yield fs
     state = fs.__dict__
     for inner in (state.get("fs"), *(state.get("fss") or {}).values()):

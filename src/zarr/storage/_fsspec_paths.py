@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def root_marker(fs: AsyncFileSystem) -> str:
-    """Return what the paths of a file system begin with: a slash, or nothing.
+    """Return the prefix of absolute paths in a file system: a slash, or the empty string.
 
-    A file system of references knows ``a``, and not ``/a``; a local one takes ``a`` for a path
-    below the working directory.
+    A reference file system contains ``a``, not ``/a``. A local file system treats ``a`` as
+    relative to the working directory.
     """
     return str(getattr(fs, "sync_fs", fs).root_marker)
 
@@ -25,12 +25,12 @@ def join(root: str, key: str) -> str:
 
 
 def is_remote(fs: AsyncFileSystem) -> bool:
-    """Tell whether the paths of a file system are what remains of URLs, not names of files."""
+    """Return whether the paths of a file system are parts of URLs, not local file names."""
     protocol = getattr(fs, "sync_fs", fs).protocol
     names = {protocol} if isinstance(protocol, str) else set(protocol)
     return names.isdisjoint({"file", "local", "memory", "zip", "tar", "dir", "reference"})
 
 
 def has_magic(name: str) -> bool:
-    """Tell whether fsspec would take a name for a pattern."""
+    """Return whether fsspec would treat a name as a glob pattern."""
     return any(character in name for character in "*?[")

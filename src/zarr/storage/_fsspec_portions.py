@@ -1,8 +1,8 @@
-"""Handing byte ranges to a file system's own ``_cat_ranges``, those of one turn of the loop together.
+"""Batch the byte ranges requested in one iteration of the event loop into ``_cat_ranges``.
 
-The one that fsspec gives to every asynchronous file system merges nothing, and when it is cancelled
-it leaves running what it has started. So it is called where a file system has overridden it: that
-of obstore, say, reads the ranges of an object by one call of its store.
+The default ``_cat_ranges`` of fsspec merges nothing, and its reads continue after it is cancelled.
+So it is used only if a file system overrides it. For example, the file system of obstore reads all
+ranges of an object by one call of its store.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
     from fsspec.asyn import AsyncFileSystem
 
-# Ranges of one call at most. All of them are there when the last is: several calls side by side
-# deliver earlier than one of everything.
+# Maximum number of ranges per call. A call returns only when its last range has arrived, so several
+# concurrent calls return earlier than one large call.
 PORTION: Final = 16
 
-# What is open for more ranges of this turn, by event loop and identity of the file system.
+# Batches still open for ranges, keyed by event loop and id of the file system.
 _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 
 
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system, or the one that it hands its calls to, overrides the method.
+    """Return whether a file system, or the one it delegates to, overrides ``_cat_ranges``.
 
-    Files that are kept in local files are read otherwise: fsspec's caches write them unsafely.
+    False for caching file systems, which are read in another way: fsspec writes their cache files
+    unsafely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -45,7 +46,7 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
 def _is_directory(cls: type) -> bool:
     from fsspec.implementations.dirfs import DirFileSystem
 
-    # A subclass may override the method, too.
+    # A subclass may override `_cat_ranges` too.
     return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
 
 
@@ -62,7 +63,7 @@ def _differs(cls: type, base: type, name: str) -> bool:
 
 
 async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) -> bytes:
-    """Read a byte range together with all that are asked for in this turn of the loop.
+    """Read a byte range in one batch with the others of this iteration of the event loop.
 
     Parameters
     ----------
@@ -71,15 +72,15 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
     path : str
         The path of the object in it.
     start : int
-        The first byte.
+        Offset of the first byte.
     end : int
-        The one after the last.
+        Offset after the last byte.
 
     Raises
     ------
     Exception
-        What the file system raises for this range. Where the call raises as a whole, each of its
-        ranges is read by itself, so that nobody gets a failure of another.
+        The failure of this range. If the whole call fails, each of its ranges is read alone, so
+        that no caller gets the failure of another range.
     """
     loop = asyncio.get_running_loop()
     key = loop, id(fs)
@@ -94,7 +95,7 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
 
 
 class _Portion:
-    """Some ranges that are read by one call."""
+    """A batch of byte ranges that one call reads."""
 
     def __init__(self, fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> None:
         self.ranges: list[tuple[str, int, int]] = []
@@ -104,14 +105,14 @@ class _Portion:
         self._call: asyncio.Task[None] | None = None
 
     async def read(self, path: str, start: int, end: int) -> bytes | None:
-        """Wait for a range; None where the call has failed as a whole."""
+        """Add a range and wait for its bytes; return None if the whole call has failed."""
         answer: asyncio.Future[bytes | None] = self._loop.create_future()
         self.ranges.append((path, start, end))
         self._answers.append(answer)
         try:
             return await answer
         except asyncio.CancelledError:
-            # Nothing goes on behind the back of the last who waits.
+            # If the last waiting caller is cancelled, cancel the call and wait for its end.
             call = self._call
             if call is not None and all(other.done() for other in self._answers):
                 call.cancel()
@@ -121,7 +122,7 @@ class _Portion:
             raise
 
     def leave(self, key: tuple[asyncio.AbstractEventLoop, int]) -> None:
-        """Read what has come, unless nobody waits for it any more."""
+        """Close the batch and start its call, unless all callers were cancelled."""
         if _open.get(key) is self:
             del _open[key]
         if not all(answer.done() for answer in self._answers):
@@ -141,7 +142,7 @@ class _Portion:
                 else:
                     answer.set_result(None)
         finally:
-            for answer in self._answers:  # where the call was cancelled
+            for answer in self._answers:  # has an effect only if the call was cancelled
                 answer.cancel()
 
     def _deliver(self, found: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Reading an object of an fsspec file system, or a part of one, so that the answer can be relied on."""
+"""Read an object of an fsspec file system, or a byte range, and validate the answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | None) -> bytes:
-    """Read an object, or a part of it.
+    """Read an object, or a byte range of it.
 
     Parameters
     ----------
@@ -33,20 +33,20 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     path : str
         The path of the object in it.
     byte_range : ByteRequest or None
-        Which bytes, not an empty request; None for all.
+        The byte range, not empty; None for all bytes.
 
     Returns
     -------
     bytes
-        The bytes. What lies past the end of the object is left out.
+        The bytes, truncated at the end of the object.
 
     Raises
     ------
     OSError
-        If the answer is not what was asked for, as far as that can be told: by its length and, over
-        HTTP, by status and headers.
+        If the answer does not match the request. This is checked by length and, over HTTP, by
+        status and headers.
     Exception
-        What the file system raises.
+        Any failure of the file system.
     """
     cache = whole_file_cache(fs)
     if cache is not None:
@@ -57,7 +57,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     limits: dict[str, Any] = {}
     if isinstance(byte_range, SuffixByteRequest) and _lacks_suffixes(fs):
         size = (await fs._info(path))["size"]
-        if size is None:  # the server does not say
+        if size is None:  # the server does not report it
             data = await read_object(fs, path, None)
             return data[len(data) - byte_range.suffix :] if byte_range.suffix < len(data) else data
         limits = {"start": max(0, size - byte_range.suffix), "end": size}
@@ -71,13 +71,12 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     if http is not None:
         reply = HttpReply(byte_range if limits else None)
         if limits:
-            # A range of compressed bytes could not be told from a compressed range.
+            # A range of compressed bytes and a compressed range cannot be told apart.
             headers = {**http.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
             limits["headers"] = headers
         return reply.part(await fs._cat_file(path, raise_for_status=reply, **limits))
     if not limits and _reads_in_parts(_class(fs)):
-        # One request per value: s3fs would ask for the size of each value first, to split
-        # large ones.
+        # Send one request per value. Otherwise s3fs first requests the size, to split large values.
         limits["max_concurrency"] = 1
     data = await fs._cat_file(path, **limits)
     check_length(data, byte_range)
@@ -87,15 +86,15 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
 async def means_past_the_end(
     fs: AsyncFileSystem, path: str, byte_range: ByteRequest, error: Exception
 ) -> bool:
-    """Return whether a refused byte range indeed lies past the end of the object.
+    """Return whether a rejected byte range is past the end of the object.
 
-    The size is looked up, since a server may refuse a range for a reason of its own.
+    Looks up the size, because a server may reject a range for another reason.
     """
     if not is_range_error(error):
         return False
     try:
         size = (await fs._info(path))["size"]
-    except Exception:  # the first failure is the one to report
+    except Exception:  # the caller reports the first failure
         return False
     return size is not None and starts_past_the_end(byte_range, int(size))
 
@@ -109,14 +108,14 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the HTTP file system that answers the reads of a file system, None if none does."""
+    """Return the HTTP file system behind a file system, or None if it is not over HTTP."""
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs
     return fs if _is_from(_class(fs), "fsspec.implementations.http") else None
 
 
 def _lacks_suffixes(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system looks for the size of a file where there is none."""
+    """Return whether a file system is an fsspec cache, which cannot read suffix ranges."""
     inner = fs.__dict__.get("sync_fs")
     return inner is not None and is_cache(inner)
 
@@ -127,7 +126,7 @@ def _class(fs: AsyncFileSystem) -> type:
 
 @lru_cache(maxsize=256)
 def _is_from(cls: type, module: str) -> bool:
-    # By name: what the module needs may not be installed for other file systems.
+    # Compare by name: importing the module may need packages that are not installed.
     return any(base.__module__ == module for base in cls.__mro__)
 
 

@@ -1,4 +1,4 @@
-"""One call at a time, for file systems of fsspec that cannot do with more."""
+"""Serialize calls of fsspec file systems that are not thread-safe."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Clients of these speak over one connection, or seek one file.
+# Clients of these protocols share one connection, or one file position.
 _SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
 
-# These note in a file which blocks of other files they have, and lock nothing.
+# These record the blocks they have cached in a file, without a lock.
 _CACHES = "fsspec.implementations.cached"
 _CACHE_CALLS = ("_cat", "_get", "_open", "_pipe", "_put", "_read", "_head", "_tail")
 
@@ -30,7 +30,7 @@ _QUEUE = "_zarr_queue"
 class Queue:
     """Runs functions one after the other, for callers on any event loop and in any thread.
 
-    A caller that is cancelled does not end the call that runs, nor let the next one begin beside it.
+    Cancellation of a caller does not stop its running call. The next call starts after it ends.
     """
 
     def __init__(self) -> None:
@@ -41,31 +41,31 @@ class Queue:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zarr-serial")
 
     async def run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-        """Call a function when all calls before have ended, and return what it returns."""
+        """Call a function after all earlier calls have ended, and return its result."""
         if self._pid != os.getpid():
             self._start()  # threads do not survive a fork
-        # A thread has a context of its own; asyncio.to_thread hands that of the caller over, too.
+        # Run in a copy of the caller's context variables, like `asyncio.to_thread`.
         call = functools.partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
-# One queue for a directory: several instances may keep their files in it.
+# One queue per cache directory, because several instances may share a directory.
 _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 
 
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
-    """Return the attributes of a file system; a caching one answers with those of another."""
+    """Return the instance attributes of a file system, bypassing the forwarding of caches."""
     state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
     return state
 
 
 def is_cache(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system keeps what it has read of another one in local files."""
+    """Return whether a file system caches data of another one in local files."""
     return any(base.__module__ == _CACHES for base in type(fs).__mro__)
 
 
 def queue_of_cache(fs: AbstractFileSystem) -> Queue:
-    """Return the queue for all caching file systems that keep their files where this one does."""
+    """Return the queue shared by all caching file systems with the same cache directory."""
     state = state_of(fs)
     queue: Queue | None = state.get(_QUEUE)
     if queue is None:
@@ -75,12 +75,12 @@ def queue_of_cache(fs: AbstractFileSystem) -> Queue:
 
 
 def serialize(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Let a wrapper around a synchronous file system make one call at a time, where it has to.
+    """Make a wrapper run one call at a time if its synchronous file system needs that.
 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        Any file system. A wrapper is changed, others are left as they are.
+        Any file system. A wrapper is changed in place, other file systems are not changed.
 
     Returns
     -------

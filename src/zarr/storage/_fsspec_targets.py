@@ -1,8 +1,8 @@
-"""Where the keys of an fsspec file system lie: themselves, or behind references.
+"""Resolve keys of an fsspec file system to objects, following references.
 
-On fsspec's reference file system a key is a part of another object, or bytes kept in the reference
-document (kerchunk reference specification, version 1). Reads can be merged only between requests
-whose target object is known.
+On fsspec's reference file system a key is a region of another object, or bytes stored inline in the
+reference document (kerchunk reference specification, version 1). Requests can be merged only if
+their target object is known.
 """
 
 from __future__ import annotations
@@ -40,48 +40,48 @@ class Target(NamedTuple):
     nbytes: int | None = None
 
     def locate(self, byte_range: ByteRequest | None) -> ByteRequest | None:
-        """Turn a request for part of the region into one for part of the object."""
+        """Convert a byte range of the region to a byte range of the object."""
         if self.nbytes is None:
             return byte_range
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return RangeByteRequest(self.start + start, self.start + stop)
 
     def wants_nothing(self, byte_range: ByteRequest | None) -> bool:
-        """Return whether a request for part of a region of known size is for no byte of it."""
+        """Return whether a byte range contains no byte of the region, whose size is known."""
         assert self.nbytes is not None
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return start == stop
 
 
 def has_references(fs: AsyncFileSystem) -> bool:
-    """Tell whether keys of a file system are references."""
+    """Return whether keys of a file system are references."""
     return hasattr(fs, "references") and hasattr(fs, "fss")
 
 
 def are_in_memory(fs: Any) -> bool:
-    """Return whether references can be looked up without reading more of their document."""
+    """Return whether all references are in memory, so that lookups read no files."""
     return isinstance(fs.references, dict)
 
 
 def inline_answer(
     target: Target | bytes | None, byte_range: ByteRequest | None
 ) -> Target | bytes | None:
-    """Answer a request that needs no read.
+    """Answer a request if it needs no read.
 
     Parameters
     ----------
     target : Target, bytes or None
-        Where a key lies; see `resolve_references`.
+        The resolved key; see `resolve_references`.
     byte_range : ByteRequest or None
-        Which bytes are wanted; None for all.
+        The requested bytes; None for all.
 
     Returns
     -------
     Target, bytes or None
-        `target` itself where it has to be read; else the bytes, or None for an absent key.
+        `target` itself if it must be read; otherwise the bytes, or None for an absent key.
     """
     if isinstance(target, Target):
-        # A reference vouches for its key: there is nothing to find out about no bytes of it.
+        # A reference proves that its key is present, so an empty byte range needs no read.
         return b"" if target.nbytes is not None and target.wants_nothing(byte_range) else target
     if target is None:
         return None
@@ -90,10 +90,10 @@ def inline_answer(
 
 
 def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | Exception | None]:
-    """Look up what references point to.
+    """Look up the targets of references.
 
-    It may read parts of a reference document that is loaded piece by piece, and then does not
-    belong on an event loop; see `are_in_memory`.
+    It may read parts of a lazily loaded reference document. It must not run on an event loop then;
+    see `are_in_memory`.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | E
     Returns
     -------
     list of Target, bytes, None or Exception
-        For each path the region it stands for, the bytes kept in the reference itself, None
-        where it is not listed, or, where the reference is none, a `ValueError` that says so, or a
-        `ReferenceNotReachable` if no file system is there for it.
+        For each path: its region, the inline bytes, None if the path is not listed, a `ValueError`
+        if the reference is malformed, or a `ReferenceNotReachable` if no file system is known for
+        its protocol.
     """
     resolved: list[Target | bytes | Exception | None] = []
     for path in paths:
@@ -145,9 +145,9 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
 
 
 def _parse_reference(reference: object, path: str, target: str | None) -> Sequence[Any]:
-    """Return a reference to a file, or to a part of one, if it is well formed.
+    """Return the URL, and the region if any, of a well-formed reference.
 
-    Where it has None for the URL it means the one file that all references are about, `target`.
+    A URL of None stands for `target`, the file shared by all references.
     """
     if isinstance(reference, (list, tuple)) and len(reference) in (1, 3):
         url, *region = reference

@@ -1,4 +1,4 @@
-"""A store in a directory of the local file system: one file a key."""
+"""`LocalStore`: a store in a local directory, with one file per key."""
 
 from __future__ import annotations
 
@@ -50,41 +50,41 @@ __all__ = ["LocalStore"]
 
 _T = TypeVar("_T")
 
-# How many files, and about how many bytes, a bulk read fetches per hop to the worker pool.
+# Maximum number of files, and approximate bytes, per call of the thread pool in a bulk read.
 _FILES_A_HOP = 32
 _BYTES_A_HOP = 1 * MiB
 
-# A thread that waits reads so many files, or about so many bytes, before it decodes them. Threads
-# take turns in this where files are small.
+# Maximum number of files, and approximate bytes, that a blocking caller reads before it decodes
+# them. With small files, threads take turns.
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
 
-# A file is read into memory of the size that the ones before it lead to expect, and so much more.
+# Margin added to the expected size of a file, which is estimated from the files before it.
 _ROOM_NBYTES = 4 * KiB
 
-# Parts of a file share a read where nothing lies between them: a second read costs microseconds.
+# Merge only adjacent or overlapping byte ranges of a file: a second read costs microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
-# Whether a relative path may name a drive: "C:a".
+# Whether a relative path may contain a drive: "C:a".
 _HAS_DRIVES = os.name == "nt"
 
-# How many names a listing fetches per hop to the worker pool.
+# Number of names that a listing fetches per call of the thread pool.
 _LISTED_AT_ONCE = 1000
 
 
 class LocalStore(Store):
-    """Values in files below a directory.
+    """A store in a local directory, with one file per key.
 
-    A write goes to a file of its own first and then replaces the old one in one step, so a reader,
-    and whoever comes after a writer that was killed, finds the old value or the new.
+    Writes are atomic: the value is written to a temporary file, which then replaces the old file.
+    Concurrent readers, and readers after a writer was killed, see either the old or the new value.
 
     Parameters
     ----------
     root : str or Path
-        The directory. It is made with the first write.
+        The directory. The first write creates it.
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
 
     Raises
     ------
@@ -124,19 +124,20 @@ class LocalStore(Store):
         root : Path or str
             The directory.
         read_only : bool
-            Whether the store refuses every change.
+            Whether methods that change the store raise an error.
         mode : {"r", "r+", "a", "w", "w-"} or None
-            ``"r"`` makes it read-only; ``"r"`` and ``"r+"`` need the directory to exist, ``"w"``
-            empties it, ``"w-"`` needs it to be absent. None makes the directory, unless read-only.
+            ``"r"`` makes the store read-only. ``"r"`` and ``"r+"`` need an existing directory,
+            ``"w"`` empties it, ``"w-"`` needs it to be absent. None creates the directory, unless
+            the store is read-only.
 
         Raises
         ------
         FileNotFoundError
-            If the directory has to exist and does not.
+            If the directory must exist but does not.
         FileExistsError
-            If it has to be absent and is not.
+            If the directory must be absent but exists.
         ValueError
-            If `mode` is not one of these.
+            If `mode` is invalid.
         """
         if mode is not None and mode not in ANY_ACCESS_MODE:
             raise ValueError(f"Invalid mode: {mode}, expected one of {sorted(ANY_ACCESS_MODE)}")
@@ -151,7 +152,7 @@ class LocalStore(Store):
             await self.clear()
 
     def _prepare(self, mode: AccessModeLiteral | None) -> None:
-        """Look for the directory, or make it, as a mode says."""
+        """Check or create the directory, depending on the mode."""
         if self.read_only or mode == "r+":
             if not self.root.exists():
                 raise FileNotFoundError(f"{self.root} does not exist")
@@ -184,16 +185,16 @@ class LocalStore(Store):
     def _path_of_value(self, key: str) -> str:
         path = self._path(key)
         if not _parts(key):
-            # Before a file beside the root is made, to replace it.
+            # Raise before a temporary file is made beside the root, to replace it.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
     def _is_gone(self, error: OSError, key: str) -> bool:
-        """Tell whether a failure to open a file proves that there is no such key.
+        """Return whether a failure to open a file proves that the key is absent.
 
-        Where the root is a file there is no store, so no key; and files such as README.md lie
-        beside nodes, and are asked for metadata of a node. Any other file in the middle of a path
-        means a damaged store, which must not read as fill value.
+        If the root is a file, the store has no keys. Files such as README.md lie beside nodes, so
+        metadata keys below them are looked up. Any other file in the place of a directory means a
+        damaged store, which must not be read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -225,7 +226,7 @@ class LocalStore(Store):
         byte_range: ByteRequest | None,
         expected: int = _SMALL_NBYTES,
     ) -> bytes | None:
-        """Read the bytes of a key, whose path is known; see `read_file`. None where it is absent."""
+        """Read the bytes of a key at a known path; see `read_file`. None if the key is absent."""
         try:
             return read_file(path, byte_range, expected)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -258,7 +259,8 @@ class LocalStore(Store):
     ) -> tuple[list[tuple[int, Buffer | None]], int]:
         """Read the next files in the calling thread, and count their bytes.
 
-        None where there are no more. Others wait for their turn meanwhile, so little is called.
+        The list is empty when no requests remain. Other threads wait for their turn during this
+        call, so it makes few Python calls.
         """
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -266,7 +268,7 @@ class LocalStore(Store):
         wrap = prototype.buffer.from_bytes
         for index, (key, byte_range) in remaining:
             try:
-                # The keys have been checked together.
+                # The caller has checked the keys.
                 path = self._path(key) if _HAS_DRIVES or key[-1:] in ("", "/") else base + key
                 data = self._stored(path, key, byte_range, expected)
                 portion.append((index, None if data is None else wrap(data)))
@@ -294,7 +296,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _noting(self, doing: str, what: object) -> Iterator[None]:
-        """Add to a failure of the file system what was being done, to what, in which store."""
+        """Add a note to failures of the file system that names operation, object and store."""
         try:
             yield
         except (OSError, NotImplementedError) as error:
@@ -304,8 +306,8 @@ class LocalStore(Store):
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`.
 
-        A directory is deleted with all keys in it, except for the root, which no key names. Of a
-        symbolic link the link is deleted, and not what it leads to.
+        If the key is a directory, all keys in it are deleted; the root cannot be deleted. If it is
+        a symbolic link, the link is deleted and its target is kept.
 
         Raises
         ------
@@ -313,12 +315,12 @@ class LocalStore(Store):
             If the key lies behind a symbolic link to a directory.
         """
         self._check_writable()
-        self._path(key)  # refuses what is no key
+        self._path(key)  # raises for an invalid key
         if parts := _parts(key):
             with self._noting("deleting", key):
                 remove(str(self.root), parts)
 
-    # --- the contract -------------------------------------------------------------------
+    # --- methods of Store ---------------------------------------------------------------
 
     async def get(
         self,
@@ -341,19 +343,19 @@ class LocalStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, several files a hop to the worker pool; see `Store.get_many`.
+        """Read many values, several files per call of the thread pool; see `Store.get_many`.
 
-        Requests for parts of one file that touch or overlap are read together.
+        Adjacent or overlapping byte ranges of one file are merged into one read.
         """
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
         remaining = deque(plan_reads(wanted, _TOUCHING))
         concurrency = int(config.get("async.concurrency"))
-        # A few files are asked for all at once: a file system may be far away.
+        # A few files are all requested at once: a network file system has high latency.
         at_once = max(1, min(_FILES_A_HOP, len(remaining) // concurrency))
 
         def read_some() -> Answered:
-            """Read the next files, in a thread."""
+            """Read the next files in a worker thread."""
             answers: list[tuple[int, Buffer | None]] = []
             nbytes = count = 0
             while remaining and count < at_once and nbytes < _BYTES_A_HOP:
@@ -378,10 +380,10 @@ class LocalStore(Store):
                 async for batch in batches:
                     yield [pair for _, answered in batch for pair in answered.answers]
         finally:
-            remaining.clear()  # threads that still read stop after the file they are at
+            remaining.clear()  # threads that still read stop after their current file
 
     def _answer(self, read: Read, prototype: BufferPrototype) -> Answered:
-        """Read one file, or some of it, in the calling thread."""
+        """Read one file, or byte ranges of it, in the calling thread."""
         key = str(read.path)
 
         def get(byte_range: ByteRequest | None, _: int) -> Buffer | None:
@@ -400,7 +402,7 @@ class LocalStore(Store):
 
         def is_value() -> bool:
             try:
-                # Not `os.path.isfile`, for which a file that may not be looked at is not there.
+                # Not `os.path.isfile`: it returns False if permission is denied.
                 status = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return False
@@ -435,7 +437,7 @@ class LocalStore(Store):
         def total() -> int:
             nbytes = 0
             for key in keys:
-                with suppress(FileNotFoundError):  # somebody has just deleted it
+                with suppress(FileNotFoundError):  # deleted after the listing
                     nbytes += os.stat(self._path(key)).st_size
             return nbytes
 
@@ -456,14 +458,14 @@ class LocalStore(Store):
     async def delete_dir(self, prefix: str) -> None:
         """Delete all keys below a prefix; see `Store.delete_dir`.
 
-        Of a symbolic link the link is deleted, and not what it leads to.
+        Symbolic links are deleted, but their targets are kept.
 
         Raises
         ------
         NotImplementedError
-            If the directory lies behind a symbolic link to another one.
+            If the directory lies behind a symbolic link to another directory.
         ValueError
-            If the prefix names a file, or the store is read-only.
+            If the prefix is a file, or the store is read-only.
         """
         self._check_writable()
         path = self._path(prefix)
@@ -481,13 +483,13 @@ class LocalStore(Store):
             await in_pool(delete)
 
     async def _remove_empty(self, prefix: str) -> None:
-        """Remove directories below a prefix that hold nothing, where keys were deleted singly."""
+        """Remove empty directories below a prefix after its keys were deleted one by one."""
         path = self._path(prefix)
 
         def remove_empty() -> None:
             for folder, _, _ in os.walk(path, topdown=False):
                 if prefix or folder != str(path):
-                    with suppress(OSError):  # it holds something
+                    with suppress(OSError):  # it is not empty
                         os.rmdir(folder)
 
         await in_pool(remove_empty)
@@ -505,17 +507,17 @@ class LocalStore(Store):
             await in_pool(clear)
 
     async def move(self, dest_root: Path | str) -> None:
-        """Move the directory elsewhere; the store goes with it.
+        """Move the directory to a new path and use it as the root of this store.
 
         Parameters
         ----------
         dest_root : str or Path
-            Where it goes; nothing may be there.
+            The new path, which must not exist.
 
         Raises
         ------
         FileExistsError
-            If something is there.
+            If the new path exists.
         ValueError
             If the store is read-only.
         """
@@ -559,19 +561,19 @@ class LocalStore(Store):
 
 
 async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
-    """Yield what an iterator yields that has to wait for the file system."""
+    """Yield the items of a blocking iterator, fetched in batches in the thread pool."""
     while batch := await in_pool(lambda: list(islice(items, _LISTED_AT_ONCE))):
         for item in batch:
             yield item
 
 
 def _parts(key: str) -> list[str]:
-    """Return the names on the way from the root to a key; none for the root itself."""
+    """Return the parts of a key; an empty list for the root."""
     return [part for part in key.split("/") if part not in ("", ".")]
 
 
 def _remove_directory(path: str) -> None:
     try:
         os.rmdir(path)
-    except (FileNotFoundError, NotADirectoryError):  # or a link to it
+    except (FileNotFoundError, NotADirectoryError):  # `NotADirectoryError`: a link to a directory
         pass

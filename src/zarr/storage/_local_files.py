@@ -1,7 +1,7 @@
-"""Files and directories of a local file system: how they are written, deleted, listed and moved.
+"""Write, delete, list and move files and directories of a local file system.
 
-Deleting never goes through a symbolic link below the root: the link is what goes, or nothing does.
-No function calls itself, since keys may have thousands of parts.
+Deletion never follows a symbolic link below the root: it deletes the link, or nothing. No function
+is recursive, because keys may have thousands of parts.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import NamedTuple
 from zarr.core.buffer import Buffer
 from zarr.storage._utils import can_be_key
 
-# Names of files still being written begin with this; they are never keys.
+# Prefix of temporary files that are being written; their names are never keys.
 PARTIAL = ".__zarr_partial-"
 
-# What file systems without hard links say when asked for one.
+# Errors of file systems without hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
-# What a link says that is not to be followed, or that leads to nothing.
+# Errors of a link that must not be followed, and of a broken link.
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether what lies in an open directory can be named relative to it, so that nobody can put a link
-# in the place of a directory between looking at it and deleting in it.
+# Whether system calls accept names relative to an open directory. This prevents a race in which
+# another process replaces a directory by a link between the check and the deletion.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -37,15 +37,15 @@ _HAS_RELATIVE_NAMES = (
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _REAL_DIRECTORY = _DIRECTORY | _NOFOLLOW
-# Passing through a directory takes no permission to list it, where that can be said.
+# With O_PATH, opening a directory on the way to a file needs no permission to list it.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | _REAL_DIRECTORY
 
 
-# --- what a file is -----------------------------------------------------------------------
+# --- file types ---------------------------------------------------------------------------
 
 
 def refuse_irregular(status: os.stat_result, path: str) -> None:
-    """Refuse what is no regular file: reading it may wait for ever, or never end.
+    """Raise an error if a file is not a regular file: a read could block or never end.
 
     Raises
     ------
@@ -62,9 +62,9 @@ def refuse_irregular(status: os.stat_result, path: str) -> None:
 
 
 def refuse_pipe(path: str) -> None:
-    """Refuse to read what is no regular file; what is not there, or a directory, is not refused.
+    """Raise an error if a path exists and is neither a regular file nor a directory.
 
-    For readers of others, which open a named pipe like any file and wait for somebody to write.
+    Call it before a library that would open a named pipe and block until another process writes.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def refuse_pipe(path: str) -> None:
 
 
 def irregular(path: str, mode: int) -> OSError:
-    """Return the error that says what a path names instead of a regular file."""
+    """Return the error for a path that is not a regular file; it names the type of the file."""
     kinds = (
         (stat.S_ISFIFO, "a named pipe"),
         (stat.S_ISSOCK, "a socket"),
@@ -95,11 +95,21 @@ def irregular(path: str, mode: int) -> OSError:
 
 
 def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
-    """Write a file so that it appears, or replaces the one before, in one step."""
+    """Write a file atomically: create it, or replace the old one, in one step.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    value : Buffer
+        Its bytes.
+    unless_exists : bool
+        Whether to keep an existing file.
+    """
     if unless_exists and os.path.isfile(path):
         return
     folder = os.path.dirname(path)
-    # Random, as process and thread numbers repeat: on another host, after a crash.
+    # Random, because process and thread ids repeat on other hosts and after a crash.
     partial = os.path.join(folder, f"{PARTIAL}{os.urandom(12).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -124,14 +134,14 @@ def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
         except FileNotFoundError:
             pass
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = path  # a disk that is full says nothing of what did not fit
+            error.filename = path  # the error of a full disk names no file
         raise
 
 
 def _take_place(partial: str, path: str) -> None:
-    """Move a file to a path, unless something is there."""
+    """Move a file to a path, unless the path exists."""
     try:
-        # One step: of several writers, one makes the link.
+        # Atomic: only one of several writers creates the link.
         os.link(partial, path)
     except FileExistsError:
         if os.path.isdir(path):
@@ -139,7 +149,7 @@ def _take_place(partial: str, path: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Two steps: each writer finds whole values, but the last of several may win.
+        # Not atomic: each file is complete, but the last of several writers may win.
         if not os.path.exists(path):
             os.replace(partial, path)
             return
@@ -147,12 +157,12 @@ def _take_place(partial: str, path: str) -> None:
 
 
 def make_directories(path: str) -> None:
-    """Make a directory and those above it; `os.makedirs` calls itself for each of them.
+    """Create a directory and its parents; not by `os.makedirs`, which is recursive.
 
     Raises
     ------
     FileExistsError
-        If something else is in its place.
+        If the path exists and is not a directory.
     """
     missing: list[str] = []
     while not _has_made(path):
@@ -164,7 +174,7 @@ def make_directories(path: str) -> None:
 
 
 def _has_made(path: str) -> bool:
-    """Make a directory that may be there already; not where the one above it is missing."""
+    """Create a directory unless it exists; return False if its parent is missing."""
     try:
         os.mkdir(path)
     except FileExistsError:
@@ -178,9 +188,9 @@ def _has_made(path: str) -> bool:
 
 
 def move(source: str, destination: str) -> None:
-    """Move a file or a directory, with directories above the new place as they are needed.
+    """Move a file or a directory, creating parent directories of the new path.
 
-    A symbolic link goes on leading to where it led.
+    A moved symbolic link keeps its target.
     """
     make_directories(os.path.dirname(os.path.abspath(destination)))
     if not os.path.islink(source) or os.path.isabs(os.readlink(source)):
@@ -200,34 +210,34 @@ def move(source: str, destination: str) -> None:
 
 
 def remove(root: str, parts: Sequence[str]) -> None:
-    """Delete a file, a link, or a directory with all that is in it.
+    """Delete a file, a link, or a directory with its content.
 
     Parameters
     ----------
     root : str
-        The directory of the store; it may be a link.
+        The root directory of the store; may be a link.
     parts : sequence of str
-        The names on the way to what is deleted, at least one.
+        The parts of the path below the root, at least one.
 
     Raises
     ------
     NotImplementedError
-        If a part in the middle is a symbolic link: what lies behind it is not the store's.
+        If a parent directory below the root is a symbolic link: its target is outside the store.
     """
     path = os.sep.join((root, *parts))
     try:
-        # Most of what is deleted is not there: chunks of fill value that were never stored.
+        # Most deleted keys are absent: chunks of fill values that were never stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     try:
         (_remove_relative if _HAS_RELATIVE_NAMES else _remove_by_path)(root, parts, path)
-    except FileNotFoundError:  # others delete, too
+    except FileNotFoundError:  # another process deleted it first
         return
 
 
 def empty(root: str) -> None:
-    """Delete all that is in a directory, which may be a link, and nothing behind links in it."""
+    """Delete the content of a directory, which may be a link; links in it are not followed."""
     try:
         (_empty_relative if _HAS_RELATIVE_NAMES else _empty_by_path)(root)
     except (FileNotFoundError, NotADirectoryError):
@@ -259,7 +269,7 @@ def _remove_in(folder: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except (IsADirectoryError, PermissionError):
-        # What some systems say when asked to unlink a directory.
+        # Some systems raise these for a directory.
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise
@@ -290,7 +300,7 @@ def _empty_relative(root: str) -> None:
 
 
 def _empty_open(top: int) -> None:
-    """Delete what is in an open directory, and below it, with one more open at a time."""
+    """Delete the content of an open directory, with one further directory open at a time."""
     folder = os.dup(top)
     try:
         above = [_Level(*_identity(folder), "", _delete_files(folder))]
@@ -325,7 +335,7 @@ def _empty_open(top: int) -> None:
 
 
 class _Level(NamedTuple):
-    """A directory on the way down: what it is, its name, and what is left in it."""
+    """A directory being emptied: its identity, its name, and its remaining subdirectories."""
 
     device: int
     inode: int
@@ -339,7 +349,7 @@ def _identity(folder: int) -> tuple[int, int]:
 
 
 def _delete_files(folder: int) -> list[str]:
-    """Delete the files and links in an open directory, and return the directories in it."""
+    """Delete the files and links in an open directory, and return its subdirectories."""
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in found:
@@ -405,18 +415,33 @@ def _leads_out(part: str, path: str) -> NotImplementedError:
 
 
 def names_in(path: str, base: str) -> Iterator[str]:
-    """Yield the names in a directory that are, or lead to, keys; `base` is its own key."""
+    """Yield the names in a directory that are keys or contain keys.
+
+    Parameters
+    ----------
+    path : str
+        The directory.
+    base : str
+        Its prefix in the store.
+    """
     for entry in _entries(path):
         if can_be_key(base + entry.name) and (_leads_to_file(entry) is not None):
             yield entry.name
 
 
 def walk(top: str, base: str) -> Iterator[str]:
-    """Yield the keys of all files below a directory, each behind `base`.
+    """Yield the keys of all files below a directory.
 
-    Links are followed, but not to a directory on the way down to them: that would never end.
+    Links are followed, except to a parent directory of the link, which would be an endless loop.
+
+    Parameters
+    ----------
+    top : str
+        The directory.
+    base : str
+        Prefix of all keys.
     """
-    # Identities are known below links only; elsewhere no directory can be met twice.
+    # Track the identities of directories below links only: a loop needs a link.
     pending: list[tuple[str, str, frozenset[tuple[int, int]] | None]] = [(top, base, None)]
     while pending:
         path, base, above = pending.pop()
@@ -439,7 +464,7 @@ def walk(top: str, base: str) -> Iterator[str]:
 
 
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
-    """Yield what lies in a directory, without files that are still being written."""
+    """Yield the entries of a directory, without temporary files that are being written."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -450,9 +475,9 @@ def _entries(path: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _leads_to_file(entry: os.DirEntry[str]) -> bool | None:
-    """Tell whether an entry is a file, or a directory; None for what is neither.
+    """Return True for a file, False for a directory, None for any other type of entry.
 
-    None also for a link that leads to itself or to nothing.
+    None also for a broken link, or a link to itself.
     """
     try:
         if entry.is_dir():
@@ -465,7 +490,7 @@ def _leads_to_file(entry: os.DirEntry[str]) -> bool | None:
 
 
 def _identities(top: str, path: str) -> frozenset[tuple[int, int]]:
-    """Return what the directories from `top` down to `path` are, however they are named."""
+    """Return the identities, device and inode, of the directories from `top` to `path`."""
     found = set()
     while True:
         status = os.stat(path)

@@ -1,4 +1,4 @@
-"""Reading a file of a local file system, or a part of it."""
+"""Read a file of a local file system, or a byte range of it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ from collections.abc import Callable
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.storage._local_files import irregular, refuse_irregular
 
-# A named pipe would keep who opens it waiting, for somebody who writes into it.
+# O_NONBLOCK: opening a named pipe would block until another process opens it for writing.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
-# What a pipe or a device answers where a file would not.
+# Errors that pipes and devices raise, but regular files do not.
 _NOT_OF_FILES = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ESPIPE, errno.EINVAL, errno.ENXIO}
 
 
 def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes:
-    """Read a file, or part of it; a whole one sooner where it has fewer bytes than expected.
+    """Read a file, or a byte range of it.
 
-    Plain system calls: `open` builds three objects and asks for the size twice.
+    Uses system calls, because `open` makes three objects and looks up the size twice.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    byte_range : ByteRequest or None
+        The bytes to read; None for all.
+    expected : int
+        Expected size in bytes. Reading a whole file is faster if the file is smaller.
     """
     descriptor = _open(path)
     try:
         if byte_range is None:
-            # Most values are small, and where a file ends takes less to find than all of its state.
-            # What has no end, or none yet, is no regular file.
+            # Most values are small, and a seek to the end is cheaper than `fstat`. Pipes and
+            # devices fail this check, as they have no fixed end.
             data = os.read(descriptor, expected)
             if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
                 return data
@@ -62,13 +71,13 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
 
 
 def _open(path: str) -> int:
-    """Open a file for reading, and wait for nobody."""
+    """Open a file for reading without blocking."""
     try:
         return os.open(path, _FLAGS)
     except OSError as error:
-        if error.errno == errno.ENXIO:  # of a socket
+        if error.errno == errno.ENXIO:  # a socket
             raise irregular(path, os.stat(path).st_mode) from None
-        if isinstance(error, BlockingIOError) and os.path.isfile(path):  # others hold a lease
+        if isinstance(error, BlockingIOError) and os.path.isfile(path):  # leased by a process
             return os.open(path, _FLAGS & ~os.O_NONBLOCK)
         raise
 
@@ -78,5 +87,5 @@ def _seek_and_read(descriptor: int, nbytes: int, offset: int, /) -> bytes:
     return os.read(descriptor, nbytes)
 
 
-# Not every system has positional reads. Either may return less than it is asked for.
+# Not every system has `pread`. Both functions may return fewer bytes than requested.
 _read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)

@@ -1,4 +1,4 @@
-"""A store that logs what is asked of the store it wraps."""
+"""A store that logs the calls to the store it wraps."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class LoggingStore(WrapperStore[T_Store]):
     Parameters
     ----------
     store : Store
-        The store that does the work.
+        The wrapped store.
     log_level : str
-        Level of the log, by name.
+        Name of the log level.
     log_handler : logging.Handler or None
-        Where the log goes; None for standard output.
+        Handler of the log; None for standard output.
 
     Attributes
     ----------
     counter : dict of str to int
-        How often each method was called.
+        Number of calls per method.
 
     Raises
     ------
     ValueError
-        If there is no such level.
+        If the log level is unknown.
     """
 
     counter: defaultdict[str, int]
@@ -82,7 +82,7 @@ class LoggingStore(WrapperStore[T_Store]):
         return type(self)(store, self.log_level, self.log_handler)
 
     def __reduce__(self) -> Any:
-        # Handlers hold streams and locks, which stay behind.
+        # Drop the handler: streams and locks cannot be pickled.
         return type(self), (self._store, self.log_level)
 
     def __str__(self) -> str:
@@ -95,14 +95,14 @@ class LoggingStore(WrapperStore[T_Store]):
 
     @contextmanager
     def log(self, hint: Any = "") -> Iterator[None]:
-        """Log what is done in a ``with`` block as a call of the method that contains it.
+        """Log a ``with`` block as a call of the method that contains it.
 
         Parameters
         ----------
         hint : object
-            Shown as the argument of the call.
+            Logged as the argument of the call.
         """
-        # This generator, the context manager that drives it, the method.
+        # Frames: 0 this generator, 1 its context manager, 2 the method.
         with self._logged(sys._getframe(2).f_code.co_name, hint):
             yield
 
@@ -118,7 +118,7 @@ class LoggingStore(WrapperStore[T_Store]):
         finally:
             self.logger.info("Finished %s [%.2f s]", call, time.perf_counter() - began)
 
-    # --- each method, by what its log line shows ------------------------------------------
+    # --- logged methods -------------------------------------------------------------------
 
     @property
     def supports_writes(self) -> bool:

@@ -1,4 +1,4 @@
-"""Stores in the memory of the process."""
+"""Stores in process memory."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 
 
-# Tells this process, and those forked from it, from all others.
+# Identifies this process and its forks among all processes.
 _PROCESS = os.urandom(16).hex()
 
-# Keys that a bulk read answers before it lets other tasks run, some hundred microseconds.
+# Batch size of bulk reads, between which other tasks run; takes some hundred microseconds.
 _ANSWERED_AT_ONCE = 256
 
 
 def _as_asked(value: Buffer, byte_range: ByteRequest | None, buffer_class: type[Buffer]) -> Buffer:
-    """Return the part of a value that is wanted, in the class that is wanted."""
+    """Return the byte range of a value as an instance of a buffer class."""
     if byte_range is not None:
         start, stop = resolve_byte_range(byte_range, len(value))
         value = value[start:stop]
@@ -46,14 +46,14 @@ def _as_asked(value: Buffer, byte_range: ByteRequest | None, buffer_class: type[
 
 
 class MemoryStore(Store):
-    """Values in a dictionary.
+    """A store in a dictionary.
 
     Parameters
     ----------
     store_dict : mutable mapping or None
-        From keys to `Buffer`; used as it is, not copied. None for a new dictionary.
+        Mapping from keys to `Buffer`; used without a copy. None for a new dictionary.
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
     """
 
     supports_writes = True
@@ -89,7 +89,7 @@ class MemoryStore(Store):
             and self.read_only == other.read_only
         )
 
-    __hash__ = None  # type: ignore[assignment]  # its content may change
+    __hash__ = None  # type: ignore[assignment]  # equality depends on the content
 
     # --- in the calling thread ----------------------------------------------------------
 
@@ -110,7 +110,7 @@ class MemoryStore(Store):
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        # As `get_sync`, in a fifth of the time.
+        # Inlines `get_sync`, in a fifth of the time.
         check_keys([key for key, _ in requests])
         find, wanted = self._store_dict.get, prototype.buffer
         for start in range(0, len(requests), _ANSWERED_AT_ONCE):
@@ -134,12 +134,12 @@ class MemoryStore(Store):
         self._store_dict[check_key(key)] = self._to_stored(value)
 
     def _to_stored(self, value: Buffer) -> Buffer:
-        """Return what is kept of a value: memory that nobody else can change.
+        """Return the value in memory that the caller cannot change.
 
         Raises
         ------
         TypeError
-            If it is not a `Buffer`.
+            If the value is not a `Buffer`.
         """
         check_value(value, "MemoryStore")
         return frozen(value)
@@ -149,7 +149,7 @@ class MemoryStore(Store):
         self._check_writable()
         self._store_dict.pop(check_key(key), None)
 
-    # --- the contract -------------------------------------------------------------------
+    # --- methods of Store ---------------------------------------------------------------
 
     async def get(
         self,
@@ -174,7 +174,7 @@ class MemoryStore(Store):
         # docstring inherited
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
-        # Nothing here waits, so there is no task per key; portions let others run in between.
+        # Nothing here waits, so no task per key is needed. Other tasks run between batches.
         for portion in read_method(self, "_get_many_in_thread")(wanted, prototype):
             yield portion
             await asyncio.sleep(0)
@@ -206,7 +206,7 @@ class MemoryStore(Store):
         value : Buffer
             The bytes to store.
         byte_range : None
-            Values are written whole.
+            Must be None: partial writes are not supported.
 
         Raises
         ------
@@ -220,7 +220,7 @@ class MemoryStore(Store):
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
         self._check_writable()
-        # One step of the dictionary, so that of two writers one wins.
+        # `setdefault` is atomic: of two concurrent writers, one wins.
         self._store_dict.setdefault(check_key(key), self._to_stored(value))
 
     async def delete(self, key: str) -> None:
@@ -240,7 +240,7 @@ class MemoryStore(Store):
             self.delete_sync(key)
 
     def _keys(self) -> list[str]:
-        # A copy: others may write while a consumer walks through it.
+        # Copy, because other writers may change the dictionary during iteration.
         return list(self._store_dict)
 
     async def list(self) -> AsyncIterator[str]:
@@ -261,30 +261,30 @@ class MemoryStore(Store):
 
 
 class _Shared(dict[str, Buffer]):
-    """A dictionary that can be referred to weakly."""
+    """A dictionary that supports weak references."""
 
     __slots__ = ("__weakref__",)
 
 
 class ManagedMemoryStore(MemoryStore):
-    """Values in memory under a name: all stores of one name in a process share them.
+    """A store in memory with a name; all stores of one name in a process share their values.
 
-    They last as long as one of those stores does. Pickled, it is a reference to values of this
-    process, which another process, also a forked one, refuses to unpickle.
+    The values are freed with the last of these stores. A pickle contains the name, not the values;
+    unpickling it in another process, including a forked one, raises an error.
 
     Parameters
     ----------
     name : str or None
-        The name, without ``/``; None for one that no other store has.
+        The name, without ``/``; None for a new unique name.
     path : str
         Prefix of all keys within the shared values.
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
 
     Raises
     ------
     ValueError
-        If the name holds a ``/``.
+        If the name contains ``/``.
     """
 
     _coroutines_wait = False
@@ -311,23 +311,23 @@ class ManagedMemoryStore(MemoryStore):
 
     @classmethod
     def from_url(cls, url: str, *, read_only: bool = False) -> Self:
-        """Return a store over the values that exist under a URL.
+        """Return a store over the existing values of a URL.
 
         Parameters
         ----------
         url : str
-            ``memory://name/path``.
+            A URL ``memory://name/path``.
         read_only : bool
             As for the class.
 
         Raises
         ------
         ValueError
-            If no store of that name lives in this process.
+            If this process has no live store of that name.
         """
         scheme, _, place = url.partition("://")
         name, _, path = place.partition("/")
-        # Held here, so that the values cannot go before the store below refers to them.
+        # Hold a reference, so that the values are not freed before the new store refers to them.
         shared = cls._registry.get(name) if scheme == "memory" and name else None
         if shared is None:
             raise ValueError(
@@ -337,7 +337,7 @@ class ManagedMemoryStore(MemoryStore):
 
     @property
     def name(self) -> str:
-        """The name under which the values are shared."""
+        """The name by which stores share the values."""
         return self._name
 
     def with_read_only(self, read_only: bool = False) -> ManagedMemoryStore:
@@ -358,13 +358,13 @@ class ManagedMemoryStore(MemoryStore):
     __hash__ = None
 
     def __reduce__(self) -> Any:
-        # Only the name travels: in this process it leads back to the same values.
+        # Pickle the name only; in this process it refers to the same values.
         state = {"path": self.path, "read_only": self.read_only, "created_pid": os.getpid()}
         return type(self), (self._name,), {**state, "process": _PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Elsewhere the name leads to no values, or to others, and none of those would be missed.
-        # Containers number their processes alike, so there is more than a number.
+        # In another process the name refers to no values or to other values, without an error. The
+        # process id alone is not enough: processes of different containers may have the same one.
         there = (state["created_pid"], state.get("process", _PROCESS))
         if there != (os.getpid(), _PROCESS):
             raise RuntimeError(
@@ -396,7 +396,7 @@ class ManagedMemoryStore(MemoryStore):
         # docstring inherited
         super().delete_sync(self._full(key))
 
-    # They go by `delete_sync`, one key after the other.
+    # These call `delete_sync` for each key.
     delete_dir = MemoryStore.delete_dir
     clear = MemoryStore.clear
 
@@ -426,32 +426,32 @@ class ManagedMemoryStore(MemoryStore):
 
 
 class GpuMemoryStore(MemoryStore):
-    """Values in the memory of the GPU.
+    """A store in GPU memory.
 
-    A value that is written from host memory is moved there; one that is read comes in the class
-    that the caller asks for.
+    Values written from host memory are copied to the GPU. Values are read in the buffer class that
+    the caller requests.
 
     Parameters
     ----------
     store_dict : mutable mapping or None
-        From keys to `zarr.buffer.gpu.Buffer`; used as it is, not copied. None for a new dictionary.
+        Mapping from keys to `zarr.buffer.gpu.Buffer`; used without a copy. None for a new dictionary.
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
     """
 
     @classmethod
     def from_dict(cls, store_dict: Mapping[str, Buffer]) -> Self:
-        """Return a store over copies, on the GPU, of values in host memory.
+        """Return a store over GPU copies of values in host memory.
 
         Parameters
         ----------
         store_dict : mapping
-            From keys to `Buffer`.
+            Mapping from keys to `Buffer`.
 
         Raises
         ------
         ImportError
-            If there are values, and cupy is not installed.
+            If `store_dict` is not empty and cupy is not installed.
         """
         return cls({key: _on_gpu(value) for key, value in store_dict.items()})
 
@@ -464,12 +464,12 @@ class GpuMemoryStore(MemoryStore):
 
 
 def _on_gpu(value: Buffer) -> Buffer:
-    """Return a value in memory of the GPU that nobody else writes into."""
-    # Not imported before it is used, like CuPy behind it.
+    """Return a value in GPU memory that no caller can change."""
+    # Lazy import, because it imports CuPy.
     buffer_class = cast("type[Buffer]", import_module("zarr.buffer.gpu").Buffer)
     if not isinstance(value, buffer_class):
         value = buffer_class.from_buffer(value)
     elif hasattr(value.as_array_like(), "__cuda_array_interface__"):
-        # Encoded data may be a view of the array that was assigned, and is changed afterwards.
+        # Copy: encoded data may be a view of the caller's array, which may change later.
         value = value.combine([])
     return value

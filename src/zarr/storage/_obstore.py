@@ -1,4 +1,4 @@
-"""`ObjectStore`: the stores of obstore. obstore is imported when one is made."""
+"""`ObjectStore`: a store over an obstore store. Imports obstore only on use."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ if TYPE_CHECKING:
 
 T_Store = TypeVar("T_Store", bound="AnyObstore")
 
-_KEYS_PER_DELETION = 1000  # what one request to S3 may hold
+_KEYS_PER_DELETION = 1000  # the limit of one request to S3
 _runtime_pid: int | None = None
 
 
 class ObjectStore(Store, Generic[T_Store]):
-    """The objects of an obstore store: S3, Google Cloud, Azure, HTTP, a directory, memory.
+    """A store over an obstore store: S3, Google Cloud, Azure, HTTP, a directory, or memory.
 
     Parameters
     ----------
     store : obstore.store.ObjectStore
-        The store; a prefix it was made with becomes the root.
+        The obstore store; its prefix, if any, is the root.
     read_only : bool
-        Whether every method that changes the store refuses to.
+        Whether methods that change the store raise an error.
     **bulk
-        How reads are merged and how many are in flight, and `on_bulk_read`: the options of
-        `FsspecStore`, as keywords. `max_retries` is of no effect: obstore tries again by itself, see
-        its ``retry_config``.
+        Options of bulk reads, as keyword arguments of `FsspecStore`: merging, concurrency and
+        `on_bulk_read`. `max_retries` has no effect: obstore retries by itself, see its
+        ``retry_config``.
 
     Raises
     ------
     TypeError
-        If `store` is no obstore store, or an option is no number.
+        If `store` is not an obstore store, or an option is not a number.
     ValueError
-        If an option is out of its bounds.
+        If an option is out of range.
     """
 
     store: T_Store
@@ -101,12 +101,13 @@ class ObjectStore(Store, Generic[T_Store]):
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
         # docstring inherited
         view = type(self)(self.store, read_only=read_only)
-        view._reads, view.on_bulk_read = self._reads, self.on_bulk_read  # one budget
+        # Both stores share one limit of reads in flight.
+        view._reads, view.on_bulk_read = self._reads, self.on_bulk_read
         return view
 
     @property
     def read_options(self) -> ReadOptions:
-        """How many reads at a time, what is merged, and the rest."""
+        """Options of bulk reads: concurrency and merging."""
         return self._reads.options
 
     def __eq__(self, value: object) -> bool:
@@ -143,7 +144,7 @@ class ObjectStore(Store, Generic[T_Store]):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, or parts of them, neighbours together; see `Store.get_many`.
+        """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
         Requests for one object are merged as the options of the store allow.
         """
@@ -164,13 +165,13 @@ class ObjectStore(Store, Generic[T_Store]):
                 yield batch
 
     def _source(self, key: str, wanted: ByteRequest | None) -> Source:
-        """Return how an object is read on behalf of a request."""
+        """Return the `Source` that reads the object of a request."""
         return Source(key, partial(self._fetch, key, wanted))
 
     async def _fetch(
         self, key: str, wanted: ByteRequest | None, byte_range: ByteRequest | None
     ) -> Any:
-        """Return bytes of an object, which are more than wanted where requests are merged."""
+        """Return bytes of an object; more than `wanted` if requests are merged."""
         try:
             return await self._read(key, byte_range)
         except Exception as error:
@@ -179,7 +180,7 @@ class ObjectStore(Store, Generic[T_Store]):
             self._fail(error, key, wanted)
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure, without secrets, with a note that says what was asked for."""
+        """Raise a failure with secrets redacted and a note on the request."""
         redact_failure(error)
         note_failure(error, self, key, byte_range)
         raise error
@@ -203,21 +204,21 @@ class ObjectStore(Store, Generic[T_Store]):
             return await self._read_by_size(key, byte_range, error)
 
     async def _refuse_pipe(self, key: str) -> None:
-        """Refuse what is no regular file of a directory; obstore waits for somebody to write."""
+        """Raise an error for a pipe in a local directory, on which obstore would block."""
         if self._directory is not None:
             path = os.path.join(self._directory, key)
             await in_pool(lambda: refuse_pipe(path))
 
     async def _read_checked(self, key: str, byte_range: ByteRequest | None) -> Any:
-        """Return the bytes, and no others, that obstore's answer says they are.
+        """Return the bytes after checking that their length matches the answer of obstore.
 
-        obstore compares ranges with those that were asked for, but looks at no body: not at its
-        length, and not at whether it is compressed, which it never undoes.
+        obstore checks the range of a response against the request, but not the length of the body.
+        It does not detect or decode a compressed body either.
 
         Raises
         ------
         OSError
-            If they are not what was asked for.
+            If the bytes do not match the request.
         """
         import obstore
 
@@ -235,7 +236,7 @@ class ObjectStore(Store, Generic[T_Store]):
         answer = await obstore.get_async(self.store, key, options=options)
         if is_http:
             coding = answer.attributes.get("Content-Encoding", "identity")
-            if coding != "identity":  # elsewhere objects are stored with one
+            if coding != "identity":  # on other backends it is an attribute of the stored object
                 raise OSError(errno.EIO, f"the server applied Content-Encoding {coding!r}")
         data = await answer.bytes_async()
         start, stop = answer.range
@@ -243,10 +244,10 @@ class ObjectStore(Store, Generic[T_Store]):
         return data
 
     async def _read_by_size(self, key: str, byte_range: ByteRequest, error: Exception) -> Any:
-        """Answer a byte request that the backend refused, if its bounds are the reason.
+        """Answer a byte range that the backend rejected, if its bounds are the reason.
 
         obstore reports a range past the end of an object as a generic error, and Azure has no
-        suffix ranges; what the size says about either is certain.
+        suffix ranges. The size of the object identifies both cases.
         """
         import obstore
 
@@ -255,7 +256,7 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as other:
             if _is_not_found(other):
                 raise
-            raise error from None  # the first failure is the one to report
+            raise error from None  # report the first failure
         start, stop = resolve_byte_range(byte_range, nbytes)
         if start == stop:
             return b""
@@ -380,7 +381,7 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as error:
             if not _is_not_found(error):
                 raise
-            # Somebody else deleted one of them; which of the others are left is not said.
+            # Another writer deleted one of the keys. obstore does not report which keys are left.
             await concurrent_map([(key,) for key in keys], self.delete)
 
     # --- listing ------------------------------------------------------------------------
@@ -395,12 +396,12 @@ class ObjectStore(Store, Generic[T_Store]):
         return self.list_prefix("")
 
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Yield all keys below a prefix, taken as a directory.
+        """Yield all keys below a prefix.
 
         Parameters
         ----------
         prefix : str
-            The prefix; empty for all keys.
+            The prefix, as a directory; empty for all keys.
         """
         return self._list_prefix(prefix)
 
@@ -418,7 +419,7 @@ class ObjectStore(Store, Generic[T_Store]):
         return sum([size async for portion in self._objects(prefix) for _, size in portion])
 
     async def _objects(self, prefix: str) -> AsyncIterator[Sequence[tuple[str, int]]]:
-        """Yield keys below a prefix, with the sizes of their values, in portions."""
+        """Yield keys below a prefix, with the sizes of their values, in batches."""
         import obstore
 
         _check_runtime()
@@ -434,9 +435,10 @@ class ObjectStore(Store, Generic[T_Store]):
 
     @property
     def _has_folders(self) -> bool:
-        """Whether empty objects with a slash at the end may stand for folders.
+        """Whether the store may contain folder markers: empty objects with a trailing slash.
 
-        obstore lists them without the slash; that there is no such object tells them from keys.
+        obstore lists them without the slash. No object has that name, so `exists` tells them from
+        keys.
         """
         from obstore.store import LocalStore, MemoryStore
 
@@ -450,16 +452,16 @@ class ObjectStore(Store, Generic[T_Store]):
         with naming(self, prefix):
             found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        # The marker of the folder itself has its path, and so no name here.
+        # The marker of the folder itself gives an empty name.
         names = dict.fromkeys(path[len(prefix) :].strip("/") for path in paths)
         for name in names:
             if can_be_key(name):
                 yield name
 
 
-# How S3 and Google say in an answer that there is no such bucket, and Azure no such container.
-# obstore makes the same error of it as of a missing key; but where the bucket is gone, nothing is
-# known of the key.
+# Error codes of S3 and Google for a missing bucket, and of Azure for a missing container. obstore
+# raises the same error as for a missing key. But a missing bucket does not prove that a key is
+# absent.
 _NO_BUCKET = ("<Code>NoSuchBucket</Code>", "<Code>ContainerNotFound</Code>")
 
 
@@ -487,13 +489,12 @@ def _option(byte_range: ByteRequest) -> Any:
 
 
 def _check_runtime() -> None:
-    """Refuse use in a forked child: the threads that serve obstore did not come along.
+    """Raise an error in a forked child, where the threads of obstore do not exist.
 
     Raises
     ------
     RuntimeError
-        If a parent process has used an obstore store before it forked. Waiting for an answer
-        would never end.
+        If the parent process used an obstore store before the fork. Any call would deadlock.
     """
     global _runtime_pid
     pid = os.getpid()
@@ -507,7 +508,7 @@ def _check_runtime() -> None:
 
 
 def _directory_of(store: AnyObstore) -> str | None:
-    """Return the directory that a store of obstore is in, whose place stays; None for others."""
+    """Return the absolute directory of an obstore `LocalStore`; None for other stores."""
     from obstore.store import LocalStore
 
     if not isinstance(store, LocalStore):

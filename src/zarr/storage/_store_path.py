@@ -1,4 +1,4 @@
-"""A key or a prefix of a store as one object: `StorePath`."""
+"""`StorePath`: a store and a path in it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from zarr.core.buffer import BufferPrototype
 
 _MODES: Final = ("r", "r+", "a", "w", "w-")
-# Keys that `normalize_path` would return as they are; nearly all that are appended to a path.
+# Keys that `normalize_path` returns unchanged: nearly all keys that are appended to a path.
 _is_normal = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^/\\]+(?:/(?!\Z)|\Z))+").fullmatch
 
 
 class StorePath:
-    """A place in a store: a node of a hierarchy, or one key of it.
+    """A path in a store: the path of a node, or a key.
 
     Parameters
     ----------
     store : Store
         The store.
     path : str
-        The place, relative to the root of the store, with ``/`` between its parts; empty for the
-        root. Leading, trailing and repeated slashes are dropped.
+        The path relative to the root of the store, with parts separated by ``/``; empty for the
+        root. Leading, trailing and repeated slashes are removed.
 
     Raises
     ------
@@ -54,27 +54,26 @@ class StorePath:
     async def open(
         cls, store: Store, path: str, mode: AccessModeLiteral | None = None
     ) -> StorePath:
-        """Return a place in a store that may be used as an access mode says.
+        """Return a path in a store after checking an access mode.
 
-        Nothing is read or deleted here, except that ``"w-"`` looks for data.
+        Only ``"w-"`` reads from the store: it looks for data. Nothing is deleted.
 
         Parameters
         ----------
         store : Store
-            The store; it is opened if it is not.
+            The store; opened if necessary.
         path : str
-            The place.
+            The path.
         mode : {"r", "r+", "a", "w", "w-"} or None
-            ``"r"`` gives a place in a read-only view of the store, every other mode needs a
-            store that can be written, and ``"w-"`` a place that holds no data. None asks for
-            nothing.
+            ``"r"`` gives a path in a read-only view of the store. All other modes need a writable
+            store, and ``"w-"`` also needs a path without data. None makes no checks.
 
         Raises
         ------
         ValueError
-            If there is no such mode, or the store cannot serve it.
+            If the mode is invalid, or the store does not support it.
         FileExistsError
-            If the mode is ``"w-"`` and there is data.
+            If the mode is ``"w-"`` and the path holds data.
         """
         check_mode(mode)
         if mode is not None and mode != "r" and store.read_only:
@@ -107,7 +106,7 @@ class StorePath:
         prototype : BufferPrototype or None
             Its ``buffer`` class holds the result; None for the configured one.
         byte_range : ByteRequest or None
-            Which bytes; None for all.
+            The bytes to read; None for all.
 
         Returns
         -------
@@ -125,7 +124,7 @@ class StorePath:
         Parameters
         ----------
         byte_range : ByteRequest or None
-            Which bytes hold the document; None for all.
+            The bytes of the document; None for all.
 
         Returns
         -------
@@ -135,7 +134,7 @@ class StorePath:
         Raises
         ------
         json.JSONDecodeError
-            If the bytes are not a JSON document; a note says which.
+            If the bytes are not a JSON document; a note names the path.
         """
         value = await self.get(byte_range=byte_range)
         if value is None:
@@ -152,7 +151,7 @@ class StorePath:
             await self.store.set(self.path, value)
 
     async def set_if_not_exists(self, default: Buffer) -> None:
-        """Write the value of the key unless it has one; see `Store.set_if_not_exists`."""
+        """Write the value unless the key is present; see `Store.set_if_not_exists`."""
         with _About(self):
             await self.store.set_if_not_exists(self.path, default)
 
@@ -162,15 +161,15 @@ class StorePath:
             await self.store.delete(self.path)
 
     async def delete_dir(self) -> None:
-        """Delete all keys below the place; see `Store.delete_dir`."""
+        """Delete all keys below the path; see `Store.delete_dir`."""
         await read_method(self.store, "delete_dir")(self.path)
 
     async def exists(self) -> bool:
-        """Tell whether the key has a value; see `Store.exists`."""
+        """Return whether the key is present; see `Store.exists`."""
         return await self.store.exists(self.path)
 
     async def is_empty(self) -> bool:
-        """Tell whether no key lies below the place; see `Store.is_empty`."""
+        """Return whether no key is present below the path; see `Store.is_empty`."""
         return await self.store.is_empty(self.path)
 
     def get_sync(
@@ -184,14 +183,14 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            Classes that hold data; None for the configured ones.
+            Its ``buffer`` class holds the result; None for the configured one.
         byte_range : ByteRequest or None
-            Part of the value to read; None for all of it.
+            The bytes to read; None for all.
 
         Raises
         ------
         TypeError
-            If the store cannot.
+            If the store does not support it.
         """
         read = self._sync_method("get_sync")
         if prototype is None:
@@ -206,10 +205,10 @@ class StorePath:
         Raises
         ------
         TypeError
-            If the store cannot.
+            If the store does not support it.
         """
         write = self._sync_method("set_sync")
-        try:  # not `_About`: this runs for each chunk that is written
+        try:  # faster than `_About`; this runs for each written chunk
             write(self.path, value)
         except Exception as error:
             note_once(error, self.store, self.path)
@@ -221,7 +220,7 @@ class StorePath:
         Raises
         ------
         TypeError
-            If the store cannot.
+            If the store does not support it.
         """
         delete = self._sync_method("delete_sync")
         with _About(self):
@@ -237,14 +236,14 @@ class StorePath:
         return method
 
     def __truediv__(self, other: str) -> StorePath:
-        """Return the place `other` below this one."""
+        """Return the path `other` below this path."""
         joined = "/".join((self.path, other)) if self.path else other
         if _is_normal(other) is None:
             return StorePath(self.store, joined)
         return next(self._siblings([joined]))
 
     def _siblings(self, paths: Iterable[str]) -> Iterator[StorePath]:
-        """Yield places in the same store, for paths that are known to be in order."""
+        """Yield `StorePath` objects in the same store for paths that are already normalized."""
         new, store = object.__new__, self.store
         for path in paths:
             place = new(StorePath)
@@ -265,7 +264,7 @@ class StorePath:
 
 
 class _About:
-    """Note on a failure which key, which bytes and which store it is about."""
+    """Context manager that adds a note on key, byte range and store to failures."""
 
     __slots__ = ("_byte_range", "_place")
 

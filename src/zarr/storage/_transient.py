@@ -1,6 +1,6 @@
-"""Which failures of reads may go away, so that it is worth to try again, and who tries again anyway.
+"""Classify transient failures of reads, which are worth a retry, and clients that retry anyway.
 
-Client libraries may not be installed, and are slow to import: their classes are known by name.
+Client libraries are optional and slow to import, so their classes are recognized by name.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from zarr.storage._fsspec_serial import state_of
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-# --- what goes away ---------------------------------------------------------------------
+# --- transient failures -----------------------------------------------------------------
 
 _STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _OVERLOADS = frozenset({429, 503})
 
-# Codes of S3 and what imitates it, and the statuses that mean the same. Not all come with these:
-# S3's RequestTimeout has status 400.
+# Error codes of S3 and compatible servers, and equivalent statuses. The response may have another
+# status: RequestTimeout of S3 comes with status 400.
 _CODES = {
     "InternalError": 500,
     "ServiceUnavailable": 503,
@@ -56,8 +56,8 @@ _ERRNOS = frozenset(
     if hasattr(errno, name)
 )
 
-# By package: names of exceptions, and whether they tell of a failure that may go away. None where
-# what is behind them tells. A class is what the first of its bases in this table is.
+# Per package: names of exceptions, and whether they are transient. None: their causes decide. A
+# class is classified by the first class of its MRO that is in this table.
 _NAMED: dict[str, dict[str, bool | None]] = {
     "aiohttp": {
         "ServerFingerprintMismatch": False,
@@ -66,7 +66,7 @@ _NAMED: dict[str, dict[str, bool | None]] = {
         "ClientConnectorError": None,
         "ClientConnectionError": True,
         "ClientPayloadError": True,
-        "ContentEncodingError": False,  # the body is whole, and not what its headers say
+        "ContentEncodingError": False,  # the body is complete but contradicts its headers
     },
     "requests": {
         "SSLError": None,
@@ -103,7 +103,7 @@ _NAMED: dict[str, dict[str, bool | None]] = {
     "httpcore": {"TimeoutException": True, "NetworkError": True, "RemoteProtocolError": True},
     "http": {"IncompleteRead": True},
     "ssl": {
-        # The connection ended; all else is of certificates, versions and ciphers.
+        # The connection was closed. Other SSL errors concern certificates, versions and ciphers.
         "SSLEOFError": True,
         "SSLZeroReturnError": True,
         "SSLSyscallError": True,
@@ -112,38 +112,37 @@ _NAMED: dict[str, dict[str, bool | None]] = {
 }
 _LASTING = frozenset({"ServerFingerprintMismatch", "ContentEncodingError"})
 
-# c-ares, by which aiohttp may resolve names: SERVFAIL, ECONNREFUSED (by the resolver), ETIMEOUT.
+# Codes of c-ares, which aiohttp may use for DNS: SERVFAIL, ECONNREFUSED (by the resolver), ETIMEOUT.
 _DNS_CODES = frozenset({3, 11, 12})
 
-# Where exceptions keep the one that they were made from, if it is not their cause.
+# Attributes in which exceptions store an inner exception that is not their ``__cause__``.
 _INNER = ("os_error", "certificate_error", "reason", "inner_exception", "args", "kwargs")
 _MOST_CAUSES = 32
 
 
 def transient(error: BaseException) -> Transient | None:
-    """Tell whether a failure may go away by itself.
+    """Return a `Transient` if a failure is transient, else None.
 
-    That is a connection that was refused, or ended too early, a time limit that was passed, a
-    resolver of names that could not answer, and a status of the server that speaks of its state:
-    408, 429, 500, 502, 503 and 504. It is looked for in the failure and in its causes, the first
-    that tells deciding. The context of a failure does not count: it is whatever was being handled
-    when it was raised, such as the failure of an earlier attempt.
+    Transient failures are: a refused or truncated connection, a timeout, a temporary DNS failure,
+    and the statuses 408, 429, 500, 502, 503 and 504. The failure and its causes are examined in
+    order; the first that is classified decides. The ``__context__`` of a failure is ignored: it may
+    be an unrelated failure, such as that of an earlier attempt.
 
     Parameters
     ----------
     error : BaseException
-        What was raised.
+        The failure.
 
     Returns
     -------
     Transient or None
-        What is known of the failure; None for all others, such as wrong replies, refused access,
-        untrusted certificates, and what cannot be told.
+        Details for the retry. None for all other failures, such as wrong responses, refused access,
+        untrusted certificates, and failures that cannot be classified.
     """
     if not isinstance(error, Exception):
         return None
     chain = list(_with_causes(error))
-    # What wraps these does not tell them from what goes away.
+    # First pass: exceptions that wrap these would look transient.
     for cause in chain:
         goes_away = _decides(cause)
         if goes_away is not None:
@@ -161,7 +160,7 @@ def transient(error: BaseException) -> Transient | None:
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that it came of, each once."""
+    """Yield an exception and its causes, each once."""
     seen = {id(error)}
     waiting = [error]
     while waiting and len(seen) <= _MOST_CAUSES:
@@ -187,9 +186,9 @@ def _inner(error: BaseException) -> Iterator[BaseException]:
 
 
 def _decides(error: BaseException) -> bool | None:
-    """Return whether a failure to find or to trust a host, or to decode a body, may go away.
+    """Return whether a failure of DNS, TLS or body decoding is transient.
 
-    None for all others.
+    None for all other failures.
     """
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
@@ -200,9 +199,9 @@ def _decides(error: BaseException) -> bool | None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the status of the reply that an exception is about, None if it is about none."""
+    """Return the status of the response behind an exception, or None if there is none."""
     if _named(error)[2] is not None:
-        return None  # parsers of HTTP give a status to what they cannot read
+        return None  # HTTP parsers attach a status to parse errors
     code = status_of(error)
     if not isinstance(code, str):
         return code
@@ -216,7 +215,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _goes_away(error: BaseException) -> bool | None:
-    """Return whether a failure without a status may go away, None if its cause tells."""
+    """Return whether a failure without a status is transient, or None if its cause decides."""
     if isinstance(error, asyncio.CancelledError):
         return False
     if isinstance(error, (TimeoutError, ConnectionError, asyncio.IncompleteReadError)):
@@ -226,7 +225,7 @@ def _goes_away(error: BaseException) -> bool | None:
         return goes_away
     if isinstance(error, OSError) and error.errno in _ERRNOS:
         return True
-    # Several addresses were tried, for as many reasons; or the reason is not known.
+    # Several addresses failed for different reasons, or the reason is unknown.
     unknown = name == "ClientConnectorError" and getattr(error, "errno", None) is None
     return True if unknown else None
 
@@ -245,7 +244,7 @@ def _class(value: object) -> type:
 
 @lru_cache(maxsize=256)
 def _named_type(cls: type) -> _Named:
-    """Return package, name and meaning of the first base of a class that is in the table."""
+    """Return package, name and classification of the first class in the MRO in the table."""
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         if package == "aiodns":
@@ -256,7 +255,7 @@ def _named_type(cls: type) -> _Named:
     return _UNNAMED
 
 
-# --- when to come back ------------------------------------------------------------------
+# --- when to retry ----------------------------------------------------------------------
 
 _is_number = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z").match
 
@@ -273,12 +272,12 @@ def _headers(error: BaseException) -> Mapping[str, Any]:
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float | None:
-    """Return the seconds to wait that headers speak of, None if they do not.
+    """Return the seconds to wait from the header ``Retry-After``, or None without a valid one.
 
     Parameters
     ----------
     headers : mapping
-        Headers of a reply, by their names in lower case.
+        Headers of a response, keyed by lower-case name.
     """
     value = str(headers.get("retry-after", "")).strip()
     if _is_number(value):
@@ -287,7 +286,7 @@ def _retry_after(headers: Mapping[str, Any]) -> float | None:
     moment = _date(value)
     if moment is None:
         return None
-    # By the clock of the server, where it says what that shows.
+    # Use the clock of the server if the response has a ``Date``.
     now = _date(str(headers.get("date", ""))) or datetime.now(UTC)
     return max(0.0, (moment - now).total_seconds())
 
@@ -300,27 +299,27 @@ def _date(value: str) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-# --- who tries again --------------------------------------------------------------------
+# --- clients that retry -----------------------------------------------------------------
 
-# Packages whose clients repeat requests, by default, on failures of connections and on status 503.
+# Packages whose clients retry by default after connection failures and status 503.
 _RETRYING = frozenset({"s3fs", "gcsfs", "adlfs", "ocifs", "tosfs", "huggingface_hub", "obstore"})
-# Its file systems are pyarrow's, which have the clients of AWS, Google, Azure and Hadoop.
+# The pyarrow file systems, which use the clients of AWS, Google, Azure and Hadoop.
 _ARROW = "fsspec.implementations.arrow"
 
 
 def retries_itself(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system of fsspec makes failed requests again by itself.
+    """Return whether a file system of fsspec retries failed requests by itself.
 
     Parameters
     ----------
     fs : fsspec.spec.AbstractFileSystem
-        The file system, or a wrapper, a cache or an archive, which does what the one behind it
-        does. Of one that follows references hand over the target of a reference instead.
+        The file system. For a wrapper, a cache or an archive, the file system behind it decides.
+        For a reference file system, pass the file system of the target instead.
 
     Returns
     -------
     bool
-        False also where it is not known.
+        False also if unknown.
     """
     inner: Any = fs
     while inner is not None:
@@ -328,9 +327,9 @@ def retries_itself(fs: AbstractFileSystem) -> bool:
             return True
         try:
             state = state_of(inner)
-        except AttributeError:  # no file system of fsspec
+        except AttributeError:  # not an fsspec file system
             return False
-        files = (state.get("of"), state.get("fo"))  # of an archive
+        files = (state.get("of"), state.get("fo"))  # the file of an archive
         behind = (state.get("sync_fs"), state.get("fs"), *(getattr(f, "fs", None) for f in files))
         inner = next((found for found in behind if found is not None), None)
     return False

@@ -1,4 +1,4 @@
-"""Keys, values and paths: what every store checks in the same way."""
+"""Checks of keys, values and paths shared by all stores."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
-# A key must not lead out of its store, nor mean different places on different systems.
+# Keys that could refer outside the store, or to different places on different systems.
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
 
 
-# The same for keys joined by line breaks. It finds more, never less.
+# The same for keys joined by line breaks. May give false positives, never false negatives.
 _SUSPICIOUS_LINES = re.compile(_SUSPICIOUS.pattern, re.MULTILINE)
 
 
 def check_keys(keys: Sequence[str]) -> None:
-    """Refuse what `check_key` refuses, looking at all keys together.
+    """Check many keys at once; see `check_key`.
 
     Raises
     ------
@@ -51,19 +51,19 @@ def check_keys(keys: Sequence[str]) -> None:
 
 
 def check_key(key: str) -> str:
-    """Return a key that is a relative path within a store.
+    """Return a key after checking that it is a relative path within a store.
 
     Raises
     ------
     TypeError
         If it is not a string.
     ValueError
-        If it is absolute, has a ``..`` part, a backslash or a NUL character; those could name
-        something outside the store.
+        If it is absolute, has a ``..`` part, a backslash or a NUL character: such keys could refer
+        outside the store.
     """
     if not isinstance(key, str):
         raise TypeError(f"A key is a string. Got {key!r}, of type {type(key).__name__}.")
-    # Looking for characters first takes a third of the time, which counts for small chunks.
+    # Searching for characters first takes a third of the time, which matters for small chunks.
     may_be = ".." in key or "\\" in key or "\0" in key or ":" in key or key.startswith("/")
     if may_be and _SUSPICIOUS.search(key) is not None:
         raise ValueError(
@@ -73,41 +73,41 @@ def check_key(key: str) -> str:
     return key
 
 
-# Keys that no path leads to, as parts of it would be dropped or refused.
+# Keys that no node path can reach, because `normalize_path` drops or rejects some of their parts.
 _UNREACHABLE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|^[A-Za-z]:[/\\]|[\\\0]")
 
 
 def is_allowed(key: str) -> bool:
-    """Tell whether `check_key` lets a key pass that somebody else has put into a store."""
+    """Return whether `check_key` accepts a key found in a store."""
     return _SUSPICIOUS.search(key) is None
 
 
 def can_be_key(name: str) -> bool:
-    """Tell whether what somebody else has put into a store can be the key of a value.
+    """Return whether a name found in a store can be the key of a value.
 
-    Not what `check_key` refuses, nor a name with an empty part or a part ``.``, which paths do not
-    have. Listings leave these out.
+    False for names that `check_key` rejects, and for names with an empty part or a part ``.``.
+    Listings leave these names out.
     """
     return _UNREACHABLE.search(name) is None
 
 
 def can_be_child(name: str) -> bool:
-    """Tell whether a name in a listing can be that of a node: one part of a key."""
+    """Return whether a name found in a listing can be one part of a key."""
     return "/" not in name and can_be_key(name)
 
 
 def normalize_path(path: str | bytes | Path | None) -> str:
-    """Return the path of a node as stores use it: parts joined by ``/``, none at the ends.
+    """Return the normalized path of a node: parts joined by ``/``, without outer slashes.
 
     Parameters
     ----------
     path : str, bytes, Path or None
-        The path; None for the root, as is the empty path. Backslashes count as ``/``.
+        The path; None or empty for the root. Backslashes are converted to ``/``.
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If it has another type.
     ValueError
         If a part is ``.`` or ``..``.
     """
@@ -131,7 +131,7 @@ def normalize_path(path: str | bytes | Path | None) -> str:
 
 
 def as_directory(prefix: str) -> str:
-    """Return a prefix that covers what lies below it and nothing beside: ``a`` becomes ``a/``."""
+    """Return a prefix with a trailing slash, so that ``a`` does not match ``ab``; empty stays."""
     return prefix if prefix == "" or prefix.endswith("/") else f"{prefix}/"
 
 
@@ -143,7 +143,7 @@ def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
     keys : iterable of str
         Keys of a store.
     prefix : str
-        Taken as a directory; empty for the whole store.
+        The prefix, as a directory; empty for the whole store.
     """
     base = as_directory(prefix)
     seen: set[str] = set()
@@ -156,19 +156,19 @@ def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
 
 
 def check_value(value: object, store: str) -> None:
-    """Refuse to write what is no Buffer.
+    """Raise an error if a value to write is not a `Buffer`.
 
     Parameters
     ----------
     value : object
-        What a caller gave.
+        The value.
     store : str
-        The name of the class of stores, for the message.
+        Name of the store class, for the error message.
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If it is not a `Buffer`.
     """
     if not isinstance(value, Buffer):
         raise TypeError(
@@ -178,25 +178,25 @@ def check_value(value: object, store: str) -> None:
 
 
 def check_write(store: Store, key: str, value: object, name: str) -> None:
-    """Refuse a write that no store of keys and values can do.
+    """Check the arguments of a write before it starts.
 
     Parameters
     ----------
     store : Store
-        Where it goes.
+        The store.
     key : str
         The key.
     value : object
-        What a caller gave.
+        The value.
     name : str
-        The name of the class of stores, for the message.
+        Name of the store class, for the error message.
 
     Raises
     ------
     TypeError
-        If the key is no string, or the value no Buffer.
+        If the key is not a string, or the value is not a `Buffer`.
     ValueError
-        If the store is read-only, or the key is empty or not allowed.
+        If the store is read-only, or the key is empty or invalid.
     """
     store._check_writable()
     check_key(key)
@@ -206,41 +206,41 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 
 
 def frozen(value: Buffer) -> Buffer:
-    """Return a value in memory that does not change: itself where that is so, a copy otherwise.
+    """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    Who keeps a value, or goes on with it after the call that brought it, keeps this one.
+    Use it before a value is stored, or is used after the call that received it has returned.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])
     data = value.as_numpy_array()
-    # What codecs return is bytes as a rule, and nothing writes into those.
+    # Codecs usually return `bytes`, which are immutable.
     if type(data) is np.ndarray and isinstance(data.base, bytes):
         return value
     return type(value).from_bytes(data.tobytes())
 
 
-# --- names that other packages reach for ------------------------------------------------
+# --- private names that other packages import -------------------------------------------
 
 
 def _join_paths(paths: Iterable[str]) -> str:
-    """Join parts of a path by ``/``, leaving out empty ones; nothing else is changed."""
+    """Join parts of a path by ``/``, leaving out empty parts, without other changes."""
     return "/".join(part for part in paths if part != "")
 
 
 def _relativize_path(*, path: str, prefix: str) -> str:
-    """Return a path relative to one above it.
+    """Return a path relative to a prefix.
 
     Parameters
     ----------
     path : str
         The path.
     prefix : str
-        The one above it, without a ``/`` at its end; empty for the root.
+        A parent path without a trailing ``/``; empty for the root.
 
     Raises
     ------
     ValueError
-        If the path does not lie below the prefix.
+        If the path is not below the prefix.
     """
     base = f"{prefix}/" if prefix else ""
     if not path.startswith(base):
@@ -249,24 +249,24 @@ def _relativize_path(*, path: str, prefix: str) -> str:
 
 
 def _normalize_byte_range_index(data: Buffer, byte_range: ByteRequest | None) -> tuple[int, int]:
-    """Return the bounds of the slice of a value that a byte request asks for.
+    """Return the slice bounds of a byte range of a value.
 
     Parameters
     ----------
     data : Buffer
         The whole value.
     byte_range : ByteRequest or None
-        The request; None for all of it.
+        The byte range; None for all bytes.
 
     Returns
     -------
     tuple of int
-        Start and stop, in bytes. The stop may lie behind the end, where slices end anyway.
+        Start and stop, in bytes. The stop may exceed the length of the value.
 
     Raises
     ------
     ValueError
-        If it is no byte request.
+        If `byte_range` is not a byte range.
     """
     stop = len(data) + 1
     if byte_range is None:

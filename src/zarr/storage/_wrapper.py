@@ -1,4 +1,4 @@
-"""A store around another store, to be given other behaviour by subclasses."""
+"""A store that wraps another store; the base class of stores that change its behaviour."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ T_Store = TypeVar("T_Store", bound=Store)
 
 
 class WrapperStore(Store, Generic[T_Store]):
-    """Forwards everything to another store.
+    """Forwards all calls to a wrapped store.
 
-    A subclass that overrides `get` sees every read, also those of parts of a value, see `Store`,
-    and those in the calling thread. One that overrides `set` or `delete` sees those of `set_sync`
-    or `delete_sync`, and of `delete_dir` and `clear`; what changes a store in other ways is
-    forwarded still.
+    If a subclass overrides `get`, all reads go through it, including reads of byte ranges (see
+    `Store`) and reads in the calling thread. If it overrides `set` or `delete`, `set_sync` or
+    `delete_sync` use the override, and so do `delete_dir` and `clear`. All other changes are
+    forwarded to the wrapped store.
 
     Parameters
     ----------
     store : Store
-        The other store.
+        The wrapped store.
     """
 
-    # The store that is wrapped, or the subclass, may have a better way than one read after another.
+    # The wrapped store or the subclass may have a faster way than one read after the other.
     _prefers_get_many = True
 
     _store: T_Store
 
-    # Keyword arguments of `open` that are those of the subclass, not of the store that is wrapped.
+    # Keyword arguments of `open` for the subclass, not for the wrapped store.
     _options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, store: T_Store) -> None:
-        # The life cycle and the mode are those of the other store; there is no state here.
+        # No `super().__init__()`: `_is_open` and `read_only` are those of the wrapped store.
         self._store = store
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -69,7 +69,7 @@ class WrapperStore(Store, Generic[T_Store]):
         Parameters
         ----------
         store_cls : type of Store
-            The class of the other store.
+            The class of the wrapped store.
         *args
             Positional arguments of `store_cls`.
         **kwargs
@@ -79,7 +79,7 @@ class WrapperStore(Store, Generic[T_Store]):
         return cls(await store_cls.open(*args, **kwargs), **own)
 
     def _with_store(self, store: T_Store) -> Self:
-        """Return the same wrapper around another store, whatever its constructor takes."""
+        """Return a copy of this wrapper around another store, without calling its constructor."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
         other._store = store
@@ -129,7 +129,7 @@ class WrapperStore(Store, Generic[T_Store]):
     def __eq__(self, value: object) -> bool:
         return type(self) is type(value) and self._store == value._store
 
-    __hash__ = None  # type: ignore[assignment]  # as the other store may not be hashable
+    __hash__ = None  # type: ignore[assignment]  # the wrapped store may not be hashable
 
     def __str__(self) -> str:
         return f"wrapping-{self._store}"
@@ -172,9 +172,9 @@ class WrapperStore(Store, Generic[T_Store]):
         max_gap_bytes: int | None = None,
         max_coalesced_bytes: int | None = None,
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many parts of one value; see `Store.get_ranges`.
+        """Read many byte ranges of one value; see `Store.get_ranges`.
 
-        What is None is left to the other store.
+        For an argument of None, the wrapped store uses its default.
         """
         given = {
             "max_concurrency": max_concurrency,
@@ -230,7 +230,7 @@ class WrapperStore(Store, Generic[T_Store]):
         await self._store.set_if_not_exists(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        # Not forwarded: a subclass that overrides `set` means these too.
+        # Not forwarded, so that an overridden `set` applies.
         await super()._set_many(values)
 
     async def delete(self, key: str) -> None:
@@ -282,7 +282,7 @@ class WrapperStore(Store, Generic[T_Store]):
         Raises
         ------
         TypeError
-            If the other store cannot.
+            If the wrapped store does not support it.
         """
         if not isinstance(self._store, SupportsGetSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous reads")
@@ -307,7 +307,7 @@ class WrapperStore(Store, Generic[T_Store]):
         Raises
         ------
         TypeError
-            If the other store cannot.
+            If the wrapped store does not support it.
         """
         if not isinstance(self._store, SupportsSetSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous writes")
@@ -319,14 +319,14 @@ class WrapperStore(Store, Generic[T_Store]):
         Raises
         ------
         TypeError
-            If the other store cannot.
+            If the wrapped store does not support it.
         """
         if not isinstance(self._store, SupportsDeleteSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous deletes")
         self._store.delete_sync(key)
 
 
-# What a subclass has in place of the forwarding methods once it overrides the asynchronous ones.
+# A subclass that overrides an asynchronous method gets these in place of the forwarding methods.
 
 
 def get_sync(
@@ -336,17 +336,17 @@ def get_sync(
     prototype: BufferPrototype | None = None,
     byte_range: ByteRequest | None = None,
 ) -> Buffer | None:
-    """Read the value of a key by `get`, waiting for it; see `Store.get`."""
+    """Read the value of a key by `get`, blocking; see `Store.get`."""
     return sync(self.get(key, prototype or default_buffer_prototype(), byte_range))
 
 
 def set_sync(self: Store, key: str, value: Buffer) -> None:
-    """Write the value of a key by `set`, waiting for it; see `Store.set`."""
+    """Write the value of a key by `set`, blocking; see `Store.set`."""
     sync(self.set(key, value))
 
 
 def delete_sync(self: Store, key: str) -> None:
-    """Delete a key by `delete`, waiting for it; see `Store.delete`."""
+    """Delete a key by `delete`, blocking; see `Store.delete`."""
     sync(self.delete(key))
 
 

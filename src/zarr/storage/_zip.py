@@ -1,4 +1,4 @@
-"""`ZipStore`: one ZIP archive as a store."""
+"""`ZipStore`: a store in one ZIP archive."""
 
 from __future__ import annotations
 
@@ -53,41 +53,41 @@ _STORED = 0
 _ENCRYPTED = 0x1
 _REGULAR_FILE = 0o100644 << 16
 
-# How many members, and about how many bytes, a bulk read takes before it hands them on.
+# Maximum number of members, and approximate bytes, per batch of a bulk read.
 _MEMBERS_A_HOP = 64
 _BYTES_A_HOP = 1 * MiB
 
 
 class ZipStore(Store):
-    """The members of a ZIP archive.
+    """A store in a ZIP archive.
 
-    The archive is opened on first use. A value that is written again is appended once more, and
-    the last one counts; nothing can be deleted. A written archive can be read by others after
-    `close` only, which writes its directory. Values may be read by several threads at once. In a
-    forked child, and after unpickling, an archive opened for reading is opened anew; one opened
-    for writing cannot be used there.
+    The archive is opened on first use. Writing a key again appends a second member; the last one is
+    the value. Keys cannot be deleted. Other readers can open a written archive only after `close`,
+    which writes its directory. Several threads may read concurrently. In a forked child, and after
+    unpickling, an archive opened for reading is opened again. An archive opened for writing cannot
+    be used there.
 
     Parameters
     ----------
     path : str, pathlib.Path or file object
-        The archive; a file object has to be open in binary mode and to support ``read``,
-        ``seek`` and ``tell``. One that is no `io.IOBase`, such as a reader of obstore, can only be
-        read. It is not closed by the store.
+        The archive. A file object must be open in binary mode and support ``read``, ``seek`` and
+        ``tell``. If it is not an `io.IOBase`, like a reader of obstore, it can only be read. The
+        store does not close a file object.
     mode : {"r", "w", "a", "x"}
-        As for `zipfile.ZipFile`: read, create or truncate, append, create. After a store has
-        been closed, use opens it for appending in the last three.
+        As for `zipfile.ZipFile`: read, create or truncate, append, create. For the last three, use
+        after `close` reopens the archive for appending.
     read_only : bool or None
-        Whether every method that changes the store refuses to; None for a store of mode ``"r"``.
+        Whether methods that change the store raise an error; None means True for mode ``"r"``.
     compression : int
-        Compression of values written, a constant of `zipfile`.
+        Compression of written values, a constant of `zipfile`.
     allowZip64 : bool
         Whether the archive may exceed 4 GiB.
 
     Raises
     ------
     TypeError
-        If `path` is neither a path nor a file object, or one that can only be read and `mode` is
-        another than ``"r"``.
+        If `path` is neither a path nor a file object, or if `mode` is not ``"r"`` and the file
+        object can only be read.
     """
 
     supports_writes: bool = True
@@ -133,7 +133,7 @@ class ZipStore(Store):
         await in_pool(self._opened)
 
     def _opened(self) -> ZipFile:
-        """Return the archive, opened if it is not."""
+        """Return the archive, opening it if necessary."""
         archive = self._archive
         if archive is not None:
             return archive
@@ -144,10 +144,10 @@ class ZipStore(Store):
                 raise RuntimeError(f"{type(self).__name__}._sync_open did not open the archive")
             return self._archive
 
-    # Kept for others, who override or use these; `_lock` is held while the archive is written to.
+    # Other packages override or use these names. `_lock` is held during writes to the archive.
 
     def _sync_open(self) -> None:
-        """Open the archive, which every use does by this method where that is not done.
+        """Open the archive; every method calls this one if the archive is not open.
 
         Raises
         ------
@@ -162,14 +162,14 @@ class ZipStore(Store):
 
     @property
     def _zf(self) -> ZipFile:
-        """The archive, also when it has been closed.
+        """The archive, open or closed.
 
-        What is changed of it while it is open, such as its ``comment``, is stored on closing.
+        Changes made while it is open, for example of its ``comment``, are written by `close`.
 
         Raises
         ------
         AttributeError
-            If it has not been opened yet.
+            If it has never been opened.
         """
         archive = self._archive or self._closed_archive
         if archive is None:
@@ -182,7 +182,7 @@ class ZipStore(Store):
 
     @property
     def _zmode(self) -> ZipMode:
-        """The mode in which the archive is opened."""
+        """The mode in which the archive is opened next."""
         return self._next_mode
 
     def _open_archive(self) -> Archive:
@@ -218,10 +218,10 @@ class ZipStore(Store):
                 archive.close()
 
     def _forget_archive_of_parent(self) -> None:
-        """Let go, in a forked child, of what the parent has open, without writing to it."""
+        """Release the archive of the parent in a forked child, without writing to it."""
         archive, next_mode = self._archive, self._next_mode
         if archive is not None:
-            archive.fp = None  # else it would write the directory when it is collected
+            archive.fp = None  # otherwise garbage collection would write the directory
         self._is_open = False
         self._reset(next_mode, orphaned=next_mode != "r")
 
@@ -242,7 +242,7 @@ class ZipStore(Store):
         self._reset(state["_next_mode"], orphaned=state["_orphaned"])
 
     def __str__(self) -> str:
-        # A file object may show where it comes from.
+        # The repr of a file object may contain a URL with secrets.
         return f"zip://{redact_urls_in(str(given(self._file))) if self.path is None else self.path}"
 
     def __repr__(self) -> str:
@@ -283,7 +283,7 @@ class ZipStore(Store):
         prototype : BufferPrototype or None
             Its ``buffer`` class holds the result; None for the configured one.
         byte_range : ByteRequest or None
-            Which bytes; None for all.
+            The bytes to read; None for all.
 
         Returns
         -------
@@ -300,7 +300,7 @@ class ZipStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, or parts of them, as they lie in the archive; see `Store.get_many`."""
+        """Read many values, or byte ranges, in archive order; see `Store.get_many`."""
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
         if not wanted:
@@ -310,7 +310,7 @@ class ZipStore(Store):
             while remaining:
                 yield await in_pool(lambda: self._read_some(remaining, prototype))
         finally:
-            remaining.clear()  # a thread that still reads stops after the member it is at
+            remaining.clear()  # a thread that still reads stops after its current member
 
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
@@ -325,7 +325,7 @@ class ZipStore(Store):
     def _in_archive_order(
         self, wanted: Sequence[tuple[str, ByteRequest | None]], archive: ZipFile
     ) -> deque[_Wanted]:
-        """Return requests, each with its index, by where the member begins in the archive."""
+        """Return requests, each with its index, sorted by the offset of the member."""
 
         def offset(request: _Wanted) -> int:
             member = archive.NameToInfo.get(request[1])
@@ -337,7 +337,7 @@ class ZipStore(Store):
     def _read_some(
         self, remaining: deque[_Wanted], prototype: BufferPrototype
     ) -> list[tuple[int, Buffer | None]]:
-        """Answer the next requests, about a mebibyte of them."""
+        """Answer the next requests, about 1 MiB."""
         answers: list[tuple[int, Buffer | None]] = []
         nbytes = 0
         while remaining and nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
@@ -384,10 +384,10 @@ class ZipStore(Store):
             return of_size(stop - start, file.read(stop - start))
 
     def _exclusive(self) -> AbstractContextManager[object]:
-        """Return the lock, unless the archive is a file that is only read.
+        """Return the lock, or a null context if the archive is a path opened for reading.
 
-        `zipfile` shares a file among readers by itself, but not with a writer, and cannot know
-        who else moves the position of a file object.
+        `zipfile` synchronizes readers of a file, but not readers with a writer. It also cannot
+        prevent other code from moving the position of a file object.
         """
         return nullcontext() if self._next_mode == "r" and self._file is None else self._lock
 
@@ -426,7 +426,7 @@ class ZipStore(Store):
         return None if member is None or is_directory(member) else member
 
     async def _ready(self) -> ZipFile:
-        """Return the archive; its directory is read in another thread."""
+        """Return the archive, opening it in a worker thread if necessary."""
         archive = self._archive
         return archive if archive is not None else await in_pool(self._opened)
 
@@ -449,7 +449,7 @@ class ZipStore(Store):
                 self._set(key, value)
 
     def _set(self, key: str, value: Buffer) -> None:
-        """Add a member to the archive in the calling thread; what overrides it adds every member.
+        """Add a member to the archive in the calling thread; all writes call this method.
 
         Parameters
         ----------
@@ -479,12 +479,12 @@ class ZipStore(Store):
                 raise
 
     async def delete(self, key: str) -> None:
-        """Do nothing for an absent key: members of an archive cannot be deleted.
+        """Do nothing if the key is absent; members of an archive cannot be deleted.
 
         Raises
         ------
         NotImplementedError
-            If the key has a value.
+            If the key is present.
         ValueError
             If the store is read-only.
         """
@@ -493,12 +493,12 @@ class ZipStore(Store):
             raise NotImplementedError(f"{type(self).__name__} cannot delete {key!r}.")
 
     async def delete_dir(self, prefix: str) -> None:
-        """Do nothing where there are no keys: members of an archive cannot be deleted.
+        """Do nothing if no key is below the prefix; members of an archive cannot be deleted.
 
         Raises
         ------
         NotImplementedError
-            If there are keys below the prefix.
+            If keys are present below the prefix.
         ValueError
             If the store is read-only.
         """
@@ -508,14 +508,14 @@ class ZipStore(Store):
             raise NotImplementedError(f"{type(self).__name__} cannot delete below {prefix!r}.")
 
     async def clear(self) -> None:
-        """Put an empty archive in the place of this one, which can be written from then on.
+        """Replace the archive by an empty one that is open for writing.
 
         Raises
         ------
         ValueError
             If the store is read-only.
         NotImplementedError
-            If it uses a file object.
+            If the store uses a file object.
         """
         self._check_writable()
         if self.path is None:
@@ -525,18 +525,18 @@ class ZipStore(Store):
     def _truncate(self) -> None:
         with self._lock:
             if self._orphaned:
-                self._opened()  # refuses
+                self._opened()  # raises
             self.close()
             self._next_mode = "w"
             self._opened()
 
     async def move(self, path: Path | str) -> None:
-        """Close the archive and move it to another place in the local file system.
+        """Close the archive and move it to another path of the local file system.
 
         Parameters
         ----------
         path : str or pathlib.Path
-            The new path; missing directories are made. An existing file there is replaced.
+            The new path. Missing directories are created; an existing file is replaced.
 
         Raises
         ------
@@ -557,11 +557,11 @@ class ZipStore(Store):
     # --- listing ------------------------------------------------------------------------
 
     async def _keys(self) -> tuple[str, ...]:
-        """Return the keys; members whose names `get` refuses, such as ``../x``, are none."""
+        """Return the keys, without members whose names are invalid keys, such as ``../x``."""
 
         def listed() -> tuple[str, ...]:
             archive = self._opened()
-            with self._lock:  # held while a member is written
+            with self._lock:  # writers hold the lock
                 members = tuple(archive.NameToInfo.items())
             return tuple(
                 key

@@ -1,4 +1,4 @@
-"""A ZIP archive whose content survives a failure to write to it."""
+"""A ZIP archive whose content survives failed writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 from zarr.storage._local_files import refuse_irregular
 
-# What `zipfile` and the decompressors raise where bytes are damaged, besides `BadZipFile`.
+# Errors of `zipfile` and the decompressors for damaged bytes, besides `BadZipFile`.
 _DAMAGED = (
     struct.error,
     zlib.error,
@@ -29,10 +29,10 @@ _DAMAGED = (
 
 
 class Archive(ZipFile):
-    """An archive that is read, made, or added to.
+    """A `zipfile.ZipFile` that appends without overwriting its old directory.
 
-    What is added goes behind the directory that is there, not in its place, so that it stays until
-    the new one is complete. Where that fails, what was added is cut off again.
+    New members are written after the old directory, which stays valid until the new directory is
+    complete. If writing the new directory fails, the file is truncated to its old size.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Archive(ZipFile):
     mode : {"r", "w", "a", "x"}
         As for `zipfile.ZipFile`.
     **options
-        Those of `zipfile.ZipFile`.
+        Options of `zipfile.ZipFile`.
 
     Raises
     ------
     zipfile.BadZipFile
-        If it is damaged, or no archive; it is named.
+        If the target is damaged or is not an archive; the message names it.
     """
 
     _nbytes_before: int | None = None
@@ -56,7 +56,7 @@ class Archive(ZipFile):
         self._target = target
         nbytes = nbytes_of(target)
         if mode == "a" and nbytes and not is_zipfile(target):
-            # ZipFile appends to any file; what is there would be lost without a word.
+            # `ZipFile` appends to any file, so its content would be lost silently.
             raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
         try:
             super().__init__(target, mode, **options)
@@ -74,8 +74,8 @@ class Archive(ZipFile):
             and nbytes
             and (self._didModify or any(member.header_offset < 0 for member in self.filelist))
         ):
-            # It takes an archive whose directory is damaged for an empty one, and would write that;
-            # a member before the beginning cannot be written into a directory.
+            # `ZipFile` treats an archive with a damaged directory as empty and would write an empty
+            # directory. A member with a negative offset cannot be written to a directory.
             self._didModify = False
             super().close()
             raise BadZipFile(f"File is not a zip file, or damaged: {target}")
@@ -83,12 +83,12 @@ class Archive(ZipFile):
             self._nbytes_before = self.start_dir = nbytes
 
     def close(self) -> None:
-        """Write the directory, if anything was added, and close the archive.
+        """Write the directory if members were added, and close the archive.
 
         Raises
         ------
         OSError
-            If that fails. What was in the archive when it was opened stays.
+            If writing fails. The archive then has the content it had when it was opened.
         """
         try:
             super().close()
@@ -114,13 +114,13 @@ class Archive(ZipFile):
 
 
 def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
-    """Add a member, or leave the archive as it is where that fails."""
+    """Add a member; if this fails, leave the archive unchanged."""
     start, count = archive.start_dir, len(archive.filelist)
     before = archive.NameToInfo.get(member.filename)
     try:
         archive.writestr(member, data)
     except BaseException:
-        # `zipfile` counts what is only half there.
+        # `zipfile` has already registered the incomplete member.
         del archive.filelist[count:]
         archive.NameToInfo.pop(member.filename, None)
         if before is not None:
@@ -130,8 +130,8 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 
 def as_damage(error: Exception) -> Exception:
-    """Return `BadZipFile` for what damaged bytes make others raise, any other error as it is."""
-    if isinstance(error, (BadZipFile, UnsupportedOperation)):  # of a file that is not readable
+    """Return a `BadZipFile` for an error caused by damaged bytes, any other error unchanged."""
+    if isinstance(error, (BadZipFile, UnsupportedOperation)):  # the latter: file not readable
         return error
     is_damage = isinstance(error, _DAMAGED) or (
         isinstance(error, OSError) and error.errno in (None, errno.EINVAL)
@@ -140,12 +140,12 @@ def as_damage(error: Exception) -> Exception:
 
 
 def nbytes_of(target: Path | IO[bytes]) -> int:
-    """Return the size of an archive in bytes, 0 where there is none.
+    """Return the size of an archive in bytes, 0 if it does not exist.
 
     Raises
     ------
     OSError
-        If it is no regular file: opening a named pipe waits for ever.
+        If it is not a regular file: opening a named pipe could block forever.
     """
     if not isinstance(target, Path):
         return target.seek(0, os.SEEK_END)
@@ -164,6 +164,6 @@ def _truncate(target: Path | IO[bytes], nbytes: int) -> None:
     try:
         target.truncate(nbytes)
     except OSError:
-        # What it holds back does not fit either; the file itself can be made shorter.
+        # `truncate` failed to flush its buffer, for example on a full disk. Truncate the descriptor.
         os.ftruncate(target.fileno(), nbytes)
     target.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Zip stores in a process that forks: a child writes nothing to an archive of its parent."""
+"""Fork safety of zip stores: a child process never writes to an archive of its parent."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# Threads may fork at once; what one holds while it does, another must not let go.
+# Serializes forks: one thread must not release locks that another thread holds for its fork.
 _forking = threading.Lock()
 
 
 def release_in_forks(store: ZipStore) -> None:
-    """Have a child let go of the archive of a store, as long as the store is there."""
+    """Register a store, by weak reference, whose archive forked children must release."""
     _stores[id(store)] = store
 
 
 def _before_fork() -> None:
-    """Wait for members that are being written; between them `zipfile` holds nothing back."""
+    """Wait until no member is being written; then `zipfile` has no unwritten data."""
     _forking.acquire()
     for store in list(_stores.values()):
         store._lock.acquire()

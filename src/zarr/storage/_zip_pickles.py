@@ -1,4 +1,4 @@
-"""Pickles of `ZipStore` that zarr-python made."""
+"""Unpickle a `ZipStore` pickled by zarr-python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a store that zarr-python pickled."""
     mode = state["_zmode"]
     next_mode = mode
-    # Before 3.4 it does not say whether it has made its archive, so what is there stays.
+    # Before 3.4 the state lacks whether the archive was created, so keep an existing archive.
     if mode == "w" and "_was_opened" not in state and state["path"].exists():
         next_mode = "a"
     own = {name: state[name] for name in ("path", "compression", "allowZip64", "_read_only")}
@@ -19,6 +19,6 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
         "_mode": mode,
         "_next_mode": next_mode,
         "_is_open": False,
-        # Where the archive was open, its directory is not written, and may be by another process.
+        # If the archive was open for writing, its directory is unwritten; its process may write it.
         "_orphaned": state["_is_open"] and mode != "r",
     }

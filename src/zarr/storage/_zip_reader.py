@@ -1,4 +1,4 @@
-"""Reading a ZIP archive: at positions of a file, and by file objects that are not those of `io`."""
+"""Read a ZIP archive by positional reads, or through file objects that are not from `io`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
 _STORED = 0
-_LOCAL_HEADER_NBYTES = 30  # the fixed part, in APPNOTE.TXT 4.3.7; name and extra field follow
+_LOCAL_HEADER_NBYTES = 30  # fixed part (APPNOTE.TXT 4.3.7), before the name and extra field
 
 
 class PositionalReader:
-    """Reads from a file at given positions, so that threads need no lock.
+    """Reads from a file by offset, so that threads need no lock.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ class PositionalReader:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY)
         self._starts: dict[int, int] = {}
-        # Readers in other threads may be at work when the store is closed.
+        # Readers in other threads may still be active when the store is closed.
         self.close = weakref.finalize(self, os.close, self._fd)
 
     def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:
-        """Return bytes ``start`` to ``stop`` of a member that is not compressed."""
+        """Return the bytes from offset `start` to `stop` of an uncompressed member."""
         first = self._starts.get(member.header_offset)
         if first is None:
             first = self._starts[member.header_offset] = self._find_start(member)
@@ -64,15 +64,15 @@ class PositionalReader:
 
 
 def check_member(archive: ZipFile, member: ZipInfo) -> None:
-    """Refuse a member that cannot lie where the directory of the archive says.
+    """Raise an error if the directory entry of a member is invalid.
 
     Raises
     ------
     zipfile.BadZipFile
-        If it would reach out of the archive, or has more bytes than are stored.
+        If the member is outside the archive, or its size differs from the stored size.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
-    # How long an archive is that somebody else opened is not known.
+    # The size is unknown for an archive that was not opened by `Archive`.
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 
@@ -84,14 +84,14 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
 
 
 class ForeignReader(io.RawIOBase):
-    """A file of `io` that reads by an object with ``read``, ``seek`` and ``tell`` alone.
+    """An `io.RawIOBase` over an object that has only ``read``, ``seek`` and ``tell``.
 
-    Closing it leaves the object open.
+    Closing it does not close the object.
 
     Parameters
     ----------
     source : object
-        The object, of obstore for instance. What it reads may be any object with a buffer.
+        The object, for example of obstore. ``read`` may return any object with the buffer protocol.
     """
 
     def __init__(self, source: Any) -> None:
@@ -106,12 +106,12 @@ class ForeignReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer, and return how many bytes came, 0 at the end.
+        """Read into a buffer, and return the number of bytes read, 0 at the end.
 
         Raises
         ------
         OSError
-            If more comes than was asked for.
+            If the object returns more bytes than requested.
         """
         data = memoryview(self.source.read(len(buffer))).cast("B")
         if len(data) > len(buffer):
@@ -121,7 +121,7 @@ class ForeignReader(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position, and return it."""
+        """Move to a position, as `io.IOBase.seek`, and return it."""
         self.source.seek(offset, whence)
         return self.tell()
 
@@ -131,18 +131,18 @@ class ForeignReader(io.RawIOBase):
 
 
 def given(file: Any) -> Any:
-    """Return the file object that the user gave."""
+    """Return the file object as the user passed it."""
     raw = getattr(file, "raw", None)
     return raw.source if isinstance(raw, ForeignReader) else file
 
 
 def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
-    """Return the path, or the file object, that a user gave for an archive.
+    """Return the path or the file object of an archive; the other one is None.
 
     Raises
     ------
     TypeError
-        If it is neither, or can only be read and is to be written.
+        If `path` is neither, or if the mode writes and the file object can only be read.
     """
     if isinstance(path, (str, os.PathLike)):
         return Path(os.fspath(path)), None
@@ -164,12 +164,18 @@ def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
 
 
 def is_directory(member: ZipInfo) -> bool:
-    """Tell whether a member stands for a directory, as archivers add them, and is no value."""
+    """Return whether a member is an entry for a directory, not a value."""
     return member.filename.endswith("/") and member.file_size == 0
 
 
 def of_size(nbytes: int, data: bytes) -> bytes:
-    """Return what was read of a member if it is all of it."""
+    """Return the data of a member after checking its size.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        If the size differs.
+    """
     if len(data) != nbytes:
         from zipfile import BadZipFile
 
