@@ -27,7 +27,7 @@ _DERIVED = {
     "delete_dir": ("clear",),
 }
 
-# Each synchronous method replaces these methods if none of them is more derived (nearer in the MRO).
+# Each synchronous method replaces these methods, if none of them is more derived in the MRO.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -71,7 +71,7 @@ class StoreAccess:
 
 
 def settle_access(cls: type[Store]) -> None:
-    """Set the record of a store class, and derive methods again from the primitives it overrides."""
+    """Set the record of a store class, and derive methods from the primitives it overrides."""
     for single, derived in _DERIVED.items():
         for name in derived:
             if position(cls, single) < position(cls, name) and not _is_default(cls, name):

@@ -284,7 +284,7 @@ class ArrayBytesCodecPartialDecodeMixin:
 
 
 class ArrayBytesCodecPartialEncodeMixin:
-    """Mixin of a codec that can change a selection of a stored chunk in place."""
+    """Mixin of a codec that updates a selection of a stored chunk itself."""
 
     async def _encode_partial_single(
         self,
@@ -348,7 +348,7 @@ class CodecPipeline:
 
     @property
     def supports_partial_encode(self) -> bool:
-        """Whether the codec can change a selection of a stored chunk in place."""
+        """Whether the codec updates a selection of a stored chunk itself."""
         return False
 
     def validate(

@@ -86,11 +86,11 @@ __all__ = [
 class Store(ABC):
     """A mapping from keys to byte strings: memory, a directory, an object store, …
 
-    A key is a relative path whose parts are separated by ``/``; a prefix may also be empty. `get` is
-    the only reading method that a store must implement. All other reading methods are derived from
-    it; a store overrides those for which it has a faster way. If a subclass overrides `get` alone,
-    for example to retry or to log, every read goes through its `get`: inherited methods that
-    bypass it are derived from `get` again. The same holds for `get_sync` in the calling thread.
+    A key is a relative path whose parts are separated by ``/``; a prefix may also be empty. A store
+    must implement one reading method, `get`. All other reading methods are derived from it; a store
+    overrides those for which it has a faster way. If a subclass overrides `get` alone,
+    for example to retry or to log, every read uses its `get`: inherited methods that bypass it are
+    derived from `get` again. The same holds for `get_sync` in the calling thread.
 
     Parameters
     ----------

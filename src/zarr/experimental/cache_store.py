@@ -124,8 +124,8 @@ class CacheStore(WrapperStore[Store]):
 
     The source is authoritative: absent keys are never cached, and changes go to the source after
     their copies are invalidated. The cache store may be any store that supports deletes. Only the
-    cache may use it: all of its content may be deleted. Values that exist in it from the start count
-    as copies. With a limit `max_age_seconds` they are not used, because their age is unknown.
+    cache may use it: all of its content may be deleted. Values that exist in it from the start are
+    used as copies, unless `max_age_seconds` is a limit, because their age is unknown.
 
     Whole values and byte ranges are cached as requested. The copy of a whole value also answers
     requests for its byte ranges. A bulk read takes available copies from the cache and requests all

@@ -62,7 +62,7 @@ def _path_of(target: Target, path: str) -> Hashable:
 
 
 def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
-    """Return a `Transient` for a transient failure, or None if the file system retries itself."""
+    """Return a `Transient` for a transient failure; None if `fs` itself has already retried."""
     return None if retries_itself(fs) else transient(error)
 
 

@@ -434,7 +434,7 @@ class GpuMemoryStore(MemoryStore):
     Parameters
     ----------
     store_dict : mutable mapping or None
-        Mapping from keys to `zarr.buffer.gpu.Buffer`; used without a copy. None for a new dictionary.
+        Mapping from keys to `zarr.buffer.gpu.Buffer`; used without a copy. None for a new dict.
     read_only : bool
         Whether methods that change the store raise an error.
     """

@@ -112,7 +112,7 @@ _NAMED: dict[str, dict[str, bool | None]] = {
 }
 _LASTING = frozenset({"ServerFingerprintMismatch", "ContentEncodingError"})
 
-# Codes of c-ares, which aiohttp may use for DNS: SERVFAIL, ECONNREFUSED (by the resolver), ETIMEOUT.
+# c-ares codes, which aiohttp may use for DNS: SERVFAIL, ECONNREFUSED (by the resolver), ETIMEOUT.
 _DNS_CODES = frozenset({3, 11, 12})
 
 # Attributes in which exceptions store an inner exception that is not their ``__cause__``.

@@ -164,6 +164,6 @@ def _truncate(target: Path | IO[bytes], nbytes: int) -> None:
     try:
         target.truncate(nbytes)
     except OSError:
-        # `truncate` failed to flush its buffer, for example on a full disk. Truncate the descriptor.
+        # `truncate` failed to flush its buffer, as on a full disk. Truncate the descriptor.
         os.ftruncate(target.fileno(), nbytes)
     target.seek(0, os.SEEK_END)
