@@ -125,7 +125,7 @@ class CacheStore(WrapperStore[Store]):
     The source is authoritative: absent keys are never cached, and changes go to the source after
     their copies are invalidated. The cache store may be any store that supports deletes. Only the
     cache may use it: all of its content may be deleted. Values that exist in it from the start are
-    used as copies, unless `max_age_seconds` is a limit, because their age is unknown.
+    used as copies, unless `max_age_seconds` limits the age, which is unknown for them.
 
     Whole values and byte ranges are cached as requested. The copy of a whole value also answers
     requests for its byte ranges. A bulk read takes available copies from the cache and requests all

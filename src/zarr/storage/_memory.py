@@ -33,7 +33,7 @@ __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 # Identifies this process and its forks among all processes.
 _PROCESS = os.urandom(16).hex()
 
-# Batch size of bulk reads, between which other tasks run; takes some hundred microseconds.
+# Keys per batch of a bulk read, some hundred microseconds. Other tasks run between batches.
 _ANSWERED_AT_ONCE = 256
 
 

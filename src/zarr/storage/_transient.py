@@ -123,10 +123,10 @@ _MOST_CAUSES = 32
 def transient(error: BaseException) -> Transient | None:
     """Return a `Transient` if a failure is transient, else None.
 
-    Transient failures are: a refused or truncated connection, a timeout, a temporary DNS failure,
-    and the statuses 408, 429, 500, 502, 503 and 504. The failure and its causes are examined in
-    order; the first that is classified decides. The ``__context__`` of a failure is ignored: it may
-    be an unrelated failure, such as that of an earlier attempt.
+    Transient failures are: a refused or prematurely closed connection, a timeout, a temporary DNS
+    failure, and the statuses 408, 429, 500, 502, 503 and 504. The failure and its causes are
+    examined in order; the first that is classified decides. The ``__context__`` of a failure is
+    ignored: it may be an unrelated failure, such as that of an earlier attempt.
 
     Parameters
     ----------

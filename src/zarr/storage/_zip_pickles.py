@@ -9,7 +9,7 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a store that zarr-python pickled."""
     mode = state["_zmode"]
     next_mode = mode
-    # Before 3.4 the state lacks whether the archive was created, so keep an existing archive.
+    # Before 3.4 the state does not record whether the archive was created: keep an existing one.
     if mode == "w" and "_was_opened" not in state and state["path"].exists():
         next_mode = "a"
     own = {name: state[name] for name in ("path", "compression", "allowZip64", "_read_only")}
