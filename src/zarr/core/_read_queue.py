@@ -10,14 +10,14 @@ only reads that no other caller waits for.
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from zarr.core._byte_ranges import (
@@ -116,6 +116,7 @@ class _Flight:
     epoch: int = 0
     mark: int = 0
     task: asyncio.Task[None] | None = None
+    on_done: Callable[[asyncio.Task[None]], None] | None = None  # of the task
     timer: asyncio.TimerHandle | None = None
 
 
@@ -174,10 +175,12 @@ class ReadQueue:
                 if isinstance(wanted, RangeByteRequest):
                     self._note(wanted, path)
                 return
-        if wanted is None and self._may_start(path, request):
-            # Later requests of the same turn share this read.
-            self._start(_Flight(request, None, [request], self._size(request)))
-            return
+        if wanted is None and self._has_slot():
+            nbytes = self._size(request)
+            if self._fits(nbytes):
+                # Later requests of the same turn share this read.
+                self._start(_Flight(request, None, [request], nbytes))
+                return
         entry = self._objects.setdefault(path, _Object())
         if isinstance(wanted, RangeByteRequest) and wanted.start < wanted.end:
             insort(entry.bounded, (wanted.start, wanted.end, next(self._numbers), request))
@@ -187,14 +190,13 @@ class ReadQueue:
         self._callers.setdefault(id(request.caller), deque()).append(request)
         self._wake(self._options.window_seconds)
 
-    def _may_start(self, path: Hashable, request: Request) -> bool:
-        """Return whether a request can start: a slot is free, and no other request waits."""
+    def _has_slot(self) -> bool:
+        """Return whether a slot is free, and no other request waits for one."""
         return (
             not self._callers
             and not self._again
             and not self._options.window_seconds
             and self._active < self._limit.allowed(self._max_concurrency)
-            and self._fits(self._size(request))
         )
 
     def withdraw(self, request: Request) -> None:
@@ -369,26 +371,32 @@ class ReadQueue:
         self._active_bytes += flight.nbytes
         self._in_flight.setdefault(flight.lead.source.path, []).append(flight)
         flight.task = self.loop.create_task(self._run(flight), context=flight.lead.context)
-        flight.task.add_done_callback(functools.partial(self._done, flight))
+        flight.on_done = partial(self._done, flight)
+        flight.task.add_done_callback(flight.on_done)
 
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: _Flight) -> None:
         """Read, and deliver in the same turn of the loop, because others wait for the slot."""
         data = await flight.lead.source.fetch(flight.byte_range)
-        with self._ended(flight):
-            try:
-                self._limit.succeeded()
-                self._deliver(flight, data)
-            except Exception as error:  # a faulty source; no request may wait for ever
-                _fail(flight, error)
+        task, on_done = flight.task, flight.on_done
+        if task is not None and on_done is not None:  # a turn of the loop for each read less
+            task.remove_done_callback(on_done)
+            self._ending.discard(task)
+        self._end(flight)
+        try:
+            self._limit.succeeded()
+            self._deliver(flight, data)
+        except Exception as error:  # a faulty source; no request may wait for ever
+            _fail(flight, error)
+        finally:
+            _detach(flight)
 
     def _done(self, flight: _Flight, task: asyncio.Task[None]) -> None:
-        """Pass the outcome of a read to its requests, unless it was delivered."""
+        """Pass the failure or the cancellation of a read to its requests."""
         self._ending.discard(task)
-        if flight.task is not task:
-            return
-        with self._ended(flight):
+        self._end(flight)
+        try:
             if task.cancelled():  # by the last request, or with all tasks
                 for request in list(flight.requests):
                     if request is flight.lead or request.done():
@@ -405,23 +413,12 @@ class ReadQueue:
                 except Exception as failure:  # of `transient`
                     error = failure
             _fail(flight, error)  # also if the process is to end
-
-    @contextmanager
-    def _ended(self, flight: _Flight) -> Iterator[None]:
-        """Free the slot of a read; afterwards detach the requests that are done."""
-        flight.task = None
-        self._end(flight)
-        try:
-            yield
         finally:
-            # Break the reference cycle with its requests, which would keep their bytes until a
-            # garbage collection.
-            for request in flight.requests:
-                if request.flight is flight and request.done():
-                    request.flight = None
+            _detach(flight)
 
     def _end(self, flight: _Flight) -> None:
         """Free the slot of a read."""
+        flight.task = flight.on_done = None
         self._active -= 1
         self._active_bytes -= flight.nbytes
         path = flight.lead.source.path
@@ -479,6 +476,13 @@ class ReadQueue:
         if flight.byte_range is None:  # let the estimate decay after small values
             self._largest = max(nbytes, self._largest // 2)
         reader = flight.lead
+        if flight.requests == [reader] and reader.byte_range is flight.byte_range:
+            # The common case, a read for one request: nothing to merge, extend or share.
+            if reader.counter is not None:
+                reader.counter.fetched(nbytes)
+            if not reader.done():
+                reader.set_result(data)
+            return
         if flight.requests and flight.lead not in flight.requests:
             flight.lead = flight.requests[0]
         counter = flight.lead.counter
@@ -513,6 +517,16 @@ class ReadQueue:
             else:
                 # The source of the request decides whether such a short object is an error.
                 self._read_alone(request, flight)
+
+
+def _detach(flight: _Flight) -> None:
+    """Break the reference cycle of a read with its requests that are done.
+
+    It would keep their bytes until a garbage collection.
+    """
+    for request in flight.requests:
+        if request.flight is flight and request.done():
+            request.flight = None
 
 
 def _fail(flight: _Flight, error: BaseException) -> None:

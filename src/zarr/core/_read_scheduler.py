@@ -25,12 +25,16 @@ class ReadScheduler:
         self.options = options
         self._lock = threading.Lock()
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, ReadQueue] = WeakKeyDictionary()
+        self._latest: ReadQueue | None = None
 
     def __reduce__(self) -> tuple[type[ReadScheduler], tuple[ReadOptions]]:
         return type(self), (self.options,)
 
     def _queue(self) -> ReadQueue:
         loop = asyncio.get_running_loop()
+        queue = self._latest
+        if queue is not None and queue.loop is loop:
+            return queue  # asked for each read, and nearly always from one event loop
         queue = self._queues.get(loop)
         if queue is None:
             with self._lock:
@@ -38,6 +42,7 @@ class ReadScheduler:
                     if other.is_closed():
                         del self._queues[other]
                 queue = self._queues[loop] = ReadQueue(self.options)
+        self._latest = queue
         return queue
 
     def submit(
