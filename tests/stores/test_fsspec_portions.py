@@ -94,7 +94,7 @@ def apart(count: int) -> list[tuple[str, RangeByteRequest]]:
 
 
 def store_of(fs: AsyncFileSystem, **options: Any) -> FsspecStore:
-    return FsspecStore(fs, path="root", **{"max_gap_bytes": 0, **options})
+    return FsspecStore(fs, path="data", **{"max_gap_bytes": 0, **options})
 
 
 def nested(fs: AsyncFileSystem) -> AsyncFileSystem:
@@ -103,12 +103,12 @@ def nested(fs: AsyncFileSystem) -> AsyncFileSystem:
 
 
 def test_ranges_that_start_together_are_one_call() -> None:
-    fs = OwnRanges({"root/all": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN})
     store = store_of(fs)
     assert sync(bulk(store, apart(5))) == {i: PATTERN[i * 100 : i * 100 + 10] for i in range(5)}
     assert fs.calls == [
         (
-            ["root/all"] * 5,
+            ["data/all"] * 5,
             [0, 100, 200, 300, 400],
             [10, 110, 210, 310, 410],
             "return",
@@ -118,37 +118,37 @@ def test_ranges_that_start_together_are_one_call() -> None:
 
 
 def test_neighbours_are_merged_before_they_are_handed_over() -> None:
-    fs = OwnRanges({"root/all": PATTERN, "root/other": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN, "data/other": PATTERN})
     near = [("all", RangeByteRequest(i * 10, i * 10 + 10)) for i in range(50)]
     sync(bulk(store_of(fs), [*near, ("other", RangeByteRequest(7, 9))]))
-    assert fs.calls == [(["root/all", "root/other"], [0, 7], [500, 9], "return")]
+    assert fs.calls == [(["data/all", "data/other"], [0, 7], [500, 9], "return")]
 
 
 def test_a_call_has_a_bounded_number_of_ranges() -> None:
-    fs = OwnRanges({"root/all": PATTERN * 20})
+    fs = OwnRanges({"data/all": PATTERN * 20})
     requests = apart(2 * PORTION + 3)
     assert len(sync(bulk(store_of(fs), requests))) == len(requests)
     assert [len(paths) for paths, *_ in fs.calls] == [PORTION, PORTION, 3]
 
 
 def test_never_more_ranges_than_reads_may_be_in_flight() -> None:
-    fs = OwnRanges({"root/all": PATTERN * 20})
+    fs = OwnRanges({"data/all": PATTERN * 20})
     sync(bulk(store_of(fs, max_concurrency=4), apart(40)))
     assert max(len(paths) for paths, *_ in fs.calls) <= 4
 
 
 def test_what_is_no_bounded_range_is_read_as_a_file() -> None:
-    fs = OwnRanges({"root/all": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN})
     requests = [("all", None), ("all", SuffixByteRequest(3))]
     assert sync(bulk(store_of(fs), requests)) == {0: PATTERN, 1: PATTERN[-3:]}
     assert fs.calls == []
 
 
 def test_a_generic_method_is_not_called() -> None:
-    fs = InMemory({"root/all": PATTERN})
+    fs = InMemory({"data/all": PATTERN})
     assert sync(bulk(store_of(fs), apart(5))) == sync(one_by_one(store_of(fs), apart(5)))
     assert not has_own_cat_ranges(fs)
-    assert ("root/all", 0, 10) in fs.files
+    assert ("data/all", 0, 10) in fs.files
 
 
 @pytest.mark.parametrize(
@@ -167,24 +167,24 @@ def test_who_has_a_method_of_its_own(wrap: Callable[[], Any], is_own: bool) -> N
 
 
 def test_a_directory_hands_the_ranges_on() -> None:
-    fs = OwnRanges({"bucket/root/all": PATTERN})
+    fs = OwnRanges({"bucket/data/all": PATTERN})
     store = store_of(DirFileSystem("bucket", fs, asynchronous=True))
     assert sync(bulk(store, apart(3))) == {i: PATTERN[i * 100 : i * 100 + 10] for i in range(3)}
-    assert [paths for paths, *_ in fs.calls] == [["bucket/root/all"] * 3]
+    assert [paths for paths, *_ in fs.calls] == [["bucket/data/all"] * 3]
 
 
 def test_a_synchronous_file_system_is_called_in_a_thread() -> None:
     inner = SyncRanges()
     found = sync(bulk(store_of(AsyncFileSystemWrapper(inner, asynchronous=True)), apart(3)))
     assert found == {i: PATTERN[i * 100 : i * 100 + 10] for i in range(3)}
-    assert inner.calls == [(["root/all"] * 3, "return")]
+    assert inner.calls == [(["data/all"] * 3, "return")]
 
 
 # --- failures ---------------------------------------------------------------------------
 
 
 def test_an_absent_object_is_none_beside_others() -> None:
-    fs = OwnRanges({"root/all": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN})
     requests = [*apart(2), ("absent", RangeByteRequest(0, 4))]
     found = sync(bulk(store_of(fs), requests))
     assert found == {0: PATTERN[:10], 1: PATTERN[100:110], 2: None}
@@ -192,9 +192,9 @@ def test_an_absent_object_is_none_beside_others() -> None:
 
 
 def test_a_failed_range_is_the_failure_of_its_caller() -> None:
-    fs = OwnRanges({"root/all": PATTERN, "root/bad": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN, "data/bad": PATTERN})
     fs.answer = lambda path, start, end: (
-        PermissionError("no") if path == "root/bad" else PATTERN[start:end]
+        PermissionError("no") if path == "data/bad" else PATTERN[start:end]
     )
 
     async def read() -> list[Any]:
@@ -219,7 +219,7 @@ def test_a_call_that_fails_is_made_again_range_by_range(answers: str) -> None:
                 raise OSError("all of it")
             return found[:-1]
 
-    fs = Fails({"root/all": PATTERN})
+    fs = Fails({"data/all": PATTERN})
     requests = [*apart(2), ("absent", RangeByteRequest(0, 4))]
     found = sync(bulk(store_of(fs), requests))
     assert found == {0: PATTERN[:10], 1: PATTERN[100:110], 2: None}
@@ -228,7 +228,7 @@ def test_a_call_that_fails_is_made_again_range_by_range(answers: str) -> None:
 
 
 def test_a_lone_range_that_fails_raises_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    fs = OwnRanges({"root/all": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN})
 
     async def refuse(*args: Any, **kwargs: Any) -> Any:
         raise PermissionError("no")
@@ -240,14 +240,14 @@ def test_a_lone_range_that_fails_raises_at_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_more_bytes_than_asked_for_are_refused() -> None:
-    fs = OwnRanges({"root/all": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN})
     fs.answer = lambda path, start, end: PATTERN
     with pytest.raises(OSError, match="all"):
         sync(bulk(store_of(fs), apart(2)))
 
 
 def test_views_become_bytes() -> None:
-    fs = OwnRanges({"root/all": PATTERN})
+    fs = OwnRanges({"data/all": PATTERN})
     fs.answer = lambda path, start, end: memoryview(PATTERN)[start:end]
     assert sync(bulk(store_of(fs), apart(1))) == {0: PATTERN[:10]}
 
@@ -276,7 +276,7 @@ class Gated(OwnRanges):
 
 def test_nothing_runs_on_when_all_who_wait_are_cancelled() -> None:
     async def read() -> None:
-        fs = Gated({"root/all": PATTERN})
+        fs = Gated({"data/all": PATTERN})
         task = asyncio.ensure_future(bulk(store_of(fs), apart(4)))
         await asyncio.wait_for(fs.began.wait(), PATIENCE)
         task.cancel()
@@ -289,7 +289,7 @@ def test_nothing_runs_on_when_all_who_wait_are_cancelled() -> None:
 
 def test_who_still_waits_gets_an_answer() -> None:
     async def read() -> Any:
-        fs = Gated({"root/all": PATTERN, "root/other": PATTERN})
+        fs = Gated({"data/all": PATTERN, "data/other": PATTERN})
         store = store_of(fs)
         first, second = (
             asyncio.ensure_future(store.get(key, PROTOTYPE, RangeByteRequest(0, 4)))
@@ -324,7 +324,7 @@ def test_a_bulk_read_equals_a_loop(
                 raise ConnectionResetError
             return found
 
-    objects = {"root/a": PATTERN[:1000], "root/b": PATTERN[:40]}  # and no c
+    objects = {"data/a": PATTERN[:1000], "data/b": PATTERN[:40]}  # and no c
     requests = [(key, RangeByteRequest(start, start + size)) for key, start, size in ranges]
     found = sync(bulk(store_of(SometimesFails(objects), max_gap_bytes=gap), requests))
     assert found == sync(one_by_one(store_of(InMemory(objects)), requests))
