@@ -132,7 +132,7 @@ class ChunkKeyEncoding(ABC, Metadata):
 ChunkKeyEncodingLike = TypeAliasType(
     "ChunkKeyEncodingLike", Mapping[str, JSON] | ChunkKeyEncodingParams | ChunkKeyEncoding
 )
-"""What is accepted where a chunk key encoding is asked for."""
+"""Types accepted for a chunk key encoding."""
 
 
 def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> tuple[int, ...]:

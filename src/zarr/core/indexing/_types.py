@@ -25,13 +25,13 @@ SelectorTuple: TypeAlias = tuple[Selector, ...] | npt.NDArray[np.intp] | slice
 Fields: TypeAlias = str | list[str] | tuple[str, ...]
 
 DimSelection: TypeAlias = int | slice | npt.NDArray[np.intp]
-"""What is taken along one dimension of a chunk or of the output."""
+"""Index or slice along one dimension of a chunk or of the output array."""
 
 
 Columns: TypeAlias = tuple[
     Iterable[int], Iterable[DimSelection], Iterable[DimSelection], Iterable[bool]
 ]
-"""The members of many `ChunkDimProjection`, none of which drops its dimension."""
+"""Fields of many `ChunkDimProjection` as columns; none of them drops its dimension."""
 
 
 class ChunkDimProjection(NamedTuple):
