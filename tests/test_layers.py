@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.config",
         "zarr.core._byte_ranges",
         "zarr.core._coalesce",
+        "zarr.core._immediate",
         "zarr.core._pool",
         "zarr.core.sync",
         "zarr.core._json",

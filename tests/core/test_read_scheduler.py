@@ -146,7 +146,7 @@ def scheduler_of(**options: Any) -> ReadScheduler:
 
 
 def is_idle(scheduler: ReadScheduler) -> bool:
-    queue = scheduler._queue()
+    queue = scheduler.queue()
     return (
         queue._active == 0
         and queue._active_bytes == 0
@@ -283,7 +283,7 @@ async def law(happening: list[Any], options: dict[str, Any]) -> None:
         return await scheduler.read(source, event.byte_range, caller=caller)
 
     def check() -> None:
-        kept = scheduler._queue()._ahead.nbytes_kept
+        kept = scheduler.queue()._ahead.nbytes_kept
         assert kept <= max(10, 4 * options["read_ahead_bytes"])
         assert world.most <= options["max_concurrency"]
 
@@ -607,7 +607,7 @@ async def test_a_free_slot_does_not_wait_for_a_window() -> None:
         first, second = (start(scheduler, world, path, None) for path in "ab")
         while not world.running:
             await asyncio.sleep(0.005)
-        scheduler.options = scheduler._queue()._options = ReadOptions(
+        scheduler.options = scheduler.queue()._options = ReadOptions(
             window_seconds=1000 * PATIENCE, max_concurrency=1
         )
         third = start(scheduler, world, "c", None)

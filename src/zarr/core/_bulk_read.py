@@ -76,9 +76,10 @@ async def bulk_read(
     caller = object()
     nbytes = expected_nbytes()
     concurrency = scheduler.options.concurrency()
+    queue = scheduler.queue()
 
     def fetch(byte_range: ByteRequest | None, position: int) -> Future[bytes | None]:
-        return scheduler.submit(
+        return queue.submit(
             make_source(asked[position]),
             byte_range,
             concurrency,
@@ -103,9 +104,12 @@ async def bulk_read(
                 answers: list[tuple[int, Buffer | None]] = []
                 for read, data in batch:
                     buffer = None if data is None else make_buffer(data)
-                    answers += await divide(read, buffer, get)
+                    if len(read.slices) == 1 and read.slices[0].byte_range is None:
+                        answers.append((read.slices[0].request, buffer))
+                    else:
+                        answers += await divide(read, buffer, get)
                 counter.wanted(answers)
                 yield [(asked[position], value) for position, value in answers]
     finally:
-        await scheduler.drain()
+        await queue.drain()
     counter.deliver(on_bulk_read)

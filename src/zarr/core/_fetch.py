@@ -18,6 +18,7 @@ from zarr.core._byte_ranges import (
     resolve_byte_range,
 )
 from zarr.core._coalesce import MiB
+from zarr.core._immediate import ImmediateFuture
 
 if TYPE_CHECKING:
     from zarr.core._coalesce import Read
@@ -140,10 +141,15 @@ class _Stream(Generic[R, T]):
             if self._pending_bytes and self._pending_bytes + expected > self._max_pending_bytes:
                 return
             self._waiting = None
-            task = asyncio.ensure_future(self._fetch(read))
-            self._running[task] = (read, expected)
+            answer = self._fetch(read)
             self._pending_bytes += expected
-            task.add_done_callback(self._finished)
+            if isinstance(answer, ImmediateFuture):
+                self._running[answer] = (read, expected)
+                answer.call_when_done(self._finished)
+            else:
+                task = asyncio.ensure_future(answer)
+                self._running[task] = (read, expected)
+                task.add_done_callback(self._finished)
 
     def _estimate(self) -> int:
         """Return the estimated size of a read of unknown size, in bytes."""

@@ -27,6 +27,7 @@ from zarr.core._byte_ranges import (
 )
 from zarr.core._coalesce import MiB, merge_around
 from zarr.core._fetch import BulkReadCounter, reaches
+from zarr.core._immediate import ImmediateFuture
 from zarr.core._read_ahead import ReadAhead
 from zarr.core._read_options import ReadOptions
 from zarr.core._retry import AdaptiveLimit, RetryPolicy, Transient
@@ -67,8 +68,20 @@ class Source(NamedTuple):
     transient: Callable[[BaseException], Transient | None] | None = None
 
 
-class Request(asyncio.Future["bytes | None"]):
+class Request(ImmediateFuture["bytes | None"]):
     """A future for the bytes of one caller. Cancelling it withdraws the request."""
+
+    __slots__ = (
+        "_queue",
+        "byte_range",
+        "caller",
+        "context",
+        "counter",
+        "flight",
+        "is_waiting",
+        "nbytes",
+        "source",
+    )
 
     def __init__(
         self,
@@ -79,7 +92,7 @@ class Request(asyncio.Future["bytes | None"]):
         nbytes: int,
         counter: BulkReadCounter | None,
     ) -> None:
-        super().__init__(loop=queue.loop)
+        super().__init__(queue.loop)
         self._queue = queue
         self.source = source
         self.byte_range = byte_range
@@ -155,11 +168,48 @@ class ReadQueue:
 
     # --- requests -----------------------------------------------------------------------
 
-    def submit(self, request: Request, max_concurrency: int) -> None:
+    def submit(
+        self,
+        source: Source,
+        byte_range: ByteRequest | None,
+        max_concurrency: int,
+        *,
+        caller: object = None,
+        counter: BulkReadCounter | None = None,
+        nbytes: int | None = None,
+    ) -> Request:
+        """Request an object or a part of it; see `ReadScheduler.read`.
+
+        Parameters
+        ----------
+        source : Source
+            The object.
+        byte_range : ByteRequest or None
+            The bytes to read; None for all.
+        max_concurrency : int
+            Maximum number of reads in flight now.
+        caller : object or None
+            The operation of the read; None for an operation with only this read.
+        counter : BulkReadCounter or None
+            Counts reads and bytes.
+        nbytes : int or None
+            Approximate size of the object; None if unknown.
+
+        Returns
+        -------
+        Request
+            A future for the bytes. A caller that cancels it must await `drain`.
+        """
+        caller = object() if caller is None else caller
+        request = Request(self, source, byte_range, caller, nbytes or 0, counter)
+        self._answer_or_queue(request, max_concurrency)
+        return request
+
+    def _answer_or_queue(self, request: Request, max_concurrency: int) -> None:
         """Answer a request from kept bytes or a read in flight, or queue it for a slot."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
-        if isinstance(wanted, RangeByteRequest) and self._options.read_ahead_bytes:
+        if self._options.read_ahead_bytes and isinstance(wanted, RangeByteRequest):
             data = self._ahead.find(path, wanted.start, wanted.end, epoch())
             if data is not None:
                 self._note(wanted, path)
@@ -293,9 +343,10 @@ class ReadQueue:
 
     def _size(self, request: Request) -> int:
         """Return the size of a request in bytes; an estimate if it depends on the object."""
-        nbytes = _nbytes(request.byte_range)
-        if nbytes:
-            return nbytes
+        if request.byte_range is not None:
+            nbytes = _nbytes(request.byte_range)
+            if nbytes:
+                return nbytes
         if self._largest:
             # The size from the caller is an upper bound: encoded chunks are smaller than decoded
             # ones.
@@ -359,9 +410,10 @@ class ReadQueue:
         return requests, RangeByteRequest(begin, stop), (start, end) if is_extended else None
 
     def _start(self, flight: _Flight) -> None:
-        if flight.lead not in flight.requests:  # cancelled since the last attempt
-            flight.lead = flight.requests[0]
-        for request in flight.requests:
+        lead, requests = flight.lead, flight.requests
+        if lead is not requests[0] and lead not in requests:  # cancelled since the last attempt
+            lead = flight.lead = requests[0]
+        for request in requests:
             request.flight = flight
         flight.epoch = epoch()
         flight.timer = None
@@ -369,10 +421,11 @@ class ReadQueue:
         flight.mark = self._limit.began()
         self._active += 1
         self._active_bytes += flight.nbytes
-        self._in_flight.setdefault(flight.lead.source.path, []).append(flight)
-        flight.task = self.loop.create_task(self._run(flight), context=flight.lead.context)
-        flight.on_done = partial(self._done, flight)
-        flight.task.add_done_callback(flight.on_done)
+        self._in_flight.setdefault(lead.source.path, []).append(flight)
+        task = self.loop.create_task(self._run(flight), context=lead.context)
+        on_done = partial(self._done, flight)
+        task.add_done_callback(on_done)
+        flight.task, flight.on_done = task, on_done
 
     # --- reads in flight ----------------------------------------------------------------
 
@@ -476,7 +529,8 @@ class ReadQueue:
         if flight.byte_range is None:  # let the estimate decay after small values
             self._largest = max(nbytes, self._largest // 2)
         reader = flight.lead
-        if flight.requests == [reader] and reader.byte_range is flight.byte_range:
+        requests = flight.requests
+        if len(requests) == 1 and requests[0] is reader and reader.byte_range is flight.byte_range:
             # The common case, a read for one request: nothing to merge, extend or share.
             if reader.counter is not None:
                 reader.counter.fetched(nbytes)

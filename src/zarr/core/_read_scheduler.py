@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from zarr.core._byte_ranges import ByteRequest
 from zarr.core._fetch import BulkReadCounter
 from zarr.core._read_options import ReadOptions
-from zarr.core._read_queue import ReadQueue, Request, Source
+from zarr.core._read_queue import ReadQueue, Source
 
 
 class ReadScheduler:
@@ -30,7 +30,8 @@ class ReadScheduler:
     def __reduce__(self) -> tuple[type[ReadScheduler], tuple[ReadOptions]]:
         return type(self), (self.options,)
 
-    def _queue(self) -> ReadQueue:
+    def queue(self) -> ReadQueue:
+        """Return the queue of the running event loop."""
         loop = asyncio.get_running_loop()
         queue = self._latest
         if queue is not None and queue.loop is loop:
@@ -45,47 +46,9 @@ class ReadScheduler:
         self._latest = queue
         return queue
 
-    def submit(
-        self,
-        source: Source,
-        byte_range: ByteRequest | None,
-        max_concurrency: int,
-        *,
-        caller: object = None,
-        counter: BulkReadCounter | None = None,
-        nbytes: int | None = None,
-    ) -> asyncio.Future[bytes | None]:
-        """Request an object or a part of it; see `read`.
-
-        Parameters
-        ----------
-        max_concurrency : int
-            Maximum number of reads in flight now.
-        source : Source
-            As for `read`.
-        byte_range : ByteRequest or None
-            As for `read`.
-        caller : object
-            As for `read`.
-        counter : BulkReadCounter or None
-            As for `read`.
-        nbytes : int or None
-            As for `read`.
-
-        Returns
-        -------
-        asyncio.Future
-            Has the result or the error of `read`. A caller that cancels it must await `drain`.
-        """
-        queue = self._queue()
-        caller = object() if caller is None else caller
-        request = Request(queue, source, byte_range, caller, nbytes or 0, counter)
-        queue.submit(request, max_concurrency)
-        return request
-
     async def drain(self) -> None:
         """Wait until the cancelled reads of this event loop have ended."""
-        await self._queue().drain()
+        await self.queue().drain()
 
     async def read(
         self,
@@ -123,7 +86,7 @@ class ReadScheduler:
         Exception
             The error that the source raises for this request.
         """
-        request = self.submit(
+        request = self.queue().submit(
             source,
             byte_range,
             self.options.concurrency(),

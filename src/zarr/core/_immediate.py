@@ -1,0 +1,68 @@
+"""Futures that call one function in the same turn of the event loop in which they are done."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class ImmediateFuture(asyncio.Future[T]):
+    """A future with a callback that is called immediately.
+
+    Done callbacks of asyncio run in the next turn of the event loop, by a handle for each. A bulk
+    read has a future per read, and these handles were a twentieth of its time.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The event loop of the future.
+    """
+
+    __slots__ = ("_on_done",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.Future.__init__(self, loop=loop)
+        self._on_done: Callable[[Any], object] | None = None
+
+    def call_when_done(self, function: Callable[[ImmediateFuture[T]], object]) -> None:
+        """Call a function with this future as soon as it is done, also if it is cancelled.
+
+        If the future is done already, the function is called in the next turn of the event loop. So
+        it is never called before this method returns.
+
+        Parameters
+        ----------
+        function : callable
+            Takes this future. At most one function.
+        """
+        if self.done():
+            self.add_done_callback(function)
+        else:
+            self._on_done = function
+
+    def set_result(self, result: T) -> None:
+        # docstring inherited
+        asyncio.Future.set_result(self, result)
+        self._call()
+
+    def set_exception(self, exception: type[BaseException] | BaseException) -> None:
+        # docstring inherited
+        asyncio.Future.set_exception(self, exception)
+        self._call()
+
+    def cancel(self, msg: object = None) -> bool:
+        # docstring inherited
+        if not asyncio.Future.cancel(self, msg):
+            return False
+        self._call()
+        return True
+
+    def _call(self) -> None:
+        function, self._on_done = self._on_done, None
+        if function is not None:
+            function(self)
