@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from demo.recording import Recording
 
@@ -41,7 +42,8 @@ def draw(recordings: Mapping[str, Recording], title: str, path: Path) -> None:
             color=colour,
         )
         axis.axvline(1000 * recording.seconds, color="0.4", linestyle="--", linewidth=1)
-        axis.set_ylim(max(len(requests), 5) + 1, 0)
+        axis.set_ylim(max(len(requests), 3) + 1, 0)
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, prune="both"))
         axis.set_ylabel("request")
         axis.set_title(
             f"{name}: {len(requests)} request{'s' * (len(requests) != 1)}, {recording.nbytes / 1e6:.2f} MB, "
