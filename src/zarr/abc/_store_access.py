@@ -1,9 +1,10 @@
 """Choose between equivalent methods of a store: the most-derived override wins.
 
 A store offers several ways to do one thing: `get` and `get_sync`, one value and many, `delete` and
-`delete_dir`. An inherited method does not know about later overrides in a subclass. So the
-most-derived override of two equivalent methods is used for both. A patched method takes precedence
-over the other methods of its class, and a method set on the instance over all of the class.
+`delete_dir`. A subclass may override only one of them; the inherited equivalents would bypass that
+override. For this reason, the override in the most-derived class is used in place of its
+equivalents. A method that was patched after class creation takes precedence over the other methods
+of its class. A method set on an instance takes precedence over all methods of the class.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _DERIVED = {
     "delete_dir": ("clear",),
 }
 
-# Each synchronous method replaces these methods, if none of them is more derived in the MRO.
+# Each synchronous method is used in place of these methods, unless a more-derived class in the MRO
+# defines one of them.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -54,14 +56,15 @@ class StoreAccess:
     Parameters
     ----------
     reads_in_thread : bool
-        Whether a blocking caller may read by `get_sync`, without the event loop.
+        Whether a blocking caller may read with `get_sync`, without the event loop.
     writes_in_thread : bool
         Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for everything.
     never_waits : bool
         Whether coroutines of the store never depend on an event loop, so that the calling thread
         can run them itself.
     overridden : frozenset of str
-        Stale methods: the method they are derived from was patched, so they must be derived again.
+        Names of stale methods. The method that a stale method is derived from was patched, so the
+        stale method must be derived again.
     """
 
     reads_in_thread: bool
@@ -84,12 +87,12 @@ def settle_access(cls: type[Store]) -> None:
 def access_of(store: Store) -> StoreAccess:
     """Return the record of the methods that read and write a store.
 
-    It is memoized on the class. It is computed again if a method was patched after the class was
-    created, or was set on the instance.
+    The record is memoized on the class. It is computed again if a method was patched after the
+    class was created, or was set on the instance.
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    # A hot path, called several times per read: two calls into C.
+    # This function is called several times per read. For speed, the check is two calls into C.
     if cls._methods == cls._find_methods(cls) and _NAMES.isdisjoint(members):
         return cls._access
     patched = [name for name in _METHODS if _is_patched(cls, name)]
@@ -109,7 +112,7 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
     name : str
         Name of the method.
     access : StoreAccess or None
-        The result of `access_of` for the store; None to ask it.
+        The result of `access_of` for the store; None to call `access_of` if the store has a record.
     """
     if access is None and isinstance(getattr(store, "_access", None), StoreAccess):
         access = access_of(store)
@@ -140,7 +143,8 @@ def _judge(
     return StoreAccess(
         reads_in_thread=in_thread["get_sync"],
         writes_in_thread=all(in_thread.values()),
-        # Not inherited: a subclass, a patch or an instance attribute may wait.
+        # The flag is not inherited: methods of a subclass, patched methods and methods set on the
+        # instance may depend on an event loop.
         never_waits=not (vars(cls).get("_coroutines_wait", True) or patched or of_the_object),
         overridden=frozenset(
             name
@@ -152,7 +156,7 @@ def _judge(
 
 
 def _is_default(cls: type[Store], name: str) -> bool:
-    """Return whether a deleting method is that of `Store`, which calls the current `delete`."""
+    """Return whether a method is a default of `Store` that deletes with the current `delete`."""
     place = position(cls, name)
     return name in _DERIVED["delete"] and (
         place == len(cls.__mro__) or "_derived" in vars(cls.__mro__[place])

@@ -59,7 +59,7 @@ _NameT_co = TypeVar("_NameT_co", bound=str, covariant=True)
 
 
 class CodecJSON_V2(TypedDict, Generic[_NameT_co]):
-    """JSON form of a codec in format 2 metadata: its ``id``, and its parameters as members."""
+    """JSON form of a codec in format 2 metadata: the member ``id``, and one per parameter."""
 
     id: ReadOnly[_NameT_co]
 
@@ -86,8 +86,8 @@ class SupportsSyncCodec(Protocol[CodecInput, CodecOutput]):
 class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
     """Base class of codecs of all roles.
 
-    A subclass sets `is_fixed_size`: True if the size of its input alone determines the size of its
-    output, for all values.
+    A subclass sets `is_fixed_size`: True if the size of the output depends only on the size of the
+    input, not on the values.
     """
 
     is_fixed_size: bool
@@ -129,7 +129,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         return chunk_spec
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the codec with the parameters that depend on the array filled in.
+        """Return the codec, completed with the parameters that depend on the array.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Raise an error for an array that this codec cannot encode; the default accepts all.
+        """Raise an error for an array that this codec cannot encode; by default, accept all arrays.
 
         Parameters
         ----------
@@ -182,7 +182,8 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunks_and_specs : iterable of tuple
-            Encoded chunks, None for an absent chunk, each with the spec of the decoded chunk.
+            Pairs of an encoded chunk and the spec of the decoded chunk. The encoded chunk is None
+            if it is absent.
 
         Returns
         -------
@@ -199,7 +200,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunks_and_specs : iterable of tuple
-            Chunks, None for an absent chunk, each with its spec.
+            Pairs of a chunk and its spec. The chunk is None if it is absent.
 
         Returns
         -------
@@ -257,7 +258,7 @@ Codec: TypeAlias = ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec
 
 
 class ArrayBytesCodecPartialDecodeMixin:
-    """Mixin of a codec that can decode a selection of a chunk without reading the whole chunk."""
+    """Mixin for codecs that can decode a selection of a chunk without reading the whole chunk."""
 
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
@@ -273,7 +274,8 @@ class ArrayBytesCodecPartialDecodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            The key of the chunk, the selection within the chunk, and the spec of the whole chunk.
+            For each chunk: its key, the selection within the chunk, and the spec of the whole
+            chunk.
 
         Returns
         -------
@@ -284,7 +286,7 @@ class ArrayBytesCodecPartialDecodeMixin:
 
 
 class ArrayBytesCodecPartialEncodeMixin:
-    """Mixin of a codec that updates a selection of a stored chunk itself."""
+    """Mixin for codecs that can update a selection of a stored chunk by themselves."""
 
     async def _encode_partial_single(
         self,
@@ -293,19 +295,19 @@ class ArrayBytesCodecPartialEncodeMixin:
         selection: SelectorTuple,
         chunk_spec: ArraySpec,
     ) -> None:
-        """Encode and store a selection of one chunk."""
+        """Encode and store new values for a selection of one chunk."""
         raise NotImplementedError
 
     async def encode_partial(
         self, batch_info: Iterable[tuple[ByteSetter, NDBuffer, SelectorTuple, ArraySpec]]
     ) -> None:
-        """Encode and store a selection of each of several chunks.
+        """Encode and store new values for a selection of each of several chunks.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            The key of the chunk, the new values, the selection that they replace within the chunk,
-            and the spec of the whole chunk.
+            For each chunk: its key, the new values, the selection within the chunk that they
+            replace, and the spec of the whole chunk.
         """
         await concurrent_map(batch_info, self._encode_partial_single)
 
@@ -348,7 +350,7 @@ class CodecPipeline:
 
     @property
     def supports_partial_encode(self) -> bool:
-        """Whether the codec updates a selection of a stored chunk itself."""
+        """Whether a codec can update a selection of a stored chunk by itself."""
         return False
 
     def validate(
@@ -390,9 +392,9 @@ class CodecPipeline:
             For each chunk: its key, its spec, the selection within the chunk, the selection of
             `out` that receives it, and whether the selection is the whole chunk.
         out : NDBuffer
-            Receives the selections, or the fill value where a chunk is absent.
+            Receives the selections, or the fill value for an absent chunk.
         drop_axes : tuple of int
-            Dimensions of length 1 of the chunk selections that `out` does not have.
+            Dimensions that have length 1 in the chunk selections and are missing from `out`.
 
         Returns
         -------
@@ -413,12 +415,12 @@ class CodecPipeline:
         ----------
         batch_info : iterable of tuple
             For each chunk: its key, its spec, the selection within the chunk, the selection of
-            `value` that holds its values, and whether the selection is the whole chunk. A chunk
-            that is replaced only in part is read first.
+            `value` that contains the new values, and whether the selection is the whole chunk. If
+            a chunk is replaced only in part, its stored value is read first.
         value : NDBuffer
             The values; shape ``()`` means one value for all elements.
         drop_axes : tuple of int
-            Dimensions of length 1 of the chunk selections that `value` does not have.
+            Dimensions that have length 1 in the chunk selections and are missing from `value`.
         """
         raise _not_implemented(type(self), "write")
 

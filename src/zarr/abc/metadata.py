@@ -16,10 +16,10 @@ __all__ = ["Metadata"]
 
 @dataclass(frozen=True)
 class Metadata:
-    """A dataclass with a JSON form.
+    """Base class of dataclasses that can be converted to and from JSON.
 
-    Subclasses add fields. They override `to_dict` and `from_dict` if the JSON form is not an object
-    with these fields as members.
+    Subclasses add fields. They override `to_dict` and `from_dict` if their JSON form is not an
+    object with one member per field.
     """
 
     def to_dict(self) -> dict[str, JSON]:

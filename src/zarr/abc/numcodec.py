@@ -17,7 +17,7 @@ class Numcodec(Protocol):
     Attributes
     ----------
     codec_id : str
-        The ``id`` in its configuration.
+        The ``id`` in the configuration of the codec.
     """
 
     codec_id: ClassVar[str]
@@ -53,10 +53,10 @@ class Numcodec(Protocol):
         ...
 
     def get_config(self) -> Any:
-        """Return the JSON form: the member ``id``, and the parameters as members."""
+        """Return the JSON form of the codec: the member ``id``, and one member per parameter."""
         ...
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make a codec from the members of its JSON form, without ``id``."""
+        """Make a codec from its JSON form without the member ``id``."""
         ...

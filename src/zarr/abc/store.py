@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 
-# Merges no byte ranges. Requests for the same bytes still share one read.
+# A policy that merges no byte ranges. Requests for the same bytes still share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
 # Largest batch that `get_many` reads in the calling thread before it yields.
@@ -87,10 +87,11 @@ class Store(ABC):
     """A mapping from keys to byte strings: memory, a directory, an object store, …
 
     A key is a relative path whose parts are separated by ``/``; a prefix may also be empty. A store
-    must implement one reading method, `get`. All other reading methods are derived from it; a store
-    overrides those for which it has a faster way. If a subclass overrides `get` alone,
-    for example to retry or to log, every read uses its `get`: inherited methods that bypass it are
-    derived from `get` again. The same holds for `get_sync` in the calling thread.
+    must implement one reading method, `get`. All other reading methods are derived from `get`; a
+    store overrides each of them that it can implement faster. If a subclass overrides only `get`,
+    for example to retry or to log, every read uses the new `get`: inherited methods that would
+    bypass it are derived from `get` again. The same applies to `get_sync` for reads in the calling
+    thread.
 
     Parameters
     ----------
@@ -101,15 +102,16 @@ class Store(ABC):
     _read_only: bool
     _is_open: bool
 
-    # Whether blocking callers use `get_many` although there is a `get_sync`. True for wrappers: the
-    # wrapped store may have a faster way than one read after the other.
+    # Whether blocking callers use `get_many` even if the store has a `get_sync`. True for wrappers,
+    # because `get_many` of the wrapped store may be faster than one `get_sync` after the other.
     _prefers_get_many: ClassVar[bool] = False
-    # Whether coroutines may depend on an event loop. Not inherited: each class declares its own.
+    # Whether coroutines may depend on an event loop. The value is not inherited: each class
+    # declares its own.
     _coroutines_wait: ClassVar[bool] = True
     _access: ClassVar[StoreAccess]
     _derived: ClassVar[dict[str, Any]]  # default implementations of derived methods, by name
-    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # the methods that decide `_access`
-    _methods: ClassVar[Any]  # these methods when the class was created
+    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # returns the methods behind `_access`
+    _methods: ClassVar[Any]  # what `_find_methods` returned when the class was created
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._is_open = False
@@ -223,7 +225,7 @@ class Store(ABC):
         key : str
             The key.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the result.
+            The result is an instance of its ``buffer`` class.
         byte_range : ByteRequest or None
             The bytes to read; None for all. The result is truncated at the end of the value.
 
@@ -249,9 +251,10 @@ class Store(ABC):
         Parameters
         ----------
         prototype : BufferPrototype
-            Its ``buffer`` class holds the results.
+            The results are instances of its ``buffer`` class.
         key_ranges : iterable of tuple
-            Keys, each with a byte range, None for all bytes. A key may occur more than once.
+            Pairs of key and byte range; the byte range is None for all bytes. A key may occur more
+            than once.
 
         Returns
         -------
@@ -261,8 +264,8 @@ class Store(ABC):
         Raises
         ------
         Exception
-            The first failure of a read. After it no further read starts, and the reads in flight,
-            at most ``async.concurrency``, are cancelled.
+            The first failure of a read. After a failure no further read starts, and reads in
+            flight are cancelled. At most ``async.concurrency`` reads are in flight at a time.
         """
         return await _partial_values(self, prototype, key_ranges)
 
@@ -272,20 +275,21 @@ class Store(ABC):
         """Read many values, or byte ranges of values, in one call.
 
         The results equal those of a loop over `get`. A store that knows the locations of its values
-        can merge reads of neighbouring byte ranges. This default calls `get` concurrently. Requests
-        for the same bytes share one call, and the read of a whole value also answers requests for
-        parts of it. A store with a faster way overrides this method. The store decides how much to
-        merge and how many reads run at once, so there are no parameters for either.
+        can merge reads of neighbouring byte ranges. The default implementation calls `get`
+        concurrently. Requests for the same bytes share one call, and the read of a whole value also
+        answers requests for parts of that value. A store that can read faster overrides this
+        method. The store decides how much to merge and how many reads are in flight at a time, so
+        this method has no parameters for these limits.
 
         Iterate under `contextlib.aclosing` if the loop may end early.
 
         Parameters
         ----------
         requests : iterable of str or tuple of (str, ByteRequest or None)
-            Keys, or pairs of key and byte range, None for all bytes. The iterable is consumed once.
-            A request may occur more than once; each position gets an answer.
+            Keys, or pairs of key and byte range; the byte range is None for all bytes. The iterable
+            is consumed once. A request may occur more than once; each occurrence is answered.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the results.
+            The results are instances of its ``buffer`` class.
 
         Yields
         ------
@@ -299,9 +303,9 @@ class Store(ABC):
         TypeError, ValueError
             If a request is neither a key nor a pair of key and byte range. Raised before any read.
         Exception
-            The first failure, as the store raised it, with a note that names key, range and store.
-            After it no further read starts, and reads in flight are cancelled. The same happens
-            when the iterator is closed or the consumer is cancelled.
+            The first failure, as raised by the store, with a note that names key, range and store.
+            After a failure no further read starts, and reads in flight are cancelled. The same
+            happens when the iterator is closed or the consumer is cancelled.
         """
         wanted = parse_requests(requests)
         plan = plan_reads(wanted, NEVER_MERGE)
@@ -350,11 +354,12 @@ class Store(ABC):
         byte_ranges : iterable of ByteRequest or None
             The byte ranges; None for the whole value.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the results.
+            The results are instances of its ``buffer`` class.
         max_concurrency : int
             Maximum number of reads in flight.
         max_gap_bytes : int
-            Ranges with at most this gap, in bytes, are merged; 0 merges adjacent ranges only.
+            Ranges are merged if the gap between them is at most this many bytes; 0 merges only
+            adjacent ranges.
         max_coalesced_bytes : int
             Maximum size of a merged read, in bytes; a single range may be larger.
 
@@ -367,7 +372,8 @@ class Store(ABC):
         Raises
         ------
         ExceptionGroup
-            Contains the first failure, a `FileNotFoundError` if the key is absent. Use ``except*``.
+            Contains the first failure, which is a `FileNotFoundError` if the key is absent. Catch
+            it with ``except*``.
         """
         plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
 
@@ -415,9 +421,10 @@ class Store(ABC):
         byte_ranges : iterable of ByteRequest or None
             The byte ranges; None for the whole value.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the results.
+            The results are instances of its ``buffer`` class.
         max_gap_bytes : int
-            Ranges with at most this gap, in bytes, are merged; 0 merges adjacent ranges only.
+            Ranges are merged if the gap between them is at most this many bytes; 0 merges only
+            adjacent ranges.
         max_coalesced_bytes : int
             Maximum size of a merged read, in bytes; a single range may be larger.
 
@@ -431,8 +438,8 @@ class Store(ABC):
         TypeError
             If the store has no `get_sync`.
         ExceptionGroup
-            Contains a `FileNotFoundError` if the key is absent, as in `get_ranges`; use
-            ``except*``. Other failures are raised unwrapped.
+            Contains a `FileNotFoundError` if the key is absent, as in `get_ranges`. Catch it with
+            ``except*``. Other failures are raised without a group.
         """
         if not isinstance(self, SupportsGetSync):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")
@@ -462,9 +469,9 @@ class Store(ABC):
         Parameters
         ----------
         requests : iterable of ReadRequest
-            As for `get_many`, which yields the same batches and raises the same errors.
+            As for `get_many`. The batches and the errors are those of `get_many` too.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the results.
+            The results are instances of its ``buffer`` class.
         """
         access = access_of(self)
         if access.reads_in_thread:
@@ -476,7 +483,7 @@ class Store(ABC):
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read the requests of `get_many` by `get_sync`, one after the other."""
+        """Answer the requests of `get_many` with `get_sync`, one after the other."""
         get_sync = cast("SupportsGetSync", self).get_sync
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -581,8 +588,8 @@ class Store(ABC):
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write the value of a key unless the key is present.
 
-        The default has a race: two concurrent writers may both find the key absent. A store may
-        override it with an atomic operation.
+        The default implementation has a race condition: two concurrent writers may both find the
+        key absent. A store may override this method with an atomic operation.
 
         Raises
         ------
@@ -688,13 +695,13 @@ async def _partial_values(
     prototype: BufferPrototype,
     key_ranges: Iterable[tuple[str, ByteRequest | None]],
 ) -> list[Buffer | None]:
-    """Read values, or byte ranges of values, by `Store.get`; see `Store.get_partial_values`."""
+    """Read values, or byte ranges of values, with `Store.get`; see `Store.get_partial_values`."""
     requests = ((key, prototype, byte_range) for key, byte_range in key_ranges)
     return await concurrent_map(requests, self.get)
 
 
 async def _delete_each(self: Store, prefix: str) -> None:
-    """Delete all keys below a prefix by `Store.delete`; see `Store.delete_dir`."""
+    """Delete all keys below a prefix with `Store.delete`; see `Store.delete_dir`."""
     self._check_writable()
     keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
     await concurrent_map(keys, self.delete)
@@ -703,7 +710,7 @@ async def _delete_each(self: Store, prefix: str) -> None:
 
 
 async def _clear_directory(self: Store) -> None:
-    """Delete all keys by `Store.delete_dir`; see `Store.clear`."""
+    """Delete all keys with `Store.delete_dir`; see `Store.clear`."""
     self._check_writable()
     await read_method(self, "delete_dir")("")
 
