@@ -50,13 +50,13 @@ async def open(
         Location of the node; None for a new store in memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
         ``"r"`` and ``"r+"`` open an existing node, to read or to read and write. ``"a"`` also
-        creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` creates
-        the node in any case, and deletes existing data. ``"w-"`` creates an array, and only if
-        nothing is stored there. None means ``"r"`` for a read-only store and ``"a"`` for other
-        stores. A `StorePath` is used unchanged, except in mode ``"r"``: a read-only one gives a
-        read-only node.
+        creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` always
+        deletes existing data and creates the node. ``"w-"`` creates an array if nothing is stored
+        at its location, and raises an error otherwise. None means ``"r"`` for a read-only store and
+        ``"a"`` for other stores. The mode is not checked against a `StorePath`: if the `StorePath`
+        is read-only, the node is read-only too. Mode ``"r"`` always gives a read-only node.
     zarr_format : {2, 3} or None
-        Format of the node; None detects it and prefers 3 if both are stored.
+        Format of the node; None to detect it. Format 3 is preferred if both are stored.
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
@@ -71,7 +71,8 @@ async def open(
     Raises
     ------
     ArrayNotFoundError, GroupNotFoundError
-        If no node exists and the mode creates none; the first error if a ``shape`` is given.
+        If no node exists and the mode creates none. The error is `ArrayNotFoundError` if a
+        ``shape`` is given.
     FileNotFoundError
         If the directory of the store does not exist and the mode creates nothing.
     FileExistsError
@@ -145,7 +146,7 @@ async def open_array(
     store : StoreLike or None
         Location of the array; None for a new store in memory.
     zarr_format : {2, 3} or None
-        Format of the array; None detects it and prefers 3 if both are stored.
+        Format of the array; None to detect it. Format 3 is preferred if both are stored.
     path : str or None
         Path of the array below `store`; None for `store` itself.
     storage_options : dict or None
@@ -153,15 +154,15 @@ async def open_array(
     config : ArrayConfig, dict or None
         Runtime options, not stored; missing options come from `zarr.config`.
     **kwargs
-        ``mode`` as in `open`, but without a mode no array is created. Other parameters as in
-        `create`; ignored if the array exists.
+        ``mode`` is that of `open`, except that no array is created if ``mode`` is None or not
+        given. All other parameters are those of `create`; they are ignored if the array exists.
 
     Raises
     ------
     ArrayNotFoundError
         If no array exists and the mode creates none.
     NodeTypeValidationError
-        If the path holds a format 3 group.
+        If a format 3 group is stored at the path.
     FileNotFoundError, FileExistsError, ContainsArrayError, ContainsGroupError
         See `open`.
     TypeError, ValueError
@@ -229,15 +230,15 @@ async def open_group(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     zarr_format : {2, 3} or None
-        Format of the group; None detects it and prefers 3 if both are stored.
+        Format of the group; None to detect it. Format 3 is preferred if both are stored.
     mode : {"r", "r+", "a", "w", "w-"}
-        As in `open`, except that a group is created.
+        As in `open`, except that every node that is created is a group.
     attributes : dict or None
         User attributes with JSON values for a new group; None for no attributes.
     use_consolidated : bool, str or None
-        Whether to require consolidated metadata and use them; None uses them if they exist. A
-        string is the key of the consolidated metadata of a format 2 group, relative to the group.
-        Mode ``"a"`` creates no group if consolidated metadata are requested.
+        True to require consolidated metadata, False to ignore them, None to use them if they
+        exist. A string also requires them; it is the key, relative to a format 2 group, at which
+        they are stored. Mode ``"a"`` creates no group if consolidated metadata are required.
     cache_attrs : bool or None
         Parameter of zarr-python 2 without effect.
     synchronizer : object
@@ -250,14 +251,14 @@ async def open_group(
     Raises
     ------
     GroupNotFoundError
-        If no group exists and none is created; if consolidated metadata lack a group in between
-        (they are ignored with ``use_consolidated=False``).
+        If no group exists and none is created. Also raised if the consolidated metadata describe a
+        node but lack a group above it; ``use_consolidated=False`` ignores such metadata.
     ContainsArrayError
-        If the path holds an array.
+        If an array is stored at the path.
     ContainsGroupError
         If the mode is ``"w-"``, `store` is a `StorePath`, and a group exists.
     FileNotFoundError, FileExistsError, TypeError, ValueError
-        See `open`; also if consolidated metadata are requested and absent.
+        See `open`. `ValueError` is also raised if consolidated metadata are required and absent.
     """
     warn_without_effect(
         cache_attrs=cache_attrs,
@@ -346,7 +347,7 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
 async def open_like(
     a: Any, path: str, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Open an array; if it does not exist, create it modelled on another array.
+    """Open an array, or create it with the properties of another array if it does not exist.
 
     Parameters
     ----------
@@ -355,10 +356,10 @@ async def open_like(
     path : str
         Path of the array below the store.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `a`, or the configured format if it has none.
+        Format of the array; None for that of `a`, or for the configured format if `a` has none.
     **kwargs
-        Parameters of `open_array`; they override those taken from `a`. The mode defaults to
-        ``"a"``, also if it is None.
+        Parameters of `open_array`; they override those taken from `a`. If ``mode`` is None or not
+        given, it is ``"a"``.
     """
     given = {**kwargs, "mode": "a" if kwargs.get("mode") is None else kwargs["mode"]}
     if isinstance(a, Array | AsyncArray):

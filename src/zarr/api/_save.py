@@ -26,7 +26,7 @@ async def save(
     storage_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Begun[None]:
-    """Store a single array as an array, or several arrays as a group.
+    """Store one array as an array node, or several arrays as a group.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ async def save(
     TypeError
         If an argument is not an array.
     ContainsArrayError, ContainsGroupError
-        If one array is given and a node exists there.
+        If a single array is given and a node exists at the location.
     """
     is_one_array = len(args) == 1 and not kwargs
     save_node: Callable[..., Coroutine[Any, Any, None]] = save_array if is_one_array else save_group
@@ -95,9 +95,9 @@ async def save_array(
     Raises
     ------
     TypeError
-        If `arr` has another type.
+        If `arr` is not an array.
     ContainsArrayError, ContainsGroupError
-        If a node exists there.
+        If a node exists at the location.
     ValueError
         If a parameter is not valid, or the store is read-only.
     """

@@ -123,11 +123,11 @@ async def group(
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the group; None detects it and prefers 3 if both are stored.
+        Format of the group; None to detect it. Format 3 is preferred if both are stored.
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
-        Whether to delete everything stored there and create the group in any case.
+        Whether to delete everything stored at the location and always create a new group.
     attributes : dict or None
         User attributes with JSON values for a new group; None for no attributes.
     chunk_store : StoreLike or None
@@ -142,7 +142,7 @@ async def group(
     Raises
     ------
     ContainsArrayError
-        If the path holds an array.
+        If an array is stored at the path.
     TypeError, ValueError
         If a parameter is not valid, or the store is read-only.
     """
@@ -190,9 +190,10 @@ async def create_group(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node exists there and `overwrite` is False.
+        If a node exists at the location and `overwrite` is False.
     TypeError, ValueError
-        If a parameter is not valid, or the store is read-only. Nothing is stored or deleted then.
+        If a parameter is not valid, or the store is read-only. In that case nothing is stored or
+        deleted.
     """
     store_path = await make_store_path(store, path=path, mode="a", storage_options=storage_options)
     return await new_group(
@@ -203,9 +204,10 @@ async def create_group(
 async def consolidate_metadata(
     store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
 ) -> AsyncGroup:
-    """Store the metadata of all nodes below a group with the group, so that it opens in one read.
+    """Store the metadata of all nodes below a group together with those of the group.
 
-    Consolidated metadata become stale when nodes are created or changed; consolidate again then.
+    The group and all nodes below it are then opened with one read. Consolidated metadata become
+    stale when nodes are created or changed. In that case, call this function again.
 
     Parameters
     ----------
@@ -214,12 +216,13 @@ async def consolidate_metadata(
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the group; None detects it and prefers 3 if both are stored.
+        Format of the group; None to detect it. Format 3 is preferred if both are stored.
 
     Returns
     -------
     Group or AsyncGroup
-        The group with consolidated metadata, in the class of the API that is used.
+        The group with consolidated metadata: a `Group` in the synchronous API, an `AsyncGroup` in
+        the asynchronous API.
 
     Raises
     ------
@@ -282,7 +285,7 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     Parameters
     ----------
     data : array-like
-        The elements. From an array of this library, all other properties are kept too.
+        The elements. If `data` is an array of this library, its other properties are kept too.
     **kwargs
         Parameters of `create`; ``shape`` is ignored. Parameters of `from_array` if `data` is an
         array of this library.
@@ -297,7 +300,7 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
 async def load(
     *, store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
 ) -> NDArrayLikeOrScalar:
-    """Read a whole array into memory; never creates an array.
+    """Read a whole array into memory.
 
     Parameters
     ----------
@@ -306,7 +309,7 @@ async def load(
     path : str or None
         Path of the array below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the array; None detects it and prefers 3 if both are stored.
+        Format of the array; None to detect it. Format 3 is preferred if both are stored.
 
     Returns
     -------
@@ -318,7 +321,7 @@ async def load(
     NodeNotFoundError, FileNotFoundError
         If there is no array.
     NotImplementedError
-        If the path holds a group.
+        If a group is stored at the path.
     """
     node = await open(store=store, path=path, zarr_format=zarr_format, mode="r")
     if isinstance(node, AsyncGroup):
