@@ -82,7 +82,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     # Derived from the metadata.
     codec_pipeline: CodecPipeline = field(init=False, compare=False)
     _chunk_grid: ChunkGrid = field(init=False, compare=False)
-    # Last spec of the chunks of a regular grid. Reused, so that codecs prepare for it only once.
+    # The last chunk spec of a regular grid. It is reused, so that codecs prepare for it only once.
     _kept_spec: ArraySpec | None = field(init=False, compare=False)
     config: ArrayConfig
 
@@ -112,13 +112,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return type(self), (self.metadata, self.store_path, self.config)
 
     def _replace_metadata(self, metadata: ArrayMetadata) -> None:
-        """Replace the metadata in memory by metadata of another shape or with other attributes."""
+        """Replace the metadata in memory after a change of the shape or the attributes."""
         object.__setattr__(self, "metadata", metadata)
         object.__setattr__(self, "_chunk_grid", chunk_grid(metadata))
         object.__setattr__(self, "_kept_spec", None)
 
     def _regular_spec(self, prototype: BufferPrototype) -> ArraySpec:
-        """Return the spec of the chunks of a regular grid, cached while it is still valid."""
+        """Return the chunk spec of a regular grid; the spec for the last prototype is cached."""
         spec = self._kept_spec
         if spec is None or spec.prototype != prototype:
             spec = chunk_spec(self.metadata, self.config, self._chunk_grid.chunk_shape, prototype)
@@ -159,7 +159,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         store : StoreLike
             Location of the array.
         zarr_format : {2, 3} or None
-            Zarr format; None detects it and prefers 3 if both are stored.
+            Zarr format; None to detect it. Format 3 is preferred if both are stored.
         config : ArrayConfig, dict or None
             Runtime options, not stored; missing options come from `zarr.config`.
 
@@ -220,8 +220,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     ) -> NDArrayLikeOrScalar:
         """Read a selection.
 
-        An override, in a subclass or assigned to the class or the object, handles every read of
-        elements. This includes the reads of the synchronous API.
+        An override of this method handles every read of elements, also the reads of the synchronous
+        API. It may be defined in a subclass, or assigned to the class or to an instance.
 
         Parameters
         ----------
@@ -251,7 +251,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype: BufferPrototype,
         fields: Fields | None = None,
     ) -> None:
-        """Write a selection; an override handles every write of elements.
+        """Write a selection; an override of this method handles every write of elements.
 
         Parameters
         ----------
@@ -267,9 +267,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         await write(plan_write(self, indexer, value, fields=fields, prototype=prototype))
 
     async def _save_metadata(self, metadata: ArrayMetadata, ensure_parents: bool = False) -> None:
-        """Replace the stored metadata; an override handles every such write.
+        """Replace the stored metadata; an override of this method handles every such write.
 
-        The metadata of the array in memory do not change.
+        The metadata in memory do not change.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         await store_metadata(self.store_path, metadata, ensure_parents=ensure_parents)
 
     async def _save(self, metadata: ArrayMetadata) -> None:
-        """Store metadata of another shape or with other attributes."""
+        """Write updated metadata to the store, with a changed shape or changed attributes."""
         await self._save_metadata(metadata)
 
     # --- reading ------------------------------------------------------------------------
@@ -366,12 +366,12 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read the elements where a mask is true, in one dimension.
+        """Read the elements selected by a mask, as a one-dimensional array.
 
         Parameters
         ----------
         mask : array of bool
-            Mask of the shape of the array; elements where it is True are read.
+            Mask with the shape of the array. An element is read if the mask is True for it.
         out : NDBuffer or None
             Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
             array.
@@ -479,7 +479,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             If the dimension does not exist, the shapes do not match, or the store is
             read-only.
         TypeError, ValueError, OverflowError
-            If `data` cannot be converted to the data type. The array is not resized then.
+            If `data` cannot be converted to the data type. In that case the array is not resized.
         """
         values = await converted(data, self.dtype)
         new_shape, place = plan_append(self, values, axis)
@@ -505,7 +505,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         await resize(self, new_shape, delete_outside_chunks=delete_outside_chunks)
 
     async def update_attributes(self, new_attributes: Mapping[str, JSON]) -> Self:
-        """Add user attributes, replacing those of the same names.
+        """Add user attributes; replace existing attributes of the same names.
 
         Parameters
         ----------
@@ -530,7 +530,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     # --- stored chunks and size ---------------------------------------------------------
 
     async def nchunks_initialized(self) -> int:
-        """Count the chunks that are stored; a stored shard counts with all its chunks."""
+        """Return the number of stored chunks; a stored shard counts as all chunks in it."""
         return await nchunks_initialized(self)
 
     async def nbytes_stored(self) -> int:
@@ -538,7 +538,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return await nbytes_stored(self)
 
     async def info_complete(self) -> ArrayInfo:
-        """Return a summary that includes what is stored; this lists the store."""
+        """Return a summary with the number of stored chunks and bytes; lists the store."""
         return self._summary(
             count_chunks_initialized=len(await initialized_chunks(self)),
             count_bytes_stored=await nbytes_stored(self),

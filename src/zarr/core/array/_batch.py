@@ -23,7 +23,7 @@ BatchItem: TypeAlias = "tuple[StorePath, ArraySpec, SelectorTuple, SelectorTuple
 def make_batch(
     array: AsyncArray[Any], projections: Iterable[ChunkProjection], prototype: BufferPrototype
 ) -> Iterator[BatchItem]:
-    """Yield the batch for ``read`` or ``write`` of a pipeline, from the chunks of a selection.
+    """Yield one item per chunk of a selection, for ``read`` or ``write`` of a codec pipeline.
 
     Chunks of the same shape share one spec, so that codecs prepare for it only once.
 
@@ -32,7 +32,7 @@ def make_batch(
     array : AsyncArray
         The array.
     projections : iterable of ChunkProjection
-        Output of an indexer: chunk, selection within the chunk, selection within the result.
+        Items of an indexer: chunk, selection within the chunk, selection within the result.
     prototype : BufferPrototype
         Buffer classes for encoded and decoded data.
     """

@@ -55,7 +55,7 @@ def warn_order_without_effect() -> None:
 
 
 def separator_v2(encoding: object) -> Literal[".", "/"]:
-    """Return the separator of the numbers in the chunk keys of a new format 2 array."""
+    """Return the character that separates the numbers of a format 2 chunk key."""
     if encoding is None:
         return "."
     parsed: Any = parse_chunk_key_encoding(cast("Any", encoding))

@@ -19,10 +19,10 @@ Coords = tuple[int, ...]
 
 
 async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
-    """Return the grid positions of the stored shards, or of the stored chunks without shards.
+    """Return the grid positions of stored shards; of stored chunks for an array without shards.
 
-    If the store supports listing, the keys below the array are listed, so the cost depends on
-    what is stored. Otherwise every key of the grid is checked.
+    If the store supports listing, the keys below the array are listed, so the cost depends on the
+    number of stored keys. Otherwise the key of every grid position is checked.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
 
 
 def can_list_chunks(array: AsyncArray[Any]) -> bool:
-    """Return whether a listing of the store can tell which chunks are stored."""
+    """Return whether the stored chunks can be found by listing the store."""
     return array.store.supports_listing and _key_decoder(array) is not None
 
 
@@ -71,7 +71,7 @@ async def _keys_below(array: AsyncArray[Any]) -> AsyncIterator[str]:
 def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | None:
     """Return a function from a key to a grid position, or to None if the key is not a chunk key.
 
-    None if the chunk key encoding cannot be inverted.
+    Return None if the chunk key encoding cannot be inverted.
     """
     metadata, grid_shape = array.metadata, array._chunk_grid.grid_shape
     if isinstance(metadata, ArrayV3Metadata):
@@ -115,7 +115,7 @@ def chunks_within(array: AsyncArray[Any], coords: Coords) -> int:
 
 
 async def nchunks_initialized(array: AsyncArray[Any]) -> int:
-    """Return the number of stored chunks; a stored shard counts with all its chunks."""
+    """Return the number of stored chunks; a stored shard counts as all chunks in it."""
     return sum(chunks_within(array, coords) for coords in await initialized_chunks(array))
 
 

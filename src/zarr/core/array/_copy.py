@@ -63,8 +63,8 @@ def concurrency() -> int:
 async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     """Copy all elements; see `copy_sync`.
 
-    Reading one part overlaps with writing the part before. The number of requests in flight to
-    each store equals that of a single read or write.
+    While one part is read, the previous part is written. The number of requests in flight to each
+    store equals that of a single read or write.
     """
     if not encodes_alike(source, target):
         await _copy_decoded(source, target, boxes(target))
@@ -127,7 +127,8 @@ def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` of the source is off.
     Exception
-        Errors of reading, decoding, encoding or writing. Chunks copied before stay in the store.
+        Errors of reading, decoding, encoding or writing. Chunks that were already copied stay in
+        the store.
     """
     if not encodes_alike(source, target):
         _copy_decoded_sync(source, target, boxes(target))
@@ -167,7 +168,7 @@ def _copy_decoded_sync(
 async def _take(source: AsyncArray[Any], region: Region) -> Any:
     if is_overridden(source, "_get_selection"):
         return await get_selection(source, _box(source, region))
-    # Always an array: not every scalar can be distinguished from an array of elements.
+    # The result is always an array, because some scalars cannot be distinguished from arrays.
     return (await read(plan_read(source, _box(source, region)))).as_ndarray_like()
 
 
@@ -188,11 +189,14 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     """Return whether encoded chunks of one array can be copied to another array unchanged.
 
     Both arrays need the same grid, data type, fill value and codecs in their metadata documents.
-    Both pipelines must be exactly one of the two of this library, which only apply the codecs. The
-    read of the source and the write of the target must not be overridden. If only the source stores
-    chunks of fill value, chunks are decoded, so that the target omits these chunks. If only the
-    target stores them and the array has shards, chunks are decoded too, because such chunks are
-    absent within the shards.
+    The class of each pipeline must be one of the two classes of this library, not a subclass: these
+    two classes do nothing but apply the codecs. The read of the source and the write of the target
+    must not be overridden.
+
+    A chunk is empty if all its elements equal the fill value. If only the source stores empty
+    chunks, the result is False: chunks must be decoded, so that the target omits empty chunks. If
+    only the target stores empty chunks and the arrays have shards, the result is False too, because
+    empty chunks are absent from the shards of the source.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
@@ -210,13 +214,13 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return the metadata that affect encoded chunks as text, which distinguishes -0.0 from 0.0."""
+    """Return the metadata that affect encoded chunks, as text to distinguish -0.0 from 0.0."""
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Return whether an absent chunk requires more than leaving it absent."""
+    """Return whether a chunk absent in the source must be written, or must raise an error."""
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 
 
@@ -237,7 +241,7 @@ def _regions(array: AsyncArray[Any], coords: Iterable[Coords]) -> Iterator[Regio
 
 
 def _owned(encoded: Buffer) -> Buffer:
-    """Return bytes that no other code can change: a memory store returns its own buffers."""
+    """Return bytes that no other code can change; copy the buffers of a memory store."""
     if not isinstance(encoded, cpu.Buffer):
         return encoded
     data = encoded.as_numpy_array()
@@ -251,8 +255,9 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions of whole stored chunks that together cover the array.
 
-    A region has as many chunks as fit into 16 MiB, or half the maximum number of requests in
-    flight if that is more. One half of the requests reads while the other half writes.
+    A region contains as many chunks as fit into 16 MiB. If that is fewer than half the maximum
+    number of requests in flight, it contains that half: one half of the requests reads while the
+    other half writes.
 
     Parameters
     ----------

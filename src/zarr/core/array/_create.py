@@ -62,7 +62,7 @@ async def open_array_node(
     store_path : StorePath
         Location of the array.
     zarr_format : {2, 3} or None
-        Zarr format; None detects it and prefers 3 if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both are stored.
     config : ArrayConfig, dict or None
         Runtime options, not stored; missing options come from `zarr.config`.
 
@@ -115,11 +115,11 @@ async def init_array(
     dtype : dtype-like or ZDType
         Data type of the elements.
     chunks : iterable of int, int or "auto"
-        Shape of the chunks in elements; -1 along a dimension for its whole length. With
-        ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
+        Shape of the chunks in elements; -1 along a dimension for its whole length. If
+        ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
     shards : iterable of int, int, dict, "auto" or None
-        Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under
-        ``shape`` and may have an ``index_location``. None for no shards. Format 3 only.
+        Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
+        contains ``shape`` and optionally ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
         Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
     compressors : iterable of codec, codec, "auto" or None
@@ -127,8 +127,8 @@ async def init_array(
     serializer : ArrayBytesCodec, dict or "auto"
         Array-to-bytes codec. Format 3 only.
     fill_value : scalar or None
-        Value of elements that are not stored; by default that of the data type. None leaves
-        it undefined in format 2, and is the default in format 3.
+        Value of elements that are not stored; by default, the default value of the data type. None
+        means an undefined fill value in format 2, and the default in format 3.
     order : {"C", "F"} or None
         Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
     zarr_format : {2, 3} or None
@@ -152,10 +152,10 @@ async def init_array(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not valid, or conflicts with the format or with another parameter; if
-        the store is read-only. Nothing is stored or deleted then.
+        If a parameter is not valid, if it conflicts with the format or with another parameter, or
+        if the store is read-only. In that case nothing is stored or deleted.
     ContainsArrayError, ContainsGroupError
-        If a node exists there and `overwrite` is False.
+        If a node exists at the location and `overwrite` is False.
     """
     zarr_format = resolve_zarr_format(zarr_format)
     lengths = parse_shapelike(shape)
@@ -229,7 +229,7 @@ async def create_array(
     config: ArrayConfig | ArrayConfigParams | None = None,
     write_data: bool = True,
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array, empty or from data.
+    """Create an array without elements, or from data.
 
     Parameters
     ----------
@@ -245,11 +245,11 @@ async def create_array(
         Source of the shape, data type and elements; None for an array without elements. An array
         of this library also provides the fill value, attributes and dimension names.
     chunks : iterable of int, int or "auto"
-        Shape of the chunks in elements; -1 along a dimension for its whole length. With
-        ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
+        Shape of the chunks in elements; -1 along a dimension for its whole length. If
+        ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
     shards : iterable of int, int, dict, "auto" or None
-        Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under ``shape``
-        and may have an ``index_location``. None for no shards. Format 3 only.
+        Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
+        contains ``shape`` and optionally ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
         Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
     compressors : iterable of codec, codec, "auto" or None
@@ -257,8 +257,8 @@ async def create_array(
     serializer : ArrayBytesCodec, dict or "auto"
         Array-to-bytes codec. Format 3 only.
     fill_value : scalar or None
-        Value of elements that are not stored; by default that of the data type. None leaves it
-        undefined in format 2, and is the default in format 3.
+        Value of elements that are not stored; by default, the default value of the data type. None
+        means an undefined fill value in format 2, and the default in format 3.
     order : {"C", "F"} or None
         Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
     zarr_format : {2, 3} or None
@@ -270,7 +270,7 @@ async def create_array(
     dimension_names : iterable of str or None, or None
         One name, or None, per dimension; None for no names. Format 3 only.
     overwrite : bool
-        Whether to delete everything stored there first.
+        Whether to delete everything stored at the location first.
     config : ArrayConfig, dict or None
         Runtime options, not stored; missing options come from `zarr.config`.
     storage_options : dict or None
@@ -286,7 +286,8 @@ async def create_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`; also if shape or data type is missing, or given together with `data`.
+        See `init_array`. `ValueError` is also raised if shape or data type is missing, or is given
+        together with `data`.
     """
     given = dict(locals())  # all parameters, before other local variables exist
     given["zarr_format"] = resolve_zarr_format(zarr_format)
@@ -298,7 +299,7 @@ async def create_array(
                     f"This is an error. Either use the data parameter, or the {parameter} "
                     "parameter, but not both."
                 )
-        data.shape, data.dtype  # noqa: B018  (what has neither is no array)
+        data.shape, data.dtype  # noqa: B018  (raises AttributeError if `data` is not an array)
         return await begin(from_array, **given)
     if shape is None:
         raise ValueError(
@@ -355,27 +356,27 @@ async def from_array(
     store : StoreLike
         Location of the new array.
     data : Array, AsyncArray or array-like
-        Source of the shape, data type and elements. Data that are not in memory are copied a few
-        stored chunks at a time.
+        Source of the shape, data type and elements. If the data are not in memory, a few stored
+        chunks are copied at a time.
     write_data : bool
         Whether to write the elements.
     name : str or None
         Path of the array below `store`; None for `store` itself.
     chunks : iterable of int, int, "auto" or "keep"
-        Shape of the chunks in elements. ``"keep"`` uses the chunks of `data` if that is an array
+        Shape of the chunks in elements. ``"keep"`` uses the chunks of `data` if `data` is an array
         of this library, and means ``"auto"`` otherwise.
     shards : iterable of int, int, dict, "auto", "keep" or None
         Shape of the shards in elements, a multiple of `chunks`. ``"keep"`` uses the shards of
-        `data` if that is an array of this library, and means None otherwise. None for no shards.
+        `data` if `data` is an array of this library, and means None otherwise. None for no shards.
     filters : iterable of codec, codec, "auto", "keep" or None
-        Filters, as for `create_array`. ``"keep"`` uses those of `data` if that is an array of this
-        library and of the same format, and means ``"auto"`` otherwise.
+        Filters, as for `create_array`. ``"keep"`` uses the filters of `data` if `data` is an array
+        of this library and of the same format, and means ``"auto"`` otherwise.
     compressors : iterable of codec, codec, "auto", "keep" or None
-        Compressors, as for `create_array`. ``"keep"`` uses those of `data` if that is an array of
-        this library and of the same format, and means ``"auto"`` otherwise.
+        Compressors, as for `create_array`. ``"keep"`` uses the compressors of `data` if `data` is
+        an array of this library and of the same format, and means ``"auto"`` otherwise.
     serializer : ArrayBytesCodec, dict, "auto" or "keep"
-        Array-to-bytes codec. ``"keep"`` uses that of `data` if that is an array of this library
-        and of the same format, and means ``"auto"`` otherwise.
+        Array-to-bytes codec. ``"keep"`` uses the codec of `data` if `data` is an array of this
+        library and of the same format, and means ``"auto"`` otherwise.
     fill_value : scalar or None
         Value of elements that are not stored; by default that of `data`, if it has one.
     order : {"C", "F"} or None
@@ -387,11 +388,11 @@ async def from_array(
     dimension_names : iterable of str or None, or None
         One name, or None, per dimension; None for the names of `data`, if it has any.
     zarr_format : {2, 3} or None
-        Format of the array; None for the format of `data`, or 3 if it has none.
+        Format of the array; None for the format of `data`, or for 3 if `data` has no format.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     overwrite : bool
-        Whether to delete everything stored there first.
+        Whether to delete everything stored at the location first.
     config : ArrayConfig, dict or None
         Runtime options, not stored; missing options come from `zarr.config`.
 
@@ -403,15 +404,16 @@ async def from_array(
     Notes
     -----
     Encoded chunks of an array of this library are copied without decoding, if the new array has
-    the same chunks, shards, data type, fill value and codecs. A damaged chunk is copied as it is,
-    and fails when it is read. Stored chunks that hold only fill value are stored in the copy too,
-    unless ``write_empty_chunks`` is on for `data` and off for the new array. If it is on for the
-    new array, chunks that are absent in `data` are written.
+    the same chunks, shards, data type, fill value and codecs. A damaged chunk is copied unchanged;
+    reading it from the copy raises an error. A stored chunk whose elements all equal the fill value
+    is stored in the copy too, unless ``write_empty_chunks`` is on for `data` and off for the new
+    array. If ``write_empty_chunks`` is on for the new array, chunks that are absent in `data` are
+    written too.
 
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`; a `ValueError` also if `overwrite` would delete `data`.
+        See `init_array`. `ValueError` is also raised if `overwrite` would delete `data`.
     """
     given = _without_place_and_data(locals())  # before other local variables exist
     source = array_of(data)

@@ -29,7 +29,7 @@ def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
     Returns
     -------
     tuple of numcodecs codec or None
-        The codec for objects, for a data type of variable length; None for other data types.
+        The codec for objects if the data type has variable length; None for other data types.
     """
     if isinstance(dtype, HasObjectCodec):
         return (get_numcodec({"id": dtype.object_codec_id}),)
@@ -58,8 +58,8 @@ def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesC
     Returns
     -------
     ArrayBytesCodec
-        ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length. ``bytes`` for others,
-        little-endian, or without a byte order if the data type has none.
+        ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length. ``bytes`` for other data
+        types: little-endian, or without a byte order if the data type has none.
     """
     if isinstance(dtype, HasObjectCodec):
         return cast("type[ArrayBytesCodec]", get_codec_class(dtype.object_codec_id))()

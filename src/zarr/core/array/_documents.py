@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Storable(Protocol):
-    """Metadata of an array or group that have a stored form."""
+    """Metadata of an array or group that can be serialized to metadata documents."""
 
     @property
     def zarr_format(self) -> ZarrFormat:
@@ -59,7 +59,7 @@ async def find_place(
     Parameters
     ----------
     store : StoreLike or None
-        Where the node is; None for a new store in memory.
+        Location of the node; None for a new store in memory.
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
@@ -102,7 +102,7 @@ async def find_array(
 
 @contextmanager
 def naming(place: StorePath) -> Iterator[None]:
-    """Name the metadata document in errors.
+    """Add the name of a metadata document to errors.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ def naming(place: StorePath) -> Iterator[None]:
     Raises
     ------
     MetadataValidationError
-        Replaces errors that do not describe the invalid value, such as a bare `KeyError`, which
-        means an absent node elsewhere.
+        Raised in place of an error that does not describe the invalid value, such as a bare
+        `KeyError`. Elsewhere, a `KeyError` means that a node is absent.
     """
     try:
         yield
@@ -133,8 +133,8 @@ def naming(place: StorePath) -> Iterator[None]:
 class Documents(Mapping[str, "dict[str, JSON] | None"]):
     """Metadata documents of a node by name, each parsed on first access.
 
-    Documents that are not accessed may hold invalid data. For example, a server may answer every
-    request with a web page; this does not affect the document that exists.
+    A document that is never accessed may contain invalid data without an error. For example, some
+    servers answer a request for an absent document with a web page.
 
     Parameters
     ----------
@@ -155,9 +155,9 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         Raises
         ------
         DocumentDecodeError, NotAnObjectError
-            If it is not a JSON object.
+            If the document is not a JSON object.
         KeyError
-            If it was not read.
+            If the document was not read.
         """
         value = self._values[name]
         if value is None:
@@ -214,7 +214,7 @@ def parse_document(buffer: Buffer, place: StorePath) -> dict[str, JSON]:
     Raises
     ------
     DocumentDecodeError
-        If it is not JSON.
+        If the bytes are not JSON.
     NotAnObjectError
         If the JSON value is not an object.
     """
@@ -232,7 +232,7 @@ async def get_array_metadata(
     store_path : StorePath
         The array.
     zarr_format : {2, 3} or None
-        Zarr format; None detects it and prefers 3 if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both are stored.
 
     Returns
     -------
@@ -247,10 +247,10 @@ async def get_array_metadata(
     NodeTypeValidationError
         If the ``zarr.json`` is not the document of an array.
     MetadataValidationError
-        If `zarr_format` has another value.
+        If `zarr_format` is not 2, 3 or None.
     json.JSONDecodeError, TypeError
         If a document is not a JSON object; both are subclasses of `MetadataValidationError`.
-        Documents of format 2 beside a ``zarr.json`` are ignored.
+        Format 2 documents are ignored if a ``zarr.json`` is stored too.
 
     Warns
     -----
@@ -314,14 +314,14 @@ def parse_stored(
     zarr_format : {2, 3}
         Format according to the name of the document.
     store_path : StorePath
-        Location of the array, for messages and notes.
+        Location of the array, for error messages and notes.
 
     Raises
     ------
     NodeTypeValidationError
         If a ``zarr.json`` is not the document of an array.
     TypeError, ValueError
-        If the document states another format, or is not valid; a note names the document.
+        If the document has another ``zarr_format``, or is not valid. A note names the document.
     """
     path = str(store_path)
     with naming(store_path / (ZARR_JSON if zarr_format == 3 else ZARRAY_JSON)):
@@ -381,15 +381,15 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Its metadata.
     overwrite : bool
-        Whether to delete everything stored at that location first. Nothing is deleted before it
-        is known that the metadata can be stored.
+        Whether to delete everything stored at that location first. Nothing is deleted if an error
+        below is raised.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
         If a node of the same format exists and `overwrite` is False. If several callers create
-        the node concurrently, one succeeds and the others raise, provided that the store
-        supports it (`create_documents`).
+        the node concurrently, one call succeeds and the others raise this error, provided that the
+        store supports it; see `create_documents`.
     ValueError
         If the store is read-only, or a parent of the node is an array.
     TypeError
@@ -399,7 +399,8 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     if store_path.read_only and not overwrite:
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
-    # An overridden `set_if_not_exists` is called for every group above; it may decide differently.
+    # If code outside this library overrides `set_if_not_exists`, it is called for every group above
+    # the node, because it may use another test of whether a key exists.
     every = _is_overridden_by_others(store_path.store, "set_if_not_exists")
     missing = await missing_parents(store_path, metadata.zarr_format, every=every)
     replace = overwrite and store_path.store.supports_deletes
@@ -435,7 +436,8 @@ async def create_documents(
     zarr_format : {2, 3}
         Format of the documents.
     before : mapping or None
-        Result of `leftovers` from before the check that no node exists; None to call it here.
+        Result of `leftovers`, called before the check that no node exists; None to call `leftovers`
+        here.
 
     Raises
     ------
@@ -458,16 +460,16 @@ async def create_documents(
         old = before.get(name)
         if old is None or stored.to_bytes() != old.to_bytes():
             await ensure_no_existing_node(store_path, zarr_format)
-        await place.set(value)  # a leftover, or the other node has been deleted again
+        await place.set(value)  # the value is a leftover, or the other node was deleted since
 
 
 async def leftovers(
     store_path: StorePath, documents: Mapping[str, Buffer]
 ) -> dict[str, Buffer | None]:
-    """Return stored values under the names of the documents that do not define a node themselves.
+    """Return the stored values of all given documents but the first, which defines the node.
 
     Two format 2 groups differ only in their attributes. Attributes may be left over from a node
-    whose defining document was deleted. The result is empty for format 3, and if
+    whose defining document was deleted. The result is empty for format 3, and for stores for which
     `create_documents` does not use it.
     """
     names = list(documents)[1:]
@@ -481,7 +483,7 @@ def creates_in_one_step(store: Store) -> bool:
     """Return whether `set_if_not_exists` of a store is atomic and equivalent to `set`."""
     while True:
         kind = type(store)
-        if kind.set_if_not_exists is Store.set_if_not_exists:  # check, then write
+        if kind.set_if_not_exists is Store.set_if_not_exists:  # a check followed by a write
             return False
         if _depth(kind, "set") < _depth(kind, "set_if_not_exists"):
             return False
@@ -509,10 +511,10 @@ def _depth(kind: type, name: str) -> int:
 
 
 async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]]) -> None:
-    """Store the groups of `missing_parents`, unless other writers have stored them since."""
+    """Store the groups of `missing_parents` that other writers have not stored meanwhile."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # The defining document is first: without it, the other documents look like leftovers.
+        # The defining document is stored first. Without it, the others would look like leftovers.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)
 
@@ -522,7 +524,7 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
 async def missing_parents(
     store_path: StorePath, zarr_format: ZarrFormat, *, every: bool = False
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
-    """Return the groups above a new node with their documents by name: the missing ones, or all.
+    """Return the missing groups above a new node, or all if `every`, with documents by name.
 
     A group without attributes is implied by the hierarchy (Zarr v3 core specification,
     "Hierarchy"; v2, "Groups").

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @in_two_steps
 async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-    """Create an array whose elements have no particular value.
+    """Create an array with uninitialized elements.
 
-    No elements are stored: they read as the fill value.
+    No elements are stored; reading them returns the fill value.
 
     Parameters
     ----------
@@ -66,15 +66,15 @@ async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> Begun[AsyncA
 async def empty_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array like another one; its elements have no particular value.
+    """Create an array like another one, with uninitialized elements.
 
     Parameters
     ----------
     a : Array, AsyncArray or array-like
         Source of the shape and data type. An array of this library also provides chunks and fill
-        value. It provides format and codecs too, unless another format is requested.
+        value. It also provides format and codecs, unless another format is requested.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `a`, or the configured format if it has none.
+        Format of the array; None for that of `a`, or for the configured format if `a` has none.
     **kwargs
         Parameters of `create`; they override those taken from `a`.
     """
@@ -127,7 +127,7 @@ def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> d
     Parameters
     ----------
     a : object
-        Source of the parameters, if it has shape, data type and chunks; see `empty_like`.
+        Source of shape, data type and chunks, as far as it has them; see `empty_like`.
     zarr_format : {2, 3} or None
         Format of the new array.
     kwargs : mapping

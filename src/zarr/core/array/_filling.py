@@ -35,7 +35,7 @@ def array_of(data: Any) -> AsyncArray[Any] | None:
 
 
 def filling(array: AsyncArray[Any], data: Any) -> Move:
-    """Return the `Move` that fills a new array with all elements of an array-like of its shape.
+    """Return the `Move` that fills a new array with the elements of an array-like of equal shape.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
         The new array.
     data : array-like
         A NumPy array is written in one operation. A stored array is copied; see
-        `zarr.core.array._copy`. Other objects have ``shape`` and ``dtype``. They are indexed by one
-        region per stored chunk of `array`, a bounded number of regions at a time.
+        `zarr.core.array._copy`. Any other object needs ``shape`` and ``dtype``. It is indexed with
+        one region per stored chunk of `array`; the number of regions in memory is limited.
     """
     if isinstance(data, np.ndarray):
         return FromMemory(array, data)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 class ArrayProperties(Generic[T_ArrayMetadata]):
     """Properties derived from metadata, store path and options.
 
-    A chunk is the smallest unit of reading, a shard is the unit of storing. In an array without
-    shards they are the same. Shapes are in elements.
+    A chunk is the smallest unit of reading. A shard contains several chunks and is stored under one
+    key. In an array without shards, each chunk is stored under a key of its own. Shapes are in
+    elements.
     """
 
     if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def store(self) -> Store:
-        """The store that holds the array."""
+        """The store that contains the array."""
         return self.store_path.store
 
     @property
@@ -110,7 +111,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def nbytes(self) -> int:
-        """Size of all decoded elements in bytes; of references only, for a variable-length type."""
+        """Size in bytes of all decoded elements; of their references for a variable-length type."""
         return self.size * self.dtype.itemsize
 
     @property
@@ -220,7 +221,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
     def _iter_shard_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
     ) -> Iterator[tuple[slice, ...]]:
-        """Yield the regions of shards, or of chunks without shards, in elements.
+        """Yield the region of each shard, or of each chunk if there are no shards, in elements.
 
         Parameters
         ----------
@@ -236,11 +237,11 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         """
         return self._chunk_grid.iter_chunk_regions(origin=origin, selection_shape=selection_shape)
 
-    # As in the released package, this yields whole shards too.
+    # As in the released package, the regions are whole shards if the array has shards.
     def _iter_chunk_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
     ) -> Iterator[tuple[slice, ...]]:
-        """Yield the regions stored under one key each; see `_iter_shard_regions`."""
+        """Yield each region that is stored under one key; see `_iter_shard_regions`."""
         return self._iter_shard_regions(origin, selection_shape)
 
     # --- summary ---

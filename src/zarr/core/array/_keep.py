@@ -1,4 +1,4 @@
-"""Parameters of a new array modelled on another one; for compatibility."""
+"""Parameters of a new array that keeps properties of another array; for compatibility."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _parse_keep_array_attr(
     dimension_names: DimensionNames,
     attributes: dict[str, JSON] | None,
 ) -> tuple[Any, ...]:
-    """Return the parameters of `create_array` for an array modelled on another one.
+    """Return the parameters of `create_array` for an array that keeps properties of another one.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def _parse_keep_array_attr(
     serializer : SerializerLike or "keep"
         Array-to-bytes codec. ``"keep"`` uses that of `data`.
     fill_value : scalar or None
-        Fill value; see `from_array`, also for the other parameters.
+        Fill value. See `from_array` for details of this and the other parameters.
     order : {"C", "F"} or None
         Memory layout of encoded chunks, format 2 only; None for that of `data`.
     zarr_format : {2, 3} or None
@@ -63,14 +63,14 @@ def _parse_keep_array_attr(
     Returns
     -------
     tuple
-        The parameters from `chunks` to `attributes`, in this order. Kept codecs are None if
-        `data` has none. Kept shards are a shape; if their index is stored at the start, they are
-        a dictionary with the shape and ``index_location``.
+        The parameters from `chunks` to `attributes`, in this order. If codecs are kept and `data`
+        has none, they are None. If shards are kept, they are a shape, or a dictionary with
+        ``shape`` and ``index_location`` if the shard index is stored at the start.
 
     Raises
     ------
     ValueError
-        If the format does not exist.
+        If `zarr_format` is not valid.
     """
     given = {name: value for name, value in locals().items() if name != "data"}
     source = array_of(data)

@@ -78,7 +78,7 @@ def merge_config(
     ZarrRuntimeWarning
         If `write_empty_chunks` is given.
     ZarrUserWarning
-        If both are given.
+        If both parameters are given.
     """
     if write_empty_chunks is None:
         return None if config is None else parse_array_config(config)
@@ -142,8 +142,8 @@ async def create(
     shape : iterable of int or int
         Shape in elements.
     fill_value : scalar or None
-        Value of elements that are not stored; by default that of the data type. None leaves it
-        undefined in format 2, and is the default in format 3.
+        Value of elements that are not stored; by default, the default value of the data type. None
+        means an undefined fill value in format 2, and the default in format 3.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     attributes : mapping or None
@@ -167,13 +167,14 @@ async def create(
     path : str or None
         Path of the array below `store`; None for `store` itself.
     filters : iterable of numcodecs codec or dict, or None
-        Format 2: encoding steps before the compressor; None for those the data type requires.
+        Format 2: encoding steps before the compressor; None for the filters that the data type
+        requires.
     dimension_separator : {".", "/"} or None
-        Format 2: separator of the numbers in chunk keys; None for ``"."``.
+        Format 2: character between the numbers of a chunk key; None for ``"."``.
     write_empty_chunks : bool or None
         Option ``write_empty_chunks``; None for the value in `config`.
     chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
-        Format 3: encoding of the chunk keys; a tuple holds name and separator.
+        Format 3: encoding of the chunk keys; a tuple contains name and separator.
     codecs : iterable of codec or dict, or None
         Format 3: all codecs in encoding order; None for the defaults.
     dimension_names : iterable of str or None, or None
@@ -207,15 +208,15 @@ async def create(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not valid, or belongs to the other format; if the store is read-only.
-        Nothing is stored or deleted then.
+        If a parameter is not valid or belongs to the other format, or if the store is read-only.
+        In that case nothing is stored or deleted.
     ContainsArrayError, ContainsGroupError
-        If a node exists there and is not overwritten.
+        If a node exists at the location and is not overwritten.
 
     Warns
     -----
     ZarrRuntimeWarning
-        For parameters that have no effect or were replaced.
+        For parameters that have no effect or are deprecated.
     """
     warn_without_effect(
         synchronizer=synchronizer,
@@ -300,7 +301,7 @@ async def create(
 
 
 def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
-    """Raise for parameters of the other format, naming the replacement."""
+    """Raise an error for a given parameter of the other format; it names the replacement."""
     for is_given, name, instead in parameters:
         if is_given:
             hint = "" if instead is None else f" Use {instead} instead."
@@ -329,7 +330,7 @@ async def store_elements(
     Raises
     ------
     TypeError
-        If `arr` is another object, such as a list or an array of this library.
+        If `arr` is not such an array, for example a list or an array of this library.
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
         See `create`.
     """

@@ -49,7 +49,7 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
         A ``zarr.json`` document; or a ``.zarray`` document with the content of ``.zattrs`` under
         ``attributes``. Metadata objects are returned unchanged.
     path : str or None
-        Location of the document, for messages; None if unknown.
+        Location of the document, for error messages; None if unknown.
 
     Raises
     ------
@@ -89,10 +89,10 @@ def parse_chunk_layout(
     Parameters
     ----------
     chunks : "auto" or what `normalize_chunks_nd` takes
-        Smallest unit of reading. ``"auto"`` chooses it from the size of the array. The chosen
-        chunks are smaller if `shards` is ``"auto"`` too.
+        Shape of the chunks. ``"auto"`` chooses it from the size of the array. The chosen chunks are
+        smaller if `shards` is ``"auto"`` too.
     shards : None, "auto", mapping or what `normalize_chunks_nd` takes
-        Unit of storing; None for no shards.
+        Shape of the shards; None for no shards.
     shape : tuple of int
         Shape of the array in elements.
     dtype : ZDType
@@ -137,7 +137,8 @@ def parse_codecs_v2(
     TypeError
         If a filter is not a numcodecs codec, or there is more than one compressor.
     ValueError
-        If the compressor is not a numcodecs codec, or no codec encodes the objects.
+        If the compressor is not a numcodecs codec, or if the data type requires a codec for objects
+        and none is given.
     """
     chosen = _filters_v2(filters, dtype)
     compressor = _compressor_v2(compressors, dtype)
@@ -275,5 +276,5 @@ def _from_json(data: Mapping[str, Any]) -> Codec:
 
 
 def native_dtype(dtype: ZDType[TBaseDType, TBaseScalar]) -> np.dtype[Any]:
-    """Return the NumPy data type that holds decoded elements."""
+    """Return the NumPy data type of decoded elements."""
     return cast("np.dtype[Any]", dtype.to_native_dtype())

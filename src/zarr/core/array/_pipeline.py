@@ -62,7 +62,7 @@ def chunk_spec(
     config : ArrayConfig
         Options of the array.
     shape : tuple of int
-        Encoded shape of the chunks in elements.
+        Shape of the chunks in elements, as they are encoded.
     prototype : BufferPrototype
         Buffer classes for encoded and decoded data.
     """
@@ -73,7 +73,7 @@ def chunk_spec(
 
 
 def chunk_grid(metadata: ArrayMetadata) -> ChunkGrid:
-    """Return the grid of stored units: shards, or chunks without shards."""
+    """Return the grid of the shards, or of the chunks if the array has no shards."""
     if isinstance(metadata, ArrayV2Metadata):
         return ChunkGrid.from_sizes(metadata.shape, metadata.chunks)
     return ChunkGrid.from_metadata(metadata)

@@ -34,20 +34,20 @@ class ReadPlan:
     indexer : Indexer
         Iterable over the chunks of the selection.
     batch : iterator of tuple
-        The same chunks for the codec pipeline; it can be consumed only once.
+        The same chunks, as items for the codec pipeline. The iterator can be consumed only once.
     target : NDBuffer
         Receives whole elements, in the shape of the indexer.
     drop_axes : tuple of int
-        Dimensions of the chunk selections that are dropped in `target`.
+        Dimensions that have length 1 in the chunk selections and are missing from `target`.
     shape : tuple of int
-        Shape of the result in elements. It differs from the shape of `target` for coordinates in
-        several dimensions, which are read as one dimension.
+        Shape of the result in elements. It differs from the shape of `target` if coordinate arrays
+        have several dimensions, because `target` then has one dimension.
     fields : str, list of str or None
         Fields of a structured data type to return; None for whole elements.
     field_dtype : numpy.dtype
         Data type of the result.
     out : NDBuffer or None
-        Buffer of the caller, if it is not `target` itself.
+        Buffer of the caller; None if there is none or if it is `target` itself.
     """
 
     array: AsyncArray[Any]
@@ -71,7 +71,8 @@ class ReadPlan:
         Raises
         ------
         ChunkNotFoundError
-            If chunks are absent and ``array.read_missing_chunks`` is off; it names each of them.
+            If chunks are absent and ``array.read_missing_chunks`` is off. The message names each
+            absent chunk.
         """
         if not self.array.config.read_missing_chunks:
             self._check_present(results)
@@ -136,8 +137,9 @@ def plan_read(
     indexer : Indexer
         The selection.
     out : NDBuffer or None
-        Receives the result; None for a new buffer. It has the shape of the result, and a data
-        type to which NumPy converts with ``same_kind`` casting; it need not be contiguous.
+        Receives the result; None for a new buffer. Its shape is that of the result. NumPy must be
+        able to cast the result to its data type with ``same_kind`` casting. It need not be
+        contiguous.
     fields : str, list of str or None
         Fields of a structured data type to return; None for whole elements.
     prototype : BufferPrototype or None
@@ -205,7 +207,7 @@ async def read(plan: ReadPlan) -> NDBuffer:
 
 
 def read_sync(plan: ReadPlan) -> NDBuffer:
-    """Execute a planned read and wait; this thread decodes, if the pipeline supports it.
+    """Execute a planned read and wait; the calling thread decodes if the pipeline supports it.
 
     Raises
     ------
@@ -222,5 +224,5 @@ def read_sync(plan: ReadPlan) -> NDBuffer:
 
 
 def scalar_or_array(result: NDBuffer) -> NDArrayLikeOrScalar:
-    """Return the element of a zero-dimensional result, or the array of another result."""
+    """Return a zero-dimensional result as a scalar, any other result as an array."""
     return result.as_scalar() if result.shape == () else result.as_ndarray_like()

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Number of arrays read concurrently. It limits the number of tasks, and the amount of data that
-# is fetched but not yet decoded. `async.concurrency` is a separate limit, for the requests of a
-# store. A store merges concurrent requests, so many small arrays should be read together.
+# Maximum number of arrays read concurrently. It limits the number of tasks, and the amount of data
+# that is fetched but not yet decoded. `async.concurrency` is a separate limit, for the requests of
+# a store. A store merges concurrent requests, so many small arrays should be read together.
 _AT_ONCE: Final = 256
 
-# A read that holds more bytes takes several shares. All reads hold at most about `_AT_ONCE` times
-# this number of bytes.
+# Number of bytes per share. A read that needs more bytes of memory takes several shares. All reads
+# together need at most about `_AT_ONCE` times this number of bytes.
 _PART_NBYTES: Final = 4 * MiB
 # Maximum number of chunks counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
@@ -85,7 +85,7 @@ class Reading:
 
     @property
     def runs_here(self) -> bool:
-        """Whether a waiting thread reads this itself, without the event loop."""
+        """Whether `run_sync` reads in the calling thread, without the event loop."""
         return access_of(self.array.store_path.store).reads_in_thread and hasattr(
             self.array.codec_pipeline, "read_sync"
         )
@@ -118,7 +118,7 @@ def _naming(array: AsyncArray[Any]) -> Iterator[None]:
 
 
 def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
-    """Return arrays, each with its selection.
+    """Return pairs of an array and its selection.
 
     Raises
     ------
@@ -198,7 +198,8 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
     Raises
     ------
     Exception
-        The first failure, with a note that names the array. All other reads have ended by then.
+        The first failure, with a note that names the array. It is raised after all other reads have
+        ended.
     """
     arrays = _Budget(_AT_ONCE)
     stores: dict[int, _Budget] = {}  # keyed by identity: stores need not be hashable
@@ -226,8 +227,9 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
 def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     """Read selections of arrays and wait for them.
 
-    Arrays in stores that read in the calling thread are read there, one after another, in the
-    same way as indexing them. All other arrays are then read concurrently.
+    If the store of an array can read in the calling thread, the array is read in this thread, in
+    the same way as by indexing. These arrays are read one after another. After that, all other
+    arrays are read concurrently.
 
     Parameters, results and errors are those of `read_all`.
     """
@@ -243,7 +245,7 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
 
 
 class _Budget:
-    """A fair semaphore, of which one task can take several units.
+    """A fair semaphore of which one task can hold several units.
 
     Parameters
     ----------
@@ -254,7 +256,8 @@ class _Budget:
     def __init__(self, size: int) -> None:
         self._size = size
         self._left = asyncio.Semaphore(size)
-        # Without a lock, two tasks that each hold half of their units would deadlock.
+        # Only the task that holds this lock acquires units. Otherwise two tasks that each hold half
+        # of their units could deadlock.
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
@@ -284,14 +287,15 @@ def _innermost(store: Store) -> Store:
 async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:
     """Read several arrays, or selections of them, concurrently.
 
-    A store that merges requests, such as `FsspecStore`, fetches them together, like the chunks of
-    one array.
+    A store that merges requests, such as `FsspecStore`, also merges requests for different arrays,
+    like requests for the chunks of one array.
 
     Parameters
     ----------
     selections : iterable
-        Arrays, and pairs of an array and a selection as for indexing, including field names. An
-        array alone, or a selection of None, reads the whole array. Stores and formats may differ.
+        Arrays, or pairs of an array and a selection as for indexing, including field names. An
+        array without a selection, or with the selection None, is read whole. Stores and formats
+        may differ.
 
     Returns
     -------
@@ -301,13 +305,14 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
     Raises
     ------
     TypeError
-        If `selections` holds other objects. Nothing is read then.
+        If `selections` contains other objects. In that case nothing is read.
     IndexError
-        If a selection is not valid or out of bounds. Nothing is read then.
+        If a selection is not valid or out of bounds. In that case nothing is read.
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` is off.
     Exception
-        The first failure of a read; the others are cancelled. A note names the array.
+        The first failure of a read, with a note that names the array. The other reads are
+        cancelled.
 
     Notes
     -----

@@ -41,10 +41,11 @@ async def resize(
         The array.
     new_shape : iterable of int or int
         Shape in elements, with as many dimensions as the array has. New elements have the fill
-        value, or the values stored in a chunk that was partly outside the old shape.
+        value. New elements in a chunk that was partly outside the old shape have the values stored
+        in that chunk.
     delete_outside_chunks : bool
-        Whether to delete chunks that lie completely outside the new shape. A store that cannot
-        delete keeps them, overwritten with the fill value.
+        Whether to delete chunks that are completely outside the new shape. If the store cannot
+        delete keys, these chunks are overwritten with the fill value instead.
 
     Raises
     ------
@@ -52,8 +53,8 @@ async def resize(
         If `new_shape` is not a shape, has another number of dimensions, or the store is
         read-only.
     Exception
-        The first failure to delete a chunk. No more chunks are deleted then, and the shape does
-        not change.
+        The first failure to delete a chunk. In that case no more chunks are deleted, and the shape
+        does not change.
     """
     shape = parse_shapelike(new_shape)
     if len(shape) != array.ndim:
@@ -80,7 +81,7 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
     # Deleting during a listing can hide other keys, on some file systems and on servers that list
     # page by page. Therefore the store is listed again, until no chunk is deleted during a listing.
     is_whole = False
-    deleted: tuple[int, ...] | None = None  # first chunk of the listing before
+    deleted: tuple[int, ...] | None = None  # first chunk deleted during the previous listing
     while not is_whole:
         is_whole = True
         first: tuple[int, ...] | None = None
@@ -125,7 +126,7 @@ async def _blank(array: AsyncArray[Any], coords: tuple[int, ...]) -> None:
 
 
 def _difference(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield each grid position that a smaller grid lacks, once."""
+    """Yield each grid position of the old grid that is outside the new grid, exactly once."""
     for axis, count in enumerate(new):
         yield from positions(
             [
@@ -153,8 +154,8 @@ def plan_append(
     Raises
     ------
     numpy.exceptions.AxisError
-        If the dimension does not exist, or `data` has no dimensions; it is a `ValueError` and an
-        `IndexError`.
+        If the dimension does not exist, or `data` has no dimensions. `AxisError` is a subclass of
+        `ValueError` and of `IndexError`.
     ValueError
         If the shapes do not match.
     """

@@ -1,7 +1,8 @@
-"""Read and write a selection, through overridden methods of the array if there are any.
+"""Read and write a selection, with overridden methods of the array if there are any.
 
-`AsyncArray._get_selection` and `AsyncArray._set_selection` handle every read and write of elements.
-Unless they are overridden, the calling thread works without the event loop as far as possible.
+An override of `AsyncArray._get_selection` handles every read of elements, and an override of
+`AsyncArray._set_selection` every write. Without an override, the synchronous functions avoid the
+event loop as far as possible.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def taken(result: NDBuffer, indexer: Indexer) -> NDArrayLikeOrScalar:
-    """Return the result of indexing an array: a scalar only for a single element of a box."""
+    """Return the result of indexing: a scalar if a `BasicIndexer` selects one element."""
     if result.shape == () and isinstance(indexer, BasicIndexer):
         return result.as_scalar()
     return result.as_ndarray_like()
@@ -52,7 +53,7 @@ def get_selection_sync(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> NDArrayLikeOrScalar:
-    """Read a selection and wait; this thread decodes, if the pipeline supports it."""
+    """Read a selection and wait; the calling thread decodes if the pipeline supports it."""
     if is_overridden(array, "_get_selection"):
         return sync(get_selection(array, indexer, out=out, fields=fields, prototype=prototype))
     plan = plan_read(array, indexer, out=out, fields=fields, prototype=prototype)
@@ -83,7 +84,7 @@ def set_selection_sync(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> None:
-    """Write a selection and wait; this thread encodes, if the pipeline supports it."""
+    """Write a selection and wait; the calling thread encodes if the pipeline supports it."""
     if is_overridden(array, "_set_selection"):
         sync(set_selection(array, indexer, value, fields=fields, prototype=prototype))
     else:

@@ -23,7 +23,7 @@ _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
 
 
 def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a new array, taking kept parameters from the source.
+    """Return the parameters of a new array; parameters to keep are taken from the source.
 
     Parameters
     ----------
@@ -31,13 +31,14 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
         Source of the elements; None for data that are not an array of this library.
     given : mapping
         Parameters of `from_array` that describe the array, with ``zarr_format`` 2 or 3.
-        ``"keep"``, or None or `DEFAULT_FILL_VALUE` for other parameters, takes the value of the
-        source. Codecs and chunk key encoding are kept only within one format.
+        ``"keep"`` is replaced with the value of the source. So is None, or `DEFAULT_FILL_VALUE`, in
+        parameters that do not accept ``"keep"``. Codecs and chunk key encoding are kept only if the
+        source has the same format.
 
     Warns
     -----
     ZarrUserWarning
-        If the source stores chunks in Fortran order and the new format cannot.
+        If the source is a format 2 array in Fortran order and the new array has format 3.
     """
     settled = dict(given)
     keep = {name for name in _KEPT if isinstance(given[name], str) and given[name] == "keep"}
@@ -105,12 +106,12 @@ def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
 
 
 def _lengths(dimension: DimensionGrid) -> int | VaryingDimension:
-    # Stored chunk lengths, which may extend beyond the array.
+    # The lengths are those of stored chunks, which may extend beyond the array.
     return dimension.size if isinstance(dimension, FixedDimension) else cast("Any", dimension)
 
 
 def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
-    """Raise if overwriting the target would delete the source of a copy.
+    """Raise an error if overwriting the target would delete the source of a copy.
 
     Parameters
     ----------
@@ -136,8 +137,8 @@ def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
 def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
     """Return an identifier of the storage of a location, and the path within it.
 
-    Memory stores that compare equal are distinct storage. Local stores with different roots can
-    reach the same directory.
+    Two memory stores may compare equal and still be distinct storage. Two local stores with
+    different roots may contain the same directory.
     """
     store = place.store
     while isinstance(store, WrapperStore):

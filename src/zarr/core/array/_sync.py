@@ -62,8 +62,8 @@ def _async_of(array: Array[Any]) -> AsyncArray[Any]:
 class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     """An array whose chunks are in a store.
 
-    Indexing reads NumPy arrays and assignment writes from them; no elements are cached. The reading
-    thread decodes, so several threads read in parallel.
+    Indexing reads elements into a new NumPy array, and assignment writes elements to the store. No
+    elements are cached. The calling thread decodes, so several threads can read in parallel.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def nchunks_initialized(self) -> int:
-        """Number of chunks that are stored; a stored shard counts with all its chunks."""
+        """Number of stored chunks; a stored shard counts as all chunks in it."""
         return sync_in_time(self._async_array.nchunks_initialized())
 
     def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
@@ -219,7 +219,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def blocks(self) -> BlockIndex:
-        """Selection by shards, or chunks without shards: ``array.blocks[...]``."""
+        """Selection of whole shards, or of whole chunks without shards: ``array.blocks[...]``."""
         return BlockIndex(self)
 
     # --- reading ------------------------------------------------------------------------
@@ -252,8 +252,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             One item per dimension; missing items select the whole dimension. Steps are positive.
         out : NDBuffer or None
-            Receives the result; None for a new array. It has the shape of the result, and a data
-            type to which NumPy converts with ``same_kind`` casting; it need not be contiguous.
+            Receives the result; None for a new array. Its shape is that of the result. NumPy must
+            be able to cast the result to its data type with ``same_kind`` casting. It need not be
+            contiguous.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
         fields : str, list of str or None
@@ -267,7 +268,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         IndexError
-            If the selection is of another kind or out of bounds.
+            If the selection is not valid or out of bounds.
         TypeError, ValueError
             If `out` does not fit the result.
         ChunkNotFoundError
@@ -313,12 +314,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read the elements where a mask is true, in one dimension.
+        """Read the elements selected by a mask, as a one-dimensional array.
 
         Parameters
         ----------
         mask : boolean array
-            Mask of the shape of the array.
+            Mask with the shape of the array; True selects an element.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
@@ -347,9 +348,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : integer array or tuple of them
-            One array per dimension. They are broadcast to one shape, the shape of the result.
+            One array per dimension. The arrays are broadcast to a common shape, which is the shape
+            of the result.
         out : NDBuffer or None
-            See `get_basic_selection`. It has the shape of the result, or one dimension.
+            Buffer that receives the result, as for `get_basic_selection`; None for a new array. It
+            may also be one-dimensional.
         fields : str, list of str or None
             Fields of a structured data type to return; None for whole elements.
         prototype : BufferPrototype or None
@@ -371,7 +374,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read shards, or chunks without shards, by their position in the grid.
+        """Read whole shards, or whole chunks without shards, by their position in the grid.
 
         Parameters
         ----------
@@ -422,7 +425,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set, keeping the other fields; None for whole
+            Field of a structured data type to set; the other fields do not change. None for whole
             elements.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
@@ -433,7 +436,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             If the selection is not valid or out of bounds.
         TypeError, ValueError, OverflowError
             If `value` does not fit the selection or the data type, or the store is read-only.
-            Nothing is written then.
+            In that case nothing is written.
         """
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)
@@ -455,7 +458,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set, keeping the other fields; None for whole
+            Field of a structured data type to set; the other fields do not change. None for whole
             elements.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
@@ -476,17 +479,17 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write the elements where a mask is true.
+        """Write the elements selected by a mask.
 
         Parameters
         ----------
         mask : boolean array
-            Mask of the shape of the array.
+            Mask with the shape of the array; True selects an element.
         value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection; several values
-            have one dimension.
+            Converted to the data type of the array, and broadcast to the selection. Several values
+            form a one-dimensional array.
         fields : str or None
-            Field of a structured data type to set, keeping the other fields; None for whole
+            Field of a structured data type to set; the other fields do not change. None for whole
             elements.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
@@ -517,7 +520,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             See `set_basic_selection`. Several values have the shape of the coordinates, or one
             dimension.
         fields : str or None
-            Field of a structured data type to set, keeping the other fields; None for whole
+            Field of a structured data type to set; the other fields do not change. None for whole
             elements.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
@@ -538,7 +541,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write shards, or chunks without shards, by their position in the grid.
+        """Write whole shards, or whole chunks without shards, by their position in the grid.
 
         Parameters
         ----------
@@ -547,7 +550,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value : scalar or array-like
             Converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set, keeping the other fields; None for whole
+            Field of a structured data type to set; the other fields do not change. None for whole
             elements.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
@@ -569,13 +572,14 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return self.shape
 
     def resize(self, new_shape: ShapeLike) -> None:
-        """Change the shape, and delete chunks that lie completely outside the new shape.
+        """Change the shape, and delete chunks that are completely outside the new shape.
 
         Parameters
         ----------
         new_shape : iterable of int or int
             Shape in elements, with as many dimensions as the array has. New elements have the
-            fill value, or the values stored in a chunk that was partly outside the old shape.
+            fill value. New elements in a chunk that was partly outside the old shape have the
+            values stored in that chunk.
 
         Raises
         ------

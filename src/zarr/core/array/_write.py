@@ -37,12 +37,13 @@ class WritePlan:
     batch : iterator of tuple
         Chunks for the codec pipeline; the iterator can be consumed only once.
     value : NDBuffer
-        Values in the data type of the array. The shape is that of the indexer, or ``()`` for one
-        value everywhere. With `field`, the values of that field.
+        Values in the data type of the array, or of `field` if that is given. The shape is that of
+        the indexer, or ``()`` if one value replaces all elements.
     drop_axes : tuple of int
-        Dimensions of the chunk selections that `value` does not have.
+        Dimensions that have length 1 in the chunk selections and are missing from `value`.
     current : ReadPlan or None
-        Reads the elements when only one field is replaced; None to replace whole elements.
+        Plan to read the current elements if only one field is replaced; None to replace whole
+        elements.
     field : str or None
         The field to replace; None to replace whole elements.
     """
@@ -79,8 +80,9 @@ def plan_write(
     indexer : Indexer
         The selection.
     value : scalar, array-like or NDBuffer
-        Converted to the data type of the array, and broadcast to the selection like a NumPy
-        assignment. For coordinates in several dimensions, one-dimensional values are accepted too.
+        Converted to the data type of the array, and broadcast to the selection as in a NumPy
+        assignment. If coordinate arrays have several dimensions, one-dimensional values are
+        accepted too.
     fields : str, list of str or None
         One field of a structured data type to set; None for whole elements.
     prototype : BufferPrototype or None
@@ -109,7 +111,7 @@ def plan_write(
     )
     if field is None:
         return plan
-    # The other fields keep their stored values, or the fill value if absent.
+    # The other fields keep their stored values, or the fill value if the chunk is absent.
     lenient = (
         array
         if array.config.read_missing_chunks
@@ -125,12 +127,12 @@ def _one_field(fields: Fields | None) -> str | None:
 
 
 def refuse_missing_text(value: Any, dtype: object) -> None:
-    """Raise for pandas text with missing values.
+    """Raise an error for pandas text with missing values.
 
     Raises
     ------
     ValueError
-        If a value is missing: no data type stores missing strings.
+        If a value is missing, because no data type can store a missing string.
     """
     if is_pandas_text(dtype) and bool(np.any(value.isna())):
         raise ValueError(
@@ -145,7 +147,7 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     Raises
     ------
     ValueError
-        If it is pandas text with missing values, which NumPy would convert to ``"<NA>"``.
+        If the value is pandas text with missing values, which NumPy would convert to ``"<NA>"``.
     """
     if isinstance(value, NDBuffer):
         value = value.as_ndarray_like()
@@ -154,15 +156,15 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     kind: Any = getattr(value, "dtype", None)
     if kind is not None and not isinstance(kind, np.dtype):
         refuse_missing_text(value, kind)
-    # Arrays are cast like NumPy assignment; other objects are converted with checks.
+    # Arrays are cast as in a NumPy assignment; other objects are converted with checks.
     return np.asarray(value, dtype=dtype)
 
 
 def _broadcast(values: Any, indexer: Indexer, element_shape: tuple[int, ...]) -> Any:
     """Return values in the shape of a selection, or in shape ``()``.
 
-    `element_shape` is the shape of one element in items of the base data type. It is ``()``, except
-    for fields that are arrays.
+    `element_shape` is ``()``, except for a field that is a subarray: in that case it is the shape
+    of the subarray.
     """
     flat = (*indexer.shape, *element_shape)
     if values.shape in ((), flat):
@@ -202,7 +204,7 @@ async def write(plan: WritePlan) -> None:
 
 
 def write_sync(plan: WritePlan) -> None:
-    """Execute a planned write and wait; this thread encodes, if the pipeline supports it."""
+    """Execute a planned write and wait; the calling thread encodes if the pipeline supports it."""
     if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(read_sync(plan.current))
