@@ -71,7 +71,8 @@ class ArrayCreation(GroupProperties):
         Parameters
         ----------
         name : str
-            Path relative to this group. Missing groups in between are created.
+            Path relative to this group. Missing groups between this group and the array are
+            created.
         shape : iterable of int, int or None
             Shape in elements; None if `data` is given.
         dtype : dtype-like, ZDType or None
@@ -79,11 +80,12 @@ class ArrayCreation(GroupProperties):
         data : array or None
             Source of the shape, data type and elements; None for an array without elements.
         chunks : iterable of int, int or "auto"
-            Shape of the chunks in elements; -1 along a dimension for its whole length. With
-            ``array.rectilinear_chunks`` on, a dimension may list the length of each chunk.
+            Shape of the chunks in elements; -1 along a dimension for its whole length. If
+            ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk
+            lengths.
         shards : iterable of int, int, dict, "auto" or None
-            Shape of the shards in elements, a multiple of `chunks`; a dictionary has it under
-            ``shape`` and may have an ``index_location``. None for no shards. Format 3 only.
+            Shape of the shards in elements, a multiple of `chunks`; None for no shards. A
+            dictionary contains ``shape`` and optionally ``index_location``. Format 3 only.
         filters : iterable of codec, codec, "auto" or None
             Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
         compressors : iterable of codec, codec, "auto" or None
@@ -91,8 +93,8 @@ class ArrayCreation(GroupProperties):
         serializer : ArrayBytesCodec, dict or "auto"
             Array-to-bytes codec. Format 3 only.
         fill_value : scalar or None
-            Value of elements that are not stored; by default that of the data type. None leaves
-            it undefined in format 2, and is the default in format 3.
+            Value of elements that are not stored; by default, the default value of the data type.
+            None means an undefined fill value in format 2, and the default in format 3.
         order : {"C", "F"} or None
             Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
         attributes : mapping or None
@@ -102,7 +104,7 @@ class ArrayCreation(GroupProperties):
         dimension_names : iterable of str or None, or None
             One name, or None, per dimension; None for no names. Format 3 only.
         overwrite : bool
-            Whether to delete everything stored there first.
+            Whether to delete everything stored at the location first.
         config : ArrayConfig, dict or None
             Runtime options, not stored; missing options come from `zarr.config`.
         write_data : bool
@@ -120,7 +122,7 @@ class ArrayCreation(GroupProperties):
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node exists there and `overwrite` is False.
+            If a node exists at the location and `overwrite` is False.
         TypeError, ValueError
             If a parameter is not valid, or the store is read-only.
 
@@ -179,7 +181,7 @@ class ArrayCreation(GroupProperties):
         Raises
         ------
         TypeError
-            If the path holds a group, or an array of another shape or data type.
+            If a group, or an array of another shape or data type, is stored at the path.
         ValueError
             If the array must be created and the store is read-only, or `dtype` is missing.
         """
@@ -213,7 +215,15 @@ class ArrayCreation(GroupProperties):
     # --- creating arrays with one value -------------------------------------------------
 
     def _parameters(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters of `create` for a member, which has the format of this group."""
+        """Return parameters of `create` for an array in this group, in the format of the group.
+
+        Raises
+        ------
+        ValueError
+            If another format is requested.
+        TypeError
+            If ``store`` or ``path`` is given.
+        """
         own, zarr_format = self.metadata.zarr_format, kwargs.get("zarr_format")
         if zarr_format is not None and zarr_format != own:
             raise ValueError(
@@ -226,7 +236,7 @@ class ArrayCreation(GroupProperties):
 
     @in_two_steps
     async def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-        """Create an array whose elements have no particular value.
+        """Create an array with uninitialized elements.
 
         Parameters
         ----------
@@ -263,7 +273,7 @@ class ArrayCreation(GroupProperties):
 
     @in_two_steps
     async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-        """Create an array like another one; its elements have no particular value.
+        """Create an array like another one, with uninitialized elements.
 
         Parameters
         ----------
@@ -292,7 +302,7 @@ class ArrayCreation(GroupProperties):
         return await begin(_filled.full_like, data, **self._parameters(name, kwargs))
 
 
-# These methods are public on `AsyncGroup`; errors about arguments name that class.
+# The methods are public methods of `AsyncGroup`; errors about their arguments name that class.
 for _name, _method in vars(ArrayCreation).items():
     if inspect.iscoroutinefunction(_method):
         for _step in (_method, _method._first_step):

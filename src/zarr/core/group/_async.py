@@ -96,10 +96,10 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node exists there and `overwrite` is False.
+            If a node exists at the location and `overwrite` is False.
         TypeError, ValueError
             If a parameter is not valid, the store is read-only, or a parent of the group is an
-            array. Nothing is stored or deleted then.
+            array. In that case nothing is stored or deleted.
         """
         metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
         store_path = await make_store_path(store)
@@ -120,11 +120,11 @@ class AsyncGroup(ArrayCreation):
         store : StoreLike
             Location of the group.
         zarr_format : {2, 3} or None
-            Zarr format; None detects it and prefers 3 if both are stored.
+            Zarr format; None to detect it. Format 3 is preferred if both are stored.
         use_consolidated : bool, str or None
-            Whether to require consolidated metadata and use them; None uses them if they exist. A
-            string is the key of the consolidated metadata of a format 2 group, relative to the
-            group.
+            True to require consolidated metadata, False to ignore them, None to use them if they
+            exist. A string also requires them; it is the key, relative to a format 2 group, at
+            which they are stored.
 
         Raises
         ------
@@ -133,10 +133,10 @@ class AsyncGroup(ArrayCreation):
         FileNotFoundError
             If the directory of the store does not exist.
         ContainsArrayError
-            If the location holds a format 3 array.
+            If a format 3 array is stored at the location.
         MetadataValidationError, TypeError, ValueError
-            If the metadata or a parameter are not valid; also if consolidated metadata are
-            requested and absent.
+            If the metadata or a parameter are not valid. `ValueError` is also raised if
+            consolidated metadata are required and absent.
         """
         store_path = await find_place(store)
         metadata = await read_group_metadata(store_path, zarr_format, use_consolidated)
@@ -172,7 +172,7 @@ class AsyncGroup(ArrayCreation):
     async def _save_metadata(self, ensure_parents: bool = False) -> None:
         """Store the metadata of the group, replacing the stored metadata.
 
-        An override handles every change of the metadata of a group.
+        An override of this method handles every change of the metadata of a group.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class AsyncGroup(ArrayCreation):
         await store_metadata(self.store_path, self.metadata, ensure_parents=ensure_parents)
 
     async def _save(self, metadata: GroupMetadata) -> None:
-        """Store other metadata of the group, without changing those in memory."""
+        """Store changed metadata of the group; the metadata in memory do not change."""
         if not is_overridden(self, "_save_metadata"):
             await store_metadata(self.store_path, metadata)
             return
@@ -231,7 +231,7 @@ class AsyncGroup(ArrayCreation):
         """Return a member, or None if it does not exist."""
         if is_overridden(self, "getitem"):
             return await look_up(self, key)
-        # A KeyError of `getitem` could also mean damaged metadata, so it does not prove absence.
+        # A `KeyError` raised by `getitem` does not prove absence: it may mean damaged metadata.
         node = await find(self.store_path, self.metadata, key, use_consolidated=use_consolidated)
         return None if node is None else make_node(self.store_path / key, node)
 
@@ -286,7 +286,7 @@ class AsyncGroup(ArrayCreation):
     ) -> dict[str, NDArrayLikeOrScalar]:
         """Read several arrays of the group, or selections of them, concurrently.
 
-        Metadata are read by one or two bulk reads, or not at all if consolidated metadata are
+        Metadata are read with one or two bulk reads. They are not read if consolidated metadata are
         known. Chunks are read as in `zarr.read_many`.
 
         Parameters
@@ -307,7 +307,7 @@ class AsyncGroup(ArrayCreation):
         ContainsGroupError
             If a member is a group.
         TypeError, ValueError
-            If a name is not a string, or not a path; if the metadata of a member are not valid.
+            If a name is not a string or not a path, or the metadata of a member are not valid.
         IndexError
             If a selection is not valid or out of bounds. This error and the errors above are raised
             before any chunk is read.
@@ -350,7 +350,7 @@ class AsyncGroup(ArrayCreation):
     async def members(
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-        """Yield the members of the group, on request also those of nested groups.
+        """Yield the members of the group, including members of nested groups up to a depth.
 
         Metadata are read concurrently; nothing is read if consolidated metadata are known.
 
@@ -364,9 +364,10 @@ class AsyncGroup(ArrayCreation):
         Yields
         ------
         tuple
-            Path relative to this group, and array or group. Children of a group come in the order
-            of the store's listing. A group comes before its members. With consolidated metadata the
-            members follow directly; otherwise they come after all nodes of smaller depth.
+            Path relative to this group, and array or group. The children of a group are in the
+            order in which the store lists them. A group precedes its members. If the group has
+            consolidated metadata, its members follow directly after it. Otherwise they follow after
+            all nodes of smaller depth.
 
         Raises
         ------
@@ -401,7 +402,7 @@ class AsyncGroup(ArrayCreation):
             yield name
 
     async def groups(self) -> AsyncGenerator[tuple[str, AsyncGroup], None]:
-        """Yield names and groups, for the children that are groups."""
+        """Yield the name and the group for each child that is a group."""
         async for name, node in self.members():
             if isinstance(node, AsyncGroup):
                 yield name, node
@@ -418,7 +419,7 @@ class AsyncGroup(ArrayCreation):
             yield node
 
     async def arrays(self) -> AsyncGenerator[tuple[str, AsyncArray[Any]], None]:
-        """Yield names and arrays, for the children that are arrays."""
+        """Yield the name and the array for each child that is an array."""
         async for name, node in self.members():
             if isinstance(node, AsyncArray):
                 yield name, node
@@ -475,7 +476,8 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         name : str
-            Path relative to this group. Missing groups in between are created.
+            Path relative to this group. Missing groups between this group and the new group are
+            created.
         overwrite : bool
             Whether to delete everything stored at that location first.
         attributes : dict or None
@@ -484,7 +486,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         ContainsArrayError, ContainsGroupError
-            If a node exists there and `overwrite` is False.
+            If a node exists at the location and `overwrite` is False.
         TypeError, ValueError
             If a parameter is not valid, or the store is read-only.
         """
@@ -503,12 +505,12 @@ class AsyncGroup(ArrayCreation):
         name : str
             Path relative to this group.
         overwrite : bool
-            Whether to delete everything stored there and create the group in any case.
+            Whether to delete everything stored at the path and always create a new group.
 
         Raises
         ------
         TypeError
-            If the path holds an array and `overwrite` is False.
+            If an array is stored at the path and `overwrite` is False.
         ValueError
             If the group must be created and the store is read-only.
         """
@@ -545,8 +547,8 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         nodes : mapping
-            Metadata of arrays and groups by path relative to this group. Missing groups in between
-            are created too.
+            Metadata of arrays and groups by path relative to this group. Missing groups between
+            this group and the nodes are created too.
         overwrite : bool
             Whether to delete everything stored at and below the given paths first.
 
@@ -560,8 +562,8 @@ class AsyncGroup(ArrayCreation):
         ContainsArrayError, ContainsGroupError
             If a node exists at one of the paths and `overwrite` is False.
         ValueError
-            If this group itself is among the nodes, formats are mixed, a node lies below an array,
-            or the store is read-only. Nothing is stored or deleted then.
+            If this group itself is among the nodes, formats are mixed, the parent of a node is an
+            array, or the store is read-only. In that case nothing is stored or deleted.
         """
         everything = _hierarchy.complete_below(nodes, self.metadata.zarr_format)
         stored = _hierarchy.store_hierarchy(self.store_path, everything, overwrite=overwrite)
@@ -573,7 +575,7 @@ class AsyncGroup(ArrayCreation):
 
     @in_two_steps
     async def setitem(self, key: str, value: Any) -> Begun[None]:
-        """Store an array, replacing the node stored at that path.
+        """Store an array; it replaces a node that is already stored at the path.
 
         Parameters
         ----------
@@ -585,7 +587,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         TypeError
-            If `value` has another type.
+            If `value` is not such an array.
         ValueError
             If `key` is the path of the group itself, or the store is read-only.
         """
@@ -600,8 +602,9 @@ class AsyncGroup(ArrayCreation):
     async def delitem(self, key: str) -> None:
         """Delete a member and everything below it; do nothing if it does not exist.
 
-        Consolidated metadata of this group are updated, in the store and in memory. Groups that
-        were obtained from this group, or from which it was obtained, see the update too.
+        Consolidated metadata of this group are updated, in the store and in memory. The update also
+        applies to group objects that share these metadata in memory: objects that were obtained
+        from this group, and the object from which this group was obtained.
 
         Parameters
         ----------
@@ -617,8 +620,8 @@ class AsyncGroup(ArrayCreation):
         """
         await self._member_path(key).delete_dir()
         known = self.metadata.consolidated_metadata
-        # Update in place: related groups in memory share the same metadata objects, and the member
-        # is deleted for all of them.
+        # Update in place, because related groups in memory share the same metadata objects, and the
+        # deletion applies to all of them.
         if known is not None and known.discard(normalize_path(key)):
             await self._save(self.metadata)
 
@@ -629,7 +632,7 @@ class AsyncGroup(ArrayCreation):
         return self.store_path / path
 
     async def update_attributes(self, new_attributes: dict[str, Any]) -> AsyncGroup:
-        """Set several user attributes in one write, keeping the other attributes.
+        """Set several user attributes in one write; the other attributes do not change.
 
         Parameters
         ----------

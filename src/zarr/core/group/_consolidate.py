@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> AsyncGroup:
-    """Read the metadata of all nodes below a group and store them with the group.
+    """Read the metadata of all nodes below a group, and store them together with the group.
 
     Parameters
     ----------
     store_path : StorePath
         The group.
     zarr_format : {2, 3} or None
-        Zarr format; None detects it and prefers 3 if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both are stored.
 
     Returns
     -------

@@ -56,12 +56,14 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
     3: (ZARR_JSON,),
 }
 
-# Maximum number of format 2 nodes for which all documents are requested at once. With more nodes,
-# mostly arrays, the group documents are requested only where there is no array. This costs groups
-# one more round trip, but saves a third of the requests for arrays.
+# Maximum number of format 2 nodes for which all documents are requested in one bulk read. If there
+# are more nodes, most of them are usually arrays. In that case a second bulk read requests the
+# group documents of the nodes that are not arrays. This takes one more round trip for groups, but
+# saves a third of the requests for arrays.
 _FEW = 10
 
-# Estimated size of a metadata document in bytes; with it, the first bulk read is large enough.
+# Estimated size of a metadata document in bytes. A bulk read that knows the size of values can
+# start more reads before the first value arrives.
 _DOCUMENT_NBYTES = 64 * KiB
 
 
@@ -76,7 +78,7 @@ def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
     Raises
     ------
     MetadataValidationError
-        If the format does not exist.
+        If `zarr_format` is not 2, 3 or None.
     """
     if zarr_format is None:
         return (3, 2)
@@ -104,27 +106,28 @@ async def read_group_metadata(
     store_path : StorePath
         The group.
     zarr_format : {2, 3} or None
-        Zarr format; None detects it and prefers 3 if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both are stored.
     use_consolidated : bool, str or None
-        Whether to require consolidated metadata and use them; None uses them if they exist. A
-        string is the key of the consolidated metadata of a format 2 group, relative to the group.
+        True to require consolidated metadata, False to ignore them, None to use them if they
+        exist. A string also requires them; it is the key, relative to a format 2 group, at which
+        they are stored.
 
     Raises
     ------
     GroupNotFoundError
-        If there is no group of that format. `MissingParentError` if its consolidated metadata lack
-        a group in between and may be used.
+        If there is no group of that format. `MissingParentError` is raised if consolidated metadata
+        are not ignored, and they describe a node but lack a group above it.
     ContainsArrayError
         If the ``zarr.json`` is the document of an array.
     MetadataValidationError, TypeError, ValueError
-        If the metadata or a parameter are not valid; also if consolidated metadata are requested
-        and absent.
+        If the metadata or a parameter are not valid. `ValueError` is also raised if consolidated
+        metadata are required and absent.
 
     Warns
     -----
     ZarrUserWarning
-        If both formats are stored and `zarr_format` is None; if consolidated metadata are not
-        valid in another way and were not requested.
+        If both formats are stored and `zarr_format` is None. Also if consolidated metadata are not
+        required and are invalid in any other way than a missing group.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -153,7 +156,8 @@ async def read_node_metadata(
     store_path : StorePath
         Location of the node.
     zarr_format : {2, 3} or None
-        Format of the node; None for any. Within format 2, an array takes precedence over a group.
+        Format of the node; None for any format. If format 2 documents of an array and of a group
+        are stored, the array takes precedence.
     use_consolidated : bool, str or None
         See `read_group_metadata`.
 
@@ -185,7 +189,7 @@ async def read_node_metadata(
 
 
 def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
-    """Return the metadata of the array that documents describe, or None if there is no array."""
+    """Return the metadata of the array that the documents describe, or None if there is none."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if v3.get("node_type") != "array":
@@ -203,7 +207,7 @@ def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | No
 def _group_of(
     documents: Documents, store_path: StorePath, consolidated: _Consolidated
 ) -> GroupMetadata | None:
-    """Return the metadata of the group that documents describe, or None if there is no group."""
+    """Return the metadata of the group that the documents describe, or None if there is none."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if documents.seems_stored(ZGROUP_JSON):
@@ -230,13 +234,14 @@ def parse_group_v2(
 ) -> GroupMetadata:
     """Return the group metadata of a ``.zgroup`` and a ``.zattrs`` document.
 
-    As in the released package, a ``.zgroup`` that states format 3 describes a format 3 group, whose
-    members are looked up in format 3. A ``.zgroup`` without a format has format 2.
+    As in the released package, a ``.zgroup`` document with ``zarr_format`` 3 describes a format 3
+    group, and the members of that group are looked up in format 3. A ``.zgroup`` document without
+    ``zarr_format`` describes a format 2 group.
 
     Raises
     ------
     MetadataValidationError
-        If the document names another format (Zarr v2 specification, "Groups").
+        If the document has another ``zarr_format`` (Zarr v2 specification, "Groups").
     TypeError
         If the attributes are not valid.
     """
@@ -258,7 +263,7 @@ def parse_group_v2(
 
 
 class _Consolidated:
-    """The requested use of consolidated metadata, resolved for a store.
+    """How to use the consolidated metadata of a group, as requested by the caller.
 
     Parameters
     ----------
@@ -270,7 +275,7 @@ class _Consolidated:
     Raises
     ------
     ValueError
-        If consolidated metadata are requested and the store does not support them.
+        If consolidated metadata are required and the store does not support them.
     """
 
     def __init__(self, store_path: StorePath, wanted: bool | str | None) -> None:
@@ -286,7 +291,7 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return the names of the documents to read, with the ``.zmetadata`` key for format 2."""
+        """Return the names of documents to read, plus that of consolidated metadata in format 2."""
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
     def into_v3(self, document: Document) -> GroupMetadata:
@@ -308,7 +313,7 @@ class _Consolidated:
         )
 
     def into_v2(self, metadata: GroupMetadata, documents: Documents) -> GroupMetadata:
-        """Return the metadata of a format 2 group, with consolidated metadata of their document."""
+        """Return the metadata of a format 2 group, with its separate consolidated metadata."""
         if self.wanted is False:
             return metadata
         if not documents.is_stored(self.key):
@@ -334,7 +339,7 @@ class _Consolidated:
         except (TypeError, ValueError) as error:
             if self.wanted or isinstance(error, MissingParentError):
                 raise
-            # Consolidated metadata are a copy; the nodes can be read from the store itself.
+            # Consolidated metadata are only a copy: the documents of the nodes can be read instead.
             warnings.warn(
                 f"The consolidated metadata of the group at {self.store_path} are not valid and "
                 f"are not used: {error}",
@@ -351,12 +356,12 @@ class _Consolidated:
 async def read_many(
     store_path: StorePath, paths: Iterable[str], zarr_format: ZarrFormat
 ) -> list[NodeMetadata | None]:
-    """Read the metadata of many nodes by one bulk read, or two for many nodes of format 2.
+    """Read the metadata of many nodes with one bulk read, or two for many nodes of format 2.
 
     Parameters
     ----------
     store_path : StorePath
-        Location that the paths are relative to.
+        Location to which the paths are relative.
     paths : iterable of str
         Paths of the nodes.
     zarr_format : {2, 3}
@@ -365,8 +370,8 @@ async def read_many(
     Returns
     -------
     list
-        Metadata in the order of `paths`; None if there is no node of that format. Groups do not
-        include the consolidated metadata of format 2, which are separate documents.
+        Metadata in the order of `paths`; None if there is no node of that format. The metadata of
+        format 2 groups do not include consolidated metadata, which are in a separate document.
 
     Raises
     ------
@@ -394,7 +399,7 @@ async def read_many(
 
 
 async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
-    """Return the values of keys in order, None for absent keys."""
+    """Return the values of keys, in the order of the keys; None for an absent key."""
     values: list[Buffer | None] = [None] * len(keys)
     outstanding = Outstanding(len(keys))
 
@@ -428,12 +433,12 @@ def parse_node(
     Parameters
     ----------
     documents : mapping
-        The parsed documents of `NODE_KEYS`, None for absent documents. Only documents that are
-        needed are accessed.
+        Parsed documents by name, with the names of `NODE_KEYS`; None for an absent document. Only
+        the documents that are needed are accessed.
     zarr_format : {2, 3}
         Format of the documents.
     store_path : StorePath
-        Location of the node, for messages and notes.
+        Location of the node, for error messages and notes.
 
     Returns
     -------
@@ -443,7 +448,7 @@ def parse_node(
     Raises
     ------
     NodeTypeValidationError
-        If a ``zarr.json`` does not state its node type.
+        If a ``zarr.json`` document has no ``node_type``.
     MetadataValidationError, TypeError, ValueError
         If a document is not valid.
     """

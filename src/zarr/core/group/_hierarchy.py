@@ -29,7 +29,7 @@ def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
     Raises
     ------
     ValueError
-        If a path has a part ``.`` or ``..``, or two paths are the same when normalized.
+        If a path has a part ``.`` or ``..``, or two paths are equal after normalization.
     """
     given: dict[str, str] = {}
     for path in nodes:
@@ -46,24 +46,23 @@ def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
-    """Return a hierarchy, including the groups that its nodes imply.
+    """Return a hierarchy, including the groups above its nodes.
 
     Parameters
     ----------
     nodes : mapping
-        Metadata by path, all of one format.
+        Metadata by path. All nodes have the same format.
 
     Returns
     -------
     dict
-        Metadata by normalized path, parents before children. Groups that were not given, up to
-        the root, are `ImplicitGroupMarker` objects.
+        Metadata by normalized path, parents before children. Each group up to the root that is not
+        among the given nodes is an `ImplicitGroupMarker`.
 
     Raises
     ------
     ValueError
-        If two paths are the same when normalized, formats are mixed, or a node lies below an
-        array.
+        If two paths are equal after normalization, formats are mixed, or a node is below an array.
     """
     given = normalize_paths(nodes)
     zarr_format = _one_format(given)
@@ -84,7 +83,7 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
 def complete_below(
     nodes: Mapping[str, NodeMetadata], zarr_format: ZarrFormat
 ) -> dict[str, NodeMetadata]:
-    """Return a hierarchy below a group, including implied groups but not that group.
+    """Return a hierarchy below a group, including the groups in it but not the group itself.
 
     Parameters
     ----------
@@ -101,7 +100,8 @@ def complete_below(
     Raises
     ------
     ValueError
-        See `complete`; also if the group itself is among the nodes, or a node has another format.
+        See `complete`. Also raised if the group itself is among the nodes, or a node has another
+        format.
     """
     given = normalize_paths(nodes)
     if "" in given:
@@ -169,26 +169,28 @@ async def store_hierarchy(
     nodes : mapping
         Result of `complete`.
     overwrite : bool
-        Whether to delete everything stored at and below the given nodes first. Otherwise nothing
-        may be stored there. Existing groups at the paths of implied groups are kept in either case.
+        Whether to delete everything stored at and below the given nodes first. If False, it is an
+        error if a node is stored at the path of a given node. Existing groups at the paths of
+        implicit groups are kept in either case.
 
     Yields
     ------
     tuple
-        Path and metadata of a stored node, in the order of completion.
+        Path and metadata of each stored node, in the order in which nodes are stored.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node exists at the path of a given node and `overwrite` is False, or an array at the
-        path of an implied group. Nothing is stored or deleted then.
+        If a node exists at the path of a given node and `overwrite` is False, or if an array exists
+        at the path of an implicit group. In that case nothing is stored or deleted.
     ValueError
         If the store is read-only.
     TypeError
         If an attribute has no JSON form.
     """
     store_path.store._check_writable()
-    # Copy each node: the caller may pass one object for several nodes, which change independently.
+    # Copy each node, because the caller may pass one object for several nodes. Afterwards each node
+    # can change independently.
     nodes = {path: replace(node) for path, node in nodes.items()}
     encoded = {path: encode(node) for path, node in nodes.items()}
     overwrite = overwrite and store_path.store.supports_deletes
@@ -233,7 +235,7 @@ def _lies_in(path: str, tops: list[str]) -> bool:
 
 
 def encode(node: NodeMetadata) -> dict[str, Buffer]:
-    """Return the documents of a node; raise if the stored node would not be usable."""
+    """Return the documents of a node; raise an error if the stored node would not be usable."""
     check_usable(node)
     return node.to_buffer_dict(default_buffer_prototype())
 
@@ -241,7 +243,7 @@ def encode(node: NodeMetadata) -> dict[str, Buffer]:
 async def store_encoded(
     places: Mapping[str, StorePath], documents: Mapping[str, Mapping[str, Buffer]]
 ) -> AsyncGenerator[str, None]:
-    """Store the documents of many nodes concurrently, and yield the key of each stored node."""
+    """Store the documents of many nodes concurrently; yield the key of a node when it is stored."""
 
     async def put(key: str) -> None:
         await _put(places[key], documents[key])
@@ -260,7 +262,7 @@ async def _put(place: StorePath, documents: Mapping[str, Buffer]) -> None:
 def _in_order_of_completion(
     keys: Iterable[str], act: Callable[[str], Awaitable[None]]
 ) -> AsyncGenerator[str, None]:
-    """Apply a function to keys concurrently, and yield each key when its call is done."""
+    """Apply a function to keys concurrently; yield a key when the call for it returns."""
 
     async def act_on(key: str) -> str:
         await act(key)

@@ -29,7 +29,7 @@ class GroupProperties:
 
     @property
     def store(self) -> Store:
-        """The store that holds the group."""
+        """The store that contains the group."""
         return self.store_path.store
 
     @property
@@ -59,7 +59,7 @@ class GroupProperties:
 
     @property
     def info(self) -> GroupInfo:
-        """Summary of the group; it counts members only if consolidated metadata are known."""
+        """Summary of the group; members are counted only if consolidated metadata are known."""
         below = self.metadata.consolidated_metadata
         if below is None:
             return self._summary()
@@ -102,7 +102,7 @@ class GroupProperties:
 
 
 def shape_and_type(metadata: NodeMetadata) -> str | None:
-    """Return the text after the name of a node in a tree drawing."""
+    """Return the text to draw after the name of an array in a tree; None for a group."""
     if isinstance(metadata, GroupMetadata):
         return None
     return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"

@@ -1,7 +1,7 @@
-"""Find members of a group through an overridden `getitem`.
+"""Find members of a group with an overridden `getitem`.
 
-`AsyncGroup.getitem` handles every lookup of a member. If it is not overridden, members are read in
-bulk.
+An override of `AsyncGroup.getitem` handles every lookup of a member. Without an override, the
+metadata of members are read in bulk.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 def looks_up_each(group: AsyncGroup) -> bool:
     """Return whether `getitem` must look up each member of a group.
 
-    False if consolidated metadata are known, because no lookup is needed then.
+    Return False if consolidated metadata are known, because they make lookups unnecessary.
     """
     return group.metadata.consolidated_metadata is None and is_overridden(group, "getitem")
 
 
 async def look_up(group: AsyncGroup, key: str) -> AsyncNode | None:
-    """Return a member by `getitem`, or None if `getitem` raises a `KeyError`."""
+    """Return the member that `getitem` returns, or None if `getitem` raises a `KeyError`."""
     try:
         return await group.getitem(key)
     except KeyError:
@@ -69,7 +69,7 @@ async def walk_each(
 async def _look_up_children(
     group: AsyncGroup, use_consolidated: bool
 ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-    """Yield the children of a group, looking up several at a time."""
+    """Yield the children of a group; several children are looked up at a time."""
     metadata = group.metadata
     names = (
         name

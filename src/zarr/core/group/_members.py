@@ -29,14 +29,14 @@ _OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
     2: frozenset({ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON}),
     3: frozenset({ZARR_JSON}),
 }
-# Number of nodes whose metadata are read ahead of the consumer.
+# Number of nodes whose metadata are read together, before the first of them is yielded.
 _PORTION: Final = 500
 
 
 async def find(
     store_path: StorePath, group: GroupMetadata, key: str, *, use_consolidated: bool = True
 ) -> NodeMetadata | None:
-    """Return metadata of a node below a group, or None if it does not exist.
+    """Return the metadata of a node below a group, or None if the node does not exist.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ async def find_many(
     *,
     use_consolidated: bool = True,
 ) -> list[NodeMetadata | None]:
-    """Return metadata of nodes below a group in order, by one or two bulk reads.
+    """Return the metadata of nodes below a group in order; uses one or two bulk reads.
 
     Parameters
     ----------
@@ -97,10 +97,11 @@ async def walk(
     max_depth: int | None = None,
     use_consolidated_for_children: bool = True,
 ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
-    """Yield the nodes below a group, level by level, each level in one or two round trips.
+    """Yield the nodes below a group, level by level.
 
-    Nodes below a group with known consolidated metadata are not read. They come as one sequence,
-    in which each node is followed directly by the nodes below it.
+    The metadata of one level are read with one or two bulk reads per 500 nodes. Nodes below a group
+    with known consolidated metadata are not read. They are yielded in one sequence, in which each
+    group is followed directly by the nodes below it.
 
     Parameters
     ----------
@@ -116,8 +117,8 @@ async def walk(
     Yields
     ------
     tuple
-        Path relative to this group, and metadata. The children of a group come in the order of
-        the store's listing, or of the consolidated metadata.
+        Path relative to this group, and metadata. The children of a group are in the order of the
+        listing by the store, or in the order of the consolidated metadata.
 
     Raises
     ------
@@ -129,7 +130,7 @@ async def walk(
     Warns
     -----
     ZarrUserWarning
-        For every key beside the children that is not a node.
+        For every name in the listing that is neither a node nor a document of the group.
     """
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
@@ -165,8 +166,8 @@ async def _children(
 ) -> Iterator[tuple[str, NodeMetadata | None]]:
     """Return paths and known metadata of the children of several groups.
 
-    Nodes at greater depths are included if consolidated metadata describe them. Metadata of a
-    child are None if they must be read.
+    Nodes at greater depths are included if consolidated metadata describe them. The metadata of a
+    child are None if they are not known and must be read.
     """
     unknown = [path for path, group in level.items() if group.consolidated_metadata is None]
     if unknown and not store_path.store.supports_listing:
@@ -192,8 +193,8 @@ async def _children(
 def _nested(
     prefix: str, consolidated: ConsolidatedMetadata, max_depth: int | None
 ) -> Iterator[tuple[str, NodeMetadata]]:
-    """Yield paths and metadata of consolidated nodes, each before the nodes below it."""
-    # Iterative, because a hierarchy may be deeper than the recursion limit.
+    """Yield paths and metadata of consolidated nodes; a group precedes the nodes below it."""
+    # This is a loop, because a hierarchy may be deeper than the recursion limit.
     waiting = [(prefix, iter(consolidated.metadata.items()))]
     while waiting:
         prefix, nodes = waiting[-1]
@@ -212,8 +213,8 @@ async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
     """Return the names of the children of a group without duplicates, in the store's order."""
     names = dict.fromkeys([name async for name in place.store.list_dir(place.path)])
     own = _OWN_KEYS[zarr_format]
-    # Ignore names that a store reports wrongly: if the path of a child were the group itself, or
-    # outside the group, the iteration would not end.
+    # Ignore invalid names in the listing. Such a name could lead back to the group itself or to a
+    # node outside the group, and the iteration would not end.
     return [name for name in names if name not in own and can_be_child(name)]
 
 
@@ -223,7 +224,7 @@ async def _complete(
     zarr_format: ZarrFormat,
     use_consolidated: bool,
 ) -> list[tuple[str, NodeMetadata]]:
-    """Read the metadata that are not known, and drop paths that are not nodes."""
+    """Read the metadata that are not known, and omit paths that are not nodes."""
     unknown = [path for path, node in children if node is None]
     found = dict(
         zip(unknown, await read_many(store_path, unknown, zarr_format), strict=True)

@@ -33,10 +33,10 @@ GROUP_METADATA_KEYS: Final = frozenset(
 
 
 class MissingParentError(MetadataValidationError, GroupNotFoundError):
-    """Consolidated metadata describe a node but lack a group above it.
+    """Raised if consolidated metadata describe a node but lack a group above it.
 
-    It is a `GroupNotFoundError`, as in the released package, for the group that stores the
-    consolidated metadata. No group is created in its place, because that group exists.
+    As in the released package, it is a `GroupNotFoundError`, although the group that stores the
+    consolidated metadata exists. Because that group exists, no new group is created.
     """
 
 
@@ -49,7 +49,7 @@ def parse_zarr_format(data: Any) -> ZarrFormat:
     Raises
     ------
     ValueError
-        Otherwise.
+        If `data` is anything else.
     """
     if data in (2, 3) and not isinstance(data, bool):
         return cast("ZarrFormat", data)
@@ -64,7 +64,7 @@ def parse_node_type(data: Any) -> NodeType:
     Raises
     ------
     MetadataValidationError
-        Otherwise.
+        If `data` is anything else.
     """
     if data in ("array", "group"):
         return cast("NodeType", data)
@@ -94,17 +94,18 @@ def parse_attributes(data: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ConsolidatedMetadata:
-    """Metadata of all nodes below a group, as of one point in time.
+    """Metadata of all nodes below a group, as they were at consolidation.
 
     Parameters
     ----------
     metadata : dict
-        Metadata of the children by name. The metadata of a child group hold the metadata of its
-        own children in `consolidated_metadata`.
+        Metadata of the children by name. The metadata of a child group contain the metadata of the
+        children of that group, in `consolidated_metadata`.
     kind : "inline"
-        Where they are stored: inline, within the metadata of the group.
+        Where consolidated metadata are stored: inline, within the metadata of the group.
     must_understand : bool
-        Always False: readers without support for consolidated metadata list the store instead.
+        Always False: readers without support for consolidated metadata may ignore them and list the
+        store.
     """
 
     metadata: dict[str, NodeMetadata]
@@ -117,8 +118,8 @@ class ConsolidatedMetadata:
         Returns
         -------
         dict
-            Nodes of all depths are side by side under ``metadata``, by path relative to the group:
-            sorted by depth, then by name.
+            The member ``metadata`` maps paths relative to the group to nodes of all depths. Paths
+            are sorted by depth, then by name.
         """
         nodes = self.flattened_metadata
         return {
@@ -136,20 +137,21 @@ class ConsolidatedMetadata:
         Parameters
         ----------
         data : mapping
-            JSON form in the layout of `to_dict`, in any order.
+            JSON form in the layout of `to_dict`; nodes may be in any order.
         path : str or None
-            Location of the data, for messages; None if unknown.
+            Location of the data, for error messages; None if unknown.
 
         Raises
         ------
         ValueError
             If the kind is not ``"inline"``.
         TypeError
-            If `data` does not hold an object of objects.
+            If `data` or its member ``metadata`` is not an object, or if a node in ``metadata`` is
+            not an object.
         MissingParentError
             If the parent of a node is not in `data`.
         MetadataValidationError
-            If a node lies below an array of `data`, or its metadata are not valid.
+            If a node is below an array of `data`, or the metadata of a node are not valid.
         """
         if not isinstance(data, Mapping):
             raise TypeError(f"Expected consolidated metadata as a JSON object, got {type(data)}.")
@@ -189,11 +191,11 @@ class ConsolidatedMetadata:
         MissingParentError
             If the parent of a node is not in `nodes`.
         MetadataValidationError
-            If a node lies below an array of `nodes`.
+            If a node is below an array of `nodes`.
         """
         top: dict[str, NodeMetadata] = {}
-        # Dictionaries of the children of each group. The group metadata hold them; they are filled
-        # below.
+        # Children by name for each group. The group metadata refer to these dictionaries, which are
+        # filled below.
         children = {"": top}
         hung = dict(nodes)
         for path, node in nodes.items():
@@ -213,18 +215,20 @@ class ConsolidatedMetadata:
 
     @staticmethod
     def _flat_to_nested(metadata: dict[str, NodeMetadata]) -> None:
-        """Nest nodes below their groups, in place; for compatibility.
+        """Move each node into the metadata of its group, in place; for compatibility.
 
         Parameters
         ----------
         metadata : dict
-            Metadata by path relative to the group, for nodes of all depths. Afterwards, metadata by
-            name of the children, as in the `metadata` parameter of the class.
+            Metadata by path relative to the group, for nodes of all depths. When the method
+            returns, this dictionary contains the metadata of the children by name, as the
+            `metadata` parameter of the class.
 
         Raises
         ------
         KeyError
-            If the parent of a node is not a group of `metadata`; `metadata` is unchanged then.
+            If the parent of a node is not a group of `metadata`. In that case `metadata` does not
+            change.
         """
         try:
             nested = ConsolidatedMetadata.from_nodes(metadata).metadata
@@ -237,7 +241,7 @@ class ConsolidatedMetadata:
     def flattened_metadata(self) -> dict[str, NodeMetadata]:
         """Metadata of the nodes of all depths, by path relative to the group.
 
-        Groups in it have no children: their `consolidated_metadata` are empty.
+        The `consolidated_metadata` of the groups in this dictionary are empty.
         """
         return dict(self._flatten(""))
 
@@ -253,7 +257,7 @@ class ConsolidatedMetadata:
                 yield from below._flatten(f"{path}/")
 
     def get(self, path: str) -> NodeMetadata | None:
-        """Return the metadata of a node by path relative to the group, or None if unknown."""
+        """Return the metadata of the node at a path relative to the group; None if unknown."""
         name, _, rest = path.partition("/")
         node = self.metadata.get(name)
         if not rest:
@@ -262,7 +266,7 @@ class ConsolidatedMetadata:
         return None if below is None else below.get(rest)
 
     def discard(self, path: str) -> bool:
-        """Remove a node and the nodes below it, in place for all holders of these metadata.
+        """Remove a node and the nodes below it; objects that share these metadata change too.
 
         Parameters
         ----------
@@ -309,19 +313,20 @@ class GroupMetadata(Metadata):
     zarr_format : {2, 3}
         Format of the group.
     consolidated_metadata : ConsolidatedMetadata or None
-        Metadata of all nodes below the group; None if there are none to use.
+        Metadata of all nodes below the group; None for a group without consolidated metadata, or if
+        they are not used.
     extra_fields : mapping or None
-        Fields of the ``zarr.json`` document that the specification does not define, each an object
-        with ``must_understand: false``; None for no extra fields.
+        Fields of the ``zarr.json`` document that the specification does not define. Each is an
+        object with ``must_understand: false``. None for no extra fields.
 
     Raises
     ------
     TypeError
         If the attributes are not a dictionary whose keys are strings.
     ValueError
-        If the format does not exist, or an extra field has the name of a standard field.
+        If `zarr_format` is not 2 or 3, or an extra field has the name of a standard field.
     MetadataValidationError
-        If an extra field must not be ignored.
+        If an extra field does not have ``must_understand: false``.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -354,14 +359,14 @@ class GroupMetadata(Metadata):
         data : mapping
             A ``zarr.json`` document (Zarr v3 core specification, "Group metadata"); or a
             ``.zgroup`` document with the content of ``.zattrs`` under ``attributes``. Unknown
-            fields of the latter are ignored.
+            fields of a ``.zgroup`` document are ignored.
         path : str or None
-            Location of the document, for messages; None if unknown.
+            Location of the document, for error messages; None if unknown.
 
         Raises
         ------
         NodeTypeValidationError
-            If it is not the document of a group.
+            If `data` is not the document of a group.
         MetadataValidationError, TypeError, ValueError
             If a field is not valid.
         """
@@ -412,8 +417,8 @@ class GroupMetadata(Metadata):
         -------
         dict
             Format 3: ``zarr.json``. Format 2: ``.zgroup`` and ``.zattrs``, and ``.zmetadata`` if
-            the metadata are consolidated. JSON text is indented by the configured ``json_indent``,
-            except in ``.zmetadata``.
+            there are consolidated metadata. JSON text is indented by the configured
+            ``json_indent``, except in ``.zmetadata``.
 
         Raises
         ------
@@ -434,9 +439,9 @@ class GroupMetadata(Metadata):
 
 @dataclass(frozen=True)
 class ImplicitGroupMarker(GroupMetadata):
-    """Metadata of a group that exists only because nodes lie below it.
+    """Metadata of a group that is needed only because there are nodes below it.
 
-    When a hierarchy is created, an existing group at that location is kept.
+    When a hierarchy is created, a group that already exists at that location is kept.
     """
 
 
@@ -481,13 +486,13 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     Parameters
     ----------
     document : mapping
-        The parsed document. Keys that do not name metadata documents are ignored, and so are
-        attributes without a node.
+        The parsed document. Keys that are not names of metadata documents are ignored. Attributes
+        without a node are ignored too.
 
     Raises
     ------
     MetadataValidationError
-        If the document has another layout, or a node lies below a node that is not a group.
+        If the document has another layout, or the parent of a node is not a group.
     TypeError, ValueError
         If the metadata of a node are not valid.
     """
@@ -503,7 +508,7 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
         if path and (name == ZARRAY_JSON or (name == ZGROUP_JSON and path not in nodes)):
             nodes[path] = dict(cast("Mapping[str, JSON]", content))
     for path, node in nodes.items():
-        if node.setdefault("zarr_format", 2) == 3:  # a `.zgroup` that states format 3
+        if node.setdefault("zarr_format", 2) == 3:  # a `.zgroup` document may have format 3
             node.setdefault("node_type", "group")
         node["attributes"] = contents.get(f"{path}/{ZATTRS_JSON}")
     return ConsolidatedMetadata.from_dict({"kind": "inline", "metadata": nodes})

@@ -37,7 +37,7 @@ async def get_node(
     NodeNotFoundError
         If there is neither an array nor a group.
     ValueError
-        If the format does not exist, or the metadata are not valid.
+        If `zarr_format` is not 2 or 3, or the metadata are not valid.
     """
     if zarr_format not in (2, 3):
         raise ValueError(f"Unexpected zarr format: {zarr_format}")
@@ -50,8 +50,8 @@ async def create_nodes(
 ) -> AsyncGenerator[tuple[str, AsyncArray[Any] | AsyncGroup], None]:
     """Store the metadata of many nodes, overwriting existing metadata.
 
-    Groups above the nodes are not created, and nesting of the nodes is not checked;
-    `create_hierarchy` does both.
+    Groups above the nodes are not created, and it is not checked whether a node is below an array.
+    `create_hierarchy` creates the groups and makes this check.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ async def create_nodes(
     Yields
     ------
     tuple
-        Path as given, and array or group, for each node once it is stored.
+        Path as given, and array or group, for each node as soon as it is stored.
 
     Raises
     ------
     ValueError
         If a path has a part ``.`` or ``..``, or the store is read-only.
     TypeError
-        If an attribute has no JSON form. Nothing is stored then.
+        If an attribute has no JSON form. In that case nothing is stored.
     """
     store._check_writable()
     places = {path: StorePath(store, path) for path in nodes}
@@ -91,8 +91,8 @@ async def create_hierarchy(
     store : Store
         The store.
     nodes : mapping
-        Metadata of arrays and groups by path relative to the root of the store, all of one
-        format. Missing groups above them are created too.
+        Metadata of arrays and groups by path relative to the root of the store. All nodes have the
+        same format. Missing groups above the nodes are created too.
     overwrite : bool
         Whether to delete everything stored at and below the given paths first.
 
@@ -106,8 +106,8 @@ async def create_hierarchy(
     ContainsArrayError, ContainsGroupError
         If a node exists at one of the paths and `overwrite` is False.
     ValueError
-        If two paths are the same when normalized, formats are mixed, a node lies below an array,
-        or the store is read-only. Nothing is stored or deleted then.
+        If two paths are equal after normalization, formats are mixed, a node is below an array, or
+        the store is read-only. In that case nothing is stored or deleted.
     """
     everything = _hierarchy.complete(nodes)
     if not everything:
@@ -122,7 +122,7 @@ async def create_hierarchy(
 async def create_rooted_hierarchy(
     *, store: Store, nodes: Mapping[str, NodeMetadata], overwrite: bool = False
 ) -> AsyncArray[Any] | AsyncGroup:
-    """Create a hierarchy of arrays and groups with one node above all others.
+    """Create a hierarchy of arrays and groups in which one node is above all others.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ async def create_rooted_hierarchy(
     ContainsArrayError, ContainsGroupError
         See `create_hierarchy`.
     ValueError
-        See `create_hierarchy`; also if no node is above all others.
+        See `create_hierarchy`. Also raised if no node is above all others.
     """
     normalized = _hierarchy.normalize_paths(nodes)
     root = _hierarchy.root_of(normalized)

@@ -24,7 +24,7 @@ def absence(group: GroupMetadata, name: str) -> KeyError:
 
 
 def parse_names(names: object) -> dict[str, Any]:
-    """Return selections by member name, without duplicate names.
+    """Return a dictionary from member names to selections; duplicate names are merged.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def parse_names(names: object) -> dict[str, Any]:
 
 
 async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArray[Any]]:
-    """Return members of a group that must be arrays.
+    """Return members of a group; raise an error if one is not an array.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def _array(array: AsyncArray[Any]) -> Array[Any]:
 
 @dataclass(frozen=True, repr=False)
 class Group(GroupProperties, SyncMixin):
-    """A group: a container of arrays and other groups by name.
+    """A group: a container for named arrays and other groups.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class Group(GroupProperties, SyncMixin):
         return self.nmembers()
 
     def __setitem__(self, key: str, value: Any) -> None:
-        """Store an array, replacing the stored node; see `AsyncGroup.setitem`."""
+        """Store an array; it replaces a stored node; see `AsyncGroup.setitem`."""
         finished(begin(self._async_group.setitem, key, value))
 
     def __delitem__(self, key: str) -> None:
@@ -235,7 +235,7 @@ class Group(GroupProperties, SyncMixin):
     def create_hierarchy(
         self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
     ) -> Iterator[tuple[str, Array[Any] | Group]]:
-        """Create many nodes below this group, all before the first one is returned.
+        """Create many nodes below this group; all are created before the first is yielded.
 
         See `AsyncGroup.create_hierarchy` for the parameters.
         """
@@ -264,7 +264,7 @@ class Group(GroupProperties, SyncMixin):
     # --- creating arrays with one value -------------------------------------------------
 
     def empty(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
-        """Create an array whose elements have no particular value; see `AsyncGroup.empty`."""
+        """Create an array with uninitialized elements; see `AsyncGroup.empty`."""
         return Array(finished(begin(self._async_group.empty, name=name, shape=shape, **kwargs)))
 
     def zeros(self, *, name: str, shape: ShapeLike, **kwargs: Any) -> Array[Any]:
