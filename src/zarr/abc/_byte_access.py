@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ByteGetter(Protocol):
-    """A readable key of a store."""
+    """Interface for reading one key of a store."""
 
     async def get(
         self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -21,7 +21,7 @@ class ByteGetter(Protocol):
 
 @runtime_checkable
 class ByteSetter(Protocol):
-    """A readable and writable key of a store."""
+    """Interface for reading and writing one key of a store."""
 
     async def get(
         self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -35,7 +35,7 @@ class ByteSetter(Protocol):
         """Delete the key; see `Store.delete`."""
 
     async def set_if_not_exists(self, default: Buffer) -> None:
-        """Write the value unless the key has one; see `Store.set_if_not_exists`."""
+        """Write the value if the key is absent; see `Store.set_if_not_exists`."""
 
 
 @runtime_checkable
@@ -75,7 +75,7 @@ class SupportsSyncStore(SupportsGetSync, SupportsSetSync, SupportsDeleteSync, Pr
 
 @runtime_checkable
 class SyncByteGetter(Protocol):
-    """A key of a store, readable in the calling thread."""
+    """Interface for reading one key of a store in the calling thread."""
 
     def get_sync(
         self,
@@ -87,7 +87,7 @@ class SyncByteGetter(Protocol):
 
 @runtime_checkable
 class SyncByteSetter(SyncByteGetter, Protocol):
-    """A key of a store, readable and writable in the calling thread."""
+    """Interface for reading and writing one key of a store in the calling thread."""
 
     def set_sync(self, value: Buffer) -> None:
         """Write the value; see `Store.set`."""

@@ -58,7 +58,8 @@ class StoreAccess:
     reads_in_thread : bool
         Whether a blocking caller may read with `get_sync`, without the event loop.
     writes_in_thread : bool
-        Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for everything.
+        Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for all
+        operations, without the event loop.
     never_waits : bool
         Whether coroutines of the store never depend on an event loop, so that the calling thread
         can run them itself.
@@ -100,7 +101,7 @@ def access_of(store: Store) -> StoreAccess:
 
 
 def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
-    """Return a reading or deleting method of a store, derived again if it is stale.
+    """Return a method of a store that reads or deletes; derive it again if it is stale.
 
     A patch of `get`, `get_sync` or `delete` applies to every read and every deletion, like an
     override in a subclass.
@@ -156,7 +157,7 @@ def _judge(
 
 
 def _is_default(cls: type[Store], name: str) -> bool:
-    """Return whether a method is a default of `Store` that deletes with the current `delete`."""
+    """Return whether a method is a default of `Store` that deletes by calling `delete`."""
     place = position(cls, name)
     return name in _DERIVED["delete"] and (
         place == len(cls.__mro__) or "_derived" in vars(cls.__mro__[place])

@@ -119,7 +119,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
         """Return the spec of a chunk after this codec has encoded it.
 
-        Codecs that change shape, data type or fill value override this.
+        Codecs that change shape, data type or fill value override this method.
 
         Parameters
         ----------
@@ -322,7 +322,7 @@ class CodecPipeline:
     """
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the pipeline with its codecs evolved for chunks of this spec."""
+        """Return the pipeline with its codecs adapted to chunks of this spec."""
         raise _not_implemented(type(self), "evolve_from_array_spec")
 
     @classmethod

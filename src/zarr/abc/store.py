@@ -65,7 +65,7 @@ ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 # A policy that merges no byte ranges. Requests for the same bytes still share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
-# Largest batch that `get_many` reads in the calling thread before it yields.
+# Limits of a batch of `get_many` in the calling thread. A batch is yielded when it reaches one.
 _BATCH_COUNT = 256
 _BATCH_BYTES = 1 * MiB
 
@@ -332,7 +332,7 @@ class Store(ABC):
             async for batch in batches:
                 yield [pair for _, answered in batch for pair in answered.answers]
 
-    # Abstract here; `settle_access` derives it for a subclass that defines `get`.
+    # The method is abstract here. `settle_access` derives it for a subclass that defines `get`.
     get_partial_values.__isabstractmethod__ = True  # type: ignore[attr-defined]
 
     async def get_ranges(

@@ -62,8 +62,8 @@ async def open(
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     config : ArrayConfig, dict or None
-        Runtime options of an array, not stored; missing options come from `zarr.config`. Must be
-        None for a group, because groups have no options.
+        Runtime options of an array, which are not stored. Missing options are taken from
+        `zarr.config`. Must be None for a group, because groups have no options.
     **kwargs
         Parameters of `open_group` for a group. Parameters of `create` for a new array; ignored if
         the array exists.
@@ -152,7 +152,7 @@ async def open_array(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     **kwargs
         ``mode`` is that of `open`, except that no array is created if ``mode`` is None or not
         given. All other parameters are those of `create`; they are ignored if the array exists.

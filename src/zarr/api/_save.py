@@ -123,7 +123,7 @@ async def save_group(
     storage_options: dict[str, Any] | None = None,
     **kwargs: NDArrayLike,
 ) -> Begun[None]:
-    """Store arrays in a group, replacing nodes of the same names.
+    """Store arrays in a group; nodes of the same names are replaced.
 
     Parameters
     ----------

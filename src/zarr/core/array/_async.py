@@ -69,7 +69,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     store_path : StorePath
         Location of the array.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     metadata: T_ArrayMetadata
     store_path: StorePath
-    # Derived from the metadata.
+    # The next fields are derived from the metadata.
     codec_pipeline: CodecPipeline = field(init=False, compare=False)
     _chunk_grid: ChunkGrid = field(init=False, compare=False)
     # The last chunk spec of a regular grid. It is reused, so that codecs prepare for it only once.
@@ -108,7 +108,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         object.__setattr__(self, "_kept_spec", None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The pipeline is rebuilt from the configuration of the process that unpickles.
+        # Unpickling makes a new pipeline, with the configuration of the unpickling process.
         return type(self), (self.metadata, self.store_path, self.config)
 
     def _replace_metadata(self, metadata: ArrayMetadata) -> None:
@@ -161,7 +161,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         zarr_format : {2, 3} or None
             Zarr format; None to detect it. Format 3 is preferred if both are stored.
         config : ArrayConfig, dict or None
-            Runtime options, not stored; missing options come from `zarr.config`.
+            Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return cls(metadata, store_path, config)
 
     def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
-        """Return the same array with other options.
+        """Return the same array with changed options.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def _zdtype(self) -> ZDType[Any, Any]:
-        """Data type, as in the metadata."""
+        """Data type in the form that the metadata contain."""
         return self.metadata.dtype
 
     @overridable
@@ -304,7 +304,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     async def getitem(
         self, selection: BasicSelection, *, prototype: BufferPrototype | None = None
     ) -> NDArrayLikeOrScalar:
-        """Read a box of the array.
+        """Read a box, selected by integers and slices.
 
         Parameters
         ----------
@@ -335,7 +335,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read the product of one selection per dimension.
+        """Read an orthogonal selection: the product of one selection per dimension.
 
         Parameters
         ----------
@@ -438,7 +438,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value: npt.ArrayLike | NDBuffer | AsyncArray[Any],
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write a box of the array.
+        """Write a box, selected by integers and slices.
 
         Parameters
         ----------
@@ -495,7 +495,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         new_shape : iterable of int or int
             Shape in elements, with as many dimensions as the array has.
         delete_outside_chunks : bool
-            Whether to delete chunks that lie completely outside the new shape.
+            Whether to delete chunks that are completely outside the new shape.
 
         Raises
         ------
@@ -510,7 +510,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         new_attributes : mapping or iterable of pairs
-            JSON values by name.
+            Names and JSON values of the attributes.
 
         Returns
         -------
@@ -520,7 +520,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         TypeError
-            If a value has no JSON form.
+            If a value cannot be serialized to JSON.
         ValueError
             If the store is read-only.
         """

@@ -19,7 +19,7 @@ Coords = tuple[int, ...]
 
 
 async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
-    """Return the grid positions of stored shards; of stored chunks for an array without shards.
+    """Return the grid positions of stored chunks, or of stored shards in a sharded array.
 
     If the store supports listing, the keys below the array are listed, so the cost depends on the
     number of stored keys. Otherwise the key of every grid position is checked.
@@ -32,7 +32,7 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
     Returns
     -------
     list of tuple of int
-        In no particular order.
+        Grid positions in no particular order.
     """
     if can_list_chunks(array):
         return [coords async for coords in stored_chunks(array)]
@@ -94,7 +94,7 @@ def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | Non
         inside = len(coords) == len(grid_shape) and all(
             index < count for index, count in zip(coords, grid_shape)
         )
-        # A key such as c/00 decodes, but it is not the key of a chunk.
+        # A key such as c/00 can be decoded, but it is not the key of a chunk.
         return coords if inside and metadata.encode_chunk_key(coords) == key else None
 
     return decode

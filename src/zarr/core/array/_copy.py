@@ -127,8 +127,8 @@ def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` of the source is off.
     Exception
-        Errors of reading, decoding, encoding or writing. Chunks that were already copied stay in
-        the store.
+        An error from reading, decoding, encoding or writing. Chunks that were already copied stay
+        in the store.
     """
     if not encodes_alike(source, target):
         _copy_decoded_sync(source, target, boxes(target))
@@ -253,11 +253,10 @@ def _owned(encoded: Buffer) -> Buffer:
 
 
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
-    """Yield regions of whole stored chunks that together cover the array.
+    """Yield regions that consist of whole stored chunks and together cover the array.
 
-    A region contains as many chunks as fit into 16 MiB. If that is fewer than half the maximum
-    number of requests in flight, it contains that half: one half of the requests reads while the
-    other half writes.
+    A region contains as many chunks as fit into 16 MiB, but at least half the maximum number of
+    requests in flight: one half of the requests reads while the other half writes.
 
     Parameters
     ----------
@@ -288,7 +287,7 @@ def _longest(dimension: DimensionGrid) -> int:
 
 
 def _span(dimension: DimensionGrid, first: int, last: int) -> slice:
-    """Return the slice of neighbouring chunks along a dimension, in elements."""
+    """Return the slice, in elements, that neighbouring chunks cover along a dimension."""
     return slice(
         dimension.chunk_offset(first), dimension.chunk_offset(last) + dimension.data_size(last), 1
     )

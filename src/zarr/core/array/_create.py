@@ -64,7 +64,7 @@ async def open_array_node(
     zarr_format : {2, 3} or None
         Zarr format; None to detect it. Format 3 is preferred if both are stored.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
     Raises
     ------
@@ -142,7 +142,7 @@ async def init_array(
     overwrite : bool
         Whether to delete everything stored at `store_path` first.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
     Returns
     -------
@@ -272,7 +272,7 @@ async def create_array(
     overwrite : bool
         Whether to delete everything stored at the location first.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     write_data : bool
@@ -394,7 +394,7 @@ async def from_array(
     overwrite : bool
         Whether to delete everything stored at the location first.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
     Returns
     -------

@@ -133,7 +133,7 @@ def naming(place: StorePath) -> Iterator[None]:
 class Documents(Mapping[str, "dict[str, JSON] | None"]):
     """Metadata documents of a node by name, each parsed on first access.
 
-    A document that is never accessed may contain invalid data without an error. For example, some
+    Invalid data in a document cause no error if the document is never accessed. For example, some
     servers answer a request for an absent document with a web page.
 
     Parameters
@@ -177,7 +177,7 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         return self._values.get(name) is not None
 
     def seems_stored(self, name: str) -> bool:
-        """Return whether a stored value starts like a JSON object; it is not parsed."""
+        """Return whether a stored value starts like a JSON object; the value is not parsed."""
         value = self._values.get(name)
         return value is not None and value.to_bytes().lstrip()[:1] == b"{"
 
@@ -249,8 +249,8 @@ async def get_array_metadata(
     MetadataValidationError
         If `zarr_format` is not 2, 3 or None.
     json.JSONDecodeError, TypeError
-        If a document is not a JSON object; both are subclasses of `MetadataValidationError`.
-        Format 2 documents are ignored if a ``zarr.json`` is stored too.
+        If a document is not a JSON object. The error is also a `MetadataValidationError`. Format 2
+        documents are ignored if a ``zarr.json`` is stored too.
 
     Warns
     -----
@@ -353,7 +353,7 @@ async def store_metadata(
     ValueError
         If the store is read-only, or a parent is an array and `ensure_parents` is set.
     TypeError
-        If an attribute has no JSON form.
+        If an attribute cannot be serialized to JSON.
     """
     documents = metadata.to_buffer_dict(default_buffer_prototype())
     store_path.store._check_writable()
@@ -393,7 +393,7 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     ValueError
         If the store is read-only, or a parent of the node is an array.
     TypeError
-        If an attribute has no JSON form.
+        If an attribute cannot be serialized to JSON.
     """
     documents = metadata.to_buffer_dict(default_buffer_prototype())
     if store_path.read_only and not overwrite:
@@ -442,7 +442,7 @@ async def create_documents(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node with other metadata exists now.
+        If another writer has created a node with other metadata since the check.
     """
     if not creates_in_one_step(store_path.store):
         await store_documents(store_path, documents)
@@ -526,8 +526,8 @@ async def missing_parents(
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
     """Return the missing groups above a new node, or all if `every`, with documents by name.
 
-    A group without attributes is implied by the hierarchy (Zarr v3 core specification,
-    "Hierarchy"; v2, "Groups").
+    The hierarchy implies these groups, without attributes (Zarr v3 core specification, "Hierarchy";
+    v2, "Groups").
 
     Raises
     ------

@@ -29,7 +29,7 @@ async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     shape : iterable of int or int
         Shape in elements.
     **kwargs
-        As for `create`.
+        Parameters of `create`.
     """
     return await begin(create, shape, **kwargs)
 
@@ -57,7 +57,7 @@ async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> Begun[AsyncA
     fill_value : scalar
         Value of all elements.
     **kwargs
-        As for `create`.
+        Parameters of `create`.
     """
     return await begin(create, shape, fill_value=fill_value, **kwargs)
 

@@ -146,7 +146,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Number of array elements in each chunk, per dimension."""
+        """Lengths of the chunks along each dimension, in array elements."""
         inner = _inner_chunk_shape(self.metadata)
         if inner is None:
             return self._chunk_grid.chunk_sizes
@@ -157,7 +157,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Number of array elements in each shard, per dimension."""
+        """Lengths of the shards along each dimension, in array elements."""
         return self._chunk_grid.chunk_sizes
 
     @property

@@ -149,7 +149,7 @@ async def create(
     attributes : mapping or None
         User attributes with JSON values; None for no attributes.
     config : ArrayConfig, dict or None
-        Runtime options, not stored; missing options come from `zarr.config`.
+        Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     chunks : iterable of int, int, False or None
         Shape of the chunks in elements; False for one chunk, None to choose automatically.
     chunk_shape : iterable of int, int, False or None
@@ -157,7 +157,7 @@ async def create(
     dtype : dtype-like, ZDType or None
         Data type of the elements; None for ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
-        Format 2: last step of encoding; None for no compressor.
+        Format 2: codec for the last step of encoding; None for no compressor.
     order : {"C", "F"} or None
         Format 2: memory layout of encoded chunks; None for that of `config`.
     store : StoreLike or None

@@ -193,7 +193,7 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
     Returns
     -------
     list
-        The results in order.
+        The results, in the order of `readings`.
 
     Raises
     ------
@@ -293,9 +293,9 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
     Parameters
     ----------
     selections : iterable
-        Arrays, or pairs of an array and a selection as for indexing, including field names. An
-        array without a selection, or with the selection None, is read whole. Stores and formats
-        may differ.
+        Arrays, or pairs of an array and a selection. A selection is what can be used to index the
+        array, including field names. An array without a selection, or with the selection None, is
+        read whole. Stores and formats may differ.
 
     Returns
     -------

@@ -71,7 +71,7 @@ async def resize(
 
 
 async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> None:
-    """Delete the chunks outside a smaller grid, several at a time."""
+    """Delete the chunks that are outside the new grid, several at a time."""
     drop = partial(_delete if array.store.supports_deletes else _blank, array)
     old = array._chunk_grid.grid_shape
     kept = prod(min(before, after) for before, after in zip(old, new, strict=True))

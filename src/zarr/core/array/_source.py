@@ -31,9 +31,9 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
         Source of the elements; None for data that are not an array of this library.
     given : mapping
         Parameters of `from_array` that describe the array, with ``zarr_format`` 2 or 3.
-        ``"keep"`` is replaced with the value of the source. So is None, or `DEFAULT_FILL_VALUE`, in
-        parameters that do not accept ``"keep"``. Codecs and chunk key encoding are kept only if the
-        source has the same format.
+        ``"keep"`` is replaced with the value of the source. In parameters that do not accept
+        ``"keep"``, None or `DEFAULT_FILL_VALUE` is replaced in the same way. Codecs and chunk key
+        encoding are kept only if the source has the same format.
 
     Warns
     -----
@@ -135,7 +135,7 @@ def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
 
 
 def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
-    """Return an identifier of the storage of a location, and the path within it.
+    """Return a value that identifies the storage of a location, and the path in that storage.
 
     Two memory stores may compare equal and still be distinct storage. Two local stores with
     different roots may contain the same directory.

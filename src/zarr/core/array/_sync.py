@@ -90,7 +90,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         store : StoreLike
             Location of the array.
         config : ArrayConfig, dict or None
-            Runtime options, not stored; missing options come from `zarr.config`.
+            Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
         Raises
         ------
@@ -170,14 +170,14 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     def __getitem__(self, selection: Selection | str | tuple[Any, ...]) -> NDArrayLikeOrScalar:
         """Read a selection, with the semantics of NumPy.
 
-        Integers and slices select a box. One integer or boolean array combined with integers and
-        slices selects the product of the items (see `oindex`). Several integer arrays select single
-        elements (see `vindex`). The items may include field names of a structured data type.
+        Integers and slices select a box. An integer or boolean array combined with integers and
+        slices selects the product of the items; see `oindex`. Several integer arrays select single
+        elements; see `vindex`. The items may include field names of a structured data type.
 
         Returns
         -------
         array or scalar
-            Usually an array, zero-dimensional if one element is selected.
+            Usually an array, which is zero-dimensional if a single element is selected.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def blocks(self) -> BlockIndex:
-        """Selection of whole shards, or of whole chunks without shards: ``array.blocks[...]``."""
+        """Selection of whole chunks, or whole shards of a sharded array: ``array.blocks[...]``."""
         return BlockIndex(self)
 
     # --- reading ------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype: BufferPrototype | None = None,
         fields: Fields | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read a box.
+        """Read a box, selected by integers and slices.
 
         Parameters
         ----------
@@ -285,7 +285,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read the product of one selection per dimension.
+        """Read an orthogonal selection: the product of one selection per dimension.
 
         Parameters
         ----------
@@ -374,7 +374,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read whole shards, or whole chunks without shards, by their position in the grid.
+        """Read whole chunks, or whole shards of a sharded array, by their position in the grid.
 
         Parameters
         ----------
@@ -416,7 +416,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write a box.
+        """Write a box, selected by integers and slices.
 
         Parameters
         ----------
@@ -449,7 +449,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write the product of one selection per dimension.
+        """Write an orthogonal selection: the product of one selection per dimension.
 
         Parameters
         ----------
@@ -517,8 +517,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : integer array or tuple of them
             As for `get_coordinate_selection`.
         value : scalar or array-like
-            See `set_basic_selection`. Several values have the shape of the coordinates, or one
-            dimension.
+            See `set_basic_selection`. Several values have the shape of the coordinates, or are
+            one-dimensional.
         fields : str or None
             Field of a structured data type to set; the other fields do not change. None for whole
             elements.
@@ -541,7 +541,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write whole shards, or whole chunks without shards, by their position in the grid.
+        """Write whole chunks, or whole shards of a sharded array, by their position in the grid.
 
         Parameters
         ----------

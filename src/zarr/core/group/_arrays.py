@@ -106,7 +106,7 @@ class ArrayCreation(GroupProperties):
         overwrite : bool
             Whether to delete everything stored at the location first.
         config : ArrayConfig, dict or None
-            Runtime options, not stored; missing options come from `zarr.config`.
+            Runtime options, which are not stored. Missing options are taken from `zarr.config`.
         write_data : bool
             Whether to write the elements of `data`.
         compressor : codec or None
@@ -174,7 +174,7 @@ class ArrayCreation(GroupProperties):
             Whether the data type of an existing array must equal `dtype`. If False, a data type
             that casts safely to `dtype` is accepted too.
         config : ArrayConfig, dict or None
-            Runtime options, not stored; missing options come from `zarr.config`.
+            Runtime options, which are not stored. Missing options are taken from `zarr.config`.
         **kwargs
             Parameters of `create_array`; ignored if the array exists.
 

@@ -350,14 +350,15 @@ class AsyncGroup(ArrayCreation):
     async def members(
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-        """Yield the members of the group, including members of nested groups up to a depth.
+        """Yield the members of the group, and of nested groups up to `max_depth`.
 
         Metadata are read concurrently; nothing is read if consolidated metadata are known.
 
         Parameters
         ----------
         max_depth : int or None
-            Number of levels of groups to descend; None for all, 0 for the children of this group.
+            Number of levels of groups to descend; None for all, 0 for only the children of this
+            group.
         use_consolidated_for_children : bool
             Whether to use consolidated metadata of nested groups.
 
@@ -575,7 +576,7 @@ class AsyncGroup(ArrayCreation):
 
     @in_two_steps
     async def setitem(self, key: str, value: Any) -> Begun[None]:
-        """Store an array; it replaces a node that is already stored at the path.
+        """Store an array; replace a node that is already stored at the path.
 
         Parameters
         ----------
@@ -637,7 +638,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         new_attributes : dict
-            JSON values by name.
+            Names and JSON values of the attributes.
 
         Returns
         -------
@@ -647,7 +648,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         TypeError
-            If a key is not a string, or a value has no JSON form.
+            If a key is not a string, or a value cannot be serialized to JSON.
         ValueError
             If the store is read-only.
         """

@@ -186,7 +186,7 @@ async def store_hierarchy(
     ValueError
         If the store is read-only.
     TypeError
-        If an attribute has no JSON form.
+        If an attribute cannot be serialized to JSON.
     """
     store_path.store._check_writable()
     # Copy each node, because the caller may pass one object for several nodes. Afterwards each node

@@ -423,7 +423,7 @@ class GroupMetadata(Metadata):
         Raises
         ------
         TypeError
-            If an attribute has no JSON form.
+            If an attribute cannot be serialized to JSON.
         """
         if self.zarr_format == 3:
             return {ZARR_JSON: json_to_buffer(self.to_dict(), prototype)}

@@ -70,7 +70,7 @@ async def create_nodes(
     ValueError
         If a path has a part ``.`` or ``..``, or the store is read-only.
     TypeError
-        If an attribute has no JSON form. In that case nothing is stored.
+        If an attribute cannot be serialized to JSON. In that case nothing is stored.
     """
     store._check_writable()
     places = {path: StorePath(store, path) for path in nodes}

@@ -42,7 +42,7 @@ def _async_of(group: Group) -> AsyncGroup:
 
 
 def _in_thread(group: Group) -> bool:
-    """Return whether the calling thread may look up a member itself."""
+    """Return whether the calling thread may look up a member without the event loop."""
     inner = group._async_group
     if type(inner) is not AsyncGroup or is_overridden(inner, "getitem"):
         return False  # an overriding coroutine may wait
@@ -163,7 +163,7 @@ class Group(GroupProperties, SyncMixin):
         return self.nmembers()
 
     def __setitem__(self, key: str, value: Any) -> None:
-        """Store an array; it replaces a stored node; see `AsyncGroup.setitem`."""
+        """Store an array in place of any stored node; see `AsyncGroup.setitem`."""
         finished(begin(self._async_group.setitem, key, value))
 
     def __delitem__(self, key: str) -> None:
