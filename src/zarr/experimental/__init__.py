@@ -1,4 +1,4 @@
-"""Experimental names, which may change without deprecation: chunk grids, and `cache_store`."""
+"""Experimental API, which may change without deprecation: chunk grids, and `cache_store`."""
 
 from zarr.core.chunk_grids import ChunkGrid, ChunkSpec
 

@@ -27,23 +27,24 @@ logger = logging.getLogger(__name__)
 
 Request: TypeAlias = tuple[str, ByteRequest | None]
 
-# Prefix of copies of byte ranges. Keys of the source that begin with it are not cached.
+# Prefix of the keys of copies of byte ranges. Keys of the source that begin with it are not cached.
 _PARTS = "__ranges__/"
 
-# Name of the lock for listing the cache store; not a valid key.
+# Name of the lock for listing the cache store. It is no valid key, so that it names no other lock.
 _STOCK = ""
 
 
 def can_be_cached(key: str) -> bool:
-    """Return whether a key does not collide with the cache's own keys."""
+    """Return whether a key may be cached; False if it could be a key of the cache itself."""
     return not key.startswith(_PARTS)
 
 
 def _name_of(key: str, byte_range: ByteRequest | None) -> str:
-    """Return the key in the cache store of a value, or of a byte range of it."""
+    """Return the key under which the cache store contains a value, or a byte range of a value."""
     if byte_range is None:
         return key
-    # Hash the key: in a local store a file and a directory cannot have the same name.
+    # The key is hashed: with the key itself, a file and a directory of a local store could get the
+    # same name.
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if isinstance(byte_range, RangeByteRequest):
         return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
@@ -56,19 +57,21 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
 class Cache:
     """Copies of values, and of byte ranges of values, in a store that only the cache uses.
 
-    A failure of that store is logged and costs a read of the source. It is raised only if a copy
-    that is about to become stale cannot be deleted. Nothing has been changed then.
+    If that store fails, the failure is logged and the value is read from the source. A failure is
+    raised only if a copy that is about to become stale cannot be deleted. In that case the source
+    is not changed.
 
     Parameters
     ----------
     store : Store
-        Holds the copies. Whole values are stored under their own keys. Existing values are used,
-        unless `max_age` is limited. Only this object uses copies of byte ranges.
+        The store that contains the copies. The copy of a whole value has the same key as the value.
+        Values already in the store at creation are used as copies if `max_age` is infinity. Copies
+        of byte ranges are used only by the object that wrote them.
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None for no limit. From the first write on,
-        existing values in the store count too, and may be evicted.
+        Maximum total size of all copies, in bytes; None for no limit. After the first write, values
+        that were in the store at creation also count, and may be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:
@@ -82,7 +85,7 @@ class Cache:
     async def get(
         self, request: Request, prototype: BufferPrototype, since: Since
     ) -> Buffer | None:
-        """Return the copy of a value, or of a byte range of it; None if no copy is usable."""
+        """Return the copy of a value, or of a byte range of a value; None if no copy is usable."""
         key, byte_range = request
         entry = self.ledger.find(key, byte_range)
         if entry is None and not self.ledger.knows_nothing_of(key):
@@ -98,13 +101,13 @@ class Cache:
     def sort(
         self, requests: Iterable[Request]
     ) -> tuple[dict[Request, Entry | None], dict[Request, Entry | None], list[Request]]:
-        """Split requests by whether they have a copy.
+        """Split requests into those that have a copy, may have a copy, and have no copy.
 
         Returns
         -------
         tuple
-            Requests with a copy, each with its entry; requests that may have a copy, each with
-            None; and all other requests.
+            A dict of the requests that have a copy, with their entries; a dict of the requests that
+            may have a copy, with None; and a list of all other requests.
         """
         held: dict[Request, Entry | None] = {}
         unknown: dict[Request, Entry | None] = {}
@@ -129,10 +132,10 @@ class Cache:
         Parameters
         ----------
         wanted : dict
-            Requests, each with its entry or None, as `sort` returns them. Requests that remain at
-            the end have no copy.
+            Requests with their entries or None, as `sort` returns them. The requests that remain in
+            the dict at the end have no usable copy.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the copies.
+            The copies are instances of its ``buffer`` class.
         since : Since
             Start of the read.
         """
@@ -158,7 +161,7 @@ class Cache:
     def _accept(
         self, request: Request, entry: Entry | None, value: Buffer | None, since: Since
     ) -> bool:
-        """Return whether the result of the cache store is the expected copy."""
+        """Return whether a value read from the cache store is the expected copy."""
         key, byte_range = request
         if entry is None:
             if value is not None and byte_range is None:
@@ -167,18 +170,18 @@ class Cache:
             return value is not None
         if value is not None and len(value) == entry.expects(byte_range):
             return True
-        # Deleted or truncated by another program, or changed during the read.
+        # Another program has deleted or truncated the copy, or the copy changed during the read.
         self.ledger.invalidate(entry)
         return False
 
     # --- filling ------------------------------------------------------------------------
 
     async def offer(self, request: Request, value: Buffer, since: Since) -> None:
-        """Store a copy of a value that was read, unless its key has changed since."""
+        """Store a copy of a value that was read, unless its key has changed since `since`."""
         key, byte_range = request
         if byte_range is not None and not len(value):
             return
-        # If another caller holds the lock, it writes the same copy or changes the key.
+        # If another caller holds the lock, that caller writes the same copy or changes the key.
         if not can_be_cached(key) or not self._locks.try_acquire(key):
             return
         try:
@@ -188,7 +191,7 @@ class Cache:
             self._locks.release(key)
 
     async def keep(self, request: Request, value: Buffer, since: Since) -> None:
-        """Write a copy, evicting others if necessary; the caller holds the lock of the key."""
+        """Write a copy, evict other copies if necessary; the caller holds the lock of the key."""
         key, byte_range = request
         if self.store.read_only or not self.ledger.unchanged(key, since):
             return
@@ -208,7 +211,10 @@ class Cache:
                 await self._discard(part)
 
     async def _reserve(self, entry: Entry) -> bool:
-        """Add an entry before it is written, evicting least recently used copies."""
+        """Add an entry before its copy is written; evict least recently used copies if necessary.
+
+        Returns False if the copy cannot be stored within `max_size`.
+        """
         max_size = self.ledger.max_size
         if max_size is not None:
             if entry.nbytes > max_size:
@@ -231,7 +237,7 @@ class Cache:
         return True
 
     async def _take_stock(self) -> None:
-        """List the existing copies in the store, once; needed only with a limit of size."""
+        """List the existing copies in the store, once; necessary only if the size is limited."""
         if self._took_stock:
             return
         await self._locks.acquire(_STOCK)
@@ -256,7 +262,7 @@ class Cache:
             self._locks.release(_STOCK)
 
     def _found(self, name: str, nbytes: int) -> Entry:
-        # The age is unknown, so the copy is usable only without a limit of age.
+        # The age is unknown, so the copy is usable only if the age is not limited.
         of_use = can_be_cached(name) and self.ledger.max_age == float("inf")
         return Entry(name, name, None, nbytes, -float("inf"), valid=of_use)
 
@@ -275,9 +281,9 @@ class Cache:
 
     @asynccontextmanager
     async def changing(self, key: str) -> AsyncIterator[Since]:
-        """Change a key of the source in a ``with`` block, after deleting its copies.
+        """Context manager for changing the value of a key in the source; deletes its copies first.
 
-        Changes of one key are serialized. The value of the context manager is for `keep`.
+        Changes of one key are serialized. Yields the start of the change, an argument of `keep`.
 
         Raises
         ------
@@ -302,9 +308,9 @@ class Cache:
             self._locks.release(key)
 
     async def _remove(self, key: str) -> None:
-        """Delete the copy of a value, even without an entry.
+        """Delete the copy of a value, even if the copy has no entry.
 
-        A remaining copy would be used, although stale, after a restart.
+        If a stale copy remained, it would be used after a restart.
         """
         try:
             await self.store.delete(key)
@@ -321,7 +327,7 @@ class Cache:
 
     @asynccontextmanager
     async def changing_below(self, prefix: str) -> AsyncIterator[None]:
-        """Change all keys below a prefix in a ``with`` block; see `changing`.
+        """Context manager for changing all keys below a prefix in the source; see `changing`.
 
         Parameters
         ----------

@@ -18,23 +18,23 @@ class _Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Joins concurrent reads of one key on the same event loop."""
+    """Lets concurrent callers on the same event loop share one read of a key."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, dict[Hashable, _Flight[T]]] = {}
         self._lock = threading.Lock()
 
     async def join(self, key: str, how: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of a read in flight, or start the read.
+        """Return the result of an equal read in flight; if there is none, start the read.
 
         Parameters
         ----------
         key : str
             The key.
         how : hashable
-            Parameters of the read; only reads with equal parameters are joined.
+            Parameters of the read. Only reads with equal parameters are shared.
         fetch : callable
-            Performs the read; called if no such read is in flight.
+            Performs the read. It is called only if no equal read is in flight.
 
         Returns
         -------
@@ -45,7 +45,7 @@ class Flights(Generic[T]):
         Raises
         ------
         Exception
-            The failure of the read, raised to all callers that wait for it.
+            The failure of the read. It is raised to all callers that wait for the read.
         """
         how = (asyncio.get_running_loop(), how)
         with self._lock:
@@ -73,7 +73,10 @@ class Flights(Generic[T]):
                     del self._by_key[key]
 
     def detach(self, key: str) -> None:
-        """Let no further caller join the reads of a key in flight, which may return stale data."""
+        """Prevent further callers from joining the reads in flight of a key.
+
+        The data of these reads may be stale.
+        """
         with self._lock:
             self._by_key.pop(key, None)
 

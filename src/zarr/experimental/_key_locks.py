@@ -1,4 +1,4 @@
-"""Locks per key that work across event loops and threads."""
+"""One lock per key, for callers on any event loop and in any thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import Future
 class KeyLocks:
     """A fair (first in, first out) lock per key for coroutines of any event loop.
 
-    A free key uses no memory.
+    A lock uses memory only while it is held.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,8 @@ class KeyLocks:
         try:
             await asyncio.wrap_future(turn)
         except BaseException:
-            # The lock may have been passed to this caller during cancellation; pass it on.
+            # If the lock was passed to this caller during the cancellation, pass it to the next
+            # caller.
             if not turn.cancel():
                 self.release(key)
             raise

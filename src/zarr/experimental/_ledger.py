@@ -1,4 +1,4 @@
-"""Bookkeeping of a cache: sizes, ages, LRU order, and validity of entries.
+"""Bookkeeping of a cache: sizes, ages, LRU order and validity of its entries.
 
 This module does no I/O. Every method is atomic and thread-safe.
 """
@@ -23,19 +23,19 @@ class Entry:
     Parameters
     ----------
     name : str
-        Its key in the cache; equal to `key` for a whole value.
+        Key of the copy in the cache store; equal to `key` for a whole value.
     key : str
-        Its key in the source.
+        Key of the value in the source.
     byte_range : ByteRequest or None
         The cached byte range; None for the whole value.
     nbytes : int
-        Its size in bytes.
+        Size of the copy in bytes.
     read_at : float
-        Time at which its read from the source started, in seconds of the monotonic clock; minus
+        Time at which the read from the source started, in seconds of the monotonic clock; minus
         infinity if unknown.
     valid : bool
-        Whether the cached bytes equal those of the source. False while they are written, and once
-        they are stale.
+        Whether the cached bytes equal those of the source. False while the copy is being written,
+        and after it has become stale.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return the number of bytes that this entry gives for a byte range of the value."""
+        """Return how many bytes of this copy answer a request for a byte range of the value."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -54,7 +54,7 @@ class Entry:
 
 
 class Since(NamedTuple):
-    """A point in time: number of the last change, and seconds of the monotonic clock."""
+    """A point in time: number of the last change, and time in seconds of the monotonic clock."""
 
     change: int
     time: float
@@ -97,7 +97,10 @@ class Ledger:
     # --- looking up ---------------------------------------------------------------------
 
     def find(self, key: str, byte_range: ByteRequest | None) -> Entry | None:
-        """Return a valid entry for a request, or None; mark it as most recently used."""
+        """Return a usable entry for a request, and mark it as most recently used.
+
+        Returns None if there is no such entry.
+        """
         with self._lock:
             part = None if byte_range is None else self._parts.get(key, {}).get(byte_range)
             for entry in (self._entries.get(key), part):
@@ -110,15 +113,18 @@ class Ledger:
         return self.max_age == float("inf") or monotonic() - entry.read_at < self.max_age
 
     def is_fresh(self, key: str) -> bool:
-        """Return whether a copy of a key is young enough to use; an unknown age is too old."""
+        """Return whether a copy of a key is young enough to use; False if its age is unknown.
+
+        Without an age limit, the result is always True.
+        """
         with self._lock:
             entry = self._entries.get(key)
             return self.max_age == float("inf") or (entry is not None and self._is_fresh(entry))
 
     def knows_nothing_of(self, key: str) -> bool:
-        """Return whether the cache store may hold a usable copy of a key without an entry.
+        """Return whether the cache store may contain a usable copy of a key that has no entry.
 
-        Such a copy was there before this cache. It is usable only without an age limit.
+        Such a copy is older than this cache. It is usable only if the age is not limited.
         """
         with self._lock:
             return self.max_age == float("inf") and key not in self._entries
@@ -129,7 +135,7 @@ class Ledger:
             return list(self._parts.get(key, {}).values())
 
     def count(self, *, hits: int = 0, misses: int = 0) -> None:
-        """Count requests that were answered from the cache (hits), or not (misses)."""
+        """Count requests that were answered from the cache (hits), and all others (misses)."""
         with self._lock:
             self.hits += hits
             self.misses += misses
@@ -138,7 +144,7 @@ class Ledger:
 
     @contextmanager
     def watching(self) -> Iterator[Since]:
-        """Record changes during a read, in a ``with`` block; the value is its start."""
+        """Context manager that records changes during a read; yields the start of the read."""
         with self._lock:
             self._watchers += 1
             since = Since(self._change, monotonic())
@@ -152,7 +158,11 @@ class Ledger:
                     self._changed_below.clear()
 
     def unchanged(self, key: str, since: Since) -> bool:
-        """Return whether no change of a key has started or ended since a time, or is running."""
+        """Return whether a key cannot have changed since a point in time.
+
+        The result is False if a change of the key has started or ended since then, or if a change
+        below a prefix of the key is running.
+        """
         with self._lock:
             return self._unchanged(key, since)
 
@@ -190,7 +200,7 @@ class Ledger:
             self._changed[key] = self._change
 
     def begin_change_below(self, base: str) -> list[Entry]:
-        """Invalidate and return all entries of keys that begin with `base`."""
+        """Invalidate and return all entries of keys that begin with `base`, about to change."""
         with self._lock:
             self._note_change_below(base)
             self._changing_below.append(base)
@@ -212,7 +222,7 @@ class Ledger:
     # --- entries ------------------------------------------------------------------------
 
     def reserve(self, entry: Entry) -> bool:
-        """Add an entry before it is written, if its size fits; return whether it fits."""
+        """Add an entry before its copy is written, if its size fits; return whether it fits."""
         with self._lock:
             old = self._entries.get(entry.name)
             nbytes = self.nbytes + entry.nbytes - (0 if old is None else old.nbytes)
@@ -222,7 +232,7 @@ class Ledger:
             return True
 
     def commit(self, entry: Entry, since: Since) -> bool:
-        """Mark a written entry as valid unless its key has changed; return whether it is valid."""
+        """Mark a written copy as valid unless its key has changed; return whether it is valid."""
         with self._lock:
             entry.valid = self._unchanged(entry.key, since)
             return entry.valid
@@ -235,13 +245,14 @@ class Ledger:
         Parameters
         ----------
         found : iterable of Entry
-            The entries; those with a known name are skipped.
+            The entries. An entry whose name is already known is skipped.
         since : Since
             Start of the search. Entries whose keys have changed since then are skipped.
         held : callable
-            Returns whether the lock of a key is held; such keys are skipped.
+            Returns whether the lock of a key is held. Entries of locked keys are skipped.
         used : bool
-            Whether to add them as most recently used; otherwise as least recently used.
+            Whether the entries are added as most recently used. Otherwise they are added as least
+            recently used.
         """
         with self._lock:
             for entry in found:
@@ -254,7 +265,7 @@ class Ledger:
                     self._entries.move_to_end(entry.name, last=used)
 
     def invalidate(self, entry: Entry) -> None:
-        """Mark an entry as not valid."""
+        """Mark an entry as invalid."""
         with self._lock:
             entry.valid = False
 

@@ -43,8 +43,9 @@ _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 class _Shared:
     """State shared by a store and its read-only views: the cache, and the reads in flight.
 
-    The other public names are kept because users of `CacheStore` read them from its ``_state``.
-    They identify values by key, and byte ranges of values by pairs of key and byte range.
+    The other public attributes exist because users of `CacheStore` read them from its ``_state``.
+    In these attributes, the name of a copy is its key, or for a copy of a byte range the pair of
+    key and byte range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
@@ -85,7 +86,7 @@ class _Shared:
 
     @property
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
-        """Read time of each copy, in seconds of `time.monotonic`; assignments change it."""
+        """Time at which each copy was read, in seconds of `time.monotonic`; may be assigned."""
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
 
@@ -122,33 +123,35 @@ class _Times(MutableMapping["str | Request", float]):
 class CacheStore(WrapperStore[Store]):
     """Caches values of a source store in a second store, the cache store.
 
-    The source is authoritative: absent keys are never cached, and changes go to the source after
-    their copies are invalidated. The cache store may be any store that supports deletes. Only the
-    cache may use it: all of its content may be deleted. Values that exist in it from the start are
-    used as copies, unless `max_age_seconds` limits the age, which is unknown for them.
+    The source is authoritative: absent keys are never cached. Before a value of the source is
+    changed through this store, its copies are invalidated. The cache store may be any store that
+    supports deletes. Nothing else may use the cache store, because the cache may delete all of its
+    content. Values already in the cache store at creation are used as copies. If `max_age_seconds`
+    limits the age, they are ignored, because their age is unknown.
 
-    Whole values and byte ranges are cached as requested. The copy of a whole value also answers
-    requests for its byte ranges. A bulk read takes available copies from the cache and requests all
-    others from the source at once. Concurrent reads of one key, except bulk reads, share one read
-    of the source.
+    If a whole value is requested, the whole value is cached; if a byte range is requested, that
+    byte range is cached. The copy of a whole value also answers requests for its byte ranges. A
+    bulk read takes available copies from the cache, and requests all other values from the source
+    in one call. Concurrent reads of one key, except bulk reads, share one read of the source.
 
-    Failures of the source are raised. Failures of the cache store are logged and cost a read of the
-    source. But if the copy of a value that is about to change cannot be deleted, the change raises
-    the error. The cache does not notice changes made without this store or its read-only views.
+    Failures of the source are raised. Failures of the cache store are logged, and the value is read
+    from the source. There is one exception: if the copy of a value that is about to change cannot
+    be deleted, the error is raised and the value is not changed. The cache does not detect changes
+    of the source that are made without this store or its read-only views.
 
     Parameters
     ----------
     store : Store
         The source.
     cache_store : Store
-        Holds the copies.
+        The store that contains the copies.
     max_age_seconds : float or "infinity"
-        Copies older than this, in seconds since they were read, are not used.
+        Maximum age of copies, in seconds since they were read. Older copies are not used.
     max_size : int or None
-        Maximum total size of all copies, in bytes; the least recently used copies are evicted.
-        Larger values are not cached. None for no limit.
+        Maximum total size of all copies, in bytes. If a new copy would exceed it, the least
+        recently used copies are evicted. A value larger than this is not cached. None for no limit.
     cache_set_data : bool
-        Whether values are also cached when they are written.
+        Whether a value is also cached when it is written.
 
     Raises
     ------
@@ -196,7 +199,8 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def _state(self) -> _Shared:
-        # After a fork, waiting for locks and reads of the parent process would deadlock.
+        # A forked process gets a new state: waiting for locks or reads of the parent process would
+        # be a deadlock.
         shared = self._shared
         if shared.process != os.getpid():
             shared = _Shared(self._cache_store, shared.max_age, shared.cache.ledger.max_size)
@@ -219,7 +223,7 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def max_size(self) -> int | None:
-        """Maximum total size of copies, in bytes; a new value applies from the next copy on."""
+        """Maximum total size of copies, in bytes; a new value applies when a copy is added."""
         return self._state.cache.ledger.max_size
 
     @max_size.setter
@@ -296,8 +300,9 @@ class CacheStore(WrapperStore[Store]):
         Returns
         -------
         dict
-            The number of requests that were answered from the cache (``hits``) and that were not
-            (``misses``), their sum, the fraction of hits, and the number of evicted copies.
+            The number of requests that were answered from the cache (``hits``), the number of other
+            requests (``misses``), their sum, the fraction of hits, and the number of evicted
+            copies.
         """
         ledger = self._state.cache.ledger
         total = ledger.hits + ledger.misses
@@ -411,7 +416,17 @@ class CacheStore(WrapperStore[Store]):
         prototype: BufferPrototype,
         fetch: Callable[[Sequence[Request]], _Batches],
     ) -> _Batches:
-        """Answer requests from the cache, and those without a copy from the source by `fetch`."""
+        """Answer requests that have a copy from the cache, and all others from the source.
+
+        Parameters
+        ----------
+        wanted : sequence of Request
+            The requests.
+        prototype : BufferPrototype
+            The results are instances of its ``buffer`` class.
+        fetch : callable
+            Reads requests from the source.
+        """
         cache = self._state.cache
         places: dict[Request, list[int]] = defaultdict(list)
         for index, request in enumerate(wanted):
@@ -448,7 +463,8 @@ class CacheStore(WrapperStore[Store]):
                 async for batch in batches:
                     yield batch
             missing += unknown
-            # Start this read now; it runs while the consumer processes copies from the cache.
+            # Start the read of the source now, so that it runs while the caller processes the
+            # copies from the cache.
             ahead = _Ahead(fetch(missing)) if missing else None
             try:
                 async with closing(copies(held)) as batches:
@@ -474,7 +490,7 @@ class CacheStore(WrapperStore[Store]):
         async with self._changing(key) as change:
             await self._store.set(key, value)
             if change is not None and self.cache_set_data:
-                # Copy the bytes: the caller may change the memory later.
+                # The bytes are copied, because the caller may change the memory later.
                 cache, since = change
                 await cache.keep((key, None), value.combine([]), since)
 
@@ -490,7 +506,10 @@ class CacheStore(WrapperStore[Store]):
 
     @asynccontextmanager
     async def _changing(self, key: str) -> AsyncIterator[tuple[Cache, Since] | None]:
-        """Change a key of the source in a ``with`` block; the value is None for an uncached key."""
+        """Context manager for changing the value of a key in the source.
+
+        Yields the cache and the start of the change; None if the key cannot be cached.
+        """
         self._check_writable()
         if not can_be_cached(check_key(key)):
             yield None
@@ -529,7 +548,7 @@ _OPTIONS = ("cache_store", "max_age_seconds", "max_size", "cache_set_data")
 
 
 class _Ahead:
-    """An iterator over batches that requests the first batch eagerly."""
+    """An iterator over batches that requests the first batch as soon as it is created."""
 
     def __init__(self, batches: _Batches) -> None:
         self._batches = batches
@@ -578,7 +597,7 @@ def _parse_max_size(data: object) -> int | None:
 
 
 def _is_same_place(store: Store, other: Store) -> bool:
-    """Return whether two stores are known to hold the same values."""
+    """Return whether two stores are known to contain the same values."""
     while isinstance(store, WrapperStore):
         store = store._store
     while isinstance(other, WrapperStore):

@@ -34,7 +34,7 @@ __all__ = [
 
 
 class VerboseModule(types.ModuleType):
-    """A module that warns when a removed setting is assigned."""
+    """A module that issues a warning if a removed setting is assigned."""
 
     def __setattr__(self, attr: str, value: Any) -> None:
         if attr != "default_compressor":

@@ -1,7 +1,7 @@
 """Convert store-like arguments to stores and store paths: `make_store`, `make_store_path`.
 
-Also the checks for existing nodes that run before a node is created: `contains_array`,
-`contains_group` and `ensure_no_existing_node`.
+The module also contains the checks for existing nodes that run before a node is created:
+`contains_array`, `contains_group` and `ensure_no_existing_node`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 _is_chained = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*::").match
 
 
-# `Union`, because forward references (of optional packages) do not support ``|``.
+# `Union` is used because forward references to classes of optional packages do not support ``|``.
 StoreLike = TypeAliasType(
     "StoreLike",
     Union[Store, StorePath, "FSMap", "UPath", Path, str, dict[str, Buffer]],
@@ -77,25 +77,25 @@ async def make_store(
     Parameters
     ----------
     store_like : Store, StorePath, str, pathlib.Path, upath.UPath, fsspec.FSMap, dict or None
-        A store is returned unchanged for every mode. A string is a local path or a URL: plain
-        paths, ``file:`` and ``local:`` URLs give a `LocalStore`; all other URLs, including chained
-        ones (``simplecache::``), give an `FsspecStore`. A ``memory://`` URL first looks for a live
-        `ManagedMemoryStore` of that name. A dict is used without a copy. None gives a new store in
-        memory.
+        A store is returned unchanged, whatever the mode. A string is a local path or a URL. For a
+        plain path, a ``file:`` URL or a ``local:`` URL, the result is a `LocalStore`. For a
+        ``memory://`` URL, the result is the `ManagedMemoryStore` of that name if one is live. For
+        all other URLs, including chained URLs (``simplecache::``), the result is an `FsspecStore`.
+        A dict is used without a copy. None gives a new store in memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
-        ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` need an existing directory; they
-        do not create one.
+        ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` require that a local directory
+        exists; the other modes and None create it.
     storage_options : dict or None
         Arguments for the file system of an fsspec URL; None for no arguments.
 
     Raises
     ------
     TypeError
-        If `store_like` has another type, or if `storage_options` are given without an fsspec URL.
+        If `store_like` has any other type, or if `storage_options` are given without an fsspec URL.
     ValueError
         If the mode is invalid, or if no file system is known for the URL.
     FileNotFoundError
-        If the directory does not exist and the mode creates none.
+        If the directory does not exist and the mode does not create it.
     """
     check_mode(mode)
     read_only = mode == "r"
@@ -125,7 +125,8 @@ async def make_store(
     if isinstance(store_like, str):
         store_like = _local_path(store_like)
     if isinstance(store_like, Path):
-        # The other modes apply to the node, not to the store: mode "w" would empty the directory.
+        # The other modes apply to the node. They are not passed to the store, which would empty
+        # the whole directory for mode "w".
         has_to_exist: AccessModeLiteral | None = "r+" if mode in ("r", "r+") else None
         return await LocalStore.open(store_like, mode=has_to_exist, read_only=read_only)
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")
@@ -137,7 +138,7 @@ def never_waits(store_like: object) -> bool:
     Parameters
     ----------
     store_like
-        As for `make_store`; the result is False for other types.
+        The argument, as for `make_store`; the result is False for other types.
     """
     if isinstance(store_like, StorePath):
         store_like = store_like.store
@@ -160,8 +161,8 @@ async def make_store_path(
     Parameters
     ----------
     store_like : StoreLike or None
-        A store, or an argument of `make_store`. `mode` is checked against the store. A `StorePath`
-        is used without this check, but ``"r"`` makes the result read-only.
+        A store, or another argument that `make_store` accepts. An error is raised if the store does
+        not support `mode`. A `StorePath` is not checked, but ``"r"`` makes the result read-only.
     mode : {"r", "r+", "a", "w", "w-"} or None
         Access mode, as for `make_store` and `StorePath.open`.
     storage_options : dict or None
@@ -172,9 +173,9 @@ async def make_store_path(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        As `make_store`, and for an invalid path.
+        As `make_store` raises them. `TypeError` and `ValueError` also for an invalid path.
     FileExistsError
-        If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path holds data.
+        If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path contains data.
     """
     place = normalize_path(path)
     store = await make_store(store_like, mode=mode, storage_options=storage_options)
@@ -193,7 +194,7 @@ async def contains_array(store_path: StorePath, zarr_format: ZarrFormat) -> bool
     store_path : StorePath
         The path in the store.
     zarr_format : {2, 3}
-        The format: looks for ``.zarray`` (2) or ``zarr.json`` (3).
+        The format. The function looks for ``.zarray`` (2) or ``zarr.json`` (3).
 
     Raises
     ------
@@ -211,7 +212,7 @@ async def contains_group(store_path: StorePath, zarr_format: ZarrFormat) -> bool
     store_path : StorePath
         The path in the store.
     zarr_format : {2, 3}
-        The format: looks for ``.zgroup`` (2) or ``zarr.json`` (3).
+        The format. The function looks for ``.zgroup`` (2) or ``zarr.json`` (3).
 
     Raises
     ------
@@ -238,12 +239,12 @@ async def ensure_no_existing_node(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If such a node is stored there.
+        If such a node is stored at the path.
     ContainsArrayAndGroupError
-        If format 2 metadata of both an array and a group are stored there.
+        If format 2 metadata of both an array and a group are stored at the path.
     MetadataValidationError
-        If ``zarr.json`` exists but is not the metadata of an array or a group. The data that an
-        overwrite would lose are unknown then.
+        If ``zarr.json`` exists but is not the metadata of an array or a group. In that case it is
+        unknown which data an overwrite would delete.
     ValueError
         If `zarr_format` is invalid.
     """
@@ -270,7 +271,7 @@ async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat |
     Raises
     ------
     ContainsArrayError, ContainsGroupError, MetadataValidationError, ValueError
-        As `ensure_no_existing_node`.
+        As `ensure_no_existing_node` raises them.
     """
     both: tuple[ZarrFormat, ...] = (3, 2)
     for each in both if zarr_format is None else (zarr_format,):
@@ -309,7 +310,7 @@ async def _v3_document(store_path: StorePath, zarr_format: int) -> Buffer | None
 
 
 def _node_type(document: Buffer) -> object:
-    """Return the member ``node_type`` of a JSON document, or None if it has none."""
+    """Return the member ``node_type`` of a JSON document, or None if there is no such member."""
     try:
         content: Mapping[str, object] = parse_json(document.to_bytes())
     except ValueError:
@@ -333,7 +334,7 @@ def _memory_store(url: str, read_only: bool) -> Store:
 
 
 def _fsspec_url(text: str) -> str | None:
-    """Return the string if it is a URL for fsspec, or None if it is a local path or its URL."""
+    """Return the string if it is a URL for fsspec; None for a local path, or the URL of one."""
     if _is_chained(text) is not None:
         return text
     scheme, separator, _ = text.partition("://")
@@ -341,7 +342,7 @@ def _fsspec_url(text: str) -> str | None:
 
 
 def _local_path(text: str) -> Path:
-    """Return the local path of a string: a plain path, or a ``file:`` or ``local:`` URL."""
+    """Return the local path that a plain path, a ``file:`` URL or a ``local:`` URL names."""
     match = re.match(r"(?:file:(?://(?:localhost(?=/))?)?|local://)", text, re.IGNORECASE)
     path = text if match is None else text[match.end() :]
     if match is not None and re.match(r"/[A-Za-z]:", path):  # file:///C:/data on Windows

@@ -19,7 +19,7 @@ class _Fails(Protocol):
 
 @contextmanager
 def naming(store: _Fails, key: str) -> Iterator[None]:
-    """Raise failures through `_fail` of the store, which adds a note on the key or prefix."""
+    """Pass failures in the block to `_fail` of the store, which adds a note and raises them."""
     try:
         yield
     except Exception as error:
@@ -29,7 +29,7 @@ def naming(store: _Fails, key: str) -> Iterator[None]:
 def note_once(
     failure: BaseException, store: object, key: str, byte_range: ByteRequest | None = None
 ) -> None:
-    """Call `note_failure`, unless the failure already has a note on the key."""
+    """Call `note_failure` unless the failure already has a note that contains the key."""
     if not any(repr(key) in note for note in getattr(failure, "__notes__", ())):
         note_failure(failure, store, key, byte_range)
 
@@ -37,6 +37,6 @@ def note_once(
 def note_failure(
     failure: BaseException, store: object, key: str, byte_range: ByteRequest | None
 ) -> None:
-    """Add a note to a failure that names the key or prefix, the byte range and the store."""
+    """Add a note to a failure; the note names the key or prefix, the byte range and the store."""
     part = "" if byte_range is None else f", {byte_range}"
     failure.add_note(f"key {key!r}{part} in {store!r}")

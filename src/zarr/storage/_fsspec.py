@@ -56,13 +56,13 @@ _make_async = as_async  # other packages import this name
 
 def _path_of(target: Target, path: str) -> Hashable:
     """Return a hashable identity of the object that holds a key."""
-    # An absent object means an absent key, but for a reference it is a failure. So a key and a
-    # reference to the same object do not share reads.
+    # A missing object means an absent key. A missing target of a reference is a failure. Therefore
+    # a key and a reference to the same object do not share reads.
     return id(target.fs), target.path, target.path == path
 
 
 def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
-    """Return a `Transient` for a transient failure; None if `fs` itself has already retried."""
+    """Return a `Transient` for a transient failure that `fs` has not retried itself; else None."""
     return None if retries_itself(fs) else transient(error)
 
 
@@ -72,44 +72,46 @@ class FsspecStore(Store):
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        The file system, made with ``asynchronous=True``. Without it, the store does not call this
-        instance; it calls a new instance, made from the same arguments.
+        The file system, made with ``asynchronous=True``. If it was made without this argument, the
+        store makes a new instance from the same arguments, and calls the new instance only.
     read_only : bool
         Whether methods that change the store raise an error.
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Exceptions that may mean that a key is absent. Among the defaults, a `FileNotFoundError`
-        means so unless another failure caused it, an `IsADirectoryError` if keys exist below the
-        key, and a `NotADirectoryError` if the key is a metadata document below a file. Each added
-        type turns failures into absent keys, and thus into fill values.
+        Exceptions that may mean that a key is absent. For the defaults there are conditions: a
+        `FileNotFoundError` means an absent key unless another failure caused it. An
+        `IsADirectoryError` means an absent key if keys exist below it. A `NotADirectoryError` means
+        an absent key if the key is a metadata document below a file. An exception of any other type
+        listed here always means an absent key, so that a failed read returns fill values.
     max_gap_bytes : int, None or "config"
         Requests for one object with at most this gap between them, in bytes, are merged into one
-        read that includes the gap. This holds for the requests of one `get_many` and of concurrent
-        callers. 0 merges adjacent byte ranges only, None merges nothing. ``"config"``, here and
-        below, means the configured value, ``bulk_reads.max_gap_bytes``, when the store is made.
-        Configured: 16 KiB.
+        read that includes the gap. Requests of one `get_many` call are merged, and so are requests
+        of concurrent callers. 0 merges adjacent byte ranges only, None merges nothing.
+        ``"config"`` means the configured value, ``bulk_reads.max_gap_bytes``, at the creation of
+        the store; the options below use ``"config"`` in the same way. Configured: 16 KiB.
     max_coalesced_bytes : int or "config"
-        Maximum size of a merged read, in bytes; a single request may be larger. Larger reads would
-        leave idle connections that could share the work. Configured: 4 MiB.
+        Maximum size of a merged read, in bytes; a single request may be larger. With a larger
+        limit, a few connections would transfer all bytes while others are idle. Configured: 4 MiB.
     max_concurrency : int or None
         Maximum number of reads of the store in flight, per event loop. None means the configured
-        ``bulk_reads.max_concurrency``. If that is None too, ``async.concurrency`` if it was set,
-        else 64.
+        ``bulk_reads.max_concurrency``. If that is None too, the maximum is ``async.concurrency`` if
+        the user has set it, and 64 otherwise.
     window_seconds : float or "config"
-        How long a read waits for other reads to merge with, in seconds. Configured: 0: a read
-        starts at once if a slot is free.
+        How long a request waits for other requests with which it can be merged, in seconds.
+        Configured: 0, so that a read starts immediately if a slot is free.
     read_ahead_bytes : int or "config"
-        Number of bytes to read ahead when an object is read sequentially. They are cached for at
-        most 60 seconds, for all callers, in four times that many bytes (at least 16 MiB). Use it
-        only for objects that no other writer changes. Configured: 0.
+        Number of bytes to read ahead when an object is read sequentially. These bytes are cached
+        for all callers, for at most 60 seconds. The size of the cache is four times this number,
+        but at least 16 MiB. Use this option only for objects that no other writer changes.
+        Configured: 0.
     max_retries : int or "config"
         Maximum number of retries of a read after a reset or refused connection, a truncated body, a
-        timeout, or a status of 408, 429, 500, 502, 503 or 504. Not used for file systems that
-        retry by themselves, such as s3fs. Configured: 3.
+        timeout, or a status of 408, 429, 500, 502, 503 or 504. The option is ignored for file
+        systems that retry by themselves, such as s3fs. Configured: 3.
     on_bulk_read : callable or None
-        Called with a `BulkReadReport` after each `get_many`. Exceptions that it raises are ignored.
-        It is dropped when the store is pickled.
+        Function called with a `BulkReadReport` after each `get_many`. Exceptions that the function
+        raises are ignored. A pickled store does not contain the function.
 
     Raises
     ------
@@ -200,15 +202,15 @@ class FsspecStore(Store):
         Parameters
         ----------
         url : str
-            A URL that fsspec supports; may be chained (``simplecache::s3://bucket/key``).
+            A URL that fsspec supports. It may be chained (``simplecache::s3://bucket/key``).
         storage_options : dict or None
             Arguments for the file system; None for no arguments.
         read_only : bool
             Whether methods that change the store raise an error.
         allowed_exceptions : tuple of exception classes
-            Exceptions of the file system that mean "absent"; see the class.
+            Exceptions that may mean that a key is absent; see `FsspecStore`.
         **bulk
-            Options of bulk reads; see the class.
+            Options of bulk reads; see `FsspecStore`.
 
         Raises
         ------
@@ -237,9 +239,9 @@ class FsspecStore(Store):
         read_only : bool
             Whether methods that change the store raise an error.
         allowed_exceptions : tuple of exception classes
-            Exceptions of the file system that mean "absent"; see the class.
+            Exceptions that may mean that a key is absent; see `FsspecStore`.
         **bulk
-            Options of bulk reads; see the class.
+            Options of bulk reads; see `FsspecStore`.
         """
         return cls._over(as_async(fs_map.fs), read_only, fs_map.root, allowed_exceptions, **bulk)
 
@@ -260,9 +262,9 @@ class FsspecStore(Store):
         read_only : bool
             Whether methods that change the store raise an error.
         allowed_exceptions : tuple of exception classes
-            Exceptions of the file system that mean "absent"; see the class.
+            Exceptions that may mean that a key is absent; see `FsspecStore`.
         **bulk
-            Options of bulk reads; see the class.
+            Options of bulk reads; see `FsspecStore`.
         """
         return cls._over(as_async(upath.fs), read_only, upath.path, allowed_exceptions, **bulk)
 
@@ -275,7 +277,7 @@ class FsspecStore(Store):
         allowed_exceptions: tuple[type[Exception], ...],
         **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
-        """Make a store without a warning about a file system that is not asynchronous."""
+        """Make a store; issue no warning if the file system is not asynchronous."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZarrUserWarning)
             return cls(
@@ -291,7 +293,7 @@ class FsspecStore(Store):
             self.allowed_exceptions,
             on_bulk_read=self.on_bulk_read,
         )
-        view._reads = self._reads  # both stores share one limit of reads in flight
+        view._reads = self._reads  # both stores share one limit on reads in flight
         return view
 
     def __eq__(self, other: object) -> bool:
@@ -336,11 +338,12 @@ class FsspecStore(Store):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
-        Keys are first resolved to objects: on fsspec's reference file system to the target of the
-        reference, elsewhere to the object of the key. Requests for one object are merged as the
-        options of the store allow. If the file system overrides ``_cat_ranges``, merged reads are
-        passed to it in batches. Otherwise each merged read is one call: fsspec's default
-        ``_cat_ranges`` merges nothing, and its reads continue after it is cancelled.
+        Each key is first resolved to an object. On fsspec's reference file system this is the
+        target of the reference, on other file systems the object of the key. Requests for one
+        object are merged as the options of the store allow. If the file system overrides
+        ``_cat_ranges``, merged reads are passed to it in batches. Otherwise each merged read is a
+        separate call, because fsspec's default ``_cat_ranges`` merges nothing, and its reads
+        continue after it is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
@@ -423,7 +426,7 @@ class FsspecStore(Store):
             self._fail(error, key)
         if info["type"] == "directory":
             raise FileNotFoundError(key)
-        if info["size"] is None:  # the server does not report it
+        if info["size"] is None:  # the server does not report the size
             return await super().getsize(key)
         return int(info["size"])
 
@@ -478,7 +481,7 @@ class FsspecStore(Store):
         # docstring inherited
         self._check_writable()
         fs = for_running_loop(self.fs)
-        fs.invalidate_cache()  # a stale listing would miss objects to delete
+        fs.invalidate_cache()  # a stale listing may lack objects that must be deleted
         directory = self._path_of_prefix(prefix)
         await refuse_links(fs, self._path_of_prefix(""), directory)
         names = await below(fs, directory)
@@ -509,6 +512,7 @@ class FsspecStore(Store):
             except RecursionError:  # fsspec and shutil recurse once per directory level
                 await concurrent_map([(key,) for key in keys], self.delete)
         # S3 reports failures of a bulk deletion in a part of the response that s3fs ignores.
+        # Therefore list the prefix again.
         fs.invalidate_cache()
         self._check_gone(
             prefix, set(keys).intersection([key async for key in self.list_prefix(prefix)])
@@ -562,7 +566,7 @@ class FsspecStore(Store):
     async def _files(
         self, fs: AsyncFileSystem, prefix: str, *, sizes: bool = False
     ) -> Sequence[tuple[str, int | None]]:
-        """Return keys below a prefix with their sizes, None if the listing has no size."""
+        """Return the keys below a prefix with their sizes; a size is None if not listed."""
         root = bare(fs, self._path_of_prefix(""))
         with naming(self, prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)
@@ -585,9 +589,10 @@ class FsspecStore(Store):
     # --- failures -----------------------------------------------------------------------
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure, or the failure that caused it, with a note on the request."""
+        """Raise a failure, or the failure that caused it, with a note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        # A missing bucket stays a `FileNotFoundError`: callers that open an array catch it.
+        # If the bucket is missing, raise the `FileNotFoundError` itself, because callers that open
+        # an array catch it.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         redact_failure(error)
         note_failure(failure, self, key, byte_range)

@@ -1,8 +1,9 @@
 """Read through the whole-file caches of fsspec: ``simplecache`` and ``filecache``.
 
-fsspec downloads directly into the final file name and treats any file of that name as complete. So
-concurrent readers, or a failed read, leave truncated files for later readers. This module reads
-the object like any other object, and writes the cache file atomically once it is complete.
+fsspec downloads an object directly to the final name of its cache file, and treats any file of
+that name as complete. During a download, and after a failed one, other readers would therefore read
+a truncated file. This module first reads the whole object from the file system behind the cache,
+and only after that writes the cache file, atomically.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _INNER = "_zarr_inner"
 
 
 def whole_file_cache(fs: AsyncFileSystem) -> Any:
-    """Return the uncompressed whole-file cache behind a wrapper, or None if there is none.
+    """Return the whole-file cache that a file system wraps; None if absent or compressed.
 
     Parameters
     ----------
@@ -43,9 +44,10 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache behind a wrapper that is read through its own methods, or None.
+    """Return the cache that a file system wraps, if it is not a `whole_file_cache`; else None.
 
-    These methods raise a `FileNotFoundError` for any failure to fetch an object.
+    Such a cache is read through its own methods. They raise a `FileNotFoundError` for any failure
+    to fetch an object.
     """
     cache = fs.__dict__.get("sync_fs")
     is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None
@@ -84,8 +86,8 @@ async def read_through_cache(
     Raises
     ------
     Exception
-        Any failure of `read`; no cache file is left then. An `OSError` if the cache file cannot be
-        written.
+        Any failure of `read`; in that case no cache file is written. An `OSError` if the cache file
+        cannot be written.
     """
     path = cache._strip_protocol(path)
     queue = queue_of_cache(cache)
@@ -114,7 +116,7 @@ def _read_file(name: str, byte_range: ByteRequest | None) -> bytes | None:
             start, stop = resolve_byte_range(byte_range, os.fstat(file.fileno()).st_size)
             file.seek(start)
             return file.read(stop - start)
-    except FileNotFoundError:  # must not be raised: it would mean that the object is absent
+    except FileNotFoundError:  # if raised, it would mean that the object is absent
         return None
 
 

@@ -1,4 +1,4 @@
-"""Classify failures of fsspec file systems: absent key, range past the end, or other failure."""
+"""Classify failures of fsspec file systems: absent key, range past the end, or any other."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _RANGE_CODES = frozenset({416, "416", "InvalidRange"})
 
 
 def fault_behind(error: BaseException) -> BaseException | None:
-    """Return the failure that caused a `FileNotFoundError`, or None if there is none.
+    """Return the other failure that caused a `FileNotFoundError`; None if the object is absent.
 
     Some file systems, such as fsspec's HTTP file system, raise a `FileNotFoundError` for every
-    failure to look up a path. The original failure is its cause.
+    failure to look up a path. The original failure is the cause of that exception.
     """
     for cause in _causes(error):
         code = status_of(cause)
@@ -47,18 +47,18 @@ def is_range_error(error: BaseException) -> bool:
 
 
 def starts_past_the_end(byte_range: ByteRequest, nbytes: int) -> bool:
-    """Return whether a byte range contains no byte of an object of `nbytes` bytes."""
+    """Return whether a byte range contains no byte of an object that has `nbytes` bytes."""
     start, stop = resolve_byte_range(byte_range, nbytes)
     return start == stop
 
 
 def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None = None) -> None:
-    """Raise an error if the length of an answer does not match its byte range.
+    """Raise an error if the length of a response does not match its byte range.
 
     Parameters
     ----------
     data : bytes
-        The answer.
+        The bytes of the response.
     byte_range : ByteRequest or None
         The byte range; None for the whole object.
     nbytes : int or None
@@ -67,8 +67,8 @@ def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None
     Raises
     ------
     OSError
-        If the answer is longer than the byte range, or, with a known object size, shorter or longer
-        than expected.
+        If the response is longer than the byte range. If the size of the object is known, also if
+        the response is shorter than expected.
     """
     if nbytes is not None:
         start, stop = resolve_byte_range(byte_range, nbytes)
@@ -96,7 +96,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def status_of(error: BaseException) -> int | str | None:
-    """Return the status that a client library attached to an exception, or None if none."""
+    """Return the status that a client library attached to an exception; None if there is none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         code = response.get("Error", {}).get("Code")

@@ -62,16 +62,17 @@ async def fetch_bytes(
     store : FsspecStore
         The store.
     target : Target
-        The object, or the region of one, that holds the key.
+        The object, or the region of an object, that contains the value of the key.
     request : tuple
-        The key and the byte range that the caller wants.
+        The key and the byte range that the caller requested.
     path : str
         The path of the key.
     byte_range : ByteRequest or None
-        The bytes of the object to fetch; more than the caller wants if requests are merged.
+        The bytes of the object to fetch. If requests are merged, these are the bytes of the merged
+        read.
     """
-    # HTTP has no empty range, and S3 would send the whole object. So request one byte, which also
-    # shows whether the key is present.
+    # HTTP cannot express an empty range, and S3 would send the whole object. Instead, one byte is
+    # requested, which also shows whether the key is present.
     empty = is_empty_request(byte_range)
     if empty:
         byte_range = RangeByteRequest(0, 1)
@@ -87,7 +88,7 @@ async def _fetch_own(
     path: str,
     byte_range: ByteRequest | None,
 ) -> bytes | None:
-    """Fetch bytes of the object of a key without a reference; see `fetch_bytes`."""
+    """Fetch bytes of a key that is an object itself, not a reference; see `fetch_bytes`."""
     key, _ = request
     try:
         return await read_object(target.fs, path, byte_range)
@@ -112,8 +113,9 @@ async def _fetch_referenced(
     try:
         data = await read_object(fs, target.path, byte_range)
         if target.nbytes is not None and byte_range == target.locate(part):
-            # The reference guarantees these bytes; fewer mean that the file has changed. Parts that
-            # a merged read is too short for are requested again alone, and checked then.
+            # According to the reference, the object contains all these bytes. If fewer arrive, the
+            # object has changed. If a merged read returns too few bytes, each request that it does
+            # not cover is read again by itself, and the length of that read is checked here.
             assert isinstance(byte_range, RangeByteRequest)
             check_length(data, None, byte_range.end - byte_range.start)
     except Exception as error:
@@ -144,7 +146,8 @@ async def means_absent(
         cache = unsure_cache(fs)
         if cache is None:
             return True
-        # The cache raises this for every failure: check the file system behind it.
+        # The cache raises a `FileNotFoundError` for every failure. To find the cause, read the key
+        # from the file system behind the cache.
         inner = for_running_loop(behind_cache(cache))
         try:
             await read_object(inner, path, RangeByteRequest(0, 1))
@@ -154,10 +157,11 @@ async def means_absent(
             store._fail(other, key)
         return False
     if isinstance(error, IsADirectoryError):
-        # The key is a prefix of other keys. An empty directory is not a prefix: another program
-        # put it in the place of a value.
+        # The key is absent if it is a prefix of other keys. An empty directory is not a prefix:
+        # another program created it in place of a value.
         return await has_children(fs, path)
     if isinstance(error, NotADirectoryError):
-        # Files such as README.md lie beside nodes, so their metadata keys are looked up too.
+        # Files such as README.md are stored beside nodes. A search for nodes therefore requests
+        # keys such as README.md/zarr.json, too.
         return key.rpartition("/")[2] in METADATA_NAMES
     return True

@@ -28,7 +28,7 @@ _begins_as_html = re.compile(
     re.IGNORECASE,
 ).match
 
-# Bytes that do not occur in text (section 7.2), and how many bytes the standard examines.
+# Matches bytes that do not occur in text (section 7.2). The standard examines the first 1445 bytes.
 _has_binary_data = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]").search
 _SNIFFED_NBYTES = 1445
 
@@ -52,7 +52,7 @@ class HttpReply:
 
     def __init__(self, byte_range: ByteRequest | None) -> None:
         self._byte_range = byte_range
-        self._nbytes: int | None = None  # length of the range in the response, if it has one
+        self._nbytes: int | None = None  # length of the range; None if the response has no range
         self._content_type = ""
 
     async def __call__(self, response: Any) -> None:
@@ -84,7 +84,8 @@ class HttpReply:
             raise _fault(f"the server replied with status {status}, not with the range")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
-            # A range of compressed bytes and a compressed range cannot be told apart by length.
+            # The length does not show whether the server compressed the range, or cut the range
+            # from the compressed object.
             raise _fault(f"the server sent a range with Content-Encoding {coding!r}")
         self._nbytes = self._promised(headers.get("Content-Range", ""))
 
@@ -113,7 +114,7 @@ class HttpReply:
         return body[start:stop]
 
     def _promised(self, described: str) -> int:
-        """Return the length of the range in the header; raise an error for any other range."""
+        """Return the length of the range in ``Content-Range``; check that it was requested."""
         match = _parse_content_range(described.strip())
         if match is not None:
             assert self._byte_range is not None
@@ -131,10 +132,11 @@ class HttpReply:
 
 
 def _is_page(content_type: str, body: bytes) -> bool:
-    """Return whether a body is an HTML page: begins like one, or is text declared as HTML."""
+    """Return whether a body is an HTML page: it begins like one, or is text declared as HTML."""
     if _begins_as_html(body) is not None:
         return True
-    # Servers declare other content as HTML too: binary data contain bytes that text does not.
+    # Some servers declare other content as HTML, too. Binary data are recognized by bytes that do
+    # not occur in text.
     return content_type in _PAGE_TYPES and _has_binary_data(body[:_SNIFFED_NBYTES]) is None
 
 

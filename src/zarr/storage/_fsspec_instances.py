@@ -19,13 +19,14 @@ OWN = "_zarr_made_it"  # marks instances that only stores use
 def is_async(fs: AbstractFileSystem) -> bool:
     """Return whether a file system is asynchronous.
 
-    Checks the class, because caching file systems forward attributes to the file system behind.
+    The class is checked, because an instance of a caching file system forwards attribute access to
+    the file system that it caches.
     """
     return bool(getattr(type(fs), "async_impl", False))
 
 
 def is_wrapper(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system wraps a synchronous one in threads; it needs no event loop."""
+    """Return whether a file system calls a synchronous one in threads, on any event loop."""
     return hasattr(fs, "sync_fs")
 
 
@@ -40,9 +41,10 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
     Returns
     -------
     fsspec.asyn.AsyncFileSystem
-        `fs` itself if it was made with ``asynchronous=True``, else a new instance made so from its
-        arguments. For a synchronous file system, a wrapper that uses threads. A file system made
-        from other instances is returned unchanged; `for_running_loop` handles it.
+        `fs` itself if it was made with ``asynchronous=True``; otherwise a new instance, made from
+        the arguments of `fs` with ``asynchronous=True``. For a synchronous file system, a wrapper
+        that uses threads. If other file systems are among the arguments of `fs`, `fs` is returned
+        unchanged; `for_running_loop` handles it.
     """
     if not is_async(fs):
         from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -50,13 +52,13 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
         return serialize(AsyncFileSystemWrapper(fs, asynchronous=True))
     if fs.asynchronous or is_wrapper(fs) or _has_inner_instances(fs):
         return fs
-    # fsspec caches this instance like one that the user makes, so it is made only once.
+    # fsspec caches this instance, as it caches instances made by users, so it is made only once.
     result = type(fs)(*fs.storage_args, **_async_options(type(fs), fs.storage_options))
     return as_own(result)
 
 
 def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Mark an instance as made for stores: its client may be closed with the last store."""
+    """Mark an instance as made for stores, so that its client is closed with the last store."""
     if is_async(fs):
         fs.__dict__[OWN] = True
     return fs
@@ -68,14 +70,14 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     Parameters
     ----------
     url : str
-        A URL that fsspec supports; may be chained.
+        A URL that fsspec supports. It may be chained.
     options : mapping or None
         Arguments for the file system; None for no arguments.
 
     Returns
     -------
     tuple
-        The asynchronous file system, and the path of the URL in it.
+        The asynchronous file system, and the path of the URL in this file system.
 
     Raises
     ------
@@ -92,14 +94,15 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     fs, path = url_to_fs(url, **kwargs)
     as_own(fs)
     if is_async(fs) and kwargs.get("asynchronous") is False:
-        return fs, path  # as requested; calls use another, asynchronous instance
+        return fs, path  # as the user requested; the store calls another, asynchronous instance
     return as_async(fs), path
 
 
 def same(one: AbstractFileSystem, other: AbstractFileSystem) -> bool:
     """Return whether two file systems have the same class and arguments.
 
-    The comparison of fsspec also includes the thread in which an instance was made.
+    fsspec's own comparison is not used, because it also compares the threads in which the instances
+    were made.
     """
     return one is other or _identity(one) == _identity(other)
 
@@ -129,10 +132,12 @@ def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) ->
 
     result = {name: _async_value(value) for name, value in options.items() if name != "loop"}
     result["asynchronous"] = True
-    # Otherwise fsspec would share one inner instance among file systems of several event loops.
+    # Without `skip_instance_cache`, fsspec would share one inner instance among file systems of
+    # several event loops.
     inner_options = {"asynchronous": True, "skip_instance_cache": True}
     if issubclass(cls, ReferenceFileSystem):
-        # Do not change target_options: they apply to the reference document, read synchronously.
+        # Do not change target_options: they apply to the reference document, which fsspec reads
+        # synchronously.
         result["remote_options"] = {**(result.get("remote_options") or {}), **inner_options}
         if isinstance(fss := result.get("fs"), dict):
             result["fs"] = _reference_targets(fss)
@@ -145,7 +150,7 @@ def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) ->
 
 
 def _reference_targets(targets: Mapping[Any, Any]) -> dict[Any, AsyncFileSystem]:
-    """Make target file systems of references; fsspec does not wrap those passed in a dict."""
+    """Return asynchronous target file systems; fsspec does not wrap those passed in a dict."""
     import fsspec
 
     result = {}
@@ -161,7 +166,7 @@ def _async_value(value: Any) -> Any:
     from fsspec import AbstractFileSystem
 
     if isinstance(value, AbstractFileSystem) and is_async(value) and not is_wrapper(value):
-        return clone(value)  # must not share a client with an instance of another event loop
+        return clone(value)  # instances of different event loops must not share a client
     return value
 
 

@@ -14,21 +14,21 @@ _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
 
 async def refuse_links(fs: Any, root: str, path: str) -> None:
-    """Raise an error if a path to delete lies behind a symbolic link below the root of a store.
+    """Raise an error if a path to delete is inside a symbolic link below the root of a store.
 
     Parameters
     ----------
     fs : fsspec.AbstractFileSystem
         The file system; only local file systems are checked.
     root : str
-        The root of the store; may itself be a link.
+        The root of the store, which may itself be a link.
     path : str
         The path to delete. A missing path is not an error.
 
     Raises
     ------
     NotImplementedError
-        If a directory between the root and the path is a link.
+        If a directory between the root and the path is a link, and the path exists.
     """
     top, place = _local_path(fs, root), _local_path(fs, path)
     if top is None or place is None:
@@ -93,7 +93,7 @@ def _is_broken(path: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _may_be_local(cls: type) -> bool:
-    """Return whether a class is local, or a wrapper or directory that may be over a local one."""
+    """Return whether a file system class is local, or may wrap a local file system."""
     modules = {base.__module__ for base in cls.__mro__}
     return not modules.isdisjoint(
         f"fsspec.implementations.{name}" for name in ("asyn_wrapper", "dirfs", "local")
@@ -101,7 +101,7 @@ def _may_be_local(cls: type) -> bool:
 
 
 def _local_path(fs: Any, path: str) -> str | None:
-    """Return the local path behind a path of a file system, or None if it is not local."""
+    """Return the local path for a path of a file system; None if the file system is not local."""
     while True:
         modules = {base.__module__ for base in type(fs).__mro__}
         if hasattr(fs, "sync_fs"):

@@ -1,7 +1,8 @@
 """List keys below a path of an fsspec file system.
 
 Object stores also list folder markers: objects whose names end in a slash. HTTP servers have no
-listing operation; their index pages are parsed, whose links may lead anywhere.
+listing operation. Instead, their index pages are parsed; the links on such a page may lead to any
+URL.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class File(NamedTuple):
     Parameters
     ----------
     name : str
-        Its path in the file system.
+        Path of the file in the file system.
     nbytes : int or None
-        Its size in bytes; None if the listing has no size.
+        Size in bytes; None if the listing has no size.
     """
 
     name: str
@@ -49,13 +50,13 @@ class Child(NamedTuple):
     Parameters
     ----------
     path : str
-        Its path in the file system.
+        Path of the file or directory in the file system.
     name : str
         The last part of the path, valid as a part of a key.
     is_directory : bool
-        Whether it may have children.
+        Whether the child may have children itself.
     nbytes : int or None
-        Its size in bytes; None for a directory, or if the listing has no size.
+        Size in bytes; None for a directory, or if the listing has no size.
     """
 
     path: str
@@ -80,12 +81,12 @@ async def files(fs: AsyncFileSystem, path: str, *, sizes: bool = False) -> list[
     path : str
         The path.
     sizes : bool
-        Whether to return sizes; some file systems need more time for them.
+        Whether to return sizes, for which some file systems need more time.
     """
     if not _walks(fs):
         return await _found(fs, path, sizes)
-    # The walk of fsspec treats a directory that it cannot list as empty, and recurses once per
-    # level.
+    # fsspec's own walk is not used: it treats a directory that it cannot list as empty, and it
+    # recurses once per directory level.
     result: list[File] = []
     directories = [path]
     while directories:
@@ -119,8 +120,9 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
 async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     """Return the names of all objects below a path, including folder markers, by one listing.
 
-    A listing of the path itself would send further requests if it is empty, to check whether the
-    path is a file and whether it exists. Listing the parent by prefix avoids them.
+    If a listing of the path itself is empty, file systems send further requests, to find out
+    whether the path is a file and whether it exists. Listing the parent by prefix avoids these
+    requests.
 
     Parameters
     ----------
@@ -153,9 +155,9 @@ def _lists_by_prefix(cls: type) -> bool:
 
 
 async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
-    """Return the file at a path as a list, empty if the path is not a file."""
+    """Return a list with the file at a path; an empty list if the path is not a file."""
     if _is_http(fs):
-        return []  # either a file or an index page without links
+        return []  # the URL is a file, or an index page without links
     try:
         listing = await fs._ls(path, detail=True)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -174,7 +176,8 @@ async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
 async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
     """Return the children of a path, each name once; empty if there is no such directory.
 
-    Leaves out the directory itself, folder markers, and names that are invalid as a part of a key.
+    The directory itself, folder markers, broken links, and names that are invalid as a part of a
+    key are omitted.
     """
     try:
         if _is_http(fs):
@@ -204,15 +207,15 @@ async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
 
 
 async def has_children(fs: AsyncFileSystem, path: str) -> bool:
-    """Return whether a path is proven to be a directory that is not empty."""
+    """Return whether a listing proves that a path is a directory that is not empty."""
     try:
         return bool(await children(fs, path))
-    except Exception:  # no proof; the caller reports its own, earlier failure
+    except Exception:  # nothing is proven; the caller raises its own, earlier failure
         return False
 
 
 def _walks(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system finds files by listing directory after directory."""
+    """Return whether a file system finds files by listing one directory after another."""
     from fsspec import AbstractFileSystem
     from fsspec.asyn import AsyncFileSystem
 
@@ -231,7 +234,7 @@ def _is_http(fs: AsyncFileSystem) -> bool:
 
 
 async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
-    """Return the children of a directory that its index page links to.
+    """Return the children of a directory according to the links on its index page.
 
     Raises
     ------
@@ -240,7 +243,7 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
     OSError
         If the server replies with another status than 200 or 203.
     """
-    directory = url.rstrip("/") + "/"  # without the slash most servers reply with a redirect
+    directory = url.rstrip("/") + "/"  # without the slash, most servers send a redirect
     session = await fs.set_session()
     asked = fs.encode_url(directory)
     async with session.get(asked, **fs.kwargs) as reply:
@@ -276,12 +279,12 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     Returns
     -------
     tuple
-        The name is empty if the target is not directly below the page.
+        The name, empty if the target is not directly below the page, and whether it is a directory.
     """
     nowhere = "", False
     target = unescape(link).strip()
     if "?" in target or "#" in target:
-        return nowhere  # another sort order of the same page, or an anchor in it
+        return nowhere  # the same page in another sort order, or an anchor in the page
     try:
         here, there = urlsplit(base), urlsplit(urljoin(base, target))
     except ValueError:
@@ -293,7 +296,7 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     name = path[len(above) :]
     is_directory = name.endswith("/")
     name = name.removesuffix("/")
-    # In a URL, a question mark or a hash would end the path.
+    # A question mark or a hash in the name would end the path of a URL made from it.
     if "?" in name or "#" in name or not can_be_child(name):
         return nowhere
     if name in ("index.html", "index.htm"):

@@ -1,9 +1,9 @@
 """Map event loops to instances of fsspec file systems, and close their clients.
 
-An asynchronous fsspec file system opens its client on first use. From then on it is bound to the
-event loop and the process of that use. A store outlives both: callers use it from the event loop of
-the synchronous API, from loops of `asyncio.run`, and in forked children. So each further event loop
-gets its own instance, made from the same arguments.
+An asynchronous fsspec file system opens its client on first use. After that, the instance can be
+used only on the same event loop and in the same process. A store, however, is used on several event
+loops: that of the synchronous API, those of `asyncio.run`, and those of forked children. Therefore
+each further event loop gets its own instance of the file system, made from the same arguments.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from fsspec.asyn import AsyncFileSystem
 
 _HOME = "_zarr_home_loop"
-_CLIENTS = ("_session", "_s3")  # attributes of the client: HTTP and Google Cloud, and S3
+# Attributes in which file systems store their client: HTTP and Google Cloud in the first, S3 in the
+# second.
+_CLIENTS = ("_session", "_s3")
 
-# Guards the variables below, and the claims. It is reentrant: garbage collection may finalize a
-# store, which takes the lock, in a thread that already holds it.
+# Guards the variables below, and the marks that `_claim` sets. The lock is reentrant, because
+# garbage collection can run in a thread that holds it, and can finalize a store, which needs it.
 _lock = threading.RLock()
 _states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
 _of_parents: list[object] = []
@@ -40,7 +42,8 @@ if hasattr(os, "register_at_fork"):
     def _after_fork() -> None:
         global _lock, _states
         _lock = threading.RLock()  # another thread of the parent may have held the old lock
-        # The loops do not exist in the child. Keep their clients: collected, they would warn.
+        # The event loops of the parent do not exist in the child. Keep references to their clients:
+        # a client that is garbage collected without being closed issues a warning.
         _of_parents.append(_states)
         _states = weakref.WeakKeyDictionary()
 
@@ -51,7 +54,7 @@ class _OfLoop:
     """The instances that serve one event loop, and the clients to close before the loop closes.
 
     An event loop shuts down its asynchronous generators before it closes. A suspended generator is
-    therefore notified of the end of the loop. Each loop has one such object, so that no client is
+    therefore notified of the end of the loop. Each loop has one `_OfLoop`, so that no client is
     closed twice.
     """
 
@@ -106,7 +109,7 @@ class _OfLoop:
             client = self._clients.pop()
             try:
                 await client.__aexit__(None, None, None)
-            except asyncio.CancelledError:  # close the remaining clients with the loop
+            except asyncio.CancelledError:  # the end of the loop closes the remaining clients
                 self._clients.append(client)
                 raise
 
@@ -114,8 +117,9 @@ class _OfLoop:
 def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
     """Return the instance of a file system that serves the running event loop.
 
-    Its inner file systems must serve the same loop. fsspec may share one inner instance among
-    several outer ones, which may serve other loops. In that case a new instance is made.
+    The inner file systems of the instance must serve the same loop. fsspec may share one inner
+    instance among several outer instances. If the inner instance already serves another loop, a new
+    outer instance is made.
     """
     if is_wrapper(fs):
         return fs
@@ -136,7 +140,7 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
             return fs
         found = state.clones.get(fs._fs_token)
     if found is None:
-        made = clone(fs)  # no race: only the thread of this loop makes it
+        made = clone(fs)  # no race: only the thread of this event loop makes this instance
         with _lock:
             found = state.clones[fs._fs_token] = made
             _claim(list(_with_inner(made)), loop, state)
@@ -168,7 +172,7 @@ def keep_for(store: object, fs: AsyncFileSystem) -> None:
     store : object
         The store.
     fs : fsspec.asyn.AsyncFileSystem
-        Its file system.
+        The file system of the store.
     """
     if not is_wrapper(fs):
         with _lock:
@@ -192,14 +196,15 @@ def _release(fs: AsyncFileSystem) -> None:
 
 
 def _is_cached(fs: AsyncFileSystem) -> bool:
-    """Return whether the instance cache of fsspec holds this very instance."""
+    """Return whether the instance cache of fsspec contains this instance."""
     return type(fs)._cache.get(fs._fs_token) is fs
 
 
 def _close_soon(fs: AsyncFileSystem) -> None:
     """Schedule closing the client of a file system on its event loop, if the loop still runs.
 
-    Other file systems may use an inner instance that fsspec caches; it is closed with the loop.
+    An inner instance in the cache of fsspec may be used by other file systems. The client of such
+    an instance is closed at the end of the loop.
     """
     for part in list(_with_inner(fs)):
         home = part.__dict__.get(_HOME)
@@ -211,7 +216,7 @@ def _close_soon(fs: AsyncFileSystem) -> None:
             continue
         try:
             loop.call_soon_threadsafe(_finish, state, part)
-        except RuntimeError:  # the loop is closed, and the client with it
+        except RuntimeError:  # the loop is already closed, and the client was closed before it
             return
 
 
@@ -228,7 +233,8 @@ _closing: set[asyncio.Future[None]] = set()
 def _close_all() -> None:
     """Close all open clients at exit, before the event loops stop.
 
-    fsspec does not close its cached instances, and aiohttp would warn about each open client.
+    fsspec does not close the clients of its cached instances, and aiohttp would issue a warning for
+    each open client.
     """
     end_all_running()  # otherwise reads in flight would fail
     with _lock:
@@ -242,7 +248,7 @@ def _close_all() -> None:
 
 
 def _with_inner(fs: AsyncFileSystem) -> Iterator[AsyncFileSystem]:
-    """Yield a file system and its inner ones, as far as they are bound to an event loop."""
+    """Yield a file system, and its inner file systems that are bound to an event loop."""
     yield fs
     state = fs.__dict__
     for inner in (state.get("fs"), *(state.get("fss") or {}).values()):

@@ -18,7 +18,7 @@ def root_marker(fs: AsyncFileSystem) -> str:
 
 
 def join(root: str, key: str) -> str:
-    """Return the path of a key below the root of a store; either may be empty."""
+    """Return the path of a key below the root of a store; the root or the key may be empty."""
     if not root or not key:
         return root or key
     return f"{root}{key}" if root.endswith("/") else f"{root}/{key}"

@@ -1,8 +1,8 @@
-"""Batch the byte ranges requested in one iteration of the event loop into ``_cat_ranges``.
+"""Pass the byte ranges requested in one iteration of the event loop to ``_cat_ranges``, in batches.
 
 The default ``_cat_ranges`` of fsspec merges nothing, and its reads continue after it is cancelled.
-So it is used only if a file system overrides it. For example, the file system of obstore reads all
-ranges of an object by one call of its store.
+Therefore the method is used only if a file system overrides it. For example, the file system of
+obstore reads all ranges of an object by one call of its store.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from fsspec.asyn import AsyncFileSystem
 
-# Maximum number of ranges per call. A call returns only when its last range has arrived, so several
-# concurrent calls return earlier than one large call.
+# Maximum number of ranges per call. A call returns only when its last range has arrived. Most
+# ranges therefore arrive earlier with several concurrent calls than with one large call.
 PORTION: Final = 16
 
-# Batches still open for ranges, keyed by event loop and id of the file system.
+# Batches to which ranges can still be added, keyed by event loop and id of the file system.
 _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 
 
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system, or the one it delegates to, overrides ``_cat_ranges``.
+    """Return whether a file system, or the one that it delegates to, overrides ``_cat_ranges``.
 
-    False for caching file systems, which are read in another way: fsspec writes their cache files
-    unsafely.
+    The result is False for caching file systems. They are read in another way, because fsspec does
+    not write their cache files safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -46,7 +46,7 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
 def _is_directory(cls: type) -> bool:
     from fsspec.implementations.dirfs import DirFileSystem
 
-    # A subclass may override `_cat_ranges` too.
+    # A subclass of `DirFileSystem` that overrides `_cat_ranges` does not only delegate.
     return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
 
 
@@ -63,14 +63,14 @@ def _differs(cls: type, base: type, name: str) -> bool:
 
 
 async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) -> bytes:
-    """Read a byte range in one batch with the others of this iteration of the event loop.
+    """Read a byte range, in one batch with other ranges of this iteration of the event loop.
 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
         The file system, for the running event loop.
     path : str
-        The path of the object in it.
+        The path of the object in the file system.
     start : int
         Offset of the first byte.
     end : int
@@ -79,8 +79,8 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
     Raises
     ------
     Exception
-        The failure of this range. If the whole call fails, each of its ranges is read alone, so
-        that no caller gets the failure of another range.
+        The failure of this range. If the whole call fails, each of its ranges is read by itself, so
+        that no caller receives the failure of another range.
     """
     loop = asyncio.get_running_loop()
     key = loop, id(fs)
@@ -105,14 +105,14 @@ class _Portion:
         self._call: asyncio.Task[None] | None = None
 
     async def read(self, path: str, start: int, end: int) -> bytes | None:
-        """Add a range and wait for its bytes; return None if the whole call has failed."""
+        """Add a range and wait for its bytes; return None if the call for all ranges failed."""
         answer: asyncio.Future[bytes | None] = self._loop.create_future()
         self.ranges.append((path, start, end))
         self._answers.append(answer)
         try:
             return await answer
         except asyncio.CancelledError:
-            # If the last waiting caller is cancelled, cancel the call and wait for its end.
+            # If this was the last waiting caller, cancel the call and wait until it ends.
             call = self._call
             if call is not None and all(other.done() for other in self._answers):
                 call.cancel()
@@ -122,7 +122,7 @@ class _Portion:
             raise
 
     def leave(self, key: tuple[asyncio.AbstractEventLoop, int]) -> None:
-        """Close the batch and start its call, unless all callers were cancelled."""
+        """Close the batch for further ranges; start its call unless all callers were cancelled."""
         if _open.get(key) is self:
             del _open[key]
         if not all(answer.done() for answer in self._answers):

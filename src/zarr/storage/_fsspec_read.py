@@ -1,4 +1,4 @@
-"""Read an object of an fsspec file system, or a byte range, and validate the answer."""
+"""Read an object of an fsspec file system, or a byte range of it, and check the response."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     fs : fsspec.asyn.AsyncFileSystem
         The file system, for the running event loop.
     path : str
-        The path of the object in it.
+        The path of the object in the file system.
     byte_range : ByteRequest or None
         The byte range, not empty; None for all bytes.
 
@@ -43,8 +43,8 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     Raises
     ------
     OSError
-        If the answer does not match the request. This is checked by length and, over HTTP, by
-        status and headers.
+        If the response does not match the request. The length of the response is checked, and for
+        HTTP also the status and the headers.
     Exception
         Any failure of the file system.
     """
@@ -53,11 +53,11 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
         return await read_through_cache(cache, path, byte_range, read_object)
     await refuse_pipes(fs, path)
     data: bytes
-    # Keywords only: the order of the parameters differs between file systems.
+    # Pass keyword arguments only: the order of the parameters differs between file systems.
     limits: dict[str, Any] = {}
     if isinstance(byte_range, SuffixByteRequest) and _lacks_suffixes(fs):
         size = (await fs._info(path))["size"]
-        if size is None:  # the server does not report it
+        if size is None:  # the server does not report the size
             data = await read_object(fs, path, None)
             return data[len(data) - byte_range.suffix :] if byte_range.suffix < len(data) else data
         limits = {"start": max(0, size - byte_range.suffix), "end": size}
@@ -71,12 +71,14 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     if http is not None:
         reply = HttpReply(byte_range if limits else None)
         if limits:
-            # A range of compressed bytes and a compressed range cannot be told apart.
+            # Request the range uncompressed. Otherwise one cannot find out whether the server
+            # compressed the range, or cut the range from the compressed object.
             headers = {**http.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
             limits["headers"] = headers
         return reply.part(await fs._cat_file(path, raise_for_status=reply, **limits))
     if not limits and _reads_in_parts(_class(fs)):
-        # Send one request per value. Otherwise s3fs first requests the size, to split large values.
+        # Send one request per value. Otherwise s3fs first requests the size, to split large values
+        # into parts.
         limits["max_concurrency"] = 1
     data = await fs._cat_file(path, **limits)
     check_length(data, byte_range)
@@ -86,15 +88,15 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
 async def means_past_the_end(
     fs: AsyncFileSystem, path: str, byte_range: ByteRequest, error: Exception
 ) -> bool:
-    """Return whether a rejected byte range is past the end of the object.
+    """Return whether a byte range was rejected because it is past the end of the object.
 
-    Looks up the size, because a server may reject a range for another reason.
+    The size of the object is looked up, because a server may reject a range for another reason.
     """
     if not is_range_error(error):
         return False
     try:
         size = (await fs._info(path))["size"]
-    except Exception:  # the caller reports the first failure
+    except Exception:  # the caller raises the first failure
         return False
     return size is not None and starts_past_the_end(byte_range, int(size))
 
@@ -108,7 +110,7 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the HTTP file system behind a file system, or None if it is not over HTTP."""
+    """Return the HTTP file system behind a file system, or None if there is none."""
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs
     return fs if _is_from(_class(fs), "fsspec.implementations.http") else None
@@ -126,7 +128,7 @@ def _class(fs: AsyncFileSystem) -> type:
 
 @lru_cache(maxsize=256)
 def _is_from(cls: type, module: str) -> bool:
-    # Compare by name: importing the module may need packages that are not installed.
+    # Modules are compared by name: an import may need packages that are not installed.
     return any(base.__module__ == module for base in cls.__mro__)
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Clients of these protocols share one connection, or one file position.
+# The calls of a file system of one of these protocols share one connection, or one file position.
 _SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
 
-# These record the blocks they have cached in a file, without a lock.
+# File systems of this module record in a file which blocks they have cached. They use no lock.
 _CACHES = "fsspec.implementations.cached"
 _CACHE_CALLS = ("_cat", "_get", "_open", "_pipe", "_put", "_read", "_head", "_tail")
 
@@ -30,7 +30,7 @@ _QUEUE = "_zarr_queue"
 class Queue:
     """Runs functions one after the other, for callers on any event loop and in any thread.
 
-    Cancellation of a caller does not stop its running call. The next call starts after it ends.
+    If a caller is cancelled, its running call continues. The next call starts when that call ends.
     """
 
     def __init__(self) -> None:
@@ -54,13 +54,13 @@ _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 
 
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
-    """Return the instance attributes of a file system, bypassing the forwarding of caches."""
+    """Return the attributes of a file system itself; caches forward normal attribute access."""
     state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
     return state
 
 
 def is_cache(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system caches data of another one in local files."""
+    """Return whether a file system caches data of another file system in local files."""
     return any(base.__module__ == _CACHES for base in type(fs).__mro__)
 
 
@@ -75,12 +75,13 @@ def queue_of_cache(fs: AbstractFileSystem) -> Queue:
 
 
 def serialize(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Make a wrapper run one call at a time if its synchronous file system needs that.
+    """Make a wrapper run one call at a time if its synchronous file system is not thread-safe.
 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        Any file system. A wrapper is changed in place, other file systems are not changed.
+        Any file system. A wrapper of a synchronous file system is changed in place. Other file
+        systems are not changed.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Resolve keys of an fsspec file system to objects, following references.
 
-On fsspec's reference file system a key is a region of another object, or bytes stored inline in the
-reference document (kerchunk reference specification, version 1). Requests can be merged only if
-their target object is known.
+On fsspec's reference file system the value of a key is a region of another object, or bytes stored
+inline in the reference document (kerchunk reference specification, version 1). Requests can be
+merged only if their target object is known.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """An object of a file system, or a region of one.
+    """An object of a file system, or a region of an object.
 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        The file system that holds the object.
+        The file system that contains the object.
     path : str
-        Its path there.
+        Path of the object in the file system.
     start : int
         Offset of the region in bytes.
     nbytes : int or None
-        Size of the region in bytes; None for the whole object, of unknown size.
+        Size of the region in bytes; None for the whole object, whose size is unknown.
     """
 
     fs: AsyncFileSystem
@@ -47,7 +47,7 @@ class Target(NamedTuple):
         return RangeByteRequest(self.start + start, self.start + stop)
 
     def wants_nothing(self, byte_range: ByteRequest | None) -> bool:
-        """Return whether a byte range contains no byte of the region, whose size is known."""
+        """Return whether a byte range contains no byte of the region; `nbytes` must be known."""
         assert self.nbytes is not None
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return start == stop
@@ -66,7 +66,7 @@ def are_in_memory(fs: Any) -> bool:
 def inline_answer(
     target: Target | bytes | None, byte_range: ByteRequest | None
 ) -> Target | bytes | None:
-    """Answer a request if it needs no read.
+    """Answer a request if no read is necessary.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def inline_answer(
     Returns
     -------
     Target, bytes or None
-        `target` itself if it must be read; otherwise the bytes, or None for an absent key.
+        `target` itself if it must be read. Otherwise the bytes, or None if the key is absent.
     """
     if isinstance(target, Target):
         # A reference proves that its key is present, so an empty byte range needs no read.
@@ -92,22 +92,22 @@ def inline_answer(
 def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | Exception | None]:
     """Look up the targets of references.
 
-    It may read parts of a lazily loaded reference document. It must not run on an event loop then;
-    see `are_in_memory`.
+    If the reference document is loaded lazily, this function may read parts of it. In that case do
+    not call it on an event loop; see `are_in_memory`.
 
     Parameters
     ----------
     fs : fsspec.implementations.reference.ReferenceFileSystem
         The file system.
     paths : iterable of str
-        Paths in it.
+        Paths in the file system.
 
     Returns
     -------
     list of Target, bytes, None or Exception
-        For each path: its region, the inline bytes, None if the path is not listed, a `ValueError`
-        if the reference is malformed, or a `ReferenceNotReachable` if no file system is known for
-        its protocol.
+        For each path: the target of its reference, the inline bytes, None if the path has no
+        reference, a `ValueError` if the reference is malformed, or a `ReferenceNotReachable` if no
+        file system is known for the protocol of the target.
     """
     resolved: list[Target | bytes | Exception | None] = []
     for path in paths:
@@ -145,9 +145,9 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
 
 
 def _parse_reference(reference: object, path: str, target: str | None) -> Sequence[Any]:
-    """Return the URL, and the region if any, of a well-formed reference.
+    """Return the URL of a well-formed reference, followed by its region if it has one.
 
-    A URL of None stands for `target`, the file shared by all references.
+    A URL of None stands for `target`, the common target file of such references.
     """
     if isinstance(reference, (list, tuple)) and len(reference) in (1, 3):
         url, *region = reference

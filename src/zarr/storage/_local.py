@@ -50,23 +50,25 @@ __all__ = ["LocalStore"]
 
 _T = TypeVar("_T")
 
-# Maximum number of files, and approximate bytes, per call of the thread pool in a bulk read.
+# Limits of one call of the thread pool in a bulk read: the number of files, and roughly the number
+# of bytes.
 _FILES_A_HOP = 32
 _BYTES_A_HOP = 1 * MiB
 
-# Maximum number of files, and approximate bytes, that a blocking caller reads before it decodes
-# them. With small files, threads take turns.
+# Limits of one portion that a blocking caller reads before it decodes: the number of files, and
+# roughly the number of bytes. If files are small, only one thread reads a portion at a time.
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
 
-# Margin added to the expected size of a file, which is estimated from the files before it.
+# Margin added to the expected size of a file. The expected size is estimated from the files that
+# were read before.
 _ROOM_NBYTES = 4 * KiB
 
-# Merge only adjacent or overlapping byte ranges of a file: a second read costs microseconds.
+# Merge only adjacent or overlapping byte ranges of a file: a second read takes only microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
-# Whether a relative path may contain a drive: "C:a".
+# Whether a relative path may contain a drive, as "C:a" does.
 _HAS_DRIVES = os.name == "nt"
 
 # Number of names that a listing fetches per call of the thread pool.
@@ -126,9 +128,9 @@ class LocalStore(Store):
         read_only : bool
             Whether methods that change the store raise an error.
         mode : {"r", "r+", "a", "w", "w-"} or None
-            ``"r"`` makes the store read-only. ``"r"`` and ``"r+"`` need an existing directory,
-            ``"w"`` empties it, ``"w-"`` needs it to be absent. None creates the directory, unless
-            the store is read-only.
+            ``"r"`` makes the store read-only. The directory must exist for ``"r"`` and ``"r+"``,
+            and for any mode if the store is read-only. It must be absent for ``"w-"``. In all other
+            cases, also for None, a missing directory is created. ``"w"`` empties the directory.
 
         Raises
         ------
@@ -185,16 +187,17 @@ class LocalStore(Store):
     def _path_of_value(self, key: str) -> str:
         path = self._path(key)
         if not _parts(key):
-            # Raise before a temporary file is made beside the root, to replace it.
+            # Raise the error here, before a temporary file is created beside the root directory.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
     def _is_gone(self, error: OSError, key: str) -> bool:
         """Return whether a failure to open a file proves that the key is absent.
 
-        If the root is a file, the store has no keys. Files such as README.md lie beside nodes, so
-        metadata keys below them are looked up. Any other file in the place of a directory means a
-        damaged store, which must not be read as fill values.
+        If the root is a file, the store has no keys. Files such as README.md are stored beside
+        nodes, so that keys such as README.md/zarr.json are requested, and are absent. Any other
+        file in place of a directory means that the store is damaged. In that case the chunks must
+        not be read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -226,7 +229,7 @@ class LocalStore(Store):
         byte_range: ByteRequest | None,
         expected: int = _SMALL_NBYTES,
     ) -> bytes | None:
-        """Read the bytes of a key at a known path; see `read_file`. None if the key is absent."""
+        """Return the bytes of a key at a known path, None if it is absent; see `read_file`."""
         try:
             return read_file(path, byte_range, expected)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -257,10 +260,10 @@ class LocalStore(Store):
         prototype: BufferPrototype,
         expected: int,
     ) -> tuple[list[tuple[int, Buffer | None]], int]:
-        """Read the next files in the calling thread, and count their bytes.
+        """Read the next files in the calling thread; return the results and their size in bytes.
 
-        The list is empty when no requests remain. Other threads wait for their turn during this
-        call, so it makes few Python calls.
+        The list of results is empty if no requests remain. Other threads may wait until this method
+        returns, so it makes few Python calls.
         """
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -296,7 +299,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _noting(self, doing: str, what: object) -> Iterator[None]:
-        """Add a note to failures of the file system that names operation, object and store."""
+        """Add a note to failures of the file system, which names operation, object and store."""
         try:
             yield
         except (OSError, NotImplementedError) as error:
@@ -306,13 +309,13 @@ class LocalStore(Store):
     def delete_sync(self, key: str) -> None:
         """Delete a key in the calling thread; see `Store.delete`.
 
-        If the key is a directory, all keys in it are deleted; the root cannot be deleted. If it is
-        a symbolic link, the link is deleted and its target is kept.
+        If the key is a directory, all keys in the directory are deleted; the root cannot be
+        deleted. If the key is a symbolic link, the link is deleted and its target is kept.
 
         Raises
         ------
         NotImplementedError
-            If the key lies behind a symbolic link to a directory.
+            If a directory between the root and the key is a symbolic link.
         """
         self._check_writable()
         self._path(key)  # raises for an invalid key
@@ -343,7 +346,7 @@ class LocalStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, several files per call of the thread pool; see `Store.get_many`.
+        """Read many values, with several files per call of the thread pool; see `Store.get_many`.
 
         Adjacent or overlapping byte ranges of one file are merged into one read.
         """
@@ -351,7 +354,8 @@ class LocalStore(Store):
         check_keys([key for key, _ in wanted])
         remaining = deque(plan_reads(wanted, _TOUCHING))
         concurrency = int(config.get("async.concurrency"))
-        # A few files are all requested at once: a network file system has high latency.
+        # If there are only a few files, all are read concurrently, because a network file system
+        # has a high latency.
         at_once = max(1, min(_FILES_A_HOP, len(remaining) // concurrency))
 
         def read_some() -> Answered:
@@ -380,7 +384,7 @@ class LocalStore(Store):
                 async for batch in batches:
                     yield [pair for _, answered in batch for pair in answered.answers]
         finally:
-            remaining.clear()  # threads that still read stop after their current file
+            remaining.clear()  # threads that are still reading stop after their current file
 
     def _answer(self, read: Read, prototype: BufferPrototype) -> Answered:
         """Read one file, or byte ranges of it, in the calling thread."""
@@ -402,7 +406,7 @@ class LocalStore(Store):
 
         def is_value() -> bool:
             try:
-                # Not `os.path.isfile`: it returns False if permission is denied.
+                # `os.path.isfile` is not used: it returns False if permission is denied.
                 status = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return False
@@ -463,7 +467,7 @@ class LocalStore(Store):
         Raises
         ------
         NotImplementedError
-            If the directory lies behind a symbolic link to another directory.
+            If a parent directory below the root is a symbolic link.
         ValueError
             If the prefix is a file, or the store is read-only.
         """
@@ -483,13 +487,13 @@ class LocalStore(Store):
             await in_pool(delete)
 
     async def _remove_empty(self, prefix: str) -> None:
-        """Remove empty directories below a prefix after its keys were deleted one by one."""
+        """Remove empty directories below a prefix, after the keys below it have been deleted."""
         path = self._path(prefix)
 
         def remove_empty() -> None:
             for folder, _, _ in os.walk(path, topdown=False):
                 if prefix or folder != str(path):
-                    with suppress(OSError):  # it is not empty
+                    with suppress(OSError):  # the directory is not empty
                         os.rmdir(folder)
 
         await in_pool(remove_empty)
@@ -561,7 +565,7 @@ class LocalStore(Store):
 
 
 async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
-    """Yield the items of a blocking iterator, fetched in batches in the thread pool."""
+    """Yield the items of a blocking iterator; fetch them in batches in the thread pool."""
     while batch := await in_pool(lambda: list(islice(items, _LISTED_AT_ONCE))):
         for item in batch:
             yield item
@@ -575,5 +579,5 @@ def _parts(key: str) -> list[str]:
 def _remove_directory(path: str) -> None:
     try:
         os.rmdir(path)
-    except (FileNotFoundError, NotADirectoryError):  # `NotADirectoryError`: a link to a directory
+    except (FileNotFoundError, NotADirectoryError):  # the latter for a link to a directory
         pass

@@ -1,7 +1,7 @@
 """Write, delete, list and move files and directories of a local file system.
 
-Deletion never follows a symbolic link below the root: it deletes the link, or nothing. No function
-is recursive, because keys may have thousands of parts.
+Deletion never follows a symbolic link below the root: it deletes the link itself, or nothing. No
+function is recursive, because keys may have thousands of parts.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import NamedTuple
 from zarr.core.buffer import Buffer
 from zarr.storage._utils import can_be_key
 
-# Prefix of temporary files that are being written; their names are never keys.
+# Prefix of the names of temporary files that are being written. Such a name is never a key.
 PARTIAL = ".__zarr_partial-"
 
-# Errors of file systems without hard links.
+# Error numbers that file systems without hard links report for `os.link`.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
-# Errors of a link that must not be followed, and of a broken link.
+# Error numbers for a link that must not be followed, and for a broken link.
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether system calls accept names relative to an open directory. This prevents a race in which
-# another process replaces a directory by a link between the check and the deletion.
+# Whether system calls accept names relative to an open directory. Such names prevent a race in
+# which another process replaces a directory with a link between the check and the deletion.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -37,7 +37,7 @@ _HAS_RELATIVE_NAMES = (
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _REAL_DIRECTORY = _DIRECTORY | _NOFOLLOW
-# With O_PATH, opening a directory on the way to a file needs no permission to list it.
+# With O_PATH, a parent directory of a file can be opened without permission to list it.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | _REAL_DIRECTORY
 
 
@@ -45,14 +45,14 @@ _PASS = getattr(os, "O_PATH", os.O_RDONLY) | _REAL_DIRECTORY
 
 
 def refuse_irregular(status: os.stat_result, path: str) -> None:
-    """Raise an error if a file is not a regular file: a read could block or never end.
+    """Raise an error if a file is not a regular file, because a read could block or never end.
 
     Raises
     ------
     IsADirectoryError
-        If it is a directory.
+        If the file is a directory.
     OSError
-        If it is a named pipe, a socket or a device.
+        If the file is a named pipe, a socket or a device.
     """
     if stat.S_ISREG(status.st_mode):
         return
@@ -64,12 +64,13 @@ def refuse_irregular(status: os.stat_result, path: str) -> None:
 def refuse_pipe(path: str) -> None:
     """Raise an error if a path exists and is neither a regular file nor a directory.
 
-    Call it before a library that would open a named pipe and block until another process writes.
+    Call this function before a library opens the path: opening a named pipe would block until
+    another process writes to it.
 
     Raises
     ------
     OSError
-        If it is a named pipe, a socket or a device.
+        If the path is a named pipe, a socket or a device.
     """
     try:
         status = os.stat(path)
@@ -80,7 +81,7 @@ def refuse_pipe(path: str) -> None:
 
 
 def irregular(path: str, mode: int) -> OSError:
-    """Return the error for a path that is not a regular file; it names the type of the file."""
+    """Return an exception for a path that is not a regular file; it names the type of the file."""
     kinds = (
         (stat.S_ISFIFO, "a named pipe"),
         (stat.S_ISSOCK, "a socket"),
@@ -95,21 +96,22 @@ def irregular(path: str, mode: int) -> OSError:
 
 
 def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
-    """Write a file atomically: create it, or replace the old one, in one step.
+    """Write a file atomically: create the file, or replace the old file, in one step.
 
     Parameters
     ----------
     path : str
         Path of the file.
     value : Buffer
-        Its bytes.
+        Content of the file.
     unless_exists : bool
-        Whether to keep an existing file.
+        Whether to keep an existing file instead of replacing it.
     """
     if unless_exists and os.path.isfile(path):
         return
     folder = os.path.dirname(path)
-    # Random, because process and thread ids repeat on other hosts and after a crash.
+    # The name is random, because process and thread ids can be the same on other hosts or after a
+    # crash.
     partial = os.path.join(folder, f"{PARTIAL}{os.urandom(12).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -134,7 +136,7 @@ def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
         except FileNotFoundError:
             pass
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = path  # the error of a full disk names no file
+            error.filename = path  # an error for a full disk, for example, does not name the file
         raise
 
 
@@ -149,7 +151,8 @@ def _take_place(partial: str, path: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Not atomic: each file is complete, but the last of several writers may win.
+        # Not atomic: the file is complete in any case, but if there are several writers, the last
+        # one may replace the file of the first.
         if not os.path.exists(path):
             os.replace(partial, path)
             return
@@ -157,7 +160,7 @@ def _take_place(partial: str, path: str) -> None:
 
 
 def make_directories(path: str) -> None:
-    """Create a directory and its parents; not by `os.makedirs`, which is recursive.
+    """Create a directory and its missing parents, without recursion, unlike `os.makedirs`.
 
     Raises
     ------
@@ -174,7 +177,7 @@ def make_directories(path: str) -> None:
 
 
 def _has_made(path: str) -> bool:
-    """Create a directory unless it exists; return False if its parent is missing."""
+    """Create a directory unless it exists; return False if its parent is missing, else True."""
     try:
         os.mkdir(path)
     except FileExistsError:
@@ -190,7 +193,7 @@ def _has_made(path: str) -> bool:
 def move(source: str, destination: str) -> None:
     """Move a file or a directory, creating parent directories of the new path.
 
-    A moved symbolic link keeps its target.
+    A symbolic link still leads to the same target after the move.
     """
     make_directories(os.path.dirname(os.path.abspath(destination)))
     if not os.path.islink(source) or os.path.isabs(os.readlink(source)):
@@ -215,18 +218,20 @@ def remove(root: str, parts: Sequence[str]) -> None:
     Parameters
     ----------
     root : str
-        The root directory of the store; may be a link.
+        The root directory of the store, which may be a link.
     parts : sequence of str
         The parts of the path below the root, at least one.
 
     Raises
     ------
     NotImplementedError
-        If a parent directory below the root is a symbolic link: its target is outside the store.
+        If a directory between the root and the path is a symbolic link. The target of such a link
+        may be outside the store.
     """
     path = os.sep.join((root, *parts))
     try:
-        # Most deleted keys are absent: chunks of fill values that were never stored.
+        # Most keys to delete are absent: they belong to chunks of fill values that were never
+        # stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
@@ -269,7 +274,7 @@ def _remove_in(folder: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except (IsADirectoryError, PermissionError):
-        # Some systems raise these for a directory.
+        # Operating systems raise one of these errors for a directory.
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise
@@ -300,7 +305,7 @@ def _empty_relative(root: str) -> None:
 
 
 def _empty_open(top: int) -> None:
-    """Delete the content of an open directory, with one further directory open at a time."""
+    """Delete the content of an open directory; open only one subdirectory at a time."""
     folder = os.dup(top)
     try:
         above = [_Level(*_identity(folder), "", _delete_files(folder))]
@@ -422,7 +427,7 @@ def names_in(path: str, base: str) -> Iterator[str]:
     path : str
         The directory.
     base : str
-        Its prefix in the store.
+        Prefix of the keys in the directory.
     """
     for entry in _entries(path):
         if can_be_key(base + entry.name) and (_leads_to_file(entry) is not None):
@@ -432,7 +437,8 @@ def names_in(path: str, base: str) -> Iterator[str]:
 def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
-    Links are followed, except to a parent directory of the link, which would be an endless loop.
+    Symbolic links are followed, except a link to a directory that contains the link itself:
+    following it would be an endless loop.
 
     Parameters
     ----------
@@ -441,7 +447,8 @@ def walk(top: str, base: str) -> Iterator[str]:
     base : str
         Prefix of all keys.
     """
-    # Track the identities of directories below links only: a loop needs a link.
+    # Only below links, track the identities of the parent directories: without a link there is no
+    # loop.
     pending: list[tuple[str, str, frozenset[tuple[int, int]] | None]] = [(top, base, None)]
     while pending:
         path, base, above = pending.pop()
@@ -464,7 +471,7 @@ def walk(top: str, base: str) -> Iterator[str]:
 
 
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
-    """Yield the entries of a directory, without temporary files that are being written."""
+    """Yield the entries of a directory, except temporary files that are being written."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -477,7 +484,7 @@ def _entries(path: str) -> Iterator[os.DirEntry[str]]:
 def _leads_to_file(entry: os.DirEntry[str]) -> bool | None:
     """Return True for a file, False for a directory, None for any other type of entry.
 
-    None also for a broken link, or a link to itself.
+    Links are followed. The result is also None for a broken link and for a link to itself.
     """
     try:
         if entry.is_dir():

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 from zarr.storage._local_files import irregular, refuse_irregular
 
-# O_NONBLOCK: opening a named pipe would block until another process opens it for writing.
+# Without O_NONBLOCK, opening a named pipe would block until another process opens it for writing.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
-# Errors that pipes and devices raise, but regular files do not.
+# Error numbers that occur for pipes and devices, but not for regular files.
 _NOT_OF_FILES = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ESPIPE, errno.EINVAL, errno.ENXIO}
 
 
 def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes:
     """Read a file, or a byte range of it.
 
-    Uses system calls, because `open` makes three objects and looks up the size twice.
+    System calls are used, because `open` creates three objects and looks up the file size twice.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     byte_range : ByteRequest or None
         The bytes to read; None for all.
     expected : int
-        Expected size in bytes. Reading a whole file is faster if the file is smaller.
+        Expected size of the file in bytes. A whole file is read faster if it is smaller than this.
     """
     descriptor = _open(path)
     try:
         if byte_range is None:
-            # Most values are small, and a seek to the end is cheaper than `fstat`. Pipes and
-            # devices fail this check, as they have no fixed end.
+            # Most values are small. For them, a seek to the end is cheaper than `fstat` as a check
+            # that the whole file was read. Pipes and devices have no fixed end and fail this check.
             data = os.read(descriptor, expected)
             if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
                 return data
@@ -77,7 +77,8 @@ def _open(path: str) -> int:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
             raise irregular(path, os.stat(path).st_mode) from None
-        if isinstance(error, BlockingIOError) and os.path.isfile(path):  # leased by a process
+        # Another process has a lease on the file: wait until it releases the lease.
+        if isinstance(error, BlockingIOError) and os.path.isfile(path):
             return os.open(path, _FLAGS & ~os.O_NONBLOCK)
         raise
 

@@ -1,4 +1,4 @@
-"""A store that logs the calls to the store it wraps."""
+"""`LoggingStore`: a store that logs the calls to a wrapped store."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class LoggingStore(WrapperStore[T_Store]):
         return type(self)(store, self.log_level, self.log_handler)
 
     def __reduce__(self) -> Any:
-        # Drop the handler: streams and locks cannot be pickled.
+        # The handler is not pickled: streams and locks cannot be pickled.
         return type(self), (self._store, self.log_level)
 
     def __str__(self) -> str:
@@ -100,9 +100,9 @@ class LoggingStore(WrapperStore[T_Store]):
         Parameters
         ----------
         hint : object
-            Logged as the argument of the call.
+            Value that is logged as the argument of the call.
         """
-        # Frames: 0 this generator, 1 its context manager, 2 the method.
+        # Stack frames: 0 is this generator, 1 is its context manager, 2 is the method.
         with self._logged(sys._getframe(2).f_code.co_name, hint):
             yield
 

@@ -33,7 +33,8 @@ __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 # Identifies this process and its forks among all processes.
 _PROCESS = os.urandom(16).hex()
 
-# Keys per batch of a bulk read, some hundred microseconds. Other tasks run between batches.
+# Number of keys per batch of a bulk read. A batch takes some hundred microseconds. Other tasks run
+# between batches.
 _ANSWERED_AT_ONCE = 256
 
 
@@ -110,7 +111,7 @@ class MemoryStore(Store):
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        # Inlines `get_sync`, in a fifth of the time.
+        # The body of `get_sync` is inlined: a read takes a fifth of the time of a call.
         check_keys([key for key, _ in requests])
         find, wanted = self._store_dict.get, prototype.buffer
         for start in range(0, len(requests), _ANSWERED_AT_ONCE):
@@ -134,7 +135,7 @@ class MemoryStore(Store):
         self._store_dict[check_key(key)] = self._to_stored(value)
 
     def _to_stored(self, value: Buffer) -> Buffer:
-        """Return the value in memory that the caller cannot change.
+        """Return the value as a buffer whose memory the caller cannot modify; copy if necessary.
 
         Raises
         ------
@@ -174,7 +175,8 @@ class MemoryStore(Store):
         # docstring inherited
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
-        # Nothing here waits, so no task per key is needed. Other tasks run between batches.
+        # Reads from memory never wait, so that no task per key is needed. Other tasks run between
+        # batches.
         for portion in read_method(self, "_get_many_in_thread")(wanted, prototype):
             yield portion
             await asyncio.sleep(0)
@@ -220,7 +222,7 @@ class MemoryStore(Store):
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         # docstring inherited
         self._check_writable()
-        # `setdefault` is atomic: of two concurrent writers, one wins.
+        # `setdefault` is atomic: of two concurrent writers, only one sets the value.
         self._store_dict.setdefault(check_key(key), self._to_stored(value))
 
     async def delete(self, key: str) -> None:
@@ -240,7 +242,7 @@ class MemoryStore(Store):
             self.delete_sync(key)
 
     def _keys(self) -> list[str]:
-        # Copy, because other writers may change the dictionary during iteration.
+        # The keys are copied, because other writers may change the dictionary during iteration.
         return list(self._store_dict)
 
     async def list(self) -> AsyncIterator[str]:
@@ -267,10 +269,10 @@ class _Shared(dict[str, Buffer]):
 
 
 class ManagedMemoryStore(MemoryStore):
-    """A store in memory with a name; all stores of one name in a process share their values.
+    """A named store in memory; all stores with the same name in a process share their values.
 
-    The values are freed with the last of these stores. A pickle contains the name, not the values;
-    unpickling it in another process, including a forked one, raises an error.
+    The values are freed when the last of these stores is freed. A pickle contains the name, not the
+    values. Unpickling it in another process, including a forked process, raises an error.
 
     Parameters
     ----------
@@ -311,19 +313,19 @@ class ManagedMemoryStore(MemoryStore):
 
     @classmethod
     def from_url(cls, url: str, *, read_only: bool = False) -> Self:
-        """Return a store over the existing values of a URL.
+        """Return a store over the existing values that a URL names.
 
         Parameters
         ----------
         url : str
             A URL ``memory://name/path``.
         read_only : bool
-            As for the class.
+            Whether methods that change the store raise an error.
 
         Raises
         ------
         ValueError
-            If this process has no live store of that name.
+            If no store of that name is live in this process.
         """
         scheme, _, place = url.partition("://")
         name, _, path = place.partition("/")
@@ -337,7 +339,7 @@ class ManagedMemoryStore(MemoryStore):
 
     @property
     def name(self) -> str:
-        """The name by which stores share the values."""
+        """The name; stores with the same name share their values."""
         return self._name
 
     def with_read_only(self, read_only: bool = False) -> ManagedMemoryStore:
@@ -358,13 +360,14 @@ class ManagedMemoryStore(MemoryStore):
     __hash__ = None
 
     def __reduce__(self) -> Any:
-        # Pickle the name only; in this process it refers to the same values.
+        # Pickle the name only. In this process, the name refers to the same values.
         state = {"path": self.path, "read_only": self.read_only, "created_pid": os.getpid()}
         return type(self), (self._name,), {**state, "process": _PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # In another process the name refers to no values or to other values, without an error. The
-        # process id alone is not enough: processes of different containers may have the same one.
+        # In another process the name may refer to no values or to other values, so raise an error.
+        # The process id alone does not identify a process: processes in different containers may
+        # have the same id.
         there = (state["created_pid"], state.get("process", _PROCESS))
         if there != (os.getpid(), _PROCESS):
             raise RuntimeError(
@@ -396,7 +399,7 @@ class ManagedMemoryStore(MemoryStore):
         # docstring inherited
         super().delete_sync(self._full(key))
 
-    # These call `delete_sync` for each key.
+    # Both methods call `delete_sync` of this class for each key.
     delete_dir = MemoryStore.delete_dir
     clear = MemoryStore.clear
 
@@ -428,8 +431,8 @@ class ManagedMemoryStore(MemoryStore):
 class GpuMemoryStore(MemoryStore):
     """A store in GPU memory.
 
-    Values written from host memory are copied to the GPU. Values are read in the buffer class that
-    the caller requests.
+    Values written from host memory are copied to the GPU. A read returns an instance of the buffer
+    class that the caller requests.
 
     Parameters
     ----------
@@ -464,8 +467,8 @@ class GpuMemoryStore(MemoryStore):
 
 
 def _on_gpu(value: Buffer) -> Buffer:
-    """Return a value in GPU memory that no caller can change."""
-    # Lazy import, because it imports CuPy.
+    """Return a value as a buffer in GPU memory that no caller can modify; copy if necessary."""
+    # Imported here, because the module imports CuPy.
     buffer_class = cast("type[Buffer]", import_module("zarr.buffer.gpu").Buffer)
     if not isinstance(value, buffer_class):
         value = buffer_class.from_buffer(value)

@@ -55,12 +55,12 @@ class ObjectStore(Store, Generic[T_Store]):
     Parameters
     ----------
     store : obstore.store.ObjectStore
-        The obstore store; its prefix, if any, is the root.
+        The obstore store. If it has a prefix, the prefix is the root of this store.
     read_only : bool
         Whether methods that change the store raise an error.
     **bulk
-        Options of bulk reads, as keyword arguments of `FsspecStore`: merging, concurrency and
-        `on_bulk_read`. `max_retries` has no effect: obstore retries by itself, see its
+        Options of bulk reads: the keyword arguments of `FsspecStore` for merging and concurrency,
+        and `on_bulk_read`. `max_retries` has no effect, because obstore retries by itself; see its
         ``retry_config``.
 
     Raises
@@ -101,7 +101,7 @@ class ObjectStore(Store, Generic[T_Store]):
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
         # docstring inherited
         view = type(self)(self.store, read_only=read_only)
-        # Both stores share one limit of reads in flight.
+        # Both stores share one limit on reads in flight.
         view._reads, view.on_bulk_read = self._reads, self.on_bulk_read
         return view
 
@@ -171,7 +171,7 @@ class ObjectStore(Store, Generic[T_Store]):
     async def _fetch(
         self, key: str, wanted: ByteRequest | None, byte_range: ByteRequest | None
     ) -> Any:
-        """Return bytes of an object; more than `wanted` if requests are merged."""
+        """Return the bytes in `byte_range`, which contains `wanted`; None if the key is absent."""
         try:
             return await self._read(key, byte_range)
         except Exception as error:
@@ -180,19 +180,19 @@ class ObjectStore(Store, Generic[T_Store]):
             self._fail(error, key, wanted)
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure with secrets redacted and a note on the request."""
+        """Redact secrets in a failure, add a note that names the request, and raise it."""
         redact_failure(error)
         note_failure(error, self, key, byte_range)
         raise error
 
     async def _read(self, key: str, byte_range: ByteRequest | None) -> Any:
-        """Return the bytes as an object with the buffer protocol."""
+        """Return the bytes as an object that supports the buffer protocol."""
         import obstore
 
         _check_runtime()
         await self._refuse_pipe(key)
         if is_empty_request(byte_range):
-            await obstore.head_async(self.store, key)  # obstore has no empty range
+            await obstore.head_async(self.store, key)  # obstore does not accept an empty range
             return b""
         if byte_range == OffsetByteRequest(0):
             byte_range = None
@@ -204,16 +204,16 @@ class ObjectStore(Store, Generic[T_Store]):
             return await self._read_by_size(key, byte_range, error)
 
     async def _refuse_pipe(self, key: str) -> None:
-        """Raise an error for a pipe in a local directory, on which obstore would block."""
+        """Raise an error if a key of a local directory is a pipe: obstore would block on it."""
         if self._directory is not None:
             path = os.path.join(self._directory, key)
             await in_pool(lambda: refuse_pipe(path))
 
     async def _read_checked(self, key: str, byte_range: ByteRequest | None) -> Any:
-        """Return the bytes after checking that their length matches the answer of obstore.
+        """Return the bytes after checking that their length matches the range in the response.
 
-        obstore checks the range of a response against the request, but not the length of the body.
-        It does not detect or decode a compressed body either.
+        obstore checks the range of a response against the request, but it does not check the length
+        of the body. It also does not detect or decode a compressed body.
 
         Raises
         ------
@@ -244,10 +244,10 @@ class ObjectStore(Store, Generic[T_Store]):
         return data
 
     async def _read_by_size(self, key: str, byte_range: ByteRequest, error: Exception) -> Any:
-        """Answer a byte range that the backend rejected, if its bounds are the reason.
+        """Answer a byte range that the backend rejected, if the bounds of the range are the reason.
 
-        obstore reports a range past the end of an object as a generic error, and Azure has no
-        suffix ranges. The size of the object identifies both cases.
+        obstore raises a generic error for a range past the end of an object. Azure does not support
+        suffix ranges. In both cases the size of the object is used to answer the request.
         """
         import obstore
 
@@ -256,7 +256,7 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as other:
             if _is_not_found(other):
                 raise
-            raise error from None  # report the first failure
+            raise error from None  # the first failure, not the failed request for the size
         start, stop = resolve_byte_range(byte_range, nbytes)
         if start == stop:
             return b""
@@ -381,7 +381,8 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as error:
             if not _is_not_found(error):
                 raise
-            # Another writer deleted one of the keys. obstore does not report which keys are left.
+            # Another writer deleted one of the keys. obstore does not report which keys remain, so
+            # delete each key by itself.
             await concurrent_map([(key,) for key in keys], self.delete)
 
     # --- listing ------------------------------------------------------------------------
@@ -437,8 +438,8 @@ class ObjectStore(Store, Generic[T_Store]):
     def _has_folders(self) -> bool:
         """Whether the store may contain folder markers: empty objects with a trailing slash.
 
-        obstore lists them without the slash. No object has that name, so `exists` tells them from
-        keys.
+        obstore lists folder markers without the slash. No object has a name without the slash, so
+        `exists` distinguishes folder markers from keys.
         """
         from obstore.store import LocalStore, MemoryStore
 
@@ -452,7 +453,7 @@ class ObjectStore(Store, Generic[T_Store]):
         with naming(self, prefix):
             found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        # The marker of the folder itself gives an empty name.
+        # The marker of the prefix itself gives an empty name, which `can_be_key` rejects.
         names = dict.fromkeys(path[len(prefix) :].strip("/") for path in paths)
         for name in names:
             if can_be_key(name):
@@ -460,8 +461,8 @@ class ObjectStore(Store, Generic[T_Store]):
 
 
 # Error codes of S3 and Google for a missing bucket, and of Azure for a missing container. obstore
-# raises the same error as for a missing key. But a missing bucket does not prove that a key is
-# absent.
+# raises the same exception for a missing bucket and for a missing key, but a missing bucket does
+# not prove that a key is absent.
 _NO_BUCKET = ("<Code>NoSuchBucket</Code>", "<Code>ContainerNotFound</Code>")
 
 
@@ -489,7 +490,7 @@ def _option(byte_range: ByteRequest) -> Any:
 
 
 def _check_runtime() -> None:
-    """Raise an error in a forked child, where the threads of obstore do not exist.
+    """Raise an error in a forked child process, in which the threads of obstore do not exist.
 
     Raises
     ------

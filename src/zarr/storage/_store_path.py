@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import BufferPrototype
 
 _MODES: Final = ("r", "r+", "a", "w", "w-")
-# Keys that `normalize_path` returns unchanged: nearly all keys that are appended to a path.
+# Matches keys that `normalize_path` returns unchanged. Nearly all keys that are appended to a path
+# are of this kind.
 _is_normal = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^/\\]+(?:/(?!\Z)|\Z))+").fullmatch
 
 
@@ -38,9 +39,9 @@ class StorePath:
     Raises
     ------
     TypeError
-        If `path` is not a path.
+        If `path` is neither a string nor another kind of path.
     ValueError
-        If it has a part ``.`` or ``..``.
+        If `path` has a part ``.`` or ``..``.
     """
 
     store: Store
@@ -56,24 +57,26 @@ class StorePath:
     ) -> StorePath:
         """Return a path in a store after checking an access mode.
 
-        Only ``"w-"`` reads from the store: it looks for data. Nothing is deleted.
+        Only the mode ``"w-"`` reads from the store, to find out whether the path contains data. No
+        mode deletes anything.
 
         Parameters
         ----------
         store : Store
-            The store; opened if necessary.
+            The store, which is opened if necessary.
         path : str
             The path.
         mode : {"r", "r+", "a", "w", "w-"} or None
-            ``"r"`` gives a path in a read-only view of the store. All other modes need a writable
-            store, and ``"w-"`` also needs a path without data. None makes no checks.
+            For ``"r"``, the result is a path in a read-only view of the store. All other modes
+            require a writable store, and ``"w-"`` also requires a path without data. For None there
+            are no checks.
 
         Raises
         ------
         ValueError
-            If the mode is invalid, or the store does not support it.
+            If the mode is invalid, or the store does not support the mode.
         FileExistsError
-            If the mode is ``"w-"`` and the path holds data.
+            If the mode is ``"w-"`` and the path contains data.
         """
         check_mode(mode)
         if mode is not None and mode != "r" and store.read_only:
@@ -104,7 +107,7 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            Its ``buffer`` class holds the result; None for the configured one.
+            The result is an instance of its ``buffer`` class. None means the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -134,7 +137,7 @@ class StorePath:
         Raises
         ------
         json.JSONDecodeError
-            If the bytes are not a JSON document; a note names the path.
+            If the bytes are not a JSON document. A note on the exception names the path.
         """
         value = await self.get(byte_range=byte_range)
         if value is None:
@@ -183,14 +186,14 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            Its ``buffer`` class holds the result; None for the configured one.
+            The result is an instance of its ``buffer`` class. None means the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
         Raises
         ------
         TypeError
-            If the store does not support it.
+            If the store does not support reads in the calling thread.
         """
         read = self._sync_method("get_sync")
         if prototype is None:
@@ -205,10 +208,10 @@ class StorePath:
         Raises
         ------
         TypeError
-            If the store does not support it.
+            If the store does not support writes in the calling thread.
         """
         write = self._sync_method("set_sync")
-        try:  # faster than `_About`; this runs for each written chunk
+        try:  # faster than `_About`, which matters because this runs for each written chunk
             write(self.path, value)
         except Exception as error:
             note_once(error, self.store, self.path)
@@ -220,7 +223,7 @@ class StorePath:
         Raises
         ------
         TypeError
-            If the store does not support it.
+            If the store does not support deletion in the calling thread.
         """
         delete = self._sync_method("delete_sync")
         with _About(self):
@@ -264,7 +267,7 @@ class StorePath:
 
 
 class _About:
-    """Context manager that adds a note on key, byte range and store to failures."""
+    """Context manager that adds a note to failures; it names key, byte range and store."""
 
     __slots__ = ("_byte_range", "_place")
 

@@ -1,4 +1,4 @@
-"""Classify transient failures of reads, which are worth a retry, and clients that retry anyway.
+"""Find out whether a failed read is worth a retry, and whether a client retries by itself.
 
 Client libraries are optional and slow to import, so their classes are recognized by name.
 """
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _OVERLOADS = frozenset({429, 503})
 
-# Error codes of S3 and compatible servers, and equivalent statuses. The response may have another
-# status: RequestTimeout of S3 comes with status 400.
+# Error codes of S3 and compatible servers, and the equivalent statuses. The response itself may
+# have a different status: S3 sends RequestTimeout with status 400.
 _CODES = {
     "InternalError": 500,
     "ServiceUnavailable": 503,
@@ -56,8 +56,8 @@ _ERRNOS = frozenset(
     if hasattr(errno, name)
 )
 
-# Per package: names of exceptions, and whether they are transient. None: their causes decide. A
-# class is classified by the first class of its MRO that is in this table.
+# Per package: names of exceptions, and whether they are transient. None means that the causes of
+# the exception decide. A class is classified by the first class in its MRO that is in this table.
 _NAMED: dict[str, dict[str, bool | None]] = {
     "aiohttp": {
         "ServerFingerprintMismatch": False,
@@ -103,7 +103,8 @@ _NAMED: dict[str, dict[str, bool | None]] = {
     "httpcore": {"TimeoutException": True, "NetworkError": True, "RemoteProtocolError": True},
     "http": {"IncompleteRead": True},
     "ssl": {
-        # The connection was closed. Other SSL errors concern certificates, versions and ciphers.
+        # These three mean that the connection was closed. Other SSL errors concern certificates,
+        # versions and ciphers.
         "SSLEOFError": True,
         "SSLZeroReturnError": True,
         "SSLSyscallError": True,
@@ -112,7 +113,8 @@ _NAMED: dict[str, dict[str, bool | None]] = {
 }
 _LASTING = frozenset({"ServerFingerprintMismatch", "ContentEncodingError"})
 
-# c-ares codes, which aiohttp may use for DNS: SERVFAIL, ECONNREFUSED (by the resolver), ETIMEOUT.
+# Error codes of c-ares, a DNS library that aiohttp may use: SERVFAIL, ECONNREFUSED (by the
+# resolver), ETIMEOUT.
 _DNS_CODES = frozenset({3, 11, 12})
 
 # Attributes in which exceptions store an inner exception that is not their ``__cause__``.
@@ -125,8 +127,8 @@ def transient(error: BaseException) -> Transient | None:
 
     Transient failures are: a refused or prematurely closed connection, a timeout, a temporary DNS
     failure, and the statuses 408, 429, 500, 502, 503 and 504. The failure and its causes are
-    examined in order; the first that is classified decides. The ``__context__`` of a failure is
-    ignored: it may be an unrelated failure, such as that of an earlier attempt.
+    examined in order; the first one that can be classified decides. The ``__context__`` of a
+    failure is ignored, because it may be unrelated, for example the failure of an earlier attempt.
 
     Parameters
     ----------
@@ -142,7 +144,7 @@ def transient(error: BaseException) -> Transient | None:
     if not isinstance(error, Exception):
         return None
     chain = list(_with_causes(error))
-    # First pass: exceptions that wrap these would look transient.
+    # DNS, TLS and decoding failures come first: the exceptions that wrap them look transient.
     for cause in chain:
         goes_away = _decides(cause)
         if goes_away is not None:
@@ -199,9 +201,9 @@ def _decides(error: BaseException) -> bool | None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the status of the response behind an exception, or None if there is none."""
+    """Return the status of the response that an exception reports, or None without one."""
     if _named(error)[2] is not None:
-        return None  # HTTP parsers attach a status to parse errors
+        return None  # parsers of HTTP attach a status to their own parse errors
     code = status_of(error)
     if not isinstance(code, str):
         return code
@@ -215,7 +217,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _goes_away(error: BaseException) -> bool | None:
-    """Return whether a failure without a status is transient, or None if its cause decides."""
+    """Return whether a failure without a status is transient; None if its cause decides."""
     if isinstance(error, asyncio.CancelledError):
         return False
     if isinstance(error, (TimeoutError, ConnectionError, asyncio.IncompleteReadError)):
@@ -225,7 +227,8 @@ def _goes_away(error: BaseException) -> bool | None:
         return goes_away
     if isinstance(error, OSError) and error.errno in _ERRNOS:
         return True
-    # Several addresses failed for different reasons, or the reason is unknown.
+    # Without an errno, connections to several addresses failed for different reasons, or the reason
+    # is unknown.
     unknown = name == "ClientConnectorError" and getattr(error, "errno", None) is None
     return True if unknown else None
 
@@ -244,7 +247,7 @@ def _class(value: object) -> type:
 
 @lru_cache(maxsize=256)
 def _named_type(cls: type) -> _Named:
-    """Return package, name and classification of the first class in the MRO in the table."""
+    """Return package, name and classification of the first class in the MRO that `_NAMED` has."""
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         if package == "aiodns":
@@ -272,7 +275,7 @@ def _headers(error: BaseException) -> Mapping[str, Any]:
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float | None:
-    """Return the seconds to wait from the header ``Retry-After``, or None without a valid one.
+    """Return the seconds to wait according to ``Retry-After``; None without a valid header.
 
     Parameters
     ----------
@@ -313,13 +316,13 @@ def retries_itself(fs: AbstractFileSystem) -> bool:
     Parameters
     ----------
     fs : fsspec.spec.AbstractFileSystem
-        The file system. For a wrapper, a cache or an archive, the file system behind it decides.
-        For a reference file system, pass the file system of the target instead.
+        The file system. For a wrapper, a cache or an archive, the answer is that of the file system
+        behind it. For a reference file system, pass the file system of the target instead.
 
     Returns
     -------
     bool
-        False also if unknown.
+        False also if it is unknown whether the file system retries.
     """
     inner: Any = fs
     while inner is not None:

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
-# Keys that could refer outside the store, or to different places on different systems.
+# Keys that could refer to files outside the store, or to different files on different systems.
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
 
 
-# The same for keys joined by line breaks. May give false positives, never false negatives.
+# The same pattern for keys joined by line breaks. It may match valid keys (false positives), but it
+# never misses an invalid key.
 _SUSPICIOUS_LINES = re.compile(_SUSPICIOUS.pattern, re.MULTILINE)
 
 
@@ -39,7 +40,7 @@ def check_keys(keys: Sequence[str]) -> None:
     Raises
     ------
     TypeError, ValueError
-        As `check_key`.
+        As `check_key` raises them.
     """
     try:
         suspicious = _SUSPICIOUS_LINES.search("\n".join(keys)) is not None
@@ -56,14 +57,15 @@ def check_key(key: str) -> str:
     Raises
     ------
     TypeError
-        If it is not a string.
+        If the key is not a string.
     ValueError
-        If it is absolute, has a ``..`` part, a backslash or a NUL character: such keys could refer
-        outside the store.
+        If the key is absolute, or contains a ``..`` part, a backslash or a NUL character. Such a
+        key could refer to a file outside the store.
     """
     if not isinstance(key, str):
         raise TypeError(f"A key is a string. Got {key!r}, of type {type(key).__name__}.")
-    # Searching for characters first takes a third of the time, which matters for small chunks.
+    # With the search for characters first, the check takes a third of the time that the pattern
+    # alone takes. This matters for small chunks.
     may_be = ".." in key or "\\" in key or "\0" in key or ":" in key or key.startswith("/")
     if may_be and _SUSPICIOUS.search(key) is not None:
         raise ValueError(
@@ -73,20 +75,20 @@ def check_key(key: str) -> str:
     return key
 
 
-# Keys that no node path can reach, because `normalize_path` drops or rejects some of their parts.
+# Keys that cannot belong to a node, because `normalize_path` drops or rejects some of their parts.
 _UNREACHABLE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|^[A-Za-z]:[/\\]|[\\\0]")
 
 
 def is_allowed(key: str) -> bool:
-    """Return whether `check_key` accepts a key found in a store."""
+    """Return whether `check_key` accepts a key that was found in a store."""
     return _SUSPICIOUS.search(key) is None
 
 
 def can_be_key(name: str) -> bool:
     """Return whether a name found in a store can be the key of a value.
 
-    False for names that `check_key` rejects, and for names with an empty part or a part ``.``.
-    Listings leave these names out.
+    The result is False for names that `check_key` rejects, and for names with an empty part or a
+    part ``.``. Listings omit these names.
     """
     return _UNREACHABLE.search(name) is None
 
@@ -107,7 +109,7 @@ def normalize_path(path: str | bytes | Path | None) -> str:
     Raises
     ------
     TypeError
-        If it has another type.
+        If `path` has any other type.
     ValueError
         If a part is ``.`` or ``..``.
     """
@@ -131,7 +133,10 @@ def normalize_path(path: str | bytes | Path | None) -> str:
 
 
 def as_directory(prefix: str) -> str:
-    """Return a prefix with a trailing slash, so that ``a`` does not match ``ab``; empty stays."""
+    """Return a prefix with a trailing slash, so that ``a`` does not match ``ab``.
+
+    An empty prefix is returned unchanged.
+    """
     return prefix if prefix == "" or prefix.endswith("/") else f"{prefix}/"
 
 
@@ -168,7 +173,7 @@ def check_value(value: object, store: str) -> None:
     Raises
     ------
     TypeError
-        If it is not a `Buffer`.
+        If the value is not a `Buffer`.
     """
     if not isinstance(value, Buffer):
         raise TypeError(
@@ -208,7 +213,8 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    Use it before a value is stored, or is used after the call that received it has returned.
+    Call this function before a value is stored, or is used after the call that received it has
+    returned: the caller may change the memory then.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])
@@ -223,7 +229,7 @@ def frozen(value: Buffer) -> Buffer:
 
 
 def _join_paths(paths: Iterable[str]) -> str:
-    """Join parts of a path by ``/``, leaving out empty parts, without other changes."""
+    """Join the parts of a path that are not empty by ``/``."""
     return "/".join(part for part in paths if part != "")
 
 

@@ -1,4 +1,4 @@
-"""A store that wraps another store; the base class of stores that change its behaviour."""
+"""`WrapperStore`: the base class of stores that change the behaviour of another store."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ T_Store = TypeVar("T_Store", bound=Store)
 class WrapperStore(Store, Generic[T_Store]):
     """Forwards all calls to a wrapped store.
 
-    If a subclass overrides `get`, all reads go through it, including reads of byte ranges (see
-    `Store`) and reads in the calling thread. If it overrides `set` or `delete`, `set_sync` or
-    `delete_sync` use the override, and so do `delete_dir` and `clear`. All other changes are
-    forwarded to the wrapped store.
+    If a subclass overrides `get`, all reads call its `get`, including reads of byte ranges (see
+    `Store`) and reads in the calling thread. If a subclass overrides `set`, `set_sync` calls its
+    `set`. If it overrides `delete`, `delete_sync`, `delete_dir` and `clear` call its `delete`. All
+    other changes are forwarded to the wrapped store.
 
     Parameters
     ----------
@@ -44,16 +44,17 @@ class WrapperStore(Store, Generic[T_Store]):
         The wrapped store.
     """
 
-    # The wrapped store or the subclass may have a faster way than one read after the other.
+    # `get_many` of the wrapped store or of the subclass may be faster than reads in sequence.
     _prefers_get_many = True
 
     _store: T_Store
 
-    # Keyword arguments of `open` for the subclass, not for the wrapped store.
+    # Names of the keyword arguments that `open` passes to this class, not to the wrapped store.
     _options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, store: T_Store) -> None:
-        # No `super().__init__()`: `_is_open` and `read_only` are those of the wrapped store.
+        # `super().__init__()` is not called, because `_is_open` and `read_only` are those of the
+        # wrapped store.
         self._store = store
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -73,7 +74,7 @@ class WrapperStore(Store, Generic[T_Store]):
         *args
             Positional arguments of `store_cls`.
         **kwargs
-            Keyword arguments of `store_cls`, and the options of this class.
+            Keyword arguments of `store_cls`, and options of this class.
         """
         own = {name: kwargs.pop(name) for name in cls._options if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)
@@ -174,7 +175,7 @@ class WrapperStore(Store, Generic[T_Store]):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many byte ranges of one value; see `Store.get_ranges`.
 
-        For an argument of None, the wrapped store uses its default.
+        If an argument is None, the wrapped store uses its own default.
         """
         given = {
             "max_concurrency": max_concurrency,
@@ -230,7 +231,7 @@ class WrapperStore(Store, Generic[T_Store]):
         await self._store.set_if_not_exists(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        # Not forwarded, so that an overridden `set` applies.
+        # This is not forwarded to the wrapped store, so that an overridden `set` is called.
         await super()._set_many(values)
 
     async def delete(self, key: str) -> None:
@@ -282,7 +283,7 @@ class WrapperStore(Store, Generic[T_Store]):
         Raises
         ------
         TypeError
-            If the wrapped store does not support it.
+            If the wrapped store does not support reads in the calling thread.
         """
         if not isinstance(self._store, SupportsGetSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous reads")
@@ -307,7 +308,7 @@ class WrapperStore(Store, Generic[T_Store]):
         Raises
         ------
         TypeError
-            If the wrapped store does not support it.
+            If the wrapped store does not support writes in the calling thread.
         """
         if not isinstance(self._store, SupportsSetSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous writes")
@@ -319,14 +320,15 @@ class WrapperStore(Store, Generic[T_Store]):
         Raises
         ------
         TypeError
-            If the wrapped store does not support it.
+            If the wrapped store does not support deletion in the calling thread.
         """
         if not isinstance(self._store, SupportsDeleteSync):
             raise TypeError(f"{type(self._store).__name__} does not support synchronous deletes")
         self._store.delete_sync(key)
 
 
-# A subclass that overrides an asynchronous method gets these in place of the forwarding methods.
+# If a subclass overrides an asynchronous method, one of these functions replaces the synchronous
+# method that forwards to the wrapped store.
 
 
 def get_sync(
@@ -336,17 +338,17 @@ def get_sync(
     prototype: BufferPrototype | None = None,
     byte_range: ByteRequest | None = None,
 ) -> Buffer | None:
-    """Read the value of a key by `get`, blocking; see `Store.get`."""
+    """Call the asynchronous `get`, and block until it returns; see `Store.get`."""
     return sync(self.get(key, prototype or default_buffer_prototype(), byte_range))
 
 
 def set_sync(self: Store, key: str, value: Buffer) -> None:
-    """Write the value of a key by `set`, blocking; see `Store.set`."""
+    """Call the asynchronous `set`, and block until it returns; see `Store.set`."""
     sync(self.set(key, value))
 
 
 def delete_sync(self: Store, key: str) -> None:
-    """Delete a key by `delete`, blocking; see `Store.delete`."""
+    """Call the asynchronous `delete`, and block until it returns; see `Store.delete`."""
     sync(self.delete(key))
 
 

@@ -53,7 +53,7 @@ _STORED = 0
 _ENCRYPTED = 0x1
 _REGULAR_FILE = 0o100644 << 16
 
-# Maximum number of members, and approximate bytes, per batch of a bulk read.
+# Limits of one batch of a bulk read: the number of members, and roughly the number of bytes.
 _MEMBERS_A_HOP = 64
 _BYTES_A_HOP = 1 * MiB
 
@@ -61,23 +61,25 @@ _BYTES_A_HOP = 1 * MiB
 class ZipStore(Store):
     """A store in a ZIP archive.
 
-    The archive is opened on first use. Writing a key again appends a second member; the last one is
-    the value. Keys cannot be deleted. Other readers can open a written archive only after `close`,
-    which writes its directory. Several threads may read concurrently. In a forked child, and after
-    unpickling, an archive opened for reading is opened again. An archive opened for writing cannot
-    be used there.
+    The archive is opened on first use. Writing a key again appends another member of the same name;
+    the last member is the value of the key. Keys cannot be deleted. `close` writes the directory of
+    the archive; before that, other readers cannot open a written archive. Several threads may read
+    concurrently. In a forked child, and after unpickling, an archive opened for reading is opened
+    again. An archive opened for writing cannot be used in a forked child or after unpickling.
 
     Parameters
     ----------
     path : str, pathlib.Path or file object
         The archive. A file object must be open in binary mode and support ``read``, ``seek`` and
-        ``tell``. If it is not an `io.IOBase`, like a reader of obstore, it can only be read. The
-        store does not close a file object.
+        ``tell``. A file object that is not an `io.IOBase`, such as a reader of obstore, can only be
+        read. The store does not close a file object.
     mode : {"r", "w", "a", "x"}
-        As for `zipfile.ZipFile`: read, create or truncate, append, create. For the last three, use
-        after `close` reopens the archive for appending.
+        As for `zipfile.ZipFile`: ``"r"`` reads, ``"w"`` creates or truncates the file, ``"a"``
+        appends, and ``"x"`` creates a new file. If a store with mode ``"w"``, ``"a"`` or ``"x"`` is
+        used after `close`, it reopens the archive for appending.
     read_only : bool or None
-        Whether methods that change the store raise an error; None means True for mode ``"r"``.
+        Whether methods that change the store raise an error. None means True for mode ``"r"``, and
+        False for the other modes.
     compression : int
         Compression of written values, a constant of `zipfile`.
     allowZip64 : bool
@@ -144,10 +146,11 @@ class ZipStore(Store):
                 raise RuntimeError(f"{type(self).__name__}._sync_open did not open the archive")
             return self._archive
 
-    # Other packages override or use these names. `_lock` is held during writes to the archive.
+    # Other packages override or use the private names `_sync_open`, `_zf`, `_zmode`, `_lock` and
+    # `_set`. `_lock` is held during writes to the archive.
 
     def _sync_open(self) -> None:
-        """Open the archive; every method calls this one if the archive is not open.
+        """Open the archive; methods that need the archive call this one if it is not open.
 
         Raises
         ------
@@ -169,7 +172,7 @@ class ZipStore(Store):
         Raises
         ------
         AttributeError
-            If it has never been opened.
+            If the archive has never been opened.
         """
         archive = self._archive or self._closed_archive
         if archive is None:
@@ -206,7 +209,7 @@ class ZipStore(Store):
         return archive
 
     def close(self) -> None:
-        """Write the directory of a written archive, and close it."""
+        """Close the archive; if it was opened for writing, write its directory first."""
         with self._lock:
             archive, self._archive = self._archive, None
             self._closed_archive = archive or self._closed_archive
@@ -218,7 +221,7 @@ class ZipStore(Store):
                 archive.close()
 
     def _forget_archive_of_parent(self) -> None:
-        """Release the archive of the parent in a forked child, without writing to it."""
+        """In a forked child, release the archive of the parent process without writing to it."""
         archive, next_mode = self._archive, self._next_mode
         if archive is not None:
             archive.fp = None  # otherwise garbage collection would write the directory
@@ -281,7 +284,7 @@ class ZipStore(Store):
         key : str
             The key.
         prototype : BufferPrototype or None
-            Its ``buffer`` class holds the result; None for the configured one.
+            The result is an instance of its ``buffer`` class. None means the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -310,7 +313,7 @@ class ZipStore(Store):
             while remaining:
                 yield await in_pool(lambda: self._read_some(remaining, prototype))
         finally:
-            remaining.clear()  # a thread that still reads stops after its current member
+            remaining.clear()  # a thread that is still reading stops after its current member
 
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
@@ -325,7 +328,7 @@ class ZipStore(Store):
     def _in_archive_order(
         self, wanted: Sequence[tuple[str, ByteRequest | None]], archive: ZipFile
     ) -> deque[_Wanted]:
-        """Return requests, each with its index, sorted by the offset of the member."""
+        """Return the requests with their indices, sorted by the offset of their members."""
 
         def offset(request: _Wanted) -> int:
             member = archive.NameToInfo.get(request[1])
@@ -337,7 +340,7 @@ class ZipStore(Store):
     def _read_some(
         self, remaining: deque[_Wanted], prototype: BufferPrototype
     ) -> list[tuple[int, Buffer | None]]:
-        """Answer the next requests, about 1 MiB."""
+        """Answer the next requests, up to about 1 MiB of data."""
         answers: list[tuple[int, Buffer | None]] = []
         nbytes = 0
         while remaining and nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
@@ -384,10 +387,10 @@ class ZipStore(Store):
             return of_size(stop - start, file.read(stop - start))
 
     def _exclusive(self) -> AbstractContextManager[object]:
-        """Return the lock, or a null context if the archive is a path opened for reading.
+        """Return the lock, or a null context if the archive was opened from a path for reading.
 
-        `zipfile` synchronizes readers of a file, but not readers with a writer. It also cannot
-        prevent other code from moving the position of a file object.
+        `zipfile` synchronizes the readers of an archive, but it does not synchronize readers with a
+        writer. It also cannot prevent other code from moving the position of a file object.
         """
         return nullcontext() if self._next_mode == "r" and self._file is None else self._lock
 
@@ -456,7 +459,7 @@ class ZipStore(Store):
         key : str
             Name of the member.
         value : Buffer
-            Its bytes.
+            Content of the member.
 
         Raises
         ------
@@ -508,7 +511,7 @@ class ZipStore(Store):
             raise NotImplementedError(f"{type(self).__name__} cannot delete below {prefix!r}.")
 
     async def clear(self) -> None:
-        """Replace the archive by an empty one that is open for writing.
+        """Replace the archive with an empty archive that is open for writing.
 
         Raises
         ------
@@ -561,7 +564,7 @@ class ZipStore(Store):
 
         def listed() -> tuple[str, ...]:
             archive = self._opened()
-            with self._lock:  # writers hold the lock
+            with self._lock:  # writers hold it while they change the archive
                 members = tuple(archive.NameToInfo.items())
             return tuple(
                 key

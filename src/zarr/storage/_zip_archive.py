@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 from zarr.storage._local_files import refuse_irregular
 
-# Errors of `zipfile` and the decompressors for damaged bytes, besides `BadZipFile`.
+# Exceptions that `zipfile` and the decompressors raise for damaged bytes, besides `BadZipFile`.
 _DAMAGED = (
     struct.error,
     zlib.error,
@@ -46,7 +46,7 @@ class Archive(ZipFile):
     Raises
     ------
     zipfile.BadZipFile
-        If the target is damaged or is not an archive; the message names it.
+        If the target is damaged or is not an archive. The message names the target.
     """
 
     _nbytes_before: int | None = None
@@ -56,7 +56,8 @@ class Archive(ZipFile):
         self._target = target
         nbytes = nbytes_of(target)
         if mode == "a" and nbytes and not is_zipfile(target):
-            # `ZipFile` appends to any file, so its content would be lost silently.
+            # `ZipFile` appends to a file of any content. If the file is a damaged archive, its
+            # members would be lost silently.
             raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
         try:
             super().__init__(target, mode, **options)
@@ -88,7 +89,7 @@ class Archive(ZipFile):
         Raises
         ------
         OSError
-            If writing fails. The archive then has the content it had when it was opened.
+            If writing fails. In that case the archive keeps the content it had when it was opened.
         """
         try:
             super().close()
@@ -131,7 +132,8 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 def as_damage(error: Exception) -> Exception:
     """Return a `BadZipFile` for an error caused by damaged bytes, any other error unchanged."""
-    if isinstance(error, (BadZipFile, UnsupportedOperation)):  # the latter: file not readable
+    # `UnsupportedOperation` means that the file object is not readable.
+    if isinstance(error, (BadZipFile, UnsupportedOperation)):
         return error
     is_damage = isinstance(error, _DAMAGED) or (
         isinstance(error, OSError) and error.errno in (None, errno.EINVAL)
@@ -145,7 +147,7 @@ def nbytes_of(target: Path | IO[bytes]) -> int:
     Raises
     ------
     OSError
-        If it is not a regular file: opening a named pipe could block forever.
+        If the target is not a regular file. Opening a named pipe, for example, could block forever.
     """
     if not isinstance(target, Path):
         return target.seek(0, os.SEEK_END)
@@ -164,6 +166,7 @@ def _truncate(target: Path | IO[bytes], nbytes: int) -> None:
     try:
         target.truncate(nbytes)
     except OSError:
-        # `truncate` failed to flush its buffer, as on a full disk. Truncate the descriptor.
+        # `truncate` could not flush the buffer of the file object, for example because the disk is
+        # full. Truncate the file by its descriptor, without a flush.
         os.ftruncate(target.fileno(), nbytes)
     target.seek(0, os.SEEK_END)

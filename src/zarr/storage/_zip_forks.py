@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# Serializes forks: one thread must not release locks that another thread holds for its fork.
+# Serializes forks. Otherwise a thread that has forked could release locks that another thread
+# acquired for its own fork.
 _forking = threading.Lock()
 
 
 def release_in_forks(store: ZipStore) -> None:
-    """Register a store, by weak reference, whose archive forked children must release."""
+    """Register a store whose archive forked children must release; keep a weak reference only."""
     _stores[id(store)] = store
 
 
 def _before_fork() -> None:
-    """Wait until no member is being written; then `zipfile` has no unwritten data."""
+    """Wait until no thread is writing a member, so that `zipfile` has no unwritten data."""
     _forking.acquire()
     for store in list(_stores.values()):
         store._lock.acquire()

@@ -9,7 +9,8 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a store that zarr-python pickled."""
     mode = state["_zmode"]
     next_mode = mode
-    # Before 3.4 the state does not record whether the archive was created: keep an existing one.
+    # Before version 3.4, the state does not record whether the store had already created the
+    # archive. If the archive exists, open it for appending, so that it is not truncated.
     if mode == "w" and "_was_opened" not in state and state["path"].exists():
         next_mode = "a"
     own = {name: state[name] for name in ("path", "compression", "allowZip64", "_read_only")}
@@ -19,6 +20,7 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
         "_mode": mode,
         "_next_mode": next_mode,
         "_is_open": False,
-        # If the archive was open for writing, its directory is unwritten; its process may write it.
+        # An archive that was open for writing has no directory yet. The process that opened it may
+        # still write the directory.
         "_orphaned": state["_is_open"] and mode != "r",
     }

@@ -72,7 +72,7 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
         If the member is outside the archive, or its size differs from the stored size.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
-    # The size is unknown for an archive that was not opened by `Archive`.
+    # Only an `Archive` has the size of the file; for other `ZipFile` objects it is unknown.
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 
@@ -91,7 +91,8 @@ class ForeignReader(io.RawIOBase):
     Parameters
     ----------
     source : object
-        The object, for example of obstore. ``read`` may return any object with the buffer protocol.
+        The object, for example a reader of obstore. Its ``read`` may return any object that
+        supports the buffer protocol.
     """
 
     def __init__(self, source: Any) -> None:
@@ -106,7 +107,7 @@ class ForeignReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer, and return the number of bytes read, 0 at the end.
+        """Read into a buffer, and return the number of bytes read; 0 at the end of the source.
 
         Raises
         ------
@@ -121,7 +122,7 @@ class ForeignReader(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position, as `io.IOBase.seek`, and return it."""
+        """Set the position as `io.IOBase.seek` does, and return the new position."""
         self.source.seek(offset, whence)
         return self.tell()
 
@@ -137,12 +138,13 @@ def given(file: Any) -> Any:
 
 
 def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
-    """Return the path or the file object of an archive; the other one is None.
+    """Return the path and the file object of an archive; exactly one of them is None.
 
     Raises
     ------
     TypeError
-        If `path` is neither, or if the mode writes and the file object can only be read.
+        If `path` is neither a path nor a file object, or if `mode` is not ``"r"`` and the file
+        object can only be read.
     """
     if isinstance(path, (str, os.PathLike)):
         return Path(os.fspath(path)), None
@@ -174,7 +176,7 @@ def of_size(nbytes: int, data: bytes) -> bytes:
     Raises
     ------
     zipfile.BadZipFile
-        If the size differs.
+        If the size of the data is not `nbytes`.
     """
     if len(data) != nbytes:
         from zipfile import BadZipFile

@@ -1,7 +1,8 @@
-"""Bulk reads for store authors: the scheduler that merges and limits reads of `FsspecStore`.
+"""Bulk reads for store authors: the scheduler with which `FsspecStore` merges and limits reads.
 
-A store that knows the locations of its values makes a `ReadScheduler` from one function that reads
-bytes of an object, and implements `Store.get_many` with it: see docs/teach-your-store.md.
+A store that knows in which objects its values are stored needs one function, which reads bytes of
+an object. It makes a `ReadScheduler` from this function, and implements `Store.get_many` with the
+scheduler; see docs/teach-your-store.md.
 """
 
 from __future__ import annotations
@@ -41,25 +42,26 @@ __all__ = [
     "transient_failure",
 ]
 
-# Takes an object and a byte range, None for all bytes.
+# Takes an object and a byte range (None for all bytes), and returns the bytes, None if absent.
 FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, Any, bytes | None]]
 
 
 class ReadScheduler:
     """Reads byte ranges of objects for many callers: merges, shares, limits and retries reads.
 
-    A store uses one scheduler on all event loops. It can be pickled if `fetch` can be pickled.
+    A store uses one scheduler on all event loops. A scheduler can be pickled if `fetch` can be
+    pickled.
 
     Parameters
     ----------
     fetch : callable
-        A coroutine function that takes an object, as named in the requests, and a byte range, None
-        for all bytes. It returns the bytes, truncated at the end of the object, or None if the
-        object is absent. It raises all other failures.
+        A coroutine function with two parameters: an object, in the form used in the requests, and a
+        byte range, None for all bytes. It returns the bytes, truncated at the end of the object, or
+        None if the object is absent. For any other failure it raises an exception.
     is_transient : callable or None
-        Returns a `Transient` for a transient failure, None for any other. The default,
-        `transient_failure`, recognizes the exceptions of common client libraries. None for a client
-        that retries by itself.
+        A function that returns a `Transient` for a transient failure, and None for any other
+        failure. The default, `transient_failure`, recognizes the exceptions of common client
+        libraries. Pass None for a client that retries by itself.
     **options
         `max_concurrency`, `max_gap_bytes`, `max_coalesced_bytes`, `window_seconds`,
         `read_ahead_bytes`, `max_retries` and `on_bulk_read`, as for `FsspecStore`.
@@ -97,16 +99,16 @@ class ReadScheduler:
         Parameters
         ----------
         path : hashable
-            The object.
+            The object, in the form that `fetch` takes.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the result.
+            The result is an instance of its ``buffer`` class.
 
         Returns
         -------
         Buffer or None
-            None if the object is absent.
+            The bytes; None if the object is absent.
 
         Raises
         ------
@@ -130,16 +132,17 @@ class ReadScheduler:
         Parameters
         ----------
         requests : iterable of tuple or None
-            Pairs of an object and a byte range, None for all bytes. A request of None, for a key
-            known to be absent, gets the result None.
+            Pairs of an object and a byte range, None for all bytes. If a key is known to be absent,
+            pass None in place of the pair; the result is None.
         prototype : BufferPrototype
-            Its ``buffer`` class holds the results.
+            The results are instances of its ``buffer`` class.
 
         Yields
         ------
         sequence of tuple
-            ``(index into requests, bytes)`` in the order in which reads complete, each index once;
-            None for an absent object. The same batches as those of `Store.get_many`.
+            A batch of pairs ``(index into requests, bytes)``, as `Store.get_many` yields them. Each
+            index occurs once, in the order in which the reads complete. The bytes are None if the
+            object is absent.
 
         Raises
         ------
