@@ -200,7 +200,10 @@ class Ledger:
             self._changed[key] = self._change
 
     def begin_change_below(self, base: str) -> list[Entry]:
-        """Invalidate and return all entries of keys that begin with `base`, about to change."""
+        """Invalidate and return all entries of keys that begin with `base`.
+
+        The values of these keys are about to change.
+        """
         with self._lock:
             self._note_change_below(base)
             self._changing_below.append(base)

@@ -1,4 +1,4 @@
-"""Stores: mappings that hold the keys and values of a hierarchy."""
+"""Stores: mappings that contain the keys and values of a hierarchy."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ async def make_store(
     store_like : Store, StorePath, str, pathlib.Path, upath.UPath, fsspec.FSMap, dict or None
         A store is returned unchanged, whatever the mode. A string is a local path or a URL. For a
         plain path, a ``file:`` URL or a ``local:`` URL, the result is a `LocalStore`. For a
-        ``memory://`` URL, the result is the `ManagedMemoryStore` of that name if one is live. For
-        all other URLs, including chained URLs (``simplecache::``), the result is an `FsspecStore`.
-        A dict is used without a copy. None gives a new store in memory.
+        ``memory://`` URL, the result is a `ManagedMemoryStore` if a live one has the name in the
+        URL. For all other URLs, including chained URLs (``simplecache::``), the result is an
+        `FsspecStore`. A dict is used without a copy. For None, the result is a new `MemoryStore`.
     mode : {"r", "r+", "a", "w", "w-"} or None
         ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` require that a local directory
         exists; the other modes and None create it.

@@ -19,7 +19,10 @@ class _Fails(Protocol):
 
 @contextmanager
 def naming(store: _Fails, key: str) -> Iterator[None]:
-    """Pass failures in the block to `_fail` of the store, which adds a note and raises them."""
+    """Context manager that passes failures to `_fail` of the store, which adds a note.
+
+    The note names the key or prefix.
+    """
     try:
         yield
     except Exception as error:

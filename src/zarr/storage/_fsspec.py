@@ -55,7 +55,7 @@ _make_async = as_async  # other packages import this name
 
 
 def _path_of(target: Target, path: str) -> Hashable:
-    """Return a hashable identity of the object that holds a key."""
+    """Return a hashable identity of the object that contains the value of a key."""
     # A missing object means an absent key. A missing target of a reference is a failure. Therefore
     # a key and a reference to the same object do not share reads.
     return id(target.fs), target.path, target.path == path
@@ -79,36 +79,39 @@ class FsspecStore(Store):
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Exceptions that may mean that a key is absent. For the defaults there are conditions: a
+        Exceptions that may mean that a key is absent. The defaults have conditions. A
         `FileNotFoundError` means an absent key unless another failure caused it. An
-        `IsADirectoryError` means an absent key if keys exist below it. A `NotADirectoryError` means
-        an absent key if the key is a metadata document below a file. An exception of any other type
-        listed here always means an absent key, so that a failed read returns fill values.
+        `IsADirectoryError` means an absent key if the directory contains keys. A
+        `NotADirectoryError` means an absent key if the key is a metadata document below a file. An
+        exception of any type that is added to the defaults always means an absent key: a failed
+        read of a chunk then returns fill values.
     max_gap_bytes : int, None or "config"
         Requests for one object with at most this gap between them, in bytes, are merged into one
         read that includes the gap. Requests of one `get_many` call are merged, and so are requests
         of concurrent callers. 0 merges adjacent byte ranges only, None merges nothing.
         ``"config"`` means the configured value, ``bulk_reads.max_gap_bytes``, at the creation of
-        the store; the options below use ``"config"`` in the same way. Configured: 16 KiB.
+        the store; the options below use ``"config"`` in the same way. The configuration default is
+        16 KiB.
     max_coalesced_bytes : int or "config"
         Maximum size of a merged read, in bytes; a single request may be larger. With a larger
-        limit, a few connections would transfer all bytes while others are idle. Configured: 4 MiB.
+        limit, a few connections would transfer all bytes while others are idle. The configuration
+        default is 4 MiB.
     max_concurrency : int or None
         Maximum number of reads of the store in flight, per event loop. None means the configured
         ``bulk_reads.max_concurrency``. If that is None too, the maximum is ``async.concurrency`` if
         the user has set it, and 64 otherwise.
     window_seconds : float or "config"
         How long a request waits for other requests with which it can be merged, in seconds.
-        Configured: 0, so that a read starts immediately if a slot is free.
+        The configuration default is 0, so that a read starts immediately if a slot is free.
     read_ahead_bytes : int or "config"
         Number of bytes to read ahead when an object is read sequentially. These bytes are cached
         for all callers, for at most 60 seconds. The size of the cache is four times this number,
-        but at least 16 MiB. Use this option only for objects that no other writer changes.
-        Configured: 0.
+        but at least 16 MiB. Use this option only for objects that no other writer changes. The
+        configuration default is 0.
     max_retries : int or "config"
         Maximum number of retries of a read after a reset or refused connection, a truncated body, a
         timeout, or a status of 408, 429, 500, 502, 503 or 504. The option is ignored for file
-        systems that retry by themselves, such as s3fs. Configured: 3.
+        systems that retry by themselves, such as s3fs. The configuration default is 3.
     on_bulk_read : callable or None
         Function called with a `BulkReadReport` after each `get_many`. Exceptions that the function
         raises are ignored. A pickled store does not contain the function.
@@ -116,8 +119,8 @@ class FsspecStore(Store):
     Raises
     ------
     TypeError
-        If `fs` is a synchronous file system: see `from_url` and `from_mapper`, or wrap it in
-        fsspec's ``AsyncFileSystemWrapper``.
+        If `fs` is a synchronous file system. In that case use `from_url` or `from_mapper`, or wrap
+        it in fsspec's ``AsyncFileSystemWrapper``.
 
     Warns
     -----
@@ -566,7 +569,7 @@ class FsspecStore(Store):
     async def _files(
         self, fs: AsyncFileSystem, prefix: str, *, sizes: bool = False
     ) -> Sequence[tuple[str, int | None]]:
-        """Return the keys below a prefix with their sizes; a size is None if not listed."""
+        """Return the keys below a prefix with their sizes in bytes, None if the size is unknown."""
         root = bare(fs, self._path_of_prefix(""))
         with naming(self, prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)

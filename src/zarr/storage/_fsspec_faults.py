@@ -1,4 +1,4 @@
-"""Classify failures of fsspec file systems: absent key, range past the end, or any other."""
+"""Classify failures of fsspec file systems: absent key, range past the end, other failure."""
 
 from __future__ import annotations
 

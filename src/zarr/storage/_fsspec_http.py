@@ -114,7 +114,13 @@ class HttpReply:
         return body[start:stop]
 
     def _promised(self, described: str) -> int:
-        """Return the length of the range in ``Content-Range``; check that it was requested."""
+        """Return the length of the range in ``Content-Range``; check that the range was requested.
+
+        Raises
+        ------
+        OSError
+            If the range is not the requested one.
+        """
         match = _parse_content_range(described.strip())
         if match is not None:
             assert self._byte_range is not None

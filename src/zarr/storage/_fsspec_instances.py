@@ -26,12 +26,15 @@ def is_async(fs: AbstractFileSystem) -> bool:
 
 
 def is_wrapper(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system calls a synchronous one in threads, on any event loop."""
+    """Return whether a file system wraps a synchronous file system, and calls it in threads.
+
+    Such a wrapper can be used on any event loop.
+    """
     return hasattr(fs, "sync_fs")
 
 
 def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
-    """Return an asynchronous form of a file system, made without a fixed event loop.
+    """Return an asynchronous form of a file system that is not bound to an event loop.
 
     Parameters
     ----------

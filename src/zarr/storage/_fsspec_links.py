@@ -14,7 +14,9 @@ _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
 
 async def refuse_links(fs: Any, root: str, path: str) -> None:
-    """Raise an error if a path to delete is inside a symbolic link below the root of a store.
+    """Raise an error if a path to delete has a symbolic link among its parent directories.
+
+    Only directories below the root of the store are checked.
 
     Parameters
     ----------

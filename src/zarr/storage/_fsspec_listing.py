@@ -134,7 +134,7 @@ async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     Returns
     -------
     list of str or None
-        None if the file system cannot list by prefix, or if the path has no parent.
+        The names; None if the file system cannot list by prefix, or if the path has no parent.
     """
     parent, _, name = path.rstrip("/").rpartition("/")
     if not parent.strip("/") or not name or not _lists_by_prefix(cast("Any", type(fs))):
@@ -241,7 +241,7 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
     FileNotFoundError
         If there is no such page.
     OSError
-        If the server replies with another status than 200 or 203.
+        If the server replies with a status other than 200 or 203.
     """
     directory = url.rstrip("/") + "/"  # without the slash, most servers send a redirect
     session = await fs.set_session()
@@ -296,7 +296,7 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     name = path[len(above) :]
     is_directory = name.endswith("/")
     name = name.removesuffix("/")
-    # A question mark or a hash in the name would end the path of a URL made from it.
+    # A question mark or a hash in a name would end the path of a URL that contains the name.
     if "?" in name or "#" in name or not can_be_child(name):
         return nowhere
     if name in ("index.html", "index.htm"):

@@ -92,7 +92,7 @@ class _OfLoop:
         await self._close_clients()
 
     async def close(self, fs: AsyncFileSystem) -> None:
-        """Close the client of an instance and reset the instance to unused."""
+        """Close the client of an instance, and reset the instance as if it had not been used."""
         with _lock:
             if self.served.pop(id(fs), None) is None:
                 return
@@ -109,7 +109,8 @@ class _OfLoop:
             client = self._clients.pop()
             try:
                 await client.__aexit__(None, None, None)
-            except asyncio.CancelledError:  # the end of the loop closes the remaining clients
+            except asyncio.CancelledError:
+                # Keep this client and the remaining ones: they are closed at the end of the loop.
                 self._clients.append(client)
                 raise
 

@@ -2,7 +2,7 @@
 
 The default ``_cat_ranges`` of fsspec merges nothing, and its reads continue after it is cancelled.
 Therefore the method is used only if a file system overrides it. For example, the file system of
-obstore reads all ranges of an object by one call of its store.
+obstore overrides it to read all ranges of an object with one call.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 
 
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
-    """Return the attributes of a file system itself; caches forward normal attribute access."""
+    """Return the attributes of a file system itself, not those that a cache forwards."""
     state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
     return state
 

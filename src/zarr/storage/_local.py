@@ -55,8 +55,9 @@ _T = TypeVar("_T")
 _FILES_A_HOP = 32
 _BYTES_A_HOP = 1 * MiB
 
-# Limits of one portion that a blocking caller reads before it decodes: the number of files, and
-# roughly the number of bytes. If files are small, only one thread reads a portion at a time.
+# A blocking caller reads a portion of files, and then decodes them. Limits of one portion: the
+# number of files, and roughly the number of bytes. If the files are small, only one thread at a
+# time reads a portion.
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
@@ -128,9 +129,9 @@ class LocalStore(Store):
         read_only : bool
             Whether methods that change the store raise an error.
         mode : {"r", "r+", "a", "w", "w-"} or None
-            ``"r"`` makes the store read-only. The directory must exist for ``"r"`` and ``"r+"``,
-            and for any mode if the store is read-only. It must be absent for ``"w-"``. In all other
-            cases, also for None, a missing directory is created. ``"w"`` empties the directory.
+            ``"r"`` makes the store read-only. If the store is read-only, or if the mode is
+            ``"r+"``, the directory must exist. Otherwise a missing directory is created; for
+            ``"w-"`` the directory must be missing. ``"w"`` empties the directory.
 
         Raises
         ------
@@ -194,10 +195,10 @@ class LocalStore(Store):
     def _is_gone(self, error: OSError, key: str) -> bool:
         """Return whether a failure to open a file proves that the key is absent.
 
-        If the root is a file, the store has no keys. Files such as README.md are stored beside
-        nodes, so that keys such as README.md/zarr.json are requested, and are absent. Any other
-        file in place of a directory means that the store is damaged. In that case the chunks must
-        not be read as fill values.
+        If the root is a file, the store has no keys. Files such as README.md may be stored beside
+        nodes. A search for nodes then requests metadata keys such as README.md/zarr.json, which are
+        absent. Any other file in place of a directory means that the store is damaged. In that case
+        the chunks must not be read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -299,7 +300,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _noting(self, doing: str, what: object) -> Iterator[None]:
-        """Add a note to failures of the file system, which names operation, object and store."""
+        """Add a note that names operation, object and store to failures of the file system."""
         try:
             yield
         except (OSError, NotImplementedError) as error:
@@ -318,7 +319,7 @@ class LocalStore(Store):
             If a directory between the root and the key is a symbolic link.
         """
         self._check_writable()
-        self._path(key)  # raises for an invalid key
+        self._path(key)  # raises an error for an invalid key
         if parts := _parts(key):
             with self._noting("deleting", key):
                 remove(str(self.root), parts)

@@ -52,7 +52,7 @@ class MemoryStore(Store):
     Parameters
     ----------
     store_dict : mutable mapping or None
-        Mapping from keys to `Buffer`; used without a copy. None for a new dictionary.
+        Mapping from keys to `Buffer`, which is used without a copy; None for a new dictionary.
     read_only : bool
         Whether methods that change the store raise an error.
     """
@@ -111,7 +111,7 @@ class MemoryStore(Store):
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         # docstring inherited
-        # The body of `get_sync` is inlined: a read takes a fifth of the time of a call.
+        # `get_sync` is inlined here, so that a read takes a fifth of the time.
         check_keys([key for key, _ in requests])
         find, wanted = self._store_dict.get, prototype.buffer
         for start in range(0, len(requests), _ANSWERED_AT_ONCE):
@@ -437,7 +437,8 @@ class GpuMemoryStore(MemoryStore):
     Parameters
     ----------
     store_dict : mutable mapping or None
-        Mapping from keys to `zarr.buffer.gpu.Buffer`; used without a copy. None for a new dict.
+        Mapping from keys to `zarr.buffer.gpu.Buffer`, which is used without a copy; None for a new
+        dictionary.
     read_only : bool
         Whether methods that change the store raise an error.
     """
@@ -473,6 +474,6 @@ def _on_gpu(value: Buffer) -> Buffer:
     if not isinstance(value, buffer_class):
         value = buffer_class.from_buffer(value)
     elif hasattr(value.as_array_like(), "__cuda_array_interface__"):
-        # Copy: encoded data may be a view of the caller's array, which may change later.
+        # Copy the value: encoded data may be a view of the caller's array, which may change later.
         value = value.combine([])
     return value

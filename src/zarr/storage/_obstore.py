@@ -236,7 +236,8 @@ class ObjectStore(Store, Generic[T_Store]):
         answer = await obstore.get_async(self.store, key, options=options)
         if is_http:
             coding = answer.attributes.get("Content-Encoding", "identity")
-            if coding != "identity":  # on other backends it is an attribute of the stored object
+            # On backends other than HTTP, Content-Encoding is an attribute of the stored object.
+            if coding != "identity":
                 raise OSError(errno.EIO, f"the server applied Content-Encoding {coding!r}")
         data = await answer.bytes_async()
         start, stop = answer.range

@@ -39,7 +39,7 @@ class StorePath:
     Raises
     ------
     TypeError
-        If `path` is neither a string nor another kind of path.
+        If `path` is not a string, bytes or a `pathlib.Path`.
     ValueError
         If `path` has a part ``.`` or ``..``.
     """
@@ -172,7 +172,7 @@ class StorePath:
         return await self.store.exists(self.path)
 
     async def is_empty(self) -> bool:
-        """Return whether no key is present below the path; see `Store.is_empty`."""
+        """Return whether the path contains no keys; see `Store.is_empty`."""
         return await self.store.is_empty(self.path)
 
     def get_sync(
@@ -267,7 +267,7 @@ class StorePath:
 
 
 class _About:
-    """Context manager that adds a note to failures; it names key, byte range and store."""
+    """Context manager that adds a note with key, byte range and store to failures."""
 
     __slots__ = ("_byte_range", "_place")
 

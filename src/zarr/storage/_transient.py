@@ -190,7 +190,7 @@ def _inner(error: BaseException) -> Iterator[BaseException]:
 def _decides(error: BaseException) -> bool | None:
     """Return whether a failure of DNS, TLS or body decoding is transient.
 
-    None for all other failures.
+    The result is None for all other failures.
     """
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
@@ -201,9 +201,9 @@ def _decides(error: BaseException) -> bool | None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the status of the response that an exception reports, or None without one."""
+    """Return the status of the response that caused an exception; None without a response."""
     if _named(error)[2] is not None:
-        return None  # parsers of HTTP attach a status to their own parse errors
+        return None  # HTTP parsers attach a status to their own parse errors
     code = status_of(error)
     if not isinstance(code, str):
         return code
@@ -247,7 +247,7 @@ def _class(value: object) -> type:
 
 @lru_cache(maxsize=256)
 def _named_type(cls: type) -> _Named:
-    """Return package, name and classification of the first class in the MRO that `_NAMED` has."""
+    """Return package, name and classification of the first known class in the MRO."""
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         if package == "aiodns":

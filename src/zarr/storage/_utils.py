@@ -213,8 +213,8 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    Call this function before a value is stored, or is used after the call that received it has
-    returned: the caller may change the memory then.
+    Call this function if a value is used after the method that received it has returned, for
+    example because the value is stored. At that time the caller may modify the memory.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])
@@ -229,7 +229,7 @@ def frozen(value: Buffer) -> Buffer:
 
 
 def _join_paths(paths: Iterable[str]) -> str:
-    """Join the parts of a path that are not empty by ``/``."""
+    """Join the non-empty parts of a path with ``/``; make no other changes."""
     return "/".join(part for part in paths if part != "")
 
 

@@ -80,7 +80,7 @@ class WrapperStore(Store, Generic[T_Store]):
         return cls(await store_cls.open(*args, **kwargs), **own)
 
     def _with_store(self, store: T_Store) -> Self:
-        """Return a copy of this wrapper around another store, without calling its constructor."""
+        """Return a copy of this wrapper around another store; do not call the constructor."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
         other._store = store

@@ -167,7 +167,8 @@ class ZipStore(Store):
     def _zf(self) -> ZipFile:
         """The archive, open or closed.
 
-        Changes made while it is open, for example of its ``comment``, are written by `close`.
+        If the archive is changed while it is open, for example its ``comment``, `close` writes the
+        change.
 
         Raises
         ------
@@ -528,7 +529,7 @@ class ZipStore(Store):
     def _truncate(self) -> None:
         with self._lock:
             if self._orphaned:
-                self._opened()  # raises
+                self._opened()  # raises an error
             self.close()
             self._next_mode = "w"
             self._opened()

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a store that zarr-python pickled."""
+    """Convert the state of a store pickled by zarr-python to the state of a `ZipStore`."""
     mode = state["_zmode"]
     next_mode = mode
     # Before version 3.4, the state does not record whether the store had already created the

@@ -69,10 +69,11 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
     Raises
     ------
     zipfile.BadZipFile
-        If the member is outside the archive, or its size differs from the stored size.
+        If the member does not lie within the archive file, or if it is uncompressed and its two
+        recorded sizes differ.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
-    # Only an `Archive` has the size of the file; for other `ZipFile` objects it is unknown.
+    # Only an `Archive` records the size of its file. For other `ZipFile` objects it is unknown.
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 
@@ -86,7 +87,7 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
 class ForeignReader(io.RawIOBase):
     """An `io.RawIOBase` over an object that has only ``read``, ``seek`` and ``tell``.
 
-    Closing it does not close the object.
+    Closing the reader does not close the object.
 
     Parameters
     ----------
