@@ -48,6 +48,7 @@ LAYERS: list[set[str]] = [
         "zarr.core.indexing",
     },
     {"zarr.core._fetch", "zarr.core._read_ahead", "zarr.core._read_options"},
+    {"zarr.core._read_request"},
     {"zarr.core._read_queue"},
     {"zarr.core._read_scheduler"},
     {"zarr.core._bulk_read"},

@@ -25,7 +25,8 @@ from zarr.core._byte_ranges import RangeByteRequest as R
 from zarr.core._byte_ranges import SuffixByteRequest as S
 from zarr.core._fetch import BulkReadCounter, BulkReadReport
 from zarr.core._read_options import ReadOptions
-from zarr.core._read_queue import Source, _Object
+from zarr.core._read_queue import _Object
+from zarr.core._read_request import Source
 from zarr.core._read_scheduler import ReadScheduler
 from zarr.core._retry import RetryPolicy, Transient
 from zarr.core._writes import note_write

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from zarr.core._byte_ranges import ByteRequest
     from zarr.core._fetch import BulkReadReport
-    from zarr.core._read_queue import Source
+    from zarr.core._read_request import Source
     from zarr.core._read_scheduler import ReadScheduler
     from zarr.core.buffer import Buffer
 

@@ -13,12 +13,11 @@ import asyncio
 import itertools
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Hashable
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final
 
 from zarr.core._byte_ranges import (
     ByteRequest,
@@ -27,10 +26,10 @@ from zarr.core._byte_ranges import (
 )
 from zarr.core._coalesce import MiB, merge_around
 from zarr.core._fetch import BulkReadCounter, reaches
-from zarr.core._immediate import ImmediateFuture
 from zarr.core._read_ahead import ReadAhead
 from zarr.core._read_options import ReadOptions
-from zarr.core._retry import AdaptiveLimit, RetryPolicy, Transient
+from zarr.core._read_request import Flight, Request, Source, covers, detach, fail, nbytes_of
+from zarr.core._retry import AdaptiveLimit, RetryPolicy
 from zarr.core._writes import epoch
 
 # Maximum bytes in flight for a store. Each caller has its own bound on bytes that are not consumed.
@@ -44,93 +43,6 @@ MAX_RETRYING_SECONDS: Final = 120.0
 # least this fraction of the size expected by the caller.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
-
-# Takes a byte range, None for the whole object. Returns the bytes; None if the object is absent.
-Fetch: TypeAlias = Callable[[ByteRequest | None], Coroutine[Any, Any, bytes | None]]
-
-
-class Source(NamedTuple):
-    """An object, and how to read it.
-
-    Parameters
-    ----------
-    path : hashable
-        Identifies the object. Requests with equal paths may be merged.
-    fetch : callable
-        Reads the object for one caller, and raises the errors meant for that caller.
-    transient : callable or None
-        Returns a `Transient` for a transient failure, None for any other failure. None instead of a
-        callable disables retries, because the client retries by itself.
-    """
-
-    path: Hashable
-    fetch: Fetch
-    transient: Callable[[BaseException], Transient | None] | None = None
-
-
-class Request(ImmediateFuture["bytes | None"]):
-    """A future for the bytes of one caller. Cancelling it withdraws the request."""
-
-    __slots__ = (
-        "_queue",
-        "byte_range",
-        "caller",
-        "context",
-        "counter",
-        "flight",
-        "is_waiting",
-        "nbytes",
-        "source",
-    )
-
-    def __init__(
-        self,
-        queue: ReadQueue,
-        source: Source,
-        byte_range: ByteRequest | None,
-        caller: object,
-        nbytes: int,
-        counter: BulkReadCounter | None,
-    ) -> None:
-        super().__init__(queue.loop)
-        self._queue = queue
-        self.source = source
-        self.byte_range = byte_range
-        self.caller = caller
-        self.nbytes = nbytes
-        self.counter = counter
-        self.context = copy_context()
-        self.is_waiting = False
-        self.flight: _Flight | None = None
-
-    def cancel(self, msg: object = None) -> bool:
-        # docstring inherited
-        if not super().cancel(msg):
-            return False
-        self._queue.withdraw(self)
-        return True
-
-
-@dataclass(eq=False, slots=True)
-class _Flight:
-    """One read, and the requests that wait for it.
-
-    `wanted` is the requested range of a read that was extended by read-ahead; None for other reads.
-    """
-
-    lead: Request
-    byte_range: ByteRequest | None
-    requests: list[Request]
-    nbytes: int
-    wanted: tuple[int, int] | None = None
-    tries: int = 0  # retries after transient failures
-    attempts: int = 0  # all attempts, also of an earlier merged read
-    since: float = 0.0
-    epoch: int = 0
-    mark: int = 0
-    task: asyncio.Task[None] | None = None
-    on_done: Callable[[asyncio.Task[None]], None] | None = None  # of the task
-    timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True)
@@ -158,8 +70,8 @@ class ReadQueue:
         # Keyed by id, because a caller may not be hashable. The caller whose turn it is comes
         # first.
         self._callers: OrderedDict[int, deque[Request]] = OrderedDict()
-        self._again: deque[_Flight] = deque()  # reads to retry
-        self._in_flight: dict[Hashable, list[_Flight]] = {}
+        self._again: deque[Flight] = deque()  # reads to retry
+        self._in_flight: dict[Hashable, list[Flight]] = {}
         self._active = 0
         self._active_bytes = 0
         self._largest = 0
@@ -201,7 +113,9 @@ class ReadQueue:
             A future for the bytes. A caller that cancels it must await `drain`.
         """
         caller = object() if caller is None else caller
-        request = Request(self, source, byte_range, caller, nbytes or 0, counter)
+        request = Request(
+            self.loop, self.withdraw, source, byte_range, caller, nbytes or 0, counter
+        )
         self._answer_or_queue(request, max_concurrency)
         return request
 
@@ -219,7 +133,7 @@ class ReadQueue:
                 return
         for flight in self._in_flight.get(path, ()):
             # A read without requests has been cancelled and is about to end.
-            if flight.requests and flight.epoch == epoch() and _covers(flight.byte_range, wanted):
+            if flight.requests and flight.epoch == epoch() and covers(flight.byte_range, wanted):
                 flight.requests.append(request)
                 request.flight = flight
                 if isinstance(wanted, RangeByteRequest):
@@ -229,7 +143,7 @@ class ReadQueue:
             nbytes = self._size(request)
             if self._fits(nbytes):
                 # Later requests of the same turn share this read.
-                self._start(_Flight(request, None, [request], nbytes))
+                self._start(Flight(request, None, [request], nbytes))
                 return
         entry = self._objects.setdefault(path, _Object())
         if isinstance(wanted, RangeByteRequest) and wanted.start < wanted.end:
@@ -344,7 +258,7 @@ class ReadQueue:
     def _size(self, request: Request) -> int:
         """Return the size of a request in bytes; an estimate if it depends on the object."""
         if request.byte_range is not None:
-            nbytes = _nbytes(request.byte_range)
+            nbytes = nbytes_of(request.byte_range)
             if nbytes:
                 return nbytes
         if self._largest:
@@ -353,7 +267,7 @@ class ReadQueue:
             return max(self._largest, request.nbytes // _LEAST_PART)
         return request.nbytes or _UNKNOWN_NBYTES
 
-    def _plan(self, request: Request) -> _Flight:
+    def _plan(self, request: Request) -> Flight:
         """Take a request, and those that can be merged with it, from the queue."""
         path = request.source.path
         entry = self._objects[path]
@@ -368,10 +282,10 @@ class ReadQueue:
             group, byte_range, wanted = self._plan_range(path, entry, request)
         else:
             group = [other for other in entry.others if other.byte_range == byte_range]
-        nbytes = _nbytes(byte_range) or self._size(request)
+        nbytes = nbytes_of(byte_range) or self._size(request)
         for other in group:
             self._take(other)
-        return _Flight(request, byte_range, group, nbytes, wanted)
+        return Flight(request, byte_range, group, nbytes, wanted)
 
     def _plan_range(
         self, path: Hashable, entry: _Object, request: Request
@@ -409,7 +323,7 @@ class ReadQueue:
         is_extended = begin < start or stop > end
         return requests, RangeByteRequest(begin, stop), (start, end) if is_extended else None
 
-    def _start(self, flight: _Flight) -> None:
+    def _start(self, flight: Flight) -> None:
         lead, requests = flight.lead, flight.requests
         if lead is not requests[0] and lead not in requests:  # cancelled since the last attempt
             lead = flight.lead = requests[0]
@@ -429,7 +343,7 @@ class ReadQueue:
 
     # --- reads in flight ----------------------------------------------------------------
 
-    async def _run(self, flight: _Flight) -> None:
+    async def _run(self, flight: Flight) -> None:
         """Read, and deliver in the same turn of the loop, because others wait for the slot."""
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
@@ -441,11 +355,11 @@ class ReadQueue:
             self._limit.succeeded()
             self._deliver(flight, data)
         except Exception as error:  # a faulty source; no request may wait for ever
-            _fail(flight, error)
+            fail(flight, error)
         finally:
-            _detach(flight)
+            detach(flight)
 
-    def _done(self, flight: _Flight, task: asyncio.Task[None]) -> None:
+    def _done(self, flight: Flight, task: asyncio.Task[None]) -> None:
         """Pass the failure or the cancellation of a read to its requests."""
         self._ending.discard(task)
         self._end(flight)
@@ -465,11 +379,11 @@ class ReadQueue:
                     return
                 except Exception as failure:  # of `transient`
                     error = failure
-            _fail(flight, error)  # also if the process is to end
+            fail(flight, error)  # also if the process is to end
         finally:
-            _detach(flight)
+            detach(flight)
 
-    def _end(self, flight: _Flight) -> None:
+    def _end(self, flight: Flight) -> None:
         """Free the slot of a read."""
         flight.task = flight.on_done = None
         self._active -= 1
@@ -482,7 +396,7 @@ class ReadQueue:
         if self._lacks_slot:  # even if a window is open for newer requests
             self._wake()
 
-    def _failed(self, flight: _Flight, error: Exception) -> None:
+    def _failed(self, flight: Flight, error: Exception) -> None:
         """Retry a read, for all requests or for each alone; or set its failure."""
         if not flight.requests:
             return
@@ -511,19 +425,19 @@ class ReadQueue:
         if not request.done():
             request.set_exception(error)
 
-    def _come_back(self, flight: _Flight) -> None:
+    def _come_back(self, flight: Flight) -> None:
         self._again.append(flight)
         self._wake()
 
-    def _read_alone(self, request: Request, before: _Flight) -> None:
+    def _read_alone(self, request: Request, before: Flight) -> None:
         """Read the range of one request alone, so that it gets its own answer or error."""
-        flight = _Flight(request, request.byte_range, [request], self._size(request))
+        flight = Flight(request, request.byte_range, [request], self._size(request))
         flight.tries, flight.since = before.tries, before.since
         flight.attempts = before.attempts
         request.flight = flight
         self._come_back(flight)
 
-    def _deliver(self, flight: _Flight, data: bytes | None) -> None:
+    def _deliver(self, flight: Flight, data: bytes | None) -> None:
         """Set the result of each request."""
         nbytes = 0 if data is None else len(data)
         if flight.byte_range is None:  # let the estimate decay after small values
@@ -571,36 +485,3 @@ class ReadQueue:
             else:
                 # The source of the request decides whether such a short object is an error.
                 self._read_alone(request, flight)
-
-
-def _detach(flight: _Flight) -> None:
-    """Break the reference cycle of a read with its requests that are done.
-
-    It would keep their bytes until a garbage collection.
-    """
-    for request in flight.requests:
-        if request.flight is flight and request.done():
-            request.flight = None
-
-
-def _fail(flight: _Flight, error: BaseException) -> None:
-    """Set a failure as the result of all requests of a read."""
-    for request in flight.requests:
-        if not request.done():
-            request.set_exception(error)
-
-
-def _covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
-    """Return whether the range of a read contains a requested range."""
-    if read is None or read == wanted:
-        return True
-    if not isinstance(read, RangeByteRequest) or not isinstance(wanted, RangeByteRequest):
-        return False
-    return read.start <= wanted.start < wanted.end <= read.end
-
-
-def _nbytes(byte_range: ByteRequest | None) -> int:
-    """Return the size of a request in bytes; 0 if unknown."""
-    if isinstance(byte_range, RangeByteRequest):
-        return max(0, byte_range.end - byte_range.start)
-    return int(getattr(byte_range, "suffix", 0))

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 from zarr.core._byte_ranges import ByteRequest
 from zarr.core._fetch import BulkReadCounter
 from zarr.core._read_options import ReadOptions
-from zarr.core._read_queue import ReadQueue, Source
+from zarr.core._read_queue import ReadQueue
+from zarr.core._read_request import Source
 
 
 class ReadScheduler:

@@ -416,17 +416,7 @@ class CacheStore(WrapperStore[Store]):
         prototype: BufferPrototype,
         fetch: Callable[[Sequence[Request]], _Batches],
     ) -> _Batches:
-        """Answer requests that have a copy from the cache, and all others from the source.
-
-        Parameters
-        ----------
-        wanted : sequence of Request
-            The requests.
-        prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
-        fetch : callable
-            Reads requests from the source.
-        """
+        """Answer requests that have a copy from the cache, and all others by `fetch`."""
         cache = self._state.cache
         places: dict[Request, list[int]] = defaultdict(list)
         for index, request in enumerate(wanted):

@@ -12,7 +12,7 @@ from zarr.core._bulk_read import bulk_read
 from zarr.core._byte_ranges import ByteRequest, check_byte_range
 from zarr.core._fetch import BulkReadReport, expected_nbytes, planned_by
 from zarr.core._read_options import BulkOptions, Configured, ReadOptions
-from zarr.core._read_queue import Source
+from zarr.core._read_request import Source
 from zarr.core._read_scheduler import ReadScheduler
 from zarr.core._redact import redact_failure, redact_url
 from zarr.core._writes import writes
@@ -515,7 +515,6 @@ class FsspecStore(Store):
             except RecursionError:  # fsspec and shutil recurse once per directory level
                 await concurrent_map([(key,) for key in keys], self.delete)
         # S3 reports failures of a bulk deletion in a part of the response that s3fs ignores.
-        # Therefore list the prefix again.
         fs.invalidate_cache()
         self._check_gone(
             prefix, set(keys).intersection([key async for key in self.list_prefix(prefix)])
@@ -594,8 +593,7 @@ class FsspecStore(Store):
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise a failure, or the failure that caused it, with a note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        # If the bucket is missing, raise the `FileNotFoundError` itself, because callers that open
-        # an array catch it.
+        # Callers that open an array catch the `FileNotFoundError` of a missing bucket.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         redact_failure(error)
         note_failure(failure, self, key, byte_range)

@@ -22,7 +22,7 @@ from zarr.core._byte_ranges import (
 )
 from zarr.core._fetch import expected_nbytes, planned_by
 from zarr.core._read_options import ReadOptions
-from zarr.core._read_queue import Source
+from zarr.core._read_request import Source
 from zarr.core._read_scheduler import ReadScheduler
 from zarr.core._redact import redact_failure, redact_urls_in
 from zarr.core._writes import writes

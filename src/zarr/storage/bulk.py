@@ -16,7 +16,7 @@ from zarr.core._byte_ranges import check_byte_range
 from zarr.core._coalesce import CoalescePolicy, Read, Slice, plan_reads
 from zarr.core._fetch import BulkReadReport, expected_nbytes, planned_by
 from zarr.core._read_options import BulkOptions, ReadOptions
-from zarr.core._read_queue import Source
+from zarr.core._read_request import Source
 from zarr.core._read_scheduler import ReadScheduler as _ReadScheduler
 from zarr.core._retry import Transient
 from zarr.core._writes import note_write
