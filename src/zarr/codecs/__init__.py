@@ -1,6 +1,7 @@
 """The codecs that encode the chunks of format 3 arrays.
 
-The codecs of the numcodecs library are in `zarr.codecs.numcodecs`, and are re-exported here.
+The codecs that wrap the numcodecs library are defined in `zarr.codecs.numcodecs` and re-exported
+here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Conversion between number types with explicit rounding and range rules.
 
-Defines the cases that NumPy's `astype` leaves undefined: values out of range, NaN and infinities
-converted to integers, and directed rounding (zarr-extensions, "cast_value").
+NumPy's `astype` does not define the result for values out of range, or for NaN and infinities that
+are converted to integers. It also has no choice of rounding mode. This module follows the
+definitions in zarr-extensions, "cast_value".
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ def cast_numbers(
     Parameters
     ----------
     array : numpy.ndarray
-        Has an integer or floating-point dtype of at most 8 bytes.
+        The numbers, with an integer or floating-point dtype of at most 8 bytes.
     target : numpy.dtype
-        The dtype to convert to, with the same restriction.
+        The dtype of the result: an integer or floating-point dtype of at most 8 bytes.
     rounding : str
         How a value between two values of the target type is rounded.
     out_of_range : {"clamp", "wrap"} or None
-        Treatment of values out of range after rounding; None raises an error.
+        Treatment of values that are out of range after rounding; None raises an error for them.
 
     Returns
     -------
@@ -56,10 +57,11 @@ def cast_numbers(
     Raises
     ------
     ValueError
-        If a value is out of range and `out_of_range` does not handle it, or if it is NaN or
-        infinite and `target` is an integer dtype.
+        If a value is out of range and `out_of_range` is None, or is "wrap" and `target` is a
+        floating-point dtype. Also if a value is NaN or infinite and `target` is an integer dtype.
     """
-    # At least one dimension: NumPy warns about integer overflow of scalars, but not of arrays.
+    # The array needs a dimension, because NumPy warns about integer overflow in scalars, but not in
+    # arrays.
     numbers = np.atleast_1d(array)
     if target.kind == "f":
         result = _to_float(numbers, target, rounding, clamp=out_of_range == "clamp")
@@ -71,7 +73,7 @@ def cast_numbers(
 
 
 def matches(array: _Array, scalar: Any) -> _Array:
-    """Return a mask of the elements equal to a scalar. NaN counts as equal to NaN."""
+    """Return a mask of the elements that equal a scalar; NaN equals NaN."""
     return np.asarray(np.isnan(array) if scalar != scalar else array == scalar)
 
 
@@ -114,7 +116,8 @@ def _float_to_integer(
         raise ValueError(f"Cannot cast {named} to integer type without scalar_map")
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
-    # Both bounds are zero or powers of two, so exact as floats. The largest integer may not be.
+    # The upper bound is the largest integer plus 1. A float may not represent the largest integer,
+    # but it represents both bounds exactly, because they are zero or powers of two.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():
@@ -167,11 +170,16 @@ def _to_float(array: _Array, target: np.dtype[Any], rounding: Rounding, *, clamp
 
 
 def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) -> _Array:
-    """Round float64 to a type of lower precision, as if its exponent range were unlimited."""
+    """Round float64 values to a type of lower precision.
+
+    Values are rounded as if the target type had an unlimited exponent range. Results that are too
+    large for the target type are infinite.
+    """
     if target.itemsize == array.dtype.itemsize:
         return array.astype(target)
     nearest = array.astype(target)
-    # The two neighbours in the target type; both are the value itself if it is exact.
+    # The two neighbours in the target type. Both equal the value if the target type represents it
+    # exactly.
     lower = np.where(nearest > array, np.nextafter(nearest, -np.inf, dtype=nearest.dtype), nearest)
     upper = np.where(nearest < array, np.nextafter(nearest, np.inf, dtype=nearest.dtype), nearest)
     negative = np.signbit(array)
@@ -183,7 +191,8 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
         result = np.where(negative, upper, lower)
         if rounding == "nearest-away":
             outer = np.where(negative, lower, upper)
-            # Only ties need a decision. A midpoint of the target type is exact in float64.
+            # Only ties differ from `nearest`. The midpoint of two values of the target type is
+            # exactly representable in float64.
             with np.errstate(invalid="ignore"):
                 tie = (array - result.astype("f8")) == (outer.astype("f8") - array)
             result = np.where(tie, outer, nearest)
@@ -193,12 +202,13 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
 
 
 def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) -> _Array:
-    """Round integers to a floating-point type exactly, even if float64 cannot represent them."""
+    """Round integers to a floating-point type, even integers that float64 cannot represent."""
     negative = array < 0
     unsigned = array.astype("u8")
     magnitude = np.where(negative, np.uint64(0) - unsigned, unsigned)
     precision = np.finfo(target).nmant + 1
-    # The number of bits, corrected where conversion to float64 rounded up to a power of two.
+    # The number of bits of each integer. If the conversion to float64 rounded an integer up to a
+    # power of two, the number is one too large and is corrected.
     length = np.clip(np.frexp(magnitude.astype("f8"))[1], 1, 64).astype("u8")
     length -= ((magnitude >> (length - np.uint64(1))) == 0) & (length > 1)
     dropped = np.maximum(length.astype("i8") - precision, 0).astype("u8")
@@ -209,7 +219,7 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
         outward = (remainder != 0) & (remainder >= unit - remainder)
     else:
         outward = (remainder != 0) & _rounds_outward(rounding, negative)
-    # Both summands, and their sum, have few enough significant bits to be exact in float64.
+    # Both summands and their sum have so few significant bits that float64 represents them exactly.
     rounded = inner.astype("f8") + np.where(outward, unit, 0).astype("f8")
     result: _Array = np.where(negative, -rounded, rounded).astype(target)
     return result
@@ -223,6 +233,6 @@ def _rounds_outward(rounding: Rounding, negative: _Array) -> _Array | bool:
 
 
 def _plain(value: Any) -> str:
-    """Format a number, without exponent if it is whole."""
+    """Format a number; a whole number is formatted without an exponent."""
     number = value.item()
     return str(int(number)) if number == int(number) else str(number)

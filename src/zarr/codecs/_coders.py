@@ -1,4 +1,4 @@
-"""Decoding for numcodecs codecs, with additional checks and faster paths than the library."""
+"""Decoding functions for numcodecs codecs, with more checks and faster paths than numcodecs."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer
 
-# Blosc 1 header: version, format version, flags, typesize, and three little-endian sizes of 4 bytes
-# each. The last one is the size of the whole compressed buffer.
+# The Blosc 1 header has one byte each for version, format version, flags and typesize. Three
+# little-endian sizes of 4 bytes each follow. The last size is that of the whole compressed buffer.
 _BLOSC_HEADER_NBYTES = 16
 _BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
 
-# Sizes in the header of an empty buffer: uncompressed size 0, its block size, compressed size 16.
+# The three sizes in the header of a buffer that decompresses to 0 bytes: uncompressed size 0, block
+# size 1, compressed size 16.
 _BLOSC_SIZES_OF_NOTHING = bytes.fromhex("000000000100000010000000")
 
-# LZ4 of numcodecs stores the uncompressed size first.
+# The LZ4 codec of numcodecs stores the uncompressed size before the compressed data.
 _LZ4_SIZE_NBYTES = 4
 
 _PICKLE_ID = "pickle"
@@ -50,8 +51,9 @@ def many_decoder(
     Parameters
     ----------
     decompress : callable
-        Takes one-dimensional byte arrays, the maximum decompressed size of each, and whether an
-        event loop contends for the GIL. Returns one bytes-like object per array.
+        A function of three arguments: one-dimensional byte arrays, the maximum decompressed size of
+        each array, and whether an event loop contends for the GIL. It returns one bytes-like object
+        per array.
     chunk_spec : ArraySpec
         Describes the decoded chunks.
     """
@@ -96,13 +98,13 @@ def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> byte
     RuntimeError
         If the buffer is truncated or corrupt.
     ValueError
-        If its header declares a decompressed size above the limit.
+        If the header of the buffer declares a decompressed size above the limit.
     """
     _check_blosc_sizes(data, limit)
     try:
         decoded: bytes = blosc_library().decompress(data)
     except RuntimeError:
-        # The library cannot decompress its own output for 0 bytes, which is only a header.
+        # Blosc compresses 0 bytes to a buffer that is only a header, but cannot decompress it.
         if data.size == _BLOSC_HEADER_NBYTES and data[4:].tobytes() == _BLOSC_SIZES_OF_NOTHING:
             return b""
         raise
@@ -110,8 +112,8 @@ def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> byte
 
 
 def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
-    # Blosc trusts its header. It would read past the end of a truncated buffer or header, and would
-    # allocate as much memory as the header declares.
+    # The Blosc library trusts the header. It would read past the end of a truncated buffer or
+    # header, and would allocate as much memory as the header declares.
     if data.size < _BLOSC_HEADER_NBYTES:
         raise RuntimeError(
             f"error during blosc decompression: the buffer has {data.size} bytes, fewer than a header"
@@ -146,18 +148,19 @@ def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callabl
     Parameters
     ----------
     codec : Numcodec
-        If it or a base class has the id of `numcodecs.Pickle`, the function raises an error when
-        called, unless the configuration allows unpickling.
+        The codec. If the codec or one of its base classes has the id of `numcodecs.Pickle`, each
+        call of the returned function raises an error unless the configuration allows unpickling.
     spec : ArraySpec
         Describes the chunk.
     limit : DecodedLimit
-        Maximum number of decoded bytes. It is enforced for codecs whose input can request much
-        more memory than its own size.
+        Maximum number of decoded bytes. The limit is enforced for each codec that can decode a
+        small input to much more memory.
 
     Returns
     -------
     callable
-        Takes an array or bytes-like object and returns one.
+        Takes the encoded data as an array or bytes-like object, and returns the decoded data as an
+        array or bytes-like object.
     """
     if any(
         getattr(owner, "codec_id", None) == _PICKLE_ID for owner in (codec, *type(codec).__mro__)
@@ -183,7 +186,7 @@ def many_decoder_of(
 ) -> Callable[[Sequence[Any], bool], Sequence[Any]]:
     """Return a function that decodes several chunks encoded by `codec`; see `decoder_of`.
 
-    Its second argument is whether an event loop contends for the GIL.
+    The second argument of the returned function is whether an event loop contends for the GIL.
     """
     decode_many = _MANY.get(_name_of(codec))
     if decode_many is not None:
@@ -193,7 +196,7 @@ def many_decoder_of(
 
 
 def _name_of(codec: Numcodec) -> str:
-    """Return the qualified name of the class of a codec, which differs for subclasses."""
+    """Return the module and name of the class of a codec; a subclass has another name."""
     owner = type(codec)
     return f"{owner.__module__}.{owner.__name__}"
 
@@ -243,7 +246,7 @@ _MANY: dict[str, Callable[..., Sequence[Any]]] = {
 
 
 class _Guarded:
-    """Decoder for a codec that unpickles. It checks the configuration at each call."""
+    """Decoder for a codec that unpickles data; each call checks the configuration."""
 
     def __init__(self, codec: Numcodec) -> None:
         self._codec = codec

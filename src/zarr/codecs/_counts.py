@@ -1,4 +1,4 @@
-"""Decoding of formats that store an element count, checked before memory is allocated."""
+"""Decoding of formats that store an element count, which is checked before allocating memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from zarr.abc.numcodec import Numcodec
 
-# Format of variable-length elements: their count, then the length in bytes and data of each.
+# The stored form of variable-length elements begins with the number of elements. For each element,
+# its length in bytes and its data follow.
 _COUNT_NBYTES = 4
 
 
@@ -25,10 +26,10 @@ def decode_vlen(codec: Numcodec, data: Any, shape: tuple[int, ...]) -> npt.NDArr
     Parameters
     ----------
     codec : Numcodec
-        `VLenUTF8`, `VLenBytes` or `VLenArray` of numcodecs. They check the length of each element,
-        but allocate memory for the stored count without a check.
+        `VLenUTF8`, `VLenBytes` or `VLenArray` of numcodecs. These codecs check the length of each
+        element, but allocate memory for the stored count without checking the count.
     data : numpy.ndarray or bytes-like
-        Must be contiguous.
+        The encoded chunk; must be contiguous.
     shape : tuple of int
         Shape of the chunk in elements.
 
@@ -50,7 +51,8 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Parameters
     ----------
     items : list
-        The elements, nested for several dimensions, then the dtype and the shape.
+        The elements, then the dtype, and last the shape. With several dimensions the elements are
+        nested lists.
     shape : tuple of int
         Shape of the chunk in elements.
     limit : int
@@ -59,7 +61,8 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Raises
     ------
     ValueError
-        If the data have another form, or another number of elements.
+        If `items` has another form, if the number of elements does not match `shape`, or if the
+        array would exceed `limit`.
     TypeError
         If the dtype is not valid.
     """
@@ -91,7 +94,7 @@ def check_count(count: int, shape: tuple[int, ...]) -> None:
     Raises
     ------
     ValueError
-        If they do not. The message gives both numbers.
+        If the numbers of elements differ. The message gives both numbers.
     """
     expected = math.prod(shape)
     if count != expected:

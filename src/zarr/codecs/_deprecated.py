@@ -7,8 +7,9 @@ from typing import Any
 
 
 class DeprecatedNames(type):
-    """Metaclass: ``class Endian(metaclass=DeprecatedNames, names=("little", "big"))``.
+    """Metaclass of former enumerations, whose members are deprecated names for strings.
 
+    For ``class Endian(metaclass=DeprecatedNames, names=("little", "big"))``, the expression
     ``Endian.big`` emits a `DeprecationWarning` and returns ``"big"``. Iteration over the class is
     not supported.
     """

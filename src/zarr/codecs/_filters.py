@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from zarr.abc.numcodec import Numcodec
     from zarr.core.array_spec import ArraySpec
 
-# numcodecs codecs by id. Codecs that convert elements name their parameters for both data types,
-# the decoded one first. For the others, a function returns the encoded size from the decoded size.
+# The codecs of numcodecs by id. For each codec that converts elements, `_CONVERSIONS` names its
+# parameters for the data types of decoded and encoded elements. For each other codec, a function in
+# `_SIZES` returns the maximum encoded size for a decoded size.
 _CONVERSIONS = {
     "astype": ("decode_dtype", "encode_dtype"),
     "categorize": ("dtype", "astype"),
@@ -45,7 +46,7 @@ def limits_of(codecs: Iterable[Numcodec], spec: ArraySpec) -> list[DecodedLimit]
     Parameters
     ----------
     codecs : iterable of Numcodec
-        Filters and compressor.
+        The filters and the compressor, in order of encoding.
     spec : ArraySpec
         Describes the chunk.
     """

@@ -1,4 +1,4 @@
-"""The JSON form of the built-in codecs: a name, and a configuration made of their fields."""
+"""The JSON form of the built-in codecs: a name, and a configuration with the fields of a codec."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class NamedCodec(Metadata):
-    """Mixin for codecs whose constructor takes the members of their configuration.
+    """Mixin for codecs whose constructor takes the members of the configuration as parameters.
 
-    A subclass sets its name in ``_name``. The JSON form follows the Zarr v3 core specification,
-    "Extension points". ``_configuration_required`` is whether `from_dict` requires a
-    configuration.
+    A subclass sets the name of the codec in ``_name``. The JSON form follows the Zarr v3 core
+    specification, "Extension points". ``_configuration_required`` is whether `from_dict` requires
+    a configuration.
     """
 
     _name: ClassVar[str]
     _configuration_required: ClassVar[bool] = True
 
     def _configuration(self) -> dict[str, JSON] | None:
-        """Return the configuration; None to store only the name."""
+        """Return the configuration; None if only the name is stored."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to_dict(self) -> dict[str, JSON]:
@@ -35,8 +35,8 @@ class NamedCodec(Metadata):
         Returns
         -------
         dict
-            Has the member ``name`` and, unless `_configuration` returns None, the member
-            ``configuration``.
+            A JSON object with the members ``name`` and ``configuration``. It has only the name if
+            `_configuration` returns None.
         """
         configuration = self._configuration()
         if configuration is None:
@@ -50,15 +50,15 @@ class NamedCodec(Metadata):
         Parameters
         ----------
         data : dict
-            Has the members ``name`` and ``configuration``.
+            A JSON object with the members ``name`` and ``configuration``.
 
         Raises
         ------
         TypeError
             If `data` is not an object, or its configuration has an unknown member.
         ValueError
-            If the name belongs to another codec, a required configuration is missing, or one of
-            its values is out of range.
+            If the name belongs to another codec, a required configuration is missing, or a value in
+            the configuration is out of range.
         """
         _, found = parse_named_configuration(
             data, cls._name, require_configuration=cls._configuration_required

@@ -19,7 +19,7 @@ def parse_integer(value: object, name: str) -> int:
     Raises
     ------
     TypeError
-        If it is not. The message contains `name`.
+        If `value` is anything else. The message contains `name`.
     """
     if type(value) is int:
         return value
@@ -32,7 +32,7 @@ def parse_flag(value: object, name: str) -> bool:
     Raises
     ------
     TypeError
-        If it is not. The message contains `name`.
+        If `value` is anything else. The message contains `name`.
     """
     if isinstance(value, bool):
         return value
@@ -42,8 +42,8 @@ def parse_flag(value: object, name: str) -> bool:
 def plain_string(value: object) -> object:
     """Return a string, or the string value of an enumeration member, as a plain `str`.
 
-    Any other value is returned unchanged. The plain string is needed because ``str()`` of a member
-    that is itself a string includes the name of its class.
+    Any other value is returned unchanged. ``str(value)`` would not do: for a member of an
+    enumeration of strings it returns the class name and the member name.
     """
     plain = value.value if isinstance(value, Enum) else value
     return str.__str__(plain) if isinstance(plain, str) else value
@@ -55,7 +55,7 @@ def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
     Raises
     ------
     ValueError
-        If it is not. The message contains `name`.
+        If `value` is anything else. The message contains `name`.
     """
     plain = plain_string(value)
     if isinstance(plain, str) and plain in choices:
@@ -64,12 +64,12 @@ def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
 
 
 def parse_scalar(value: object, dtype: ZDType[TBaseDType, TBaseScalar], what: str) -> Any:
-    """Return a configured number as a scalar of an integer or floating-point data type.
+    """Return a number of a codec configuration as a scalar of an integer or floating-point type.
 
     Parameters
     ----------
     value : object
-        A number, or a string in the form of fill values in format 3 metadata: ``"NaN"``,
+        A number, or a string as for a fill value in format 3 metadata: ``"NaN"``,
         ``"Infinity"``, ``"-Infinity"``, or the bits in hexadecimal.
     dtype : ZDType
         The data type.
@@ -79,7 +79,7 @@ def parse_scalar(value: object, dtype: ZDType[TBaseDType, TBaseScalar], what: st
     Returns
     -------
     numpy.generic
-        A scalar of the native dtype. For floating-point types it is the nearest value.
+        A scalar of the native dtype. For a floating-point type, the scalar nearest to `value`.
 
     Raises
     ------

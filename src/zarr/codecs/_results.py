@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
-    """Return the output of a codec as a buffer, without a copy if it is contiguous.
+    """Return the output of a codec as a buffer; contiguous output is not copied.
 
     Parameters
     ----------
     encoded : bytes-like or array
-        For an array, the bytes of its elements in memory order are used.
+        The output. For an array, the buffer contains the bytes of the elements in memory order.
     prototype : BufferPrototype
         Its ``buffer`` class is the class of the result.
 
     Raises
     ------
     TypeError
-        If `encoded` is a string or an array of Python objects, because no codec has converted it
-        to bytes.
+        If `encoded` is a string, or an array of Python objects or variable-length strings. In that
+        case, no codec has converted the elements to bytes.
     """
     if isinstance(encoded, bytes):
         return prototype.buffer.from_bytes(encoded)
@@ -41,7 +41,7 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     if flat.dtype.itemsize == 0:
         return buffer.create_zero_length()
     data = flat.view("B")
-    # Both are equivalent, but `from_array_like` avoids a second conversion to an array.
+    # Both methods return the same data, but `from_array_like` avoids a second array conversion.
     return buffer.from_array_like(data) if buffer is CPUBuffer else buffer.from_bytes(data.data)
 
 
@@ -60,20 +60,23 @@ def byte_view(data: object) -> memoryview:
 
 
 def writeable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a writeable object array; numcodecs requests write access even to its input."""
+    """Return an object array as it is if it is writeable, and a writeable copy otherwise.
+
+    numcodecs requests write access even to its input.
+    """
     return array if array.flags.writeable else array.copy()
 
 
 def array_of(
     data: object, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any = "C"
 ) -> npt.NDArray[Any]:
-    """Return decoded data as the elements of a chunk, without a copy if they are contiguous.
+    """Return decoded data as an array with the elements of a chunk; contiguous data are not copied.
 
     Parameters
     ----------
     data : bytes-like or array
-        An array with the shape and item size of the chunk keeps its layout. Any other data are
-        interpreted as bytes.
+        The decoded data. An array with the shape and item size of the chunk keeps its memory
+        layout. Any other data are interpreted as the bytes of the elements.
     dtype : numpy.dtype
         Data type of the chunk; it must not contain Python objects.
     shape : tuple of int
@@ -84,12 +87,12 @@ def array_of(
     Returns
     -------
     numpy.ndarray
-        The result may be read-only.
+        An array of the given dtype and shape, which may be read-only.
 
     Raises
     ------
     ValueError
-        If the size of the data is not that of one chunk.
+        If `data` does not have the size of one chunk, or is an array of Python objects.
     """
     if isinstance(data, np.ndarray) and data.shape == shape and data.dtype == dtype:
         return data
@@ -115,7 +118,7 @@ def check_nbytes(nbytes: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> N
     Raises
     ------
     ValueError
-        If they do not. The message gives both sizes in bytes.
+        If the sizes differ. The message gives both sizes in bytes.
     """
     expected = math.prod(shape) * dtype.itemsize
     if nbytes != expected:

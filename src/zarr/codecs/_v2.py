@@ -34,15 +34,15 @@ class V2Codec(ArrayBytesCodec):
     """Codec that applies the filters and then the compressor (Zarr v2 specification, "Chunks").
 
     The elements are stored in the memory order of the chunk spec, ``"C"`` or ``"F"``, and in the
-    byte order of its data type. One of the codecs has to encode Python objects, such as strings of
-    variable length, as bytes.
+    byte order of its data type. If the elements are Python objects, such as strings of variable
+    length, one of the codecs has to encode them as bytes.
 
     Parameters
     ----------
     filters : tuple of Numcodec or None
-        Applied in order before the compressor.
+        Filters, applied in order before the compressor; None for no filters.
     compressor : Numcodec or None
-        Applied last.
+        Compressor, applied last; None for no compressor.
     """
 
     is_fixed_size = False
@@ -84,7 +84,7 @@ class V2Codec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function like `_decode_sync` for one spec, with the setup done once."""
+        """Return a function that decodes as `_decode_sync` does, with one setup for one spec."""
         decoders, finish = self._decoders(chunk_spec), self._finish_for(chunk_spec)
 
         def decode(chunk_data: Buffer) -> NDBuffer:
@@ -98,7 +98,7 @@ class V2Codec(ArrayBytesCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[NDBuffer]]:
-        """Return a function like `_decode_sync` for several chunks of one spec."""
+        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
             return lambda chunks, _: [decode(chunk) for chunk in chunks]
@@ -125,7 +125,8 @@ class V2Codec(ArrayBytesCodec):
         is_stored_as_it_is = not self._encoders
 
         def finish(decoded: Any) -> NDBuffer:
-            # Fast path: compressors return bytes, and unencoded chunks are the stored bytes.
+            # Fast path: a compressor returns bytes. Without filters and compressor, the chunk is an
+            # array of the stored bytes.
             if (type(decoded) is bytes or is_stored_as_it_is) and len(decoded) == nbytes:
                 return wrap(np.ndarray(shape, native, decoded, 0, None, order))
             return wrap(_elements(decoded, chunk_spec))
@@ -133,7 +134,7 @@ class V2Codec(ArrayBytesCodec):
         return finish
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function like `_encode_sync` for one spec, with the setup done once."""
+        """Return a function that encodes as `_encode_sync` does, with one setup for one spec."""
         order, wrap = chunk_spec.order, chunk_spec.prototype.buffer.from_array_like
         native = chunk_spec.dtype.to_native_dtype()
         is_plain = (
@@ -165,11 +166,12 @@ class V2Codec(ArrayBytesCodec):
             encoded = codec.encode(encoded)
             if isinstance(encoded, np.ndarray) and encoded.ndim > 1:
                 # Later codecs read the elements in memory order. Some codecs, such as BitRound,
-                # return C order for any input order.
+                # return arrays in C order whatever the order of the input.
                 encoded = np.asarray(encoded, order=order)
         if self.compressor is not None:
             if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:
-                # Datetime fields cannot be exported as a buffer. Only the item size matters here.
+                # NumPy does not export datetime fields through the buffer protocol. A compressor
+                # uses only the item size.
                 encoded = encoded.view(f"V{encoded.dtype.itemsize}")
             encoded = self.compressor.encode(encoded)
         return encoded_buffer(encoded, chunk_spec.prototype)
@@ -192,7 +194,7 @@ def _elements(decoded: object, chunk_spec: ArraySpec) -> npt.NDArray[Any]:
 
 
 def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
-    """Return decoded strings, byte strings or other objects as an array of a chunk."""
+    """Return decoded strings, byte strings or other objects as an array with the chunk shape."""
     if not isinstance(decoded, np.ndarray) or decoded.dtype.kind not in "OTUS":
         raise ValueError(
             f"A chunk of {native} was decoded to bytes. One of the filters of the array has to be "

@@ -1,9 +1,9 @@
 """Zstandard decompression by the package `zstandard`, with one context per thread.
 
-numcodecs creates a context of about 100 kB for each chunk, which takes as long as decompressing
-10 kB. It also never returns for some truncated streams of several frames. Compression still uses
-numcodecs: the two packages bundle different versions of the Zstandard library, which do not always
-produce the same bytes.
+numcodecs creates a context of about 100 kB for each chunk. Creating a context takes as long as
+decompressing 10 kB. The decompression of numcodecs also never returns for some truncated streams of
+several frames. Compression still uses numcodecs, because the two packages bundle different versions
+of the Zstandard library, which do not always produce the same bytes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from zarr.core._decoded_size import DecodedLimit
 
-# The error message of numcodecs.
+# The message with which numcodecs rejects invalid data.
 _FAULT = "Zstd decompression error: invalid input data"
 
-# RFC 8878, section 3.1.1: the magic number of a frame, the size of the content size field by the
-# first two bits of the frame descriptor, and the type of a block that repeats a single byte.
+# RFC 8878, section 3.1.1: the magic number of a frame; the size in bytes of the content size field,
+# indexed by the two highest bits of the frame descriptor; the type of a block that repeats a byte;
+# and the size in bytes of the smallest frame.
 _MAGIC = bytes.fromhex("28b52ffd")
 _SIZE_NBYTES = (0, 2, 4, 8)
 _RLE_BLOCK = 1
@@ -37,16 +38,16 @@ _LEAST_FRAME_NBYTES = 9
 # because a block takes at least 4 bytes and decompresses to at most 128 KiB.
 _PIECE_NBYTES = 1024
 
-# Maximum decoded size of the chunks that are decompressed in one call. Each thread keeps a buffer
-# of this size, and larger chunks gain nothing from a joint call.
+# Maximum total size, decoded, of the chunks that are decompressed in one call. Each thread keeps a
+# buffer of up to this size. For larger chunks, a joint call is no faster than separate calls.
 _TOGETHER_NBYTES = 1 * MiB
 
 
 class _Memory:
-    """A buffer that is reused once no view of it exists.
+    """A buffer that is reused as soon as no view of it exists.
 
-    Memory blocks of this size go back to the operating system when freed, and the system clears
-    them before it hands them out again.
+    Reuse is faster than a new buffer. A freed memory block of this size is returned to the
+    operating system, which clears the memory before it provides the memory again.
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class _Memory:
     def take(self, nbytes: int) -> memoryview:
         """Return a view of `nbytes` bytes with arbitrary content."""
         try:
-            # Resizing fails with BufferError while a view exists.
+            # Resizing raises BufferError if a view exists, so at least one byte is added.
             self._memory.extend(bytes(max(1, nbytes - len(self._memory))))
         except BufferError:
             self._memory = bytearray(nbytes)
@@ -63,12 +64,12 @@ class _Memory:
 
 
 class _Contexts(threading.local):
-    """The objects of one thread, because two threads must not share them."""
+    """The decompression objects of one thread; threads must not share them."""
 
     decompressor: ZstdDecompressor | None = None
 
-    # Set together with `decompressor`. Returns the content size of a frame in bytes; negative if
-    # the frame does not store it.
+    # Set together with `decompressor`. Returns the content size of a frame in bytes, or a negative
+    # number if the frame does not store the size.
     content_size: Callable[[Any], int]
 
     def __init__(self) -> None:
@@ -85,7 +86,7 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     Parameters
     ----------
     data : numpy.ndarray or bytes-like
-        Must be contiguous.
+        The compressed data; must be contiguous.
     limit : DecodedLimit
         Maximum number of decompressed bytes.
 
@@ -100,12 +101,16 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     most = limit.of(len(data))
     try:
         if _contexts.content_size(data) > most:
-            raise too_large(most)  # before the memory is allocated; `_decode_frames` reports it
-        # Fails for anything but one frame with a content size; returns no bytes if the first frame
-        # is empty. Without this option, data after the frame would be ignored.
+            # Stop before memory is allocated. This error is caught below, and `_decode_frames`
+            # raises it again.
+            raise too_large(most)
+        # This call fails unless the data are exactly one frame with a content size. It returns no
+        # bytes if the first frame is empty. Without `allow_extra_data=False`, data after the frame
+        # would be ignored.
         decoded = context.decompress(data, allow_extra_data=False)
     except Exception:
-        # After a damaged frame, the context may keep as much memory as the frame header requested.
+        # The context is dropped, because after a damaged frame it may keep as much memory as the
+        # frame header requested.
         _contexts.decompressor = None
         decoded = b""
     return decoded or _decode_frames(bytes(data), most)
@@ -131,7 +136,7 @@ def decode_many_zstd(
 
 
 def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
-    # Not `multi_decompress_to_buffer`: damaged frames make it corrupt memory.
+    # `multi_decompress_to_buffer` is not used, because damaged frames make it corrupt memory.
     context = _contexts.decompressor or _new_decompressor()
     decompress = partial(context.decompress, allow_extra_data=False)
     try:
@@ -148,12 +153,16 @@ def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
 
 
 def _decode_together(data: Sequence[Any]) -> list[Any] | None:
-    """Decompress chunks in one call; return None if that is not possible.
+    """Decompress chunks in one call; return None if a joint call is not possible.
 
-    It is possible if each chunk is exactly one frame. The decoded chunks then follow each other in
-    the output as the frames do in the input. This costs 5 us more per chunk than separate calls. It
-    saves more than that beside an event loop, because of GIL contention between two calls: either
-    the thread or the loop waits. Concurrent readers without an event loop gain nothing.
+    A joint call requires that each chunk is exactly one frame with a content size, and that the
+    decoded chunks have at most 1 MiB together. The decoded chunks follow each other in the output,
+    in the order of the frames in the input.
+
+    A joint call takes 5 us more per chunk than separate calls. It saves more time than that if an
+    event loop runs in another thread: between two separate calls, this thread and the loop contend
+    for the GIL, and one of them waits. Without an event loop, a joint call saves no time, even if
+    several threads read concurrently.
     """
     from numcodecs.zstd import decompress
 
@@ -189,7 +198,7 @@ def _content_size(frame: memoryview) -> int:
         return 0
     is_single_segment = descriptor >> 5 & 1
     nbytes = _SIZE_NBYTES[descriptor >> 6] or is_single_segment
-    position = 6 - is_single_segment  # other frames have a byte for the window size
+    position = 6 - is_single_segment  # other frames have a window size byte
     size = int.from_bytes(frame[position : position + nbytes], "little")
     position += nbytes
     is_last = False
@@ -208,7 +217,7 @@ def _content_size(frame: memoryview) -> int:
 
 @cache
 def _takes_frames() -> bool:
-    """Return whether numcodecs decompresses several frames in one call (since 0.16.4)."""
+    """Return whether numcodecs, as of version 0.16.4, decompresses several frames in one call."""
     from numcodecs.zstd import compress, decompress
 
     frame = compress(_MAGIC)

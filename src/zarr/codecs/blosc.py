@@ -74,7 +74,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
 
     @staticmethod
     def from_int(num: int) -> BloscShuffleLiteral:
-        """Return the name of the shuffle mode with a number in format 2 metadata.
+        """Return the name of a shuffle mode for its number in format 2 metadata.
 
         Parameters
         ----------
@@ -92,14 +92,14 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
 
 
 def parse_typesize(data: object) -> int:
-    """Return a valid size of the elements to shuffle, in bytes, an integer above 0.
+    """Return `data` if it is a valid size of the elements to shuffle: an integer above 0, in bytes.
 
     Raises
     ------
     TypeError
         If `data` is not an integer.
     ValueError
-        If it is 0 or negative.
+        If `data` is 0 or negative.
     """
     typesize = parse_integer(data, "typesize")
     if typesize <= 0:
@@ -110,14 +110,14 @@ def parse_typesize(data: object) -> int:
 
 
 def parse_clevel(data: object) -> int:
-    """Return a valid Blosc compression level, an integer from 0 to 9.
+    """Return `data` if it is a valid Blosc compression level: an integer from 0 to 9.
 
     Raises
     ------
     TypeError
         If `data` is not an integer.
     ValueError
-        If it is out of range.
+        If `data` is out of range.
     """
     clevel = parse_integer(data, "clevel")
     if not 0 <= clevel <= _MAX_CLEVEL:
@@ -128,14 +128,14 @@ def parse_clevel(data: object) -> int:
 
 
 def parse_blocksize(data: object) -> int:
-    """Return a valid Blosc block size in bytes; 0 lets Blosc choose.
+    """Return `data` if it is a valid Blosc block size in bytes; 0 lets Blosc choose.
 
     Raises
     ------
     TypeError
         If `data` is not an integer.
     ValueError
-        If it is negative, or 2 GiB or more.
+        If `data` is negative, or 2 GiB or more.
     """
     blocksize = parse_integer(data, "blocksize")
     if not 0 <= blocksize <= _MAX_BLOCKSIZE:
@@ -166,15 +166,15 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     Raises
     ------
     TypeError
-        If a number is not an integer.
+        If `typesize`, `clevel` or `blocksize` is not an integer.
     ValueError
-        If a value is out of range.
+        If a number is out of range, or a string is not one of the listed values.
     """
 
     is_fixed_size = False
     _name = "blosc"
 
-    # The parameters that the caller left open; they are derived from the data type.
+    # The parameters that the caller did not give. Their values are derived from the data type.
     _tunable_attrs: frozenset[Literal["typesize", "shuffle"]] = field(init=False)
     typesize: int
     cname: BloscCnameLiteral
@@ -232,7 +232,10 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
 
     @cached_property
     def _blosc_codec(self) -> Any:
-        """The numcodecs codec used to encode. If a subclass overrides it, it also decodes."""
+        """The numcodecs codec that encodes chunks.
+
+        It also decodes chunks if a subclass overrides this property.
+        """
         return blosc_library().Blosc(
             cname=self.cname,
             clevel=self.clevel,
@@ -250,7 +253,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function like `_decode_sync` for several chunks of one spec."""
+        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
         if type(self)._blosc_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_blosc, chunk_spec)

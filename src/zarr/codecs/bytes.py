@@ -39,13 +39,13 @@ class Endian(metaclass=DeprecatedNames, names=_ENDIANS):
 class BytesCodec(ArrayBytesCodec, NamedCodec):
     """Codec that stores the elements of a chunk contiguously, in C order.
 
-    Zarr v3 core specification, "bytes codec".
+    See the Zarr v3 core specification, "bytes codec".
 
     Parameters
     ----------
     endian : {"little", "big"} or None
-        Byte order of the stored elements. None for data types of one byte per element, and for
-        those without a byte order.
+        Byte order of the stored elements. None if the elements are single bytes, or have no byte
+        order.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         # docstring inherited
         _, found = parse_named_configuration(data, cls._name, require_configuration=False)
-        # If absent from the metadata, the byte order is None, not the constructor's default.
+        # If the metadata contain no byte order, it is None, not the default of the constructor.
         members: dict[str, Any] = {"endian": None, **(found or {})}
         return cls(**members)
 
@@ -75,7 +75,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return None if self.endian is None else {"endian": self.endian}
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Drop the byte order if the data type has none, and require it otherwise.
+        """Remove the byte order if the data type has none; require a byte order otherwise.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         nd_buffer = chunk_spec.prototype.nd_buffer
         if native.itemsize == 0:
             return nd_buffer.from_numpy_array(np.zeros(shape, dtype=native))
-        # No conversion to NumPy, so that GPU memory stays on the device.
+        # The data are not converted to NumPy, so that GPU memory stays on the device.
         array: Any = chunk_data.as_array_like()
         if not hasattr(array, "reshape"):
             array = chunk_data.as_numpy_array()
@@ -129,7 +129,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function like `_decode_sync` for one spec, with the setup done once."""
+        """Return a function that decodes as `_decode_sync` does, with one setup for one spec."""
         native = chunk_spec.dtype.to_native_dtype()
         shape = chunk_spec.shape
         nbytes = math.prod(shape) * native.itemsize
@@ -145,7 +145,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return decode
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function like `_encode_sync` for one spec, with the setup done once."""
+        """Return a function that encodes as `_encode_sync` does, with one setup for one spec."""
         native = chunk_spec.dtype.to_native_dtype()
         is_view = native.itemsize > 0 and self._stored_dtype(native) == native
         wrap = chunk_spec.prototype.buffer.from_array_like

@@ -40,33 +40,35 @@ _ScalarMap: TypeAlias = dict[_Direction, dict[Any, Any]]
 class CastValue(ArrayArrayCodec, NamedCodec):
     """Codec that stores elements as another number type (zarr-extensions, "cast_value").
 
-    The type is an integer or floating-point one. Decoding converts back by the same rules. Values
-    listed in `scalar_map` are replaced and are not subject to the other rules.
+    The stored type is an integer or floating-point type. Decoding converts back to the type of the
+    array by the same rules. A value listed in `scalar_map` is not converted but replaced.
 
     Parameters
     ----------
     data_type : str, dict or ZDType
-        Data type of the stored elements: its name or JSON form in format 3 metadata, or an
+        Data type of the stored elements: its name or JSON form in format 3 metadata, or a `ZDType`
         instance.
     rounding : {"nearest-even", "towards-zero", "towards-positive", "towards-negative", "nearest-away"}
         How a value between two values of the target type is rounded.
     out_of_range : {"clamp", "wrap"} or None
         Treatment of values outside the range of the target type. ``"clamp"`` uses the nearest
-        value, or an infinity for floating-point targets. ``"wrap"`` uses the value modulo 2**bits,
-        for integer targets only. None raises an error. NaN and infinities cannot be converted to
-        integers in any mode.
+        value of the target type, or an infinity if the target type is a floating-point type.
+        ``"wrap"`` uses the value modulo 2**bits and is only valid for integer target types. None
+        raises an error. NaN and infinities cannot be converted to integers in any mode.
     scalar_map : dict or None
-        Has the optional members ``encode`` and ``decode``. Each is a mapping from values to values,
-        or an iterable of such pairs. Values are numbers, or strings for special values as in
-        metadata. NaN matches any NaN. None replaces nothing.
+        Replacements, in the optional members ``encode`` and ``decode``. Each member is a mapping
+        from values to their replacements, or an iterable of such pairs. A value is a number, or a
+        string in one of the forms of fill values in metadata. NaN matches any NaN. None replaces
+        nothing.
 
     Raises
     ------
     TypeError
-        If `scalar_map` does not have this form.
+        If `scalar_map` is not a mapping, or one of its members is not iterable.
     ValueError
-        If a value is not one of those listed, or the data type is not an integer or floating-point
-        type.
+        If `rounding` or `out_of_range` is not one of the listed values, if `data_type` is not an
+        integer or floating-point type, or if `scalar_map` has other members or items that are not
+        pairs.
     """
 
     is_fixed_size = True
@@ -144,7 +146,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         Raises
         ------
         ValueError
-            If not. The message names the data type or the parameter.
+            If the data type is not numeric, or does not fit a parameter. The message names the data
+            type or the parameter.
         """
         if not _is_number(dtype):
             raise ValueError(
@@ -160,7 +163,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
             self._pairs(direction, dtype)
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
-        """Return the spec with the target data type and the converted fill value.
+        """Return the chunk spec with the target data type and the converted fill value.
 
         Raises
         ------

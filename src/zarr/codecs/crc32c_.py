@@ -23,9 +23,10 @@ _CHECKSUM_NBYTES = 4
 
 @dataclass(frozen=True)
 class Crc32cCodec(BytesBytesCodec, NamedCodec):
-    """Codec that appends a CRC32C checksum, 4 bytes little-endian, and verifies it on decoding.
+    """Codec that appends a CRC32C checksum, and verifies the checksum when it decodes.
 
-    RFC 3720; Zarr v3 core specification, "crc32c codec".
+    The checksum has 4 bytes and is little-endian. See RFC 3720, and the Zarr v3 core specification,
+    "crc32c codec".
     """
 
     is_fixed_size = True

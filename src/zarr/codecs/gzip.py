@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def parse_gzip_level(data: object) -> int:
-    """Return a valid gzip compression level, an integer from 0 to 9.
+    """Return `data` if it is a valid gzip compression level: an integer from 0 to 9.
 
     Raises
     ------
     TypeError
         If `data` is not an integer.
     ValueError
-        If it is out of range.
+        If `data` is out of range.
     """
     level = parse_integer(data, "level")
     if level not in range(10):
@@ -49,7 +49,7 @@ class GzipCodec(BytesBytesCodec, NamedCodec):
     TypeError
         If `level` is not an integer.
     ValueError
-        If it is out of range.
+        If `level` is out of range.
     """
 
     is_fixed_size = False

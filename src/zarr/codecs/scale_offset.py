@@ -27,21 +27,22 @@ _DEFAULTS = {"offset": 0, "scale": 1}
 class ScaleOffset(ArrayArrayCodec, NamedCodec):
     """Codec that stores ``(x - offset) * scale`` (zarr-extensions, "scale_offset").
 
-    All arithmetic uses the data type of the array, integer or floating-point, and the data type
-    stays the same. A result that the type cannot represent raises an error; it never wraps.
+    All arithmetic uses the data type of the array, which is an integer or floating-point type. The
+    stored elements have the same data type. A result that the data type cannot represent raises an
+    error; integers never wrap around.
 
     Parameters
     ----------
     offset : int, float or str
-        Subtracted when encoding. A string has one of the forms of fill values in metadata, such
-        as ``"NaN"`` or hexadecimal bits.
+        Number subtracted by encoding and added by decoding. A string has one of the forms of fill
+        values in metadata, such as ``"NaN"`` or hexadecimal bits.
     scale : int, float or str
         Factor for encoding and divisor for decoding; not zero.
 
     Raises
     ------
     TypeError
-        If `offset` or `scale` has another type.
+        If `offset` or `scale` is neither a number nor a string.
     """
 
     is_fixed_size = True
@@ -87,12 +88,13 @@ class ScaleOffset(ArrayArrayCodec, NamedCodec):
         Raises
         ------
         ValueError
-            If not. The message names the data type or the parameter.
+            If the data type is not numeric or cannot represent a parameter, or if scale is zero.
+            The message names the data type or the parameter.
         """
         self._numbers(dtype)
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
-        """Return the spec with the encoded fill value.
+        """Return the chunk spec with the encoded fill value.
 
         Raises
         ------
@@ -123,7 +125,8 @@ def _encode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
             return np.asarray((array - offset) * scale, dtype=array.dtype)
     for value in _extremes(array):
         _check_range((value - int(offset)) * int(scale), array.dtype)
-    # Wrapping of intermediate results is harmless: n-bit integers are exact modulo 2**n.
+    # Intermediate results may wrap around: n-bit arithmetic is exact modulo 2**n, and the final
+    # results are in range.
     with np.errstate(over="ignore"):
         return np.asarray((array - offset) * scale, dtype=array.dtype)
 
@@ -145,7 +148,7 @@ def _decode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
 
 
 def _extremes(array: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Return the smallest and largest element, where a linear function has its extremes."""
+    """Return the smallest and largest element; a linear function has its extremes at these."""
     return (int(array.min()), int(array.max())) if array.size else ()
 
 
@@ -159,7 +162,7 @@ def _check_range(value: int, dtype: np.dtype[Any]) -> None:
 
 
 class _refusing_faults:
-    """Context manager that turns floating-point errors (overflow, invalid) into ValueError."""
+    """Context manager that raises ValueError for a floating-point error such as overflow."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype

@@ -1,7 +1,8 @@
 """The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
 
-The stored form is that of numcodecs, as adopted by zarr-extensions: the number of elements, then
-for each element in C order its length in bytes and its bytes. Numbers are 4 bytes, little-endian.
+The codecs use the stored form of numcodecs, which zarr-extensions adopted. The number of elements
+comes first. For each element in C order, its length in bytes and its bytes follow. Numbers have 4
+bytes and are little-endian.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _VLenCodec(ArrayBytesCodec, NamedCodec):
 
 @dataclass(frozen=True)
 class VLenUTF8Codec(_VLenCodec):
-    """Stores strings of variable length, encoded as UTF-8."""
+    """Codec that stores strings of variable length, encoded as UTF-8."""
 
     _name = "vlen-utf8"
     _kinds = "OTU"
@@ -78,7 +79,7 @@ class VLenUTF8Codec(_VLenCodec):
 
 @dataclass(frozen=True)
 class VLenBytesCodec(_VLenCodec):
-    """Stores byte strings of variable length."""
+    """Codec that stores byte strings of variable length."""
 
     _name = "vlen-bytes"
     _kinds = "OS"

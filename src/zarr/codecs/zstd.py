@@ -23,14 +23,14 @@ _MAX_LEVEL = 22
 
 
 def parse_zstd_level(data: object) -> int:
-    """Return a valid Zstandard compression level, an integer of at most 22.
+    """Return `data` if it is a valid Zstandard compression level: an integer of at most 22.
 
     Raises
     ------
     TypeError
         If `data` is not an integer.
     ValueError
-        If it is greater than 22.
+        If `data` is greater than 22.
     """
     level = parse_integer(data, "level")
     if level > _MAX_LEVEL:
@@ -39,7 +39,7 @@ def parse_zstd_level(data: object) -> int:
 
 
 def parse_checksum(data: object) -> bool:
-    """Return the checksum option as a bool.
+    """Return `data` if it is a valid ``checksum`` option: a bool.
 
     Raises
     ------
@@ -56,10 +56,10 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     Parameters
     ----------
     level : int
-        Compression level, at most 22 (smallest output). 0 is the default of the library. Negative
-        levels are faster.
+        Compression level, at most 22 (smallest output). 0 selects the default level of the
+        library. Negative levels are faster.
     checksum : bool
-        Whether each chunk stores a checksum. Decoding verifies it.
+        Whether each chunk stores a checksum. Decoding verifies a stored checksum.
 
     Raises
     ------
@@ -81,7 +81,10 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
 
     @cached_property
     def _zstd_codec(self) -> Any:
-        """The numcodecs codec used to encode. If a subclass overrides it, it also decodes."""
+        """The numcodecs codec that encodes chunks.
+
+        It also decodes chunks if a subclass overrides this property.
+        """
         from numcodecs.zstd import Zstd
 
         return Zstd(level=self.level, checksum=self.checksum)
@@ -99,7 +102,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function like `_decode_sync` for several chunks of one spec."""
+        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
         if type(self)._zstd_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_zstd, chunk_spec)

@@ -1,7 +1,7 @@
 """Base classes of the ``numcodecs.*`` codecs, one for each kind of codec.
 
 Each codec wraps one codec of the numcodecs library. Its name is ``numcodecs.<id>``, and its
-configuration holds the parameters of the wrapped codec (zarr-extensions, "numcodecs.*").
+configuration contains the parameters of the wrapped codec (zarr-extensions, "numcodecs.*").
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _NumcodecsCodec(Metadata):
     Parameters
     ----------
     **codec_config : JSON
-        Parameters of the numcodecs codec. They may include its ``id``.
+        Parameters of the numcodecs codec. They may include the ``id`` of the codec.
 
     Raises
     ------
@@ -93,7 +93,8 @@ class _NumcodecsCodec(Metadata):
         Parameters
         ----------
         data : dict
-            Has the members ``name``, which starts with ``numcodecs.``, and ``configuration``.
+            A JSON object with the members ``name``, which starts with ``numcodecs.``, and
+            ``configuration``.
 
         Raises
         ------
@@ -118,7 +119,8 @@ class _NumcodecsCodec(Metadata):
         Raises
         ------
         NotImplementedError
-            Unless the codec adds a checksum, because the size depends on the values.
+            Always, because the size depends on the values. Codecs that add a checksum override this
+            method.
         """
         raise NotImplementedError(
             f"The encoded size of {self.codec_name} depends on the values it encodes."
@@ -137,7 +139,8 @@ class _NumcodecsCodec(Metadata):
             ) from error
 
     def _decode(self, data: Any, chunk_spec: ArraySpec) -> Any:
-        # Cached per spec, by identity. The cache holds the spec, so that its id stays unique.
+        # The decoder is cached by the id of the spec. The cache keeps a reference to the spec, so
+        # that no other object can get the same id.
         found = self._settled.get(id(chunk_spec))
         if found is None or found[0] is not chunk_spec:
             if len(self._settled) >= _KEPT_SPECS:
@@ -154,7 +157,7 @@ class _NumcodecsCodec(Metadata):
         return {key: value for key, value in self.__dict__.items() if key != "_settled"}
 
     def _with_defaults(self, **parameters: Any) -> Self:
-        """Add parameters that are missing, and check all of them.
+        """Set the given parameters if they are missing, and check all parameters.
 
         Raises
         ------
@@ -166,7 +169,7 @@ class _NumcodecsCodec(Metadata):
         try:
             _ = evolved._codec
         except UnknownCodecError:
-            # Chunks cannot be encoded or decoded, but the metadata can still be inspected.
+            # Without the codec, chunks cannot be encoded or decoded, but metadata can be inspected.
             pass
         return evolved
 
@@ -234,16 +237,16 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
 class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     """A numcodecs codec from array to array.
 
-    The wrapped codecs of this kind get the data types of both sides as parameters, and reinterpret
-    the memory of an array of another type. This class converts an array that differs only in byte
-    order.
+    The wrapped codecs of this kind get the data types of decoded and encoded arrays as parameters.
+    They reinterpret the memory of an array that has another data type. This class therefore
+    converts an array whose data type differs only in byte order before it calls the codec.
     """
 
     is_fixed_size = False
 
-    # The parameters of the numcodecs codec for the data types of decoded and encoded arrays. The
-    # first defaults to the data type of the array. If the second is None or not given, both data
-    # types are the same.
+    # The names of the parameters of the numcodecs codec for the data types of decoded and encoded
+    # arrays. The first parameter defaults to the data type of the array. Both data types are the
+    # same if the second name is None, or if the second parameter is not given.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 
@@ -318,8 +321,9 @@ def _data_type(name: str) -> ZDType[TBaseDType, TBaseScalar]:
 def _converted(fill_value: Any, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
     """Return the fill value converted to the data type of encoded arrays.
 
-    If it cannot be converted, the default scalar of the data type takes its place. It only marks
-    parts of a shard that are not stored, so it suffices that writing and reading use the same value.
+    If the fill value cannot be converted, the default scalar of the data type is used instead. The
+    value only stands for inner chunks of a shard that are not stored, so it is enough that writing
+    and reading use the same value.
     """
     native = dtype.to_native_dtype()
     with np.errstate(all="ignore"):

@@ -127,7 +127,7 @@ class BitRound(_NumcodecsArrayArrayCodec):
 
 
 class Delta(_NumcodecsArrayArrayCodec):
-    """Wraps `numcodecs.Delta`, which needs its ``dtype``."""
+    """Wraps `numcodecs.Delta`, which requires the parameter ``dtype``."""
 
     codec_name = "numcodecs.delta"
     _decoded_parameter = "dtype"
@@ -147,7 +147,10 @@ class FixedScaleOffset(_NumcodecsArrayArrayCodec):
 
 
 class PackBits(_NumcodecsArrayArrayCodec):
-    """Wraps `numcodecs.PackBits`: a byte with the padding bit count, then 8 bools per byte."""
+    """Wraps `numcodecs.PackBits`.
+
+    The first stored byte is the number of padding bits. Each following byte contains 8 booleans.
+    """
 
     codec_name = "numcodecs.packbits"
 
@@ -157,7 +160,7 @@ class PackBits(_NumcodecsArrayArrayCodec):
         Raises
         ------
         ValueError
-            If it has another data type.
+            If the array has another data type.
         """
         if dtype.to_native_dtype().kind != "b":
             raise ValueError(f"Packbits filter requires bool dtype. Got {dtype}.")

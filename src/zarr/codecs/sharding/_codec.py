@@ -85,13 +85,13 @@ class ShardingCodec(
     codecs : iterable of Codec or dict
         The codecs of an inner chunk.
     index_codecs : iterable of Codec or dict
-        The codecs of the index, a ``uint64`` array. Their encoded size must not depend on the
-        values.
+        The codecs of the index, which is a ``uint64`` array. The size of the encoded index must not
+        depend on the values in the array.
     index_location : {"end", "start"}
-        Which end of the shard holds the index.
+        Whether the index is at the end or at the start of the shard.
     subchunk_write_order : {"morton", "unordered", "lexicographic", "colexicographic"}
-        Order in which a shard stores its inner chunks; see `write_order`. It only affects writing
-        and is not part of the metadata.
+        Order in which a shard stores its inner chunks; see `write_order`. The parameter only
+        affects writing and is not part of the metadata.
 
     Raises
     ------
@@ -135,7 +135,7 @@ class ShardingCodec(
             object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The cached layouts are left out. They are computed again on demand.
+        # The cached layouts are omitted, because they can be computed again.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -158,7 +158,7 @@ class ShardingCodec(
 
     @property
     def codec_pipeline(self) -> CodecPipeline:
-        """Pipeline of the codecs of an inner chunk, of the configured pipeline class."""
+        """The codecs of an inner chunk as an instance of the configured pipeline class."""
         return get_pipeline_class().from_codecs(self.codecs)
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
@@ -175,22 +175,23 @@ class ShardingCodec(
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Check that each shard holds a whole number of inner chunks along each dimension.
+        """Check that each shard contains a whole number of inner chunks along each dimension.
 
         Parameters
         ----------
         shape : tuple of int
             Shape of the array in elements.
         dtype : ZDType
-            Data type of its elements.
+            Data type of the elements.
         chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
             Division of the array into shards.
 
         Raises
         ------
         ValueError
-            If a shard does not, if the number of dimensions differs, or if an inner codec or an
-            index codec refuses.
+            If a shard length is not a multiple of the inner chunk length, if `shape` and the inner
+            chunks differ in the number of dimensions, or if an inner codec or an index codec raises
+            this error.
         TypeError
             If the inner codecs are in the wrong order.
         """
@@ -210,7 +211,7 @@ class ShardingCodec(
                         f"Chunk edge length {length} in dimension {axis} is not divisible by the "
                         f"shard's inner chunk size {inner}."
                     )
-        # Checks the order, and warns about codecs that prevent partial reads.
+        # `split_codecs` checks the order, and warns about codecs that prevent partial reads.
         split_codecs(self.codecs)
         _chain(self.index_codecs).evolve(index_spec((1,) * len(shape)))
         settle_codecs(
@@ -222,7 +223,7 @@ class ShardingCodec(
         )
 
     def compute_encoded_size(self, input_byte_length: int, shard_spec: ArraySpec) -> int:
-        """Return the size of a shard with all inner chunks stored and none compressed.
+        """Return the size of a shard if all inner chunks are stored and none is compressed.
 
         Parameters
         ----------
@@ -249,8 +250,8 @@ class ShardingCodec(
         return {}
 
     def _layout(self, spec: ArraySpec) -> ShardLayout:
-        """Return the layout of shards of a spec, cached by shape."""
-        # The key is the shape, because some fill values are not hashable.
+        """Return the layout of shards with a given spec; layouts are cached by shape."""
+        # The cache key is the shape and not the spec, because some fill values are not hashable.
         found = self._layouts.get(spec.shape)
         if found is not None and (found.spec is spec or found.spec == spec):
             return found
@@ -285,8 +286,8 @@ class ShardingCodec(
 
     @cached_property
     def _is_sync(self) -> bool:
-        """Whether shards are encoded and decoded synchronously: no inner codec is async only."""
-        # Cached, because nested shards check this several times per level.
+        """Whether all codecs of the inner chunks and the index have synchronous methods."""
+        # Cached, because nested shards use this property several times per level.
         return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
 
     # --- whole shards -------------------------------------------------------------------
@@ -314,7 +315,7 @@ class ShardingCodec(
         return await rewrite_shard(layout, None, chunk_data, plan, on_loop(), "<bytes>")
 
     async def _encode_nothing(self, shard_spec: ArraySpec, executor: Executor) -> Buffer:
-        """Return a shard that stores no inner chunks. It reads as the fill value."""
+        """Return a shard without inner chunks; all its elements are read as the fill value."""
         return await empty_shard(self._layout(shard_spec), executor)
 
     def _sync_layout(self, spec: ArraySpec) -> ShardLayout:
@@ -351,9 +352,10 @@ class ShardingCodec(
         executor: Executor,
         target: NDBuffer | None = None,
     ) -> NDBuffer | None:
-        """Read and decode a selection of one shard, with codecs run by `executor`.
+        """Read and decode a selection of one shard; `executor` runs the codecs.
 
-        The result is `target` if its shape and data type fit, and a new buffer otherwise.
+        The result is `target` if the shape and data type of `target` fit, and a new buffer
+        otherwise.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
@@ -390,10 +392,11 @@ class ShardingCodec(
         executor: Executor,
         replaces_all: bool = False,
     ) -> None:
-        """Encode and store a selection of one shard, with codecs run by `executor`.
+        """Encode and store a selection of one shard; `executor` runs the codecs.
 
-        `replaces_all` says that the selection covers the whole part of the shard within the array,
-        as for a shard at the end of an array. Then nothing is read, and no padding is stored.
+        `replaces_all` is whether the selection covers the part of the shard that is inside the
+        array; a shard at the end of an array may extend past the array. In that case the stored
+        shard is not read, and inner chunks outside the array are not stored.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
@@ -409,7 +412,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether the codec uses the encoding and decoding methods of `ShardingCodec`."""
+    """Return whether the codec overrides none of the coding methods of `ShardingCodec`."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

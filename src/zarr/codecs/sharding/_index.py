@@ -37,12 +37,12 @@ class ShardIndex:
     Parameters
     ----------
     entries : ndarray of uint64
-        Shape ``(number of inner chunks, 2)``: offset and length in bytes. Inner chunks are in C
-        order.
+        Offset and length of each inner chunk in bytes, with the shape ``(number of inner chunks,
+        2)``. Inner chunks are in C order.
     before : int
-        Number of bytes of the index at the start of the shard.
+        Size of the index in bytes if it is at the start of the shard; 0 otherwise.
     after : int
-        Number of bytes of the index at the end of the shard.
+        Size of the index in bytes if it is at the end of the shard; 0 otherwise.
     """
 
     __slots__ = ("_after", "_before", "_entries")
@@ -67,12 +67,14 @@ class ShardIndex:
         Returns
         -------
         list
-            For each inner chunk the first byte and one past the last byte; None if not stored.
+            For each inner chunk, the position of its first byte and the position after its last
+            byte; None if the inner chunk is not stored.
 
         Raises
         ------
         ValueError
-            If an entry is half absent, reaches past the end of the shard, or overlaps the index.
+            If the byte range of an inner chunk reaches past the end of the shard or overlaps the
+            index, or if only one of offset and length has the value for "not stored".
         """
         limit = MAX_UINT_64 >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []
@@ -92,21 +94,21 @@ class ShardIndex:
         return places
 
     def present(self) -> list[int]:
-        """Return the positions in the index of the stored inner chunks."""
+        """Return the index positions of the inner chunks that are stored."""
         stored = (self._entries != np.uint64(MAX_UINT_64)).any(axis=1)
         return [int(number) for number in np.flatnonzero(stored)]
 
 
 @dataclass(frozen=True)
 class IndexFormat:
-    """The storage format of the index for shards with one grid of inner chunks.
+    """The storage format of the index for shards that have the same grid of inner chunks.
 
     Parameters
     ----------
     grid_shape : tuple of int
         Number of inner chunks along each dimension.
     location : {"start", "end"}
-        Which end of the shard holds the index.
+        Whether the index is at the start or at the end of the shard.
     nbytes : int
         Size of the encoded index in bytes.
     """
@@ -129,11 +131,11 @@ class IndexFormat:
 
     @property
     def data_offset(self) -> int:
-        """First byte available for inner chunks."""
+        """Position of the first byte of the shard that inner chunks can occupy."""
         return self.nbytes if self.location == "start" else 0
 
     def cut(self, shard: Buffer) -> Buffer:
-        """Return the encoded index from the bytes of a whole shard."""
+        """Return the bytes of the index from the bytes of a whole shard."""
         if self.location == "start":
             return shard[: self.nbytes]
         return shard[max(0, len(shard) - self.nbytes) :]
@@ -154,7 +156,7 @@ class IndexFormat:
         return CpuBuffer.from_buffer(encoded)
 
     def parse(self, decoded: NDBuffer) -> ShardIndex:
-        """Return the index from its decoded array."""
+        """Return the index for the decoded array of offsets and lengths."""
         entries = decoded.as_numpy_array().reshape(-1, 2).astype(np.uint64, copy=False)
         at_start = self.location == "start"
         return ShardIndex(
@@ -173,12 +175,12 @@ class IndexFormat:
         lengths : mapping
             Size in bytes of each stored inner chunk, by its position in the index.
         order : iterable of int
-            All positions, in the order in which the shard stores the inner chunks.
+            The index positions of all inner chunks, in the order of storage.
 
         Returns
         -------
         tuple
-            The positions of the stored inner chunks in that order, and the index as an array.
+            The index positions of the stored inner chunks in that order, and the index as an array.
         """
         entries = np.full((*self.grid_shape, 2), MAX_UINT_64, dtype=np.uint64)
         flat = entries.reshape(-1, 2)

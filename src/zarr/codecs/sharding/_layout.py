@@ -1,4 +1,4 @@
-"""The layout of the shards of one spec, computed once."""
+"""The layout of shards with the same spec, which is computed once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ShardLayout:
 
     @property
     def write_order(self) -> tuple[int, ...]:
-        """The positions in the index of the inner chunks, in the order of storage."""
+        """The index positions of all inner chunks, in the order of storage."""
         return write_order(self.index.grid_shape, self.order)
 
     @property

@@ -1,4 +1,4 @@
-"""Plan which inner chunks a selection touches, and the order in which a shard stores them."""
+"""Compute which inner chunks a selection touches, and in which order a shard stores them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ SUBCHUNK_WRITE_ORDERS: Final = ("morton", "unordered", "lexicographic", "colexic
 class InnerChunk(NamedTuple):
     """One inner chunk that a selection touches.
 
-    `number` is its position in the index, in C order. `chunk_selection` is the selected part of the
-    chunk, and `out_selection` its place in the result. `is_complete` is whether every element is
-    selected. `is_identity` is whether the selection returns the chunk unchanged; a fancy selection
-    can select all elements in another order.
+    `number` is the position of the inner chunk in the index, in C order. `chunk_selection` is the
+    selected part of the chunk, and `out_selection` is the place of this part in the result.
+    `is_complete` is whether every element of the chunk is selected. `is_identity` is whether the
+    selection returns the chunk unchanged; a fancy selection can select all elements in another
+    order.
     """
 
     number: int
@@ -39,7 +40,8 @@ class SelectionPlan(NamedTuple):
     """A selection of a shard, split by inner chunk.
 
     `shape` is the shape of the selection in elements. `touches_all` is whether at least one element
-    of every inner chunk is selected, `covers_all` whether all elements of all of them are.
+    of every inner chunk is selected. `covers_all` is whether all elements of every inner chunk are
+    selected.
     """
 
     shape: tuple[int, ...]
@@ -146,14 +148,15 @@ def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple
     grid_shape : tuple of int
         Number of inner chunks along each dimension.
     order : str
-        With ``"lexicographic"`` the last coordinate varies fastest, with ``"colexicographic"`` the
-        first. ``"morton"`` is the Z-order curve: it interleaves the bits of the coordinates, the
-        first dimension lowest. ``"unordered"`` guarantees no order.
+        With ``"lexicographic"``, the last coordinate varies fastest. With ``"colexicographic"``,
+        the first coordinate varies fastest. ``"morton"`` is the Z-order curve, which interleaves
+        the bits of the coordinates; the lowest bit is that of the first dimension.
+        ``"unordered"`` guarantees no order.
 
     Returns
     -------
     tuple of int
-        The position in the index, in C order, of each inner chunk.
+        The index positions (in C order) of all inner chunks, in the order of storage.
     """
     numbers = np.arange(math.prod(grid_shape)).reshape(grid_shape)
     if order == "colexicographic":

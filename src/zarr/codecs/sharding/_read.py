@@ -41,14 +41,14 @@ async def read_shard(
     layout : ShardLayout
         The layout of the shard.
     source : Source
-        The source of its bytes.
+        The source of the bytes of the shard.
     executor : Executor
         Runs the codecs.
     plan : SelectionPlan
         The selection.
     target : NDBuffer or None
-        Buffer for the result, used if it has the shape of the selection and the data type of the
-        shard. None allocates a new buffer.
+        Buffer for the result. It is used if it has the shape of the selection and the data type of
+        the shard. Otherwise, and for None, a new buffer is allocated.
 
     Returns
     -------
@@ -58,7 +58,7 @@ async def read_shard(
     Raises
     ------
     ValueError
-        If the index is corrupt, or an inner chunk is shorter than the index entry.
+        If the index is corrupt, or if fewer bytes of an inner chunk are read than the index states.
     FileNotFoundError
         If the shard disappears after its index was read.
     """
@@ -124,7 +124,7 @@ class _Selection:
         if nested is None or chunk.is_complete:
             return None
         plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)
-        # A plan that touches all chunks of the nested shard is one read, as for any inner chunk.
+        # If the plan touches all inner chunks of the nested shard, the nested shard is read whole.
         return None if plan.touches_all else plan
 
     async def _read_part(
@@ -164,7 +164,7 @@ class _Selection:
             raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
 
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
-        """Yield the batches as they arrive; if reading fails, name an outstanding inner chunk."""
+        """Yield the batches as they arrive; if reading fails, raise an error that names a chunk."""
         try:
             async with closing(batches):
                 async for batch in batches:
@@ -215,7 +215,7 @@ class _Selection:
             self._target[chunk.out_selection] = cast("NDBuffer", inner)[chunk.chunk_selection]
 
     def _checked(self, index: int, buffer: Buffer | None) -> Buffer:
-        """Return the bytes of an inner chunk. Raise if they are missing or incomplete."""
+        """Return the bytes of an inner chunk; raise an error if they are missing or incomplete."""
         if buffer is None:
             raise FileNotFoundError(
                 f"The shard is gone after its index was read: {self._name(index)}."
@@ -250,7 +250,10 @@ class _Selection:
 def _allocate(
     layout: ShardLayout, shape: tuple[int, ...], target: NDBuffer | None, *, filled: bool
 ) -> NDBuffer:
-    """Return a buffer for a selection: `target` if its shape and dtype fit, or a new one."""
+    """Return a buffer for a selection: `target` if its shape and dtype fit, or a new buffer.
+
+    If `filled` is True, the buffer contains the fill value; otherwise its content is arbitrary.
+    """
     spec = layout.spec
     dtype = spec.dtype.to_native_dtype()
     if target is not None and target.shape == shape and target.dtype == dtype:

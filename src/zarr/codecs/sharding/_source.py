@@ -29,8 +29,8 @@ class KeySource:
     ----------
     key : ByteGetter
         Reads the shard. For a `StorePath`, byte ranges are read by `Store.get_ranges`, which merges
-        neighbours, or by `get_ranges_sync` if the key is read in the calling thread. For any other
-        getter, each range is read by its `get`.
+        neighbouring ranges, or by `Store.get_ranges_sync` if the key is read in the calling thread.
+        For any other byte getter, each range is read by one call of its `get` method.
     """
 
     def __init__(self, key: ByteGetter | InThread) -> None:
@@ -44,21 +44,24 @@ class KeySource:
         return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
     async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
-        """Return a byte range of the shard, None for all bytes; return None if it is absent."""
+        """Return a byte range of the shard; None if the shard is absent.
+
+        If `byte_range` is None, all bytes of the shard are returned.
+        """
         return await self._key.get(prototype, byte_range)
 
     async def get_ranges(
         self, prototype: BufferPrototype, ranges: Ranges, policy: CoalescePolicy, concurrency: int
     ) -> AsyncIterator[Batch]:
-        """Yield ``(index into ranges, bytes)`` as they arrive, each index once.
+        """Yield batches of ``(index into ranges, bytes)`` as they arrive, each index once.
 
-        At most `concurrency` reads are in flight.
+        At most `concurrency` reads are in flight at a time.
         """
         key: Any = self._key
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # An overridden `get` may do more than read the key of its store, so call it.
+            # A subclass that overrides `get` may do more than read the key, so its `get` is called.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}
@@ -117,16 +120,16 @@ class MemorySource:
 
 
 class WindowSource:
-    """A nested shard: an inner chunk that is itself a shard, as a byte range of the outer shard.
+    """A nested shard: an inner chunk that is itself a shard, in a byte range of the outer shard.
 
     Parameters
     ----------
     outer : Source
         The outer shard.
     start : int
-        First byte of the nested shard within the outer shard.
+        Position of the first byte of the nested shard within the outer shard.
     stop : int
-        One past its last byte.
+        Position after the last byte of the nested shard within the outer shard.
     name : str
         The name of the nested shard in messages.
     """

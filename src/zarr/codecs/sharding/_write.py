@@ -25,7 +25,7 @@ async def rewrite_shard(
     executor: Executor,
     name: str,
 ) -> Buffer | None:
-    """Return a shard with a selection of it replaced.
+    """Return the bytes of a shard in which a selection is replaced by new values.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ async def rewrite_shard(
     existing : Buffer or None
         The stored shard; None if it is absent or the selection covers all of it.
     value : NDBuffer
-        The new values, in the shape of the selection, or of shape ``()`` for a single value.
+        The new values. Their shape is that of the selection, or ``()`` for a single value.
     plan : SelectionPlan
         The selection.
     executor : Executor
@@ -45,8 +45,8 @@ async def rewrite_shard(
     Returns
     -------
     Buffer or None
-        The new shard. None if no inner chunk is left; then the shard is not stored. Inner chunks
-        that hold only the fill value are left out, unless the array configuration keeps them.
+        The new shard; None if it contains no inner chunk and need not be stored. Inner chunks that
+        contain only the fill value are omitted, unless ``write_empty_chunks`` is on.
 
     Raises
     ------
@@ -115,7 +115,7 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Execut
 
 
 def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
-    # One allocation for the whole shard: appending the parts one by one would copy repeatedly.
+    # `combine` allocates the shard once. Appending the parts one by one would copy repeatedly.
     return layout.spec.prototype.buffer.create_zero_length().combine(parts)
 
 
@@ -131,7 +131,7 @@ class _Rewriting:
         self._name = name
 
     def encode(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an encoded inner chunk with its new values; None for an empty one."""
+        """Return an inner chunk with its new values, encoded; None if it is empty."""
         layout, spec = self._layout, self._layout.inner_spec
         encoded = None if chunk.is_complete else self._stored.get(chunk.number)
         if layout.nested is not None and not chunk.is_complete:
@@ -149,7 +149,7 @@ class _Rewriting:
             raise
 
     async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
-        """Encode several inner chunks like `encode`, with their async codecs."""
+        """Encode several inner chunks as `encode` does, but with async codecs."""
         chain, spec = self._layout.chain, self._layout.inner_spec
         before = [
             (None if chunk.is_complete else self._stored.get(chunk.number), spec)
