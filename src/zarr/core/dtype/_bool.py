@@ -33,12 +33,13 @@ class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
         return data is None or isinstance(data, bytes | np.generic) or hasattr(data, "__bool__")
 
     def cast_scalar(self, data: object) -> np.bool_:
-        """Convert a scalar by its truth value, or one of the words "true" and "false".
+        """Convert a scalar to its truth value, or one of the words "true" and "false" to a boolean.
 
         Parameters
         ----------
         data : object
-            A number or other scalar, None, one of the two words in any case, or the empty string.
+            A number or other scalar, None, one of the two words in upper or lower case, or the
+            empty string, which means False.
 
         Raises
         ------

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON, ZarrFormat
     from zarr.core.dtype.common import DTypeJSON, DTypeSpec_V2, DTypeSpec_V3
 
-# Byte order is irrelevant here, but some writers store one.
+# These types have no byte order, but some writers store one.
 _V2_NAME = re.compile(r"[|<>]([SV])(\d+)")
 _V3_BITS = re.compile(r"r([1-9]\d*)")
 
@@ -147,7 +147,7 @@ class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
 class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes_]):
     """Byte strings of limited length, padded with null bytes: NumPy's ``S`` types.
 
-    Trailing null bytes of a value are lost, because they are not distinguishable from padding.
+    Trailing null bytes of a value are lost, because they cannot be distinguished from padding.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         return np.bytes_(b"")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.bytes_:
-        """Read a base64 string (v2 specification, "Fill value encoding")."""
+        """Read a scalar from a base64 string (v2 specification, "Fill value encoding")."""
         if isinstance(data, str):
             return np.bytes_(decode_bytes(data))
         raise TypeError(f"Invalid type: {data}. Expected a base64-encoded string.")
@@ -205,8 +205,8 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
 class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
     """Opaque elements of a fixed number of bytes: NumPy's ``V`` types without fields.
 
-    Format 3 documents use the name ``raw_bytes`` or, as in the core specification, a name with the
-    number of bits: ``r24`` has three bytes.
+    In format 3 documents, the name is ``raw_bytes``. The names of the core specification, which
+    contain the number of bits, are also read: an element of ``r24`` has three bytes.
 
     Parameters
     ----------
@@ -225,14 +225,14 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
-        # Subarray dtypes have the same class, but they are not opaque bytes.
+        # Structured and subarray dtypes have the same class, but they are not opaque bytes.
         return (
             super()._check_native_dtype(dtype) and dtype.fields is None and dtype.subdtype is None
         )
 
     @staticmethod
     def _bits_of_name(name: str) -> int | None:
-        """Return the number of bits in a name such as ``r24``; None if not a multiple of 8."""
+        """Return the number of bits in a name like ``r24``; None unless it is a multiple of 8."""
         match = _V3_BITS.fullmatch(name)
         return int(match[1]) if match and int(match[1]) % 8 == 0 else None
 
@@ -245,7 +245,7 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
         Raises
         ------
         TypeError
-            If `data` is not bytes.
+            If `data` is neither bytes nor a NumPy void scalar.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -257,7 +257,7 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
         return np.void(bytes(self.length))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read a base64 string, or in format 3 a list of byte values."""
+        """Read a scalar from a base64 string or, in format 3, from a list of byte values."""
         if isinstance(data, str):
             return np.void(decode_bytes(data))
         if zarr_format == 3 and (values := _decode_byte_values(data)) is not None:
@@ -325,7 +325,7 @@ class VariableLengthBytes(
         return isinstance(data, bytes | bytearray | str | int)
 
     def cast_scalar(self, data: object) -> bytes:
-        """Convert bytes, or text as UTF-8. An integer is a number of null bytes.
+        """Convert bytes, text (to UTF-8), or an integer (to that number of null bytes).
 
         Raises
         ------
@@ -343,9 +343,10 @@ class VariableLengthBytes(
         return b""
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> bytes:
-        """Read a base64 string, or in format 3 also a list of byte values.
+        """Read a scalar from a base64 string or, in format 3, from a list of byte values.
 
-        The fill value 0, common in format 2 object arrays, is the empty byte string.
+        In format 2, the number 0 is read as the empty byte string, because 0 is a common fill value
+        of object arrays.
         """
         if isinstance(data, str):
             return decode_bytes(data)

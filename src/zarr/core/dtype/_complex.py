@@ -21,7 +21,7 @@ _TComplex = TypeVar("_TComplex", bound="np.complexfloating[Any, Any]", covariant
 
 
 class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
-    """Base of the complex data types. An element is its real part, then its imaginary part."""
+    """Base of the complex data types. An element is a real part followed by an imaginary part."""
 
     _v3_expectation: ClassVar[str] = "{}."
     _part_cls: ClassVar[type[np.floating[Any]]]
@@ -44,7 +44,8 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         Raises
         ------
         TypeError
-            If `data` has another type. A pair of parts is only accepted as JSON form.
+            If `data` has another type. A pair of a real and an imaginary part is only accepted by
+            `from_json_scalar`.
         ValueError
             If `data` is a string that is not a complex number.
         """
@@ -55,11 +56,12 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         return cast("_TComplex", self._scalar_cls(complex(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TComplex:
-        """Read a pair of floats, the real part first, each in a JSON form of float types."""
+        """Read a pair of a real and an imaginary part, each in a JSON form of floats."""
         if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 2:
             parts = [decode_float(part, self._part_cls, zarr_format=zarr_format) for part in data]
             if None not in parts:
-                # A view, because arithmetic would change (inf, nan) and the bits of NaN.
+                # The pair is viewed as a complex number, because arithmetic would change (inf, nan)
+                # and the bits of NaN.
                 pair = np.array(parts, dtype=self._part_cls)
                 return cast("_TComplex", pair.view(self._scalar_cls)[0])
         raise TypeError(

@@ -44,7 +44,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         Raises
         ------
         TypeError
-            If `data` is neither.
+            If `data` is neither a number nor such a string.
         OverflowError
             If `data` is an integer too large for a float.
         """
@@ -59,7 +59,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         return cast("_TFloat", self._scalar_cls(number))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TFloat:
-        """Read a number, the name of a special value, or in format 3 the bits in hexadecimal."""
+        """Read a number, the name of a special value or, in format 3, the bits in hexadecimal."""
         scalar = decode_float(
             data, cast("type[np.floating[Any]]", self._scalar_cls), zarr_format=zarr_format
         )

@@ -47,7 +47,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
-        # Converted to int first, because NumPy wraps NumPy integers that are out of range.
+        # `int` is called first, because NumPy wraps its own integers if they are out of range.
         return cast("_TInt", self._scalar_cls(int(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TInt:

@@ -1,4 +1,4 @@
-"""JSON forms of scalars without a JSON type: special floats, and bytes."""
+"""JSON forms of scalars for which JSON has no type: special floats, and bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TFloat = TypeVar("_TFloat", bound="np.floating[Any]")
 
-# Number of hexadecimal digits of a float, and the type with these bits.
+# The floating-point types by their number of hexadecimal digits.
 _HEX_TYPES = {4: ">f2", 8: ">f4", 16: ">f8"}
 _HEX_DIGITS = re.compile("[0-9a-fA-F]+")
 
@@ -25,7 +25,7 @@ def encode_float(value: np.floating[Any], *, zarr_format: ZarrFormat) -> float |
     """Return the JSON form of a float.
 
     Both formats use the strings NaN, Infinity and -Infinity (v2 "Fill value encoding", v3 "Fill
-    value"). In format 3 "NaN" is one specific bit pattern. All other NaNs are stored as bits in
+    value"). In format 3, "NaN" means one specific bit pattern. All other NaNs are stored as bits in
     hexadecimal, so that rewriting metadata does not change them.
     """
     if math.isfinite(value):
@@ -46,14 +46,14 @@ def decode_float(
     Parameters
     ----------
     data : JSON
-        A number, a string that Python's `float` accepts, or in format 3 the bits in hexadecimal.
+        A number, a string that Python's `float` accepts or, in format 3, the bits in hexadecimal.
     scalar_cls : type
         Class of the result.
 
     Returns
     -------
     numpy.floating or None
-        None if `data` is not a JSON form of a float.
+        The scalar; None if `data` is not a JSON form of a float.
 
     Raises
     ------

@@ -28,8 +28,8 @@ def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, 
     Parameters
     ----------
     dtype : dtype-like
-        A dtype, or an object that NumPy converts to one. The pandas ``StringDtype`` means strings
-        of variable length.
+        A dtype, or an object that NumPy converts to one. The pandas ``StringDtype`` stands for
+        strings of variable length.
 
     Raises
     ------
@@ -57,15 +57,15 @@ def get_data_type_from_json(
 ) -> ZDType[TBaseDType, TBaseScalar]:
     """Return the data type for its form in a metadata document.
 
-    For format 3 this accepts all spellings that the specification allows, including those that are
-    never written here: the raw types ``r8``, ``r16`` …, and an object without a configuration.
+    For format 3, all spellings that the specification allows are accepted. Two of these are never
+    written by this package: the raw types ``r8``, ``r16`` …, and an object without a configuration.
 
     Parameters
     ----------
     dtype_spec : str or Mapping
-        For format 3 the ``data_type`` member. For format 2 an object with the ``dtype`` member
-        (as ``name``) and the id of the object codec among the filters or None (as
-        ``object_codec_id``).
+        For format 3, the ``data_type`` member of the document. For format 2, an object with two
+        members: ``name`` is the ``dtype`` member of the document, and ``object_codec_id`` is the id
+        of the object codec among the filters, or None.
     zarr_format : {2, 3}
         Format of the document.
 

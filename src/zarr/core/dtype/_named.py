@@ -1,4 +1,4 @@
-"""Base classes of the data types that a name identifies: booleans and numbers."""
+"""Base classes of the data types that only have a name and a byte order: booleans and numbers."""
 
 from __future__ import annotations
 
@@ -36,15 +36,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
-    """Base of booleans and numbers. Their only parameter is the byte order of wide elements.
+    """Base of the boolean and number types.
 
-    Subclasses set `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. All other attributes are
-    derived once per class, so that conversions are table lookups.
+    Their only parameter is the byte order, if an element has several bytes. Subclasses set
+    `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. All other attributes are derived once per
+    class, so that conversions are table lookups.
 
     Attributes
     ----------
     _zarr_v2_names : tuple of str
-        The NumPy type strings of the data type in format 2: one, or one for each byte order.
+        The NumPy type strings of the data type in format 2: a single one, or one for each byte
+        order.
     _scalar_cls : type
         Class of the scalars.
     """
@@ -64,7 +66,7 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
             }
             for name in names:
                 if name.startswith("|"):
-                    # Byte order is irrelevant for single bytes, but some writers store one.
+                    # Single bytes have no byte order, but some writers store one.
                     cls._order_of_v2_name |= {f"{c}{name[1:]}": "little" for c in "<>"}
             cls._native = {
                 order: np.dtype(names[0]).newbyteorder(c) for order, c in BYTE_ORDER_CHAR.items()
@@ -79,7 +81,8 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
-        # A platform can have two C types of equal size (long, long long) with different classes.
+        # A platform can have two C types of equal size (long, long long) with different dtype
+        # classes.
         if type(dtype) is cls.dtype_cls:
             return True
         return isinstance(dtype, np.dtype) and dtype in cls._native.values()
@@ -140,6 +143,7 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
 class WideNamedDType(NamedDType[TDType_co, TScalar_co], HasEndianness):
     """Base of numbers of more than one byte.
 
-    Only this class and `NamedDType` are decorated, because their subclasses add no fields. Creating
-    a dataclass takes half a millisecond, which would slow down `import zarr` for each number type.
+    Only this class and `NamedDType` are decorated as dataclasses, because their subclasses add no
+    fields. Creating a dataclass takes half a millisecond. If each number type were decorated,
+    `import zarr` would take that much longer for each of them.
     """

@@ -24,23 +24,24 @@ ZDTypeLike = TypeAliasType(
     "ZDTypeLike", "npt.DTypeLike | ZDType[TBaseDType, TBaseScalar] | Mapping[str, JSON] | str"
 )
 
-# NumPy converts these to string dtypes of length zero, which cannot hold any data.
+# NumPy converts these to string dtypes of length zero, which cannot contain any data.
 VLEN_UTF8_ALIAS: Final = ("str", str, "string")
 
 
 def parse_dtype(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for any description of one.
+    """Return the data type for a description of it in any supported form.
 
     Parameters
     ----------
     dtype_spec : ZDType, dtype-like, str or Mapping
         A data type, which is returned unchanged; an object that NumPy converts to a dtype (None is
         float64); or the JSON form of a data type. ``str``, "str", "string" and the pandas
-        ``StringDtype`` mean strings of variable length.
+        ``StringDtype`` stand for strings of variable length.
     zarr_format : {2, 3}
-        Format of JSON forms. Names unknown to NumPy are supported for format 3 only.
+        Format of `dtype_spec` if it is a JSON form. Names that NumPy does not know are only
+        supported for format 3.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def _parse_json_or_native(
     known = data_type_registry._recall(spec) if isinstance(spec, str) else None
     if known is not None:
         return known
-    # Entry points are searched last, because that is slow and rarely needed.
+    # Entry points are searched last, because the search is slow and rarely needed.
     known = data_type_registry._known_for_json(form, zarr_format)
     if known is not None:
         return known
@@ -90,7 +91,7 @@ def _parse_json_or_native(
 
 
 def _fields_as_tuples(fields: list[Any]) -> list[Any]:
-    """Return the fields of a structured type as tuples, which NumPy requires, not JSON lists."""
+    """Return the fields of a structured type as tuples; NumPy does not accept lists as in JSON."""
     return [
         (field[0], _fields_as_tuples(field[1]) if isinstance(field[1], list) else field[1])
         if isinstance(field, list) and len(field) == 2
@@ -102,5 +103,5 @@ def _fields_as_tuples(fields: list[Any]) -> list[Any]:
 def parse_data_type(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for any description of one; an alias of `parse_dtype`."""
+    """Return the data type for a description of it; an alias of `parse_dtype`."""
     return parse_dtype(dtype_spec, zarr_format=zarr_format)

@@ -154,7 +154,7 @@ class FixedLengthUTF32(
         return True
 
     def cast_scalar(self, data: object) -> np.str_:
-        """Return the text of any object, truncated to the length of the data type as in NumPy."""
+        """Convert any object by `str`, and truncate the text to the length of the data type."""
         return np.str_(str(data)[: self.length])
 
     def default_scalar(self) -> np.str_:
@@ -178,7 +178,7 @@ class VariableLengthUTF8(
 ):
     """Strings of any length: ``string`` in format 3, ``|O`` with ``vlen-utf8`` in format 2.
 
-    In memory they are elements of NumPy's ``StringDType``. A dtype with an ``na_object`` is
+    In memory, the strings are elements of NumPy's ``StringDType``. A dtype with an ``na_object`` is
     rejected, because neither format can store a missing string.
     """
 
@@ -231,7 +231,7 @@ class VariableLengthUTF8(
         return True
 
     def cast_scalar(self, data: object) -> str:
-        """Return the text of any object."""
+        """Convert any object by `str`."""
         return str(data)
 
     def default_scalar(self) -> str:

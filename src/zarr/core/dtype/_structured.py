@@ -49,11 +49,11 @@ class StructuredJSON_V2(DTypeConfig_V2[StructuredName_V2, None]):
 class StructuredJSON_V3(
     NamedConfig[Literal["structured"], dict[str, Sequence[Sequence[DTypeJSON]]]]
 ):
-    """The older format 3 form, with fields as ``[name, data type]`` pairs."""
+    """The older format 3 form of structured types: fields are ``[name, data type]`` pairs."""
 
 
 class StructJSON_V3(NamedConfig[Literal["struct"], dict[str, Sequence[dict[str, DTypeJSON]]]]):
-    """The format 3 form, with fields as objects with the members ``name`` and ``data_type``."""
+    """The format 3 form of structured types: fields are objects with ``name`` and ``data_type``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Structured(
     ZDType["np.dtypes.VoidDType[int]", np.void],
     HasItemSize,
 ):
-    """Elements with named fields, in the older form of format 3; see `Struct` for the current one.
+    """Elements with named fields, in the older format 3 form; `Struct` has the current form.
 
     The fields are stored without padding.
 
@@ -106,7 +106,7 @@ class Structured(
         Parameters
         ----------
         dtype : numpy.dtype
-            A dtype with fields. Padding between them is dropped.
+            A dtype with fields. Padding between the fields is removed.
 
         Raises
         ------
@@ -213,15 +213,16 @@ class Structured(
         Parameters
         ----------
         data : tuple, list, numpy.void, bytes or int
-            The value to convert. A structured NumPy scalar is converted field by field, by
-            position.
+            The value to convert. The fields of a structured NumPy scalar are matched by position,
+            not by name.
 
         Raises
         ------
         TypeError
             If `data` has another type.
         ValueError
-            If the number of values or bytes does not match the element.
+            If the number of values differs from the number of fields, or the number of bytes from
+            the element size.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -230,7 +231,7 @@ class Structured(
         if isinstance(data, np.ndarray | np.void):
             if data.dtype.fields is None:
                 return self._from_bytes(data.tobytes())
-            # Not converted to Python values, which would lose NaN bits and time units.
+            # Conversion to Python values would lose NaN bits and time units.
             element = np.array(data).astype(self._native)
         else:
             values = tuple(data) if isinstance(data, list) else data
@@ -246,7 +247,7 @@ class Structured(
         return cast("np.void", np.frombuffer(data, dtype=self._native)[0])
 
     def default_scalar(self) -> np.void:
-        """Return the element with all bytes zero."""
+        """Return an element whose bytes are all zero."""
         return self._from_bytes(bytes(self.item_size))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
@@ -264,7 +265,7 @@ class Structured(
 class Struct(Structured):
     """Elements with named fields: ``struct`` in format 3, a list of fields in format 2.
 
-    The fields are stored without padding. The older form ``structured`` can be read, too.
+    The fields are stored without padding. The older form ``structured`` can also be read.
 
     Parameters
     ----------
@@ -287,14 +288,14 @@ class Struct(Structured):
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
         """Read an object with field values, or the bytes of an element from a base64 string.
 
-        A missing field has the default value of its data type.
+        A field without a value gets the default value of its data type.
 
         Raises
         ------
         TypeError
-            If `data` is neither of these, or the value of a field has the wrong type.
+            If `data` is neither an object nor a string, or the value of a field has the wrong type.
         ValueError
-            If there are values for unknown fields, or the number of bytes is wrong.
+            If an object has values for unknown fields, or a string has the wrong number of bytes.
         """
         if isinstance(data, Mapping):
             unknown = data.keys() - {name for name, _ in self.fields}
@@ -313,7 +314,7 @@ class Struct(Structured):
         raise TypeError(f"Invalid type: {data}. Expected a dict or base64-encoded string.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> JSON:
-        """Return an object with the field values; for format 2 the bytes as a base64 string."""
+        """Return an object with the field values or, for format 2, the bytes as a base64 string."""
         scalar = self.cast_scalar(data)
         if zarr_format == 2:
             return encode_bytes(scalar.tobytes())

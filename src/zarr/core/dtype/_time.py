@@ -77,7 +77,7 @@ class TimeDelta64JSON_V3(NamedRequiredConfig[Literal["numpy.timedelta64"], TimeC
 
 @dataclass(frozen=True, kw_only=True)
 class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
-    """Base of time data types: 64-bit counts of a time step, with the special value NaT.
+    """Base of the time data types. An element is a 64-bit count of time steps, or NaT.
 
     Parameters
     ----------
@@ -194,8 +194,8 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         make = cast("Any", self._scalar_cls)
         if self.unit != "generic":
             return cast("_TTime", make(value, self._step))
-        # Without a unit, NumPy does not convert counts to datetimes, not even the one of NaT, and
-        # infers a unit from text.
+        # Without a unit, NumPy does not convert counts to datetimes, not even the count that
+        # represents NaT. For text, NumPy infers a unit.
         scalar = make("NaT" if isinstance(value, int) and value == _NAT else value)
         if np.isnat(scalar):
             return cast("_TTime", make("NaT"))
@@ -216,7 +216,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         TypeError
             If `data` has another type.
         ValueError
-            If text cannot be parsed, or a count is given without a unit.
+            If text cannot be parsed, or if the data type has no unit and the value needs one.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -237,7 +237,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         raise TypeError(f"Invalid type: {data}. Expected an integer.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> int:
-        """Return the count of steps. For NaT it is the smallest 64-bit integer."""
+        """Return the count of steps; for NaT, the smallest 64-bit integer."""
         return int(self.cast_scalar(data).view(np.int64))
 
 

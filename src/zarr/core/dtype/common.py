@@ -2,8 +2,10 @@
 
 Zarr format 2 stores a data type as a NumPy type string or, for structured types, as a list of
 fields (v2 specification, "Data type encoding"). The element type of ``|O`` arrays depends on the
-object codec, which format 2 stores among the filters. The JSON form here is a pair of both.
-Format 3 stores a name, or an object of a name and a configuration (v3 specification, "Extension
+object codec, which format 2 stores among the filters. In this package, a format 2 JSON form
+therefore contains the type and the id of the object codec.
+
+Format 3 stores a name, or an object with a name and a configuration (v3 specification, "Extension
 definition").
 """
 
@@ -89,7 +91,7 @@ def moved_error(module: str, name: str) -> type[Exception]:
     Warns
     -----
     ZarrDeprecationWarning
-        Names the current module of the exception.
+        If the exception class is returned. The message names its current module.
     """
     if name != "DataTypeValidationError":
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -180,8 +182,8 @@ def unpack_dtype_json(data: DTypeSpec_V2 | DTypeSpec_V3) -> DTypeJSON:
     Returns
     -------
     str, list or Mapping
-        For format 2 only the name, because documents store the object codec among the filters.
-        For format 3 `data` itself.
+        For format 2, only the name, because documents store the object codec among the filters. For
+        format 3, `data` itself.
     """
     if isinstance(data, Mapping) and "object_codec_id" in data:
         name: DTypeName_V2 = data["name"]
@@ -225,8 +227,8 @@ class HasEndianness:
     Parameters
     ----------
     endianness : {"little", "big"}
-        Byte order in memory. Format 2 stores it with the data type; in format 3 the codecs define
-        the stored byte order.
+        Byte order in memory. Format 2 stores this byte order with the data type. In format 3, the
+        codecs define the stored byte order.
     """
 
     endianness: EndiannessStr = "little"
@@ -234,7 +236,7 @@ class HasEndianness:
 
 @dataclass(frozen=True, kw_only=True)
 class HasLength:
-    """Trait of data types with the number of units per element as a parameter.
+    """Trait of data types that have the length of an element as a parameter.
 
     Parameters
     ----------
@@ -263,7 +265,7 @@ class HasItemSize:
 
 @dataclass(frozen=True, kw_only=True)
 class HasObjectCodec:
-    """Trait of data types whose elements are Python objects, stored in format 2 by a codec.
+    """Trait of data types whose elements are Python objects; format 2 needs an object codec.
 
     Attributes
     ----------
@@ -274,8 +276,8 @@ class HasObjectCodec:
     object_codec_id: ClassVar[str]
 
 
-# Maximum element size in bytes. NumPy supports up to 2 GiB, but then a few elements, possibly none
-# of them stored, would exceed the available memory.
+# Maximum element size in bytes. NumPy supports up to 2 GiB. With elements of that size, a few
+# elements would exceed the available memory, even if none of them is stored.
 MAX_ITEM_NBYTES: Final = 1 << 28
 
 

@@ -1,4 +1,4 @@
-"""`DataTypeRegistry`, which finds the data type for a NumPy dtype or a JSON form."""
+"""The registry that finds the data type for a NumPy dtype or a JSON form."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ _AMBIGUOUS_DTYPE = (
 
 @dataclass(frozen=True, kw_only=True)
 class DataTypeRegistry:
-    """The registered data types, found by NumPy dtype or JSON form.
+    """Registry that finds data types by NumPy dtype or JSON form.
 
-    Entry points are loaded when no registered type is found. Their types never replace registered
-    ones, neither for the same key nor for the same NumPy dtype.
+    Entry points are loaded if no registered data type matches. A data type of an entry point never
+    replaces a registered data type with the same key, or one that matches the same NumPy dtype.
 
     Attributes
     ----------
     contents : dict
-        Classes of data types by registration key. Use `register` and `unregister` to change it.
+        Classes of data types by registration key. Use `register` and `unregister` to change the
+        dictionary.
     _lazy_load_list : list of EntryPoint
         Entry points that are not loaded yet.
     """
@@ -67,7 +68,7 @@ class DataTypeRegistry:
     )
 
     def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
-        """Register a data type, replacing any other with the same key.
+        """Register a data type; it replaces a data type with the same key.
 
         Parameters
         ----------
@@ -116,9 +117,9 @@ class DataTypeRegistry:
         Raises
         ------
         ValueError
-            If no registered type matches, or several do; always for dtype ``O``.
+            If no registered type matches, or if several types match. Also if `dtype` is ``O``.
         """
-        # Structured dtypes are not cached, because the conversion may warn each time.
+        # Structured dtypes are not cached, because each conversion may have to emit a warning.
         simple = dtype.names is None
         if simple and (known := self._recall(dtype)) is not None:
             return known
@@ -150,7 +151,7 @@ class DataTypeRegistry:
         Raises
         ------
         ValueError
-            If no registered type has this form, or the type rejects its parameters.
+            If no registered type has this form, or the type rejects the parameters in `data`.
         """
         found = self._known_for_json(data, zarr_format)
         if found is None and self._lazy_load():
@@ -162,7 +163,7 @@ class DataTypeRegistry:
     def _known_for_json(
         self, data: DTypeJSON, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar] | None:
-        """Find a data type like `match_json`, without entry points; return None if not found."""
+        """Find a data type as `match_json` does, but without entry points; None if not found."""
         key = _memo_key(data, zarr_format)
         if key is not None and (known := self._recall(key)) is not None:
             return known
@@ -172,9 +173,10 @@ class DataTypeRegistry:
         return found
 
     def _all_for_dtype(self, dtype: TBaseDType) -> list[ZDType[TBaseDType, TBaseScalar]]:
-        """Return the types for a NumPy dtype; types of entry points only if no other matches.
+        """Return the data types that match a NumPy dtype.
 
-        Installing a package must not change the data types of existing code.
+        Data types of entry points are only returned if no other data type matches, because
+        installing a package must not change the data types of existing code.
         """
         matched: list[ZDType[TBaseDType, TBaseScalar]] = []
         offered: list[ZDType[TBaseDType, TBaseScalar]] = []
@@ -217,7 +219,8 @@ class DataTypeRegistry:
     def _lazy_load(self) -> bool:
         """Register the types of entry points; return whether any type was added."""
         while self._entry_point_groups:
-            # Lazy import and lookup: reading the metadata of all installed packages is slow.
+            # Imported and called only if needed: reading the metadata of all installed packages is
+            # slow.
             from importlib.metadata import entry_points
 
             self._lazy_load_list.extend(entry_points(group=self._entry_point_groups.pop()))

@@ -59,7 +59,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         dtype : numpy.dtype
-            A dtype with the parameters of the data type, such as the byte order.
+            A dtype, from which parameters of the data type such as the byte order are taken.
 
         Raises
         ------
@@ -139,9 +139,9 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Raises
         ------
         TypeError
-            If values of this type cannot be converted.
+            If values with the type of `data` cannot be converted.
         ValueError, OverflowError
-            If this value cannot be converted.
+            If the type of `data` is accepted, but the value cannot be converted.
         """
 
     @abstractmethod
@@ -162,7 +162,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Raises
         ------
         TypeError
-            If the data type does not use the JSON type of `data`.
+            If scalars of the data type are never stored as the JSON type of `data`.
         ValueError, OverflowError
             If the data type cannot represent the value.
         """

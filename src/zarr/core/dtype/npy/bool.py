@@ -1,4 +1,4 @@
-"""Booleans; kept for other packages."""
+"""The boolean data type, at an import path that other packages use."""
 
 from zarr.core.dtype._bool import Bool
 

@@ -1,4 +1,4 @@
-"""Byte strings; kept for other packages."""
+"""The byte string data types, at an import path that other packages use."""
 
 from zarr.core.common import BytesLike
 from zarr.core.dtype._bytes import (

@@ -1,4 +1,4 @@
-"""JSON forms of scalars and byte orders of NumPy data types; kept for other packages."""
+"""JSON forms of scalars and byte orders of NumPy dtypes, for other packages that import these."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def endianness_from_numpy_str(endianness: NumpyEndiannessStr) -> EndiannessStr:
     Raises
     ------
     ValueError
-        If it is another character, such as ``|`` for no byte order.
+        If `endianness` is another character, such as ``|`` for no byte order.
     """
     if endianness == "=":
         return sys.byteorder
@@ -134,7 +134,7 @@ def get_endianness_from_numpy_dtype(dtype: np.dtype[Any]) -> EndiannessStr:
     Raises
     ------
     ValueError
-        If it has no byte order.
+        If `dtype` has no byte order.
     """
     if dtype.byteorder not in NUMPY_ENDIANNESS_STR:
         raise ValueError(f"The dtype {dtype} has an unsupported endianness: {dtype.byteorder}")
@@ -202,7 +202,7 @@ def float_from_json_v2(data: JSONFloatV2) -> float:
 
 
 def float_from_json_v3(data: JSONFloatV3) -> float:
-    """Return the float for a JSON value of format 3: a number, special string, or hexadecimal.
+    """Return the float for a format 3 JSON value: a number, special string or hexadecimal bits.
 
     Raises
     ------
@@ -236,12 +236,12 @@ def complex_float_to_json_v3(
 
 
 def complex_float_from_json_v2(data: Sequence[JSONFloatV2]) -> complex:
-    """Return the complex number for two JSON values of format 2, its parts."""
+    """Return the complex number for the format 2 JSON values of its two parts."""
     return complex(float_from_json_v2(data[0]), float_from_json_v2(data[1]))
 
 
 def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
-    """Return the complex number for two JSON values of format 3, its parts."""
+    """Return the complex number for the format 3 JSON values of its two parts."""
     return complex(float_from_json_v3(data[0]), float_from_json_v3(data[1]))
 
 
@@ -294,7 +294,7 @@ def check_json_float_v2(data: object) -> TypeGuard[JSONFloatV2]:
 
 
 def check_json_float_v3(data: object) -> TypeGuard[JSONFloatV3]:
-    """Return whether a JSON value is a format 3 float: as in format 2, or ``0x`` and bits."""
+    """Return whether a JSON value is a format 3 float: as in format 2, or a string ``0x...``."""
     return check_json_float_v2(data) or (isinstance(data, str) and data.startswith("0x"))
 
 

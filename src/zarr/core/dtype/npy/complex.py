@@ -1,4 +1,4 @@
-"""Complex numbers; kept for other packages."""
+"""The complex data types, at an import path that other packages use."""
 
 from zarr.core.dtype._complex import BaseComplex, Complex64, Complex128
 from zarr.core.dtype.npy.common import ComplexLike

@@ -1,4 +1,4 @@
-"""Integers; kept for other packages."""
+"""The integer data types, at an import path that other packages use."""
 
 from zarr.core.dtype._int import (
     BaseInt,

@@ -1,4 +1,4 @@
-"""Strings; kept for other packages."""
+"""The string data types, at an import path that other packages use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Structured data types; kept for other packages."""
+"""The structured data types, at an import path that other packages use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datetimes and durations; kept for other packages."""
+"""The data types for datetimes and durations, at an import path that other packages use."""
 
 from __future__ import annotations
 
