@@ -53,7 +53,7 @@ class RectilinearChunksDisabledError(ValueError):
 
 
 def check_rectilinear_enabled() -> None:
-    """Raise unless the configuration allows rectilinear chunk grids.
+    """Raise an error unless the configuration allows rectilinear chunk grids.
 
     Raises
     ------
@@ -70,13 +70,13 @@ def check_rectilinear_enabled() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RegularChunkGridMetadata(Metadata):
-    """A grid of chunks of one shape (Zarr v3 core specification, "Regular grids").
+    """A grid of chunks of the same shape (Zarr v3 core specification, "Regular grids").
 
     Parameters
     ----------
     chunk_shape : tuple of int
         Shape of every chunk in elements, with lengths of at least 1. The last chunk along a
-        dimension may extend past the array.
+        dimension may extend past the end of the array.
 
     Raises
     ------
@@ -117,14 +117,15 @@ class RegularChunkGridMetadata(Metadata):
 
 @dataclass(frozen=True, kw_only=True)
 class RectilinearChunkGridMetadata(Metadata):
-    """A grid of chunks of varying lengths (zarr-extensions, "rectilinear").
+    """A grid of chunks whose lengths may differ (zarr-extensions, "rectilinear").
 
     Parameters
     ----------
     chunk_shapes : tuple
-        For each dimension, either one length for all chunks, repeated to cover the array, or the
-        length of each chunk in order. Lengths are in elements and at least 1. The listed lengths
-        add up to at least the length of the array along the dimension.
+        For each dimension, an integer or a tuple of integers. An integer is the length of all
+        chunks along the dimension, which are repeated to cover the array. A tuple lists the length
+        of each chunk in order, and its sum is at least the length of the array. Lengths are in
+        elements and at least 1.
 
     Raises
     ------
@@ -190,9 +191,9 @@ class RectilinearChunkGridMetadata(Metadata):
         Returns
         -------
         RectilinearChunkGridMetadata
-            A grid with one additional chunk in each dimension where the listed chunks do not cover
-            the new length. Chunks are never removed or shortened, so shrinking and then growing an
-            array keeps them.
+            A grid with one additional chunk in each dimension in which the listed chunks do not
+            cover the new length. Existing chunks are never removed or shortened. They are therefore
+            the same after an array was shrunk and extended again.
         """
         dimensions = tuple(
             edges
@@ -224,7 +225,7 @@ ChunkGridMetadata: TypeAlias = RegularChunkGridMetadata | RectilinearChunkGridMe
 
 
 def parse_chunk_grid(data: object) -> ChunkGridMetadata:
-    """Return chunk grid metadata from their JSON form; an instance is returned unchanged.
+    """Return the metadata of a chunk grid from the JSON form; an instance is returned unchanged.
 
     Raises
     ------
@@ -254,12 +255,14 @@ def create_chunk_grid_metadata(
     Parameters
     ----------
     chunks : ChunkGrid or iterable
-        A grid; or for each dimension the length of all chunks, or of each chunk, in elements.
+        A grid, or an iterable with one item for each dimension: the length of all chunks, or a
+        sequence with the length of each chunk, in elements.
 
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        Regular if every dimension has one chunk length, unless the grid was stored as rectilinear.
+        Regular if every dimension has a single chunk length and the grid was not stored as
+        rectilinear.
     """
     dimensions = getattr(chunks, "dimensions", None)
     if dimensions is None:
@@ -268,7 +271,7 @@ def create_chunk_grid_metadata(
             for edges in cast("Iterable[int | Sequence[int]]", chunks)
         )
     else:
-        # A dimension with explicit edges keeps them even if they are all equal.
+        # A dimension with a list of chunk lengths keeps the list, even if all lengths are equal.
         shapes = tuple(
             tuple(dimension.edges) if hasattr(dimension, "edges") else dimension.size
             for dimension in dimensions

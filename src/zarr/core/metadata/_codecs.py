@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.metadata._chunk_grid import ChunkGridMetadata
 
-# Maximum nesting. Each level evolves all levels below it, so the work grows quadratically.
+# Maximum number of nested sharding codecs. Each level evolves all levels inside it, so the work
+# grows with the square of this number.
 _DEEPEST: Final = 32
 
 
 def parse_codecs(data: object) -> tuple[Codec, ...]:
-    """Return a chain of codecs from their JSON forms; codec instances are kept.
+    """Return codecs from their JSON forms; codec instances are returned unchanged.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
     Raises
     ------
     ValueError
-        If the chain does not have exactly one.
+        If the chain has no array-to-bytes codec, or more than one.
     """
     found = [codec for codec in codecs if isinstance(codec, ArrayBytesCodec)]
     if not found:
@@ -67,14 +68,15 @@ def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
 def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
     """Check the order of a chain of codecs, and that it can encode a data type.
 
-    The order is: array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs.
+    The order is: array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs. If the
+    array-to-bytes codec is a sharding codec, the codecs of the inner chunks are checked as well.
 
     Raises
     ------
     ValueError
-        If there is not exactly one array-to-bytes codec, or if `dtype` is ``string`` and this codec
-        is not ``vlen-utf8``. For a sharding codec, the codecs of the inner chunks are checked.
-        Shards can be nested at most 32 levels deep.
+        If there is not exactly one array-to-bytes codec, or if shards are nested more than 32
+        levels deep. Also if `dtype` is ``string`` and the array-to-bytes codec is not
+        ``vlen-utf8``; for a sharding codec, this condition is checked for the inner chunks.
     TypeError
         If the order is wrong.
     """
@@ -102,7 +104,8 @@ def _validate(
 
 
 def _check_successor(before: Codec, codec: Codec) -> None:
-    # Bytes-to-bytes codecs need no check here: one in a wrong place fails for its successor.
+    # Bytes-to-bytes codecs need no check of their own. If one is in a wrong place, the check of the
+    # next codec fails.
     if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
         problem = f"ArrayArrayCodec {codec} must be preceded by another ArrayArrayCodec."
     elif isinstance(codec, ArrayBytesCodec) and not isinstance(before, ArrayArrayCodec):
@@ -114,7 +117,8 @@ def _check_successor(before: Codec, codec: Codec) -> None:
 
 def inner_codecs_of(codec: object) -> tuple[Codec, ...] | None:
     """Return the codecs of the inner chunks for a sharding codec; None for other codecs."""
-    # Detected by attributes: this layer cannot import the class, and it is configurable.
+    # A sharding codec is detected by its attributes, because its class is configurable and cannot
+    # be imported in this layer.
     if all(hasattr(codec, name) for name in ("chunk_shape", "codecs", "index_codecs")):
         return cast("ShardingCodec", codec).codecs
     return None
@@ -145,7 +149,7 @@ def settle_codecs(
     Returns
     -------
     tuple of Codec
-        The codecs with all parameters set that depend on the array.
+        The codecs. The parameters that depend on the array are set.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The smaller fields of a ``zarr.json`` document."""
+"""Validation of the simple fields of a ``zarr.json`` document."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
     Raises
     ------
     TypeError
-        If `data` is neither None nor an iterable of strings and None.
+        If `data` is neither None nor an iterable whose items are strings or None.
     """
     if data is None:
         return None
@@ -70,12 +70,12 @@ def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
 
 
 def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
-    """Return storage transformers as a tuple, empty for None.
+    """Return storage transformers as a tuple, which is empty for None.
 
     Raises
     ------
     TypeError
-        If `data` is not a list or tuple.
+        If `data` is neither None nor an iterable, or is a string.
     """
     if data is None:
         return ()
@@ -102,7 +102,7 @@ def parse_extra_fields(
     Parameters
     ----------
     data : mapping or None
-        The fields; None for none.
+        The fields; None for no fields.
     reserved_keys : set of str
         Field names that the specification defines.
     node_type : {"array", "group"}

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def repair_chunk_grid(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
     """Return a document with its chunk lengths repaired; None if no repair is needed.
 
-    Earlier releases stored lengths of 0, true for 1, false for 0, and lists of lengths in some
-    dimensions of a regular grid, which only rectilinear grids allow.
+    Earlier releases stored invalid regular grids: with lengths of 0, with ``true`` for a length of
+    1 and ``false`` for 0, or with lists of lengths in some dimensions. Only rectilinear grids allow
+    such lists.
     """
     grid = document.get("chunk_grid")
     if not isinstance(grid, Mapping) or grid.get("name") != "regular":
@@ -73,7 +74,7 @@ def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridM
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape from the JSON form of a sharding codec, if there is one."""
+    """Return the inner chunk shape of the sharding codec in JSON forms; None if there is none."""
     if not isinstance(codecs, list | tuple):
         return None
     for codec in codecs:

@@ -41,11 +41,11 @@ def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | 
     Parameters
     ----------
     data : object
-        The value.
+        The fill value, or its JSON form.
     dtype : ZDType
         The data type.
     zarr_format : {2, 3} or None
-        Format of the document if `data` is the JSON form of the value; None if it is the value.
+        Format of the document if `data` is a JSON form; None if `data` is the value itself.
 
     Raises
     ------
@@ -99,10 +99,11 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
 
 
 def copied(value: Any) -> Any:
-    """Return a deep copy of the containers of a JSON value.
+    """Return a copy of a JSON value that shares no containers with the value.
 
-    Works like `copy.deepcopy` for JSON containers; other objects are not copied. It is iterative
-    for lists and dictionaries, because documents can be nested deeply.
+    Lists, dictionaries and tuples are copied as by `copy.deepcopy`; other objects are not copied.
+    For lists and dictionaries, the function uses a loop and no recursion, because documents can be
+    nested deeply.
     """
     if not isinstance(value, (dict, list, tuple)):
         return value
@@ -115,7 +116,7 @@ def copied(value: Any) -> Any:
         for key, item in list(items):
             if not isinstance(item, (dict, list, tuple)):
                 continue
-            # A container that contains itself is copied; JSON encoding rejects it later.
+            # A container that contains itself is copied, too; JSON encoding rejects it later.
             copy = copies.get(id(item))
             if copy is None:
                 if isinstance(item, tuple):
@@ -134,7 +135,7 @@ def parse_attributes(data: object) -> dict[str, JSON]:
     Parameters
     ----------
     data : mapping or None
-        The attributes; None for none.
+        The attributes; None for no attributes.
 
     Raises
     ------
@@ -153,8 +154,9 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
     Parameters
     ----------
     data : mapping
-        The document. Attributes may contain NaN and infinities. They are written as the words
-        ``NaN`` and ``Infinity``, which is not strict JSON, but Zarr libraries read and write it.
+        The document. Attributes may contain NaN and infinities, which are written as the words
+        ``NaN`` and ``Infinity``. Strict JSON does not allow these words, but Zarr libraries read
+        and write them.
     prototype : BufferPrototype
         Its ``buffer`` class is the class of the result.
 
@@ -189,9 +191,10 @@ def repair_chunk_shape(
     path: str | None,
     inner_chunk_shape: Sequence[int] | None = None,
 ) -> list[int] | None:
-    """Replace the chunk lengths of 0 that some writers have stored.
+    """Replace chunk lengths of 0, which some writers have stored.
 
-    No chunk of such an array can be stored, so any other chunk length describes the same data.
+    No chunk of an array with such a length can be stored, so the array contains the same data with
+    any other chunk length.
 
     Parameters
     ----------
@@ -203,19 +206,19 @@ def repair_chunk_shape(
     path : str or None
         Location of the document, for the warning; None if unknown.
     inner_chunk_shape : sequence of int or None
-        Shape of the inner chunks in elements if the chunks are shards. Its lengths replace the
-        zeros; None replaces them by 1.
+        Shape of the inner chunks in elements if the chunks are shards. A chunk length of 0 is
+        replaced by the length of the inner chunks, or by 1 if this is None.
 
     Returns
     -------
     list of int or None
-        The repaired shape. None if no repair is needed, or the shape has other errors, too.
+        The repaired shape. None if no repair is needed, or if the shape also has other errors.
 
     Warns
     -----
     ZarrUserWarning
-        If the array is not empty along a dimension of chunk length 0. An array that is empty along
-        all of them is repaired without a warning.
+        If the length of the array is above 0 in a dimension with a chunk length of 0. In all other
+        cases the shape is repaired without a warning.
     """
     extents, lengths = _int_list(shape), _int_list(chunk_shape)
     if extents is None or lengths is None or len(extents) != len(lengths) or 0 not in lengths:
@@ -241,9 +244,9 @@ def repair_chunk_shape(
 
 
 def without_flags(value: Any) -> Any:
-    """Return a stored chunk shape with booleans replaced by integers; earlier releases wrote them.
+    """Return a stored chunk shape with booleans replaced by integers.
 
-    A value without booleans is returned unchanged.
+    Earlier releases wrote booleans. A value without booleans is returned unchanged.
     """
     if isinstance(value, bool):
         return int(value)

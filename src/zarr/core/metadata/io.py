@@ -1,4 +1,4 @@
-"""Storage of node metadata; kept for other packages."""
+"""Storage of node metadata, at an import path that other packages use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def save_metadata(
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Metadata of the node.
     ensure_parents : bool
-        Whether to first store the missing parent groups.
+        Whether to store missing parent groups first.
 
     Raises
     ------

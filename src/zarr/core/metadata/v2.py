@@ -54,7 +54,7 @@ OBJECT_CODEC_IDS: Final = ("vlen-utf8", "vlen-bytes", "vlen-array", "pickle", "j
 
 
 class ArrayV2MetadataDict(TypedDict):
-    """The documents of a format 2 array as one dictionary; other fields as in ``.zarray``."""
+    """The documents of a format 2 array as one dictionary, which has the fields of ``.zarray``."""
 
     zarr_format: Literal[2]
     attributes: dict[str, JSON]
@@ -109,7 +109,7 @@ def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If `chunks` is not a shape, or has another number of dimensions than the array.
+        If `chunks` is not a shape, or if its number of dimensions is not that of the array.
     """
     lengths = parse_shapelike(chunks)
     if len(lengths) != len(shape):
@@ -227,7 +227,7 @@ class ArrayV2Metadata(Metadata):
     filters : iterable of numcodecs codec or dict, or None
         Steps of encoding before the compressor, in order; None for no filters.
     attributes : mapping or None
-        User attributes, JSON values; None for none.
+        User attributes, which are JSON values; None for no attributes.
 
     Raises
     ------
@@ -321,7 +321,7 @@ class ArrayV2Metadata(Metadata):
         return ChunkGrid.from_sizes(self.shape, self.chunks)
 
     def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
-        """Return the key of a chunk, relative to the array; ``"0"`` in zero dimensions.
+        """Return the key of a chunk, relative to the array; ``"0"`` if there are no dimensions.
 
         Parameters
         ----------
@@ -460,7 +460,7 @@ class ArrayV2Metadata(Metadata):
         return document
 
     def update_shape(self, shape: tuple[int, ...]) -> Self:
-        """Return the metadata of the array resized to `shape`, in elements."""
+        """Return the metadata of the array after a resize to `shape` (in elements)."""
         return replace(self, shape=shape)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
@@ -469,7 +469,10 @@ class ArrayV2Metadata(Metadata):
 
 
 def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
-    """Return a fill value after a JSON round trip, because JSON represents only one NaN."""
+    """Return a fill value as the scalar that is read back after it was stored.
+
+    A NaN is converted to JSON and back, because the JSON form represents only one NaN.
+    """
     if fill_value is None:
         return None
     scalar = as_fill_value(fill_value, dtype)
@@ -480,7 +483,7 @@ def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> An
 
 def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
     config = dict(compressor.get_config())
-    # Older readers reject this zstd parameter. Without it, the meaning is the same.
+    # Older readers reject the zstd parameter ``checksum``. Omitting it has the meaning of False.
     if config["id"] == "zstd" and config.get("checksum") is False:
         del config["checksum"]
     return config

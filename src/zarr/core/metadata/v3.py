@@ -128,7 +128,8 @@ class ArrayV3Metadata(Metadata):
     data_type : ZDType
         Data type of the elements.
     chunk_grid : RegularChunkGridMetadata, RectilinearChunkGridMetadata or dict
-        Division of the array into chunks. The chunks are shards if the only codec is sharding.
+        Division of the array into chunks. The chunks are shards if the only codec is a sharding
+        codec.
     chunk_key_encoding : ChunkKeyEncoding or dict
         Encoding of chunk positions as store keys.
     fill_value : scalar
@@ -136,13 +137,13 @@ class ArrayV3Metadata(Metadata):
     codecs : iterable of Codec or dict
         The codecs of a chunk, in order of encoding.
     attributes : mapping or None
-        User attributes, JSON values; None for none.
+        User attributes, which are JSON values; None for no attributes.
     dimension_names : iterable of str or None
-        A name or None for each dimension. None if there are no names at all. For an array of zero
-        dimensions, an empty iterable is stored as an empty list.
+        A name or None for each dimension; a single None if no dimension has a name. For an array of
+        zero dimensions, an empty iterable is stored as an empty list.
     storage_transformers : iterable of dict or None
-        Storage transformers. They are kept, but an array with any of them can be neither opened
-        nor created (`check_usable`). None for none.
+        Storage transformers; None for no transformers. The metadata keep them, but an array that
+        has storage transformers can be neither opened nor created; see `check_usable`.
     extra_fields : mapping or None
         Unknown fields of the document, each with ``must_understand: false``.
 
@@ -153,8 +154,8 @@ class ArrayV3Metadata(Metadata):
     UnknownCodecError
         If no implementation of a codec is available.
     RectilinearChunksDisabledError
-        If the chunk grid is given as a dictionary, is rectilinear, and
-        ``array.rectilinear_chunks`` is off.
+        If `chunk_grid` is the dictionary of a rectilinear grid and ``array.rectilinear_chunks`` is
+        off.
     """
 
     shape: tuple[int, ...]
@@ -170,8 +171,9 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
-    # The document as it was read, if it was repaired. Other packages look it up by this name.
-    # Saving stores the repaired form, and modified copies do not have it.
+    # The document as it was read, if it was repaired; None otherwise. Other packages use this
+    # attribute by its name. Saving stores the repaired document. In modified copies of the
+    # metadata, the attribute is None.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -256,7 +258,7 @@ class ArrayV3Metadata(Metadata):
     def sharding_codec(self) -> ShardingCodec | None:
         """The sharding codec if it is the only codec; None otherwise.
 
-        Additional codecs hide the inner chunks: shards are then read and written as a whole.
+        If there are additional codecs, shards can only be read and written as a whole.
         """
         if len(self.codecs) == 1 and inner_codecs_of(self.codecs[0]) is not None:
             return cast("ShardingCodec", self.codecs[0])
@@ -264,13 +266,13 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def inner_codecs(self) -> tuple[Codec, ...]:
-        """The codecs of the smallest readable unit: the inner chunks if the array is sharded."""
+        """The codecs of the smallest readable unit: an inner chunk if sharded, else a chunk."""
         sharding = self.sharding_codec
         return self.codecs if sharding is None else sharding.codecs
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of the smallest readable unit in elements: an inner chunk if sharded, or a chunk.
+        """Shape in elements of the smallest readable unit: an inner chunk if sharded, else a chunk.
 
         Raises
         ------
@@ -310,7 +312,7 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return a template for chunk keys (``template % position``); None if there is none."""
+        """Return a template for chunk keys (``template % position``); None if unsupported."""
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
@@ -410,7 +412,7 @@ class ArrayV3Metadata(Metadata):
         ----------
         shape : tuple of int
             The new shape in elements. A rectilinear grid gets one additional chunk in each
-            dimension where its chunks do not cover the new length.
+            dimension in which the listed chunks do not cover the new length.
         """
         grid = self.chunk_grid
         if isinstance(grid, RectilinearChunkGridMetadata):
@@ -446,7 +448,7 @@ def _check_data_type_form(data: object) -> None:
 
 
 def check_usable(metadata: object, place: object = None) -> None:
-    """Raise if an array cannot be read or written although its metadata are valid.
+    """Raise an error if an array cannot be read or written although its metadata are valid.
 
     Parameters
     ----------
@@ -472,7 +474,7 @@ def check_usable(metadata: object, place: object = None) -> None:
 
 
 def check_storable(metadata: object) -> None:
-    """Raise if metadata must not be stored although they are valid in memory.
+    """Raise an error if metadata must not be stored although they are valid in memory.
 
     Parameters
     ----------
