@@ -57,11 +57,12 @@ def cast_numbers(
     Raises
     ------
     ValueError
-        If a value is out of range and `out_of_range` is None, or is "wrap" and `target` is a
-        floating-point dtype. Also if a value is NaN or infinite and `target` is an integer dtype.
+        If a value is out of range and `out_of_range` is None. Also if a value is outside the range of
+        a floating-point `target` and `out_of_range` is "wrap", or if a value is NaN or infinite and
+        `target` is an integer dtype.
     """
-    # The array needs a dimension, because NumPy warns about integer overflow in scalars, but not in
-    # arrays.
+    # A scalar becomes one-dimensional, because NumPy warns about integer overflow in scalars, but
+    # not in arrays.
     numbers = np.atleast_1d(array)
     if target.kind == "f":
         result = _to_float(numbers, target, rounding, clamp=out_of_range == "clamp")

@@ -84,7 +84,7 @@ def decode_by(codec: Any, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
 
 @cache
 def blosc_library() -> ModuleType:
-    """Return the module `numcodecs.blosc`, imported on first use."""
+    """Return the module `numcodecs.blosc`, which is imported on first use."""
     import numcodecs.blosc
 
     return numcodecs.blosc  # type: ignore[no-any-return]
@@ -154,7 +154,7 @@ def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callabl
         Describes the chunk.
     limit : DecodedLimit
         Maximum number of decoded bytes. The limit is enforced for each codec that can decode a
-        small input to much more memory.
+        small input to a much larger output.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Support for former enumerations: access to a member warns and returns the plain string."""
+"""Support for former enumerations: access to a member emits a warning and returns a string."""
 
 from __future__ import annotations
 

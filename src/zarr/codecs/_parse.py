@@ -42,8 +42,8 @@ def parse_flag(value: object, name: str) -> bool:
 def plain_string(value: object) -> object:
     """Return a string, or the string value of an enumeration member, as a plain `str`.
 
-    Any other value is returned unchanged. ``str(value)`` would not do: for a member of an
-    enumeration of strings it returns the class name and the member name.
+    Any other value is returned unchanged. ``str(value)`` is not used, because for a member of an
+    enumeration of strings it can return the class name and the member name.
     """
     plain = value.value if isinstance(value, Enum) else value
     return str.__str__(plain) if isinstance(plain, str) else value

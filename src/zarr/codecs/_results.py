@@ -82,7 +82,7 @@ def array_of(
     shape : tuple of int
         Shape of the chunk in elements.
     order : {"C", "F"}
-        Memory order in which bytes fill the shape.
+        Memory order of the elements if `data` are bytes.
 
     Returns
     -------

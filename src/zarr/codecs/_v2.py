@@ -84,7 +84,10 @@ class V2Codec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes as `_decode_sync` does, with one setup for one spec."""
+        """Return a function that decodes chunks of one spec as `_decode_sync` does.
+
+        The setup for the spec is done only once.
+        """
         decoders, finish = self._decoders(chunk_spec), self._finish_for(chunk_spec)
 
         def decode(chunk_data: Buffer) -> NDBuffer:
@@ -134,7 +137,10 @@ class V2Codec(ArrayBytesCodec):
         return finish
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes as `_encode_sync` does, with one setup for one spec."""
+        """Return a function that encodes chunks of one spec as `_encode_sync` does.
+
+        The setup for the spec is done only once.
+        """
         order, wrap = chunk_spec.order, chunk_spec.prototype.buffer.from_array_like
         native = chunk_spec.dtype.to_native_dtype()
         is_plain = (

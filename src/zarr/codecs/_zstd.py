@@ -38,7 +38,7 @@ _LEAST_FRAME_NBYTES = 9
 # because a block takes at least 4 bytes and decompresses to at most 128 KiB.
 _PIECE_NBYTES = 1024
 
-# Maximum total size, decoded, of the chunks that are decompressed in one call. Each thread keeps a
+# Maximum total decoded size of the chunks that are decompressed in one call. Each thread keeps a
 # buffer of up to this size. For larger chunks, a joint call is no faster than separate calls.
 _TOGETHER_NBYTES = 1 * MiB
 
@@ -46,8 +46,9 @@ _TOGETHER_NBYTES = 1 * MiB
 class _Memory:
     """A buffer that is reused as soon as no view of it exists.
 
-    Reuse is faster than a new buffer. A freed memory block of this size is returned to the
-    operating system, which clears the memory before it provides the memory again.
+    Allocating a new buffer each time would be slower. A memory block of this size is returned to
+    the operating system when it is freed, and the system clears the memory before it provides the
+    memory again.
     """
 
     def __init__(self) -> None:
@@ -217,7 +218,7 @@ def _content_size(frame: memoryview) -> int:
 
 @cache
 def _takes_frames() -> bool:
-    """Return whether numcodecs, as of version 0.16.4, decompresses several frames in one call."""
+    """Return whether numcodecs can decompress several frames in one call (since 0.16.4)."""
     from numcodecs.zstd import compress, decompress
 
     frame = compress(_MAGIC)

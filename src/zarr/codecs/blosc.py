@@ -62,7 +62,7 @@ class BloscConfigV3(TypedDict):
 
 
 class BloscJSON_V3(NamedRequiredConfig[Literal["blosc"], BloscConfigV3]):
-    """The codec in format 3 metadata."""
+    """The JSON form of the codec in format 3 metadata."""
 
 
 class BloscCname(metaclass=DeprecatedNames, names=_CNAMES):
@@ -161,7 +161,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         What is shuffled before compression: nothing, bytes or bits. None selects bits for elements
         of one byte, and bytes for larger ones.
     blocksize : int
-        Size of the blocks in bytes; 0 lets Blosc choose.
+        Size of the blocks in bytes; 0 lets Blosc choose the size.
 
     Raises
     ------

@@ -129,7 +129,10 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes as `_decode_sync` does, with one setup for one spec."""
+        """Return a function that decodes chunks of one spec as `_decode_sync` does.
+
+        The setup for the spec is done only once.
+        """
         native = chunk_spec.dtype.to_native_dtype()
         shape = chunk_spec.shape
         nbytes = math.prod(shape) * native.itemsize
@@ -145,7 +148,10 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return decode
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes as `_encode_sync` does, with one setup for one spec."""
+        """Return a function that encodes chunks of one spec as `_encode_sync` does.
+
+        The setup for the spec is done only once.
+        """
         native = chunk_spec.dtype.to_native_dtype()
         is_view = native.itemsize > 0 and self._stored_dtype(native) == native
         wrap = chunk_spec.prototype.buffer.from_array_like

@@ -148,7 +148,7 @@ def _decode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
 
 
 def _extremes(array: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Return the smallest and largest element; a linear function has its extremes at these."""
+    """Return the smallest and largest element, which give the extremes of a linear function."""
     return (int(array.min()), int(array.max())) if array.size else ()
 
 

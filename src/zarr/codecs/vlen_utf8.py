@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _VLenCodec(ArrayBytesCodec, NamedCodec):
-    """Base of the two codecs, which differ in the element type and the numcodecs codec."""
+    """Base of the two codecs, which differ in the element type and the wrapped numcodecs codec."""
 
     is_fixed_size = False
     _configuration_required = False

@@ -157,7 +157,7 @@ class _NumcodecsCodec(Metadata):
         return {key: value for key, value in self.__dict__.items() if key != "_settled"}
 
     def _with_defaults(self, **parameters: Any) -> Self:
-        """Set the given parameters if they are missing, and check all parameters.
+        """Add the given parameters that the configuration lacks, and check all parameters.
 
         Raises
         ------
@@ -244,9 +244,9 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
 
     is_fixed_size = False
 
-    # The names of the parameters of the numcodecs codec for the data types of decoded and encoded
-    # arrays. The first parameter defaults to the data type of the array. Both data types are the
-    # same if the second name is None, or if the second parameter is not given.
+    # The numcodecs parameters that give the data type of decoded arrays and of encoded arrays. The
+    # first parameter defaults to the data type of the array. Both data types are the same if the
+    # second name is None, or if the second parameter is not given.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 

@@ -81,7 +81,8 @@ class ShardingCodec(
     Parameters
     ----------
     chunk_shape : iterable of int or int
-        Shape of an inner chunk in elements. The shape of the shard must be a multiple of it.
+        Shape of an inner chunk in elements. The shape of the shard must be a multiple of
+        this shape.
     codecs : iterable of Codec or dict
         The codecs of an inner chunk.
     index_codecs : iterable of Codec or dict
@@ -190,8 +191,8 @@ class ShardingCodec(
         ------
         ValueError
             If a shard length is not a multiple of the inner chunk length, if `shape` and the inner
-            chunks differ in the number of dimensions, or if an inner codec or an index codec raises
-            this error.
+            chunks differ in the number of dimensions, or if an inner codec or an index codec
+            rejects its input.
         TypeError
             If the inner codecs are in the wrong order.
         """
@@ -395,8 +396,8 @@ class ShardingCodec(
         """Encode and store a selection of one shard; `executor` runs the codecs.
 
         `replaces_all` is whether the selection covers the part of the shard that is inside the
-        array; a shard at the end of an array may extend past the array. In that case the stored
-        shard is not read, and inner chunks outside the array are not stored.
+        array; a shard at the end of an array may extend past the array. If `replaces_all` is True,
+        the stored shard is not read, and inner chunks outside the array are not stored.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
@@ -412,7 +413,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether the codec overrides none of the coding methods of `ShardingCodec`."""
+    """Return whether the codec encodes and decodes with the methods of `ShardingCodec` itself."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

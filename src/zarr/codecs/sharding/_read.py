@@ -119,7 +119,7 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Plan the selection within a nested shard; None if the inner chunk is read whole."""
+        """Return the plan for a selection of a nested shard; None if the shard is read whole."""
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None

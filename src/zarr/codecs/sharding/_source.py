@@ -92,7 +92,7 @@ async def _get_one_by_one(
 
 
 class MemorySource:
-    """A shard that has already been read.
+    """A shard whose bytes are in memory.
 
     Parameters
     ----------
