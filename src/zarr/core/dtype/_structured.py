@@ -286,7 +286,7 @@ class Struct(Structured):
         return {"name": self._zarr_v3_name, "configuration": {"fields": fields}}
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read an object with field values, or the bytes of an element from a base64 string.
+        """Read an element from an object with field values, or from its bytes in a base64 string.
 
         A field without a value gets the default value of its data type.
 

@@ -90,7 +90,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         data : str or Mapping
-            For format 2 an object with the members ``name`` and ``object_codec_id``. For format 3
+            For format 2, an object with the members ``name`` and ``object_codec_id``. For format 3,
             a name, or an object with the members ``name`` and ``configuration``.
         zarr_format : {2, 3}
             Format of `data`.
@@ -162,7 +162,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Raises
         ------
         TypeError
-            If scalars of the data type are never stored as the JSON type of `data`.
+            If no scalar of the data type has the JSON type of `data`.
         ValueError, OverflowError
             If the data type cannot represent the value.
         """

@@ -123,9 +123,9 @@ class RectilinearChunkGridMetadata(Metadata):
     ----------
     chunk_shapes : tuple
         For each dimension, an integer or a tuple of integers. An integer is the length of all
-        chunks along the dimension, which are repeated to cover the array. A tuple lists the length
-        of each chunk in order, and its sum is at least the length of the array. Lengths are in
-        elements and at least 1.
+        chunks along the dimension; the number of chunks follows from the length of the array. A
+        tuple lists the length of each chunk in order. Its sum is at least the length of the array.
+        Lengths are in elements and at least 1.
 
     Raises
     ------

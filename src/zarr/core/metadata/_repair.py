@@ -74,7 +74,7 @@ def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridM
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape of the sharding codec in JSON forms; None if there is none."""
+    """Return the inner chunk shape from the JSON forms of codecs; None without sharding codec."""
     if not isinstance(codecs, list | tuple):
         return None
     for codec in codecs:

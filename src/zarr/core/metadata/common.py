@@ -163,7 +163,7 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
     Returns
     -------
     Buffer
-        UTF-8 text, indented by the configured ``json_indent``.
+        UTF-8 text, indented as configured by ``json_indent``.
 
     Raises
     ------

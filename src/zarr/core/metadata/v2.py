@@ -354,7 +354,7 @@ class ArrayV2Metadata(Metadata):
         return ArraySpec(self.chunks, self.dtype, self.fill_value, array_config, prototype)
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Return the encoded documents by key.
+        """Return a dictionary with the encoded documents.
 
         Parameters
         ----------
@@ -469,7 +469,7 @@ class ArrayV2Metadata(Metadata):
 
 
 def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
-    """Return a fill value as the scalar that is read back after it was stored.
+    """Return a fill value as it would be read back from stored metadata.
 
     A NaN is converted to JSON and back, because the JSON form represents only one NaN.
     """
@@ -483,7 +483,7 @@ def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> An
 
 def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
     config = dict(compressor.get_config())
-    # Older readers reject the zstd parameter ``checksum``. Omitting it has the meaning of False.
+    # Older readers reject the zstd parameter ``checksum``. If it is missing, it is False.
     if config["id"] == "zstd" and config.get("checksum") is False:
         del config["checksum"]
     return config

@@ -316,7 +316,7 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Return the encoded document under its key.
+        """Return a dictionary with the encoded document.
 
         Parameters
         ----------
