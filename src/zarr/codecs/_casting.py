@@ -57,9 +57,9 @@ def cast_numbers(
     Raises
     ------
     ValueError
-        If a value is out of range and `out_of_range` is None. Also if a value is outside the range of
-        a floating-point `target` and `out_of_range` is "wrap", or if a value is NaN or infinite and
-        `target` is an integer dtype.
+        If a value is out of range and `out_of_range` is None. Also if a value is outside the range
+        of a floating-point `target` and `out_of_range` is "wrap", or if a value is NaN or infinite
+        and `target` is an integer dtype.
     """
     # A scalar becomes one-dimensional, because NumPy warns about integer overflow in scalars, but
     # not in arrays.
