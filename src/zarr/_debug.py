@@ -81,7 +81,7 @@ def set_log_level(
     """
     logger = _logger()
     logger.setLevel(level)
-    # Handlers of the root logger count; a second handler would show every message twice.
+    # A handler of the root logger is enough; a second handler would show every message twice.
     if not logger.hasHandlers():
         set_format(logging.BASIC_FORMAT)
 

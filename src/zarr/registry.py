@@ -122,7 +122,7 @@ def _import_class(path: str) -> type[Any] | None:
     try:
         return cast("type[Any] | None", getattr(importlib.import_module(module), name, None))
     except ModuleNotFoundError as error:
-        # Only the configured module itself may be missing; other import errors are reported.
+        # Only the configured module itself may be missing; other import errors are raised.
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             return None
         raise

@@ -10,7 +10,8 @@ from zipfile import BadZipFile
 def main() -> None:
     """Run the command line interface, and end the process with its exit status.
 
-    An error is reported by its type and message, without a traceback, and gives exit status 1.
+    If a command raises an exception, its type and message are printed without a traceback, and the
+    exit status is 1.
     """
     try:
         from zarr._cli.cli import app

@@ -1,1 +1,1 @@
-"""Operations on stored metadata as a whole."""
+"""Operations on the stored metadata of whole hierarchies."""

@@ -64,8 +64,8 @@ async def migrate_v2_to_v3(
     Raises
     ------
     TypeError
-        If the root already has format 3 metadata, or a filter or compressor has another role in
-        format 3.
+        If the root already has format 3 metadata, or a filter or compressor is another kind of
+        codec in format 3.
     GroupNotFoundError
         If there is no node.
     NotImplementedError
@@ -79,7 +79,7 @@ async def migrate_v2_to_v3(
     Warns
     -----
     ZarrUserWarning
-        For each entry of a group that is not a node of format 2; it is left out.
+        For each entry of a group that is not a node of format 2; the entry is omitted.
     """
     await migrate(input_store, output_store, dry_run=dry_run)
 
@@ -128,8 +128,8 @@ async def migrate(
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
         See `migrate_v2_to_v3`.
     ValueError
-        See `migrate_v2_to_v3`; if metadata must be deleted and the store does not support it; if
-        a node would be lost.
+        In the cases of `migrate_v2_to_v3`. Also if metadata must be deleted and the store does not
+        support deletes, or if a node would be lost.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)
@@ -140,7 +140,7 @@ async def migrate(
     else:
         try:
             target = await _place(output_store, writes=not dry_run, creates=True)
-        except FileNotFoundError:  # a dry run creates no missing directory
+        except FileNotFoundError:  # a dry run does not create a missing directory
             for path in documents:
                 _log_saving(str(output_store), path)
             return
@@ -285,7 +285,7 @@ async def _missing(
     documents : mapping
         Documents by path.
     replaced : collection of str
-        Paths at which another document may be stored.
+        Paths at which a different document may exist.
 
     Raises
     ------

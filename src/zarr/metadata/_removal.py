@@ -73,7 +73,7 @@ async def remove_metadata(
         If `store` is the path of a local directory that does not exist.
     ValueError
         If the store is read-only or does not support deletes, the format does not exist, or a node
-        would be lost. Nothing is deleted then.
+        would be lost. In that case, nothing is deleted.
     """
     if zarr_format not in _STAGES:
         raise MetadataValidationError(

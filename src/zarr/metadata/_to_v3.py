@@ -57,9 +57,9 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
 def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
     """Return the format 3 metadata of a format 2 array.
 
-    The chunks keep their keys and bytes, and the array reads the same values. Format 3 has no
-    undefined fill value; it becomes the value that reads used instead, the default of the data
-    type.
+    The chunks keep their keys and bytes, and reads return the same values. In format 3, the fill
+    value cannot be undefined. An undefined fill value is replaced by the default value of the data
+    type, which reads of format 2 also return.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
     Raises
     ------
     TypeError
-        If a filter or the compressor has another role in format 3. Filters must be array-to-array
+        If a filter or the compressor is another kind of codec in format 3. Filters must be array-to-array
         codecs, except the last filter of an array of objects. A compressor must be a bytes-to-bytes
         codec.
     ValueError
@@ -161,7 +161,7 @@ def _is_taken(elements: np.dtype[Any], taken: np.dtype[Any]) -> bool:
 
 
 def _compressor(item: Numcodec) -> Codec:
-    """Return the counterpart of a compressor, from the specification if it defines one."""
+    """Return the counterpart of a compressor; if possible, a codec of the specification."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     if codec_id == "blosc":

@@ -1,6 +1,7 @@
 """Migrate the metadata of arrays and groups from format 2 to format 3.
 
-Metadata of either format can describe the chunks of an array, and both can be stored beside them.
+Metadata of either format can describe the same chunks of an array. The metadata of both formats can
+be stored beside these chunks.
 """
 
 from __future__ import annotations
@@ -45,6 +46,6 @@ def migrate_to_v3(
     Raises
     ------
     TypeError, ValueError, NotImplementedError
-        See `migrate_v2_to_v3`. Nothing is written then.
+        See `migrate_v2_to_v3`. In these cases, nothing is written.
     """
     sync_in_time(_migration.migrate_node(zarr_v2, output_path, dry_run))

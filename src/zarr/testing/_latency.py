@@ -25,9 +25,9 @@ class LatencyStore(WrapperStore[S]):
     store : Store
         Store that serves the reads and writes.
     get_latency : float or tuple of float
-        Seconds before each read; concurrent reads wait concurrently. A tuple holds the mean and
-        standard deviation of a normal distribution, from which each read draws; negative values
-        count as 0.
+        Seconds before each read; concurrent reads wait concurrently. A tuple contains the mean and
+        standard deviation of a normal distribution. The delay of each read is drawn from this
+        distribution; negative delays count as 0.
     set_latency : float or tuple of float
         Seconds before each write, in the same forms.
 

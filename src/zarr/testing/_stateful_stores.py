@@ -178,7 +178,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     model : dict from str to Buffer
         Model with the expected content.
     prototype : BufferPrototype
-        Buffer classes that values are read into.
+        Buffer classes of the values that are read.
     """
 
     def __init__(self, store: Store) -> None:
@@ -383,7 +383,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @rule(key=_KEYS)
     def exists(self, key: str) -> None:
-        """Check whether a key exists, and whether all existing keys do."""
+        """Check whether one key exists, and that all written keys exist."""
         for each in filter(self.is_key, (key, *self.model)):
             assert self.store.exists(each) == (each in self.model), each
 

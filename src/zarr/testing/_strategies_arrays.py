@@ -248,7 +248,7 @@ def store_values(
 
 @st.composite
 def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
-    """Draw a fill value: the default, any value, or often an element, which gives empty chunks."""
+    """Draw a fill value: the default, any value, or an element, so that some chunks are empty."""
     elements = values[0]
     kinds: list[st.SearchStrategy[Any]] = [fill_values(elements.dtype)]
     if elements.size:
@@ -458,7 +458,8 @@ def rectilinear_arrays(
 ) -> AnyArray:
     """Draw an array with a rectilinear chunk grid, at the root of a memory store.
 
-    The configuration need not allow such grids now, but must allow them to open the array again.
+    The configuration need not allow such grids when the array is drawn, but it must allow them when
+    the array is opened again.
 
     Parameters
     ----------
@@ -502,7 +503,8 @@ def complex_rectilinear_arrays(
     Returns
     -------
     tuple of (numpy.ndarray, zarr.Array)
-        One to three dimensions, with three to five chunks each, of one to six elements.
+        The array has one to three dimensions. Along each of them are three to five chunks, whose
+        lengths are one to six elements.
     """
     lengths = st.lists(st.integers(1, 6), min_size=3, max_size=5)
     chunks = draw(st.lists(lengths, min_size=1, max_size=3))
@@ -524,7 +526,7 @@ def complex_rectilinear_arrays(
 
 @st.composite
 def block_test_arrays(draw: st.DrawFn) -> tuple[AnyArray, np.ndarray[Any, Any]]:
-    """Draw an array, for selections of whole chunks by `block_indices`, and its elements.
+    """Draw an array for tests of `block_indices`, and its elements.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def shard_shapes(
     draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Draw the shape of a shard of whole chunks, at most as many as the array needs.
+    """Draw the shape of a shard: whole chunks, and at most as many as the array needs.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
         Number of chunks along each dimension. For 0 chunks, the index 0 of an absent chunk is
         drawn.
     subset : bool
-        Whether to draw also without trailing dimensions, down to the empty string. With the default
-        chunk keys this is a directory of chunks.
+        Whether some or all trailing numbers may be omitted; without any number, the path is the
+        empty string. With the default chunk keys, such a shorter path is a directory of chunks.
     """
     kept = draw(st.integers(0, ndim)) if subset else ndim
     return "/".join(str(draw(st.integers(0, max(0, count - 1)))) for count in numblocks[:kept])
@@ -148,8 +148,8 @@ def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int |
     Returns
     -------
     list of (list of int, or int)
-        Length of each chunk per dimension, with the length of the array as their sum. 1 for an
-        empty dimension, where no such lengths exist.
+        Length of each chunk per dimension; the lengths add up to the length of the array. The entry
+        of an empty dimension is 1, because no positive lengths add up to 0.
     """
     chunks: list[int | list[int]] = []
     left = _MOST_CHUNKS
@@ -194,8 +194,8 @@ def rectilinear_chunk_grids(
     Returns
     -------
     RectilinearChunkGridMetadata
-        Dimensions with one length or with many. Many lengths may extend past the end of the array,
-        as after the array was made smaller.
+        Each dimension has one length for all chunks, or a list of lengths. Listed chunks may extend
+        past the end of the array, as they do after the array was made smaller.
     """
     return RectilinearChunkGridMetadata(chunk_shapes=draw(_rectilinear_dimensions(shape)))
 
@@ -266,8 +266,8 @@ def chunk_grids(draw: st.DrawFn, *, shape: tuple[int, ...]) -> ChunkGridMetadata
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        A rectilinear grid is drawn only if ``array.rectilinear_chunks`` is on; it ends with the
-        array then.
+        A rectilinear grid is drawn only if ``array.rectilinear_chunks`` is on; its last chunks end
+        at the array boundary.
     """
     regular = chunk_shapes(shape=shape).map(
         lambda chunk_shape: RegularChunkGridMetadata(chunk_shape=chunk_shape)

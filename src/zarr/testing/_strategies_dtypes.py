@@ -1,4 +1,4 @@
-"""Strategies for data types, and for NumPy arrays and scalars of them."""
+"""Strategies for data types, and for NumPy arrays and scalars with these data types."""
 
 from __future__ import annotations
 
@@ -206,8 +206,8 @@ def safe_unicode_for_dtype(dtype: np.dtype[np.str_]) -> st.SearchStrategy[str]:
     Returns
     -------
     strategy for str
-        Text that fits into an element. It has no surrogates, which have no UTF-8 form, and no NUL,
-        which NumPy truncates at the end.
+        Text that fits into an element. It contains no surrogates, which cannot be encoded as UTF-8,
+        and no NUL characters, because NumPy removes those at the end of a text.
     """
     characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     return st.text(characters, max_size=dtype.itemsize // 4)
@@ -222,8 +222,8 @@ def scalars(dtype: AnyDType, *, allow_nan: bool = True) -> st.SearchStrategy[Any
     dtype : numpy.dtype
         Data type of the elements.
     allow_nan : bool
-        Whether to draw values that do not equal themselves. Fields never hold such values, because
-        NumPy compares all fields of a structure together.
+        Whether to also draw values that are not equal to themselves: NaN and NaT. Fields never
+        contain such values, because NumPy compares all fields of a structure together.
 
     Returns
     -------
@@ -258,7 +258,7 @@ def arrays_of(
     Parameters
     ----------
     dtype : numpy.dtype
-        Data type; arrays of objects hold `bytes`.
+        Data type; the elements of object arrays are `bytes`.
     shape : tuple of int
         Shape in elements.
     allow_nan : bool
@@ -292,7 +292,7 @@ def numpy_arrays(
     Returns
     -------
     numpy.ndarray
-        Structures hold neither NaN nor NaT, so that `numpy.testing.assert_array_equal` accepts an
+        Structures contain neither NaN nor NaT, so that `numpy.testing.assert_array_equal` accepts an
         array and its copy.
     """
     if dtype is None:

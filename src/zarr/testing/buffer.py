@@ -1,4 +1,4 @@
-"""Buffers and a store for tests that requested buffer classes are used."""
+"""Buffers and a store that let tests check that the requested buffer classes are used."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class StoreExpectingTestBuffer(MemoryStore):
             assert isinstance(value, TestBuffer)
         await super().set(key, value, byte_range)
 
-    async def get(  # type: ignore[override]  # here a prototype has to be given
+    async def get(  # type: ignore[override]  # the prototype is required here
         self,
         key: str,
         prototype: BufferPrototype,

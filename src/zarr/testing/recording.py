@@ -83,7 +83,7 @@ class _Traffic:
             yield
 
     def fail(self, items: Sequence[tuple[str, Any]]) -> None:
-        """Raise the configured failure of the first key that has one."""
+        """Raise the exception configured for the first key that has one."""
         for key, _ in items:
             if key in self.failures:
                 raise self.failures[key]

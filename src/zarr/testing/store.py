@@ -13,7 +13,7 @@ directly. Pytest then tests the store against the contract of `zarr.abc.store.St
         @pytest.fixture
         def store_kwargs(self): return {...}
 
-It needs pytest and pytest-asyncio, in either mode.
+The kit needs pytest and pytest-asyncio; both modes of pytest-asyncio work.
 """
 
 from __future__ import annotations
