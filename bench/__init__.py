@@ -1,4 +1,4 @@
-"""Benchmarks: the same work done by several packages, in turns, on one machine.
+"""Benchmarks: several packages run the same operations, in turns, on one machine.
 
-`python -m bench.compare` runs them all; see `bench.cases` for what is measured.
+`python -m bench.compare` runs all of them; `bench.cases` defines what is measured.
 """

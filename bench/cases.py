@@ -1,4 +1,4 @@
-"""What is measured."""
+"""The cases: everything that the benchmarks measure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench import formats, scale
 from bench.datasets import Dataset
 
 V2 = "-v2"
-# It takes 20 s for 1000 keys over HTTP, which one case shows.
+# The pipeline of zarrs takes 20 s for 1000 keys over HTTP; one case shows this.
 WITHOUT_ZARRS = ("ours", "main", "zarr", "fused", "tensorstore", "limit")
 IN_FLOWS = ("ours", "main", "zarr", "tensorstore")
 SECONDS, MEBIBYTES, RATIO = "s", "MiB", "ratio"
@@ -18,26 +18,26 @@ SECONDS, MEBIBYTES, RATIO = "s", "MiB", "ratio"
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to do, for every peer.
+    """One operation that every peer performs.
 
     Parameters
     ----------
     name : str
-        What it is called; that of a case in format 2 ends in ``-v2``.
+        Name; the name of a case in format 2 ends in ``-v2``.
     title : str
-        What is done, in a few words.
+        Short description of the operation.
     operation, transport, selection, options
         See `bench.task.Task`.
     dataset : Dataset
-        What is read or written.
+        Data that are read or written.
     group : str
-        Which cases it is shown with.
+        Group of cases that are shown together.
     unit : str
-        That of the figure.
+        Unit of the figure.
     peers : tuple of str or None
-        Who does it, None for all.
+        Names of the peers that perform the case; None for all peers.
     rounds : int or None
-        How often at most, None for as often as all.
+        Maximum number of rounds; None for the same number as other cases.
     """
 
     name: str
@@ -54,41 +54,41 @@ class Case:
 
     @property
     def is_format_2(self) -> bool:
-        """Whether it is the twin in format 2 of another case."""
+        """Whether the case is the format 2 twin of another case."""
         return self.name.endswith(V2)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of elements that one run handles."""
+        """Size in bytes of the elements that one run reads or writes."""
         return self.dataset.nbytes * int(self.options.get("readers", 1))
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much the cases handle: elements, numbers of chunks or objects, and seconds.
+    """Sizes of the cases: elements, numbers of chunks or objects, and seconds.
 
     Parameters
     ----------
     side : int
         Elements along each side of the array of small chunks.
     large_side : int
-        The same of the array of large chunks.
+        Elements along each side of the array of large chunks.
     shard : int
         Elements along each side of a shard.
     chunks_in_memory, keys, children : int
-        How many there are.
+        Number of chunks in memory, of keys, and of children of a group.
     readers : tuple of int
-        How many read at once.
+        Numbers of concurrent readers.
     reader_side : int
-        Elements along each side of what one of them reads.
+        Elements along each side of the array of one reader.
     callers, variables : int
-        How many read parts of one array at once, and how many small arrays are read.
+        Number of concurrent callers that read parts of one array, and number of small arrays.
     memory_side : int
         Elements along each side of the array whose memory is measured.
     scales : tuple of int
-        Numbers of chunks.
+        Numbers of chunks of the arrays with very many chunks.
     delay : float
-        Seconds that the HTTP server waits before each answer.
+        Seconds that the HTTP server waits before each response.
     """
 
     side: int = 4096
@@ -137,7 +137,7 @@ MINI = Sizes(
 
 
 def all_cases(sizes: Sizes) -> list[Case]:
-    """Return all cases, those in format 2 after their twins."""
+    """Return all cases; a format 2 case follows its twin in format 3."""
     cases = []
     for case in (*local(sizes), *remote(sizes), *readers(sizes), *flows(sizes)):
         cases.append(case)
@@ -148,13 +148,13 @@ def all_cases(sizes: Sizes) -> list[Case]:
 
 
 def has_twin(case: Case) -> bool:
-    """Tell whether a case is done in format 2 as well."""
+    """Return whether a case is also run in format 2."""
     is_stored = case.dataset.shards is None and case.operation != "import"
     return is_stored and case.group not in ("readers", "flows")
 
 
 def both_formats(cases: Sequence[Case]) -> Iterator[Case]:
-    """Yield what is done in both formats in one process, for a ratio that can be relied on."""
+    """Yield cases that run both formats in one process, which gives a reliable ratio."""
     for case in cases:
         if not has_twin(case) or case.is_format_2:
             continue
@@ -172,7 +172,7 @@ def both_formats(cases: Sequence[Case]) -> Iterator[Case]:
 
 
 def local(sizes: Sizes) -> Iterator[Case]:
-    """Yield what takes place on the local disk and in memory."""
+    """Yield cases on the local disk and in memory."""
     side = (sizes.side, sizes.side)
     small = Dataset(side, (64, 64))
     large = Dataset((sizes.large_side, sizes.large_side), (512, 1024))
@@ -209,7 +209,7 @@ def local(sizes: Sizes) -> Iterator[Case]:
 
 
 def remote(sizes: Sizes) -> Iterator[Case]:
-    """Yield what asks a server."""
+    """Yield cases that read from a server."""
     keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
     group = Dataset((4,), (4,), zstd=False, values="ramp", children=sizes.children)
     latency = f"HTTP, {1000 * sizes.delay:.0f} ms each"
@@ -242,7 +242,7 @@ def remote(sizes: Sizes) -> Iterator[Case]:
 
 
 def readers(sizes: Sizes) -> Iterator[Case]:
-    """Yield several readers at once, each with an array of its own."""
+    """Yield cases with several concurrent readers, each with its own array."""
     side, copies = sizes.reader_side, max(sizes.readers)
     large = min(512, side // 2)
     few = max(1, sizes.keys // 10)
@@ -282,7 +282,7 @@ def readers(sizes: Sizes) -> Iterator[Case]:
 
 
 def flows(sizes: Sizes) -> Iterator[Case]:
-    """Yield what users do with arrays at a server."""
+    """Yield typical workloads of users with arrays on a server."""
     keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
     callers = sizes.callers
     of_callers = Dataset((100 * sizes.keys * callers,), (100,), zstd=False, values="ramp")
@@ -361,7 +361,7 @@ def flows(sizes: Sizes) -> Iterator[Case]:
 
 
 def properties(sizes: Sizes) -> Iterator[Case]:
-    """Yield what is not only a duration: memory, overlap, and cost against number of chunks."""
+    """Yield cases with other figures: memory, overlap, and cost against number of chunks."""
     side = (sizes.memory_side, sizes.memory_side)
     chunks = (min(512, side[0]), min(1024, side[0]))
     described = f"{4 * side[0] * side[1] / 1e9:.2g} GB"

@@ -1,12 +1,12 @@
 """Compare this checkout with its parent, released packages and a bare loop.
 
     python -m bench.compare                          all cases, all peers
-    python -m bench.compare --filter http --quick    small ones whose names contain "http"
-    python -m bench.compare --main HEAD~3            beside another commit than the parent
-    python -m bench.compare --render                 tables and plots of the run before, again
+    python -m bench.compare --filter http --quick    small cases with "http" in their names
+    python -m bench.compare --main HEAD~3            another commit instead of the parent
+    python -m bench.compare --render                 tables and plots of the previous run
 
-Peers take turns within each round, each in an interpreter of its own. What they return is checked
-before it is timed. Tables, plots and all figures are written to a directory.
+In each round, the peers run one after the other, each in its own interpreter. The results of a peer
+are checked before its runs are timed. Tables, plots and all figures are written to a directory.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ CACHE = ROOT / ".bench"
 
 
 def say(text: str) -> None:
-    """Tell what is going on."""
+    """Print a progress message."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def chosen(names: str | None, main: str | None = None) -> list[Peer]:
-    """Return the peers that are named, all for None; `main` is the commit that one of them is."""
+    """Return the named peers, or all peers for None; `main` is the commit for the peer ``main``."""
     known = {peer.name: peer for peer in PEERS}
     if main is not None:
         known["main"] = replace(known["main"], title=f"the commit {main}")
@@ -55,7 +55,7 @@ def chosen(names: str | None, main: str | None = None) -> list[Peer]:
 def starters(
     peers: Sequence[Peer], environments: Environments, log: Path
 ) -> tuple[dict[str, Callable[[], Worker]], dict[str, str]]:
-    """Build the environments of peers; return what starts each, and why some are not to be had."""
+    """Build the environments of peers; return their starters, and reasons why peers are missing."""
     found: dict[str, Callable[[], Worker]] = {}
     absent: dict[str, str] = {}
     for peer in peers:
@@ -76,7 +76,7 @@ def starters(
 
 
 def aws() -> dict[str, str]:
-    """Return environment variables for clients of S3, which would ask elsewhere otherwise."""
+    """Return variables for S3 clients, so that they do not request their settings elsewhere."""
     return {"AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
@@ -89,7 +89,7 @@ def measure(
     report: Report,
     visit: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run cases and add what is found to a report; `visit` is called after each."""
+    """Run cases and add their results to a report; `visit` is called after each case."""
     before = machine.load()
     peers = Peers(start)
     began = time.monotonic()
@@ -119,7 +119,7 @@ def measure(
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    """Return what is asked for on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -140,13 +140,13 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 def selected(cases: Sequence[Case], wanted: str) -> list[Case]:
-    """Return the cases whose names contain one of the texts that commas separate."""
+    """Return the cases whose names contain one of the comma-separated texts."""
     parts = wanted.split(",")
     return [case for case in cases if any(part in case.name for part in parts)]
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Compare; return the exit status: 1 if this checkout failed in a case."""
+    """Run the comparison; return the exit status, which is 1 if this checkout failed in a case."""
     args = arguments(given)
     sizes = QUICK if args.quick else FULL
     cases = selected(all_cases(sizes), args.filter)
@@ -184,7 +184,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def failed(result: Result) -> bool:
-    """Tell whether this checkout could not do a case that it is measured in."""
+    """Return whether this checkout failed in a case."""
     outcome = result.outcomes.get("ours")
     if outcome is None or outcome.missing is None:
         return False

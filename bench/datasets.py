@@ -1,4 +1,4 @@
-"""What the cases read: arrays and groups in a directory that is kept from run to run."""
+"""Datasets of the cases: arrays and groups in a directory that is kept between runs."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ import numpy as np
 
 from bench import values
 
-# Written beside the data; to be changed with what is made here, so that nothing old is used.
+# Part of the directory names. Change it when this module changes, so that old data are not used.
 VERSION = 1
 ZarrFormat = Literal[2, 3]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An array of float32, or a group of small ones.
+    """An array of float32, or a group of small arrays.
 
     Parameters
     ----------
     shape, chunks : tuple of int
-        In elements.
+        Shapes of the array and of its chunks, in elements.
     shards : tuple of int or None
-        Shape of a shard, None for an array without.
+        Shape of a shard; None for an array without shards.
     zstd : bool
-        Whether chunks are compressed, at level 1.
+        Whether chunks are compressed by Zstandard, at level 1.
     zarr_format : int
-        2 or 3.
+        Zarr format, 2 or 3.
     values : str
         See `bench.values.make`.
     copies : int
-        How many times the array is stored.
+        Number of copies of the array that are stored.
     children : int
-        Greater than 0 for a group of so many arrays of this kind instead.
+        If greater than 0, the dataset is a group with this number of such arrays.
     """
 
     shape: tuple[int, ...]
@@ -51,17 +51,17 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """A name of a directory that no other dataset has."""
+        """Name of the directory; it is unique for each dataset."""
         described = json.dumps([VERSION, asdict(self)], sort_keys=True)
         return hashlib.sha256(described.encode()).hexdigest()[:16]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the elements of one copy."""
+        """Size in bytes of the elements of one copy."""
         return 4 * int(np.prod(self.shape, dtype=int))
 
     def array(self, copy: int = 0) -> str:
-        """Return the path of an array or of the group, below the directory of the dataset."""
+        """Return the path of a copy of the array or group, below the directory of the dataset."""
         return f"data-{copy}.zarr"
 
 
@@ -71,11 +71,12 @@ OBJECT = "object.bin"
 
 
 def make(dataset: Dataset, root: Path) -> Path:
-    """Return the directory of a dataset below `root`, writing it unless it is there.
+    """Return the directory of a dataset below `root`; write the dataset if it does not exist.
 
-    It holds the copies, the values in ``expected.npy`` unless they are of the kind that is made
-    anew, and for uncompressed arrays ``object.bin`` with all chunks one after the other and
-    ``references.json`` with where each lies there.
+    The directory contains the copies, and the expected values in ``expected.npy``, except those of
+    kind ``pattern``, which are computed when they are needed. For an uncompressed one-dimensional
+    array it also contains ``object.bin`` with all chunks one after the other, and
+    ``references.json`` with the offset and length of each chunk.
     """
     folder = root / dataset.name
     if folder.exists():
@@ -99,7 +100,7 @@ def make(dataset: Dataset, root: Path) -> Path:
 
 
 def compressors(zarr_format: int) -> Any:
-    """Return what `zarr.create_array` takes for zstd at level 1."""
+    """Return the `compressors` argument of `zarr.create_array` for zstd at level 1."""
     if zarr_format == 2:
         import numcodecs
 
@@ -110,7 +111,7 @@ def compressors(zarr_format: int) -> Any:
 
 
 def create(store: Any, dataset: Dataset, **kwargs: Any) -> Any:
-    """Create the array of a dataset, without its values."""
+    """Create the array of a dataset, without writing its values."""
     import zarr
 
     if dataset.zarr_format == 3 and dataset.shards is not None:
@@ -127,7 +128,7 @@ def create(store: Any, dataset: Dataset, **kwargs: Any) -> Any:
 
 
 def write_array(dataset: Dataset, path: Path) -> None:
-    """Write an array and its values, some rows of chunks or shards at a time."""
+    """Create an array and write its values, some rows of chunks or shards at a time."""
     array = create(path, dataset)
     if dataset.values == "smooth":
         array[...] = values.make(dataset.values, dataset.shape)
@@ -140,7 +141,7 @@ def write_array(dataset: Dataset, path: Path) -> None:
 
 
 def write_group(dataset: Dataset, path: Path) -> None:
-    """Write a group and its children, which hold no chunks."""
+    """Create a group and its child arrays, without chunks."""
     import zarr
 
     group = zarr.create_group(path, zarr_format=dataset.zarr_format)
@@ -149,7 +150,7 @@ def write_group(dataset: Dataset, path: Path) -> None:
 
 
 def write_references(array: Path, folder: Path) -> None:
-    """Put all chunks of an array of one dimension into one object, and write where they lie."""
+    """Write all chunks of a one-dimensional array into one object, and the references to them."""
     is_format_2 = (array / ".zarray").exists()
     references: dict[str, Any] = {}
     metadata = [".zarray", ".zattrs"] if is_format_2 else ["zarr.json"]

@@ -1,4 +1,4 @@
-"""The peers, and the interpreters that they run in: virtual environments kept from run to run."""
+"""The peers, and the virtual environments in which they run, which are kept between runs."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ ROOT = Path(__file__).parents[1]
 RELEASED = "zarr==3.4.2"
 SERIES = "^Series: get-many 1/2"
 PYTHONS = ("python3.13", "python3.12", "python3.14")
-OLDEST = (3, 12)  # what the released package asks for
+OLDEST = (3, 12)  # the oldest Python that the released package supports
 CLIENTS = ("xarray", "dask")
 REMOTE = ("fsspec", "s3fs", "aiohttp", "obstore", *CLIENTS)
 BUILD_SECONDS = 600.0
 
 
 class Unavailable(Exception):
-    """A peer cannot be had here; the message says why."""
+    """A peer is not available here; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody who does the work.
+    """A package, or a bare loop, that performs the cases.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        Short name.
     title : str
-        What it is.
+        Description.
     module : str
-        The module of `bench.peers` that does the work.
+        Module of `bench.peers` that implements the operations.
     requirements : tuple of str or None
-        What its environment holds; None for those of `own_requirements`.
+        Packages in its environment; None for those of `own_requirements`.
     source : str
-        ``checkout`` or ``parent`` for a tree that `zarr` is imported from, empty for neither.
+        ``checkout`` or ``parent``, the source tree from which `zarr` is imported. Empty for the
+        installed package.
     settings : dict
         See `bench.peers.load`.
     """
@@ -62,7 +63,7 @@ class Peer:
 
 
 def pipeline(path: str) -> dict[str, Any]:
-    """Return settings that choose a codec pipeline."""
+    """Return the settings that select a codec pipeline."""
     return {"config": {"codec_pipeline.path": path}}
 
 
@@ -93,12 +94,13 @@ PEERS = (
 
 
 def run(command: Sequence[str | Path], **kwargs: Any) -> bytes:
-    """Run a command and return what it printed.
+    """Run a command and return its standard output.
 
     Raises
     ------
     Unavailable
-        If it cannot be run or fails; with the last line that it complained by.
+        If the command cannot be run or fails; the message contains the last line of its standard
+        error.
     """
     try:
         done: subprocess.CompletedProcess[bytes] = subprocess.run(
@@ -117,12 +119,12 @@ def run(command: Sequence[str | Path], **kwargs: Any) -> bytes:
 
 
 def find_python() -> str:
-    """Return an interpreter that every peer runs in.
+    """Return the interpreter from which the environments of all peers are made.
 
     Raises
     ------
     Unavailable
-        If there is none.
+        If no suitable interpreter is found.
     """
     if sys.version_info >= OLDEST:
         return sys.executable
@@ -135,7 +137,7 @@ def find_python() -> str:
 
 
 def uv() -> list[str] | None:
-    """Return the command uv, None if there is none."""
+    """Return the command to run uv, or None if uv is not installed."""
     found = shutil.which("uv")
     if found is not None:
         return [found]
@@ -143,7 +145,7 @@ def uv() -> list[str] | None:
 
 
 def own_requirements() -> tuple[str, ...]:
-    """Return what this package and its remote stores depend on, and who reads through them."""
+    """Return the dependencies of this package and of its remote stores, and the clients."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return (*project["dependencies"], *project["optional-dependencies"]["remote"], *CLIENTS)
 
@@ -154,11 +156,11 @@ class Environments:
     Parameters
     ----------
     folder : Path
-        Where they are kept.
+        Directory in which the environments are kept.
     python : str or None
-        The interpreter they are made of, None to look for one.
+        Interpreter from which the environments are made; None to search for one.
     main : str or None
-        The commit that the peer ``main`` is, None for the one before the series.
+        Commit of the peer ``main``; None for the commit before the series.
     """
 
     def __init__(self, folder: Path, python: str | None = None, *, main: str | None = None) -> None:
@@ -167,12 +169,12 @@ class Environments:
         self._main = main
 
     def command(self, peer: Peer) -> tuple[list[str], dict[str, str]]:
-        """Return command and environment variables of the worker of a peer.
+        """Return the command and the environment variables that start the worker of a peer.
 
         Raises
         ------
         Unavailable
-            If the peer cannot be had.
+            If the peer is not available.
         """
         path = [str(ROOT)]
         if peer.source:
@@ -180,7 +182,7 @@ class Environments:
         return worker_command(str(self._interpreter(peer)), peer), environment(path)
 
     def _interpreter(self, peer: Peer) -> Path:
-        """Return the interpreter of a peer, in an environment that is built if there is none."""
+        """Return the interpreter in the environment of a peer; build the environment if needed."""
         requirements = own_requirements() if peer.requirements is None else peer.requirements
         if self._python is None:
             self._python = find_python()
@@ -201,7 +203,7 @@ class Environments:
         return python
 
     def _parent(self) -> Path:
-        """Return a copy of the commit that this checkout is compared with."""
+        """Return a directory with the source of the commit that this checkout is compared with."""
         git = ["git", "-C", str(ROOT)]
         wanted = self._main
         if wanted is None:
@@ -220,5 +222,5 @@ class Environments:
 
 
 def worker_command(python: str, peer: Peer) -> list[str]:
-    """Return the command of the worker of a peer, in an interpreter."""
+    """Return the command that starts the worker of a peer with a given interpreter."""
     return [python, "-P", "-m", "bench.worker", peer.module, json.dumps(peer.settings)]

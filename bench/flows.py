@@ -1,4 +1,4 @@
-"""What users do with arrays at a server: reads by dask, of many variables, by many callers."""
+"""Typical workloads on a server: reads by dask, of many variables, and by many callers."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from bench.task import Task
 from bench.values import AnyValues, check_equal
 from bench.workload import Unsupported, Workload
 
-# What a case has in its options: the name of a flow, and configuration to set for it.
+# Keys in the options of a case: the name of a flow, and the configuration that it sets.
 FLOW, SETTINGS = "flow", "settings"
-# Of the chunks of an object, every second one is a variable: what is read through is not wanted.
+# Only every second chunk of the object is a variable, so that merged reads contain unused bytes.
 STRIDE = 2
 VARIABLE = "a"
 
 
 def whole(task: Task) -> Callable[[Any], None]:
-    """Return what checks the elements of the whole array."""
+    """Return a function that checks the elements of the whole array."""
     return lambda result: check_equal(result, task.expected())
 
 
 def keys(task: Task, store: Any) -> Workload:
-    """Read an array whose chunks have a key each."""
+    """Read an array with one key per chunk."""
     array = zarr.open_array(store, mode="r")
     return Workload(lambda: array[...], whole(task))
 
 
 def concurrent(task: Task) -> Workload:
-    """Read parts of an array, each in a thread of its own, over one store."""
+    """Read parts of an array through one store, each part in its own thread."""
     array = zarr.open_array(remote.by_fsspec(task), mode="r")
     return parts_in_threads(task, array.__getitem__)
 
@@ -45,7 +45,7 @@ def concurrent(task: Task) -> Workload:
 
 
 def chunks_of_object(task: Task) -> tuple[dict[str, Any], list[list[Any]]]:
-    """Return the metadata of the array of a task, and where its chunks lie: URL, offset, length."""
+    """Return the metadata of an array, and the URL, offset and length of each chunk."""
     references = json.loads((Path(task.folder) / REFERENCES).read_text())
     metadata = json.loads(references.pop("zarr.json"))
     in_order = sorted(references.items(), key=lambda item: item[1][1])
@@ -53,7 +53,7 @@ def chunks_of_object(task: Task) -> tuple[dict[str, Any], list[list[Any]]]:
 
 
 def group_of(task: Task, arrays: Mapping[str, tuple[dict[str, Any], Sequence[list[Any]]]]) -> Any:
-    """Return a file system of references for a group; an array is its metadata and its chunks."""
+    """Return a reference file system for a group of arrays, given by metadata and chunks."""
     references: dict[str, Any] = {
         "zarr.json": json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}})
     }
@@ -64,12 +64,12 @@ def group_of(task: Task, arrays: Mapping[str, tuple[dict[str, Any], Sequence[lis
 
 
 def store_over(filesystem: Any) -> Any:
-    """Return a new store, which has kept nothing, over a file system with open connections."""
+    """Return a new store without cached values, over a file system with open connections."""
     return zarr.storage.FsspecStore(filesystem, read_only=True, path="")
 
 
 def references(task: Task, *, obstore: bool = False) -> Workload:
-    """Read an array whose chunks are references, by a new store each time."""
+    """Read an array whose chunks are references, with a new store for each run."""
     metadata, places = chunks_of_object(task)
     found = {"zarr.json": json.dumps(metadata)} | {f"c/{i}": p for i, p in enumerate(places)}
     filesystem = remote.over_references(task, found, obstore=obstore)
@@ -83,7 +83,7 @@ def references(task: Task, *, obstore: bool = False) -> Workload:
 
 
 def dask(task: Task) -> Workload:
-    """Open references by xarray, and compute an array by dask in threads, one chunk a task."""
+    """Open references by xarray, and compute an array by dask threads, with one task per chunk."""
     try:
         import dask.array  # noqa: F401
         import xarray
@@ -110,7 +110,7 @@ def dask(task: Task) -> Workload:
 
 
 def variables(task: Task) -> tuple[Any, list[str], AnyValues]:
-    """Return a file system of references for small arrays, their names, and all elements of them."""
+    """Return a reference file system for small arrays, their names, and all their elements."""
     metadata, places = chunks_of_object(task)
     count = min(task.options["variables"], len(places) // STRIDE)
     size = task.dataset.chunks[0]
@@ -125,7 +125,7 @@ def variables(task: Task) -> tuple[Any, list[str], AnyValues]:
 
 
 def coordinates(task: Task) -> Workload:
-    """Read all arrays of a group by one call, or by a loop where there is no such call."""
+    """Read all arrays of a group by `zarr.read_many`, or by a loop if there is no such function."""
     filesystem, names, expected = variables(task)
     read_many = getattr(zarr, "read_many", None)
     arrays: list[Any] = []
@@ -141,7 +141,7 @@ def coordinates(task: Task) -> Workload:
 
 
 def load_async(task: Task) -> Workload:
-    """Read all arrays of a group by tasks of one event loop."""
+    """Read all arrays of a group by concurrent tasks of one event loop."""
     filesystem, names, expected = variables(task)
     runner = asyncio.Runner()
     arrays: list[Any] = []
@@ -175,5 +175,5 @@ FLOWS: dict[str, Callable[[Task], Workload]] = {
 
 
 def workload(task: Task) -> Workload:
-    """Return the flow that a case names."""
+    """Return the workload of the flow that a case names."""
     return FLOWS[task.options[FLOW]](task)

@@ -1,7 +1,8 @@
-"""Format 2 beside format 3: the same work on the same values, in one process and in turn.
+"""Format 2 compared with format 3: the same operation on the same values, in one process.
 
-Cases that run one after the other differ by more than the formats do, as the machine does. Here
-both take turns, the first one in turn, and the figure is the median of the ratios.
+Between two cases, the speed of the machine changes more than the formats differ. Therefore the two
+formats alternate here, and which one goes first alternates too. The figure is the median of the
+ratios.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from bench.task import Task
 from bench.workload import Workload, repetitions, timed
 
 TURNS = 11
-# What one turn fills by doing again what is quicker, and all of them together at most.
+# Seconds of one turn, in which short operations are repeated, and maximum for all turns together.
 TURN_SECONDS, SECONDS = 0.03, 1.5
 FEWEST_TURNS = 3
 TWIN, DOES = "twin", "does"
 
 
 def workload(task: Task, operations: Mapping[str, Callable[[Task], Workload]]) -> Workload:
-    """Measure an operation of a peer on a dataset in format 2 over that on its twin.
+    """Measure an operation in format 2 relative to the same operation in format 3.
 
     Parameters
     ----------
     task : Task
-        That of format 3; its options hold the one of format 2 and the name of the operation.
+        Task of format 3; its options contain the task of format 2 and the name of the operation.
     operations : mapping
-        Those of the peer.
+        Operations of the peer, by name.
     """
     operation = operations[task.options[DOES]]
     new, old = (operation(each) for each in (task, Task.from_json(task.options[TWIN])))

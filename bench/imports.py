@@ -1,6 +1,7 @@
-"""How long it takes to import a package, over what numpy takes.
+"""How long it takes to import a package, minus the time to import numpy.
 
-A package may put off its work until a name of it is used; so there is a figure with a use as well.
+A package may delay its imports until one of its names is used. Therefore a second figure includes
+the first use of a name.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ OPENERS = {"zarr": "open_array", "tensorstore": "open"}
 
 
 def seconds(code: str) -> float:
-    """Return how long a new interpreter takes to run code."""
+    """Return the seconds that a new interpreter takes to run some code."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
     return time.perf_counter() - started
 
 
 def workload(task: Task) -> Workload:
-    """Measure interpreters that import numpy alone, and numpy and the package, in turns."""
+    """Measure, in turns, interpreters that import only numpy, and numpy and the package."""
     module, settings = task.worker
     chosen = json.loads(settings)
     if chosen.get("config") and not chosen.get("imports"):
@@ -38,7 +39,7 @@ def workload(task: Task) -> Workload:
 
     def run() -> float:
         pairs = [(seconds(code), seconds("import numpy")) for _ in range(PAIRS)]
-        # The least of each: what else is going on only ever adds to it.
+        # The minimum of each, because other activity of the machine only adds time.
         return min(first for first, _ in pairs) - min(second for _, second in pairs)
 
     return Workload(run, is_measure=True)

@@ -1,4 +1,4 @@
-"""What the figures were taken on, and how steady it was."""
+"""The machine on which the figures were measured, and how steady its speed was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def describe() -> dict[str, Any]:
-    """Return processor, number of cores, system and Python; nothing that names the machine."""
+    """Return processor, number of cores, system and Python; no name of the machine."""
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0))
@@ -35,12 +35,12 @@ def processor() -> str:
 
 
 def load() -> float | None:
-    """Return how many processes wanted to run in the last minute, on average."""
+    """Return the load average of the last minute: the mean number of runnable processes."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def calibrate() -> float:
-    """Return how long a fixed loop takes, in seconds; what it varies by is noise."""
+    """Return the seconds that a fixed loop takes; the variation of this time is noise."""
     started = time.perf_counter()
     total = 0
     for number in range(200_000):

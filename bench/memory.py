@@ -1,9 +1,9 @@
-"""How much memory a read takes above its result.
+"""How much memory a read needs in addition to its result.
 
     python -P -m bench.memory MODULE SETTINGS PATH
 
-reads an array in a process of its own, so that nothing else has been in memory, and prints bytes:
-the peak of the process without the result and without what it held before the read.
+reads an array in its own process, so that no earlier work affects the peak. It prints a number of
+bytes: the peak of the process, minus the size of the result and the memory used before the read.
 """
 
 from __future__ import annotations
@@ -26,24 +26,26 @@ STATUS = Path("/proc/self/status")
 
 
 def resident(name: str) -> int:
-    """Return bytes of memory: ``VmRSS`` for now, ``VmHWM`` for the peak."""
+    """Return bytes of resident memory: the current value for ``VmRSS``, the peak for ``VmHWM``."""
     if STATUS.exists():
         found = re.search(rf"^{name}:\s+(\d+) kB", STATUS.read_text(), re.M)
         if found is not None:
             return 1024 * int(found[1])
-    import resource  # which is not everywhere
+    import resource  # not available on all platforms
 
-    # In kB, but in bytes on macOS. Where there is no other, the peak so far stands for now.
+    # In kB, but in bytes on macOS. Without /proc, the peak so far replaces the current value.
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def measure(path: str, kind: str) -> int:
-    """Return the bytes that reading an array took above its result."""
+    """Return the bytes that reading an array needed in addition to its result."""
     import zarr
 
     array = zarr.open_array(path, mode="r")
-    array[tuple(slice(1) for _ in array.shape)]  # what is loaded at the first read
+    array[
+        tuple(slice(1) for _ in array.shape)
+    ]  # load the modules that are imported at the first read
     before = resident("VmRSS")
     result = np.asarray(array[...])
     above = resident("VmHWM") - before - result.nbytes
@@ -55,7 +57,7 @@ def measure(path: str, kind: str) -> int:
 
 
 def workload(task: Task) -> Workload:
-    """Measure in a new process each time."""
+    """Measure each run in a new process."""
     arguments = [*task.worker, task.path(), task.dataset.values]
 
     def run() -> float:

@@ -1,11 +1,12 @@
-"""Whether fetching and decoding go on at the same time.
+"""Whether fetching and decoding overlap.
 
-Chunks come from a store of limited throughput, set so that fetching all of them takes as long as
-decoding them does when nothing has to be waited for. The figure is the duration of the read over
-the longer of the two: 1 if they overlap altogether, 2 if one waits for the other.
+Chunks are read from a store of limited throughput. The limit is set so that fetching all chunks
+takes as long as decoding them takes without any waiting. The figure is the duration of the read,
+divided by the longer one of these two times: 1 if they overlap completely, 2 if one waits for the
+other.
 
-The values are in memory. Files would be read by threads, which is work for the processors as
-decoding is, and no more would be left to overlap than there are processors.
+The values are in memory. Files would be read by threads, which need processor time as decoding
+does, so that the overlap would be limited by the number of processors.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from bench.task import Task
 from bench.values import check_equal
 from bench.workload import Workload
 
-# An event loop wakes up once a millisecond at most, when tens of small values have come through.
+# An event loop wakes up at most once per millisecond; tens of small values arrive in that time.
 AT_ONCE = 64
 
 METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
 
 
 class Channel(zarr.storage.WrapperStore[Any]):
-    """Hands out one value after the other, each a fixed time after the one before.
+    """A store that returns one value after the other, at fixed intervals.
 
     Parameters
     ----------
     store : Store
-        Has the values.
+        Store with the values.
     seconds : float
-        How long one takes; 0 for no wait.
+        Interval between two values; 0 for no wait.
     """
 
     def __init__(self, store: Any, seconds: float = 0.0) -> None:
@@ -47,7 +48,7 @@ class Channel(zarr.storage.WrapperStore[Any]):
         return type(self)(store, self.seconds)
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        """Read a value, and wait until it has come through."""
+        """Read a value after waiting for its turn."""
         if self.seconds and not key.endswith(METADATA):
             now = time.perf_counter()
             self._free_at = max(now, self._free_at) + self.seconds
@@ -56,7 +57,7 @@ class Channel(zarr.storage.WrapperStore[Any]):
 
 
 def fetch(channel: Channel, keys: list[str]) -> float:
-    """Return how long it takes to get all values, as many at once as the read does."""
+    """Return the seconds to get all values, with the same concurrency as the read."""
     prototype = zarr.core.buffer.default_buffer_prototype()
     remaining = iter(keys)
 
@@ -73,7 +74,7 @@ def fetch(channel: Channel, keys: list[str]) -> float:
 
 
 def in_memory(folder: Path) -> Any:
-    """Return a store with the values of the files of a folder."""
+    """Return a memory store with the contents of all files in a folder."""
     buffer = zarr.core.buffer.default_buffer_prototype().buffer.from_bytes
     files = (path for path in folder.rglob("*") if path.is_file())
     return zarr.storage.MemoryStore(
@@ -82,7 +83,7 @@ def in_memory(folder: Path) -> Any:
 
 
 def workload(task: Task) -> Workload:
-    """Measure the read of an array in a directory."""
+    """Measure the read of an array that is stored in a directory."""
     from bench.peers import bare
 
     channel = Channel(in_memory(Path(task.path())))

@@ -1,4 +1,4 @@
-"""The files that a comparison leaves: tables, plots, and the page of the documentation."""
+"""Output files of a comparison: tables, plots, and the page of the documentation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TABLES = "tables.md"
 def write_output(report: Report, output: Path) -> list[Path]:
     """Write tables and plots of a report; return the plots."""
     (output / TABLES).write_text(tables.all_tables(report))
-    from bench import plots  # matplotlib is needed for these alone
+    from bench import plots  # only the plots need matplotlib
 
     return plots.draw_all(report, output)
 
 
 def write_docs(report: Report, pictures: Sequence[Path], docs: Path) -> None:
-    """Write the page of the documentation about a report, and the pictures that it shows."""
+    """Write the page of the documentation about a report, with its pictures."""
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)
     for old in images.glob("benchmarks-*"):

@@ -1,4 +1,4 @@
-"""A report as pictures, each as PNG and SVG."""
+"""Plots of a report, each as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MARKERS = dict(zip(COLOURS, "osDP^vX"))
 
 
 def draw_all(report: Report, output: Path) -> list[Path]:
-    """Draw what there are results for; return the files."""
+    """Draw the plots for which there are results; return the files."""
     drawings: dict[str, Callable[[Report], Any]] = {
         "ratios": ratios,
         "scale": scales,
         "requests": requests,
     }
     written: list[Path] = []
-    # Text as text keeps an SVG small, and the same on every machine.
+    # Text that is stored as text keeps an SVG small, and identical on every machine.
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 10}):
         for name, draw in drawings.items():
             figure = draw(report)
@@ -53,12 +53,12 @@ def draw_all(report: Report, output: Path) -> list[Path]:
 
 
 def style(peer: str) -> dict[str, Any]:
-    """Return colour and marker of a peer."""
+    """Return the colour and the marker of a peer."""
     return {"color": COLOURS.get(peer, "black"), "marker": MARKERS.get(peer, "o")}
 
 
 def ratios(report: Report) -> Any:
-    """Draw a row a case: how many times as long as this checkout each other peer takes."""
+    """Draw one row per case: the time of each other peer relative to this checkout."""
     timed = report.group(*tables.TIMED)
     others = [peer for peer in report.peers if peer != REFERENCE]
     rows = list(dict.fromkeys(result.name.removesuffix(V2) for result in timed))
@@ -111,7 +111,7 @@ def ratios(report: Report) -> Any:
 
 
 def scales(report: Report) -> Any:
-    """Draw the time for a chunk against the number of chunks, a panel for each selection."""
+    """Draw the time per chunk against the number of chunks, with one panel per selection."""
     results = [result for result in report.group("scale") if any(map(result.figures, report.peers))]
     kinds = [kind for kind in scale.KINDS if any(r.options["kind"] == kind for r in results)]
     if not kinds:
@@ -146,9 +146,9 @@ def scales(report: Report) -> Any:
 
 
 def requests(report: Report) -> Any:
-    """Draw a bar for each case and peer: how many requests a server answered.
+    """Draw one bar per case and peer: the number of requests that a server answered.
 
-    A case in format 2 is left out where it takes the same ones.
+    A case in format 2 is omitted if it makes the same number of requests as format 3.
     """
     counted: dict[str, dict[str, int]] = {}
     for result in report.group("remote"):

@@ -1,4 +1,4 @@
-"""Many readers at once: threads of one process, or as many processes."""
+"""Many concurrent readers: threads of one process, or separate processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT = 120.0
 def in_threads(
     task: Task, reads: Sequence[Callable[[], Any]], closes: Sequence[Callable[[], None]] = ()
 ) -> Workload:
-    """Run all reads at once, each in a thread of its own, and wait for all of them."""
+    """Run all reads concurrently, each in its own thread, and wait for all of them."""
     pool = ThreadPoolExecutor(len(reads))
 
     def run() -> list[Any]:
@@ -40,7 +40,7 @@ def in_threads(
 
 
 def parts_in_threads(task: Task, read: Callable[[slice], Any]) -> Workload:
-    """Have as many threads as a case says read parts of an array of one dimension."""
+    """Read equal parts of a one-dimensional array, each in its own thread."""
     count, size = task.options["threads"], task.dataset.shape[0]
     parts = [slice(i * size // count, (i + 1) * size // count) for i in range(count)]
     pool = ThreadPoolExecutor(count)
@@ -54,7 +54,7 @@ def parts_in_threads(task: Task, read: Callable[[slice], Any]) -> Workload:
 
 
 def in_processes(task: Task) -> Workload:
-    """Read several arrays, each in a process of its own that has opened it before."""
+    """Read several arrays, each in its own process, which opens the array in advance."""
     command = [sys.executable, "-P", "-m", "bench.worker", *task.worker]
     children = [Worker(command) for _ in range(task.options["readers"])]
 

@@ -13,7 +13,7 @@ from bench.workload import Unsupported
 
 
 def by_fsspec(task: Task, copy: int | None = None, *, url: str | None = None) -> Any:
-    """Return a store over fsspec; `url` is another than that of the array of a task."""
+    """Return a store over fsspec; `url` replaces the URL of the array of a task."""
     return zarr.storage.FsspecStore.from_url(
         task.array_url(copy) if url is None else url,
         storage_options=s3fs_options(task),
@@ -22,7 +22,7 @@ def by_fsspec(task: Task, copy: int | None = None, *, url: str | None = None) ->
 
 
 def s3fs_options(task: Task) -> dict[str, object]:
-    """Return arguments for the file system of fsspec: none by HTTP."""
+    """Return the arguments for the s3fs file system; empty for HTTP."""
     endpoint = task.options.get(ENDPOINT)
     return {} if endpoint is None else s3_dialect.s3fs_options(endpoint)
 
@@ -33,7 +33,7 @@ def by_obstore(task: Task) -> Any:
 
 
 def client_of_obstore(task: Task) -> Any:
-    """Return a store of obstore for the array of a task."""
+    """Return an obstore client for the array of a task."""
     try:
         from obstore.store import HTTPStore, S3Store
     except ImportError as error:
@@ -48,21 +48,22 @@ def client_of_obstore(task: Task) -> Any:
 
 
 def over_references(task: Task, references: Mapping[str, Any], *, obstore: bool = False) -> Any:
-    """Return the file system of references, which point to the server of a task.
+    """Return a reference file system; the references point to the server of a task.
 
     Parameters
     ----------
     task : Task
-        Whose server.
+        Task with the address of the server.
     references : mapping
-        In the form of kerchunk.
+        References in the form of kerchunk.
     obstore : bool
-        Whether obstore reads what they point to, instead of the file system of fsspec. At S3 only.
+        Whether obstore reads the targets of the references, instead of an fsspec file system. Only
+        for S3.
     """
     import fsspec
 
     protocol = task.url.partition("://")[0]
-    # Connections of a file system belong to one event loop.
+    # The connections of a file system belong to one event loop.
     alone = {"asynchronous": True, "skip_instance_cache": True}
     where: dict[str, Any]
     if obstore:

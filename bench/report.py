@@ -1,4 +1,4 @@
-"""All that a comparison found, as it is stored."""
+"""The report of a comparison, and its stored form."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Result:
     Parameters
     ----------
     name, title, group, unit, nbytes, options
-        Those of the case.
+        See `bench.cases.Case`.
     outcomes : mapping
-        By the name of a peer.
+        Outcome of each peer, by name.
     """
 
     name: str
@@ -44,36 +44,36 @@ class Result:
         )
 
     def figures(self, peer: str) -> list[float]:
-        """Return the figures of a peer, none where it is missing."""
+        """Return the figures of a peer; an empty list if it has none."""
         outcome = self.outcomes.get(peer, Outcome())
         return outcome.figures if outcome.missing is None else []
 
     def ratio(self, peer: str, to: str = REFERENCE) -> float:
-        """Return how many times the figure of another peer that of a peer is; NaN if unknown."""
+        """Return the figure of a peer relative to that of another peer; NaN if unknown."""
         return summary.ratio(self.figures(peer), self.figures(to))
 
 
 @dataclass
 class Report:
-    """What was measured, on what, by whom.
+    """Results of all cases, with the machine and the peers.
 
     Parameters
     ----------
     machine : mapping
         See `bench.machine.describe`.
     noise : mapping
-        ``iqr`` and ``range`` of the calibration loop over its median, ``rounds`` it was run in,
-        ``load`` before and after.
+        ``iqr`` and ``range`` of the durations of the calibration loop, divided by their median;
+        ``rounds``, the number of these durations; ``load`` of the machine before and after.
     sizes : str
-        Which sizes the cases have.
+        Name of the sizes of the cases, ``quick`` or ``full``.
     titles : mapping
-        What each peer is, by name; those that were not to be had are told in `absent`.
+        Description of each peer, by name, including the peers in `absent`.
     versions : mapping
-        Of each peer, the versions of packages.
+        Versions of packages, by the name of the peer.
     absent : mapping
-        Why a peer was not to be had.
+        Reasons why peers were not available, by name.
     results : list of Result
-        The cases.
+        Results of the cases.
     """
 
     machine: Mapping[str, Any]
@@ -86,15 +86,15 @@ class Report:
 
     @property
     def peers(self) -> tuple[str, ...]:
-        """Those that took part."""
+        """Names of the peers that were available."""
         return tuple(name for name in self.titles if name not in self.absent)
 
     def group(self, *names: str) -> list[Result]:
-        """Return the results of some groups."""
+        """Return the results of the cases of some groups."""
         return [result for result in self.results if result.group in names]
 
     def twins(self) -> list[tuple[Result, Result]]:
-        """Return the results of cases in format 3 and of the same in format 2."""
+        """Return pairs of results: of a case in format 3, and of the same case in format 2."""
         by_name = {result.name: result for result in self.results}
         return [
             (by_name[name.removesuffix(V2)], result)
@@ -103,12 +103,12 @@ class Report:
         ]
 
     def save(self, path: Path) -> None:
-        """Write all as JSON."""
+        """Write the report as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Report:
-        """Read what `save` wrote."""
+        """Read a report that `save` wrote."""
         data = json.loads(path.read_text())
         results = [
             Result(**{**stored, "outcomes": outcomes_of(stored["outcomes"])})
@@ -118,7 +118,7 @@ class Report:
 
 
 def outcomes_of(stored: Mapping[str, Any]) -> Outcomes:
-    """Return outcomes from what came as JSON."""
+    """Return outcomes from their JSON form."""
     return {
         name: Outcome(
             outcome["figures"],

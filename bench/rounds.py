@@ -1,4 +1,4 @@
-"""Running cases: every peer does a case once a round, in an order that rotates."""
+"""Running cases: each peer runs a case once per round, in an order that rotates."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from bench.workers import Worker, WorkerFault
 PREPARE_SECONDS = 180.0
 FEWEST_ROUNDS = 3
 ROUNDS_IN_HASTE = 2
-# Cases that differ in a number of chunks alone are not begun if they would take longer than this.
+# Limit for cases with very many chunks. A case that would take longer is skipped; the estimate comes
+# from the same case with fewer chunks.
 LONGEST_SECONDS = 20.0
 TOO_LONG = "would take about"
 
 
 @dataclass
 class Outcome:
-    """What a peer made of a case.
+    """Result of a case for one peer.
 
     Parameters
     ----------
     figures : list of float
-        One for each round, in the unit of the case.
+        One figure for each round, in the unit of the case.
     counts : Counts or None
-        What the server answered for one run, None where there is none.
+        Requests that the server answered for one run; None for a case without a server.
     missing : str or None
-        Why there are no figures.
+        Reason why there are no figures; None if there are.
     """
 
     figures: list[float] = field(default_factory=list)
@@ -46,19 +47,19 @@ Outcomes = dict[str, Outcome]
 
 @dataclass
 class Limits:
-    """How long to measure.
+    """Limits on the time for measurements.
 
     Parameters
     ----------
     rounds : int
-        Rounds of a case at most.
+        Maximum number of rounds of a case.
     seconds : float
-        Seconds of a case after which no round begins, but for the first few; and seconds that a
-        peer has worked after which it takes part in no other round.
+        Seconds of a case after which no further round begins, except the first few rounds. Also the
+        seconds of work after which a peer takes no part in further rounds.
     fill : float
-        Seconds that a run fills by doing again what is quicker.
+        Minimum seconds of a run; shorter operations are repeated.
     minutes : float
-        Minutes that all cases should take; where they fall behind, they are done in haste.
+        Minutes planned for all cases. If the cases are late, they are run with fewer rounds.
     """
 
     rounds: int = 7
@@ -68,12 +69,12 @@ class Limits:
 
 
 class Peers:
-    """The workers of the peers; one that hung or died is started anew for the next case.
+    """The workers of the peers; a worker that hung or died is restarted for the next case.
 
     Parameters
     ----------
     starters : mapping
-        By the name of a peer, what starts its worker.
+        Functions that start the worker of a peer, by name.
     """
 
     def __init__(self, starters: Mapping[str, Callable[[], Worker]]) -> None:
@@ -83,11 +84,11 @@ class Peers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them."""
+        """Names of all peers."""
         return tuple(self._starters)
 
     def worker(self, name: str) -> Worker:
-        """Return the worker of a peer."""
+        """Return the worker of a peer; start it if it is not running."""
         if name not in self._workers:
             self._workers[name] = self._starters[name]()
             self.versions[name] = self._workers[name].versions
@@ -95,12 +96,12 @@ class Peers:
 
     def lost(self, name: str) -> None:
         """Forget a worker that has ended."""
-        worker = self._workers.pop(name, None)  # none if it has not even started
+        worker = self._workers.pop(name, None)  # None if the worker failed to start
         if worker is not None:
             worker.close()
 
     def close(self) -> None:
-        """End all of them."""
+        """End all workers."""
         while self._workers:
             self._workers.popitem()[1].close()
 
@@ -111,15 +112,15 @@ class Runner:
     Parameters
     ----------
     peers : Peers
-        Who does them.
+        Peers that run the cases.
     servers : Servers
-        What they ask.
+        Servers that the cases read from.
     folder : Path
-        Where the datasets are, and what is written.
+        Directory of the datasets and of the data that the cases write.
     limits : Limits
-        How long to measure.
+        Limits on the time for measurements.
     loops : list of float
-        Takes how long the calibration loop took before each round, in seconds.
+        List to which the seconds of the calibration loop before each round are added.
     """
 
     def __init__(
@@ -133,9 +134,9 @@ class Runner:
         self._loops = loops
 
     def run(self, case: Case, *, in_haste: bool = False) -> Outcomes:
-        """Have every peer do a case, and check what it returns before the first round.
+        """Run a case with every peer; check the results of each peer before the first round.
 
-        In haste there are no more rounds than an interquartile range takes.
+        With `in_haste` there are at most two rounds.
         """
         try:
             task = self._task(case)
@@ -177,7 +178,7 @@ class Runner:
         return self._placed(replace(case, options=options))
 
     def _placed(self, case: Case) -> Task:
-        """Return a case as a task, with its data where it finds them."""
+        """Return the task of a case; write its dataset if needed, and fill in the locations."""
         folder = Path()
         does = case.options.get(formats.DOES, case.operation)
         is_stored = does not in ("import", "scale", "write") and case.transport != "memory"
@@ -196,7 +197,7 @@ class Runner:
         )
 
     def _prepare(self, case: Case, task: Task, name: str) -> str | None:
-        """Have a peer prepare a case; return why it cannot, None if it can."""
+        """Let a peer prepare a case; return the reason if it cannot, else None."""
         expected = self._expected_seconds(case, name)
         if expected > LONGEST_SECONDS:
             return f"{TOO_LONG} {expected:.0f} s"
@@ -239,6 +240,6 @@ class Runner:
 
 
 def told(answer: Mapping[str, Any]) -> str | None:
-    """Return what keeps a peer from a case, according to its answer; None for nothing."""
+    """Return the reason in an answer why a peer cannot run a case; None if it can."""
     reason = answer.get("unsupported", answer.get("error"))
     return None if reason is None else str(reason)

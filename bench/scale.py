@@ -1,6 +1,6 @@
-"""Reading from arrays with very many chunks: one element of each, or all.
+"""Reading from arrays with very many chunks: one element of each chunk, or all elements.
 
-None of the chunks is stored, so that what is measured is planning, asking and filling.
+No chunk is stored, so that the figures include only planning, requests and filling.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ KINDS = ("basic", "orthogonal", "coordinate")
 
 
 def dataset(nchunks: int) -> Dataset:
-    """Return the description of an array of so many chunks of 2 x 2, a multiple of `COLUMNS`."""
+    """Return the description of an array of `nchunks` 2 x 2 chunks, a multiple of `COLUMNS`."""
     return Dataset((2 * (nchunks // COLUMNS), 2 * COLUMNS), (2, 2), zstd=False, values="ramp")
 
 
 def index(kind: str, of: Dataset) -> Any:
-    """Return what touches each chunk: all elements, or the first one of each."""
+    """Return an index that touches each chunk: all elements, or the first element of each."""
     rows, columns = (np.arange(0, n, 2) for n in of.shape)
     if kind == "basic":
         return ...
@@ -32,7 +32,7 @@ def index(kind: str, of: Dataset) -> Any:
 
 
 def check(kind: str, of: Dataset, result: Any) -> None:
-    """Raise unless a result is the fill value, 1, everywhere and has the shape it should."""
+    """Raise unless a result has the expected shape and all elements are the fill value 1."""
     rows, columns = (n // 2 for n in of.shape)
     shapes = {"basic": of.shape, "orthogonal": (rows, columns), "coordinate": (rows * columns,)}
     if result.shape != shapes[kind]:

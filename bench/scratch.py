@@ -1,8 +1,8 @@
-"""Directories for what a worker writes, a new one for each run.
+"""Directories for the data that a worker writes, a new one for each run.
 
-Nothing is deleted before all has been measured. For some time ext4 does not use the inode of a
-deleted file again, and each time it makes a file it looks at all of those: 4096 chunks that take
-0.4 s to write took 2 s after as many had been deleted, whoever wrote them.
+Nothing is deleted before the last measurement. For some time, ext4 does not reuse the inodes of
+deleted files, and it checks all these inodes each time it creates a file. Writing 4096 chunks takes
+0.4 s; it took 2 s after the same number of chunks had been deleted, independent of the package.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ NAME = "scratch"
 
 
 class Scratch:
-    """Where one peer writes.
+    """The directories in which one peer writes.
 
     Parameters
     ----------
     folder : str
-        The directory of all peers.
+        Parent directory, shared by all peers.
     name : str
-        What directories of this one begin with.
+        Prefix of the directory names of this peer.
     """
 
     def __init__(self, folder: str, name: str) -> None:
@@ -32,7 +32,7 @@ class Scratch:
         self.folder = Path()
 
     def renew(self) -> Path:
-        """Return a new directory, and give back the memory and the disk that the last one takes."""
+        """Return a new directory; truncate all files in the previous one to free their space."""
         if self.folder != Path():
             for path, _, names in os.walk(self.folder):
                 for name in names:
@@ -43,5 +43,5 @@ class Scratch:
 
 
 def clear(folder: Path) -> None:
-    """Delete what has been written, at the very end."""
+    """Delete all written data, after the last measurement."""
     shutil.rmtree(folder / NAME, ignore_errors=True)

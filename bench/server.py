@@ -1,14 +1,16 @@
-"""An HTTP server for files that waits before each answer and counts, as fast as Python allows.
+"""An HTTP file server that delays each response and counts requests, fast for Python.
 
     python -P -m bench.server DIRECTORY DELAY http
     python -P -m bench.server DIRECTORY DELAY s3
 
-prints its port. The second form speaks enough of S3 for clients that read without signing: GET with
-a range, HEAD and ListObjectsV2, in path style; a bucket is a directory in the one that is served. It has a process of its own, so that it takes no time from whom it serves except
-that of the processor. ``GET /-/counts`` answers requests and bytes so far as JSON, and the most
-requests at once since it was asked last; uncounted and at once. By HTTP, a directory answers with
-links to what it holds. Whatever is below ``/-/busy/`` is what is below ``/``, but one request of 20 is
-answered by 503 and Retry-After.
+prints its port. The second form supports the S3 operations of clients that read without signing:
+GET with a range, HEAD and ListObjectsV2, with path-style URLs. Each directory in DIRECTORY is a
+bucket. The server runs in its own process, so that it shares nothing but the processors with its
+clients. ``GET /-/counts`` returns, as JSON, the number of requests and bytes so far, and the
+maximum number of concurrent requests since the previous such call; this request is neither delayed
+nor counted. In the first form, the response for a directory contains links to its entries. Paths below
+``/-/busy/`` give the same files as paths below ``/``, but one request of 20 is answered by status
+503 and Retry-After.
 """
 
 from __future__ import annotations
@@ -38,12 +40,12 @@ STATUS = {
 
 
 class Files:
-    """What is served: files, kept in memory once they have been asked for.
+    """The served files, which are kept in memory after the first request.
 
     Parameters
     ----------
     root : Path
-        The directory.
+        Directory with the files.
     """
 
     def __init__(self, root: Path) -> None:
@@ -56,23 +58,23 @@ class Files:
         self.asked_while_busy = 0
 
     def counts(self) -> dict[str, int]:
-        """Return what has been answered, and begin anew with the most at once."""
+        """Return the counts so far, and reset the maximum number of concurrent requests."""
         told = {"requests": self.requests, "bytes": self.nbytes, "peak": self.peak}
         self.peak = self.in_flight
         return told
 
     def arrived(self) -> None:
-        """Take note of a request that waits for its answer."""
+        """Count a request that waits for its response."""
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
 
     def refuses(self) -> bool:
-        """Tell whether the next request to what is busy is one that there is no time for."""
+        """Return whether to refuse the next request below ``/-/busy/``."""
         self.asked_while_busy += 1
         return self.asked_while_busy % BUSY_EVERY == 0
 
     def get(self, path: str, query: str) -> bytes | None:
-        """Return what a request asks for: a file, or links for a directory; None for nothing."""
+        """Return the body for a request: a file, or links for a directory; None if absent."""
         data = self.file(path)
         place = self._root / path
         if data is None and ".." not in path.split("/") and place.is_dir():
@@ -81,30 +83,30 @@ class Files:
         return data
 
     def file(self, path: str) -> bytes | None:
-        """Return the content of a file, None for no file."""
+        """Return the content of a file; None if it does not exist."""
         data = self._known.get(path)
         if data is None and ".." not in path.split("/") and (self._root / path).is_file():
             data = self._known[path] = (self._root / path).read_bytes()
         return data
 
     def absent(self, path: str) -> bytes:
-        """Return the body of the answer where nothing is found."""
+        """Return the body of a response with status 404."""
         return b""
 
     def headers(self, path: str, nbytes: int) -> Mapping[str, str]:
-        """Return headers of what is found, beside its length in bytes and its range."""
+        """Return the headers of a response, without length and range."""
         return {"Content-Type": "text/html"}
 
 
 class Buckets(Files):
-    """The same as S3 has it: directories are buckets, and what lies in them is objects."""
+    """The served files as S3 objects: directories are buckets, and files are objects."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._sizes: dict[str, dict[str, int]] = {}
 
     def get(self, path: str, query: str) -> bytes | None:
-        """Return what a request asks for: an object, or a listing; None for nothing."""
+        """Return the body for a request: an object, or a listing; None if absent."""
         bucket, _, key = path.partition("/")
         if s3_dialect.asks_for_listing(query):
             sizes = self.sizes(bucket)
@@ -112,7 +114,7 @@ class Buckets(Files):
         return self.file(path) if key else (b"" if self.sizes(bucket) else None)
 
     def sizes(self, bucket: str) -> dict[str, int]:
-        """Return the keys in a bucket, and the sizes of their objects in bytes."""
+        """Return the sizes of the objects in a bucket in bytes, by key."""
         if bucket not in self._sizes and bucket not in ("", "..") and "/" not in bucket:
             place = self._root / bucket
             self._sizes[bucket] = {
@@ -123,11 +125,11 @@ class Buckets(Files):
         return self._sizes.get(bucket, {})
 
     def absent(self, path: str) -> bytes:
-        """Return the body of the answer where nothing is found."""
+        """Return the body of a response with status 404."""
         return s3_dialect.error("NoSuchKey", path.partition("/")[2])
 
     def headers(self, path: str, nbytes: int) -> Mapping[str, str]:
-        """Return headers of what is found, beside its length in bytes and its range."""
+        """Return the headers of a response, without length and range."""
         return s3_dialect.object_headers(path.partition("/")[2], nbytes)
 
 
@@ -140,9 +142,9 @@ class Connection(asyncio.Protocol):
     Parameters
     ----------
     files : Files
-        What is served.
+        Files to serve.
     delay : float
-        Seconds to wait before each answer.
+        Seconds to wait before each response.
     """
 
     def __init__(self, files: Files, delay: float) -> None:
@@ -152,12 +154,12 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what answers go to."""
+        """Keep the transport for the responses."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that has come in full; none of them has a body."""
+        """Answer each complete request; requests have no body."""
         *heads, self._received = (self._received + data).split(b"\r\n\r\n")
         for head in heads:
             method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
@@ -204,14 +206,14 @@ class Connection(asyncio.Protocol):
 
 
 def busy(url: str) -> str:
-    """Return where the server of a URL has the same behind answers that it has no time."""
+    """Return the URL of the same file below ``/-/busy/``."""
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
     return f"{scheme}://{host}/{BUSY}{path}"
 
 
 def bounds(first: bytes, last: bytes, nbytes: int) -> tuple[int, int]:
-    """Return start and stop of a byte range, of which one end may be left out."""
+    """Return start and stop of a byte range; `first` or `last` may be empty."""
     if not first:
         return max(0, nbytes - int(last)), nbytes
     return int(first), min(int(last) + 1, nbytes) if last else nbytes

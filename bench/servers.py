@@ -1,4 +1,4 @@
-"""The servers of the cases that ask one, and what they count."""
+"""The servers that cases read from, and their counts."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from bench.task import ENDPOINT
 from bench.workers import environment
 
 ROOT = Path(__file__).parents[1]
-# Which kind of server a transport asks.
+# Kind of server for each transport that needs one.
 KINDS = {"http": "http", "references": "http", "s3": "s3", "s3-references": "s3"}
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Requests that a server has answered, bytes of their bodies, and the most requests at once.
+    """Answered requests, bytes of the response bodies, and the maximum of concurrent requests.
 
-    The last is since it was asked before; 0 where the server does not tell.
+    The maximum is that since the previous query; 0 if the server does not report it.
     """
 
     requests: int = 0
@@ -38,16 +38,16 @@ class Counts:
 
 
 class HTTP:
-    """The HTTP server over a directory, in a process of its own.
+    """The HTTP server of a directory, in its own process.
 
     Parameters
     ----------
     root : Path
-        The directory.
+        Directory to serve.
     delay : float
-        Seconds that each answer is held back.
+        Seconds by which each response is delayed.
     kind : str
-        ``http``, or ``s3`` for one that speaks S3; a directory in `root` is a bucket.
+        ``http``, or ``s3`` for an S3 server, for which each directory in `root` is a bucket.
     """
 
     def __init__(self, root: Path, delay: float, kind: str = "http") -> None:
@@ -63,7 +63,7 @@ class HTTP:
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
 
     def counts(self) -> Counts:
-        """Return what has been answered so far."""
+        """Return the counts so far."""
         with urlopen(f"{self.url}/{CONTROL}", timeout=10) as response:
             told = json.load(response)
         return Counts(told["requests"], told["bytes"], told["peak"])
@@ -82,14 +82,14 @@ class HTTP:
 
 
 class Servers:
-    """Starts the servers that cases need when they need them, until the end of a ``with`` block.
+    """Starts servers when cases first need them; the end of a ``with`` block stops them.
 
     Parameters
     ----------
     root : Path
-        The directory with the datasets.
+        Directory with the datasets.
     delay : float
-        Seconds that each answer over HTTP is held back.
+        Seconds by which each response is delayed.
     """
 
     def __init__(self, root: Path, delay: float) -> None:
@@ -110,7 +110,7 @@ class Servers:
         self._stack.close()
 
     def place(self, case: Case, folder: Path) -> tuple[str, dict[str, Any]]:
-        """Return the URL of a dataset for a case, empty for none, and options to reach it."""
+        """Return URL and options for a dataset; the URL is empty for a case without a server."""
         kind = KINDS.get(case.transport)
         if kind is None:
             return "", {}
@@ -123,6 +123,6 @@ class Servers:
         return f"{url}/{folder.name}", {}
 
     def counts(self, case: Case) -> Counts | None:
-        """Return what the server of a case has answered so far, None without a server."""
+        """Return the counts of the server of a case; None for a case without a server."""
         server = self._started.get(KINDS.get(case.transport, ""))
         return None if server is None else server.counts()

@@ -13,10 +13,10 @@ def median(figures: Sequence[float]) -> float:
 
 
 def relative_iqr(figures: Sequence[float]) -> float:
-    """Return the interquartile range (IQR) over the median.
+    """Return the interquartile range (IQR), divided by the median.
 
-    For fewer than four figures it is the whole range over the median. 0 where the median is 0, and
-    for a single figure.
+    For fewer than four figures, it is the whole range divided by the median. It is 0 if the median
+    is 0, and for a single figure.
     """
     center = statistics.median(figures)
     if len(figures) < 2 or not center:
@@ -31,14 +31,14 @@ def relative_iqr(figures: Sequence[float]) -> float:
 def ratio(figures: Sequence[float], to: Sequence[float]) -> float:
     """Return the median of the ratios of figures taken in the same rounds.
 
-    What slows down a whole round cancels. NaN where a ratio says nothing, as between numbers
-    that are not positive.
+    A disturbance that slows down a whole round cancels in the ratio. NaN if a ratio has no meaning,
+    for example if a figure is not positive.
     """
     pairs = [(a, b) for a, b in zip(figures, to) if a > 0 and b > 0]
     return statistics.median(a / b for a, b in pairs) if pairs else math.nan
 
 
 def geometric_mean(ratios: Sequence[float]) -> float:
-    """Return the mean of ratios, as such; NaN for none."""
+    """Return the geometric mean of the positive ratios; NaN if there are none."""
     known = [ratio for ratio in ratios if ratio > 0]
     return statistics.geometric_mean(known) if known else math.nan

@@ -1,4 +1,4 @@
-"""A report as tables in Markdown."""
+"""Tables of a report, in Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OVERLAP_TARGET, FORMATS_TARGET = 1.15, 1.05
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table, numbers to the right."""
+    """Yield the lines of a table; numbers are aligned to the right."""
     yield f"| {' | '.join(head)} |"
     yield f"|---|{'---:|' * (len(head) - 1)}"
     for row in rows:
@@ -25,7 +25,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Return a figure with a unit that suits it."""
+    """Return a figure as text, with a suitable unit."""
     if unit == MEBIBYTES:
         return f"{value / (1 << 20):.0f} MiB"
     if unit == RATIO:
@@ -37,13 +37,13 @@ def quantity(value: float, unit: str) -> str:
 
 
 def significant(value: float) -> str:
-    """Return three digits of a number, or all before the point."""
+    """Return a number with three significant digits, or all digits before the decimal point."""
     digits = 2 - math.floor(math.log10(abs(value))) if value else 2
     return f"{value:.{min(max(digits, 0), 2)}f}"
 
 
 def times(ratio: float) -> str:
-    """Return a ratio, a dash for one that says nothing."""
+    """Return a ratio as text; a dash for a ratio without meaning."""
     return DASH if math.isnan(ratio) else f"{significant(ratio)}x"
 
 
@@ -59,7 +59,7 @@ def figure(result: Result, peer: str) -> str:
 
 
 def figures(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
-    """Yield a table of the figures, and below it why some are missing."""
+    """Yield a table of the figures, followed by the reasons why some are missing."""
     yield from table(
         ["case", *peers],
         (
@@ -71,7 +71,7 @@ def figures(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
 
 
 def reasons(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
-    """Yield a list of what is missing and why; cases of one reason together."""
+    """Yield a list of the missing figures; cases with the same reason share an item."""
     found: dict[tuple[str, str], list[str]] = {}
     for result in results:
         for peer in peers:
@@ -88,12 +88,12 @@ def reasons(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Return text that means nothing to Markdown."""
+    """Return text in which Markdown markup is escaped."""
     return text.replace("`", "'").replace("|", "/").replace("<", "&lt;")
 
 
 def ratios(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
-    """Yield a table of how many times as long each other peer takes as this checkout."""
+    """Yield a table of the time of each other peer relative to this checkout."""
     others = [peer for peer in peers if peer != REFERENCE]
     rows = [
         [f"`{result.name}`", *(times(result.ratio(peer)) for peer in others)] for result in results
@@ -107,7 +107,7 @@ def ratios(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
 def requests(
     results: Sequence[Result], peers: Sequence[str], *, with_peak: bool = False
 ) -> Iterator[str]:
-    """Yield a table of what servers were asked for in one run, and maybe of the most at once."""
+    """Yield a table of the requests of one run, optionally with the maximum of concurrent ones."""
 
     def cell(result: Result, peer: str) -> str:
         counts = result.outcomes.get(peer, Outcome()).counts
@@ -123,7 +123,7 @@ def requests(
 
 
 def formats(report: Report) -> Iterator[str]:
-    """Yield a table of format 2 over format 3, for each peer."""
+    """Yield a table of the ratios of format 2 to format 3, for each peer."""
     rows = [
         [
             f"`{new.name}`",
@@ -135,7 +135,7 @@ def formats(report: Report) -> Iterator[str]:
 
 
 def throughput(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
-    """Yield a table of what several readers read a second, in threads and in processes."""
+    """Yield a table of the throughput of several readers, in threads and in processes."""
     by_name = {result.name: result for result in results}
 
     def rate(result: Result, peer: str) -> float:
@@ -158,7 +158,7 @@ def throughput(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]
 
 
 def scales(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
-    """Yield a table of the cost of a chunk, by how many there are."""
+    """Yield a table of the time per chunk, by number of chunks."""
 
     def cell(result: Result, peer: str) -> str:
         figures = result.figures(peer)
@@ -178,7 +178,7 @@ def scales(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
 
 
 def versions(report: Report) -> Iterator[str]:
-    """Yield a table of what the peers are."""
+    """Yield a table that describes the peers."""
     rows = []
     for name, title in report.titles.items():
         used = ", ".join(f"{package} {v}" for package, v in report.versions.get(name, {}).items())
@@ -197,7 +197,7 @@ def versions(report: Report) -> Iterator[str]:
 
 
 def noise(report: Report) -> str:
-    """Return a sentence about how steady the machine was."""
+    """Return a sentence about how steady the speed of the machine was."""
     told = report.noise
     loads = " and ".join(str(load) for load in told["load"])
     return (
@@ -208,7 +208,7 @@ def noise(report: Report) -> str:
 
 
 def all_tables(report: Report) -> str:
-    """Return the whole report."""
+    """Return all tables of a report."""
     timed = report.group(*TIMED)
     peers = report.peers
     lines: list[str] = []

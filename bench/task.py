@@ -1,4 +1,4 @@
-"""What a worker is told of a case: what to do, with which data, and where they are."""
+"""The description of a case for a worker: the operation, and the data with their location."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import numpy as np
 from bench import values
 from bench.datasets import EXPECTED, Dataset
 
-# What a case at S3 has in its options: the URL of the server.
+# Key in the options of an S3 case: the URL of the server.
 ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A case as a worker gets it.
+    """A case, in the form that is sent to a worker.
 
     Parameters
     ----------
     operation : str
-        What to do: a name of `OPERATIONS` of a peer.
+        Name of the operation, a key of `OPERATIONS` of a peer.
     transport : str
         ``local``, ``memory``, ``http``, ``references``, ``s3`` or ``s3-references``.
     dataset : Dataset
-        What is read or written.
+        Data that are read or written.
     folder : str
-        The local directory of the dataset; empty where there is none.
+        Local directory of the dataset; empty if there is none.
     url : str
-        Where a server has that directory; empty without one.
+        URL of this directory on a server; empty if no server is used.
     scratch : str
-        A directory that the worker may write into.
+        Directory in which the worker may write.
     selection : sequence of (start, stop) or None
-        What to read, None for all.
+        Part to read; None for all elements.
     options : mapping
-        What else the operation has to know.
+        Further parameters of the operation.
     worker : sequence of str
-        The arguments that the worker was started with, filled in by itself.
+        Arguments with which the worker was started; the worker itself sets them.
     """
 
     operation: str
@@ -53,12 +53,12 @@ class Task:
     worker: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes."""
+        """Return the JSON form of the task."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Task:
-        """Return a task from what came as JSON."""
+        """Return a task from its JSON form."""
         dataset: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in data["dataset"].items()
         }
@@ -74,19 +74,19 @@ class Task:
 
     @property
     def slices(self) -> Any:
-        """What to put into brackets to read the selection."""
+        """Index that reads the selection."""
         if self.selection is None:
             return ...
         return tuple(slice(*bounds) for bounds in self.selection)
 
     def path(self, copy: int | None = None) -> str:
-        """Return the local path of the array or group; None for the copy that the options name."""
+        """Return the local path of a copy of the array; None for the copy in the options."""
         if copy is None:
             copy = self.options.get("copy", 0)
         return str(Path(self.folder) / self.dataset.array(copy))
 
     def array_url(self, copy: int | None = None) -> str:
-        """Return the URL of the array or group; None for the copy that the options name."""
+        """Return the URL of a copy of the array; None for the copy in the options."""
         if copy is None:
             copy = self.options.get("copy", 0)
         return f"{self.url}/{self.dataset.array(copy)}"

@@ -1,4 +1,4 @@
-"""The values that are stored and expected: functions of their position, made by numpy alone."""
+"""The stored and expected values: functions of the position, computed only by numpy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ AnyValues = npt.NDArray[Any]
 
 
 def make(kind: str, shape: tuple[int, ...], start: int = 0, stop: int | None = None) -> AnyValues:
-    """Return the rows `start` to `stop` (None for the end) of an array of a shape, as float32.
+    """Return the rows `start` to `stop` (None for the end) of a float32 array of a given shape.
 
-    Kinds are ``smooth``, a field with a little noise, for two dimensions and all rows;
+    The kinds are ``smooth``, a field with a little noise, only for two dimensions and all rows;
     ``ramp``, the running number of each element; and ``pattern``, which compresses well.
     """
     rows = range(shape[0])[start:stop]
@@ -31,7 +31,7 @@ def make(kind: str, shape: tuple[int, ...], start: int = 0, stop: int | None = N
 
 
 def check_equal(result: Any, expected: AnyValues) -> None:
-    """Raise `WrongResult` unless a result has the shape, data type and values expected."""
+    """Raise `WrongResult` unless a result has the expected shape, data type and values."""
     result = np.asarray(result)
     for name in ("shape", "dtype"):
         if getattr(result, name) != getattr(expected, name):

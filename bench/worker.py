@@ -1,10 +1,12 @@
-"""The process of a peer: does the work that it is told on standard input.
+"""The process of a peer: runs the operations that are requested on standard input.
 
     python -P -m bench.worker MODULE SETTINGS
 
-reads one request per line and answers each with one line, both JSON. ``{"prepare": task}`` makes
-work ready, does it once, and checks the result; ``{"run": null}`` does it as often as fills a
-moment and answers the figure; ``{"run": "at once"}`` without collecting garbage before. An answer with ``unsupported`` or ``error`` says why there is none.
+reads one request per line and writes one answer per line, both as JSON. ``{"prepare": task}``
+prepares an operation, runs it once, and checks the result. ``{"run": null}`` repeats the operation
+to fill some time, and answers with the figure. ``{"run": "at once"}`` does the same without
+collecting garbage first. An answer with ``unsupported`` or ``error`` gives the reason why there is
+no figure.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Return what is used here; of zarr, what is imported and not what may be installed."""
+    """Return the versions of the packages used; for zarr, that of the imported package."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -56,7 +58,7 @@ def versions() -> dict[str, str]:
 
 
 def once(work: Workload, check: Callable[[Any], None] = nothing) -> float:
-    """Do work once; return how long it took, without a check of the result."""
+    """Run a workload once; return its seconds, without the time for checking the result."""
     work.before()
     started = time.perf_counter()
     result = work.run()
@@ -66,7 +68,7 @@ def once(work: Workload, check: Callable[[Any], None] = nothing) -> float:
 
 
 class Session:
-    """What one worker has prepared."""
+    """The state of a worker: the prepared workload."""
 
     def __init__(self, arguments: tuple[str, ...]) -> None:
         self._arguments = arguments
@@ -75,7 +77,7 @@ class Session:
         self._number = 1
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what a request asks, and tell how it went."""
+        """Perform a request, and return the answer."""
         try:
             if "prepare" in request:
                 return self._prepare(Task.from_json(request["prepare"]), request["fill"])
@@ -98,7 +100,7 @@ class Session:
         work: Workload = operation(dataclasses.replace(task, worker=self._arguments))
         try:
             seconds = once(work, work.check)
-            if seconds < fill:  # the first time is often slower
+            if seconds < fill:  # the first run is often slower
                 seconds = once(work)
         except BaseException:
             work.close()
@@ -107,7 +109,7 @@ class Session:
         return {"seconds": seconds, "number": self._number}
 
     def close(self) -> None:
-        """Let go of what is prepared."""
+        """Close the prepared workload."""
         work, self._work = self._work, None
         if work is not None:
             work.close()
@@ -128,7 +130,7 @@ def serve(requests: TextIO, answers: TextIO, arguments: tuple[str, ...]) -> None
 
 
 if __name__ == "__main__":
-    # What a library prints must not be taken for an answer.
+    # Output of a library must not be mistaken for an answer.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, channel, tuple(sys.argv[1:]))

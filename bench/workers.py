@@ -1,4 +1,4 @@
-"""The processes of the peers, seen from where they are controlled."""
+"""The processes of the peers, as seen from the controlling process."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class WorkerFault(Exception):
 
 
 class Worker:
-    """A process that does work on demand.
+    """A process that runs operations on request.
 
     Parameters
     ----------
     command : sequence of str
-        How to start it.
+        Command that starts the process.
     environment : mapping or None
-        Its environment variables, None for those of this process.
+        Environment variables of the process; None for those of this process.
     log : file or None
-        Where what it prints goes; None for nowhere.
+        File for the standard error of the process; None to discard it.
     """
 
     def __init__(
@@ -59,25 +59,25 @@ class Worker:
         self._lines.put(None)
 
     def prepare(self, task: Task, *, fill: float, timeout: float) -> dict[str, Any]:
-        """Have work prepared and checked, in so many seconds at most.
+        """Let the worker prepare and check a task, within `timeout` seconds.
 
-        A run does the work as often as fills `fill` seconds.
+        Each run repeats the operation to fill `fill` seconds.
         """
         self.send({"prepare": task.to_json(), "fill": fill})
         return self.receive(timeout)
 
     def run(self, timeout: float) -> dict[str, Any]:
-        """Have the prepared work done, in so many seconds at most."""
+        """Let the worker run the prepared task, within `timeout` seconds."""
         self.send({"run": None})
         return self.receive(timeout)
 
     def send(self, request: Mapping[str, Any]) -> None:
-        """Ask for something; one answer is to be received for it."""
+        """Send a request; the worker returns one answer, which must be received."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        except (OSError, ValueError):  # the latter where it has been closed
+        except (OSError, ValueError):  # ValueError if the pipe is closed
             self.close()
             raise WorkerFault(f"died with status {self._process.returncode}") from None
 
@@ -87,7 +87,8 @@ class Worker:
         Raises
         ------
         WorkerFault
-            If there is none in so many seconds, or ever. The process has been ended.
+            If there is no answer within `timeout` seconds, or the process died. The process is
+            ended.
         """
         try:
             line = self._lines.get(timeout=timeout)
@@ -101,7 +102,7 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """End the process; it may let go of what it holds first."""
+        """End the process, after a short time to release its resources."""
         if self._process.stdin is not None:
             try:
                 self._process.stdin.close()
@@ -118,6 +119,6 @@ class Worker:
 
 
 def environment(path: Sequence[str]) -> dict[str, str]:
-    """Return environment variables for a worker that looks up modules in some directories first."""
+    """Return environment variables for a worker that searches some directories for modules first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONHASHSEED": "0"}

@@ -1,4 +1,4 @@
-"""One piece of work that a peer has prepared, and how it is timed."""
+"""A prepared operation of a peer, and its timing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class Unsupported(Exception):
-    """A peer cannot do a case; the message says why."""
+    """A peer cannot run a case; the message gives the reason."""
 
 
 class WrongResult(Exception):
-    """A peer did a case, and the values are not the expected ones."""
+    """A peer ran a case, and the result is not as expected."""
 
 
 def nothing(*_: Any) -> None:
@@ -22,20 +22,20 @@ def nothing(*_: Any) -> None:
 
 @dataclass
 class Workload:
-    """Work that can be done again and again.
+    """An operation that can be repeated.
 
     Parameters
     ----------
     run : callable
-        Does the work, all of it and nothing else.
+        Performs the whole operation and nothing else.
     check : callable
-        Takes what `run` returned; raises `WrongResult`.
+        Called with the result of `run`; raises `WrongResult` if the result is wrong.
     before : callable
-        Brings about what a run needs; not timed.
+        Called before each run to set it up; not timed.
     close : callable
-        Lets go of what has been prepared.
+        Releases the resources of the operation.
     is_measure : bool
-        Whether `run` returns the figure itself, which is then not its duration.
+        Whether `run` returns the figure itself; otherwise the figure is the duration of `run`.
     """
 
     run: Callable[[], Any]
@@ -46,7 +46,7 @@ class Workload:
 
 
 def timed(work: Workload, number: int) -> float:
-    """Return the figure of a workload: seconds for a run, as the mean of several ones."""
+    """Return the figure of a workload: the mean of several runs, usually in seconds."""
     total = 0.0
     for _ in range(number):
         work.before()
@@ -58,7 +58,7 @@ def timed(work: Workload, number: int) -> float:
 
 
 def repetitions(work: Workload, seconds: float, wanted: float) -> int:
-    """Return how many runs of so many seconds each fill the wanted seconds, at least one."""
+    """Return the number of runs of `seconds` that fill the `wanted` seconds, at least 1."""
     if work.is_measure:
         return 1
     return max(1, min(10_000, int(wanted / max(seconds, 1e-6))))

@@ -1,13 +1,13 @@
-"""Read one array in several ways, one request per chunk and in bulk, and show the difference.
+"""Read one array in several ways, with one request per chunk and in bulk, and compare the reads.
 
-    python -m demo.bulk_read                          a climate file that comes with a package
+    python -m demo.bulk_read                          a climate file from iris-sample-data
     python -m demo.bulk_read FILE_OR_URL              your own HDF5 or NetCDF-4 file
     python -m demo.bulk_read URL_OF_A_ZARR_STORE      your own Zarr store
 
-A local file is served over HTTP from this machine, with a latency that stands for the network, and
-its requests are counted at the server. HDF5 is read through kerchunk references: by one
-``array[...]``, and by xarray with dask, where each chunk is a task. The answers are compared with
-h5py's. The exit status is 0 only if all reads give the expected values.
+A local file is served over HTTP from this machine, with a latency that simulates a network. The
+server counts the requests. An HDF5 file is read through kerchunk references: by one
+``array[...]``, and by xarray with dask, with one task per chunk. The results are compared with the
+values that h5py reads. The exit status is 0 only if all reads return the expected values.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ PER_CHUNK, IN_BULK = "one get per chunk", "Store.get_many"
 
 
 def say(text: str) -> None:
-    """Print what is going on."""
+    """Print a progress message."""
     print(text, flush=True)
 
 
 def sample_file() -> Path:
-    """Return the climate file that the package iris-sample-data brings along."""
+    """Return the path of the climate file in the package iris-sample-data."""
     import iris_sample_data
 
     return Path(iris_sample_data.path) / "A1B_north_america.nc"
@@ -59,9 +59,9 @@ def is_url(source: str) -> bool:
 
 @contextlib.contextmanager
 def served(source: str, latency: float) -> Iterator[tuple[str, RangeServer | None]]:
-    """Give the URL of a source, and the server that has it with a latency in seconds.
+    """Serve a source with a latency in seconds; yield its URL and the server.
 
-    There is no server for a source that is a URL already.
+    A source that is already a URL is not served; the server is None in that case.
     """
     if is_url(source):
         yield source, None
@@ -76,13 +76,13 @@ def served(source: str, latency: float) -> Iterator[tuple[str, RangeServer | Non
 
 
 def kerchunk_references(url: str, local: str | None) -> dict[str, Any]:
-    """Return references to the chunks of an HDF5 file, in the form of kerchunk."""
+    """Return kerchunk references to the chunks of an HDF5 file."""
     from kerchunk.hdf import SingleHdf5ToZarr
 
     say("Making kerchunk references: where each chunk lies in the file.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # The layout does not depend on how it is reached; locally it takes no requests to find.
+        # A local file has the same layout as the served file, and reading it needs no requests.
         with fsspec.open(local or url, "rb") as file:
             references: dict[str, Any] = SingleHdf5ToZarr(file, url, inline_threshold=0).translate()
     return references
@@ -91,9 +91,9 @@ def kerchunk_references(url: str, local: str | None) -> dict[str, Any]:
 def open_stores(
     url: str, references: dict[str, Any] | None, recording: Recording
 ) -> tuple[dict[str, Store], list[Any]]:
-    """Open the same data twice: as a store that reads per chunk, and as one that reads in bulk.
+    """Open the same data as a store that reads each chunk separately, and as one that reads in bulk.
 
-    Returns the stores, and the file systems that reach the server.
+    Returns the stores, and the file systems that send the requests.
     """
     stores: dict[str, Store] = {}
     remote: list[Any] = []
@@ -111,7 +111,7 @@ def open_stores(
 
 
 def choose_variable(root: AnyArray | zarr.Group, variable: str | None) -> str | None:
-    """Return the path of the array to read; the one with most chunks unless it is named."""
+    """Return the path of the array to read: `variable`, or if None the array with most chunks."""
     if isinstance(root, zarr.Array):
         return None
     arrays = dict(root.arrays())
@@ -123,14 +123,14 @@ def choose_variable(root: AnyArray | zarr.Group, variable: str | None) -> str | 
 
 
 def equal(a: Values, b: Values | None) -> bool:
-    """Return whether two answers are the same, NaN included."""
+    """Return whether two results are equal; NaN equals NaN."""
     if b is None or a.shape != b.shape:
         return False
     return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
 
 
 def show(recordings: Mapping[str, Recording], verdicts: Mapping[str, bool], judge: str) -> None:
-    """Print a table of reads: requests, bytes, time, and whether the answer was right."""
+    """Print a table of the reads: requests, bytes, time, and whether the result was correct."""
     say("")
     say(f"{'':24} {'requests':>9} {'MB fetched':>11} {'seconds':>8}  equal to {judge}")
     for name, made in recordings.items():

@@ -1,4 +1,4 @@
-"""Reading a variable as most users do: xarray over references, computed by dask in threads."""
+"""Reading a variable as most users do: by xarray over references, with dask threads."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Way:
     Parameters
     ----------
     name : str
-        What it is called in tables.
+        Name in tables.
     store : type
-        The class of the store.
+        Class of the store.
     settings : mapping
-        Configuration to set while the dataset is opened.
+        Configuration that is set while the dataset is opened.
     """
 
     name: str
@@ -49,34 +49,34 @@ WAYS = (
 def read(
     way: Way, references: Mapping[str, Any], url: str, variable: str, recording: Recording
 ) -> Values:
-    """Read a variable, one chunk a task, and record the requests of the computation.
+    """Read a variable with one task per chunk, and record the requests of the computation.
 
     Parameters
     ----------
     way : Way
-        How.
+        Way to read the variable.
     references : mapping
-        Where the chunks of a file lie.
+        Kerchunk references to the chunks of a file.
     url : str
-        Where the file is.
+        URL of the file.
     variable : str
         Path of the variable in the file; names of groups are separated by slashes.
     recording : Recording
-        What records the requests.
+        Recording that receives the requests.
 
     Returns
     -------
     array
-        The elements as they are stored, neither masked nor scaled.
+        Elements as stored, neither masked nor scaled.
     """
     import xarray
 
     group, _, name = variable.rpartition("/")
-    with zarr.config.set(dict(way.settings)):  # read when the store is made
+    with zarr.config.set(dict(way.settings)):  # the store reads the settings when it is created
         store, remote = over_references(way.store, references, url)
     recording.watch(remote)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about attributes of the file, which nobody can change
+        warnings.simplefilter("ignore")  # the attributes of the file cause warnings
         dataset = xarray.open_zarr(
             store,
             group=group or None,

@@ -1,4 +1,4 @@
-"""Progress on a terminal, for what a person waits for; silent everywhere else."""
+"""A progress line on a terminal; nothing is shown if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def progress(
     describe : callable
         Returns the text of the line. It is called in another thread.
     stream : file or None
-        Where to show it, standard error for None. Nothing is written where it is no terminal.
+        Stream for the line; None for standard error. If it is not a terminal, nothing is written.
     first_after : float
-        Seconds before the first line, so that what is quick shows none.
+        Seconds before the line first appears, so that short operations show no line.
     """
     shown_on = sys.stderr if stream is None else stream
     if not shown_on.isatty():

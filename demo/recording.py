@@ -1,4 +1,4 @@
-"""Recording the requests of a read: when each began and ended, and how many bytes came."""
+"""Recording the requests of a read: start, end and size of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.servers.range_server import RangeServer
 
 @dataclass(frozen=True)
 class Request:
-    """One request: when it began and ended, in seconds since the recording began, and its size."""
+    """One request: start and end in seconds since the recording began, and size in bytes."""
 
     start: float
     end: float
@@ -22,15 +22,15 @@ class Request:
 class Recording:
     """The requests of one read, in the order in which they ended.
 
-    They are counted at the server if there is one, and otherwise where the file systems that are
-    watched make them.
+    If there is a local server, the requests are recorded by the server. Otherwise they are recorded
+    by the watched file systems.
     """
 
     requests: list[Request] = field(default_factory=list)
     seconds: float = 0.0
     server: RangeServer | None = None
     _began: float = field(default_factory=time.monotonic)
-    _earlier: int = 0  # requests that the server answered before
+    _earlier: int = 0  # number of requests before the recording began
 
     @property
     def nbytes(self) -> int:
@@ -38,11 +38,11 @@ class Recording:
         return sum(request.nbytes for request in self.requests)
 
     def copy(self) -> Recording:
-        """Return what has been recorded, apart from what will be."""
+        """Return a copy, which later requests do not change."""
         return Recording(list(self.requests), self.seconds)
 
     def so_far(self) -> str:
-        """Return a text that says how many requests there have been so far."""
+        """Return the number of requests so far, as a text."""
         return f"{len(self._at_server() if self.server else self.requests)} requests"
 
     def __enter__(self) -> Recording:
@@ -57,9 +57,9 @@ class Recording:
             self.requests[:] = self._at_server()
 
     def watch(self, filesystem: Any) -> None:
-        """Record every read of an async fsspec file system, unless the server counts."""
+        """Record every read of an async fsspec file system, unless a server records them."""
         if self.server or getattr(filesystem._cat_file, "recording", None) is self:
-            return  # fsspec hands out one instance for the same arguments
+            return  # fsspec returns the same instance for the same arguments
         fetch = filesystem._cat_file
 
         async def cat_file(path: str, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Stores of the demo: over references, and one that reads each chunk by itself."""
+"""Stores of the demo: over references, and one that reads each chunk separately."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from zarr.storage import FsspecStore
 
 
 class PerChunkStore(FsspecStore):
-    """Overrides `get`, and so sees every read: what a store without a bulk read does.
+    """A store that reads each key separately, like a store without bulk reads.
 
-    It merges nothing between callers either.
+    Every read calls `get` because this class overrides it. Requests of different callers are not
+    merged either.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "max_gap_bytes": None})
 
     async def get(self, *args: Any, **kwargs: Any) -> Any:
-        """Read one key by itself."""
+        """Read one key separately."""
         return await super().get(*args, **kwargs)
 
 
 def over_references(
     cls: type[FsspecStore], references: Mapping[str, Any], url: str
 ) -> tuple[FsspecStore, Any]:
-    """Return a store over references, and the file system that reaches what they point to."""
+    """Return a store over references, and the file system that reads their targets."""
     protocol = url.split("://")[0]
     filesystem = fsspec.filesystem(
         "reference",
         fo=references,
         remote_protocol=protocol,
-        # Its connections belong to one event loop.
+        # The connections of a file system belong to one event loop.
         remote_options={"asynchronous": True, "skip_instance_cache": True},
         asynchronous=True,
         skip_instance_cache=True,
@@ -43,7 +44,7 @@ def over_references(
 
 
 def close(filesystems: Iterable[Any]) -> None:
-    """Close the connections of HTTP file systems, on the loop that opened them."""
+    """Close the connections of HTTP file systems, on the event loop that opened them."""
 
     async def close_all() -> None:
         for filesystem in filesystems:

@@ -1,4 +1,4 @@
-"""Drawing the requests of reads: one bar a request, from when it began to when it ended."""
+"""Drawing the requests of reads: one bar per request, from its start to its end."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ COLOURS = ("C0", "C1", "C2")
 
 
 def draw(recordings: Mapping[str, Recording], title: str, path: Path) -> None:
-    """Draw one panel per read, over the same time axis.
+    """Draw one panel per read, with a common time axis.
 
     Parameters
     ----------
     recordings : mapping
-        What to call a read, and its requests.
+        Requests of each read, by the title of its panel.
     title : str
-        Over the picture.
+        Title of the picture.
     path : Path
-        Where to write the PNG.
+        Path of the PNG file to write.
     """
     figure, axes = plt.subplots(
         len(recordings), 1, sharex=True, figsize=(10, 3.4 * len(recordings)), squeeze=False

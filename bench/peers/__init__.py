@@ -1,4 +1,4 @@
-"""How each package does the work of the cases; imported where that package is installed."""
+"""The operations of the cases for each package; imported in the environment of the package."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def load(name: str, settings: str) -> Any:
-    """Import the module of this package that does the work, and set up what it uses.
+    """Import a module with the operations of a peer, and configure its package.
 
     Parameters
     ----------
     name : str
-        The module.
+        Name of the module in `bench.peers`.
     settings : str
-        JSON with ``imports``, names of packages that register themselves, and ``config``.
+        JSON with ``imports``, the names of packages to import, and ``config``.
     """
     chosen = json.loads(settings)
     for package in chosen.get("imports", ()):

@@ -1,7 +1,7 @@
-"""The work without any Zarr package: loops over files, numcodecs and numpy, in one thread.
+"""The operations without a Zarr package: loops over files, with numcodecs and numpy.
 
-It knows the formats only as far as the cases use them, and checks nothing. What it takes is a bound
-for a package that does everything else as well, and does the same in one thread.
+All work is done in one thread, without checks, and for only those features of the formats that the
+cases use. The time is a lower bound for a package that does the same in one thread, and more.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ encode = numcodecs.Zstd(level=1).encode
 
 
 def key(dataset: Dataset, position: tuple[int, ...]) -> str:
-    """Return the key of the chunk or shard at a position of the grid."""
+    """Return the key of the chunk or shard at a grid position."""
     if dataset.zarr_format == 2:
         return ".".join(map(str, position))
     return "/".join(("c", *map(str, position)))
 
 
 def touched(bounds: Bounds, shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the positions of the chunks of a shape that bounds touch."""
+    """Yield the grid positions of the chunks of a given shape that bounds touch."""
     return itertools.product(
         *(range(start // n, -(-stop // n)) for (start, stop), n in zip(bounds, shape))
     )
 
 
 def places(position: tuple[int, ...], shape: tuple[int, ...], bounds: Bounds) -> tuple[Any, Any]:
-    """Return what to take of a chunk at a position, and where it goes in the result."""
+    """Return the selection in the chunk at a position, and the selection in the result."""
     inside, outside = [], []
     for i, n, (start, stop) in zip(position, shape, bounds):
         first, last = max(start, i * n), min(stop, (i + 1) * n)
@@ -55,7 +55,7 @@ def places(position: tuple[int, ...], shape: tuple[int, ...], bounds: Bounds) ->
 
 
 def bounds_of(task: Task) -> Bounds:
-    """Return what a task selects."""
+    """Return the bounds of the selection of a task."""
     return task.selection or tuple((0, n) for n in task.dataset.shape)
 
 
@@ -68,14 +68,14 @@ def decoded(dataset: Dataset, data: Any) -> AnyValues:
 def read_chunks(
     dataset: Dataset, bounds: Bounds, fetch: Callable[[str], Any], out: AnyValues
 ) -> None:
-    """Read the chunks that bounds touch, one after the other."""
+    """Read the chunks that the bounds touch, one after the other."""
     for position in touched(bounds, dataset.chunks):
         inside, outside = places(position, dataset.chunks, bounds)
         out[outside] = decoded(dataset, fetch(key(dataset, position)))[inside]
 
 
 def read_shards(dataset: Dataset, bounds: Bounds, folder: str, out: AnyValues) -> None:
-    """Read the chunks that bounds touch from shards with an index at their end."""
+    """Read the chunks that the bounds touch, from shards with the index at the end."""
     assert dataset.shards is not None
     grid = tuple(s // c for s, c in zip(dataset.shards, dataset.chunks))
     index_nbytes = 16 * int(np.prod(grid)) + 4
@@ -111,7 +111,7 @@ def read_local(dataset: Dataset, folder: str, bounds: Bounds) -> AnyValues:
 
 
 def file_bytes(path: str) -> bytes:
-    """Return what is in a file."""
+    """Return the content of a file."""
     with open(path, "rb", buffering=0) as file:
         return file.read()
 
@@ -158,7 +158,7 @@ def read(task: Task) -> Workload:
 def over_http(
     task: Task, copy: int | None = None
 ) -> tuple[Callable[[], AnyValues], Callable[[], None]]:
-    """Return what reads a selection of an array at a server, and what ends its connections."""
+    """Return a function that reads an array from a server, and one that closes the connections."""
     dataset, bounds = task.dataset, bounds_of(task)
     keys = [key(dataset, position) for position in touched(bounds, dataset.chunks)]
     base = task.array_url(copy)
@@ -211,12 +211,12 @@ def write(task: Task) -> Workload:
 
 
 def metadata_names(dataset: Dataset) -> tuple[str, ...]:
-    """Return the names of what describes an array."""
+    """Return the names of the metadata documents of an array."""
     return (".zarray", ".zattrs") if dataset.zarr_format == 2 else ("zarr.json",)
 
 
 def parsed(folder: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the metadata in a directory; documents that may be missing are left out."""
+    """Return the metadata documents in a directory; optional documents may be missing."""
     return {
         name: json.loads(file_bytes(f"{folder}/{name}"))
         for name in names
@@ -265,7 +265,7 @@ def members(task: Task) -> Workload:
 
 
 def read_in_threads(task: Task) -> Workload:
-    """Read several arrays, each in a thread of its own."""
+    """Read several arrays, each in its own thread."""
     dataset, bounds, count = task.dataset, bounds_of(task), task.options["readers"]
     if task.transport == "http":
         reads, closes = zip(*(over_http(task, copy) for copy in range(count)))

@@ -1,4 +1,4 @@
-"""Many GET requests at once by aiohttp, and nothing around them."""
+"""Many concurrent GET requests by aiohttp, without any other work."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ AT_ONCE = 100
 
 
 class Fetcher:
-    """Fetches the same URLs again and again.
+    """Fetches the same URLs repeatedly.
 
     Parameters
     ----------
     urls : sequence of str
-        What to fetch.
+        URLs to fetch.
     other : Fetcher or None
-        Whose connections to use; None for own ones.
+        Fetcher whose connections are used; None for new connections.
     """
 
     def __init__(self, urls: Sequence[str], other: Fetcher | None = None) -> None:
@@ -31,7 +31,7 @@ class Fetcher:
             self._loop, self._session = other._loop, other._session
 
     def fetch(self) -> list[bytes]:
-        """Return the bytes of each URL, in their order."""
+        """Return the content of each URL, in the order of the URLs."""
         return self._loop.run_until_complete(self._fetch())
 
     async def _fetch(self) -> list[bytes]:
@@ -57,5 +57,5 @@ class Fetcher:
 
 
 def links(page: bytes) -> list[str]:
-    """Return the directories that an index links to."""
+    """Return the directories that an index page links to."""
     return re.findall(r'href="([^"]+/)"', page.decode())

@@ -1,4 +1,4 @@
-"""The work by tensorstore, with its defaults."""
+"""The operations with tensorstore, with its default settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULE: str | None = "tensorstore"
 
 
 def kvstore(task: Task, copy: int | None = None) -> dict[str, Any]:
-    """Return how tensorstore names the place of an array."""
+    """Return the tensorstore specification of the location of an array."""
     if task.transport == "local":
         return {"driver": "file", "path": task.path(copy)}
     if task.transport == "http":
@@ -45,12 +45,12 @@ def kvstore(task: Task, copy: int | None = None) -> dict[str, Any]:
 
 
 def driver(dataset: Dataset) -> str:
-    """Return the name of the driver of a format."""
+    """Return the name of the driver for the format of a dataset."""
     return "zarr3" if dataset.zarr_format == 3 else "zarr"
 
 
 def open_spec(task: Task, copy: int | None = None) -> dict[str, Any]:
-    """Return the spec of an array that exists."""
+    """Return the tensorstore specification of an existing array."""
     return {"driver": driver(task.dataset), "kvstore": kvstore(task, copy)}
 
 
@@ -85,7 +85,7 @@ def read(task: Task) -> Workload:
 
 
 def write(task: Task) -> Workload:
-    """Write all chunks of an array that has been created."""
+    """Write all chunks of an array that was created before."""
     elements = task.expected()
     scratch = Scratch(task.scratch, "tensorstore")
     array: Any = None
@@ -109,7 +109,7 @@ def write(task: Task) -> Workload:
 
 
 def open_array(task: Task) -> Workload:
-    """Open an array, with a context of its own so that nothing is cached."""
+    """Open an array, with a new context for each run so that nothing is cached."""
     spec = open_spec(task)
 
     def run() -> Any:
@@ -128,7 +128,7 @@ def read_all(array: Any) -> Any:
 
 
 def read_in_threads(task: Task) -> Workload:
-    """Read several arrays, each in a thread of its own."""
+    """Read several arrays, each in its own thread."""
     arrays = [
         tensorstore.open(open_spec(task, i), read=True).result()
         for i in range(task.options["readers"])
@@ -137,7 +137,7 @@ def read_in_threads(task: Task) -> Workload:
 
 
 def select(task: Task) -> Workload:
-    """Read one element of every chunk, or all, from an array without any chunk stored."""
+    """Read one element of every chunk, or all elements, of an array without stored chunks."""
     array = create({"driver": "memory"}, task.dataset, fill_value=1)
     kind = task.options["kind"]
     index = scale.index(kind, task.dataset)
@@ -149,12 +149,12 @@ def select(task: Task) -> Workload:
 
 
 def members(task: Task) -> Workload:
-    """Refuse: there are no groups in tensorstore."""
+    """Raise `Unsupported`: there are no groups in tensorstore."""
     raise Unsupported("tensorstore has no groups")
 
 
 def flow(task: Task) -> Workload:
-    """Do what there is of the flows: read chunks that have a key each."""
+    """Run those flows that tensorstore supports: reads of arrays with one key per chunk."""
     name = task.options["flow"]
     if name in ("fsspec-keys", "obstore-keys"):
         return read(task)

@@ -1,4 +1,4 @@
-"""The work by a package with the interface of zarr: this one, its parent, and released ones."""
+"""The operations with a package that has the API of zarr: this one, its parent, and releases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(settings: dict[str, Any]) -> None:
 
 
 def store_of(task: Task, copy: int | None = None) -> Any:
-    """Return what `zarr.open` takes as the store."""
+    """Return the `store` argument of `zarr.open`."""
     if task.transport == "local":
         return task.path(copy)
     if task.transport in ("http", "s3"):
@@ -35,7 +35,7 @@ def store_of(task: Task, copy: int | None = None) -> Any:
 
 
 def reference_store(task: Task) -> Any:
-    """Return a store of the references of a dataset, with its object at a server."""
+    """Return a store over the references of a dataset, whose object is on a server."""
     import fsspec
 
     references = json.loads((Path(task.folder) / datasets.REFERENCES).read_text())
@@ -53,7 +53,7 @@ def reference_store(task: Task) -> Any:
 
 
 def open_for_reading(task: Task) -> Any:
-    """Return the array of a task, opened; one in memory is written first."""
+    """Return the open array of a task; an array in memory is written first."""
     if task.transport == "memory":
         array = datasets.create({}, task.dataset)
         array[...] = task.expected()
@@ -70,7 +70,7 @@ def read(task: Task) -> Workload:
 
 
 def write(task: Task) -> Workload:
-    """Write all chunks of an array that has been created."""
+    """Write all chunks of an array that was created before."""
     elements = task.expected()
     scratch = Scratch(task.scratch, "zarr")
     array: Any = None
@@ -106,7 +106,7 @@ def open_array(task: Task) -> Workload:
 
 
 def members(task: Task) -> Workload:
-    """Open a group and list its children; at a server, the group has been opened before."""
+    """Open a group and list its children; on a server, the group is opened in advance."""
     store, count = store_of(task), task.dataset.children
 
     def check(found: Any) -> None:
@@ -119,14 +119,14 @@ def members(task: Task) -> Workload:
 
 
 def read_in_threads(task: Task) -> Workload:
-    """Read several arrays, each in a thread of its own."""
+    """Read several arrays, each in its own thread."""
     count = task.options["readers"]
     arrays = [zarr.open_array(store_of(task, copy), mode="r") for copy in range(count)]
     return readers.in_threads(task, [partial(array.__getitem__, ...) for array in arrays])
 
 
 def select(task: Task) -> Workload:
-    """Read one element of every chunk, or all, from an array without any chunk stored."""
+    """Read one element of every chunk, or all elements, of an array without stored chunks."""
     array = datasets.create({}, task.dataset, fill_value=1)
     kind = task.options["kind"]
     index = scale.index(kind, task.dataset)
