@@ -17,8 +17,8 @@ from bench.workers import Worker, WorkerFault
 PREPARE_SECONDS = 180.0
 FEWEST_ROUNDS = 3
 ROUNDS_IN_HASTE = 2
-# Limit for cases with very many chunks. A case that would take longer is skipped; the estimate comes
-# from the same case with fewer chunks.
+# Limit for cases with very many chunks. A case that would take longer is skipped; the estimate
+# comes from the same case with fewer chunks.
 LONGEST_SECONDS = 20.0
 TOO_LONG = "would take about"
 

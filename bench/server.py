@@ -8,9 +8,9 @@ GET with a range, HEAD and ListObjectsV2, with path-style URLs. Each directory i
 bucket. The server runs in its own process, so that it shares nothing but the processors with its
 clients. ``GET /-/counts`` returns, as JSON, the number of requests and bytes so far, and the
 maximum number of concurrent requests since the previous such call; this request is neither delayed
-nor counted. In the first form, the response for a directory contains links to its entries. Paths below
-``/-/busy/`` give the same files as paths below ``/``, but one request of 20 is answered by status
-503 and Retry-After.
+nor counted. In the first form, the response for a directory contains links to its entries. Paths
+below ``/-/busy/`` give the same files as paths below ``/``, but one request of 20 is answered by
+status 503 and Retry-After.
 """
 
 from __future__ import annotations

@@ -119,6 +119,6 @@ class Worker:
 
 
 def environment(path: Sequence[str]) -> dict[str, str]:
-    """Return environment variables for a worker that searches some directories for modules first."""
+    """Return variables for a worker that searches the directories of `path` first for modules."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONHASHSEED": "0"}

@@ -1,1 +1,1 @@
-"""Checks of the two commits that bring bulk reads: see docs/series.md."""
+"""Checks of the two commits that add bulk reads: see docs/series.md."""

@@ -1,9 +1,10 @@
-"""Measure fsspec's generic `_cat_ranges`: how many requests it makes, and what a cancellation ends.
+"""Measure fsspec's generic `_cat_ranges`: its number of requests, and the effect of cancellation.
 
     python -m series.cat_ranges
 
-It is why merged reads are made one by one where a file system has no `_cat_ranges` of its own. The
-file system is that of fsspec for HTTP, the server counts, and takes 20 ms for an answer.
+The results are the reason why merged reads are requested one by one if a file system has no
+`_cat_ranges` of its own. The file system is that of fsspec for HTTP. The server counts requests and
+delays each response by 20 ms.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ PATH = "object"
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured.
+    """The measured numbers.
 
     Parameters
     ----------
     requests : int
-        How many the server answered for ranges that lie side by side.
+        Number of requests that the server answered for adjacent ranges.
     running, finished : int
-        Reads that were still running after the cancellation, and how many of them were carried on
-        to their end.
+        Number of reads that were still running after the cancellation, and number of these that
+        were finished.
     """
 
     requests: int
@@ -39,7 +40,7 @@ class Found:
 
 
 async def measure() -> Found:
-    """Read ranges once, and once more with a cancellation."""
+    """Read ranges twice; the second read is cancelled."""
     with RangeServer({PATH: bytes(NRANGES * NBYTES)}) as server:
         server.inject(lambda *_: True, Fault(delay=DELAY))
         filesystem = fsspec.filesystem("http", asynchronous=True, skip_instance_cache=True)
@@ -58,7 +59,7 @@ async def measure() -> Found:
             started += 1
             if started == BATCH:
                 all_read.set()
-            await is_cancelled.wait()  # so that none is answered before
+            await is_cancelled.wait()  # so that no read finishes before the cancellation
             data: bytes = await fetch(path, start=start, end=end)
             finished += 1
             return data
@@ -79,7 +80,7 @@ async def measure() -> Found:
 
 
 def main() -> int:
-    """Print what is measured; return the exit status."""
+    """Print the measured numbers; return the exit status."""
     found = asyncio.run(measure())
     sys.stdout.write(
         f"fsspec {fsspec.__version__}, AsyncFileSystem._cat_ranges over HTTP:\n"

@@ -1,11 +1,11 @@
-"""Check the two commits of the series, and their parent: tests, and requests of sharded reads.
+"""Check the two commits of the series and their parent: tests, and requests of sharded reads.
 
-    python -m series.check           the tests of what the series touches
-    python -m series.check --all     all tests that there are at each commit
+    python -m series.check           only tests of code that the series changes
+    python -m series.check --all     all tests of each commit
 
-Each commit is checked out by ``git worktree`` in a temporary directory and gets an environment of
-its own, with the dependencies that it names. The exit status is 1 if a test fails, or if a read of a
-sharded array makes other requests than before the series.
+Each commit is checked out by ``git worktree`` in a temporary directory. It gets its own environment,
+with the dependencies that the commit declares. The exit status is 1 if a test fails, or if a read of
+a sharded array makes other requests than at the parent commit.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from xml.etree import ElementTree
 from demo.progress import progress
 
 ROOT = Path(__file__).parents[1]
-# What the series touches: bulk reads, the stores that gain one or forward it, the codec pipeline,
-# and what reads through it. A pattern is of those files that a commit has.
+# Tests of the code that the series changes: bulk reads, the stores that implement or forward them,
+# the codec pipeline, and the reads that use it. A pattern may match no file of a commit.
 RELEVANT = (
     "tests/stores/test_get_many*.py",
     "tests/stores/test_fsspec*.py",
@@ -50,12 +50,12 @@ PARENT = "parent"
 
 
 class Failed(Exception):
-    """Something could not be done; the message says what."""
+    """A step of the check failed; the message says which."""
 
 
 @dataclass
 class Commit:
-    """One of the three commits, and what was found out about it.
+    """One of the three commits, with the results of its checks.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ class Commit:
     revision, subject : str
         Hash and first line of the message.
     tests : dict of str to int
-        How many passed, failed, were skipped.
+        Number of tests that passed, failed and were skipped.
     complaint : str
-        The end of what the tests printed, where some failed.
+        Last lines of the output of the tests, if some failed.
     shards : dict of str to list of str
-        The requests of reads of sharded arrays.
+        Requests of the reads of sharded arrays, by name of the read.
     whole : dict of str to list of str
-        The requests of reads of all chunks of arrays that are not sharded.
+        Requests of the reads of whole arrays without shards, by name of the read.
     """
 
     name: str
@@ -88,18 +88,18 @@ class Commit:
 
 
 def own_environment() -> dict[str, str]:
-    """Return the environment variables without those that would bring in this checkout."""
+    """Return the environment variables, without those that could import this checkout."""
     return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
 
 
 def say(text: str) -> None:
-    """Print what is going on."""
+    """Print a progress message."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def git(*arguments: str) -> str:
-    """Run git on this repository and return what it printed.
+    """Run git on this repository and return its output.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def find_commits() -> list[Commit]:
     Raises
     ------
     Failed
-        If the history does not have them, one after the other.
+        If the history does not contain these commits in this order.
     """
     found = [git("log", "--format=%H", "--grep", f"^Series: get-many {i}/2$") for i in (1, 2)]
     if any(len(revisions.split()) != 1 for revisions in found):
@@ -134,7 +134,7 @@ def find_commits() -> list[Commit]:
 
 @contextmanager
 def checked_out(commit: Commit, place: Path) -> Iterator[Path]:
-    """Give a checkout of a commit, which is removed at the end."""
+    """Check out a commit; yield the directory, which is removed at the end."""
     git("worktree", "add", "--quiet", "--detach", str(place), commit.revision)
     try:
         yield place
@@ -143,15 +143,15 @@ def checked_out(commit: Commit, place: Path) -> Iterator[Path]:
 
 
 def requirements(tree: Path) -> list[str]:
-    """Return what the tests of a checkout need, as its configuration of hatch says."""
+    """Return the requirements of the tests of a checkout, from its hatch configuration."""
     default = tomllib.loads((tree / "hatch.toml").read_text())["envs"]["default"]
     return [f"{tree}[{','.join(default['features'])}]", *default["dependencies"]]
 
 
 def run(command: Sequence[str | Path], log: Path, *, cwd: Path, doing: str) -> int:
-    """Run a command with its output in a file; return the exit status.
+    """Run a command with its output written to a file; return the exit status.
 
-    On a terminal, the time that it takes is shown, and how far the tests are.
+    On a terminal, the elapsed time and the progress of the tests are shown.
     """
 
     def describe() -> str:
@@ -177,7 +177,7 @@ def run(command: Sequence[str | Path], log: Path, *, cwd: Path, doing: str) -> i
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """Return the end of a file."""
+    """Return the last lines of a file."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
 
 
@@ -187,7 +187,7 @@ def build(tree: Path, place: Path, log: Path) -> Path:
     Raises
     ------
     Failed
-        If there is no uv, or it fails.
+        If uv is not installed, or fails.
     """
     found = shutil.which("uv")
     if found is None and importlib.util.find_spec("uv") is None:
@@ -205,7 +205,7 @@ def build(tree: Path, place: Path, log: Path) -> Path:
 
 
 def run_tests(commit: Commit, python: Path, tree: Path, work: Path, wanted: Sequence[str]) -> None:
-    """Run the tests of a commit, and take note of how many passed."""
+    """Run the tests of a commit, and store their counts in `commit`."""
     log, result = work / "tests.log", work / "tests.xml"
     paths = [path for pattern in wanted for path in sorted(tree.glob(pattern))]
     options = ["-q", "-n", "2", "-p", "no:cacheprovider", f"--junitxml={result}"]
@@ -218,7 +218,7 @@ def run_tests(commit: Commit, python: Path, tree: Path, work: Path, wanted: Sequ
 
 
 def counted(result: Path) -> dict[str, int]:
-    """Return how many tests passed, failed and were skipped, from a report of pytest."""
+    """Return the numbers of passed, failed and skipped tests in a pytest report."""
     suite = next(ElementTree.parse(result).iter("testsuite"))
     of = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
     failed = of["failures"] + of["errors"]
@@ -230,14 +230,14 @@ def counted(result: Path) -> dict[str, int]:
 
 
 def ask(commit: Commit, python: Path, tree: Path) -> None:
-    """Take note of the requests that reads of a commit make.
+    """Run the reads of `series.probe` with a commit, and store their requests in `commit`.
 
     Raises
     ------
     Failed
-        If the reads fail, or give wrong values.
+        If a read fails, or returns wrong values.
     """
-    # By its text: beside this file, `tests` would be those of this checkout.
+    # The script is passed as text: run as a file, it would import `tests` of this checkout.
     done = subprocess.run(
         [python, "-c", (Path(__file__).parent / "probe.py").read_text()],
         cwd=tree,
@@ -253,7 +253,7 @@ def ask(commit: Commit, python: Path, tree: Path) -> None:
 
 
 def examine(commit: Commit, folder: Path, wanted: Sequence[str]) -> None:
-    """Find out all about a commit."""
+    """Run all checks of a commit."""
     work = folder / commit.name.replace("/", "-of-")
     work.mkdir()
     with checked_out(commit, work / "tree") as tree:
@@ -263,7 +263,7 @@ def examine(commit: Commit, folder: Path, wanted: Sequence[str]) -> None:
 
 
 def differences(commits: Sequence[Commit]) -> Iterator[str]:
-    """Yield what is not as it should be."""
+    """Yield a description of each problem."""
     parent = commits[0]
     for commit in commits:
         if not commit.is_green:
@@ -306,7 +306,7 @@ def table(commits: Sequence[Commit], *, is_all: bool) -> Iterator[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield rows of a table as lines, columns one below the other."""
+    """Yield the rows of a table as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
@@ -318,7 +318,7 @@ def described(tests: Mapping[str, int]) -> str:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Check; return the exit status."""
+    """Run the checks; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,10 @@
-"""What one commit asks a server for: the requests of some reads, as JSON.
+"""Print the requests that some reads of one commit send to a server, as JSON.
 
     python probe.py
 
-It runs in the environment and with the servers of the commit that it asks, so it uses only what is
-there at each commit of the series. Requests of one read are sorted, since those in flight together
-come in any order.
+The script runs in the environment of the commit, with the test servers of the commit. So it uses
+only features that each commit of the series has. The requests of one read are sorted, because
+concurrent requests arrive in any order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import zarr
 from zarr.storage import FsspecStore
 
 NCHUNKS, CHUNK = 100, 250
-# Bytes between one reference and the next; the default of the store is to read through 16 KiB.
+# Bytes between two references; by default, the store merges requests across gaps of up to 16 KiB.
 GAPS = {
     "adjacent references": 0,
     "references 8 KiB apart": 8 << 10,
@@ -31,7 +31,7 @@ GAPS = {
 }
 VALUES = np.arange(1, 4097, dtype="u2").reshape(64, 64)
 
-# Shards of 16 x 16 elements, of which one was never written, with inner chunks of 4 x 4.
+# Arrays with shards of 16 x 16 elements and inner chunks of 4 x 4. One shard is never written.
 SHARDED: dict[str, dict[str, Any]] = {
     "index at the end": {"compressors": None},
     "index at the start": {"compressors": None, "index_location": "start"},
@@ -104,7 +104,7 @@ def shards(server: RangeServer, folder: Path) -> dict[str, list[str]]:
 
 
 def whole_chunks(server: RangeServer, folder: Path) -> dict[str, list[str]]:
-    """Return the requests of reads of all chunks of arrays that are not sharded."""
+    """Return the requests of reads of whole arrays without shards."""
     values = np.arange(NCHUNKS * CHUNK, dtype="f4")
     chunks = [values[i * CHUNK : (i + 1) * CHUNK].tobytes() for i in range(NCHUNKS)]
     zarr.create_array(

@@ -2,9 +2,9 @@
 
     python -m suites --only xarray virtualizarr
 
-Each package is fetched, and installed twice with the same versions of all else. Its tests run
-without a network. The exit status is 1 if a test passes with the released zarr and not with this
-one, and `packages.toml` gives no reason.
+Each package is downloaded and installed twice, with the same versions of all other packages. Its
+tests run without a network. The exit status is 1 if a test passes only with the released zarr and
+`packages.toml` gives no reason for it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suites.pins import load
 
 
 def say(text: str, *, progress: bool = False) -> None:
-    """Tell what is going on; progress takes one line of a terminal, and is not told elsewhere."""
+    """Print a message; progress messages share one line of a terminal, and appear only there."""
     terminal = sys.stderr.isatty()
     if progress and not terminal:
         return
@@ -34,12 +34,12 @@ def say(text: str, *, progress: bool = False) -> None:
 
 
 def tell_progress(title: str, told: str) -> None:
-    """Tell what is being done for a package."""
+    """Print the current step for a package."""
     say(f"{title}: {told}", progress=True)
 
 
 def default_folder() -> Path:
-    """Return the folder of the user's caches."""
+    """Return a folder in the user's cache directory."""
     if sys.platform == "darwin":
         caches = Path.home() / "Library" / "Caches"
     else:
@@ -68,7 +68,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def summarise(row: table.Row) -> str:
-    """Write a row in a line."""
+    """Return a row of the table as one line of text."""
     if row.comparison is None:
         return f"did not run: {row.why}"
     lost, gained = len(row.comparison.lost), len(row.comparison.gained)
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--folder has to be outside of the checkout, whose files tests would find."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    # A suite is a session of its own, and is to end with this process.
+    # A suite runs in its own session; without this handler it would outlive this process.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         workshop = Workshop(pins, folder, options.python, keep=options.keep, reuse=options.reuse)

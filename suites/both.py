@@ -1,4 +1,4 @@
-"""The suite of a package, run with both and compared."""
+"""Running the suite of a package with both versions of zarr, and comparing the results."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from suites.junit import Outcome
 from suites.pins import Package, Pins
 from suites.run import Ran, run_suite
 
-AGAIN = 200  # at most so many tests are run again
+AGAIN = 200  # maximum number of tests that are run again
 SIDES = ("there", "here")
 
 
 class Workshop:
-    """What all packages have in common.
+    """Settings and resources that all packages share.
 
     Parameters
     ----------
     pins : Pins
-        What is pinned.
+        Contents of `packages.toml`.
     folder : Path
-        Where sdists, environments and reports are kept.
+        Folder of sdists, environments and reports.
     python : str
-        The interpreter that environments are made of.
+        Interpreter from which the environments are made.
     keep : bool
-        Whether environments stay after their suite has run.
+        Whether to keep environments after their suite has run.
     reuse : bool
-        Whether a run is not made again that was made of the same.
+        Whether to reuse the results of an earlier run with the same pins, versions and sources.
 
     Raises
     ------
     Unavailable
-        If there is no such interpreter, or this checkout makes no wheel.
+        If the interpreter does not exist, or no wheel can be built from this checkout.
     """
 
     def __init__(self, pins: Pins, folder: Path, python: str, *, keep: bool, reuse: bool) -> None:
@@ -54,14 +54,14 @@ class Workshop:
         self.own = results.digest(source.rglob("*.py"), source)
 
     def zarr(self, side: str) -> str:
-        """Return the version of zarr on a side."""
+        """Return the version of zarr on one side."""
         if side == "here":
             return self.wheel.name.split("-")[1]
         return self.pins.released.partition("==")[2]
 
     @property
     def taken(self) -> table.Taken:
-        """What a table of today is taken with."""
+        """Date and versions for a table that is made today."""
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         return table.Taken(today, self.zarr("there"), self.zarr("here"), self.version)
 
@@ -72,11 +72,11 @@ class Both:
     Parameters
     ----------
     package : Package
-        Whose.
+        Package with the suite.
     workshop : Workshop
-        What all have in common.
+        Shared settings and resources.
     tell : callable
-        Told what is being done.
+        Called with a description of the current step.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Both:
         self._place = workshop.folder / "environments" / package.name
 
     def run(self) -> table.Row:
-        """Run the suite on both sides and compare."""
+        """Run the suite on both sides and compare the outcomes."""
         self._place.mkdir(parents=True, exist_ok=True)
         try:
             return self._compare({side: self._ran(side) for side in SIDES})
@@ -105,7 +105,7 @@ class Both:
 
     @cached_property
     def _locked(self) -> str:
-        """The versions of everything, as requirements."""
+        """Pinned versions of all packages, as requirements."""
         self._tell("resolving")
         shared = self._workshop
         key = results.fingerprint(self._package.runs, shared.pins.requirements, shared.version)
@@ -117,7 +117,7 @@ class Both:
         return locked
 
     def _interpreter(self, side: str) -> Path:
-        """Return the interpreter of a side, in an environment that has the right zarr."""
+        """Return the interpreter in the environment of a side; check its version of zarr."""
         self._tell(f"{side}, installing")
         shared = self._workshop
         wheel = shared.wheel if side == "here" else None
@@ -128,7 +128,7 @@ class Both:
         return python
 
     def _ran(self, side: str, tests: Sequence[str] = ()) -> Ran:
-        """Return what became of the suite on a side, or of some of its tests."""
+        """Return the results of the suite, or of some of its tests, on one side."""
         package, shared = self._package, self._workshop
         own = shared.own if side == "here" else None
         key = results.fingerprint(package.runs, self._locked, shared.version, own, *tests)

@@ -1,4 +1,4 @@
-"""Commands that prepare: run quietly, their last words kept."""
+"""Running preparatory commands without showing their output, except in error messages."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SECONDS = 1800.0
 
 
 class Unavailable(Exception):
-    """A package cannot be had here; the message says why."""
+    """The suite of a package cannot be run here; the message gives the reason."""
 
 
 def uv() -> list[str]:
-    """Return the command uv.
+    """Return the command to run uv.
 
     Raises
     ------
     Unavailable
-        If there is none.
+        If uv is not installed.
     """
     if importlib.util.find_spec("uv"):
         return [sys.executable, "-m", "uv"]
@@ -34,26 +34,26 @@ def uv() -> list[str]:
 
 
 def last_words(text: str) -> str:
-    """Return what a command complained by, in a line, without addresses."""
+    """Return the error message of a command as one line, without URLs."""
     lines = [line.strip(" \t\u2570\u2500\u25b6\u2502\xd7") for line in text.splitlines()]
     told = " ".join([line for line in lines if line][-3:])
     return re.sub(r"\w+://\S+", "(address)", told)[:300]
 
 
 def run(command: Sequence[str | Path], *, given: str = "") -> str:
-    """Run a command and return what it printed.
+    """Run a command and return its standard output.
 
     Parameters
     ----------
     command : sequence of str or Path
-        The command.
+        Command with its arguments.
     given : str
-        Its standard input.
+        Text for its standard input.
 
     Raises
     ------
     Unavailable
-        If it cannot be run, takes too long, or fails.
+        If the command cannot be run, takes too long, or fails.
     """
     name = Path(str(command[0])).name
     try:

@@ -1,4 +1,4 @@
-"""Comparing what became of the tests of a suite with the two packages."""
+"""Comparing the outcomes of the tests of a suite with the two versions of zarr."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ GONE = Outcome("not collected")
 
 @dataclass(frozen=True)
 class Difference:
-    """A test that passes with one of the two alone.
+    """A test that passes with only one of the two versions.
 
     Parameters
     ----------
     test : str
-        Its node id.
+        Node id of the test.
     there, here : Outcome
-        What became of it with the released package and with this one.
+        Outcome with the released package and with this one.
     why : str
-        The reason, where `packages.toml` gives one.
+        Reason from `packages.toml`; empty if it gives none.
     """
 
     test: str
@@ -34,14 +34,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What both made of a suite.
+    """Outcomes of a suite with both versions.
 
     Parameters
     ----------
     there, here : int
-        How many tests passed.
+        Number of tests that passed.
     lost, gained : tuple of Difference
-        What passes there alone, and here alone.
+        Tests that pass only with the released package, and only with this one.
     """
 
     there: int
@@ -53,9 +53,9 @@ class Comparison:
 def compare(
     package: Package, there: Mapping[str, Outcome], here: Mapping[str, Outcome]
 ) -> Comparison:
-    """Return what differs: what passes with one and not with the other.
+    """Return the tests that pass with only one of the two versions.
 
-    A test that is skipped, that is expected to fail, or that is not collected does not pass.
+    A test that is skipped, is expected to fail, or is not collected counts as not passed.
     """
     lost: list[Difference] = []
     gained: list[Difference] = []
@@ -68,12 +68,12 @@ def compare(
 
 
 def passed(outcomes: Mapping[str, Outcome]) -> int:
-    """Return how many tests passed."""
+    """Return the number of tests that passed."""
     return sum(outcome.what == "passed" for outcome in outcomes.values())
 
 
 def differing(there: Mapping[str, Outcome], here: Mapping[str, Outcome]) -> list[str]:
-    """Return the tests to run again, which can be named: ran with both, and passed with one."""
+    """Return the tests to run again: they ran with both versions and passed with only one."""
     return [
         test
         for test, outcome in there.items()
@@ -85,7 +85,7 @@ def differing(there: Mapping[str, Outcome], here: Mapping[str, Outcome]) -> list
 
 
 def best(first: Mapping[str, Outcome], again: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """Return the outcomes of two runs: a test passes that passes in one of them."""
+    """Combine the outcomes of two runs: a test passes if it passes in one of them."""
     better = {test: outcome for test, outcome in again.items() if outcome.what == "passed"}
     return {**first, **{test: better[test] for test in first if test in better}}
 

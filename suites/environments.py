@@ -1,6 +1,6 @@
-"""The environments: for each package one with the released zarr and one with this checkout's.
+"""The environments of each package: one with the released zarr and one with this checkout.
 
-Both get the same versions of everything else.
+Both environments have the same versions of all other packages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def interpreter(place: Path) -> Path:
 
 
 def build_wheel(folder: Path, python: str) -> Path:
-    """Return a wheel of this checkout."""
+    """Build a wheel of this checkout and return its path."""
     shutil.rmtree(folder, ignore_errors=True)
     run([*uv(), "build", "--quiet", "--wheel", "--python", python, "--out-dir", folder, ROOT])
     (wheel,) = folder.glob("*.whl")
@@ -31,12 +31,12 @@ def build_wheel(folder: Path, python: str) -> Path:
 
 
 def resolve(package: Package, pins: Pins, python: str, folder: Path) -> str:
-    """Return the versions of everything, as requirements; zarr's is the released one.
+    """Return pinned versions of all packages, as requirements; zarr is the released one.
 
     Raises
     ------
     Unavailable
-        If no versions agree.
+        If the requirements conflict.
     """
     own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = (package.requirement, *package.requirements, *pins.requirements, *own["dependencies"])
@@ -50,7 +50,7 @@ def resolve(package: Package, pins: Pins, python: str, folder: Path) -> str:
 
 
 def without_zarr(locked: str) -> str:
-    """Return requirements without the one for zarr."""
+    """Return requirements without the line for zarr."""
     return "".join(
         line for line in locked.splitlines(keepends=True) if not re.match(r"zarr(\[.*\])?==", line)
     )
@@ -62,18 +62,18 @@ def make(place: Path, python: str, locked: str, wheel: Path | None) -> Path:
     Parameters
     ----------
     place : Path
-        Where; kept as it is where it is complete, but for the wheel.
+        Directory. A complete environment in it is reused; only the wheel is installed again.
     python : str
-        The interpreter that it is made of.
+        Interpreter from which the environment is made.
     locked : str
-        All versions, as requirements.
+        Pinned versions of all packages, as requirements.
     wheel : Path or None
-        The zarr to install instead of the one in `locked`; None for that one.
+        Wheel of zarr to install instead of the version in `locked`; None for that version.
 
     Raises
     ------
     Unavailable
-        If something cannot be installed.
+        If a package cannot be installed.
     """
     inside = interpreter(place)
     install: list[str | Path] = [

@@ -1,4 +1,4 @@
-"""Fetching sdists from the package index."""
+"""Downloading source distributions (sdists) from the package index."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SECONDS = 300.0
 
 
 def find_sdist(package: Package, python: str, folder: Path) -> str:
-    """Return the address of an sdist: uv asks the index that it is set up for.
+    """Return the URL of an sdist in the index for which uv is configured.
 
     Raises
     ------
     Unavailable
-        If the index cannot be reached, or has none.
+        If the index cannot be reached, or has no sdist.
     """
     lock = folder / "pylock.toml"
     options = ["--quiet", "--no-deps", "--no-header", "--format", "pylock.toml"]
@@ -47,12 +47,12 @@ def find_sdist(package: Package, python: str, folder: Path) -> str:
 
 
 def fetch(package: Package, python: str, folder: Path) -> Path:
-    """Return the sdist of a package, fetched if it is not in the folder.
+    """Return the sdist of a package; download it if it is not in the folder.
 
     Raises
     ------
     Unavailable
-        If it cannot be fetched, or is not what is pinned.
+        If the sdist cannot be downloaded, or its hash differs from the pinned hash.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / f"{package.name}-{package.version}.tar.gz"
@@ -69,17 +69,17 @@ def fetch(package: Package, python: str, folder: Path) -> Path:
     return place
 
 
-# What pytest reads its configuration from, in the folder that it starts in.
+# Files in the start folder from which pytest reads its configuration.
 CONFIGURATION = ("pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg", "conftest.py")
 
 
 def unpack(sdist: Path, wanted: tuple[str, ...], place: Path) -> None:
-    """Copy paths of an sdist to a new folder, and the files that configure pytest.
+    """Copy paths of an sdist, and the files that configure pytest, to a new folder.
 
     Raises
     ------
     Unavailable
-        If one of the paths is not there.
+        If the sdist lacks one of the paths.
     """
     whole = place.with_name(f"{place.name}-sdist")
     for old in (whole, place):
@@ -101,12 +101,12 @@ def unpack(sdist: Path, wanted: tuple[str, ...], place: Path) -> None:
 
 
 def edit(package: Package, place: Path) -> None:
-    """Change what has to be changed in a suite.
+    """Apply the edits of a package to its suite.
 
     Raises
     ------
     Unavailable
-        If the text to be replaced is not there.
+        If the text to be replaced is not found.
     """
     for one in package.edits:
         text = (place / one.file).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Reading the reports of pytest: JUnit XML to what became of each test."""
+"""Reading the outcome of each test from the JUnit XML reports of pytest."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-# From best to worst; a test that fails and then cannot be torn down is reported twice.
+# From best to worst. A test that fails, and whose teardown fails too, is reported twice.
 OUTCOMES = ("passed", "xfailed", "skipped", "failed", "error")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a test.
+    """The outcome of a test.
 
     Parameters
     ----------
     what : str
         One of `OUTCOMES`.
     message : str
-        The first line of what pytest says about it, or the last one of an error while it was
-        collected; empty if it passed.
+        First line of the message of pytest, or for a collection error the last line of the error;
+        empty if the test passed.
     """
 
     what: str
@@ -36,7 +36,7 @@ def _outcome(case: ET.Element) -> Outcome:
         found = case.find(kind)
         if found is not None:
             message, text = found.get("message") or "", found.text or ""
-            if message == "collection failure":  # which tells nothing
+            if message == "collection failure":  # this message gives no reason
                 raised = re.findall(r"^E +(\S.*)", text, re.MULTILINE)
                 message = raised[-1] if raised else message
             first = (message or text).strip().partition("\n")[0].strip()
@@ -56,13 +56,13 @@ def _name(case: ET.Element) -> str:
 def parse(text: str) -> dict[str, Outcome]:
     """Return the outcomes of a report by node id.
 
-    Addresses in node ids, which differ from run to run, are taken out; what is then of the same
-    name is numbered. Of several entries of a test the worst one counts.
+    Memory addresses in node ids differ between runs and are removed; tests whose names become equal
+    are numbered. If a test has several entries, the worst outcome counts.
 
     Raises
     ------
     xml.etree.ElementTree.ParseError
-        If the report is not whole.
+        If the report is incomplete.
     """
     found: dict[str, Outcome] = {}
     for case in ET.fromstring(text).iter("testcase"):
@@ -81,7 +81,7 @@ def parse(text: str) -> dict[str, Outcome]:
 
 
 def read(path: Path) -> dict[str, Outcome] | None:
-    """Return the outcomes of a report, None if there is no whole one."""
+    """Return the outcomes of a report; None if it is missing or incomplete."""
     try:
         return parse(path.read_text(encoding="utf-8"))
     except (OSError, ET.ParseError):

@@ -1,4 +1,4 @@
-"""The packages whose suites run: `packages.toml`, read."""
+"""Reading `packages.toml`: the packages whose suites are run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ PINS = Path(__file__).with_name("packages.toml")
 
 @dataclass(frozen=True)
 class Known:
-    """Tests that are left out, or whose outcome is known to differ.
+    """Tests that are deselected, or whose outcome is known to differ.
 
     Parameters
     ----------
     test : str
-        Node id as in `pytest --deselect` where a test is left out, a pattern of `fnmatch` where it
-        differs.
+        For a deselected test, a node id as for `pytest --deselect`. For a known difference, an
+        `fnmatch` pattern.
     why : str
-        The reason, one sentence.
+        Reason, in one sentence.
     """
 
     test: str
@@ -30,16 +30,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Edit:
-    """What is changed in a suite, for both, so that it runs.
+    """A change of a file so that the suite runs; it is made for both versions of zarr.
 
     Parameters
     ----------
     file : str
-        A file of the sdist, one of those that are copied.
+        Path of a copied file of the sdist.
     old, new : str
-        The text that is there, and the one that takes its place.
+        Text in the file, and its replacement.
     why : str
-        The reason, one sentence.
+        Reason, in one sentence.
     """
 
     file: str
@@ -50,34 +50,34 @@ class Edit:
 
 @dataclass(frozen=True)
 class Package:
-    """A released package and how its suite is run.
+    """A released package, and how its suite is run.
 
     Parameters
     ----------
     name, version : str
-        What is fetched.
+        Name and version of the package.
     sha256 : str
-        Of the sdist.
+        Hash of the sdist.
     extras, requirements : tuple of str
-        Extras of the package, and what the suite needs besides.
+        Extras of the package, and further requirements of its suite.
     copy : tuple of str
-        Paths in the sdist that the suite consists of. They are copied, because beside its sources
-        a package would be imported from those and not as it is installed; that of a package in
-        pure Python whose tests are inside of it has to be.
+        Paths in the sdist that form the suite. They are copied to a separate folder. Otherwise the
+        package would be imported from its sources instead of the installed files. If the tests of a
+        pure Python package are inside the package, the whole package is copied.
     arguments : tuple of str
-        Of pytest. An option and its value are one of them, as in ``"-mnot network"``.
+        Arguments of pytest. An option and its value form one argument, as in ``"-mnot network"``.
     imports : tuple of str
-        Modules to import, with all that is below them, where the sdist has no tests.
+        Modules to import, with all their submodules, if the sdist has no tests.
     seconds : float
-        That a run of the suite may take.
+        Maximum duration of a run of the suite.
     override : bool
         Whether the package gets this zarr although its requirements exclude it.
     edits : tuple of Edit
-        What is changed in the suite.
+        Changes of files of the suite.
     deselect, differs : tuple of Known
-        What is left out, and what is known to differ.
+        Tests that are deselected, and known differences.
     note : str
-        A remark for the table.
+        Remark for the table.
     """
 
     name: str
@@ -97,32 +97,32 @@ class Package:
 
     @property
     def runs(self) -> tuple[object, ...]:
-        """All that a run of the suite depends on."""
+        """All fields on which a run of the suite depends."""
         return tuple(getattr(self, one.name) for one in fields(self) if one.compare)
 
     @property
     def requirement(self) -> str:
-        """What installs it."""
+        """Requirement that installs the package."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         return f"{self.name}{extras}=={self.version}"
 
     def reason(self, test: str) -> str:
-        """Return why a test is known to differ, empty if it is not."""
+        """Return the reason why a test is known to differ; empty if there is none."""
         return next((known.why for known in self.differs if fnmatchcase(test, known.test)), "")
 
 
 @dataclass(frozen=True)
 class Pins:
-    """What `packages.toml` says.
+    """The contents of `packages.toml`.
 
     Parameters
     ----------
     released : str
-        The requirement for the released zarr.
+        Requirement for the released zarr.
     requirements : tuple of str
-        What every environment has.
+        Requirements for every environment.
     packages : tuple of Package
-        In the order in which they run.
+        Packages, in the order in which their suites run.
     """
 
     released: str
@@ -130,12 +130,12 @@ class Pins:
     packages: tuple[Package, ...]
 
     def choose(self, names: list[str] | None) -> tuple[Package, ...]:
-        """Return the packages of some names, all of them for None.
+        """Return the packages with the given names; all packages for None.
 
         Raises
         ------
         ValueError
-            If there is none of a name.
+            If a name is unknown.
         """
         if names is None:
             return self.packages
@@ -158,12 +158,12 @@ def _package(entry: dict[str, Any]) -> Package:
 
 
 def load(path: Path = PINS) -> Pins:
-    """Return what a file pins.
+    """Read a file in the format of `packages.toml`.
 
     Raises
     ------
     ValueError
-        If a key is not known, or a name is there twice.
+        If a key is unknown, or a package is listed twice.
     """
     read = tomllib.loads(path.read_text(encoding="utf-8"))
     packages = tuple(_package(entry) for entry in read["package"])

@@ -1,4 +1,4 @@
-"""Keeping what a run gave, so that another one need not be made."""
+"""Storing the results of runs, so that they can be reused."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from suites.run import Ran
 
 
 def fingerprint(*parts: object) -> str:
-    """Return what tells runs apart: whatever they depend on, in short."""
+    """Return a hash of everything that a run depends on."""
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
 
 
 def digest(paths: Iterable[Path], root: Path) -> str:
-    """Return a digest of files, by their contents and their paths below a folder."""
+    """Return a hash of the contents of files and of their paths below a folder."""
     found = hashlib.sha256()
     for path in sorted(paths):
         found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
@@ -25,13 +25,13 @@ def digest(paths: Iterable[Path], root: Path) -> str:
 
 
 def save_text(path: Path, key: str, text: str) -> None:
-    """Keep requirements under the key of what they depend on."""
+    """Store requirements together with the key of their inputs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# {key}\n{text}", encoding="utf-8")
 
 
 def load_text(path: Path, key: str) -> str | None:
-    """Return the requirements that were kept, None if there are none of this key."""
+    """Return stored requirements; None if there are none with this key."""
     if not path.exists():
         return None
     first, _, text = path.read_text(encoding="utf-8").partition("\n")
@@ -39,7 +39,7 @@ def load_text(path: Path, key: str) -> str | None:
 
 
 def save(path: Path, key: str, ran: Ran) -> None:
-    """Keep a run under the key of what it depends on."""
+    """Store a run together with the key of its inputs."""
     told = {
         "key": key,
         "fault": ran.fault,
@@ -51,7 +51,7 @@ def save(path: Path, key: str, ran: Ran) -> None:
 
 
 def load(path: Path, key: str) -> Ran | None:
-    """Return the run that was kept, None if there is none of this key."""
+    """Return a stored run; None if there is none with this key."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

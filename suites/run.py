@@ -1,4 +1,4 @@
-"""Running the suite of a package with one zarr."""
+"""Running the suite of a package with one version of zarr."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from suites.pins import Package
 
 INSIDE = Path(__file__).with_name("inside")
 IMPORTS = "import_modules.py"
-TEST_SECONDS = 300  # of one test; what takes longer is stopped and has failed
-GRACE_SECONDS = 120.0  # for writing the report after an interruption, and for ending after that
-# Codes of pytest after which its report is whole.
+TEST_SECONDS = 300  # limit for one test; a test that takes longer is stopped and fails
+GRACE_SECONDS = 120.0  # limit for writing the report after an interrupt, and for exiting afterwards
+# Exit codes of pytest after which its report is complete.
 WHOLE = (0, 1)
 NOTHING_LISTENS = "http://127.0.0.1:9"
 
 
 class Stop(Exception):
-    """A run is to end; the message says why."""
+    """A run must end; the message gives the reason."""
 
 
 @dataclass
 class Ran:
-    """What a run gave.
+    """The results of a run.
 
     Parameters
     ----------
     outcomes : dict
-        Of each test, by node id.
+        Outcome of each test, by node id.
     fault : str
-        Why the run is not a whole one, empty if it is.
+        Reason why the run is incomplete; empty if it is complete.
     seconds : float
-        How long it took.
+        Duration of the run.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def command(
     if tests is None:
         tests = [IMPORTS] if package.imports else package.arguments
     else:
-        # Options are still wanted; paths would add what is under them.
+        # Options are kept. Paths are dropped, because they would add all tests below them.
         chosen = [one for one in package.arguments if one.startswith("-")]
         tests = [*chosen, *tests]
     return [
@@ -67,7 +67,7 @@ def command(
 
 
 def environment(package: Package, python: Path | str, home: Path) -> dict[str, str]:
-    """Return the variables that a suite gets: nothing of the user's, and no way out."""
+    """Return environment variables for a suite, without user settings and network access."""
     kept = ("LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
     path = [str(Path(python).parent), os.environ.get("PATH", os.defpath)]
     return {
@@ -80,7 +80,7 @@ def environment(package: Package, python: Path | str, home: Path) -> dict[str, s
         "TMPDIR": str(home),
         "MPLBACKEND": "Agg",
         "SUITES_IMPORT": " ".join(package.imports),
-        # For clients that are not written in Python, whose sockets the plugin does not see.
+        # For clients that are not written in Python: the plugin cannot block their sockets.
         **dict.fromkeys(
             ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOTHING_LISTENS
         ),
@@ -90,7 +90,7 @@ def environment(package: Package, python: Path | str, home: Path) -> dict[str, s
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt a run, which then writes its report; end it and all it has started."""
+    """Interrupt a run so that it writes its report; then kill it and all its processes."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
@@ -118,22 +118,22 @@ def run_suite(
     Parameters
     ----------
     package : Package
-        Whose.
+        Package with the suite.
     python : Path or str
-        The interpreter.
+        Interpreter of the environment.
     place : Path
-        The folder with the tests, in which they run.
+        Folder of the tests, which is also their working directory.
     report : Path
-        Where pytest writes its report; what it prints is put beside it, in a ``.log``.
+        Path of the report of pytest. Its output is written beside it, to a ``.log`` file.
     tests : sequence of str or None
-        Node ids, None for the whole suite.
+        Node ids; None for the whole suite.
     visit : callable
-        Called each second with the seconds that have passed; may raise `Stop`.
+        Called every second with the elapsed seconds; may raise `Stop`.
 
     Returns
     -------
     Ran
-        What became of the tests; as far as it came, where there is a fault.
+        Results of the tests; incomplete if `fault` is not empty.
     """
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ def run_suite(
     shutil.rmtree(home, ignore_errors=True)
     (home / "cache").mkdir(parents=True)
     began = time.monotonic()
-    reported: float | None = None  # when the report was there, which pytest writes in the end
+    reported: float | None = None  # time at which the report appeared; pytest writes it last
     hangs = False
     fault = ""
     with report.with_suffix(".log").open("wb") as log:

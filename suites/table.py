@@ -1,4 +1,4 @@
-"""The table: what passes with the released package, what passes here, and what differs."""
+"""The table of tests that pass with the released package, with this one, and the differences."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Row:
     Parameters
     ----------
     package : Package
-        The package.
+        Package of the row.
     comparison : Comparison or None
-        What was found, None if the suite did not run.
+        Outcomes with both versions; None if the suite did not run.
     why : str
-        Why it did not run, or why not to its end; empty if it did.
+        Reason why the suite did not run or did not finish; empty if it finished.
     unsteady : int
-        How many tests passed in the second of two runs alone.
+        Number of tests that passed only in the second of two runs.
     """
 
     package: Package
@@ -37,13 +37,13 @@ class Row:
 
     @property
     def unexplained(self) -> int:
-        """How many tests pass there and not here, without a reason being known."""
+        """Number of tests that pass only with the released package, without a known reason."""
         return sum(not one.why for one in self.comparison.lost) if self.comparison else 0
 
 
 @dataclass(frozen=True)
 class Taken:
-    """When and with what a table was taken."""
+    """The date and the versions of a table."""
 
     date: str
     released: str
@@ -55,14 +55,14 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-SOME = 3  # cases of a test that are named each
+SOME = 3  # maximum number of cases of a test that are listed individually
 
 
 def _named(differences: Iterable[Difference]) -> Iterator[tuple[str, int, str]]:
-    """Yield each test, or many of one function or module, with their number and a reason."""
+    """Yield tests, or groups of many tests of one function or module, with number and reason."""
 
     def key(one: Difference) -> tuple[str, str]:
-        if GONE in (one.there, one.here):  # as a module is that cannot be imported
+        if GONE in (one.there, one.here):  # for example, a module that cannot be imported
             return one.test.partition("::")[0], one.why
         return function(one.test), one.why
 
@@ -85,7 +85,7 @@ def _differs(row: Row) -> str:
 
 
 def rows(found: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of the table, and its sums."""
+    """Yield the lines of the table, including the totals."""
     yield "| package | passed there | passed here | differs |"
     yield "|---|---:|---:|---|"
     there = here = lost = 0
@@ -103,12 +103,12 @@ def rows(found: Sequence[Row]) -> Iterator[str]:
 
 
 def share(lost: int, there: int) -> str:
-    """Write how much of what passes there does not pass here."""
+    """Return the number and percentage of tests that pass only with the released package."""
     return f"{lost:,} there alone, {100 * lost / there:.2f} %" if there else ""
 
 
 def names(found: Sequence[Row]) -> Iterator[str]:
-    """Yield what passes with one of the two alone, by name, with the reasons."""
+    """Yield the names of tests that pass with only one of the two versions, with reasons."""
     for row in found:
         if row.comparison is None:
             continue
@@ -125,7 +125,7 @@ def names(found: Sequence[Row]) -> Iterator[str]:
 
 
 def write(found: Sequence[Row], taken: Taken) -> str:
-    """Return the table in Markdown, with its date and the names of what differs."""
+    """Return the table in Markdown, with its date and the names of the differing tests."""
     lines = [
         f"Taken on {taken.date} with Python {taken.python}: zarr {taken.released} there, "
         f"{taken.own} here.",
@@ -138,12 +138,12 @@ def write(found: Sequence[Row], taken: Taken) -> str:
 
 
 def insert(page: Path, text: str) -> None:
-    """Put a table into a page, in the place of the last one.
+    """Insert a table into a page, in place of the previous table.
 
     Raises
     ------
     ValueError
-        If the page has no place for one.
+        If the page lacks the markers for the table.
     """
     whole = page.read_text(encoding="utf-8")
     head, begin, rest = whole.partition(BEGIN)

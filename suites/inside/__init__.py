@@ -1,1 +1,1 @@
-"""What runs inside the environments of the suites, where nothing else of this project is."""
+"""Code that runs inside the environments of the suites, without the rest of this project."""

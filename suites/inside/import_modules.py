@@ -1,4 +1,4 @@
-"""Import each module of a package: the suite of one whose sdist has no tests."""
+"""Import each module of a package: the suite of a package whose sdist has no tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def names(package: str) -> Iterator[str]:
-    """Yield the names of a package and of all modules in it, without importing those."""
+    """Yield the names of a package and of all its modules, without importing the modules."""
     yield package
     spec = importlib.util.find_spec(package)
     for place in spec.submodule_search_locations or () if spec else ():
@@ -21,7 +21,7 @@ def names(package: str) -> Iterator[str]:
 def _below(place: str, package: str) -> Iterator[str]:
     for module in pkgutil.iter_modules([place], f"{package}."):
         short = module.name.rpartition(".")[2]
-        if short == "__main__":  # which would run
+        if short == "__main__":  # importing it would run the program
             continue
         yield module.name
         if module.ispkg:

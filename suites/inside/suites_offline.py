@@ -1,4 +1,4 @@
-"""A plugin of pytest: no connections but those to this machine, and the node ids in the report."""
+"""A pytest plugin that blocks connections to other machines, and reports node ids."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ LOCAL = ("", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::")
 
 
 class NetworkIsBlocked(OSError):
-    """A test wants to reach another machine."""
+    """A test tried to connect to another machine."""
 
 
 def is_local(host: object) -> bool:
-    """Return whether a host, by name or number, is this machine."""
+    """Return whether a host name or address is this machine."""
     if isinstance(host, bytes):
         host = host.decode(errors="replace")
     return host is None or (isinstance(host, str) and (host in LOCAL or host.startswith("127.")))
 
 
 def block() -> None:
-    """Refuse what leads to another machine, as a machine without a network does."""
+    """Make connections to other machines fail, as on a machine without a network."""
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
     getaddrinfo = socket.getaddrinfo
 
@@ -57,14 +57,14 @@ def block() -> None:
 
 
 def pytest_configure() -> None:
-    """Block the network before anything is collected, and let the run be interrupted."""
-    # What is started in the background of a shell has it ignored.
+    """Block the network before the collection of tests, and enable interrupts."""
+    # A process that a shell starts in the background ignores SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     block()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the report name each test as the command line does."""
+    """Add the node id of each test to the report, in the form of the command line."""
     for item in items:
         item.user_properties.append(("nodeid", item.nodeid))
