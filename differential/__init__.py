@@ -1,1 +1,1 @@
-"""The same operations, run by the released zarr and by this one, and what differs."""
+"""Running the same operations with the released zarr and with this one, and comparing results."""

@@ -1,10 +1,10 @@
-"""Run generated operations by the released zarr and by this one, and report what differs.
+"""Run generated operations with the released zarr and with this one, and report differences.
 
     python -m differential --cases 20000 --seed 0
 
-The released package runs in an environment of its own: that which hatch makes of the name
-``differential-peer``, or the interpreter that ``--peer`` names. The exit status is 1 if a difference
-is found that `differential.explained` does not explain.
+The released package runs in its own environment: the hatch environment ``differential-peer``, or
+the environment of the interpreter that is given by ``--peer``. The exit status is 1 if
+`differential.explained` does not explain all differences.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ PEER_ENVIRONMENT = "differential-peer"
 
 
 def say(text: str) -> None:
-    """Tell what is going on."""
+    """Print a progress message."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def brief(answer: dict[str, object]) -> str:
-    """Write what a side answered in a line."""
+    """Return the answer of a side as one line of text."""
     if "raises" in answer:
         return f"raises {answer['raises']}: {answer['message']}"
     if "fault" in answer:
@@ -48,7 +48,7 @@ def brief(answer: dict[str, object]) -> str:
 
 
 def show(difference: Difference) -> str:
-    """Write a difference as a program, followed by what the two sides made of its last line."""
+    """Return a difference as a program, followed by the outcome of its last line on each side."""
     lines = [
         snippet(difference.case, difference.number),
         f"# {difference.what}",
@@ -62,7 +62,7 @@ def show(difference: Difference) -> str:
 
 
 def summarise(report: Report, seconds: float) -> None:
-    """Write the counts of a run."""
+    """Print the counts of a run."""
     count = sum(map(len, report.unexplained.values()))
     say(
         f"\n{report.cases} cases, {report.comparisons} comparisons in {seconds:.0f} s: "
@@ -81,7 +81,7 @@ def summarise(report: Report, seconds: float) -> None:
 
 
 def run_one(pair: Pair, seed: int, number: int) -> int:
-    """Run one case; show it and all that differs."""
+    """Run one case; print it with all its differences, and return the exit status."""
     case = draw_case(seed, number)
     say(snippet(case))
     report = Report()
@@ -94,12 +94,12 @@ def run_one(pair: Pair, seed: int, number: int) -> int:
 
 
 def find_peer() -> str:
-    """Return the interpreter of the environment with the released package, made where it is not.
+    """Return the interpreter of the environment with the released package; build it if needed.
 
     Raises
     ------
     SystemExit
-        If hatch is not there, or fails.
+        If hatch is not installed, or fails.
     """
     hatch = shutil.which("hatch")
     if hatch is None:

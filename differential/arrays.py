@@ -1,4 +1,4 @@
-"""Cases that make one array, write and read it."""
+"""Cases that create, write and read one array."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ DESCRIPTIONS = (
 
 
 def draw_shape(choices: Choices) -> Shape:
-    """Draw the shape of an array, of at most some hundred elements."""
+    """Draw the shape of an array of at most some hundred elements."""
     ndim = choices.weighted(((38, 1), (36, 2), (14, 3), (7, 0), (5, 4)))
     lengths = _LENGTHS[min(max(ndim, 1), 3) - 1]
     return tuple(choices.pick(lengths) for _ in range(ndim))
 
 
 def draw_chunk(choices: Choices, shape: Shape) -> Shape:
-    """Draw the shape of chunks, of which there are not too many."""
+    """Draw a chunk shape for which the number of chunks is limited."""
     chunk = [choices.between(1, max(1, length)) for length in shape]
     if choices.chance(15):
         chunk = [part + choices.below(3) for part in chunk]
@@ -96,7 +96,7 @@ class ArrayBuilder:
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     zarr_format : {2, 3}
         Format of the array.
     """
@@ -106,16 +106,16 @@ class ArrayBuilder:
         self.zarr_format = zarr_format
         self.elements: Elements = draw_elements(choices)
         self.shape: Shape = draw_shape(choices)
-        # Chunks as they are stored, which are shards where there are some, and within shards.
+        # Shape of the stored chunks (shards if the array has any), and of the chunks within shards.
         self.chunk: Shape = draw_chunk(choices, self.shape)
         self.inner: Shape = self.chunk
         self.regular = True
         self.config: dict[str, Any] = {}
         self.name: str | None = None
-        # What the array is created with.
+        # Expression for the `data` argument, and codecs.
         self.data: str | None = None
         self.chain = Chain()
-        # At most one thing is wrong: of several, either side may tell any first.
+        # At most one argument is invalid: for several, each side may report another one first.
         self.fault: str = ""
         if self.elements not in SPELLINGS:
             self.fault = choices.weighted(
@@ -132,7 +132,7 @@ class ArrayBuilder:
         self.steps: list[Step] = []
 
     def build(self) -> Case:
-        """Return the whole case."""
+        """Draw all steps and return the case."""
         choices = self.choices
         self._create()
         self.steps.append({"op": "describe", "code": DESCRIPTIONS[0].format(a="a")})
@@ -216,13 +216,13 @@ class ArrayBuilder:
         else:
             self.chain = draw_chain_v2(choices, self.elements)
         if self.fault == "fill_value":
-            self.chain.filters = None  # Which might not take the default one either.
+            self.chain.filters = None  # Filters might not accept the default fill value either.
         if self.fault == "codec":
             parameter, code = draw_bad_codec(choices, self.zarr_format)
             setattr(self.chain, parameter, code)
 
     def _chunks(self, *, or_else: bool) -> list[str]:
-        """Draw the ``chunks`` parameter: a shape, or where that is wanted some other form."""
+        """Draw the ``chunks`` argument: a shape, or with `or_else` sometimes another form."""
         choices = self.choices
         self.inner = self.chunk
         if self.fault == "chunks":
@@ -264,7 +264,7 @@ class ArrayBuilder:
         return ["chunks=False"] if form == "false" else []
 
     def _shards(self) -> str:
-        """Draw shards of some chunks each, and take their shape for the chunks that are stored."""
+        """Draw the shape of shards of some chunks each, and use it as shape of the stored chunks."""
         choices = self.choices
         shard = tuple(part * choices.pick((2, 1, 3)) for part in self.chunk)
         if self.fault == "shards":
@@ -275,7 +275,7 @@ class ArrayBuilder:
         return str(shard)
 
     def _options(self) -> list[str]:
-        """Draw what does not depend on the codecs."""
+        """Draw the arguments that do not depend on the codecs."""
         choices = self.choices
         options = []
         options += self._fill_value()
@@ -302,7 +302,7 @@ class ArrayBuilder:
         return options
 
     def _fill_value(self) -> list[str]:
-        """Draw the ``fill_value`` parameter."""
+        """Draw the ``fill_value`` argument."""
         if self.fault == "fill_value":
             return [f"fill_value={draw_bad_fill_value(self.choices)}"]
         fill_value = draw_fill_value(self.choices, self.elements)
@@ -384,9 +384,9 @@ class ArrayBuilder:
             getattr(self, f"_{kind}")()
 
     def _fields(self, selection: Selection) -> str | None:
-        """Draw the fields of a structured type that a selection is restricted to, if any."""
+        """Draw the fields of a structured type to which a selection is restricted, or None."""
         if self.elements.fields and selection.code == "'a'":
-            return "()"  # The selection is a field itself.
+            return "()"  # The selection itself is a field.
         if not self.elements.fields or not self.choices.chance(12):
             return None
         if self.choices.chance(40):
@@ -493,7 +493,7 @@ class ArrayBuilder:
         self.steps.append({"op": "open", "code": f"a = {self._open(mode, function)}"})
 
     def _write_read_only(self) -> None:
-        """Open the array for reading, and try to change it."""
+        """Open the array as read-only, and try to change it."""
         self.steps.append({"op": "open", "code": f"a = {self._open('r')}", "read_only": True})
         self.choices.pick((self._write, self._resize, self._append))()
 
@@ -529,14 +529,14 @@ def _accessor(selection: Selection) -> str:
 
 
 def _brackets(selection: Selection, fields: str | None) -> str:
-    """Write a selection of the array, of some fields where they are given."""
+    """Return the expression for a selection of the array, restricted to fields unless None."""
     named = "" if fields in (None, "()") else f"{str(fields).strip('[]')}, "
     code = f"{named}{selection.code}"
     return f"a{_accessor(selection)}[{code}]"
 
 
 def _oracle(selection: Selection, fields: str | None) -> Step:
-    """Tell apart which elements a selection takes, its `place`, and which `fields` of them."""
+    """Return the selected elements (`place`) and the selected `fields` as separate entries."""
     if fields is None:
         return {"place": f"{_accessor(selection)}[{selection.code}]"}
     if fields == "()":
@@ -545,7 +545,7 @@ def _oracle(selection: Selection, fields: str | None) -> Step:
 
 
 def _value_shape(choices: Choices, shape: Shape, form: str) -> Shape:
-    """Draw the shape of what is assigned to a selection of a shape."""
+    """Draw the shape of a value that is assigned to a selection with a given shape."""
     if form in ("exact", "list") or not shape:
         return shape
     if form == "broadcast":

@@ -37,7 +37,7 @@ def draw_attribute_step(choices: Choices, node: str) -> dict[str, object]:
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     node : str
         Expression for the node.
     """
@@ -86,7 +86,7 @@ def draw_failing_step(choices: Choices, node: str) -> dict[str, object]:
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     node : str
         Expression for the node.
     """

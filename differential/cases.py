@@ -1,14 +1,15 @@
-"""Cases, drawn by hypothesis and given by a seed and a number.
+"""Cases that hypothesis draws; a case is determined by a seed and a number.
 
-A case is a dictionary that JSON can hold: its `seed` and `number`; its `kind`, `array-v2`,
-`array-v3`, `group-v2` or `group-v3`; the `config` it runs under; and its `steps`. Each of these has
-the line of Python to run as its `code`, what it does as its `op`, and what recognises a deliberate
-difference: which way an array is indexed (`via`), the shapes `selected` and assigned (`value`), the
-elements themselves (`place`, an expression behind the array, and `fields`), what is `assigned`.
-A step that is `needed` ends the case where it fails; those that are `final` read what is stored.
+A case is a dictionary with a JSON form. It contains the `seed` and the `number`; the `kind`, which
+is `array-v2`, `array-v3`, `group-v2` or `group-v3`; the `config` that is set while it runs; and
+the `steps`. Each step has a line of Python as its `code`, and the type of operation as its `op`.
+Further entries help to recognize deliberate differences: the way of indexing (`via`), the shapes of
+the selection (`selected`) and of the assigned value (`value`), the selected elements (`place`, an
+expression that follows the array, and `fields`), and the assigned expression (`assigned`). If a
+`needed` step fails, the case ends. The `final` steps read the stored data.
 
-The same seed and number give the same case in the same revision and under the same release of
-hypothesis.
+The same seed and number give the same case if the revision of this package and the release of
+hypothesis are the same.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from differential.choices import Choices
 from differential.groups import GroupBuilder
 
 Case = dict[str, Any]
-# What every case starts with.
+# Lines that are run before the steps of every case.
 PREAMBLE = (
     "import json",
     "import numcodecs",
@@ -48,11 +49,12 @@ def cases(draw: Any) -> Case:
 def _visit(
     seed_: int, number: int, visit: Callable[[Case], None], phases: tuple[Phase, ...]
 ) -> None:
-    """Have hypothesis draw the simplest case there is, then the one of a seed and a number."""
+    """Visit the simplest case, then the case of a seed and a number, as hypothesis draws them."""
 
     @seed(f"{seed_}/{number}")
     @settings(
-        # Under a seed of its own each, for the examples of one test are mutations of one another.
+        # Each case has its own seed, because further examples of one test are often mutations of
+        # earlier examples.
         max_examples=2,
         database=None,
         deadline=None,
@@ -75,18 +77,18 @@ def draw_case(seed_: int, number: int) -> Case:
 
 
 def simplify(case: Case, shows: Callable[[Case], bool]) -> None:
-    """Have hypothesis look for simpler cases that show what a case does.
+    """Let hypothesis search for simpler cases with the same behaviour.
 
     Parameters
     ----------
     case : dict
-        A case that has been drawn.
+        Case from which the search starts.
     shows : callable
-        Whether a case shows it; called with each that is tried.
+        Called with each tried case; returns whether the case shows the behaviour.
     """
 
     class Shown(Exception):
-        """The case shows it."""
+        """The tried case shows the behaviour."""
 
     def visit(tried: Case) -> None:
         if shows(tried):
@@ -99,12 +101,12 @@ def simplify(case: Case, shows: Callable[[Case], bool]) -> None:
 
 
 def snippet(case: Case, last: int | None = None) -> str:
-    """Write a case as a program, up to a step.
+    """Return a case as a program, up to a step.
 
     Parameters
     ----------
     case : dict
-        The case.
+        Case to show.
     last : int or None
         Number of the last step; None for all.
     """

@@ -1,8 +1,8 @@
-"""Choices that hypothesis makes, as the functions that build cases take them.
+"""Random choices by hypothesis, in the form that the builders of cases use.
 
-All of them come down to one kind of draw, an integer from a small range. That is cheap, and smaller
-is simpler throughout, so that hypothesis shrinks a case to what is left of it after the first
-alternative has been taken wherever it may.
+All choices are draws of an integer from a small range. Such draws are cheap. A smaller integer
+always means a simpler case, so that hypothesis shrinks a case towards the first alternative of each
+choice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Choices:
     Parameters
     ----------
     draw : callable
-        What hypothesis hands to a composite strategy.
+        Draw function that hypothesis passes to a composite strategy.
     """
 
     def __init__(self, draw: Callable[[SearchStrategy[int]], int]) -> None:
@@ -43,15 +43,15 @@ class Choices:
         return first + self.below(last - first + 1)
 
     def pick(self, options: Sequence[T]) -> T:
-        """Draw one of some options; the first is the simplest."""
+        """Draw one of several options; the first is the simplest."""
         return options[self.below(len(options))]
 
     def chance(self, percent: int) -> bool:
-        """Draw a truth value that is True in so many of 100 cases."""
+        """Draw a boolean that is True in `percent` of 100 cases."""
         return self.below(100) >= 100 - percent
 
     def weighted(self, options: Sequence[tuple[int, T]]) -> T:
-        """Draw one of some options, each with its weight; the first is the simplest."""
+        """Draw one of several weighted options; the first is the simplest."""
         drawn = self.below(sum(weight for weight, _ in options))
         for weight, option in options:
             drawn -= weight

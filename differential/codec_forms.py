@@ -10,7 +10,7 @@ from differential.elements import Elements, Shape
 
 @dataclass
 class Chain:
-    """The codecs of an array, each as an expression; ``None`` for a parameter that is left out."""
+    """The codecs of an array, each as an expression; ``None`` for an omitted parameter."""
 
     filters: str | None = None
     serializer: str | None = None
@@ -38,7 +38,7 @@ def _blosc(choices: Choices, prefix: str) -> str:
 
 
 def draw_compressor(choices: Choices) -> str:
-    """Draw a format 3 codec from bytes to bytes."""
+    """Draw a bytes-to-bytes codec of format 3."""
     kind = choices.weighted(
         (
             (20, "zstd"),
@@ -89,7 +89,7 @@ def draw_compressor(choices: Choices) -> str:
 
 
 def draw_compressors(choices: Choices) -> str:
-    """Draw what goes to ``compressors`` of a format 3 array."""
+    """Draw the ``compressors`` argument of a format 3 array."""
     count = choices.weighted(((65, 1), (25, 2), (10, 0)))
     codecs = [draw_compressor(choices) for _ in range(count)]
     if count == 1 and choices.chance(50):
@@ -100,33 +100,33 @@ def draw_compressors(choices: Choices) -> str:
 
 
 def _number(elements: Elements) -> str:
-    """Return the numpy name of a plain number type, or nothing."""
+    """Return the numpy name of a plain number type; empty for other types."""
     return elements.numpy if elements.kind in ("integer", "float") else ""
 
 
 def draw_filters(choices: Choices, elements: Elements, ndim: int) -> list[str]:
-    """Draw format 3 codecs from array to array, one after the other."""
+    """Draw a sequence of array-to-array codecs of format 3."""
     filters: list[str] = []
     for _ in range(choices.weighted(((80, 1), (15, 2), (5, 0)))):
-        # Filters of numcodecs name the data type of what they get: that of the array.
+        # Filters of numcodecs declare the data type of their input, which is that of the array.
         is_converted = any("CastValue" in code or "type=" in code for code in filters)
         filters.append(draw_filter(choices, elements, ndim, is_converted))
     return filters
 
 
 def draw_filter(choices: Choices, elements: Elements, ndim: int, is_converted: bool) -> str:
-    """Draw a format 3 codec from array to array.
+    """Draw an array-to-array codec of format 3.
 
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     elements : Elements
         Data type of the array.
     ndim : int
-        Number of its dimensions.
+        Number of dimensions of the array.
     is_converted : bool
-        Whether what the codec gets may be of another data type.
+        Whether the input of the codec may have another data type than the array.
     """
     kinds = [(50, "transpose")]
     if _number(elements):
@@ -201,13 +201,13 @@ def _number_filter(choices: Choices, elements: Elements) -> str:
 
 
 def default_serializer(elements: Elements) -> str:
-    """Return the codec that a data type needs to become bytes."""
+    """Return the default array-to-bytes codec of a data type."""
     codecs = {"text": "zc.VLenUTF8Codec()", "bytes": "zc.VLenBytesCodec()"}
     return codecs.get(elements.kind, "zc.BytesCodec()")
 
 
 def draw_serializer(choices: Choices, elements: Elements, chunk: Shape) -> str | None:
-    """Draw a format 3 codec from array to bytes; None where it is left to the data type."""
+    """Draw an array-to-bytes codec of format 3; None for the default of the data type."""
     kind = choices.weighted(((50, "omit"), (22, "bytes"), (24, "sharding"), (4, "pcodec")))
     if kind == "omit" or (kind == "pcodec" and not _number(elements)):
         return None
@@ -228,7 +228,7 @@ def draw_serializer(choices: Choices, elements: Elements, chunk: Shape) -> str |
 
 
 def inner_shape(choices: Choices, chunk: Shape) -> Shape:
-    """Draw a chunk shape that divides another into some tens of chunks at most."""
+    """Draw a chunk shape that divides another chunk shape into at most some tens of chunks."""
     inner = []
     left = 48
     for length in chunk:
@@ -239,7 +239,7 @@ def inner_shape(choices: Choices, chunk: Shape) -> Shape:
 
 
 def draw_sharding(choices: Choices, elements: Elements, chunk: Shape, depth: int) -> str:
-    """Draw a sharding codec, possibly with another inside."""
+    """Draw a sharding codec, possibly with a nested sharding codec."""
     inner = inner_shape(choices, chunk)
     codecs = []
     if choices.chance(15):
@@ -279,18 +279,18 @@ def draw_sharding(choices: Choices, elements: Elements, chunk: Shape, depth: int
 
 
 def draw_chain_v3(choices: Choices, elements: Elements, chunk: Shape, sharded: bool) -> Chain:
-    """Draw the codecs of a format 3 array, most of them for the defaults.
+    """Draw the codecs of a format 3 array; most often the defaults.
 
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     elements : Elements
         Data type of the array.
     chunk : tuple of int
-        Shape of its chunks in elements.
+        Shape of the chunks of the array, in elements.
     sharded : bool
-        Whether the chunks lie in shards by the parameter of the array.
+        Whether the array is created with ``shards``.
     """
     chain = Chain()
     if choices.chance(30):
@@ -355,7 +355,7 @@ def draw_chain_v2(choices: Choices, elements: Elements) -> Chain:
     return chain
 
 
-# What no codec should take, with the parameter it goes to.
+# Invalid codecs, each with the parameter to which it is passed.
 _BAD_V3 = (
     ("compressors", "zc.BloscCodec(clevel=10)"),
     ("compressors", "zc.BloscCodec(clevel=-1)"),
@@ -376,7 +376,7 @@ _BAD_V3 = (
     ("filters", "zc.CastValue(data_type='int16', rounding='sideways')"),
     ("filters", "zc.CastValue(data_type='int16', out_of_range='other')"),
     ("filters", "zc.GzipCodec()"),
-    ("serializer", "zc.BytesCodec()"),  # For text and bytes of any length.
+    ("serializer", "zc.BytesCodec()"),  # not valid for variable-length text and bytes
     ("serializer", "zc.VLenUTF8Codec()"),
     ("serializer", "zc.VLenBytesCodec()"),
     ("serializer", "zn.PCodec(level=4)"),
@@ -396,5 +396,5 @@ _BAD_V2 = (
 
 
 def draw_bad_codec(choices: Choices, zarr_format: int) -> tuple[str, str]:
-    """Draw a codec that is not valid, or not where it goes; with the parameter that it goes to."""
+    """Draw a codec that is not valid for its parameter; return the parameter and the codec."""
     return choices.pick(_BAD_V3 if zarr_format == 3 else _BAD_V2)

@@ -1,4 +1,4 @@
-"""Comparing what the two sides answered."""
+"""Comparing the answers of the two sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs in one step of a case.
+    """A difference in one step of a case.
 
     Parameters
     ----------
@@ -28,13 +28,14 @@ class Difference:
         ``outcome`` (result or exception), ``stored`` (what the step wrote), ``other's store``
         (reading what the other side stored) or ``process`` (a worker hung or died).
     ours, peer : dict
-        The two answers.
+        Answers of the two sides to the step.
     keys : tuple of str
         Keys whose values differ, for ``stored``.
     values : dict
-        Stored values of those keys, ours and the peer's, as JSON or as base64; None where absent.
+        Stored values of these keys, as pairs of the value of ours and that of the peer: JSON,
+        base64, or None if absent.
     refuted : bool
-        Whether what would explain it asks for a proof, and that failed.
+        Whether the matching explanation requires a proof that failed.
     """
 
     case: dict[str, Any]
@@ -48,13 +49,13 @@ class Difference:
 
     @property
     def step(self) -> dict[str, Any]:
-        """The step."""
+        """The step that differs."""
         step: dict[str, Any] = self.case["steps"][self.number]
         return step
 
     @property
     def kind(self) -> str:
-        """What the difference is alike to: the key of the summary."""
+        """Description that similar differences share; the key of the summary."""
         place = "/".join(str(self.step[name]) for name in ("op", "via") if name in self.step)
         told = f"ours {outcome(self.ours)}, released {outcome(self.peer)}"
         where = "not proved, " * self.refuted + self.case["kind"].split("-")[0]
@@ -65,7 +66,7 @@ class Difference:
 
 
 def outcome(answer: Answer) -> str:
-    """Tell in a word or two what became of a step."""
+    """Return the outcome of a step in one or two words."""
     if "fault" in answer:
         return str(answer["fault"])
     if "raises" in answer:
@@ -74,12 +75,12 @@ def outcome(answer: Answer) -> str:
 
 
 def is_metadata(key: str) -> bool:
-    """Tell whether a key holds a metadata document."""
+    """Return whether a key is that of a metadata document."""
     return key.rsplit("/", 1)[-1] in METADATA
 
 
 def same(ours: Any, peer: Any) -> bool:
-    """Tell whether two encoded results are equal; NaN equals NaN, whatever its bits."""
+    """Return whether two encoded results are equal; any NaN equals any other NaN."""
     if ours == peer:
         return True
     if isinstance(ours, list) and isinstance(peer, list):
@@ -92,7 +93,7 @@ def same(ours: Any, peer: Any) -> bool:
 
 
 def _same_elements(ours: Answer, peer: Answer) -> bool:
-    """Tell whether two encoded arrays of fixed-size elements are equal."""
+    """Return whether two encoded arrays of fixed-size elements are equal."""
     if any(ours[key] != peer[key] for key in ours if key != "data"):
         return False
     return _equal(_decode(ours), _decode(peer))
@@ -105,7 +106,7 @@ def _decode(encoded: Answer) -> Any:
 
 
 def _tuples(descr: list[Any]) -> list[Any]:
-    """Restore the tuples of a structured type, which JSON made lists."""
+    """Restore the tuples of a structured data type, which are lists in JSON."""
     return [
         tuple(
             _tuples(part) if place == 1 and isinstance(part, list) else part
@@ -123,15 +124,15 @@ def _equal(ours: Any, peer: Any) -> bool:
     alike = np.ones(ours.shape, dtype=bool)
     for part in ("real", "imag") if ours.dtype.kind == "c" else ("real",):
         a, b = getattr(ours, part), getattr(peer, part)
-        # The sign of a zero is part of a value that is stored.
+        # The sign of a stored zero must be equal too.
         alike &= np.isnan(a) & np.isnan(b) | (a == b) & (np.signbit(a) == np.signbit(b))
     return bool(alike.all())
 
 
 def same_outcome(ours: Answer, peer: Answer) -> bool:
-    """Tell whether two steps ended alike: equal results, or an exception of the peer's class.
+    """Return whether two outcomes agree: equal results, or an exception of the peer's class.
 
-    A class of ours may be more special than the one of that name.
+    The exception of ours may also be of a subclass of that class.
     """
     if "raises" in peer or "raises" in ours:
         return peer.get("raises") in ours.get("mro", ())
@@ -139,14 +140,14 @@ def same_outcome(ours: Answer, peer: Answer) -> bool:
 
 
 def document(key: str, value: str | None) -> Any:
-    """Return a stored value as it is compared: JSON for metadata, base64 otherwise."""
+    """Return a stored value in the compared form: JSON for metadata, base64 otherwise."""
     if value is None or not is_metadata(key):
         return value
     return json.loads(base64.b64decode(value))
 
 
 def _same_document(ours: Any, peer: Any) -> bool:
-    # Through text, so that NaN equals NaN, and 1 does not equal 1.0 or true.
+    # As text, NaN equals NaN, and 1 does not equal 1.0 or true.
     return json.dumps(ours, sort_keys=True) == json.dumps(peer, sort_keys=True)
 
 
@@ -162,9 +163,9 @@ class Comparison:
 
     @property
     def must_swap(self) -> bool:
-        """Whether each side still has to read what the other stored.
+        """Whether each side must still read the store of the other side.
 
-        Where all bytes are equal, reading one's own store was that.
+        If all bytes are equal, reading its own store was already the same.
         """
         return not self.ended_early and self.ours != self.peer
 
@@ -177,8 +178,8 @@ def compare(
 ) -> Comparison:
     """Compare the answers to a case, step by step.
 
-    The first difference that is not explained ends it, and so does one after which the stores
-    differ: what comes later would differ for that reason.
+    The comparison ends at the first unexplained difference. It also ends at the first difference
+    between the stores, because later steps would differ for that reason.
     """
     found = Comparison()
     for number, (our, their) in enumerate(zip(ours, peer)):
@@ -210,16 +211,17 @@ def compare(
 def compare_swapped(
     case: dict[str, Any], own: list[Answer], swapped: list[Answer], side: str
 ) -> list[Difference]:
-    """Compare what a side reads from the other's store with what the other read there.
+    """Compare what one side reads from the store of the other with what the other read itself.
 
     Parameters
     ----------
     case : dict
         The case.
     own, swapped : list of dict
-        Answers to its final steps, by the side that wrote the store and by `side`.
+        Answers to the final steps of the case: `own` from the side that wrote the store, `swapped`
+        from `side`.
     side : {"ours", "peer"}
-        Who read.
+        Side that read the store of the other.
     """
     numbers = [number for number, step in enumerate(case["steps"]) if step.get("final")]
     differences = []
@@ -231,7 +233,7 @@ def compare_swapped(
 
 
 def contents(answers: list[Answer]) -> dict[str, str]:
-    """Return what a side has stored when it had run its steps, base64 by key."""
+    """Return the store of a side after its steps: base64 by key."""
     store: dict[str, str] = {}
     for answer in answers:
         _apply(store, answer["stored"])

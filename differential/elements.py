@@ -1,4 +1,4 @@
-"""Data types, and values of them, as Python expressions."""
+"""Data types and their values, as Python expressions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Elements:
-    """A data type with some of its values.
+    """A data type, and some of its values.
 
     Parameters
     ----------
     dtype : str
         Expression for the ``dtype`` of a zarr array.
     kind : str
-        What codecs ask: ``integer``, ``float``, ``complex``, ``bool``, ``time``, ``fixed`` (bytes,
+        Kind that decides which codecs fit: ``integer``, ``float``, ``complex``, ``bool``, ``time``, ``fixed`` (bytes,
         text and raw of a fixed length), ``text``, ``bytes`` (of any length) or ``struct``.
     numpy : str
         Expression for the data type of numpy arrays of such elements.
@@ -94,7 +94,7 @@ def _times() -> list[Elements]:
 
 
 def unit(code: str) -> str:
-    """Return the unit of a time type as a further argument: ``, 's'``, or nothing."""
+    """Return the unit of a time type as a further argument, such as ``, 's'``; else empty."""
     return f", {code[code.index('[') + 1 : -1]!r}" if "[" in code else ""
 
 
@@ -157,7 +157,7 @@ OTHER = (
         ("w", "k", "d"),
     ),
 )
-# Spellings of the same data types, and what is none.
+# Other spellings of data types, and invalid ones.
 SPELLINGS = (
     Elements("int", "integer", "'<i8'", ("0", "1", "-4", "9")),
     Elements("float", "float", "'<f8'", ("0.0", "1.5", "np.nan")),
@@ -191,7 +191,7 @@ def draw_value(choices: Choices, elements: Elements) -> str:
 def draw_array(choices: Choices, elements: Elements, shape: Shape) -> str:
     """Draw an array: a short row of elements, repeated to fill the shape.
 
-    Many of them hold the default fill value alone, or almost, so that chunks are left out.
+    Many of these arrays contain almost only the default fill value, so that chunks are omitted.
     """
     values = elements.values
     kind = choices.weighted(((60, "mixed"), (15, "default"), (25, "sparse")))
@@ -207,7 +207,7 @@ def draw_array(choices: Choices, elements: Elements, shape: Shape) -> str:
 
 
 def draw_fill_value(choices: Choices, elements: Elements) -> str | None:
-    """Draw a fill value; None where the parameter is left out."""
+    """Draw a fill value; None to omit the parameter."""
     kind = choices.weighted(((45, "omit"), (40, "value"), (8, "none"), (4, "scalar")))
     if kind == "omit":
         return None
@@ -222,7 +222,7 @@ def draw_fill_value(choices: Choices, elements: Elements) -> str | None:
 
 
 def draw_bad_fill_value(choices: Choices) -> str:
-    """Draw a fill value that many data types do not have."""
+    """Draw a fill value that is not valid for many data types."""
     return choices.pick(
         (
             "0",

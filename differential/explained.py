@@ -1,4 +1,4 @@
-"""The differences that are meant, each with how it is recognised and why it is."""
+"""The deliberate differences: how each is recognized, and its reason."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Explanation:
     Parameters
     ----------
     name : str
-        A few words.
+        Short name.
     reason : str
-        Why it is so.
+        Reason for the difference.
     matches : callable
-        Whether a difference is of this kind.
+        Returns whether a difference is of this kind.
     proof : callable or None
-        What the case has to show besides; see `differential.proofs`.
+        Further condition on the case; see `differential.proofs`.
     stored : bool
-        Whether it may be about what is stored, and not only about a result or an exception. Where
-        that is the elements of an array, there has to be a proof.
+        Whether the stored data may differ too, and not only a result or an exception. If the stored
+        elements of an array differ, a proof is required.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Explanation:
 
 
 def _ours(difference: Difference, *classes: str) -> bool:
-    """Tell whether ours raised one of some exceptions; without names, whether it returned."""
+    """Return whether ours raised one of the exceptions; without names, whether it returned."""
     return difference.ours.get("raises") in (classes or (None,))
 
 
 def _peer(difference: Difference, *classes: str) -> bool:
-    """Tell whether the peer raised one of some exceptions; without names, whether it returned."""
+    """Return whether the peer raised one of the exceptions; without names, whether it returned."""
     return difference.peer.get("raises") in (classes or (None,))
 
 
@@ -65,7 +65,7 @@ def _peer_says(difference: Difference, text: str) -> bool:
 
 
 def _fits(difference: Difference) -> bool | None:
-    """Tell whether numpy would broadcast what a step assigns; None where shapes are not known."""
+    """Return whether numpy would broadcast the assigned value; None if shapes are unknown."""
     value, selected = difference.step.get("value"), difference.step.get("selected")
     if value is None or selected is None:
         return None
@@ -76,7 +76,7 @@ def _fits(difference: Difference) -> bool | None:
 
 
 def _too_large(d: Difference) -> bool:
-    # Where arrays end within a block, the harness does not know how many elements it has.
+    # If the array ends within a block, the case does not contain the number of its elements.
     of_blocks = ".blocks[" in d.step["code"] and _says(d, "could not broadcast input array")
     return (_fits(d) is False or of_blocks) and _ours(d, "ValueError")
 
@@ -109,7 +109,7 @@ def _field(d: Difference) -> bool:
     return bool(d.step["op"] == "write")
 
 
-# What a filter says of a chunk that it cannot take; a chunk that is left out never gets there.
+# Error message of a filter for a chunk that it cannot encode. An omitted chunk is not encoded.
 _REFUSED = "Shuffle buffer is not an integer multiple of elementsize"
 
 
@@ -138,7 +138,7 @@ def _broken_off(d: Difference) -> bool:
         and d.step["op"] in ("write", "append", "create", "copy")
         and "raises" in d.ours
         and not any(map(is_metadata, d.keys))
-        # What both have stored is equal.
+        # Keys that both sides stored have equal values.
         and not any(key in d.ours["stored"] and key in d.peer["stored"] for key in d.keys)
     )
 
@@ -165,7 +165,7 @@ def _no_blocks(d: Difference) -> bool:
 
 
 def _unpacked(answer: Any) -> Any:
-    """Return an answer with the arrays of objects that have no dimensions replaced by the object."""
+    """Return an answer with each zero-dimensional object array replaced by its object."""
     if isinstance(answer, list):
         return [_unpacked(item) for item in answer]
     if not isinstance(answer, dict):
@@ -195,9 +195,9 @@ def _told_of_sets(d: Difference) -> bool:
 
 def _null_character(d: Difference) -> bool:
     lines = " ".join(step["code"] for step in d.case["steps"][: d.number + 1])
-    # A number makes as many null characters.
+    # A number n is converted to n null characters.
     null = {"text": r"'\\x00'", "bytes": r"zarr\.ones|fill_value=(True|\d+)\b"}
-    # Cases of groups have arrays of several kinds.
+    # Group cases have arrays of several data types.
     kind = d.case.get("elements", "text")
     return (
         kind in null
@@ -292,7 +292,7 @@ def _ellipsis(d: Difference) -> bool:
         and _peer_says(d, "The truth value of an array with more than one element is ambiguous")
         and (
             _ours(d)
-            # What is wrong with the selection, ellipsis aside.
+            # The selection has a mistake other than the ellipsis.
             or (
                 _ours(d, "IndexError", "BoundsCheckError")
                 and re.search(
@@ -317,7 +317,7 @@ def _outside(d: Difference) -> bool:
         return False
     created = d.case["steps"][0]["code"]
     resized = any(step["op"] == "resize" for step in d.case["steps"][: d.number])
-    # Decoding differences of floats puts NaN there, and what is not a time or number equals nothing.
+    # Decoding differences of floats gives NaN there; NaN and NaT do not equal themselves.
     spread = d.case["elements"] == "float" and "Delta" in created
     unequal = d.case["elements"] == "struct" and re.search("NaT|nan", created) is not None
     return resized or spread or unequal
@@ -393,7 +393,7 @@ def _kept_members(d: Difference) -> bool:
     def plain(document: Any) -> Any:
         return {**document, "attributes": None, "consolidated_metadata": None}
 
-    # What is kept, or the document of a group that keeps its attributes.
+    # Keys that only ours keeps, or the document of a group that keeps its attributes.
     return all(
         peer is None
         or key.endswith(".zattrs")
@@ -945,7 +945,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
 
 
 def explain(difference: Difference) -> Explanation | None:
-    """Return why a difference is meant, or None where it is not."""
+    """Return the explanation of a difference; None if the difference is not deliberate."""
     if difference.refuted:
         return None
     stored = difference.what == "stored"

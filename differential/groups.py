@@ -1,4 +1,4 @@
-"""Cases that make groups with members, find and consolidate them."""
+"""Cases that create groups with members, look members up, and consolidate metadata."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class GroupBuilder:
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     zarr_format : {2, 3}
         Format of the root group.
     """
@@ -72,7 +72,7 @@ class GroupBuilder:
         self.read_only = False
 
     def build(self) -> Case:
-        """Return the whole case."""
+        """Draw all steps and return the case."""
         choices = self.choices
         self._root()
         for _ in range(choices.between(2, 10)):
@@ -99,7 +99,7 @@ class GroupBuilder:
         self.steps.append({"op": "create", "code": code, "needed": True})
 
     def _array_options(self) -> str:
-        """Draw the parameters of a small array."""
+        """Draw the arguments that create a small array."""
         choices = self.choices
         elements = draw_elements(choices)
         shape = tuple(choices.between(1, 4) for _ in range(choices.pick((1, 2, 0))))
@@ -137,7 +137,7 @@ class GroupBuilder:
         if kind == "attributes":
             node = choices.pick(("g", f"g[{self._path()!r}]"))
             step = draw_attribute_step(choices, node)
-            # A member is not a variable that the updated node could be kept in.
+            # A member is an expression, so that the updated node cannot be assigned to it.
             step["code"] = (
                 str(step["code"]).replace(f"{node} = ", "node = ") if node != "g" else step["code"]
             )

@@ -1,9 +1,9 @@
-"""What a deliberate difference has to show once more before it counts as one.
+"""Proofs: further conditions before a difference counts as deliberate.
 
-Where sides store other data, or one of them fails, what comes later in the case cannot be compared.
-A proof runs the case again in another form and looks at the elements of the array: both sides read
-the same from either store, or ours holds what numpy makes of the same step, or what it holds in a
-form of the case that both sides treat alike.
+If the sides store different data, or one of them fails, later steps of the case cannot be compared.
+A proof runs the case again in another form and checks the elements of the array. Either both sides
+read the same elements from both stores, or the array of ours equals the result of the same step in
+numpy, or it equals the array in a form of the case that both sides treat alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from differential.compare import Answer, Difference, contents, same, same_outcom
 
 
 class Run(Protocol):
-    """Runs a case on a side, ``ours`` or ``peer``; None where its process failed."""
+    """Runs a case on a side, ``ours`` or ``peer``; returns None if the process failed."""
 
     def __call__(
         self, side: str, case: dict[str, Any], store: Mapping[str, str] | None = None
@@ -26,7 +26,7 @@ class Run(Protocol):
 
 Proof = Callable[[Difference, Run], bool]
 MISSING = "array.read_missing_chunks"
-# Elements as they compare in any byte order and memory layout.
+# Lines that return the elements, independent of byte order and memory layout.
 _ELEMENTS = (
     "x = np.asarray({a}[...])",
     "x if x.dtype.kind in 'OT' else np.ascontiguousarray(x).astype(x.dtype.newbyteorder('='))",
@@ -34,25 +34,25 @@ _ELEMENTS = (
 
 
 def _with(difference: Difference, lines: list[str], last: int) -> dict[str, Any]:
-    """Return the case up to a step, exclusive, followed by lines that have to succeed."""
+    """Return the case up to a step, exclusive, followed by lines that must succeed."""
     steps = [*difference.case["steps"][:last]]
     steps += [{"op": "proof", "code": line, "needed": True} for line in lines]
     config = difference.case["config"]
     if "raises" not in difference.ours:
-        # A proof reads the whole array.
+        # A proof reads the whole array, including absent chunks.
         config = {name: value for name, value in config.items() if name != MISSING}
     return difference.case | {"steps": steps, "config": config}
 
 
 def _last(case: Mapping[str, Any], answers: list[Answer] | None) -> Answer | None:
-    """Return the answer to the last step, if all of the proof succeeded."""
+    """Return the answer to the last step; None if a step of the proof failed."""
     if answers is None or len(answers) != len(case["steps"]) or "result" not in answers[-1]:
         return None
     return answers[-1]
 
 
 def reads_alike(difference: Difference, run: Run) -> bool:
-    """Tell whether both sides read the same elements from what either has stored."""
+    """Return whether both sides read the same elements from both stores."""
     final = next(step for step in difference.case["steps"] if step.get("final"))
     if path := difference.step.get("path"):
         final = final | {"code": f"zarr.open_array(store, path={path!r}, mode='r')[...]"}
@@ -67,10 +67,11 @@ def reads_alike(difference: Difference, run: Run) -> bool:
 
 
 def as_numpy(difference: Difference, run: Run) -> bool:
-    """Tell whether ours does to the array, or reads of it, what numpy would, or both refuse.
+    """Return whether a step of ours has the same result as in numpy, or fails in both.
 
-    numpy gets the positions that the same selection reads of an array that counts its elements.
-    What it makes of the elements is written at once, so that it has passed the codecs as well.
+    The positions of the selected elements are read by the same selection from an array of running
+    numbers. The elements that numpy computes are also written to an array and read again, so that
+    they pass the codecs too.
     """
     case, step = difference.case, difference.step
     if step["op"] == "create" and "assigned" in step:
@@ -79,7 +80,7 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         lines = [f"[{', '.join(pair)}]"]
         return _equals(difference, lines, difference.number + 1, run)
     if step["op"] == "copy" and "write_data=False" not in step["code"]:
-        # In one memory layout, as below.
+        # In the same memory layout, as below.
         both = ("copy[...]", "a[...]")
         pair = [f"np.array({each}, order='C')" for each in both]
         return _equals(difference, [f"[{', '.join(pair)}]"], difference.number + 1, run)
@@ -101,14 +102,14 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         if "raises" in difference.ours:
             tried = _with(difference, [*lines, does], difference.number)
             answers = run("ours", tried) or []
-            # What cannot be read as a whole cannot be read in part.
+            # If the whole array cannot be read, the selection cannot be read either.
             unreadable = len(answers) == difference.number + 1
             refused = len(answers) == len(tried["steps"]) and "raises" in answers[-1]
             return refused or (unreadable and same_outcome(difference.ours, answers[-1]))
         if step["op"] == "read":
             lines += [
                 f"result = np.asarray({step['code']}).copy()",
-                # In one memory layout: what it is in is compared elsewhere.
+                # In the same memory layout; layouts are compared elsewhere.
                 f"[result, np.asarray({place}).astype(result.dtype, order='C')]",
             ]
             return _equals(difference, lines, difference.number, run)
@@ -120,14 +121,14 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         case["steps"][0]["code"],
         "a.resize(expected.shape)",
         "a[...] = expected",
-        # An array that was opened again is in the byte order of the machine.
+        # An array that was opened again has the byte order of the machine.
         "[after, np.asarray(a[...]).astype(after.dtype)]",
     ]
     return _equals(difference, lines, difference.number, run)
 
 
 def _chunks(difference: Difference) -> str:
-    """Return the chunks of the array as a parameter, where a selection depends on them."""
+    """Return the ``chunks`` argument of the array; empty if the selection does not need it."""
     if difference.step["via"] != "blocks":
         return ""
     if "array.rectilinear_chunks" in difference.case["config"]:
@@ -136,14 +137,14 @@ def _chunks(difference: Difference) -> str:
 
 
 def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bool:
-    """Tell whether lines after the steps of a case end with two equal results."""
+    """Return whether the last of some lines after the steps of a case gives two equal results."""
     tried = _with(difference, lines, last)
     answer = _last(tried, run("ours", tried))
     return answer is not None and same(*answer["result"])
 
 
 def where_ours_returns(proof: Proof) -> Proof:
-    """Return a proof that is asked for in cases of an array alone, and not where ours raises."""
+    """Return a proof that is only required in array cases, and only if ours returns."""
 
     def asked(difference: Difference, run: Run) -> bool:
         is_array = difference.case["kind"].startswith("array")
@@ -153,14 +154,14 @@ def where_ours_returns(proof: Proof) -> Proof:
 
 
 def in_form(change: Callable[[str], str], proof: Proof) -> Proof:
-    """Return a proof that is given of a case in another form, say one that every codec takes.
+    """Return a proof for another form of the case, for example one that every codec accepts.
 
     Parameters
     ----------
     change : callable
-        Writes a line of the case in that form.
+        Returns a line of the case in the other form.
     proof : callable
-        The proof.
+        Proof to apply to the other form.
     """
 
     def proved(difference: Difference, run: Run) -> bool:
@@ -170,21 +171,21 @@ def in_form(change: Callable[[str], str], proof: Proof) -> Proof:
 
 
 def lost(difference: Difference, run: Run) -> bool:
-    """Tell whether the released package cannot read what it has stored."""
+    """Return whether the released package cannot read the data that it stored."""
     tried = _with(difference, ["a[...]"], difference.number + 1)
     answers = run("peer", tried) or []
     return len(answers) == len(tried["steps"]) and "raises" in answers[-1]
 
 
 def same_as(change: Callable[[str], str], **config: object) -> Proof:
-    """Return the proof that a case ends with the elements it would have in another form.
+    """Return the proof that a case ends with the same elements as another form of the case.
 
     Parameters
     ----------
     change : callable
-        Writes a line of the case in that form, which the peer has no trouble with.
+        Returns a line of the case in the other form, which the peer supports.
     **config : object
-        Settings of that form, with ``__`` for the dots in their names.
+        Settings of the other form; ``__`` stands for a dot in their names.
     """
     settings = {name.replace("__", "."): value for name, value in config.items()}
 

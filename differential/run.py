@@ -1,4 +1,4 @@
-"""Running cases on both sides, and collecting what differs."""
+"""Running cases on both sides, and collecting the differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 50
 
 @dataclass
 class Report:
-    """What a run has found so far."""
+    """Counts and differences of a run so far."""
 
     cases: int = 0
     comparisons: int = 0
@@ -28,7 +28,7 @@ class Report:
     unexplained: dict[str, list[Difference]] = field(default_factory=dict)
 
     def add(self, comparison: Comparison) -> None:
-        """Take in what was found in a case."""
+        """Add the comparison of a case."""
         self.cases += 1
         self.comparisons += comparison.comparisons
         for difference in comparison.differences:
@@ -41,7 +41,7 @@ class Report:
 
 
 def attempt(side: Side, case: Case, store: Mapping[str, str] | None = None) -> Answers | str:
-    """Run a case on one side; return its answers, or what became of the worker."""
+    """Run a case on one side; return its answers, or a message if the worker failed."""
     try:
         return side.run(case, store)
     except WorkerFault as fault:
@@ -49,17 +49,17 @@ def attempt(side: Side, case: Case, store: Mapping[str, str] | None = None) -> A
 
 
 def _told(answers: Answers | str) -> Answer:
-    """Return as an answer what became of a side, of which either has failed."""
+    """Return the outcome of a side as an answer, if the worker of either side failed."""
     return {"fault": answers} if isinstance(answers, str) else {"result": None}
 
 
 class Pair:
-    """Both sides, working at the same time.
+    """Both sides, which run cases at the same time.
 
     Parameters
     ----------
     ours, peer : Side
-        The two.
+        Sides to compare.
     """
 
     def __init__(self, ours: Side, peer: Side) -> None:
@@ -75,7 +75,7 @@ class Pair:
         yield from self.finish(cases, self.begin(cases))
 
     def begin(self, cases: list[Case]) -> list[Future[list[Answers | str]]]:
-        """Have both sides run cases."""
+        """Start running cases on both sides."""
 
         def attempt_all(side: Side) -> list[Answers | str]:
             return [attempt(side, case) for case in cases]
@@ -85,7 +85,7 @@ class Pair:
     def finish(
         self, cases: list[Case], begun: list[Future[list[Answers | str]]]
     ) -> Iterator[Comparison]:
-        """Compare what both sides answered."""
+        """Wait for the answers of both sides, and compare them."""
         ours, peer = (future.result() for future in begun)
         for case, our, their in zip(cases, ours, peer, strict=True):
             yield self._compare(case, our, their)
@@ -100,7 +100,7 @@ class Pair:
         return comparison
 
     def _prove(self, difference: Difference) -> Difference:
-        """Mark a difference as refuted that cannot be what would explain it."""
+        """Mark a difference as refuted if the proof of its explanation fails."""
         explanation = explain(difference)
         if explanation is None or explanation.proof is None:
             return difference
@@ -113,7 +113,7 @@ class Pair:
         return None if isinstance(answers, str) else answers
 
     def _swap(self, case: Case, ours: Answers, peer: Answers, comparison: Comparison) -> None:
-        """Have each side read what the other stored."""
+        """Let each side read the store of the other side."""
         final = [number for number, step in enumerate(case["steps"]) if step.get("final")]
         for name, side, store, owner in (
             ("ours", self._ours, comparison.peer, peer),
@@ -143,12 +143,12 @@ def run(
     first: int = 0,
     visit: Callable[[Report], None] = lambda _: None,
 ) -> Report:
-    """Run cases of a seed, from a number on; `visit` is called after each block of them."""
+    """Run `count` cases of a seed from number `first`; call `visit` after each batch."""
     report = Report()
     begun: list[Future[list[Answers | str]]] | None = None
     cases: list[Case] = []
     for start in range(first, first + count + BATCH, BATCH):
-        # The next cases are drawn while the sides are busy with these.
+        # The next cases are drawn while the sides run the current ones.
         drawn = [draw_case(seed, n) for n in range(start, min(start + BATCH, first + count))]
         if begun is not None:
             for comparison in pair.finish(cases, begun):
@@ -159,7 +159,7 @@ def run(
 
 
 def shrink(pair: Pair, difference: Difference, seconds: float) -> Difference:
-    """Return the same kind of difference in a case as simple as can be found in some seconds."""
+    """Return a difference of the same kind in the simplest case that is found in `seconds`."""
     best = difference
     deadline = time.monotonic() + seconds
 
@@ -182,4 +182,4 @@ def shrink(pair: Pair, difference: Difference, seconds: float) -> Difference:
 
 
 class _Enough(BaseException):
-    """Shrinking has taken long enough; hypothesis lets this pass."""
+    """The time for shrinking is over; hypothesis does not catch this exception."""

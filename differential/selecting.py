@@ -1,4 +1,4 @@
-"""Selections, as Python expressions, with the shape of what they select."""
+"""Selections, as Python expressions, with the shape of the selected elements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from differential.choices import Choices
 from differential.elements import Shape
 
-# A part of a selection: its expression, and the lengths of the dimensions that it leaves.
+# A part of a selection: its expression, and the lengths of its dimensions in the result.
 _Part = tuple[str, Shape]
 
 
@@ -22,13 +22,13 @@ class Selection:
     Parameters
     ----------
     via : str
-        Which way of indexing: ``basic``, ``fancy`` (lists and arrays in plain brackets),
+        Way of indexing: ``basic``, ``fancy`` (lists and arrays in plain brackets),
         ``oindex``, ``vindex``, ``mask`` or ``blocks``.
     code : str
         Expression between the brackets.
     shape : tuple of int or None
-        Shape of what is selected in elements; None where it is not told, as for selections that
-        are not valid.
+        Shape of the selected elements; None if it is unknown, for example for an invalid
+        selection.
     repeats : bool
         Whether elements are selected more than once.
     """
@@ -40,7 +40,7 @@ class Selection:
 
 
 def _slice(choices: Choices, length: int, steps: tuple[int, ...]) -> _Part:
-    """Draw a slice, whose bounds may lie outside of the dimension."""
+    """Draw a slice, whose bounds may be outside the dimension."""
 
     def bound() -> int:
         if choices.chance(20):
@@ -64,7 +64,7 @@ def _integer(choices: Choices, length: int) -> _Part:
 
 
 def _joined(parts: list[_Part], rest: Shape = ()) -> tuple[str, Shape]:
-    """Write parts between brackets; `rest` are dimensions that they do not name."""
+    """Join parts to one index; `rest` are the lengths of dimensions without a part."""
     code = ", ".join(code for code, _ in parts)
     return code or "()", sum((shape for _, shape in parts), ()) + rest
 
@@ -79,7 +79,7 @@ def _basic_parts(choices: Choices, shape: Shape, steps: tuple[int, ...]) -> list
 
 
 def _shortened(choices: Choices, parts: list[_Part], shape: Shape) -> tuple[str, Shape]:
-    """Write parts, some of them left out at the end or replaced by an ellipsis."""
+    """Join parts; some may be omitted at the end or replaced by an ellipsis."""
     form = choices.weighted(((70, "all"), (15, "ellipsis"), (15, "start")))
     if form == "ellipsis":
         first = choices.below(len(parts) + 1)
@@ -122,7 +122,7 @@ def _truths(choices: Choices, count: int) -> list[bool]:
 
 
 def draw_oindex(choices: Choices, shape: Shape) -> Selection:
-    """Draw one index per dimension: a slice, an integer, integers or truth values."""
+    """Draw one index per dimension: a slice, an integer, an integer array or a boolean array."""
     parts: list[_Part] = []
     repeats = False
     for length in shape:
@@ -143,7 +143,7 @@ def draw_oindex(choices: Choices, shape: Shape) -> Selection:
 
 
 def draw_vindex(choices: Choices, shape: Shape) -> Selection:
-    """Draw one array of positions per dimension, which select together."""
+    """Draw one array of positions per dimension; together they give coordinates."""
     if not shape or 0 in shape:
         return Selection("vindex", "()", None)
     form = choices.weighted(((60, "flat"), (20, "square"), (20, "broadcast")))
@@ -171,7 +171,7 @@ def draw_vindex(choices: Choices, shape: Shape) -> Selection:
 
 
 def draw_mask(choices: Choices, shape: Shape) -> Selection:
-    """Draw truth values of the shape of the array."""
+    """Draw a boolean array with the shape of the array."""
     size = math.prod(shape)
     if size <= 24:
         truths = _truths(choices, size)
@@ -183,7 +183,7 @@ def draw_mask(choices: Choices, shape: Shape) -> Selection:
 
 
 def draw_blocks(choices: Choices, shape: Shape, chunk: Shape) -> Selection:
-    """Draw slices and integers that count chunks."""
+    """Draw slices and integers in units of chunks."""
     parts: list[_Part] = []
     for length, part in zip(shape, chunk, strict=True):
         number = math.ceil(length / part) if part else 0
@@ -202,14 +202,14 @@ def draw_blocks(choices: Choices, shape: Shape, chunk: Shape) -> Selection:
 
 
 def draw_fancy(choices: Choices, shape: Shape) -> Selection:
-    """Draw lists, arrays and truth values in plain brackets, alone or among slices."""
+    """Draw lists, integer arrays and boolean arrays in plain brackets, possibly with slices."""
     other = choices.pick((draw_vindex, draw_oindex, draw_mask))(choices, shape)
-    # What such brackets select depends on how the indices mix, so the shape is not told.
+    # The shape depends on the combination of indices, and is not computed here.
     return Selection("fancy", other.code, None, other.repeats)
 
 
 def draw_odd(choices: Choices, shape: Shape) -> Selection:
-    """Draw a selection that is not valid, or hardly."""
+    """Draw a selection that is invalid or unusual."""
     via = choices.pick(("basic", "oindex", "vindex", "blocks", "mask", "fancy"))
     length = shape[0] if shape else 0
     code = choices.pick(
@@ -249,9 +249,9 @@ def draw_selection(choices: Choices, shape: Shape, chunk: Shape) -> Selection:
     Parameters
     ----------
     choices : Choices
-        Where choices come from.
+        Source of the random choices.
     shape, chunk : tuple of int
-        Shape of the array, and of its chunks, in elements.
+        Shapes of the array and of its chunks, in elements.
     """
     kind = choices.weighted(
         (

@@ -1,4 +1,4 @@
-"""The two sides: a worker process each, watched."""
+"""The two sides, each with a monitored worker process."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class WorkerFault(Exception):
 
 
 class Side:
-    """One interpreter with a `zarr`, which runs cases in a process of its own.
+    """An interpreter with one version of `zarr`, which runs cases in its own process.
 
     Parameters
     ----------
     python : str
-        The interpreter.
+        Interpreter of the side.
     path : str or None
-        What its modules are looked up in first; None for what is installed.
+        Directory that is searched first for modules; None for installed modules.
     timeout : float
-        Seconds that a case may take.
+        Maximum duration of a case in seconds.
     """
 
     def __init__(self, python: str, path: str | None, timeout: float) -> None:
@@ -52,7 +52,7 @@ class Side:
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Nothing of what a library writes there is wanted; a traceback least.
+            # Output of libraries is discarded, tracebacks in particular.
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
@@ -82,19 +82,19 @@ class Side:
         return json.loads(line)
 
     def run(self, case: Mapping[str, Any], store: Mapping[str, str] | None = None) -> Answers:
-        """Run a case, or its final steps on a store that is given.
+        """Run a case, or only its final steps on a given store.
 
         Parameters
         ----------
         case : mapping
-            The case.
+            Case to run.
         store : mapping or None
-            Stored bytes, base64 by key, that its final steps read; None to run all steps.
+            Store that the final steps read: base64 by key. None to run all steps.
 
         Raises
         ------
         WorkerFault
-            If the worker hung or died. It is started anew.
+            If the worker hung or died; a new worker is started.
         """
         steps: Sequence[Mapping[str, Any]] = case["steps"]
         if store is not None:

@@ -1,17 +1,17 @@
-"""Runs cases with the `zarr` that this interpreter imports, and answers what happened.
+"""Run cases with the `zarr` that this interpreter imports, and return their outcomes.
 
     python -P worker.py
 
 reads one request per line of standard input and writes one answer per line of standard output,
-both JSON. It needs no more than zarr, numpy and numcodecs, and is started once for each side.
+both as JSON. It needs only zarr, numpy and numcodecs, and is started once for each side.
 
-A request holds ``steps``, lines of Python that share one namespace; the ``preamble`` that comes
-before them, and makes the dictionary ``store``; ``config``, the zarr settings
-that apply meanwhile; and ``store``, the stored bytes to start from, base64 by key. The answer holds
-for each step its ``result``, or the exception as ``raises``, ``mro`` and ``message``; and in
-``stored`` the keys that the step wrote, with None for those it deleted. Of an exception no more is
-told: a traceback would show source lines of either side. A step listed in ``needed`` ends the case
-if it fails; after one in ``settle`` that failed, what it has left running is waited for.
+A request contains ``steps``, lines of Python that share one namespace; ``preamble``, the lines
+before them, which create the dictionary ``store``; ``config``, the zarr settings for the steps; and
+``store``, the initial content of the store, base64 by key. The answer contains for each step its
+``result``, or the exception as ``raises``, ``mro`` and ``message``. It also contains ``stored``,
+the values that the step wrote, by key, with None for deleted keys. Tracebacks are not returned, as
+they would show source lines of either side. If a step listed in ``needed`` fails, the case ends. If
+a step listed in ``settle`` fails, the worker waits for the tasks that the step has left running.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SETTLE_SECONDS = 5.0
 
 
 def encode(value: Any) -> Any:
-    """Turn a result into JSON that tells values, types, data types and shapes apart."""
+    """Encode a result as JSON that preserves values, types, data types and shapes."""
     if value is None or type(value) in (bool, int):
         return value
     if type(value) is str:
@@ -72,14 +72,14 @@ def encode(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """Replace addresses, and what is named after them, which differ from run to run."""
+    """Replace memory addresses, and names that contain them, which differ between runs."""
     return re.sub(r"\b0x[0-9a-f]{6,}|memory://\d+", "ID", text)
 
 
 def encode_array(array: Any) -> Any:
-    """Turn an array into its data type, shape, memory order and elements.
+    """Encode an array by its data type, shape, memory order and elements.
 
-    Elements of a fixed size are given as bytes in C order, others one by one.
+    Elements of a fixed size are encoded together as bytes in C order, others one by one.
     """
     encoded: dict[str, Any] = {"dtype": repr(array.dtype), "shape": list(array.shape)}
     if array.dtype.hasobject or array.dtype.kind == "T":
@@ -93,7 +93,7 @@ def encode_array(array: Any) -> Any:
 
 
 def encode_node(node: Any) -> Any:
-    """Turn an array or a group into what tells it from its neighbours."""
+    """Encode an array or a group by the attributes that identify it."""
     described = {"type": type(node).__name__, "path": node.path, "read_only": node.read_only}
     if isinstance(node, zarr.Array):
         described |= {"shape": list(node.shape), "dtype": repr(node.dtype)}
@@ -101,13 +101,13 @@ def encode_node(node: Any) -> Any:
 
 
 def encode_error(error: BaseException) -> dict[str, Any]:
-    """Turn an exception into its class, its other classes and its message."""
+    """Encode an exception by its class, its base classes and its message."""
     names = [cls.__name__ for cls in type(error).__mro__ if cls is not object]
     return {"raises": names[0], "mro": names, "message": clean(str(error))[:MESSAGE_LENGTH]}
 
 
 def run_line(line: str, namespace: dict[str, Any]) -> Any:
-    """Run statements; the value is that of the last one where it is an expression."""
+    """Run statements; return the value of the last one if it is an expression, else None."""
     tree = ast.parse(line)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     if tree.body:
@@ -118,13 +118,13 @@ def run_line(line: str, namespace: dict[str, Any]) -> Any:
 
 
 def run_step(line: str, namespace: dict[str, Any]) -> dict[str, Any]:
-    """Run one step and tell its result or its exception, and the warnings that zarr gave."""
+    """Run one step; return its result or exception, and the warnings of zarr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             answer = {"result": encode(run_line(line, namespace))}
         except SyntaxError:
-            raise  # A line that is no Python is a fault of the harness.
+            raise  # invalid Python is a mistake of the harness
         except Exception as error:
             answer = encode_error(error)
     ours = {w.category.__name__ for w in caught if w.category.__module__.startswith("zarr")}
@@ -132,7 +132,7 @@ def run_step(line: str, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def contents(store: dict[str, Any]) -> dict[str, str]:
-    """Return what a store holds, base64 by key."""
+    """Return the content of a store, base64 by key."""
     return {key: base64.b64encode(value.to_bytes()).decode() for key, value in store.items()}
 
 
@@ -143,7 +143,7 @@ async def _other_tasks() -> None:
 
 
 def settle(loops: list[asyncio.AbstractEventLoop]) -> None:
-    """Wait for what a call that failed has left running; `loops` keeps what is found where."""
+    """Wait for tasks that a failed call left running; `loops` caches the event loops."""
     if not any(loop.is_running() for loop in loops):
         found = (item for item in gc.get_objects() if isinstance(item, asyncio.AbstractEventLoop))
         loops[:] = [loop for loop in found if loop.is_running()]
@@ -154,7 +154,7 @@ def settle(loops: list[asyncio.AbstractEventLoop]) -> None:
 def run_case(
     request: Mapping[str, Any], loops: list[asyncio.AbstractEventLoop]
 ) -> list[dict[str, Any]]:
-    """Run the steps of a case up to the first that is needed and fails."""
+    """Run the steps of a case, up to the first needed step that fails."""
     namespace: dict[str, Any] = {}
     exec("\n".join(request["preamble"]), namespace)
     store = namespace["store"]
@@ -181,7 +181,7 @@ def run_case(
 
 
 def versions() -> dict[str, str]:
-    """Return what is being run."""
+    """Return the versions of the packages and of Python."""
     return {
         "zarr": zarr.__version__,
         "path": str(zarr.__file__),
@@ -205,11 +205,11 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    # The header of a gzip stream tells the time of writing, which would never be the same twice.
+    # The header of a gzip stream contains the time of writing, which would differ in each run.
     vars(gzip)["time"] = SimpleNamespace(time=lambda: 0.0)
-    # Threads write the blocks of a chunk in the order in which they happen to end.
+    # Blosc threads write the blocks of a chunk in the order in which they finish.
     numcodecs.blosc.use_threads = False
-    # What a library prints must not be taken for an answer.
+    # Output of a library must not be mistaken for an answer.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, channel)

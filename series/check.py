@@ -3,9 +3,9 @@
     python -m series.check           only tests of code that the series changes
     python -m series.check --all     all tests of each commit
 
-Each commit is checked out by ``git worktree`` in a temporary directory. It gets its own environment,
-with the dependencies that the commit declares. The exit status is 1 if a test fails, or if a read of
-a sharded array makes other requests than at the parent commit.
+Each commit is checked out by ``git worktree`` in a temporary directory. It gets its own
+environment, with the dependencies that the commit declares. The exit status is 1 if a test fails,
+or if a read of a sharded array makes other requests than at the parent commit.
 """
 
 from __future__ import annotations
