@@ -43,9 +43,7 @@ def measure(path: str, kind: str) -> int:
     import zarr
 
     array = zarr.open_array(path, mode="r")
-    array[
-        tuple(slice(1) for _ in array.shape)
-    ]  # load the modules that are imported at the first read
+    array[tuple(slice(1) for _ in array.shape)]  # the first read imports further modules
     before = resident("VmRSS")
     result = np.asarray(array[...])
     above = resident("VmHWM") - before - result.nbytes

@@ -91,7 +91,7 @@ def kerchunk_references(url: str, local: str | None) -> dict[str, Any]:
 def open_stores(
     url: str, references: dict[str, Any] | None, recording: Recording
 ) -> tuple[dict[str, Store], list[Any]]:
-    """Open the same data as a store that reads each chunk separately, and as one that reads in bulk.
+    """Open the same data twice: one store reads each chunk separately, the other in bulk.
 
     Returns the stores, and the file systems that send the requests.
     """

@@ -264,7 +264,7 @@ class ArrayBuilder:
         return ["chunks=False"] if form == "false" else []
 
     def _shards(self) -> str:
-        """Draw the shape of shards of some chunks each, and use it as shape of the stored chunks."""
+        """Draw the shape of shards, and use it as the shape of the stored chunks."""
         choices = self.choices
         shard = tuple(part * choices.pick((2, 1, 3)) for part in self.chunk)
         if self.fault == "shards":

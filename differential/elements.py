@@ -18,8 +18,9 @@ class Elements:
     dtype : str
         Expression for the ``dtype`` of a zarr array.
     kind : str
-        Kind that decides which codecs fit: ``integer``, ``float``, ``complex``, ``bool``, ``time``, ``fixed`` (bytes,
-        text and raw of a fixed length), ``text``, ``bytes`` (of any length) or ``struct``.
+        Kind that decides which codecs fit: ``integer``, ``float``, ``complex``, ``bool``, ``time``,
+        ``fixed`` (bytes, text and raw of a fixed length), ``text``, ``bytes`` (of any length) or
+        ``struct``.
     numpy : str
         Expression for the data type of numpy arrays of such elements.
     values : tuple of str

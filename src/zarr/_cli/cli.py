@@ -178,7 +178,7 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return an open store if a location is a ZIP archive; `opened` closes it. Else the location."""
+    """Return a store that `opened` closes if the location is a ZIP archive, else the location."""
     path = Path(location)
     if path.suffix.lower() == ".zip" and (path.is_file() or (creates and not path.exists())):
         return opened.enter_context(ZipStore(path, mode="a" if writes else "r"))

@@ -74,9 +74,9 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
     Raises
     ------
     TypeError
-        If a filter or the compressor is another kind of codec in format 3. Filters must be array-to-array
-        codecs, except the last filter of an array of objects. A compressor must be a bytes-to-bytes
-        codec.
+        If a filter or the compressor is another kind of codec in format 3. Filters must be
+        array-to-array codecs, except the last filter of an array of objects. A compressor must be
+        a bytes-to-bytes codec.
     ValueError
         If a codec or the data type has no counterpart in format 3, a filter does not accept the
         data type of its input, or the fields of a structured data type differ in byte order.

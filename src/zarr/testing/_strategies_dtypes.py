@@ -292,8 +292,8 @@ def numpy_arrays(
     Returns
     -------
     numpy.ndarray
-        Structures contain neither NaN nor NaT, so that `numpy.testing.assert_array_equal` accepts an
-        array and its copy.
+        Structures contain neither NaN nor NaT, so that `numpy.testing.assert_array_equal` accepts
+        an array and its copy.
     """
     if dtype is None:
         dtype = array_dtypes()
