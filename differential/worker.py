@@ -93,7 +93,7 @@ def encode_array(array: Any) -> Any:
 
 
 def encode_node(node: Any) -> Any:
-    """Encode an array or a group by the attributes that identify it."""
+    """Encode an array or a group by the properties that identify it."""
     described = {"type": type(node).__name__, "path": node.path, "read_only": node.read_only}
     if isinstance(node, zarr.Array):
         described |= {"shape": list(node.shape), "dtype": repr(node.dtype)}
