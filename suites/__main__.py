@@ -74,8 +74,9 @@ def summarise(row: table.Row) -> str:
     lost, gained = len(row.comparison.lost), len(row.comparison.gained)
     more = f"; {row.why}" if row.why else ""
     return (
-        f"{row.comparison.there} passed there, {row.comparison.here} here; "
-        f"{lost} there alone ({row.unexplained} not explained), {gained} here alone{more}"
+        f"{row.comparison.there} tests passed with the released package, {row.comparison.here} with "
+        f"this one; {lost} only with the released package ({row.unexplained} not explained), "
+        f"{gained} only with this one{more}"
     )
 
 

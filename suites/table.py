@@ -77,16 +77,17 @@ def _named(differences: Iterable[Difference]) -> Iterator[tuple[str, int, str]]:
 def _differs(row: Row) -> str:
     assert row.comparison is not None
     lost, gained = len(row.comparison.lost), len(row.comparison.gained)
-    told = [f"{lost} there alone"] * bool(lost) + [f"{gained} here alone"] * bool(gained)
-    told += [f"{row.unsteady} not each time"] * bool(row.unsteady)
-    told += ["no tests in the sdist: imports of its modules"] * bool(row.package.imports)
+    told = [f"{lost} only with the released package"] * bool(lost)
+    told += [f"{gained} only with this package"] * bool(gained)
+    told += [f"{row.unsteady} passed in one of two runs"] * bool(row.unsteady)
+    told += ["the sdist has no tests: its modules are imported"] * bool(row.package.imports)
     told += [row.why] * bool(row.why) + [row.package.note] * bool(row.package.note)
     return "; ".join(told)
 
 
 def rows(found: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of the table, including the totals."""
-    yield "| package | passed there | passed here | differs |"
+    yield "| package | released package | this package | differences |"
     yield "|---|---:|---:|---|"
     there = here = lost = 0
     for row in found:
@@ -104,7 +105,7 @@ def rows(found: Sequence[Row]) -> Iterator[str]:
 
 def share(lost: int, there: int) -> str:
     """Return the number and percentage of tests that pass only with the released package."""
-    return f"{lost:,} there alone, {100 * lost / there:.2f} %" if there else ""
+    return f"{lost:,} only with the released package, {100 * lost / there:.2f} %" if there else ""
 
 
 def names(found: Sequence[Row]) -> Iterator[str]:
@@ -113,12 +114,12 @@ def names(found: Sequence[Row]) -> Iterator[str]:
         if row.comparison is None:
             continue
         for where, differences in (
-            ("not here", row.comparison.lost),
-            ("here alone", row.comparison.gained),
+            ("only with the released package", row.comparison.lost),
+            ("only with this package", row.comparison.gained),
         ):
             for name, count, why in _named(differences):
                 cases = f" ({count} cases)" if count > 1 else ""
-                reason = why or ("not explained" if where == "not here" else "")
+                reason = why or ("not explained" if differences is row.comparison.lost else "")
                 told = f": {reason}" if reason else ""
                 plain = " ".join(name.replace("`", "'").split())
                 yield f"- {row.package.name}, {where}: `{plain}`{cases}{told}"
@@ -127,8 +128,8 @@ def names(found: Sequence[Row]) -> Iterator[str]:
 def write(found: Sequence[Row], taken: Taken) -> str:
     """Return the table in Markdown, with its date and the names of the differing tests."""
     lines = [
-        f"Taken on {taken.date} with Python {taken.python}: zarr {taken.released} there, "
-        f"{taken.own} here.",
+        f"Number of passed tests, taken on {taken.date} with Python {taken.python}. The released "
+        f"package is zarr {taken.released}, this package is {taken.own}.",
         "",
         *rows(found),
     ]

@@ -119,24 +119,26 @@ class TestTable:
 
     def test_write(self) -> None:
         assert table.write(make_rows(), self.taken).splitlines() == [
-            "Taken on 2030-01-02 with Python 3.12.1: zarr 3.4.2 there, 3.4.2+own here.",
+            "Number of passed tests, taken on 2030-01-02 with Python 3.12.1. "
+            "The released package is zarr 3.4.2, this package is 3.4.2+own.",
             "",
-            "| package | passed there | passed here | differs |",
+            "| package | released package | this package | differences |",
             "|---|---:|---:|---|",
-            "| some 1.0 | 1,000 | 996 | 5 there alone; 1 here alone; 2 not each time |",
-            "| other 1.0 | 500 | 495 | 5 there alone |",
+            "| some 1.0 | 1,000 | 996 | 5 only with the released package; "
+            "1 only with this package; 2 passed in one of two runs |",
+            "| other 1.0 | 500 | 495 | 5 only with the released package |",
             "| third 1.0 | | | did not run: no \\| sdist |",
-            "| all | 1,500 | 1,491 | 10 there alone, 0.67 % |",
+            "| all | 1,500 | 1,491 | 10 only with the released package, 0.67 % |",
             "",
-            "- some, not here: `t.py::many` (4 cases): known",
-            "- some, not here: `t.py::one[a]`: not explained",
-            "- some, here alone: `t.py::here`",
-            "- other, not here: `u.py` (5 cases): not explained",
+            "- some, only with the released package: `t.py::many` (4 cases): known",
+            "- some, only with the released package: `t.py::one[a]`: not explained",
+            "- some, only with this package: `t.py::here`",
+            "- other, only with the released package: `u.py` (5 cases): not explained",
         ]
 
     def test_what_only_is_imported_is_told(self) -> None:
         row = table.Row(replace(PACKAGE, imports=("some",), note="and more"), Comparison(2, 2))
-        told = "no tests in the sdist: imports of its modules; and more"
+        told = "the sdist has no tests: its modules are imported; and more"
         assert f"| some 1.0 | 2 | 2 | {told} |\n" in table.write([row], self.taken)
 
     def test_nothing_ran(self) -> None:
