@@ -440,12 +440,12 @@ _LITTLE_ENDIAN = same_as(_in_little_endian)
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "format other than 2 and 3",
-        "such a format is refused; the released package takes it for 3",
+        "such a format is refused; the released package treats it as format 3",
         lambda d: _ours(d, "ValueError") and "zarr_format must be 2 or 3" in d.ours["message"],
     ),
     Explanation(
         "codec parameters",
-        "a parameter that a codec does not take is refused; the released package accepts it, or "
+        "a parameter that a codec does not have is refused; the released package accepts it, or "
         "fails when the codec is used",
         lambda d: (
             d.case.get("fault") == "codec"
@@ -461,29 +461,29 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "value for nothing",
-        "a value that does not fit is refused also where nothing is selected; the released package "
-        "does not look at it",
+        "a value that does not fit is refused even if the selection is empty; the released "
+        "package does not check the value in that case",
         _value_for_nothing,
     ),
     Explanation(
         "broadcasting",
-        "what numpy would broadcast is broadcast; the released package refuses it or crops it",
+        "a value that numpy would broadcast is broadcast; the released package refuses or crops it",
         _broadcast,
         proof=as_numpy,
         stored=True,
     ),
     Explanation(
         "null fill value",
-        "where the metadata of format 2 names no fill value, every chunk that is written is stored: "
-        "what an absent one holds is not said; the released package leaves out those of zeros",
+        "if the metadata of format 2 have no fill value, every written chunk is stored, because "
+        "the value of an absent chunk is undefined; the released package omits chunks of zeros",
         _null_fill,
         proof=same_as(_all_chunks, array__write_empty_chunks=True),
         stored=True,
     ),
     Explanation(
         "several fields",
-        "that only one field can be written is told first; the released package finds something else "
-        "wrong with the selection or the value before",
+        "a write to several fields raises first the error that only one field can be written; "
+        "the released package raises an error about the selection or the value first",
         lambda d: (
             "fields" in d.step
             and d.step["op"] == "write"
@@ -493,7 +493,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "a structured value for a field",
-        "a structured value is none for one field, which numpy refuses; the released package takes it",
+        "a structured value cannot be assigned to a single field, as in numpy; the released "
+        "package accepts it",
         lambda d: (
             "fields" in d.step
             and d.step["op"] == "write"
@@ -503,57 +504,61 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "fields",
-        "fields are read and written as numpy does; the released package cannot read one, and "
-        "overwrites the others where it writes one",
+        "fields are read and written as in numpy; the released package cannot read a single "
+        "field, and a write to one field overwrites the others",
         _field,
         proof=as_numpy,
         stored=True,
     ),
     Explanation(
         "nothing stored on failure",
-        "a call that is refused has stored nothing; the released package was under way",
+        "a call that is refused stores nothing; the released package has already stored a part",
         _partial_failure,
         stored=True,
     ),
     Explanation(
         "write broken off",
-        "which chunks a write has stored when one of them fails is not determined",
+        "if storing a chunk fails, it is not determined which other chunks of the same write "
+        "have been stored",
         _broken_off,
         stored=True,
     ),
     Explanation(
         "read-only",
-        "an array opened for reading refuses a write also where nothing is selected",
+        "an array opened for reading refuses a write even if the selection is empty",
         _read_only_nothing,
     ),
     Explanation(
         "no blocks",
-        "a slice of no blocks selects nothing; the released package calls it out of bounds",
+        "a slice that contains no blocks selects nothing; the released package raises an error "
+        "that it is out of bounds",
         _no_blocks,
     ),
     Explanation(
         "axis of append",
-        "a negative axis counts from the end, and one that does not exist is refused; the released "
-        "package returns as if it had appended",
+        "a negative axis counts from the end, and an axis that does not exist is refused; the "
+        "released package returns as if it had appended",
         _append_axis,
     ),
     Explanation(
         "mask without dimensions",
-        "a mask of an array without dimensions raises the IndexError of other masks that do not fit; "
-        "the released package lets numpy's ValueError through",
+        "a mask for an array without dimensions raises the same IndexError as other masks that "
+        "do not fit; in the released package numpy's ValueError is raised",
         lambda d: (
             _ours(d, "IndexError") and _peer_says(d, "Calling nonzero on 0d arrays is not allowed")
         ),
     ),
     Explanation(
         "ellipsis in oindex",
-        "an ellipsis may stand beside lists; the released package compares it with them and fails",
+        "a selection may contain an ellipsis and lists; the released package compares the lists "
+        "with the ellipsis, and fails",
         _ellipsis,
         proof=where_ours_returns(as_numpy),
     ),
     Explanation(
         "cast_value of big-endian data",
-        "the byte order in memory does not matter; the released package's helper refuses it",
+        "big-endian data are converted like little-endian data; the helper library of the "
+        "released package refuses them",
         lambda d: (
             "CastValue" in d.case["steps"][0]["code"]
             and _peer_says(d, "'ndarray' object is not an instance of 'ndarray'")
@@ -562,13 +567,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "times in structured types",
-        "chunks with a datetime64 field are compressed as others; the released package cannot",
+        "chunks with a datetime64 field are compressed like other chunks; the released package "
+        "cannot compress them",
         lambda d: _peer_says(d, "cannot include dtype 'M' in a buffer"),
         proof=where_ours_returns(as_numpy),
     ),
     Explanation(
         "failed attribute",
-        "an attribute that could not be stored is not kept in memory either",
+        "if an attribute could not be stored, the attributes in memory do not contain it either",
         lambda d: (
             d.step["op"] == "attributes"
             and d.step["code"] == "a.attrs.asdict()"
@@ -577,8 +583,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "loading what is missing",
-        "load of a missing path says that it is missing and creates nothing; the released package "
-        "creates a group and refuses to load it",
+        "load of a missing path raises an error that says that the path is missing, and creates "
+        "nothing; the released package creates a group and refuses to load it",
         lambda d: (
             "zarr.load(" in d.step["code"]
             and _ours(d, "GroupNotFoundError")
@@ -587,60 +593,64 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "packed bytes",
-        "an element of variable-length bytes is bytes; the released package packs it into an array "
-        "where the result has no dimensions, and cannot store one given so",
+        "an element of variable-length bytes is of type bytes; if the result has no dimensions, "
+        "the released package returns the element inside an array, and it cannot store an "
+        "element that is given in this form",
         _packed_bytes,
     ),
     Explanation(
         "hashable codec",
-        "a blosc codec can be hashed, so its repr tells of a frozenset",
+        "Blosc codecs are hashable, so their repr contains a frozenset instead of a set",
         _told_of_sets,
     ),
     Explanation(
         "fill value of a null character",
-        "text or bytes without a character are not a null character; the released package takes one "
-        "for the other: it leaves chunks out, and puts empty ones where there is none",
+        "empty text or bytes do not equal a null character; the released package treats both as "
+        "equal, so it omits chunks that differ from the fill value, and reads absent chunks as "
+        "empty elements",
         _null_character,
         proof=where_ours_returns(as_numpy),
         stored=True,
     ),
     Explanation(
         "repeated positions",
-        "of several values assigned to one element the last is stored, as by numpy",
+        "if several values are assigned to one element, the last value is stored, as in numpy",
         lambda d: d.what == "stored" and bool(d.step.get("repeats")),
         proof=as_numpy,
         stored=True,
     ),
     Explanation(
         "conflicts in a hierarchy",
-        "a node in the way is told in the order of the nodes, and one that is not named is not "
-        "overwritten",
+        "existing nodes that conflict are reported in the order of the given nodes, and a node "
+        "that is not given is never overwritten",
         _conflicts,
     ),
     Explanation(
         "member outside of the consolidated metadata",
-        "a member that is required is looked for in the store before it is made",
+        "require_array and require_group look for the member in the store before they create "
+        "it, even if the consolidated metadata lack it",
         _found_first,
     ),
     Explanation(
         "member of stale consolidated metadata",
-        "a member that is required is made where the store has lost it since; the released package "
-        "believes the consolidated metadata",
+        "a required member is created if the store has lost it since consolidation; the "
+        "released package trusts the consolidated metadata",
         _made_again,
         stored=True,
     ),
     Explanation(
         "fill value of a structured type",
-        "a chunk is left out where its bits are those of the fill value, NaT and the sign of zero "
-        "in its fields included; to the released package NaT equals nothing, and -0.0 equals 0.0",
+        "a chunk is omitted only if its elements equal the fill value bit by bit, including NaT "
+        "and the sign of a zero in its fields; in the released package NaT equals nothing, and "
+        "-0.0 equals 0.0",
         _by_bits,
         proof=same_as(_all_chunks, array__write_empty_chunks=True),
         stored=True,
     ),
     Explanation(
         "filtered NaT",
-        "a chunk of the fill value is left out, also where its fields hold NaT; the released package "
-        "hands it to a filter that refuses it",
+        "a chunk that contains only the fill value is not stored, even if its fields contain "
+        "NaT; the released package passes it to a filter that refuses it",
         lambda d: (
             d.case.get("elements") == "struct"
             and re.search(r"NaT|nan|-0\.0", d.case["steps"][0]["code"]) is not None
@@ -650,19 +660,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "deleted members",
-        "what lies below a deleted member leaves the consolidated metadata with it",
+        "if a member is deleted, all nodes below it are removed from the consolidated metadata "
+        "as well",
         _left_in_document,
         stored=True,
     ),
     Explanation(
         "saving into a group",
-        "members of other names and the attributes are kept; the released package deletes all first",
+        "saving into a group keeps its attributes and its members with other names; the "
+        "released package deletes everything first",
         _kept_members,
         stored=True,
     ),
     Explanation(
         "parent of the other format",
-        "no node is made below an array, whatever its format",
+        "no node is created below an array, even if the array has the other format",
         lambda d: (
             _says(d, "only groups may have child nodes")
             and (_peer(d) or _peer(d, "ContainsArrayError", "ContainsGroupError"))
@@ -670,39 +682,43 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "read-only first",
-        "a store that is read-only is told before what is stored in it",
+        "the error that a store is read-only is raised before any error about what is stored in it",
         lambda d: _says(d, "read-only") and not _peer(d),
     ),
     Explanation(
         "fill values",
-        "what is no value of the data type is refused, text and bytes alike by a TypeError",
+        "a fill value that is not a value of the data type is refused; for both text and bytes "
+        "the error is a TypeError",
         _bad_fill,
     ),
     Explanation(
         "text without its codec",
-        "elements of any length need their codec; the released package notices when it stores them",
+        "creating an array with elements of variable length requires a codec for such elements; "
+        "the released package raises an error only when elements are stored",
         lambda d: (
             d.step["op"] == "create" and _says(d, "but no such codec was specified") and _peer(d)
         ),
     ),
     Explanation(
         "shape of filtered chunks",
-        "what a filter of numcodecs returns gets its shape back; the released package can neither "
-        "transpose it nor put it into shards",
+        "the output of a numcodecs filter is given the shape of the chunk again; the released "
+        "package can neither transpose such output nor store it in shards",
         _flat_filter,
     ),
     Explanation(
         "NaN in complex fill values",
-        "a complex number with one part NaN does not equal every other; the released package takes "
-        "it so, and leaves out chunks that differ in the other part",
+        "two complex numbers with NaN in one part are not equal if their other parts differ; "
+        "the released package treats them as equal, and omits chunks that differ from the fill "
+        "value only in the other part",
         _nan_pairs,
         proof=same_as(_all_chunks, array__write_empty_chunks=True),
         stored=True,
     ),
     Explanation(
         "scale_offset of rounded elements",
-        "what numcodecs.BitRound returns is of the data type it was given; the released package has "
-        "the next codec take it for integers, and reads other numbers than were written",
+        "the output of numcodecs.BitRound has the data type of its input; in the released "
+        "package the next codec treats it as integers, and reads return other numbers than were "
+        "written",
         lambda d: (
             "zn.BitRound" in d.case["steps"][0]["code"]
             and "ScaleOffset" in d.case["steps"][0]["code"]
@@ -714,8 +730,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "rounding twice",
-        "what numcodecs.BitRound returns is of the data type it was given; the released package has "
-        "a second one take it for integers, and fails",
+        "the output of numcodecs.BitRound has the data type of its input; in the released "
+        "package a second one treats it as integers, and fails",
         lambda d: (
             d.case["steps"][0]["code"].count("zn.BitRound") > 1
             and _ours(d)
@@ -725,16 +741,18 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "byte order and filters",
-        "what a filter of numcodecs gets is in the byte order it assumes; the released package lets "
-        "it reinterpret the bytes, and reads other numbers than were written",
+        "a numcodecs filter receives data in the byte order that it assumes; in the released "
+        "package the filter misinterprets the bytes, and reads return other numbers than were "
+        "written",
         _byte_order,
         proof=_LITTLE_ENDIAN,
         stored=True,
     ),
     Explanation(
         "inner chunks outside of the array",
-        "a mask that takes all of a shard that is inside the array makes it anew, as a slice does, "
-        "with inner chunks of fill value outside where empty chunks are stored",
+        "if a mask selects all elements of a shard that are inside the array, the whole shard "
+        "is replaced, as with a slice; if empty chunks are stored, the inner chunks outside the "
+        "array contain fill value",
         lambda d: (
             d.what == "stored"
             and d.step["op"] == "write"
@@ -746,8 +764,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "what is no element",
-        "what is no element is refused as numpy refuses it; the released package compares it with "
-        "what is stored first",
+        "an object that cannot be an element is refused with the error of numpy; the released "
+        "package first compares it with the stored elements",
         lambda d: (
             d.step["op"] == "write"
             and _ours(d, "TypeError")
@@ -758,8 +776,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "fault of a codec",
-        "values that the released package fails to put into a chunk get there, where the codec "
-        "refuses them",
+        "values that a codec refuses reach the codec, and its error is raised; the released "
+        "package fails earlier, when it puts the values into a chunk",
         lambda d: (
             d.step["op"] == "write"
             and (_says(d, "pco error: ") or _says(d, "is not an integer multiple of elementsize"))
@@ -772,28 +790,31 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "text as JSON",
-        "text filtered by numcodecs.JSON says that it is of objects, which every reader knows; the "
-        "released package names a data type that numpy cannot look up",
+        "the metadata of a numcodecs.JSON filter for text contain the object data type, which "
+        "every reader knows; the released package stores the name of a data type that numpy "
+        "cannot find",
         _text_as_json,
         proof=as_numpy,
         stored=True,
     ),
     Explanation(
         "index location",
-        "a copy that keeps the shards keeps where their index is",
+        "a copy that keeps the shards also keeps the location of their index",
         _index_kept,
         proof=reads_alike,
         stored=True,
     ),
     Explanation(
         "chunks of create",
-        "chunks='auto' is what it is elsewhere, and chunks=() is refused where there are dimensions, "
-        "in both formats; the released package takes the one for four lengths, the other for 'auto'",
+        "in create, chunks='auto' means the same as in other functions, and chunks=() is "
+        "refused for arrays with dimensions, in both formats; the released package treats "
+        "'auto' as four lengths, and () as 'auto'",
         _chunks_of_create,
     ),
     Explanation(
         "shards after a transpose",
-        "inner chunks have to fit the shard as it is encoded, with its dimensions in another order",
+        "the inner chunks have to divide the encoded shard, whose dimensions a preceding "
+        "transpose has reordered",
         lambda d: (
             d.step["op"] == "create"
             and ("TransposeCodec" in d.step["code"] or "'transpose'" in d.step["code"])
@@ -803,12 +824,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "serializer of another data type",
-        "text and bytes of any length have serializers of their own, which refuse other elements",
+        "text and bytes of variable length each have their own serializer, which refuses "
+        "elements of other types",
         _other_data_type,
     ),
     Explanation(
         "overflow of scale_offset",
-        "a value that leaves the range of the data type is refused, also of 64 bits",
+        "a value outside the range of the data type is refused, even for 64-bit types",
         lambda d: (
             _says(d, "scale_offset produced a value outside the range of dtype")
             and re.search("dtype (int64|>i8)", d.ours["message"]) is not None
@@ -817,13 +839,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "group where an array is",
-        "opening a group where an array is stored is refused, whatever the format of the array",
+        "opening a group at the path of an array is refused, whatever the format of the array",
         lambda d: d.step["op"] == "open" and _ours(d, "ContainsArrayError") and _peer(d),
     ),
     Explanation(
         "empty path",
-        "an empty path is the group itself, also with consolidated metadata; it cannot be deleted or "
-        "replaced as if it were a member",
+        "an empty path is the group itself, even with consolidated metadata; it cannot be "
+        "deleted or replaced like a member",
         lambda d: (
             ("g['']" in d.step["code"] and (_ours(d) or _says(d, "The empty path names the group")))
             or ("g.get('', " in d.step["code"] and _ours(d) and _peer(d))
@@ -838,15 +860,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "rounding in F order",
-        "chunks in F order are stored so also after numcodecs.BitRound; the released package stores "
-        "them in C order, and reads the elements in other places",
+        "chunks in F order are stored in F order even after numcodecs.BitRound; the released "
+        "package stores them in C order, and reads return the elements at other positions",
         _transposed_copy,
         proof=same_as(_in_c_order, array__order="C"),
         stored=True,
     ),
     Explanation(
         "scale_offset of converted elements",
-        "offset and scale are numbers of the type that the codec gets, after one that converts",
+        "offset and scale are numbers of the type that the codec receives, which a preceding "
+        "codec may have converted",
         lambda d: (
             ("CastValue" in d.step["code"] or "AsType" in d.step["code"])
             and "ScaleOffset" in d.step["code"]
@@ -856,8 +879,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "byte order and serializers",
-        "what a serializer of numcodecs gets is in the byte order of the machine, the only one that "
-        "it takes",
+        "a numcodecs serializer receives data in the byte order of the machine, the only byte "
+        "order that it accepts",
         lambda d: (
             "zn.PCodec" in d.case["steps"][0]["code"]
             and ("'>" in d.case["steps"][0]["code"] or "'big'" in d.case["steps"][0]["code"])
@@ -869,8 +892,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "filters of another size",
-        "a chunk that could not be read back is refused where it is written, as after a filter whose "
-        "results have another size than the next one says",
+        "a write refuses a chunk that could not be read back, for example if the output of a "
+        "filter has another size than the next filter declares",
         lambda d: (
             "zn." in d.case["steps"][0]["code"]
             and _ours(d, "ValueError")
@@ -882,7 +905,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "objects as bytes",
-        "elements of any length cannot be stored as they lie in memory: that would be addresses",
+        "elements of variable length cannot be serialized as they are in memory, because the "
+        "memory contains addresses",
         lambda d: (
             "zc.BytesCodec" in d.case["steps"][0]["code"]
             and _ours(d, "TypeError")
@@ -895,8 +919,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "stale metadata of a child",
-        "members are those of the consolidated metadata of a child that has any, though one was "
-        "deleted since; the released package looks whether they are there",
+        "if a child has consolidated metadata, these determine its members, even if a member "
+        "has been deleted since; the released package checks whether the members exist",
         lambda d: (
             d.step["op"] == "members"
             and _ours(d)
@@ -909,7 +933,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "lists of large integers",
-        "a list is made an array of the data type, exactly; in the released package integers above "
+        "a list is converted exactly to the data type; in the released package integers above "
         "63 bits lose digits",
         lambda d: (
             d.step["op"] == "write"
@@ -924,8 +948,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "rounding of big-endian numbers",
-        "numcodecs.BitRound takes no big-endian numbers; the released package hands it some of them "
-        "in the byte order of the machine, or fails earlier",
+        "numcodecs.BitRound raises an error for big-endian numbers; the released package passes "
+        "some of them to the codec in the byte order of the machine, or fails earlier",
         lambda d: (
             "BitRound" in d.case["steps"][0]["code"]
             and _ours(d, "KeyError")
@@ -935,8 +959,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "beyond the end",
-        "a write of all elements of a chunk that are inside the array makes it anew, with fill value "
-        "outside; the released package keeps what was outside before",
+        "a write of all elements of a chunk that are inside the array replaces the whole chunk, "
+        "with fill value outside the array; the released package keeps the previous elements "
+        "outside",
         _outside,
         proof=reads_alike,
         stored=True,

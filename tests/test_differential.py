@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import base64
 import copy
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -350,3 +352,10 @@ class TestCommand:
     def test_the_peer_is_optional(self) -> None:
         assert parse([]).peer is None
         assert parse(["--peer", "python", "--seed", "3", "--case", "7"]).case == 7
+
+
+def test_the_documentation_lists_every_explanation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "differential.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| ([^|]+?) \| (.+?) \| \d+ \|$", page, re.MULTILINE))
+    reasons = {one.name: one.reason for one in EXPLANATIONS}
+    assert {name: reason.replace("`", "") for name, reason in listed.items()} == reasons
