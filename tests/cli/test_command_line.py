@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -88,6 +89,35 @@ def test_migrating_and_removing(stored: Path) -> None:
     check_values(stored)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a Unix feature")
+def test_progress_is_shown_on_a_terminal(stored: Path) -> None:
+    import pty  # does not exist on Windows
+
+    ours, theirs = pty.openpty()
+    launch = "import sys; from zarr._cli import main; sys.argv[0] = 'zarr'; main()"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm", "COLUMNS": "200"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", launch, "migrate", "v3", str(stored)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=300,
+            check=False,
+        )
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 1 << 16):
+                shown += part
+    finally:
+        os.close(ours)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"metadata" in shown
+    assert shown.endswith(b"\x1b[2K")  # the line is erased at the end
+    assert keys(stored) == sorted(V2_KEYS + CHUNKS + V3_KEYS)
+
+
 def test_a_failure_is_told_without_a_traceback(stored: Path) -> None:
     (stored / "h/y/.zarray").write_text(
         (stored / "h/y/.zarray")
@@ -118,7 +148,8 @@ def test_without_the_packages_it_needs() -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        'The command zarr needs the package typer. Install it with: pip install "zarr[cli]"\n'
+        "The command zarr needs the packages typer and rich. "
+        'Install them with: pip install "zarr[cli]"\n'
     )
 
 

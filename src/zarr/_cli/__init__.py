@@ -16,10 +16,10 @@ def main() -> None:
     try:
         from zarr._cli.cli import app
     except ModuleNotFoundError as error:
-        if error.name != "typer":
+        if error.name not in ("typer", "rich"):
             raise
         sys.exit(
-            'The command zarr needs the package typer. Install it with: pip install "zarr[cli]"'
+            'The command zarr needs the packages typer and rich. Install them with: pip install "zarr[cli]"'
         )
     warnings.showwarning = _show_warning
     try:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
 from zarr.core.common import ZarrFormat
 from zarr.core.sync import sync
@@ -187,9 +189,10 @@ def _store(
 
 @contextmanager
 def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
-    """Show log messages on standard error in verbose mode or a dry run."""
+    """Show log messages on standard error in verbose mode or a dry run, else progress."""
     if not (ctx.obj or dry_run):
-        yield
+        with _progress("zarr.metadata.migrate_v3"):
+            yield
         return
     package = logging.getLogger("zarr")
     level = package.level
@@ -201,3 +204,27 @@ def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
     finally:
         package.setLevel(level)
         package.removeHandler(handler)
+
+
+@contextmanager
+def _progress(logger_name: str) -> Iterator[None]:
+    """Show the latest message of a logger on a terminal, and remove it at the end."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status("Reading metadata") as status:
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                status.update(escape(record.getMessage()))
+
+        source, handler = logging.getLogger(logger_name), Handler()
+        level = source.level
+        source.addHandler(handler)
+        source.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            source.setLevel(level)
+            source.removeHandler(handler)

@@ -212,6 +212,7 @@ async def _convert(source: StorePath, root: NodeMetadata) -> dict[str, Buffer]:
         for path, node in level.items():
             with _naming(source / path):
                 documents[path] = _document(node)
+        logger.debug("Read the metadata of %d nodes", len(documents))
         groups = [path for path, node in level.items() if isinstance(node, GroupMetadata)]
         level = await _children(source, groups)
     return dict(reversed(documents.items()))
