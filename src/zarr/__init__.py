@@ -1,7 +1,7 @@
 """Chunked, compressed, N-dimensional arrays: the Zarr storage formats 2 and 3.
 
-Importing the package loads little. The first access to a public name loads everything, including
-the modules below, so that programs that may not need the package start fast.
+An import of the package loads few modules. The first access to a public name loads all the others,
+including the modules below. So a program that may not need the package starts fast.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ else:
     def __getattr__(name: str) -> Any:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # `from zarr import` would call this function again. If this thread is importing `_names`,
-        # a partial module is returned, and the import of the requested module continues.
+        # `from zarr import _names` would call this function again. If this thread is importing
+        # `_names` already, `import_module` returns the partially loaded module.
         _names = import_module("zarr._names")
         if name in vars(_names):
             globals()[name] = getattr(_names, name)

@@ -65,7 +65,7 @@ def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
 def set_log_level(
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET"],
 ) -> None:
-    """Set the minimum level of log messages of the package that are shown.
+    """Set the minimum level at which log messages of the package are shown.
 
     Messages go to standard error, unless the program has configured handlers for them.
 
@@ -81,7 +81,8 @@ def set_log_level(
     """
     logger = _logger()
     logger.setLevel(level)
-    # A handler of the root logger is enough; a second handler would show every message twice.
+    # `hasHandlers` includes the root logger. If it has a handler, a second handler would show every
+    # message twice.
     if not logger.hasHandlers():
         set_format(logging.BASIC_FORMAT)
 

@@ -1,4 +1,4 @@
-"""Version of this distribution, used if its metadata are not installed."""
+"""Version of this distribution."""
 
 from __future__ import annotations
 

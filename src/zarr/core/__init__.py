@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import NDBuffer as NDBuffer
     from zarr.core.codec_pipeline import BatchedCodecPipeline as BatchedCodecPipeline
 else:
-    # Names that other packages import from here. Their modules depend on most of this package, so
-    # the names are looked up lazily.
+    # Names that other packages import from `zarr.core`. The modules that define them depend on most
+    # of this package, so the names are looked up lazily.
     _HOMES = {
         "BatchedCodecPipeline": "zarr.core.codec_pipeline",
         "Buffer": "zarr.core.buffer",

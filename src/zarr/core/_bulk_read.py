@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from zarr.core._read_scheduler import ReadScheduler
     from zarr.core.buffer import Buffer
 
-    # An object and a byte range, None for all; or a known answer that needs no read.
+    # Either an object and a byte range (None for the whole object), or an answer that is already
+    # known and needs no read: the bytes, or None for an absent object.
     BulkRequest: TypeAlias = tuple[Hashable, ByteRequest | None] | bytes | None
 
 
@@ -31,18 +32,19 @@ async def bulk_read(
 ) -> AsyncGenerator[list[tuple[int, Buffer | None]], None]:
     """Read byte ranges of objects for one caller, and merge neighbouring ranges.
 
-    The requests of a bulk read are planned alone, so that its reads do not depend on other callers.
-    The scheduler then merges them with the reads of other callers. At most `MAX_PENDING_BYTES` are
-    in flight or not yet consumed.
+    Each bulk read plans its requests by itself, so that the plan does not depend on other callers.
+    The scheduler may later merge the planned reads with reads of other callers. At most
+    `MAX_PENDING_BYTES` bytes are in flight or not yet consumed.
 
     Parameters
     ----------
     scheduler : ReadScheduler
         Makes the reads.
     requests : sequence of tuple, bytes or None
-        An object and a byte range, None for all bytes. Or the answer, if it is already known.
+        Each item is an object and a byte range, None for all bytes. If the answer is already known,
+        the item is the answer instead: the bytes, or None for an absent object.
     make_source : callable
-        Returns the source of the object for the request with the given index. Called once per read,
+        Takes the index of a request, and returns the source of its object. Called once per read,
         not once per request.
     make_buffer : callable
         Makes a buffer from bytes.
@@ -52,8 +54,8 @@ async def bulk_read(
     Yields
     ------
     list of tuple
-        ``(index into requests, bytes)`` as they arrive, each index once; None instead of bytes if
-        the object is absent. Known answers come first.
+        Pairs ``(index into requests, bytes)`` in the order of arrival. Each index occurs once. None
+        replaces the bytes if the object is absent. Answers that are already known come first.
 
     Raises
     ------

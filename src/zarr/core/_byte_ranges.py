@@ -11,8 +11,8 @@ from typing import TypeAlias
 class RangeByteRequest:
     """The bytes from `start` up to, but not including, `end`.
 
-    Bytes past the end of the value are left out. The answer may be shorter than ``end - start``, or
-    empty.
+    If `end` is past the end of the value, the answer ends with the value. So the answer may be
+    shorter than ``end - start``, or empty.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class RangeByteRequest:
     end: int
 
     def __post_init__(self) -> None:
-        if type(self.start) is not int or type(self.end) is not int:  # saves a call in most cases
+        if type(self.start) is not int or type(self.end) is not int:  # avoids two calls for ints
             _make_plain(self, "start", self.start)
             _make_plain(self, "end", self.end)
 
@@ -67,7 +67,7 @@ ByteRequest: TypeAlias = RangeByteRequest | OffsetByteRequest | SuffixByteReques
 
 
 def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
-    # Chunk manifests hold offsets as NumPy integers, which overflow in subtractions.
+    # Chunk manifests contain offsets as NumPy integers, and NumPy integers can overflow.
     if isinstance(bound, Integral):
         object.__setattr__(request, name, int(bound))
 
@@ -75,8 +75,8 @@ def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
 class ByteRangeError(TypeError, ValueError):
     """An object that is not a byte request was passed as one.
 
-    It is both a `TypeError` and a `ValueError`, because the stores of other packages differ in
-    which one they raise. Handlers for either work.
+    Some stores of other packages raise a `TypeError` in this case, others a `ValueError`. This error
+    is both, so that handlers of either type catch it.
     """
 
 
@@ -114,7 +114,7 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
 
 
 def is_empty_request(byte_range: ByteRequest | None) -> bool:
-    """Return whether a request is for no bytes, for values of any size."""
+    """Return whether a request asks for zero bytes, whatever the size of the value."""
     if isinstance(byte_range, RangeByteRequest):
         return byte_range.end <= byte_range.start
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0

@@ -1,8 +1,8 @@
-"""Planning of bulk reads: which requests share a read, and where their bytes are in it.
+"""Planning of bulk reads: which requests share a read, and the position of each request in it.
 
-Pure functions: no I/O, no clock, no configuration. A *request* is a key and byte range that a
-caller asks for. A *read* is one physical operation. A plan covers every request by exactly one
-read.
+The functions are pure: they use no I/O, no clock and no configuration. A *request* is a key and a
+byte range that a caller asks for. A *read* is one physical operation. In a plan, exactly one read
+covers each request.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from zarr.core._byte_ranges import (
 KiB = 1 << 10
 MiB = 1 << 20
 
-# For ranges of one value, such as chunks of a shard. Bytes between them are likely to be requested
-# next.
+# Defaults for ranges of one value, for example the chunks of a shard. Later requests are likely to
+# ask for the bytes between such ranges.
 DEFAULT_MAX_GAP_BYTES: Final = 1 * MiB
 DEFAULT_MAX_COALESCED_BYTES: Final = 16 * MiB
 
-# For many keys of an fsspec store. "How `FsspecStore` merges" in docs/bulk-reads.md explains the
-# values.
+# Defaults for bulk reads of an fsspec store. "How `FsspecStore` merges" in docs/bulk-reads.md
+# explains the values.
 FSSPEC_MAX_GAP_BYTES: Final = 16 * KiB
 FSSPEC_MAX_COALESCED_BYTES: Final = 4 * MiB
 
 
 @dataclass(frozen=True)
 class CoalescePolicy:
-    """When two requests for one object share a read.
+    """Limits on the merging of requests for one object into one read.
 
     Parameters
     ----------
     max_gap_bytes : int or None
-        Largest gap in bytes between two neighbours that is read and discarded, inclusive. 0 merges
-        only touching and overlapping ranges; None merges nothing.
+        Largest gap between two merged neighbours, in bytes and inclusive. The bytes of a gap are
+        read and discarded. 0 merges only touching and overlapping ranges; None merges no ranges.
     max_coalesced_bytes : int
-        Largest merged read in bytes, inclusive. A single request may be larger. It is then read
-        alone, with the requests that lie within it.
+        Largest merged read, in bytes and inclusive. A single request may be larger. Its read then
+        answers only this request and the requests for parts of its range.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class Slice(NamedTuple):
     """The position of one request in the bytes that a read returns.
 
     `request` is the index of the request. `byte_range` is relative to the start of the read; None
-    takes all of the read.
+    means all bytes of the read.
     """
 
     request: int
@@ -87,13 +87,13 @@ class Read(NamedTuple):
 
     @property
     def nbytes(self) -> int | None:
-        """Maximum size in bytes; None if it depends on the size of the object."""
+        """Maximum size in bytes; None if the size depends on the object."""
         if isinstance(self.byte_range, RangeByteRequest):
             return self.byte_range.end - self.byte_range.start
         return getattr(self.byte_range, "suffix", None)
 
     def request_of(self, part: Slice) -> ByteRequest | None:
-        """Return the request of a slice, relative to the object instead of the read."""
+        """Return the byte range of a slice, counted from the start of the object."""
         if not isinstance(self.byte_range, RangeByteRequest):
             return part.byte_range if self.byte_range is None else self.byte_range
         if not isinstance(part.byte_range, RangeByteRequest):
@@ -105,7 +105,7 @@ class Read(NamedTuple):
 def plan_reads(
     requests: Iterable[tuple[Hashable, ByteRequest | None]], policy: CoalescePolicy
 ) -> list[Read]:
-    """Return a plan that covers requests by as few reads as a policy allows.
+    """Return a plan that covers all requests with as few reads as a policy allows.
 
     - Requests for the same bytes of the same object share one read.
     - A request for a whole object answers all other requests for that object.
@@ -113,13 +113,14 @@ def plan_reads(
       shares its read.
     - Suffix and open-ended requests are read alone, because their position depends on the size of
       the object.
-    - An empty range joins any other read of its object. Without another read it is read alone,
-      because the read shows whether the object exists.
+    - An empty range is merged with any other read of its object. If there is no other read, the
+      empty range is still read, to find out whether the object exists.
 
     Parameters
     ----------
     requests : iterable of tuple
-        An object and the byte range to read, None for all. The position of a request is its index.
+        Pairs of an object and the byte range to read, None for the whole object. The index of a
+        request is its position in this iterable.
     policy : CoalescePolicy
         The merging policy.
 
@@ -152,7 +153,7 @@ def _plan_object(
     path: Hashable, wanted: list[tuple[int, ByteRequest | None]], policy: CoalescePolicy
 ) -> list[Read]:
     if any(byte_range is None for _, byte_range in wanted):
-        # The whole object is read anyway; a slice of it equals the result of a ranged read.
+        # The whole object is read anyway. A slice of it equals the result of a read of that range.
         return [Read(path, None, tuple(Slice(*request) for request in wanted))]
     bounded: list[tuple[int, int, int]] = []
     empty: list[int] = []
@@ -183,7 +184,7 @@ def _plan_object(
 def _groups(
     ranges: list[tuple[int, int, int]], policy: CoalescePolicy
 ) -> Iterable[list[tuple[int, int, int]]]:
-    """Split sorted ``(start, end, index)`` into groups that are read together."""
+    """Split sorted tuples ``(start, end, index)`` into groups, one group for each read."""
     group: list[tuple[int, int, int]] = []
     first = last = 0
     for item in ranges:
@@ -221,24 +222,24 @@ def merge_around(
     policy: CoalescePolicy,
     may_join: Callable[[int, int], bool] = lambda left, right: True,
 ) -> tuple[int, int]:
-    """Return which waiting ranges of an object are merged with one that starts now.
+    """Return which waiting ranges of an object to merge with the range that is read now.
 
     Parameters
     ----------
     ranges : sequence of tuple
-        Sorted tuples of start, end, and further items. Only ranges near `index` are examined,
-        because many ranges may wait.
+        The waiting ranges: sorted tuples of start, end, and further items. Because many ranges may
+        wait, only ranges near `index` are examined.
     index : int
-        The range that starts now.
+        Index of the range that is read now.
     policy : CoalescePolicy
-        The merging policy. A range within the merged read always shares it.
+        The merging policy. A range within the merged read always shares that read.
     may_join : callable
-        Returns whether two neighbours, given by their indices, may be merged.
+        Takes the indices of two neighbours, and returns whether they may be merged.
 
     Returns
     -------
     tuple of int
-        First index, and one past the last index.
+        Index of the first range to merge, and one past the index of the last.
     """
     first = last = index
     start, end = ranges[index][:2]

@@ -43,8 +43,8 @@ def split_codecs(
         The codecs in the order of encoding (Zarr v3 core specification, "Chunk encoding"): any
         number from array to array, one from array to bytes, any number from bytes to bytes.
     check_order : bool
-        Whether to raise an error for another order, and to warn if codecs around a sharding codec
-        prevent partial reads of a shard.
+        Whether to raise an error if the codecs are in another order, and to warn if codecs before
+        or after a sharding codec prevent partial reads of a shard.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def split_codecs(
 
 
 def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int) -> None:
-    """Raise an error if a codec cannot take the output of the previous codec."""
+    """Raise an error if the output of the previous codec is no valid input of a codec."""
     if role < 2 and previous_role == 0:
         return
     if role == 2 and previous_role > 0:
@@ -106,9 +106,10 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 def _is_sync(codec: Codec, direction: str) -> bool:
     """Return whether a codec decodes or encodes without waiting.
 
-    The most-derived override decides. A subclass that overrides only a coroutine, or the batch
-    method, expects that override to be called. Otherwise `_is_sync` of the codec decides; a codec
-    that runs other codecs defines it.
+    The most-derived override decides. A subclass that overrides only the coroutine or the batch
+    method expects that override to be called; such a codec is not synchronous. If the most-derived
+    override is synchronous, the attribute `_is_sync` decides. Codecs that run other codecs define
+    it; a missing attribute means True.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -125,19 +126,19 @@ class _Stage:
 
 
 class ResolvedChain:
-    """A chain for chunks of one spec: each codec with its input spec.
+    """A codec chain for chunks of one spec, with the spec of the input of each codec.
 
     Parameters
     ----------
     stages : sequence
-        The stages in the order of encoding.
+        Pairs of a codec and its spec, in the order of encoding.
     """
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         self._shape = self.spec.shape
-        # Bound once, because a method look-up for every chunk costs as much as a small codec.
+        # The methods are bound once: looking them up for every chunk takes as long as a fast codec.
         self._decoders: list[Any] = [_bound(s, "decode") for s in reversed(self.stages)]
         self._many_decoders = [
             _bound_many_decoder(stage, decode)
@@ -171,20 +172,20 @@ class ResolvedChain:
     def at_once(self, nbytes: int) -> int:
         """Return how many chunks decode to at most `nbytes` bytes; at least 1."""
         size = self.spec._nbytes
-        # The size of elements of variable length is unknown.
+        # The size is None if the elements have a variable length.
         return 1 if size is None else max(1, nbytes // max(1, size))
 
     def decode_many_sync(
         self, buffers: Sequence[Buffer], *, beside_loop: bool = False
     ) -> list[NDBuffer]:
-        """Decode chunks in the calling thread, one codec after the other; see `decode_sync`.
+        """Decode several chunks in the calling thread, codec by codec; see `decode_sync`.
 
         Parameters
         ----------
         buffers : sequence of Buffer
             The encoded chunks.
         beside_loop : bool
-            Whether an event loop contends for the GIL meanwhile.
+            Whether an event loop contends for the GIL during the decoding.
         """
         data: Any = buffers
         for decode_many in self._many_decoders:
@@ -203,11 +204,12 @@ class ResolvedChain:
     def checked(self, chunk: NDBuffer) -> NDBuffer:
         """Return a decoded chunk, or raise an error if its shape is not that of the spec.
 
+        Without this check, NumPy would broadcast the chunk into the result.
+
         Raises
         ------
         ValueError
-            If the shapes differ; the message names both. NumPy would broadcast the chunk into the
-            result otherwise.
+            If the shapes differ. The message names both shapes.
         """
         if chunk.shape != self.spec.shape:
             raise ValueError(
@@ -218,11 +220,11 @@ class ResolvedChain:
 
 
 def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
-    """Return `_decode_sync` or `_encode_sync` for one spec; None if there are only coroutines.
+    """Return a function that decodes or encodes one chunk; None if the codec has only coroutines.
 
-    A codec may define `_decoder_for` and `_encoder_for`. They do the work that depends only on the
-    spec, and return a function for each chunk. The most-derived override wins: a subclass that
-    overrides only `_decode_sync` or `_encode_sync` expects that override to be called.
+    A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends only
+    on the spec, and return a function that takes a chunk. The most-derived override wins: a
+    subclass that overrides only `_decode_sync` or `_encode_sync` expects that override to be called.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)
@@ -243,11 +245,11 @@ def _bound_many_decoder(
 ) -> Callable[[Sequence[Any], bool], list[Any]]:
     """Return a function that decodes several chunks of one spec.
 
-    By default it calls `decode` for each chunk. A codec may define `_many_decoder_for`, which
-    prepares for a spec as `_decoder_for` does. The function that it returns also takes a flag:
-    whether an event loop contends for the GIL. It should do as little as possible between two
-    chunks, because other threads wait for the GIL then. A subclass that overrides only
-    `_decode_sync` expects that override to be called.
+    By default, that function calls `decode` for each chunk. A codec may define `_many_decoder_for`.
+    Like `_decoder_for`, this method does the work that depends only on the spec, and returns a
+    function. That function takes the chunks and a flag: whether an event loop contends for the GIL.
+    Between two chunks it should do as little as possible, because it holds the GIL and other
+    threads wait. A subclass that overrides only `_decode_sync` expects that override to be called.
     """
     for cls in type(stage.codec).__mro__:
         if "_many_decoder_for" in vars(cls):
@@ -265,7 +267,7 @@ def _encoded_limit(codec: Codec, nbytes: int | None, spec: ArraySpec) -> int | N
         most = codec.compute_encoded_size(nbytes, spec)
     except NotImplementedError:
         return compressed_limit(nbytes)
-    # Third-party codecs may lack the attribute.
+    # A third-party codec may not have the attribute `is_fixed_size`.
     is_fixed = getattr(codec, "is_fixed_size", False)
     return most if is_fixed else compressed_limit(max(nbytes, most))
 
@@ -289,12 +291,12 @@ class CodecChain:
     bytes_bytes_codecs: tuple[BytesBytesCodec, ...]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Leave out the cache of resolved chains, which would make pickles large.
+        # Omit the cache of resolved chains, because it would make pickles large.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
-        """Return a chain of codecs in the order of encoding; see `split_codecs` for the errors."""
+        """Return the chain of codecs given in encoding order; `split_codecs` lists the errors."""
         return cls(*split_codecs(codecs))
 
     @property
@@ -322,15 +324,15 @@ class CodecChain:
         return {}
 
     def for_spec(self, spec: ArraySpec) -> ResolvedChain:
-        """Return the chain resolved for chunks of a spec; the result is cached.
+        """Return the chain resolved for chunks of a spec, and cache it.
 
         Parameters
         ----------
         spec : ArraySpec
             Describes the decoded chunk.
         """
-        # Keyed by identity, because an int is fast to hash. The spec is kept so that its id stays
-        # unique.
+        # The key is the id of the spec, because an int is fast to hash. The entry keeps the spec
+        # alive, so that no other object gets the same id.
         found = self._resolved.get(id(spec))
         if found is not None and found[0] is spec:
             return found[1]
@@ -341,8 +343,8 @@ class CodecChain:
         return resolved
 
     def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
-        # Maximum output size of the previous codec. The next codec has to decode to at most this
-        # size.
+        # Maximum size of the data between the previous codec and this one, in bytes. When the data
+        # are decoded, the output of this codec must not be larger.
         nbytes: int | None = None
         for codec in self.codecs:
             if isinstance(codec, BytesBytesCodec):
@@ -355,7 +357,7 @@ class CodecChain:
             spec = codec.resolve_metadata(spec)
 
     def evolve(self, spec: ArraySpec) -> Self:
-        """Return the chain with every codec evolved for chunks of a spec."""
+        """Return a chain in which every codec is adapted to a spec by `evolve_from_array_spec`."""
         evolved: list[Codec] = []
         for codec in self.codecs:
             settled = codec.evolve_from_array_spec(spec)
@@ -394,17 +396,18 @@ class CodecChain:
     async def decode(
         self, chunks: Sequence[tuple[Buffer | None, ArraySpec]]
     ) -> list[NDBuffer | None]:
-        """Decode a batch of chunks by the coroutines of the codecs, codec by codec.
+        """Decode a batch of chunks with the coroutines of the codecs, codec by codec.
 
         Parameters
         ----------
         chunks : sequence of tuple
-            Encoded chunks, None for an absent chunk, each with the spec of the decoded chunk.
+            Pairs of an encoded chunk (None if the chunk is absent) and the spec of the decoded
+            chunk.
 
         Returns
         -------
         list of NDBuffer or None
-            In the same order.
+            The decoded chunks in the same order, None for an absent chunk.
         """
         chains = [self.for_spec(spec) for _, spec in chunks]
         data: list[Any] = [chunk for chunk, _ in chunks]
@@ -424,17 +427,17 @@ class CodecChain:
     async def encode(
         self, chunks: Sequence[tuple[NDBuffer | None, ArraySpec]]
     ) -> list[Buffer | None]:
-        """Encode a batch of chunks by the coroutines of the codecs, codec by codec.
+        """Encode a batch of chunks with the coroutines of the codecs, codec by codec.
 
         Parameters
         ----------
         chunks : sequence of tuple
-            Chunks, None for a chunk that is not stored, each with its spec.
+            Pairs of a chunk (None if the chunk is not stored) and its spec.
 
         Returns
         -------
         list of Buffer or None
-            In the same order.
+            The encoded chunks in the same order, None for a chunk that is not stored.
         """
         chains = [self.for_spec(spec) for _, spec in chunks]
         data: list[Any] = [chunk for chunk, _ in chunks]
@@ -445,7 +448,7 @@ class CodecChain:
 
 
 def _as_many(codec: Codec, before: Sequence[Any], after: Iterable[Any]) -> list[Any]:
-    """Return the results of a codec as a list, or raise an error if their number is wrong."""
+    """Return the results of a codec as a list; raise an error if their number is wrong."""
     results = list(after)
     if len(results) != len(before):
         raise ValueError(f"{codec} gave {len(results)} results for {len(before)} chunks.")
@@ -454,7 +457,7 @@ def _as_many(codec: Codec, before: Sequence[Any], after: Iterable[Any]) -> list[
 
 @dataclass(frozen=True)
 class AsyncChunkTransform:
-    """Decode and encode single chunks by the coroutines of their codecs.
+    """Decode and encode single chunks with the coroutines of their codecs.
 
     Parameters
     ----------

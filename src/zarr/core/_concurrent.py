@@ -20,9 +20,9 @@ def concurrent_iter(
 ) -> list[asyncio.Task[_R]]:
     """Start ``func(*item)`` for all items, and return the tasks.
 
-    This function consumes all of `items` and returns tasks that have been started. It does not
-    cancel them later; the caller owns them, and each task has its own failure.
-    `concurrent_results`, in contrast, consumes items only as needed, and cancels its calls.
+    This function consumes all of `items` before it returns. The caller owns the tasks: a failure of
+    one task does not cancel the others. `concurrent_results`, in contrast, consumes items only as
+    needed, and cancels all calls if one fails.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def concurrent_iter(
     func : callable
         Called with the members of an item; returns an awaitable.
     limit : int or None
-        Maximum number of calls in flight; None for no limit. Other calls wait in the order of
-        `items`.
+        Maximum number of calls in flight; None for no limit. The remaining calls wait, and start in
+        the order of `items`.
 
     Returns
     -------
@@ -46,7 +46,8 @@ def concurrent_iter(
     RuntimeError
         If there is no running event loop.
     Exception
-        A failure of `items` or of a call of `func`. Tasks that were started before are cancelled.
+        If the iteration over `items` fails, or if `func` raises instead of returning an awaitable.
+        Tasks that have already been started are cancelled.
     """
     turn = None if limit is None else asyncio.Semaphore(_parse_limit(limit))
     asyncio.get_running_loop()  # before any item is consumed
@@ -81,8 +82,8 @@ async def concurrent_results(
 ) -> AsyncIterator[_R]:
     """Yield the results of ``func(*item)`` in the order of completion.
 
-    At most `limit` calls run at a time, and `items` is consumed at most that far ahead. Without an
-    event loop, under `run_now`, calls run one after the other.
+    At most `limit` calls run at a time. An item is consumed only when its call starts. Under
+    `run_now` there is no event loop; the calls run one after the other.
 
     Parameters
     ----------
@@ -101,10 +102,10 @@ async def concurrent_results(
     Raises
     ------
     Exception
-        The first failure, unchanged. If calls fail in the same step, the failure of the first item
-        is raised. If other calls fail too, even during their cancellation, an exception group of
-        all failures is its cause. The calls that still run are cancelled and awaited, also when the
-        consumer closes the iterator.
+        The first failure, unchanged. If several calls fail in the same turn of the event loop, the
+        failure of the earliest item is raised. If other calls also fail, even while they are
+        cancelled, the cause of the raised exception is an exception group of all failures. Calls
+        that still run are cancelled and awaited, also when the consumer closes the iterator.
     """
     most = int(zarr_config.get("async.concurrency")) if limit is None else _parse_limit(limit)
     if not has_event_loop():
@@ -126,7 +127,7 @@ async def concurrent_results(
             if not running:
                 return
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            # Raise a failure before yielding results that finished in the same step.
+            # Raise a failure before yielding results that arrived in the same turn of the loop.
             if any(task.cancelled() or task.exception() is not None for task in done):
                 await _raise_first(done, running)
             for task in done:
@@ -151,7 +152,7 @@ async def _raise_first(
         if not task.cancelled() and (error := task.exception()) is not None
     }
     failure = None if first.cancelled() else first.exception()
-    # Keep a cause that the failure already has.
+    # If the failure already has a cause, keep it.
     if failure is not None and failure.__cause__ is None and len(failures) > 1:
         raise failure from BaseExceptionGroup("several calls failed", list(failures.values()))
     first.result()
@@ -185,7 +186,8 @@ async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
     pending = list(tasks)
     for task in pending:
         task.cancel()
-    # Include tasks that are done: asyncio logs a failure that is never retrieved.
+    # Tasks that are already done are gathered too, because asyncio logs failures that nobody
+    # retrieves.
     if pending:
         await asyncio.gather(*pending, return_exceptions=True)
 
@@ -195,7 +197,7 @@ async def concurrent_map(
     func: Callable[..., Awaitable[_R]],
     limit: int | None = None,
 ) -> list[_R]:
-    """Return the results of ``func(*item)`` in order, with at most `limit` calls at a time.
+    """Return the results of ``func(*item)`` in the order of `items`.
 
     Parameters
     ----------
@@ -217,7 +219,8 @@ async def concurrent_map(
         If `limit` is below 1.
     Exception
         The first failure, unchanged. No further call starts, and the running calls are cancelled.
-        If several calls fail, an exception group of all failures is its cause.
+        If several calls fail, the cause of the raised exception is an exception group of all
+        failures.
     """
     if not has_event_loop():
         return [await func(*item) for item in items]

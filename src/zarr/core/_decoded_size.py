@@ -1,8 +1,8 @@
 """Limits on the decoded size of a chunk, so that corrupt data cannot exhaust memory.
 
-A compressor trusts the size in its input: a few kilobytes can decompress to gigabytes. The decoded
-size of a chunk is known if its elements have a fixed size. The output size of each bytes-to-bytes
-codec follows from it.
+A decompressor trusts the size that its input states, so a few kilobytes can expand to gigabytes. If
+the elements of a chunk have a fixed size, the decoded size of the chunk is known. A limit on the
+output size of each bytes-to-bytes codec follows from the decoded size.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
-# Compression can make incompressible data larger, and some writers are worse than others.
+# Compression can make incompressible data larger. By how much depends on the program that wrote the
+# data, so the limit is generous.
 _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
-# Without a known decoded size, for example for strings of variable length, the limit follows from
-# the stored size: this many bytes, or this many times the stored bytes.
+# If the decoded size is unknown, for example for strings of variable length, the limit is the larger
+# of two numbers: this number of bytes, and this multiple of the stored size.
 _UNKNOWN_NBYTES = 256 << 20
 _UNKNOWN_RATIO = 1000
 
@@ -33,14 +34,14 @@ class DecodedLimit:
     known : int or None
         Maximum size in bytes; None if unknown.
     base : int
-        Number of bytes that is always allowed if `known` is None.
+        Number of bytes added to the limit if `known` is None.
     """
 
     known: int | None
     base: int = 0
 
     def of(self, encoded_nbytes: int) -> int:
-        """Return the maximum decoded size of `encoded_nbytes` bytes."""
+        """Return the maximum size in bytes that `encoded_nbytes` bytes may decode to."""
         if self.known is not None:
             return self.known
         return self.base + max(_UNKNOWN_NBYTES, _UNKNOWN_RATIO * encoded_nbytes)
@@ -50,14 +51,15 @@ NO_LIMIT = DecodedLimit((1 << 63) - 1)
 
 
 def limit_of(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for a bytes-to-bytes codec, which the chain stores in the spec."""
+    """Return the limit for a bytes-to-bytes codec from the spec, where the codec chain stores it."""
     limit: DecodedLimit | None = spec._decoded_limit
     return unknown(spec) if limit is None else limit
 
 
 def unknown(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for data whose size depends on the values of a chunk."""
-    # Allow four bytes per element for codecs that write its length, or twice its size.
+    """Return the limit for data whose size depends on the values of the elements."""
+    # Some codecs write the length of each element, in four bytes. Allow these four bytes per
+    # element, or twice the item size if that is more.
     return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (spec._itemsize or 0)))
 
 

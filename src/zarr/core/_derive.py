@@ -1,8 +1,8 @@
 """Synchronous functions and methods made from asynchronous ones.
 
 Only the asynchronous function is written by hand. Its synchronous twin has the same name,
-parameters, defaults and docstring, but waits for the result. `inspect.signature` shows the same
-parameters for the twin, which is not a coroutine function.
+parameters, defaults and docstring, but it waits for the result. `inspect.signature` shows the same
+parameters for both. The twin is not a coroutine function.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Move(Protocol):
 
     @property
     def runs_here(self) -> bool:
-        """Whether a waiting thread runs the write itself, without the event loop."""
+        """Whether `run_sync` runs the write in the calling thread, without the event loop."""
 
     async def run(self) -> None:
         """Write the elements, without blocking the event loop."""
@@ -41,26 +41,28 @@ class Move(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Begun(Generic[A]):
-    """The result of the first step of a two-step function: all work but moving elements.
+    """The result of the first step of a two-step function, and the writes that are pending.
+
+    The first step does all the work except moving elements.
 
     Parameters
     ----------
     result : object
         The result of the function.
     moves : tuple of Move
-        The writes to run before the function returns.
+        The pending writes. The second step runs them before the function returns.
     """
 
     result: A
     moves: tuple[Move, ...] = ()
 
     async def finish(self) -> A:
-        """Move the elements, concurrently for several arrays, and return the result."""
+        """Run the pending writes concurrently, and return the result."""
         await self._run_all()
         return self.result
 
     def finish_sync(self) -> A:
-        """Move the elements and wait, in the calling thread if possible; return the result."""
+        """Run the pending writes, in the calling thread if possible, and return the result."""
         if len(self.moves) > 1 and not all(move.runs_here for move in self.moves):
             sync(self._run_all())
         else:
@@ -80,22 +82,22 @@ class Begun(Generic[A]):
 def in_two_steps(
     first: Callable[P, Coroutine[Any, Any, Begun[A]]], /
 ) -> Callable[P, Coroutine[Any, Any, A]]:
-    """Return a coroutine function that also moves the elements that `first` leaves pending.
+    """Return a coroutine function that runs `first`, then the writes that `first` leaves pending.
 
-    The coroutine function moves the elements on the event loop. The synchronous twin moves them in
-    the calling thread instead, like an assignment to the array.
+    The returned function runs the writes on the event loop. Its synchronous twin runs them in the
+    calling thread instead, like an assignment to the array.
 
     Parameters
     ----------
     first : callable
-        A coroutine function that does all work but moving elements. Its return annotation is
-        ``Begun[...]``.
+        A coroutine function that does all the work except moving elements. Its return annotation
+        is ``Begun[...]``.
 
     Returns
     -------
     callable
-        A coroutine function with the same parameters that runs both steps. `begin` runs only the
-        first step.
+        A coroutine function that runs both steps, with the same parameters as `first`. `begin` runs
+        only the first step.
     """
 
     @wraps(first)
@@ -114,7 +116,9 @@ def in_two_steps(
 def begin(
     function: Callable[P, Coroutine[Any, Any, A]], /, *args: P.args, **kwargs: P.kwargs
 ) -> Coroutine[Any, Any, Begun[A]]:
-    """Run the first step of a function, or all of a function that is not `in_two_steps`.
+    """Return a coroutine that runs the first step of a function.
+
+    If the function is not decorated with `in_two_steps`, the coroutine runs the whole function.
 
     Parameters
     ----------
@@ -138,14 +142,14 @@ async def _whole(coro: Coroutine[Any, Any, A]) -> Begun[A]:
 
 
 def finished(begun: Coroutine[Any, Any, Begun[A]], *, in_thread: bool = False) -> A:
-    """Run the first step of a function, then the second step in the calling thread.
+    """Run the first step of a function, and then the second step in the calling thread.
 
     Parameters
     ----------
     begun : coroutine
         The result of `begin`.
     in_thread : bool
-        Whether the calling thread may run `begun`, see `sync_opening`.
+        Whether the calling thread may run `begun`; see `sync_opening`.
     """
     return sync_opening(begun, in_thread=in_thread).finish_sync()
 
@@ -184,14 +188,14 @@ def sync_twin(
         Converts the result to the synchronous type, for example `AsyncArray` to `Array`; None
         returns the result unchanged.
     in_thread : callable or None
-        Takes the same arguments, and returns whether the calling thread may run the function, see
-        `sync_opening`; None for never.
+        Takes the same arguments as `function`, and returns whether the calling thread may run
+        `function`; see `sync_opening`. None means never.
 
     Returns
     -------
     callable
-        Runs `function` on the event loop of the process and waits for the result. The calling
-        thread moves the elements if `function` is `in_two_steps`.
+        Runs `function` on the event loop of the process and waits for the result. If `function` is
+        decorated with `in_two_steps`, the calling thread moves the elements.
     """
 
     @wraps(function)
@@ -211,19 +215,19 @@ def sync_method(
     wrap: Callable[[Any], Any] | None = None,
     in_thread: Callable[[Any], bool] | None = None,
 ) -> Callable[..., Any]:
-    """Return a method of a synchronous class for a coroutine method of the asynchronous one.
+    """Return a method of a synchronous class, made from a coroutine method.
 
     Parameters
     ----------
     function : callable
-        The coroutine method, as found on its class.
+        The coroutine method of the asynchronous class, not bound to an object.
     to : callable
-        Returns the asynchronous object of a synchronous one.
+        Takes the synchronous object, and returns the asynchronous object behind it.
     wrap : callable or None
-        Converts the result to the synchronous type; None returns it unchanged.
+        Converts the result to the synchronous type; None returns the result unchanged.
     in_thread : callable or None
-        Takes the synchronous object, and returns whether the calling thread may run the method, see
-        `sync_opening`; None for never.
+        Takes the synchronous object, and returns whether the calling thread may run the method; see
+        `sync_opening`. None means never.
 
     Returns
     -------
@@ -247,16 +251,16 @@ def sync_iteration(
     to: Callable[[Any], Any],
     wrap: Callable[[Any], Any] | None = None,
 ) -> Callable[..., Generator[Any, None, None]]:
-    """Return a generator method of a synchronous class for an async generator method.
+    """Return a generator method of a synchronous class, made from an async generator method.
 
     Parameters
     ----------
     function : callable
-        The async generator method, as found on its class.
+        The async generator method of the asynchronous class, not bound to an object.
     to : callable
-        Returns the asynchronous object of a synchronous one.
+        Takes the synchronous object, and returns the asynchronous object behind it.
     wrap : callable or None
-        Applied to each item; None yields items unchanged.
+        Applied to each item; None yields the items unchanged.
 
     Returns
     -------
@@ -279,7 +283,7 @@ def _run(
     *,
     in_thread: bool,
 ) -> A:
-    """Run a coroutine function and wait; the calling thread runs a second step."""
+    """Run a coroutine function and wait; run its second step, if any, in the calling thread."""
     if hasattr(function, "_first_step"):
         return finished(begin(function, *args, **kwargs), in_thread=in_thread)
     return sync_opening(function(*args, **kwargs), in_thread=in_thread)

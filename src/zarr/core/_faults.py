@@ -1,4 +1,4 @@
-"""Clear errors for stored bytes that cannot be decoded, with their location."""
+"""Clear errors for stored bytes that cannot be decoded, with the location of the bytes."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def told(error: Exception, where: str | None = None) -> Exception:
     error : Exception
         The error that a decoder raised.
     where : str or None
-        Description of the decoded object, added as a note; None if a caller adds the note.
+        Description of the stored object, which is added to the error as a note; None if a caller
+        adds the note.
 
     Returns
     -------
     Exception
-        The error itself, or a `ValueError` with the error as its cause if the type of the error is
-        not helpful, such as a `KeyError`.
+        The error itself, or a `ValueError` with the error as its cause. The `ValueError` replaces
+        errors of types that do not help the user, for example `KeyError`.
     """
     clear = _clear(error)
     if clear is not error:
@@ -65,5 +66,5 @@ def _clear(error: Exception) -> Exception:
 
 
 def _is_lzma(error: Exception) -> bool:
-    # By name, because some Python builds lack the module `lzma`.
+    # The type is compared by name, because some Python builds lack the module `lzma`.
     return type(error).__name__ == "LZMAError"

@@ -1,4 +1,4 @@
-"""Many concurrent reads: streamed, bounded, and cleaned up on failure."""
+"""Many concurrent reads, with streamed results, bounded memory, and cancellation on failure."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Maximum bytes that are in flight or not yet consumed, per bulk read. Two merged reads of the
-# largest default size fit.
+# Maximum number of bytes in flight or not yet consumed, per bulk read. It has room for two merged
+# reads of the largest default size.
 MAX_PENDING_BYTES = 32 * MiB
 
-# Assumed size of a read of unknown size, until answers have arrived. Four such reads start at once.
+# Assumed size of a read of unknown size until the first answer has arrived. `MAX_PENDING_BYTES`
+# allows four such reads at the same time.
 _UNKNOWN_NBYTES = 8 * MiB
 
-# Compressed values may differ in size. After the first answers, each further value is estimated as
-# the largest answer so far, and as at least this fraction of the size expected by the caller.
+# Compressed values may differ in size. Once an answer has arrived, the size of each further value is
+# estimated as the size of the largest answer so far. The estimate is never below the size that the
+# caller expects, divided by this number.
 _LEAST_PART = 8
 
 _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", default=None)
@@ -47,8 +49,8 @@ _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", defaul
 def expecting(nbytes: int | None) -> Iterator[None]:
     """Set the expected size of whole values for the bulk reads in this context.
 
-    A bulk read starts only as many reads as its bound on bytes allows. It does not know the size of
-    a value before the value arrives. A caller that reads chunks knows their decoded size.
+    A bulk read starts only as many reads as its limit on bytes allows, but it does not know the size
+    of a value before the value arrives. A caller that reads chunks knows their decoded size.
 
     Parameters
     ----------
@@ -69,14 +71,14 @@ _planned_by: ContextVar[object] = ContextVar("_planned_by", default=None)
 def planning(plan: object) -> Iterator[None]:
     """Mark the reads in this context as planned by one operation.
 
-    A store that merges reads of several callers does not merge the reads of one plan with each
-    other, because the plan keeps them apart on purpose. So the partial decode of shards makes the
-    same requests for every merging policy of the store.
+    A store may merge reads of several callers. It does not merge two reads of one plan, because the
+    plan separates them on purpose. So partial reads of shards make the same requests for every
+    merging policy of the store.
 
     Parameters
     ----------
     plan : object
-        Identifies the plan, by object identity.
+        Identifies the plan. Plans are compared by object identity.
     """
     token = _planned_by.set(plan)
     try:
@@ -91,20 +93,21 @@ def planned_by() -> object:
 
 
 def expected_nbytes() -> int | None:
-    """Return the size set by `expecting` in this context."""
+    """Return the size set by `expecting` in this context, in bytes; None if there is none."""
     return _expected_nbytes.get()
 
 
-# A slice is copied if its read is more than this many times as large, so that the slice does not
-# keep the whole read in memory. Larger slices are views.
+# A slice is a view of its read, and a view keeps the whole read in memory. If the read is more than
+# this many times as large as the slice, the slice is copied instead.
 _MAX_PINNED = 2
 
 
 class _Stream(Generic[R, T]):
     """Run reads in the background while a consumer processes the answers so far.
 
-    A new read starts when an earlier one finishes, not when the consumer asks, so that fetching and
-    decoding overlap. No read starts while `max_pending_bytes` are in flight or not consumed.
+    A new read starts when an earlier read finishes. It does not wait until the consumer asks for
+    more, so that fetching and decoding overlap. No read starts while `max_pending_bytes` bytes are
+    in flight or not consumed.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class _Stream(Generic[R, T]):
         self.arrived: deque[tuple[R, T, int]] = deque()
 
     def start(self) -> None:
-        """Start as many reads as the bounds allow."""
+        """Start as many reads as the limits allow."""
         while self._failure is None and len(self._running) < self._max_concurrency:
             if self._waiting is None:
                 self._waiting = next(self._reads, None)
@@ -159,7 +162,7 @@ class _Stream(Generic[R, T]):
 
     def _finished(self, task: asyncio.Future[T]) -> None:
         entry = self._running.pop(task, None)
-        if entry is None:  # closed already
+        if entry is None:  # the stream is closed
             if not task.cancelled():
                 task.exception()
             return
@@ -177,18 +180,17 @@ class _Stream(Generic[R, T]):
         self._wake.set()
 
     def consumed(self, nbytes: int) -> None:
-        """Release the bytes of answers that the consumer has processed."""
+        """Record that the consumer has processed answers of `nbytes` bytes, and start reads."""
         self._pending_bytes -= nbytes
         self.start()
 
     async def wait(self) -> bool:
-        """Wait until an answer has arrived; return False once all reads are consumed.
+        """Wait until an answer has arrived; return False if all answers have been consumed.
 
         Raises
         ------
         BaseException
-            The first failure. It comes before answers that have arrived but were not yet handed
-            out.
+            The first failure. It is raised even if answers have arrived that are not yet consumed.
         """
         while True:
             if self._failure is not None:
@@ -224,8 +226,8 @@ async def stream(
     Parameters
     ----------
     reads : iterable of tuple
-        Pairs of a read and its size in bytes, None if the size is unknown. Iterated once, as far as
-        the bounds allow.
+        Pairs of a read and its size in bytes, None if the size is unknown. Each pair is consumed
+        only when the limits allow its read to start.
     fetch : callable
         Performs one read; returns an awaitable.
     size : callable
@@ -260,14 +262,14 @@ async def stream(
 
 
 class Answered(NamedTuple):
-    """The answers from one read, and its size in bytes."""
+    """The answers of one read to its requests, and the size of the read in bytes."""
 
     answers: Sequence[tuple[int, Buffer | None]]
     nbytes: int
 
 
 def answered_nbytes(answered: Answered) -> int:
-    """Return the size of a read in bytes."""
+    """Return the size in bytes of the read that gave these answers."""
     return answered.nbytes
 
 
@@ -276,22 +278,22 @@ async def answer(
 ) -> Answered:
     """Perform one read and return the bytes of each of its requests.
 
-    A request is cut out of the read only if the returned bytes contain it. A request past the end
-    of the returned bytes is read alone, and gets the same bytes or error as without merging. So
-    merging never hides an error.
+    The answer to a request is taken from the merged read only if the returned bytes cover the
+    request. Otherwise the request is read by itself, and gets the same bytes or error as without
+    merging. So merging never hides an error.
 
     Parameters
     ----------
     read : Read
         The read.
     get : callable
-        Fetches a byte range of the object, None for all, for the request with the given index.
-        Returns None if the object is absent.
+        Takes a byte range (None for the whole object) and the index of a request, and reads that
+        range of the object of the request. Returns None if the object is absent.
 
     Returns
     -------
     Answered
-        One answer per request, None if the object is absent.
+        One answer per request. An answer is None if the object is absent.
     """
     buffer = await get(read.byte_range, read.slices[0].request)
     return Answered(await divide(read, buffer, get), 0 if buffer is None else len(buffer))
@@ -307,9 +309,9 @@ async def divide(
     Parameters
     ----------
     read : Read
-        The merged read, as for `answer`.
+        The merged read.
     get : callable
-        Reads one request alone if the merged read does not contain it, as for `answer`.
+        As for `answer`. Called for each request that `buffer` does not cover.
     buffer : Buffer or None
         The result of the read; None if the object is absent.
     """
@@ -355,7 +357,7 @@ def reaches(byte_range: ByteRequest | None, nbytes: int) -> bool:
 
 
 def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
-    """Return a part of the result of a read.
+    """Return a part of the bytes of a read.
 
     Parameters
     ----------
@@ -367,7 +369,7 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
     Returns
     -------
     Buffer
-        A view of `buffer`, or a copy if a view would keep a much larger read alive.
+        A view of `buffer`. If the view would keep a much larger read in memory, a copy.
     """
     if byte_range is None:
         return buffer
@@ -434,17 +436,20 @@ class BulkReadReport:
     reads : int
         Number of physical reads for these requests.
     nbytes_wanted : int
-        Bytes returned to the caller that had to be read.
+        Number of bytes returned to the caller, except answers known without a read.
     nbytes_fetched : int
-        Bytes read. Fewer than `nbytes_wanted` if requests share bytes, more if gaps were read.
+        Number of bytes read. Smaller than `nbytes_wanted` if requests share bytes, larger if gaps
+        were read.
     shared : int
-        Number of reads of other callers that answered some requests. They count as reads there.
+        Number of reads of other callers that answered requests of this caller. These reads count in
+        the reports of the other callers.
     retries : int
         Number of retries after transient failures.
     nbytes_read_ahead : int
-        Bytes read ahead, before any request for them. `nbytes_fetched` includes them.
+        Number of bytes read ahead, before any request asked for them. `nbytes_fetched` includes
+        these bytes.
     nbytes_from_read_ahead : int
-        Bytes returned to the caller that had been read ahead.
+        Number of bytes returned to the caller that an earlier operation had read ahead.
     """
 
     requests: int
@@ -477,7 +482,7 @@ class BulkReadCounter:
         self._fetched += nbytes
 
     def shared(self) -> None:
-        """Count a shared read, which another caller has made."""
+        """Count a read of another caller that answers requests of this caller."""
         self._shared += 1
 
     def retried(self) -> None:
@@ -489,7 +494,7 @@ class BulkReadCounter:
         self._read_ahead += nbytes
 
     def served(self, nbytes: int) -> None:
-        """Count bytes returned to the caller from earlier read-ahead."""
+        """Count bytes returned to the caller that had been read ahead."""
         self._served += nbytes
 
     def wanted(self, answers: Sequence[tuple[int, Buffer | None]]) -> None:
@@ -497,7 +502,7 @@ class BulkReadCounter:
         self._wanted += sum(0 if value is None else len(value) for _, value in answers)
 
     def deliver(self, hook: Callable[[BulkReadReport], object] | None) -> None:
-        """Call a hook with the report; log a failure of the hook, and do not raise it."""
+        """Call a hook with the report. If the hook fails, log the failure and do not raise it."""
         if hook is None:
             return
         try:

@@ -13,12 +13,12 @@ from html import escape
 from itertools import islice
 from typing import Final
 
-# Maximum number of attributes and of members that are listed; the rest is counted.
+# Maximum number of attributes listed, and of members. A line below gives the number of the others.
 MAX_ROWS: Final = 40
-# Maximum number of characters of one text.
+# Maximum length of one text, in characters.
 MAX_TEXT: Final = 200
 
-# Only the colours of the page, so that the text is readable in light and dark themes.
+# The style inherits the colours of the page, so that the text is readable in light and dark themes.
 _STYLE: Final = (
     ".zarr-node{color:inherit;font-family:inherit;font-size:.9em;line-height:1.4;overflow-x:auto}"
     ".zarr-node table{border-collapse:collapse;margin:.25em 0 .25em .5em}"
@@ -55,19 +55,19 @@ def node_html(
     place : str
         The location of the node.
     summary : iterable of tuple
-        Labels and values. Values that are None are left out.
+        Pairs of a label and a value. Pairs with the value None are omitted.
     attributes : mapping
         The user attributes, shown as JSON.
     members : iterable of tuple or None
-        Names and descriptions of the members of a group, consumed only as far as shown; None if
-        unknown.
+        Pairs of the name and the description of a member of a group; None if the members are
+        unknown. Only the pairs that are shown are consumed.
     n_members : int
         Number of members.
 
     Returns
     -------
     str
-        One ``div`` element with its style, at most about 200 kB.
+        One ``div`` element with its style sheet, at most about 200 kB long.
     """
     rows = ((label, str(value)) for label, value in summary if value is not None)
     parts = [
@@ -105,7 +105,7 @@ def _text(text: str) -> str:
 
 
 def _json(value: object) -> str:
-    """Return a value as JSON, truncated soon after the part that is shown."""
+    """Return a value as JSON, truncated shortly after the first `MAX_TEXT` characters."""
     text = ""
     try:
         for piece in _pieces(value):

@@ -1,4 +1,4 @@
-"""Futures that call one function in the same turn of the event loop in which they are done."""
+"""A future that calls a function as soon as it is done, in the same turn of the event loop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ T = TypeVar("T")
 class ImmediateFuture(asyncio.Future[T]):
     """A future with a callback that is called immediately.
 
-    Done callbacks of asyncio run in the next turn of the event loop, by a handle for each. A bulk
-    read has a future per read, and these handles were a twentieth of its time.
+    asyncio runs the done callbacks of a future in the next turn of the event loop, and creates a
+    handle for each callback. A bulk read has one future per read, and these handles took a
+    twentieth of its time.
 
     Parameters
     ----------
@@ -30,15 +31,15 @@ class ImmediateFuture(asyncio.Future[T]):
         self._on_done: Callable[[Any], object] | None = None
 
     def call_when_done(self, function: Callable[[ImmediateFuture[T]], object]) -> None:
-        """Call a function with this future as soon as it is done, also if it is cancelled.
+        """Call a function as soon as this future is done or cancelled.
 
-        If the future is done already, the function is called in the next turn of the event loop. So
-        it is never called before this method returns.
+        If the future is already done, the function is called in the next turn of the event loop. So
+        the function is never called before this method returns.
 
         Parameters
         ----------
         function : callable
-            Takes this future. At most one function.
+            Takes this future. A later function replaces an earlier one that has not been called.
         """
         if self.done():
             self.add_done_callback(function)

@@ -16,7 +16,7 @@ _UNITS = "KMGTP"
 
 
 def human_readable_size(nbytes: int) -> str:
-    """Return a number of bytes in the largest fitting unit: ``7.6M`` for 8000000.
+    """Return a number of bytes in the largest unit that fits, for example ``7.6M`` for 8000000.
 
     The result has one decimal. Each unit is 1024 times the previous one. Numbers below 1024 have no
     unit; the largest unit is ``P``.
@@ -28,7 +28,7 @@ def human_readable_size(nbytes: int) -> str:
 
 
 def byte_info(nbytes: int) -> str:
-    """Return a number of bytes, followed by the readable form if it differs."""
+    """Return a number of bytes, followed by its readable form from 1024 bytes on."""
     return str(nbytes) if nbytes < 1024 else f"{nbytes} ({human_readable_size(nbytes)})"
 
 
@@ -45,7 +45,7 @@ class GroupInfo:
     _name : str
         Path of the group in its store, empty for the root.
     _zarr_format : {2, 3}
-        Format of its metadata.
+        Format of the metadata of the group.
     _read_only : bool
         Whether the store is read-only.
     _store_type : str
@@ -88,11 +88,11 @@ class ArrayInfo:
     Parameters
     ----------
     _zarr_format : {2, 3}
-        Format of its metadata.
+        Format of the metadata of the array.
     _data_type : ZDType
-        Data type of its elements.
+        Data type of the elements.
     _fill_value : scalar or None
-        Value of the elements that are not stored.
+        Value of elements that are not stored.
     _shape : tuple of int
         Shape in elements.
     _shard_shape : tuple of int or None
@@ -101,7 +101,7 @@ class ArrayInfo:
     _chunk_shape : tuple of int or None
         Shape of the chunks in elements; None if the shapes of chunks differ.
     _order : {"C", "F"}
-        Memory layout of arrays that reading returns.
+        Memory layout of the NumPy arrays that reads return.
     _read_only : bool
         Whether the store is read-only.
     _store_type : str
@@ -117,7 +117,8 @@ class ArrayInfo:
     _count_bytes_stored : int or None
         Stored size of the array in bytes, including metadata; None if not requested.
     _count_chunks_initialized : int or None
-        Number of stored shards, or of stored chunks without shards; None if not counted.
+        Number of stored shards, or of stored chunks if the array has no shards; None if not
+        counted.
     """
 
     _type: Literal["Array"] = field(default="Array", init=False)

@@ -1,4 +1,4 @@
-"""Decoding of JSON documents, with one error type for all defects."""
+"""Decoding of JSON documents. All errors are subclasses of `MetadataValidationError`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
     msg : str
         Description of the defect.
     doc : str
-        The document; empty if it is not text.
+        The document; empty if it cannot be shown as text.
     pos : int
         Position in `doc`, in characters.
     """
@@ -26,7 +26,7 @@ class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
 
 
 class NotAnObjectError(MetadataValidationError, TypeError):
-    """A metadata document holds a JSON value that is not an object."""
+    """The JSON value of a metadata document is not an object."""
 
 
 def parse_json(data: bytes) -> Any:
@@ -66,7 +66,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     DocumentDecodeError
         As for `parse_json`.
     NotAnObjectError
-        If the document holds another JSON value.
+        If the value of the document is not a JSON object.
     """
     document = parse_json(data)
     if not isinstance(document, dict):

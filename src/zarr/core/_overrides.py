@@ -1,9 +1,9 @@
 """Detection of overridden or patched internal methods.
 
-Released packages subclass the asynchronous arrays and groups, or replace their methods. They expect
-their methods to be called wherever the library does the same work itself. Before the library takes
-a faster path of its own, it checks for an override. A check costs about a tenth of a microsecond,
-so it is done once per operation, never per chunk.
+Some released packages subclass the asynchronous arrays and groups, or replace methods of these
+classes. They expect that the library calls the replaced methods. So the library checks for an
+override before it uses a faster path that does not call the method. A check takes about a tenth of
+a microsecond, so it is done once per operation, never once per chunk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def overridable(method: F) -> F:
 
 
 def is_overridden(obj: object, name: str) -> bool:
-    """Return whether a method differs from the method of the library.
+    """Return whether a method of an object is not the method that the library defines.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ def is_overridden(obj: object, name: str) -> bool:
     Returns
     -------
     bool
-        True if a subclass overrides the method, or if it was replaced on the class or object.
+        True if a subclass overrides the method, or if the method was replaced on the class or on
+        the object.
     """
-    # By identity, because a wrapper copies the attributes of its function.
+    # Functions are compared by identity, because a wrapper copies the attributes of its function.
     return getattr(getattr(obj, name), "__func__", None) not in _OWN
