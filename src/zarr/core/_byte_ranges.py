@@ -75,8 +75,8 @@ def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
 class ByteRangeError(TypeError, ValueError):
     """An object that is not a byte request was passed as one.
 
-    Some stores of other packages raise a `TypeError` in this case, others a `ValueError`. This error
-    is both, so that handlers of either type catch it.
+    Some stores of other packages raise a `TypeError` in this case, others raise a `ValueError`.
+    This error is both, so that handlers of either type catch it.
     """
 
 

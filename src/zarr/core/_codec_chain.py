@@ -222,9 +222,10 @@ class ResolvedChain:
 def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
     """Return a function that decodes or encodes one chunk; None if the codec has only coroutines.
 
-    A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends only
-    on the spec, and return a function that takes a chunk. The most-derived override wins: a
-    subclass that overrides only `_decode_sync` or `_encode_sync` expects that override to be called.
+    A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends
+    only on the spec, and return a function that takes a chunk. The most-derived override wins: a
+    subclass that overrides only `_decode_sync` or `_encode_sync` expects that its override is
+    called.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
-# If the decoded size is unknown, for example for strings of variable length, the limit is the larger
-# of two numbers: this number of bytes, and this multiple of the stored size.
+# If the decoded size is unknown, for example for strings of variable length, the limit is the
+# larger of two numbers: this number of bytes, and this multiple of the stored size.
 _UNKNOWN_NBYTES = 256 << 20
 _UNKNOWN_RATIO = 1000
 
@@ -51,7 +51,7 @@ NO_LIMIT = DecodedLimit((1 << 63) - 1)
 
 
 def limit_of(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for a bytes-to-bytes codec from the spec, where the codec chain stores it."""
+    """Return the limit for a bytes-to-bytes codec; the codec chain stores it in the spec."""
     limit: DecodedLimit | None = spec._decoded_limit
     return unknown(spec) if limit is None else limit
 

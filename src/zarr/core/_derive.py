@@ -290,10 +290,11 @@ def _run(
 
 
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Set the signature of a twin, and the module that defines it."""
+    """Set the signature of a twin and the module that defines the twin, and return the twin."""
     twin.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    # The twin and its class are picklable only under the module that binds their names.
+    # pickle looks a function up by its module and name. So the module has to be the one in which
+    # the twin is assigned to a name.
     twin.__module__ = sys._getframe(2).f_globals["__name__"]
-    # inspect would follow __wrapped__ and report the twin as a coroutine function.
+    # inspect follows `__wrapped__`, and would report the twin as a coroutine function.
     del twin.__wrapped__  # type: ignore[attr-defined]
     return twin

@@ -37,9 +37,9 @@ MAX_PENDING_BYTES = 32 * MiB
 # allows four such reads at the same time.
 _UNKNOWN_NBYTES = 8 * MiB
 
-# Compressed values may differ in size. Once an answer has arrived, the size of each further value is
-# estimated as the size of the largest answer so far. The estimate is never below the size that the
-# caller expects, divided by this number.
+# Compressed values may differ in size. Once an answer has arrived, the size of each further value
+# is estimated as the size of the largest answer so far. The estimate is never below the size that
+# the caller expects, divided by this number.
 _LEAST_PART = 8
 
 _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", default=None)
@@ -49,8 +49,8 @@ _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", defaul
 def expecting(nbytes: int | None) -> Iterator[None]:
     """Set the expected size of whole values for the bulk reads in this context.
 
-    A bulk read starts only as many reads as its limit on bytes allows, but it does not know the size
-    of a value before the value arrives. A caller that reads chunks knows their decoded size.
+    A bulk read starts only as many reads as its limit on bytes allows, but it does not know the
+    size of a value before the value arrives. A caller that reads chunks knows their decoded size.
 
     Parameters
     ----------

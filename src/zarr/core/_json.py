@@ -16,7 +16,7 @@ class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
     msg : str
         Description of the defect.
     doc : str
-        The document; empty if it cannot be shown as text.
+        The document; empty for defects without a position, for example if it is not text.
     pos : int
         Position in `doc`, in characters.
     """

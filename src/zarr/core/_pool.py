@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Nesting depth of pools around the running code. Coroutines that a worker waits for inherit the
-# depth of the worker.
+# Number of nested worker pools around the running code. If a worker waits for a coroutine, the
+# coroutine inherits the depth of the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 
 class Pool(ThreadPoolExecutor):
-    """A worker pool that uses the calling thread after the interpreter refuses new jobs.
+    """A worker pool that runs jobs in the calling thread if the interpreter refuses new jobs.
 
-    The interpreter refuses new jobs once the main thread has ended, although other threads may run
-    on, and in functions registered with `atexit`. A job runs in the context of its submitter and
-    sees its context variables; NumPy keeps `numpy.errstate` in one.
+    The interpreter refuses new jobs after the main thread has ended, even if other threads still
+    run. This includes functions registered with `atexit`. A job runs in a copy of the context of
+    its submitter, so it sees the same context variables; NumPy stores `numpy.errstate` in one.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Pool(ThreadPoolExecutor):
     max_workers : int or None
         Maximum number of threads; None for the default of `concurrent.futures.ThreadPoolExecutor`.
     depth : int or None
-        Nesting depth of pools for a job; None for the depth of its submitter.
+        Nesting depth (see `pool_depth`) in which jobs run; None for the depth of the submitter.
     """
 
     def __init__(self, name: str, max_workers: int | None = None, depth: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Read-ahead: when to read additional bytes, and a cache for them. For immutable objects."""
+"""Read-ahead for immutable objects: when to read additional bytes, and a cache for them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Final
 
 from zarr.core._coalesce import MiB
 
-# How long bytes that were read ahead are kept, in seconds.
+# Maximum time for which bytes that were read ahead are kept, in seconds.
 MAX_AGE_SECONDS: Final = 60.0
 
-# Maximum bytes kept: this multiple of the read-ahead size, and at least the second number.
+# The maximum number of bytes kept is the larger of two numbers: `_TIMES` times the read-ahead size,
+# and `_LEAST_BYTES`.
 _TIMES: Final = 4
 _LEAST_BYTES: Final = 16 * MiB
 
-# Maximum number of pieces kept. A piece has a cost besides its bytes, and a look-up is a linear
-# search over the pieces of an object.
+# Maximum number of pieces kept. The limit exists because each piece takes memory in addition to its
+# bytes, and because a look-up is a linear search over the pieces of an object.
 _MOST_PIECES: Final = 256
 
-# Number of latest reads remembered per object, since several threads may read parts of it side by
-# side; and number of objects remembered.
+# Number of recent reads remembered per object, and number of objects remembered. Several reads are
+# remembered because several threads may read parts of an object at the same time.
 _READS: Final = 64
 _OBJECTS: Final = 256
 
@@ -32,9 +33,9 @@ class ReadAhead:
     Parameters
     ----------
     nbytes : int
-        How far to read ahead, in bytes; 0 disables read-ahead.
+        Number of bytes to read ahead; 0 disables read-ahead.
     clock : callable
-        Returns seconds.
+        Returns the time in seconds.
     """
 
     def __init__(self, nbytes: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,8 +43,8 @@ class ReadAhead:
         self._clock = clock
         self._max_bytes = max(_TIMES * nbytes, _LEAST_BYTES)
         self._reads: OrderedDict[Hashable, deque[tuple[int, int]]] = OrderedDict()
-        # LRU cache: object and offset -> bytes, time of the read, and epoch. Least recently used
-        # first.
+        # LRU cache: object and offset -> bytes, time at which they were stored, and epoch. The
+        # least recently used entry is the first.
         self._kept: OrderedDict[tuple[Hashable, int], tuple[bytes, float, int]] = OrderedDict()
         self._offsets: dict[Hashable, list[int]] = {}
         self.nbytes_kept = 0
@@ -51,9 +52,9 @@ class ReadAhead:
     def extension(
         self, path: Hashable, start: int, end: int, max_gap_bytes: int
     ) -> tuple[int, int]:
-        """Record a read; return how many additional bytes to read before and after it.
+        """Record a read, and return how many additional bytes to read before and after it.
 
-        Reads may be sequential in either direction: dask begins with the last chunk.
+        Sequential reads are detected in both directions, because dask begins with the last chunk.
 
         Parameters
         ----------
@@ -64,7 +65,7 @@ class ReadAhead:
         end : int
             One past the last requested byte.
         max_gap_bytes : int
-            Largest distance from an earlier read, in bytes, for the reads to count as sequential.
+            Two reads count as sequential if the gap between them is at most this large, in bytes.
         """
         if not self._nbytes:
             return 0, 0
@@ -91,7 +92,7 @@ class ReadAhead:
         data : bytes
             The bytes.
         epoch : int
-            The epoch when they were read; see `find`.
+            The epoch in which the bytes were read; see `find`.
         """
         if not data or len(data) > self._max_bytes:
             return
@@ -103,7 +104,7 @@ class ReadAhead:
             self._drop(*next(iter(self._kept)))
 
     def find(self, path: Hashable, start: int, end: int, epoch: int) -> bytes | None:
-        """Return kept bytes; None if they are not kept, or stale because of a later write.
+        """Return bytes that were read ahead; None if they are not kept, too old, or stale.
 
         Parameters
         ----------
@@ -114,7 +115,7 @@ class ReadAhead:
         end : int
             One past the last requested byte.
         epoch : int
-            The current epoch. Bytes of an earlier epoch are stale and are not returned.
+            The current epoch. Bytes that were read in an earlier epoch are stale.
         """
         for offset in list(self._offsets.get(path, ())):
             data, since, of_epoch = self._kept[path, offset]
@@ -126,7 +127,7 @@ class ReadAhead:
         return None
 
     def ranges(self, path: Hashable) -> list[tuple[int, int]]:
-        """Return start and end of each kept piece of an object."""
+        """Return the start and the end of each kept piece of an object."""
         return [
             (offset, offset + len(self._kept[path, offset][0]))
             for offset in self._offsets.get(path, ())

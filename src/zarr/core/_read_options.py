@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from zarr.core._fetch import BulkReadReport
 
-# Sentinel for the configured value under ``bulk_reads``.
+# This string stands for the configured value of the option under ``bulk_reads``.
 Configured: TypeAlias = Literal["config"]
 
-# Default maximum of reads in flight. At 20 ms each, 1000 small reads take a third of a second. The
-# default of ``async.concurrency`` counts operations, which may have many reads each.
+# Default maximum number of reads in flight. With it, 1000 small reads of 20 ms each take a third of
+# a second. The default of ``async.concurrency`` is not used, because it counts operations, and one
+# operation may make many reads.
 DEFAULT_CONCURRENCY: Final = 64
 
 
@@ -33,19 +34,19 @@ class ReadOptions:
     Parameters
     ----------
     max_concurrency : int or None
-        Maximum number of reads of the store in flight, for all callers together. None for the
-        configured ``bulk_reads.max_concurrency``. If that is None too, ``async.concurrency``
-        applies if it was set explicitly, and 64 otherwise.
+        Maximum number of reads of the store in flight, for all callers together. None means the
+        configured ``bulk_reads.max_concurrency``. If that is None too, the maximum is
+        ``async.concurrency`` if a user has set it, and 64 otherwise.
     max_gap_bytes : int or None
-        Largest gap in bytes between two requests that one read fetches. 0 merges only touching
-        requests, None merges nothing.
+        Largest gap, in bytes, between two requests that are merged into one read. 0 merges only
+        touching and overlapping requests; None merges no ranges.
     max_coalesced_bytes : int
         Largest merged read, in bytes; a single request may be larger.
     window_seconds : float
-        How long a read waits for other requests to merge with, in seconds.
+        How long a request waits for other requests that it can be merged with, in seconds.
     read_ahead_bytes : int
-        How many additional bytes to read if the reads of an object are sequential. For objects that
-        do not change.
+        Number of additional bytes to read if the reads of an object are sequential. Only for
+        objects that do not change.
     max_retries : int
         Maximum number of retries of a read after transient failures.
 
@@ -66,9 +67,9 @@ class ReadOptions:
 
     @classmethod
     def configured(cls, **options: Any) -> ReadOptions:
-        """Return options; an option that is missing or ``"config"`` is as configured.
+        """Return options, with configured values for those that are missing or ``"config"``.
 
-        Only `max_concurrency` may stay None. It is looked up when a read starts.
+        `max_concurrency` is an exception: its configured value is looked up when a read starts.
         """
         for field in fields(cls):
             if field.name != "max_concurrency" and options.get(field.name, "config") == "config":
@@ -87,7 +88,7 @@ class ReadOptions:
         return CoalescePolicy(self.max_gap_bytes, self.max_coalesced_bytes)
 
     def concurrency(self) -> int:
-        """Return the maximum number of reads in flight; the configuration may change it."""
+        """Return the current maximum number of reads in flight; the configuration may change it."""
         if self.max_concurrency is not None:
             return self.max_concurrency
         configured = config.get("bulk_reads.max_concurrency")

@@ -1,10 +1,11 @@
-"""The requests of an event loop for objects of a store, and the reads that answer them.
+"""The requests of one event loop for objects of a store, and the reads that answer them.
 
-A request waits for a free slot, at least until the end of the current turn of the event loop. All
-waiting requests for the same object, from any caller, are then read together as far as
-`merge_around` allows, and each caller gets its own bytes. Callers are isolated from each other: a
-failed merged read is repeated for each request alone, and the cancellation of one caller cancels
-only reads that no other caller waits for.
+A slot is the permission for one read in flight. A request waits for a free slot, usually at least
+until the end of the current turn of the event loop. When it gets a slot, it is merged with waiting
+requests of any caller for the same object, as far as `merge_around` allows. Each caller gets its
+own bytes. Callers are isolated from each other: if a merged read fails, each of its requests is
+read again by itself. If a caller is cancelled, only the reads that no other caller waits for are
+cancelled.
 """
 
 from __future__ import annotations
@@ -32,22 +33,23 @@ from zarr.core._read_request import Flight, Request, Source, covers, detach, fai
 from zarr.core._retry import AdaptiveLimit, RetryPolicy
 from zarr.core._writes import epoch
 
-# Maximum bytes in flight for a store. Each caller has its own bound on bytes that are not consumed.
+# Maximum number of bytes in flight for a store. In addition, each caller has its own limit on bytes
+# that it has not consumed yet.
 MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 
-# No retry starts later than this after the first failure of a read, in seconds. Some failures take
-# minutes, for example a server that does not answer.
+# Maximum time between the first failure of a read and the decision to retry it, in seconds. Some
+# failures take minutes, for example if a server does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
-# Assumed size of a read of unknown size, until an answer has arrived. After that the estimate is at
-# least this fraction of the size expected by the caller.
+# `_UNKNOWN_NBYTES` is the assumed size of a read of unknown size until an answer has arrived. Later
+# estimates are at least the size that the caller expects, divided by `_LEAST_PART`.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
 
 
 @dataclass(slots=True)
 class _Object:
-    """The waiting requests for one object: sorted bounded ranges, and all others."""
+    """The waiting requests for one object: bounded ranges in sorted order, and all others."""
 
     bounded: list[tuple[int, int, int, Request]] = field(default_factory=list)
     others: list[Request] = field(default_factory=list)
@@ -62,13 +64,13 @@ class ReadQueue:
         self._retry = RetryPolicy(options.max_retries)
         self.loop = asyncio.get_running_loop()
         self._limit = AdaptiveLimit()
-        self._max_concurrency = 1  # of the latest request
-        self._ending: set[asyncio.Task[None]] = set()  # cancelled reads
+        self._max_concurrency = 1  # as passed with the latest request
+        self._ending: set[asyncio.Task[None]] = set()  # cancelled reads that have not ended yet
         self._ahead = ReadAhead(options.read_ahead_bytes)
         self._numbers = itertools.count()
         self._objects: dict[Hashable, _Object] = {}
-        # Keyed by id, because a caller may not be hashable. The caller whose turn it is comes
-        # first.
+        # The keys are ids, because a caller may not be hashable. The first entry is the caller that
+        # is served next.
         self._callers: OrderedDict[int, deque[Request]] = OrderedDict()
         self._again: deque[Flight] = deque()  # reads to retry
         self._in_flight: dict[Hashable, list[Flight]] = {}
@@ -76,7 +78,7 @@ class ReadQueue:
         self._active_bytes = 0
         self._largest = 0
         self._handle: asyncio.Handle | None = None
-        self._lacks_slot = False  # whether requests wait for a free slot
+        self._lacks_slot = False  # whether the last `_dispatch` left requests waiting
 
     # --- requests -----------------------------------------------------------------------
 
@@ -99,13 +101,14 @@ class ReadQueue:
         byte_range : ByteRequest or None
             The bytes to read; None for all.
         max_concurrency : int
-            Maximum number of reads in flight now.
+            Current maximum number of reads in flight.
         caller : object or None
-            The operation of the read; None for an operation with only this read.
+            Identifies the operation that makes the read; None if the operation makes only this
+            read.
         counter : BulkReadCounter or None
             Counts reads and bytes.
         nbytes : int or None
-            Approximate size of the object; None if unknown.
+            Approximate size of the object in bytes; None if unknown.
 
         Returns
         -------
@@ -120,7 +123,7 @@ class ReadQueue:
         return request
 
     def _answer_or_queue(self, request: Request, max_concurrency: int) -> None:
-        """Answer a request from kept bytes or a read in flight, or queue it for a slot."""
+        """Answer a request from bytes that were read ahead, join a read in flight, or queue it."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if self._options.read_ahead_bytes and isinstance(wanted, RangeByteRequest):
@@ -132,7 +135,7 @@ class ReadQueue:
                 request.set_result(data)
                 return
         for flight in self._in_flight.get(path, ()):
-            # A read without requests has been cancelled and is about to end.
+            # A read that has no requests left has been cancelled and is about to end.
             if flight.requests and flight.epoch == epoch() and covers(flight.byte_range, wanted):
                 flight.requests.append(request)
                 request.flight = flight
@@ -142,7 +145,7 @@ class ReadQueue:
         if wanted is None and self._has_slot():
             nbytes = self._size(request)
             if self._fits(nbytes):
-                # Later requests of the same turn share this read.
+                # Later requests for the object in the same turn of the event loop share this read.
                 self._start(Flight(request, None, [request], nbytes))
                 return
         entry = self._objects.setdefault(path, _Object())
@@ -191,7 +194,8 @@ class ReadQueue:
     def _take(self, request: Request) -> None:
         """Remove a request from the queue."""
         request.is_waiting = False
-        # Remove callers without waiting requests, because they would keep their stores alive.
+        # Remove the caller if none of its requests wait, because its entry would keep its store
+        # alive.
         requests = self._callers[id(request.caller)]
         while requests and not requests[0].is_waiting:
             requests.popleft()
@@ -211,13 +215,13 @@ class ReadQueue:
             del self._objects[path]
 
     def _note(self, wanted: RangeByteRequest, path: Hashable) -> None:
-        """Record a range that needs no read, so that read-ahead sees the sequence."""
+        """Record a range that needs no read, so that read-ahead still detects the sequence."""
         self._ahead.extension(path, wanted.start, wanted.end, self._policy.max_gap_bytes or 0)
 
     # --- starting reads -----------------------------------------------------------------
 
     def _wake(self, seconds: float = 0) -> None:
-        """Start reads at the end of this turn of the loop, or after `seconds`."""
+        """Schedule the start of reads, at the end of this turn of the loop or after `seconds`."""
         if self._handle is not None:
             if seconds or not isinstance(self._handle, asyncio.TimerHandle):
                 return
@@ -233,7 +237,7 @@ class ReadQueue:
         self._lacks_slot = bool(self._callers or self._again)
 
     def _start_reads(self) -> None:
-        """Start reads while slots are free and the bound on bytes allows."""
+        """Start reads while slots are free and `MAX_IN_FLIGHT_BYTES` is not exceeded."""
         allowed = self._limit.allowed(self._max_concurrency)
         while self._active < allowed:
             if self._again:
@@ -243,7 +247,7 @@ class ReadQueue:
                 continue
             request = self._next()
             if request is None or not self._fits(self._size(request)):
-                return  # it keeps its turn, to avoid starvation of large reads
+                return  # the request stays first in line, so that large reads do not starve
             self._callers.move_to_end(id(request.caller))
             self._start(self._plan(request))
 
@@ -251,24 +255,24 @@ class ReadQueue:
         return not self._active or self._active_bytes + nbytes <= MAX_IN_FLIGHT_BYTES
 
     def _next(self) -> Request | None:
-        """Return the request whose turn it is; callers are served round robin."""
+        """Return the request to serve next, None if none waits; callers are served round robin."""
         requests = next(iter(self._callers.values()), None)
         return None if requests is None else requests[0]
 
     def _size(self, request: Request) -> int:
-        """Return the size of a request in bytes; an estimate if it depends on the object."""
+        """Return the size of a request in bytes, or an estimate if the size is unknown."""
         if request.byte_range is not None:
             nbytes = nbytes_of(request.byte_range)
             if nbytes:
                 return nbytes
         if self._largest:
-            # The size from the caller is an upper bound: encoded chunks are smaller than decoded
-            # ones.
+            # `request.nbytes` is only an upper bound, because it is the decoded size of a chunk and
+            # encoded chunks are usually smaller.
             return max(self._largest, request.nbytes // _LEAST_PART)
         return request.nbytes or _UNKNOWN_NBYTES
 
     def _plan(self, request: Request) -> Flight:
-        """Take a request, and those that can be merged with it, from the queue."""
+        """Take a request from the queue, with all requests that can be merged with it."""
         path = request.source.path
         entry = self._objects[path]
         byte_range = request.byte_range
@@ -290,7 +294,11 @@ class ReadQueue:
     def _plan_range(
         self, path: Hashable, entry: _Object, request: Request
     ) -> tuple[list[Request], RangeByteRequest, tuple[int, int] | None]:
-        """Merge a bounded range with its neighbours, and extend it if reads are sequential."""
+        """Merge a bounded range with its neighbours; extend it if the reads are sequential.
+
+        Returns the merged requests, the range to read, and the start and end of the requested range
+        (None if read-ahead does not extend it).
+        """
         items = entry.bounded
         wanted = request.byte_range
         assert isinstance(wanted, RangeByteRequest)
@@ -301,7 +309,7 @@ class ReadQueue:
             items,
             index,
             self._policy,
-            # Do not merge two ranges of one caller: its plan keeps them apart.
+            # Do not merge two ranges of one caller, because its plan has separated them.
             lambda left, right: items[left][3].caller is not items[right][3].caller,
         )
         group = items[first:last]
@@ -310,7 +318,8 @@ class ReadQueue:
         before, after = self._ahead.extension(path, start, end, self._policy.max_gap_bytes or 0)
         if not before and not after:
             return requests, RangeByteRequest(start, end), None
-        # Do not read bytes twice: exclude waiting ranges, reads in flight, and bytes that are kept.
+        # Do not read bytes twice: the extension must not overlap waiting ranges, reads in flight,
+        # or bytes that were read ahead.
         others = [(item[0], item[1]) for item in (*items[:first], *items[last:])]
         for flight in self._in_flight.get(path, ()):
             if flight.byte_range is None:
@@ -325,7 +334,7 @@ class ReadQueue:
 
     def _start(self, flight: Flight) -> None:
         lead, requests = flight.lead, flight.requests
-        if lead is not requests[0] and lead not in requests:  # cancelled since the last attempt
+        if lead is not requests[0] and lead not in requests:  # the lead has been cancelled
             lead = flight.lead = requests[0]
         for request in requests:
             request.flight = flight
@@ -344,17 +353,17 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: Flight) -> None:
-        """Read, and deliver in the same turn of the loop, because others wait for the slot."""
+        """Read, and deliver the bytes in the same turn of the loop, to free the slot at once."""
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
-        if task is not None and on_done is not None:  # a turn of the loop for each read less
+        if task is not None and on_done is not None:  # the callback would take one more turn
             task.remove_done_callback(on_done)
             self._ending.discard(task)
         self._end(flight)
         try:
             self._limit.succeeded()
             self._deliver(flight, data)
-        except Exception as error:  # a faulty source; no request may wait for ever
+        except Exception as error:  # the source is faulty, but no request may wait forever
             fail(flight, error)
         finally:
             detach(flight)
@@ -364,7 +373,7 @@ class ReadQueue:
         self._ending.discard(task)
         self._end(flight)
         try:
-            if task.cancelled():  # by the last request, or with all tasks
+            if task.cancelled():  # by `withdraw`, or because all tasks were cancelled
                 for request in list(flight.requests):
                     if request is flight.lead or request.done():
                         request.cancel()
@@ -377,14 +386,14 @@ class ReadQueue:
                 try:
                     self._failed(flight, error)
                     return
-                except Exception as failure:  # of `transient`
+                except Exception as failure:  # raised by `transient`
                     error = failure
-            fail(flight, error)  # also if the process is to end
+            fail(flight, error)  # also for `KeyboardInterrupt` and `SystemExit`
         finally:
             detach(flight)
 
     def _end(self, flight: Flight) -> None:
-        """Free the slot of a read."""
+        """Free the slot of a read, and start waiting reads."""
         flight.task = flight.on_done = None
         self._active -= 1
         self._active_bytes -= flight.nbytes
@@ -393,11 +402,11 @@ class ReadQueue:
         flights.remove(flight)
         if not flights:
             del self._in_flight[path]
-        if self._lacks_slot:  # even if a window is open for newer requests
+        if self._lacks_slot:  # at once, even if newer requests still wait for their window
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
-        """Retry a read, for all requests or for each alone; or set its failure."""
+        """Retry a failed read as a whole, or read each request by itself, or set the failure."""
         if not flight.requests:
             return
         lead = flight.lead
@@ -430,7 +439,7 @@ class ReadQueue:
         self._wake()
 
     def _read_alone(self, request: Request, before: Flight) -> None:
-        """Read the range of one request alone, so that it gets its own answer or error."""
+        """Read one request by itself, so that it gets its own answer or its own error."""
         flight = Flight(request, request.byte_range, [request], self._size(request))
         flight.tries, flight.since = before.tries, before.since
         flight.attempts = before.attempts
@@ -440,12 +449,12 @@ class ReadQueue:
     def _deliver(self, flight: Flight, data: bytes | None) -> None:
         """Set the result of each request."""
         nbytes = 0 if data is None else len(data)
-        if flight.byte_range is None:  # let the estimate decay after small values
+        if flight.byte_range is None:  # after small values, the estimate becomes smaller again
             self._largest = max(nbytes, self._largest // 2)
         reader = flight.lead
         requests = flight.requests
         if len(requests) == 1 and requests[0] is reader and reader.byte_range is flight.byte_range:
-            # The common case, a read for one request: nothing to merge, extend or share.
+            # In the common case, the read answers one request and has the same byte range.
             if reader.counter is not None:
                 reader.counter.fetched(nbytes)
             if not reader.done():
@@ -483,5 +492,6 @@ class ReadQueue:
                 start, stop = resolve_byte_range(part, nbytes)
                 request.set_result(bytes(memoryview(data)[start:stop]))
             else:
-                # The source of the request decides whether such a short object is an error.
+                # The object is shorter than requested. Only a separate read of this request shows
+                # whether the source treats that as an error.
                 self._read_alone(request, flight)

@@ -13,7 +13,8 @@ from zarr.core._fetch import BulkReadCounter
 from zarr.core._immediate import ImmediateFuture
 from zarr.core._retry import Transient
 
-# Takes a byte range, None for the whole object. Returns the bytes; None if the object is absent.
+# Takes a byte range, or None for the whole object. Returns the bytes, or None if the object is
+# absent.
 Fetch: TypeAlias = Callable[[ByteRequest | None], Coroutine[Any, Any, bytes | None]]
 
 
@@ -25,10 +26,11 @@ class Source(NamedTuple):
     path : hashable
         Identifies the object. Requests with equal paths may be merged.
     fetch : callable
-        Reads the object for one caller, and raises the errors meant for that caller.
+        Reads the object, and raises errors in the form that the caller expects.
     transient : callable or None
-        Returns a `Transient` for a transient failure, None for any other failure. None instead of a
-        callable disables retries, because the client retries by itself.
+        Takes an exception. Returns a `Transient` if the failure is transient, None otherwise. If
+        `transient` itself is None, failed reads are not retried here; this is for clients that
+        retry by themselves.
     """
 
     path: Hashable
@@ -37,7 +39,7 @@ class Source(NamedTuple):
 
 
 class Request(ImmediateFuture["bytes | None"]):
-    """A future for the bytes of one caller. Cancelling it withdraws the request."""
+    """A future for the bytes that one caller requested; cancelling it withdraws the request."""
 
     __slots__ = (
         "_withdraw",
@@ -84,7 +86,8 @@ class Request(ImmediateFuture["bytes | None"]):
 class Flight:
     """One read, and the requests that wait for it.
 
-    `wanted` is the requested range of a read that was extended by read-ahead; None for other reads.
+    If read-ahead has extended the read, `wanted` is the start and the end of the requested range.
+    Otherwise `wanted` is None.
     """
 
     lead: Request
@@ -92,20 +95,20 @@ class Flight:
     requests: list[Request]
     nbytes: int
     wanted: tuple[int, int] | None = None
-    tries: int = 0  # retries after transient failures
-    attempts: int = 0  # all attempts, also of an earlier merged read
+    tries: int = 0  # number of retries after transient failures
+    attempts: int = 0  # number of attempts, including those of an earlier merged read
     since: float = 0.0
     epoch: int = 0
     mark: int = 0
     task: asyncio.Task[None] | None = None
-    on_done: Callable[[asyncio.Task[None]], None] | None = None  # of the task
+    on_done: Callable[[asyncio.Task[None]], None] | None = None  # done callback of the task
     timer: asyncio.TimerHandle | None = None
 
 
 def detach(flight: Flight) -> None:
-    """Break the reference cycle of a read with its requests that are done.
+    """Break the reference cycle between a read and those of its requests that are done.
 
-    It would keep their bytes until a garbage collection.
+    The cycle would keep the bytes of the requests in memory until the next garbage collection.
     """
     for request in flight.requests:
         if request.flight is flight and request.done():
@@ -129,7 +132,7 @@ def covers(read: ByteRequest | None, wanted: ByteRequest | None) -> bool:
 
 
 def nbytes_of(byte_range: ByteRequest | None) -> int:
-    """Return the size of a request in bytes; 0 if unknown."""
+    """Return the size of a byte range in bytes; 0 if unknown."""
     if isinstance(byte_range, RangeByteRequest):
         return max(0, byte_range.end - byte_range.start)
     return int(getattr(byte_range, "suffix", 0))

@@ -1,4 +1,4 @@
-"""`ReadScheduler`: all reads of a store, with one `ReadQueue` per event loop."""
+"""`ReadScheduler` makes all reads of a store, with one `ReadQueue` per event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from zarr.core._read_request import Source
 
 
 class ReadScheduler:
-    """Make the reads of a store within one budget, shared and merged between callers.
+    """Make the reads of a store for all callers, under common limits.
+
+    Requests of different callers may share a read.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ class ReadScheduler:
         loop = asyncio.get_running_loop()
         queue = self._latest
         if queue is not None and queue.loop is loop:
-            return queue  # asked for each read, and nearly always from one event loop
+            return queue  # fast path: called for each read, and nearly always on the same loop
         queue = self._queues.get(loop)
         if queue is None:
             with self._lock:
@@ -48,7 +50,7 @@ class ReadScheduler:
         return queue
 
     async def drain(self) -> None:
-        """Wait until the cancelled reads of this event loop have ended."""
+        """Wait until the cancelled reads of the running event loop have ended."""
         await self.queue().drain()
 
     async def read(
@@ -69,18 +71,19 @@ class ReadScheduler:
         byte_range : ByteRequest or None
             The bytes to read; None for all.
         caller : object or None
-            The operation of the read, compared by identity. Operations are served round robin.
-            Neighbouring reads of one operation are not merged, because the operation has planned
-            them. None for an operation with only this read.
+            Identifies the operation that makes the read; compared by identity. Operations are
+            served round robin. Neighbouring ranges of one operation are not merged, because the
+            operation has already planned its reads. None if the operation makes only this read.
         counter : BulkReadCounter or None
             Counts reads and bytes.
         nbytes : int or None
-            Approximate size of the object, if all of it is read; None if unknown.
+            Approximate size of the object in bytes, used if the whole object is read; None if
+            unknown.
 
         Returns
         -------
         bytes or None
-            None if the object is absent.
+            The bytes; None if the object is absent.
 
         Raises
         ------

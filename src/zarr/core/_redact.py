@@ -1,7 +1,8 @@
-"""Redaction of the parts of URLs that may hold secrets.
+"""Redaction of the parts of URLs that may contain secrets.
 
-Passwords precede an ``@``; signatures and tokens are in the query. Both parts are replaced
-completely, because the server decides which query parameters are secret.
+Passwords are in the part before an ``@``; signatures and tokens are in the query. Both parts are
+replaced completely. The whole query is replaced because only the server knows which query
+parameters are secret.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ import re
 from typing import Final
 
 _HIDDEN: Final = "***"
-# After these schemes comes the name of a file or a key, where ``?`` and ``@`` have no meaning.
+# URLs with these schemes name files or keys, in which ``?`` and ``@`` have no special meaning.
 _LOCAL: Final = frozenset({"file", "local", "zip", "memory", "gpumemory"})
 _IS_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _SCHEME_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 )
-# For these schemes a user without a password is not secret, such as the container of
-# ``abfs://container@account``.
+# In URLs with these schemes, the part before ``@`` is not secret if it has no password. For
+# example, it is a container in ``abfs://container@account``.
 _NAMES_USERS: Final = frozenset(
     {"abfs", "abfss", "adl", "az", "wasb", "wasbs", "ssh", "sftp", "scp", "hdfs", "webhdfs"}
 )
-# The next link of a chained URL: ``simplecache::https://...``.
+# The start of the next link in a chained URL such as ``simplecache::https://...``.
 _CHAIN: Final = r"::(?=[A-Za-z][A-Za-z0-9+.\-]*(?:://|::))"
 _END_OF_LINK: Final = re.compile(_CHAIN)
 _END_IN_TEXT: Final = {
@@ -41,13 +42,15 @@ def redact_url(url: str, *, relative: bool = False) -> str:
         The URL, which may be chained. A string without a scheme, such as a path, is returned
         unchanged.
     relative : bool
-        Whether a string without a scheme is the rest of a URL, such as
-        ``bucket/key?signature=...``, and its query is redacted. An absolute path is never redacted.
+        Whether a string without a scheme may be the end of a URL, such as
+        ``bucket/key?signature=...``. If so, its query is redacted. An absolute path is never
+        redacted.
 
     Returns
     -------
     str
-        The URL with ``***`` in place of redacted parts. The time is linear in the length.
+        The URL with ``***`` in place of the redacted parts. The run time is linear in the length of
+        the URL.
     """
     if "://" not in url:
         path, mark, query = url.partition("?")
@@ -57,13 +60,13 @@ def redact_url(url: str, *, relative: bool = False) -> str:
 
 
 def redact_urls_in(text: str) -> str:
-    """Return a message with its URLs redacted as by `redact_url`.
+    """Return a message in which all URLs are redacted, as by `redact_url`.
 
     Parameters
     ----------
     text : str
-        The message. A URL after a quotation mark ends at the same mark. Other URLs end at white
-        space, ``"``, ``<`` or ``>``.
+        The message. A URL that follows a quotation mark ends at the next mark of the same kind.
+        Other URLs end at white space, ``"``, ``<`` or ``>``.
     """
     return _redact(text, whole=False) if "://" in text else text
 
@@ -71,7 +74,7 @@ def redact_urls_in(text: str) -> str:
 def redact_failure(error: BaseException) -> None:
     """Redact the URLs in the messages of an exception and its causes, in place.
 
-    Client libraries put requested URLs into their messages.
+    The messages of client libraries contain the URLs that were requested.
     """
     seen: set[int] = set()
     waiting = [error]
@@ -108,14 +111,14 @@ def _redact(text: str, *, whole: bool) -> str:
         position = start
         if _IS_SCHEME(scheme) is None or scheme.lower() in _LOCAL:
             continue
-        if start > end:  # not within the path of the previous URL
+        if start > end:  # this URL is not part of the path of the previous URL
             pattern = _END_OF_LINK
             if not whole:
                 before = text[begin - 1 : begin]
                 pattern = _END_IN_TEXT[before if before in ("'", '"', "`") else ""]
             found = pattern.search(text, start)
             end = len(text) if found is None else found.start()
-        # Search only up to the next scheme, to keep the time linear.
+        # Search only up to the next scheme, so that the run time stays linear.
         following = text.find("://", start)
         stop = end if following < 0 else min(end, following)
         secret = _end_of_user(text, start, stop)
@@ -132,10 +135,10 @@ def _redact(text: str, *, whole: bool) -> str:
 
 
 def _end_of_user(text: str, start: int, stop: int) -> int:
-    """Return the end of user and password in a URL; `start` if there are none."""
+    """Return where the user and password of a URL end; `start` if the URL has none."""
     found = _AUTHORITY.match(text, start, stop)
     end = stop if found is None else found.end()
     at = text.rfind("@", start, end)
     if at < 0 and _IS_HOST(text, start, end) is None:
-        at = text.rfind("@", start, stop)  # a password with a slash or a question mark
+        at = text.rfind("@", start, stop)  # the password contains a slash or a question mark
     return at + 1 if at >= 0 else start

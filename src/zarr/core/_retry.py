@@ -25,10 +25,10 @@ class Transient:
     Parameters
     ----------
     is_overload : bool
-        Whether the server asks for fewer requests (status 429 or 503, or an equivalent).
+        Whether the server asks for fewer requests (HTTP status 429 or 503, or an equivalent).
     retry_after : float or None
-        Seconds to wait, as requested by the server (``Retry-After``, RFC 9110, section 10.2.3), not
-        negative; None if the server sends none.
+        Time to wait before a retry, in seconds and not negative, as requested by the server
+        (``Retry-After``, RFC 9110, section 10.2.3). None if the server does not send this header.
     """
 
     is_overload: bool = False
@@ -44,16 +44,17 @@ class RetryPolicy:
     max_retries : int
         Maximum number of retries after the first attempt; 0 for none.
     base_seconds : float
-        Upper bound of the delay before the first retry, in seconds. It doubles with each retry.
+        Upper bound of the delay before the first retry, in seconds. The bound doubles with each
+        retry.
     max_seconds : float
-        Largest value of this upper bound, in seconds.
+        Largest value of the doubled upper bound, in seconds.
     max_retry_after_seconds : float
         Upper bound for the ``Retry-After`` of a server, in seconds.
 
     Raises
     ------
     ValueError
-        If a number is negative, or a time is not finite.
+        If a number is negative, or if a time is not finite.
     """
 
     max_retries: int = MAX_RETRIES
@@ -77,15 +78,15 @@ class RetryPolicy:
     ) -> float:
         """Return the delay before a retry, in seconds.
 
-        The delay is drawn uniformly from 0 to a bound that grows exponentially ("exponential
-        backoff with full jitter"), so that clients that failed together do not retry together. If
-        the server sends ``Retry-After``, the random delay is added to that time, for the same
-        reason.
+        The delay is a uniform random number between 0 and a bound that grows exponentially
+        ("exponential backoff with full jitter"). So clients that failed at the same time do not
+        retry at the same time. If the server sends ``Retry-After``, the random delay is added to
+        that time, for the same reason.
 
         Parameters
         ----------
         attempt : int
-            Number of earlier retries of the request, 0 before the first.
+            Number of earlier retries of the request; 0 before the first retry.
         transient : Transient
             The failure.
         uniform : callable
@@ -107,11 +108,11 @@ class AdaptiveLimit:
     """Adaptive limit on the requests in flight to a server that may be overloaded.
 
     The limit follows TCP congestion avoidance (RFC 5681, section 3.1): additive increase,
-    multiplicative decrease (AIMD). It is halved when the server reports an overload. It grows by
-    about one each time as many requests as it allows have succeeded. When it reaches the largest
-    maximum passed so far, the limit is removed. Initially there is no limit.
+    multiplicative decrease (AIMD). Initially there is no limit. The limit is halved each time the
+    server reports an overload. If the limit is N, it grows by about one after N successful
+    requests. The limit is removed when it reaches the largest maximum passed to `allowed` so far.
 
-    An instance belongs to one event loop. Its methods take constant time, and almost none while
+    An instance belongs to one event loop. Its methods take constant time, and almost no time while
     there is no limit.
     """
 
@@ -119,7 +120,7 @@ class AdaptiveLimit:
 
     def __init__(self) -> None:
         self._limit: float | None = None
-        self._maximum = 1  # largest one seen; valid only with a limit
+        self._maximum = 1  # largest maximum passed so far; used only while there is a limit
         self._generation = 0
 
     def allowed(self, maximum: int) -> int:
@@ -142,14 +143,14 @@ class AdaptiveLimit:
         return min(maximum, int(self._limit))
 
     def began(self) -> int:
-        """Return a mark for a request that starts now, to pass to `overloaded`."""
+        """Return a mark for a request that starts now; `overloaded` takes the mark."""
         return self._generation
 
     def overloaded(self, mark: int, maximum: int) -> None:
         """Halve the limit, because the server reported an overload.
 
-        Requests that were in flight when the limit was last halved started under the previous
-        limit. They say nothing about the present limit and are ignored.
+        A call has no effect if the request started before the limit was last halved, because its
+        failure says nothing about the present limit.
 
         Parameters
         ----------

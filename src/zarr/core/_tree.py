@@ -21,7 +21,7 @@ class TreeRepr:
     html : str
         The tree as HTML.
     note : str
-        A line above the tree that says which nodes are missing; empty if none are.
+        A line above the tree that says that nodes may be missing; empty if the tree is complete.
     """
 
     def __init__(self, text: str, html: str, note: str = "") -> None:
@@ -33,7 +33,7 @@ class TreeRepr:
         return self._note + self._text
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        from html import escape  # lazy, because its tables take milliseconds
+        from html import escape  # imported late, because the import takes milliseconds
 
         return {
             "text/plain": repr(self),
@@ -51,8 +51,8 @@ async def draw_tree(
     title : str
         Label of the root.
     nodes : async iterator of tuple
-        For each node, its path relative to the root, and a label after its name or None. Parents
-        come before their children.
+        For each node, a pair of the path relative to the root, and the label to draw after the name
+        (None for no label). Parents come before their children.
     bold : bool
         Whether names are bold in the HTML form.
     max_nodes : int
@@ -72,8 +72,8 @@ async def draw_tree(
         below.setdefault(path.rpartition("/")[0], []).append(path)
 
     def rows() -> Iterator[tuple[str, str, str]]:
-        # Stack of pending rows, the next one last. A hierarchy may be deeper than the recursion
-        # limit.
+        # Stack of pending rows; the last entry is drawn next. A recursive function could exceed the
+        # recursion limit, because a hierarchy may be deep.
         waiting = [("", path, path == below[""][-1]) for path in reversed(below.get("", []))]
         while waiting:
             indent, path, is_last = waiting.pop()

@@ -1,4 +1,4 @@
-"""Count of the writes to stores in this process, so that no reader gets stale bytes."""
+"""A counter of the writes to stores in this process, by which reads detect stale bytes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ def epoch() -> int:
 def note_write() -> None:
     """Mark reads in flight and bytes that were read ahead as stale.
 
-    Call it when a write or a deletion has ended. A later read then returns the written value, and
-    does not share a read that started before the write.
+    Call this function when a write or a deletion has ended. Later reads then return the written
+    value: they share no read that started before, and use no bytes that were read ahead before.
     """
     global _epoch
     _epoch = next(_epochs)
 
 
 def writes(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Decorate a method that changes a store: call `note_write` at its end, even on failure."""
+    """Decorate a method that changes a store, so that `note_write` is called when it ends.
+
+    `note_write` is called even if the method fails.
+    """
 
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:

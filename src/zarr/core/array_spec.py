@@ -1,4 +1,4 @@
-"""The description of a chunk for codecs, and the run-time options of an array."""
+"""`ArraySpec` describes a chunk to codecs; `ArrayConfig` contains run-time options of an array."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CONFIG_KEYS = (
 
 
 class ArrayConfigParams(TypedDict, total=False):
-    """The options of `ArrayConfig` as a dictionary; missing options are as configured."""
+    """The options of `ArrayConfig` as a dictionary; `zarr.config` supplies missing options."""
 
     order: MemoryOrder
     write_empty_chunks: bool
@@ -49,21 +49,22 @@ class ArrayConfigParams(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ArrayConfig:
-    """Options of an array that are not stored with it.
+    """Options of an array that are not stored in its metadata.
 
     Parameters
     ----------
     order : {"C", "F"}
-        Memory layout of the arrays that reading returns.
+        Memory layout of the NumPy arrays that reads return.
     write_empty_chunks : bool
-        Whether a chunk that holds only the fill value is stored. It is deleted otherwise.
+        Whether to store a chunk that contains only the fill value. If False, such a chunk is
+        deleted from the store instead.
     read_missing_chunks : bool
-        Whether an absent chunk reads as fill value. Reading it raises `ChunkNotFoundError`
-        otherwise.
+        Whether reading an absent chunk returns the fill value. If False, reading an absent chunk
+        raises `ChunkNotFoundError`.
     sharding_coalesce_max_gap_bytes : int
-        Largest gap in bytes between inner chunks of a shard that one read fetches.
+        Largest gap, in bytes, between two inner chunks of a shard that are merged into one read.
     sharding_coalesce_max_bytes : int
-        Largest such merged read, in bytes.
+        Largest merged read of inner chunks, in bytes.
     """
 
     order: MemoryOrder
@@ -94,12 +95,12 @@ class ArrayConfig:
 
     @classmethod
     def from_dict(cls, data: ArrayConfigParams) -> Self:
-        """Return a configuration from some of its options; the rest follow `zarr.config`.
+        """Return a configuration from some of its options; `zarr.config` supplies the others.
 
         Raises
         ------
         TypeError
-            If `data` holds an option that does not exist.
+            If `data` contains an option that does not exist.
         """
         options: dict[str, Any] = {key: zarr_config.get(f"array.{key}") for key in _CONFIG_KEYS}
         return cls(**(options | dict(data)))
@@ -113,17 +114,18 @@ ArrayConfigLike: TypeAlias = ArrayConfig | ArrayConfigParams  # for other packag
 
 
 def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayConfig:
-    """Return a full array configuration.
+    """Return an array configuration with all options.
 
     Parameters
     ----------
     data : ArrayConfig, dict or None
-        A configuration, some of its options, or None for the options of `zarr.config`.
+        A configuration, or a dictionary of some options, or None. `zarr.config` supplies the
+        options that are missing.
 
     Raises
     ------
     TypeError
-        If a dictionary holds an option that does not exist.
+        If a dictionary contains an option that does not exist.
     """
     if isinstance(data, ArrayConfig):
         return data
@@ -139,18 +141,18 @@ def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayCon
 
 @dataclass(frozen=True, eq=False)
 class ArraySpec:
-    """The description of one chunk on the array side of a codec.
+    """The description of one decoded chunk, for codecs.
 
-    Two specs are equal if all attributes are equal. Fill values are compared bitwise.
+    Two specs are equal if all parameters below are equal. Fill values are compared bit by bit.
 
     Parameters
     ----------
     shape : tuple of int
         Shape of the chunk in elements.
     dtype : ZDType
-        Data type of its elements.
+        Data type of the elements.
     fill_value : scalar
-        Value of the elements that are not stored.
+        Value of elements that are not stored.
     config : ArrayConfig
         Options of the array.
     prototype : BufferPrototype
@@ -163,7 +165,7 @@ class ArraySpec:
     config: ArrayConfig
     prototype: BufferPrototype
 
-    # See `zarr.core._decoded_size.limit_of`. Not part of equality or hash.
+    # See `zarr.core._decoded_size.limit_of`. The limit takes no part in comparison and hashing.
     _decoded_limit: ClassVar[DecodedLimit | None] = None
 
     def __init__(
@@ -181,7 +183,7 @@ class ArraySpec:
         object.__setattr__(self, "prototype", prototype)
 
     def _limited(self, limit: DecodedLimit) -> ArraySpec:
-        """Return a copy for a bytes-to-bytes codec, with a limit on its decoded size."""
+        """Return a copy for a bytes-to-bytes codec, with a limit on the decoded size."""
         limited = copy(self)
         object.__setattr__(limited, "_decoded_limit", limit)
         return limited
@@ -204,18 +206,21 @@ class ArraySpec:
 
     @cached_property
     def _itemsize(self) -> int | None:
-        """The size of an element in bytes; None if elements vary in size."""
+        """The size of an element in bytes; None if the elements vary in size."""
         native = self.dtype.to_native_dtype()
         return None if native.hasobject or native.kind == "T" else native.itemsize
 
     @cached_property
     def _nbytes(self) -> int | None:
-        """The size of the chunk in bytes; None if its elements vary in size."""
+        """The size of the chunk in bytes; None if the elements vary in size."""
         return None if self._itemsize is None else product(self.shape) * self._itemsize
 
     @cached_property
     def _fill_bits(self) -> bytes | str | None:
-        """The fill value in a comparable and hashable form: -0.0 is not 0.0, and NaT is NaT."""
+        """The fill value in a hashable form for bitwise comparison.
+
+        In this form -0.0 differs from 0.0, and NaT equals NaT.
+        """
         value = self.fill_value
         if value is None or isinstance(value, str | bytes):
             return value
@@ -224,7 +229,7 @@ class ArraySpec:
             if not native.hasobject and native.kind != "T":
                 return np.asarray(value, dtype=native).tobytes()
         except (TypeError, ValueError, OverflowError):
-            pass  # not of the data type; an error is raised on use
+            pass  # the value does not fit the data type; an error is raised when it is used
         return repr(value)
 
     @property

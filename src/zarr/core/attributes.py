@@ -1,4 +1,4 @@
-"""User attributes of arrays and groups, as a mapping that writes through to the store."""
+"""User attributes of arrays and groups, as a mapping that stores each change immediately."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ async def replace_attributes(
     Parameters
     ----------
     node : AsyncArray or AsyncGroup
-        The node. It keeps its attributes if storing the new ones fails.
+        The node. If storing the new attributes fails, the node keeps the old attributes.
     attributes : mapping
-        The new attributes, JSON values.
+        The new attributes. The values are JSON values.
 
     Raises
     ------
@@ -42,8 +42,8 @@ async def replace_attributes(
     else:
         metadata = replace(old, attributes=dict(attributes))
     await node._save(metadata)
-    # In place, because the consolidated metadata of the parent group shares this dictionary.
-    # Members opened again from the group then have the stored attributes.
+    # Change the dictionary in place, because the consolidated metadata of the parent group shares
+    # it. So if the node is opened again from the group, it has the stored attributes.
     old.attributes.clear()
     old.attributes.update(metadata.attributes)
 
@@ -51,8 +51,8 @@ async def replace_attributes(
 class Attributes(MutableMapping[str, JSON]):
     """The user attributes of an array or a group.
 
-    Every change stores all attributes and overwrites concurrent changes of other processes. A
-    change of a value in place is not detected: assign the value again.
+    Every change stores all attributes, and so overwrites concurrent changes by other processes. A
+    change inside a nested value is not detected; assign the changed value again to store it.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Attributes(MutableMapping[str, JSON]):
         return len(self._obj.metadata.attributes)
 
     def asdict(self) -> dict[str, JSON]:
-        """Return a copy of the attributes, nested values included."""
+        """Return a deep copy of the attributes as a dictionary."""
         attributes: dict[str, JSON] = copied(self._obj.metadata.attributes)
         return attributes
 
@@ -92,7 +92,7 @@ class Attributes(MutableMapping[str, JSON]):
         Parameters
         ----------
         d : mapping
-            The new attributes, JSON values.
+            The new attributes. The values are JSON values.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Attributes(MutableMapping[str, JSON]):
         sync(replace_attributes(inner, dict(d)))
 
     def update(self, *args: Any, **kwargs: JSON) -> None:
-        """Set several attributes in one write; the parameters are those of `dict.update`."""
+        """Set several attributes in one write; takes the same arguments as `dict.update`."""
         if changed := dict(*args, **kwargs):
             self.put({**self.asdict(), **changed})
 

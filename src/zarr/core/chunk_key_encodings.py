@@ -1,7 +1,7 @@
-"""Chunk key encodings: from the position of a chunk in the grid to a key below the array.
+"""Chunk key encodings, which map the position of a chunk in the grid to a key below the array.
 
-``default`` and ``v2`` are those of the Zarr v3 core specification, "Chunk key encoding".
-`zarr.registry.register_chunk_key_encoding` adds others.
+The encodings ``default`` and ``v2`` are defined in the Zarr v3 core specification, "Chunk key
+encoding". `zarr.registry.register_chunk_key_encoding` adds other encodings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
     Raises
     ------
     ValueError
-        Otherwise.
+        If `data` is not one of the two separators.
     """
     if data == "." or data == "/":
         return cast("SeparatorLiteral", data)
@@ -39,7 +39,7 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
 
 
 def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
-    # A bare name is valid for other extension points, but not for this one.
+    # Zarr v3 metadata may give other extensions as a bare name, but not chunk key encodings.
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
     name, configuration = parse_named_configuration(data, require_configuration=False)
@@ -57,8 +57,8 @@ class ChunkKeyEncodingParams(TypedDict):
 class ChunkKeyEncoding(ABC, Metadata):
     """Base class of the chunk key encodings.
 
-    A subclass is a frozen dataclass that sets `name`, the name in metadata, and has one field per
-    member of its stored configuration.
+    A subclass is a frozen dataclass. It sets `name`, the name of the encoding in metadata, and has
+    one field per member of its stored configuration.
     """
 
     name: ClassVar[str]
@@ -70,15 +70,15 @@ class ChunkKeyEncoding(ABC, Metadata):
         Parameters
         ----------
         data : dict
-            ``{"name": ..., "configuration": {...}}``; the configuration may be left out.
+            ``{"name": ..., "configuration": {...}}``; the configuration may be omitted.
 
         Raises
         ------
         TypeError
-            If `data` or its configuration is not an object, or a member of the configuration is
-            unknown.
+            If `data` or its configuration is not a JSON object, or if a member of the
+            configuration is unknown.
         ValueError
-            If the name is missing, or a value is not allowed.
+            If the name is missing, or if a value is not allowed.
         """
         _, configuration = _parse_name_and_configuration(data)
         return cls(**configuration)
@@ -90,7 +90,7 @@ class ChunkKeyEncoding(ABC, Metadata):
     def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
         """Return the position in the chunk grid that a key encodes.
 
-        Optional for an encoding; the built-in encodings implement it.
+        This method is optional for subclasses. The built-in encodings implement it.
 
         Parameters
         ----------
@@ -100,16 +100,17 @@ class ChunkKeyEncoding(ABC, Metadata):
         Raises
         ------
         NotImplementedError
-            If the encoding cannot be inverted.
+            If the encoding does not implement decoding.
         ValueError
             If `chunk_key` is not a key of this encoding.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement decode_chunk_key.")
 
     def _key_template(self, ndim: int) -> str | None:
-        """Return a template for bulk creation of keys by ``template % position``.
+        """Return a template with which ``template % position`` is the key of a chunk.
 
-        Optional. None if keys have to be made one by one.
+        Many keys can be made faster with a template. None if there is no template, and
+        `encode_chunk_key` has to be called for each key.
 
         Parameters
         ----------
@@ -125,7 +126,7 @@ class ChunkKeyEncoding(ABC, Metadata):
         Parameters
         ----------
         chunk_coords : tuple of int
-            Position in chunks along each dimension, empty for an array without dimensions.
+            Index of the chunk along each dimension; empty for an array without dimensions.
         """
 
 
@@ -137,7 +138,7 @@ ChunkKeyEncodingLike = TypeAliasType(
 
 def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> tuple[int, ...]:
     parts = text.split(separator)
-    # int() alone would also accept signs, blanks and underscores, which no encoder writes.
+    # int() also accepts signs, blanks and underscores, but no encoder writes them.
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise ValueError(f"Invalid chunk key for {name} encoding: {chunk_key!r}")
     return tuple(map(int, parts))
@@ -145,7 +146,7 @@ def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> 
 
 @dataclass(frozen=True)
 class DefaultChunkKeyEncoding(ChunkKeyEncoding):
-    """The ``default`` encoding: ``c`` and the position, ``c/0/1`` or ``c.0.1``.
+    """The ``default`` encoding: ``c`` followed by the position, as in ``c/0/1`` or ``c.0.1``.
 
     Parameters
     ----------
@@ -188,7 +189,9 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
 
 @dataclass(frozen=True)
 class V2ChunkKeyEncoding(ChunkKeyEncoding):
-    """The ``v2`` encoding: the position alone, ``0.1`` or ``0/1``, and ``0`` without dimensions.
+    """The ``v2`` encoding: only the position, as in ``0.1`` or ``0/1``.
+
+    The only chunk of an array without dimensions has the key ``0``.
 
     Parameters
     ----------
@@ -210,8 +213,8 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
         """Return the position in the chunk grid that a key encodes.
 
-        The key ``"0"`` is ambiguous: the first chunk in one dimension, or the only chunk of an
-        array without dimensions. It is decoded as ``(0,)``.
+        The key ``"0"`` is ambiguous: it is the first chunk of an array with one dimension, or the
+        only chunk of an array without dimensions. It is decoded as ``(0,)``.
 
         Parameters
         ----------
@@ -242,15 +245,17 @@ def parse_chunk_key_encoding(data: ChunkKeyEncodingLike) -> ChunkKeyEncoding:
     Parameters
     ----------
     data : ChunkKeyEncoding or mapping
-        The JSON form, ``{"name": ..., "configuration": {...}}``, or the short form
-        ``{"name": ..., "separator": ...}``, whose separator overrides a configured one.
+        An encoding, or its JSON form ``{"name": ..., "configuration": {...}}``, or the short form
+        ``{"name": ..., "separator": ...}``. The separator of the short form takes precedence over
+        a separator in a configuration.
 
     Raises
     ------
     TypeError
-        If `data` is neither, or a member of the configuration is unknown.
+        If `data` is neither an encoding nor a mapping, or if a member of the configuration is
+        unknown.
     ValueError
-        If no encoding of that name is registered, or the separator is not allowed.
+        If no encoding of that name is registered, or if the separator is not allowed.
     """
     if isinstance(data, ChunkKeyEncoding):
         return data

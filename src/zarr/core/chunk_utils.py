@@ -22,12 +22,13 @@ class ChunkTransform:
     Parameters
     ----------
     codecs : tuple of codec
-        In the order of encoding, evolved for the chunks (`Codec.evolve_from_array_spec`).
+        The codecs in the order of encoding. They have to be adapted to the chunks by
+        `Codec.evolve_from_array_spec` already.
 
     Raises
     ------
     TypeError
-        If a codec has only coroutines, or cannot take the output of its predecessor.
+        If a codec has only coroutines, or if a codec cannot take the output of its predecessor.
     ValueError
         If there is no codec from array to bytes, or more than one.
     """

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
         tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]
     ]
 
-# How many chunks of a selection a thread handles together. If each chunk is read by itself, a
-# larger number has no benefit, and thousands of additional objects trigger full garbage
-# collections.
+# Number of chunks of a selection that a thread processes together, if the store reads each chunk by
+# itself. A larger number has no benefit in that case, and thousands of additional objects would
+# trigger full garbage collections.
 _AT_ONCE = 1024
 
 _PRESENT = GetResult(status="present")
@@ -56,7 +56,7 @@ _MISSING = GetResult(status="missing")
 
 
 def codecs_from_list(codecs: Iterable[Codec]) -> CodecsByRole:
-    """Sort codecs by role, and raise an error for an order in which they cannot work.
+    """Sort codecs by role, and raise an error if their order is not valid.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def codecs_from_list(codecs: Iterable[Codec]) -> CodecsByRole:
 
 
 def codecs_from_list_unchecked(codecs: Iterable[Codec]) -> CodecsByRole:
-    """Sort codecs by role without a check of their order; see `codecs_from_list`."""
+    """Sort codecs by role without checking their order; see `codecs_from_list`."""
     return split_codecs(codecs, check_order=False)
 
 
@@ -83,7 +83,7 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs: Sequence[BytesBytesCodec],
     require_no_aa_bb: bool,
 ) -> bool:
-    """Return whether a selection of a chunk can be decoded without the rest of it.
+    """Return whether a selection of a chunk can be decoded without the rest of the chunk.
 
     Parameters
     ----------
@@ -94,8 +94,9 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether any other codec prevents partial decoding. The bytes of a part cannot be located in
-        compressed data, and a transposition changes the meaning of a selection.
+        Whether any other codec in the chain prevents partial decoding. It should, because the bytes
+        of a selection cannot be located in compressed data, and a transposition changes the meaning
+        of a selection.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -108,7 +109,7 @@ def pipeline_supports_partial_encode(
     bytes_bytes_codecs: Sequence[BytesBytesCodec],
     require_no_aa_bb: bool,
 ) -> bool:
-    """Return whether a selection of a stored chunk can be encoded without the rest of it.
+    """Return whether a selection of a stored chunk can be replaced without the rest of the chunk.
 
     See `pipeline_supports_partial_decode` for the parameters.
     """
@@ -117,7 +118,7 @@ def pipeline_supports_partial_encode(
 
 
 def resolve_batched(codec: Codec, chunk_specs: Iterable[ArraySpec]) -> Iterable[ArraySpec]:
-    """Return the specs of chunks after a codec has encoded them."""
+    """Return the spec that describes each chunk after a codec has encoded it."""
     return [codec.resolve_metadata(spec) for spec in chunk_specs]
 
 
@@ -134,10 +135,10 @@ def resolve_aa_specs(
 
 @dataclass(frozen=True)
 class BatchedCodecPipeline(CodecPipeline):
-    """The codec pipeline of arrays, unless the configuration names another.
+    """The default codec pipeline of arrays.
 
-    Synchronous codecs never run on the event loop, but in the worker pool. Other codecs run by
-    their own coroutines.
+    Synchronous codecs run in a worker pool or in the calling thread, never on the event loop. Other
+    codecs run as coroutines on the event loop.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ class BatchedCodecPipeline(CodecPipeline):
     bytes_bytes_codecs : tuple of BytesBytesCodec
         Applied last.
     batch_size : int
-        How many chunks a codec with coroutines gets per call.
+        Number of chunks that are passed to a codec per call, if the codec has only coroutines.
     """
 
     array_array_codecs: tuple[ArrayArrayCodec, ...]
@@ -158,19 +159,19 @@ class BatchedCodecPipeline(CodecPipeline):
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Self:
-        """Return a pipeline of codecs in the order of encoding.
+        """Return a pipeline of codecs.
 
         Parameters
         ----------
         codecs : iterable of codec
-            The codecs.
+            The codecs in the order of encoding.
         batch_size : int or None
             See the class; None for the configured ``codec_pipeline.batch_size``.
 
         Raises
         ------
         TypeError, ValueError
-            If the codecs cannot work in that order.
+            If the codecs are invalid or in an invalid order; see `codecs_from_list`.
         """
         size = config.get("codec_pipeline.batch_size") if batch_size is None else batch_size
         return cls._from_chain(CodecChain.from_codecs(codecs), size)
@@ -202,7 +203,7 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._supports(pipeline_supports_partial_encode)
 
     def _supports(self, rule: Callable[..., bool]) -> bool:
-        """Return whether a rule for codecs by role holds for the codecs of the pipeline."""
+        """Return the result of a rule such as `pipeline_supports_partial_decode` for the codecs."""
         return rule(
             self.array_bytes_codec,
             array_array_codecs=self.array_array_codecs,
@@ -265,14 +266,14 @@ class BatchedCodecPipeline(CodecPipeline):
     async def decode_partial_batch(
         self, batch_info: Iterable[tuple[ByteGetter, SelectorTuple, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Read and decode a selection of each chunk, by the array-to-bytes codec."""
+        """Read and decode a selection of each chunk with the array-to-bytes codec."""
         codec = cast("ArrayBytesCodecPartialDecodeMixin", self.array_bytes_codec)
         return await codec.decode_partial(batch_info)
 
     async def encode_partial_batch(
         self, batch_info: Iterable[tuple[ByteSetter, NDBuffer, SelectorTuple, ArraySpec]]
     ) -> None:
-        """Encode and store a selection of each chunk, by the array-to-bytes codec."""
+        """Encode and store a selection of each chunk with the array-to-bytes codec."""
         codec = cast("ArrayBytesCodecPartialEncodeMixin", self.array_bytes_codec)
         await codec.encode_partial(batch_info)
 
@@ -287,7 +288,7 @@ class BatchedCodecPipeline(CodecPipeline):
         if store is not None and access_of(store).reads_in_thread and self._decodes_in_thread:
             inline = self._inline(items, None)
             return await run_in_worker(self._read(items, out, drop_axes, inline, store), inline)
-        with planning(object()):  # its separate reads are not merged
+        with planning(object()):  # the store does not merge reads that this operation separates
             return await self._read(items, out, drop_axes, on_loop(), store)
 
     def read_sync(
@@ -297,27 +298,28 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks and wait for them; the calling thread decodes.
+        """Read chunks and wait for them; the calling thread decodes if possible.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `read`. The result and the errors are those of `read`, too.
+            As for `read`. The result and the errors are also the same as those of `read`.
         out : NDBuffer
             Array that receives the elements.
         drop_axes : tuple of int
             Axes that integers in the selection remove.
         max_workers : int or None
-            Maximum number of threads that decode, including the calling one. None for the
-            configured ``codec_pipeline.max_workers``, or one per processor. Only large or slow
-            chunks are shared between threads.
+            Maximum number of threads that decode, including the calling thread. None for the
+            configured ``codec_pipeline.max_workers``; if that is None too, one thread per
+            processor. Only large chunks, or chunks that are slow to decode, are distributed over
+            several threads.
         """
         results: list[GetResult] = []
         portions = batched(batch_info, _AT_ONCE)
         for items in portions:
             store = shared_store(items)
             here = store is not None and access_of(store).reads_in_thread
-            if not here:  # one call, so that the store may merge reads
+            if not here:  # read all chunks in one call, so that the store can merge reads
                 items += [item for portion in portions for item in portion]
                 store = shared_store(items)
             may_decode = self._decodes_in_thread and (here or not self.supports_partial_decode)
@@ -331,7 +333,7 @@ class BatchedCodecPipeline(CodecPipeline):
     def _inline(
         self, items: Sequence[ReadItem], max_workers: int | None, *, beside_loop: bool = False
     ) -> Inline:
-        """Return an executor for a thread that reads chunks; the event loop may fetch them."""
+        """Return an executor with which a thread reads or decodes chunks."""
         workers = max_workers or config.get("codec_pipeline.max_workers")
         if self.supports_partial_decode:
             return Inline(workers)
@@ -349,7 +351,7 @@ class BatchedCodecPipeline(CodecPipeline):
         executor: Executor,
         store: Store | None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks over an executor; never waits if the executor does not wait."""
+        """Read chunks with an executor; never suspends if the executor does not."""
         source: Any = answers(items, store, executor)
         if self.supports_partial_decode:
             source = self._part_hook("decode") or self._decode_part
@@ -365,12 +367,16 @@ class BatchedCodecPipeline(CodecPipeline):
 
     @property
     def _decodes_in_thread(self) -> bool:
-        """Whether all codecs, including one for partial decoding, decode without waiting."""
+        """Whether whole chunks and parts of chunks are decoded without waiting."""
         own_way = self._waits("read", "decode", self.supports_partial_decode)
         return self._chain.decodes_sync and not own_way
 
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
-        """Return whether a subclass, or the codec for parts of chunks, overrides a coroutine."""
+        """Return whether a coroutine has to be called, because of an override or the codec.
+
+        True if a subclass overrides the method `way`, or if chunks are processed in parts and the
+        array-to-bytes codec has no synchronous way to do so.
+        """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
     def _overrides(self, name: str) -> bool:
@@ -378,7 +384,7 @@ class BatchedCodecPipeline(CodecPipeline):
         return getattr(type(self), name) is not getattr(BatchedCodecPipeline, name)
 
     async def _decode_part(self, place: Any, selection: Any, spec: ArraySpec, *_: Any) -> Any:
-        """Read a selection of one chunk by `decode_partial_batch`."""
+        """Read a selection of one chunk with `decode_partial_batch`."""
         (part,) = await self.decode_partial_batch([(place, selection, spec)])
         return part
 
@@ -408,18 +414,19 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> None:
-        """Write chunks and wait; the calling thread encodes if the store supports that.
+        """Write chunks and wait; the calling thread encodes if store and codecs support it.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `write`. The errors are those of `write`, too.
+            As for `write`. The errors are also the same as those of `write`.
         value : NDBuffer
             The elements to write.
         drop_axes : tuple of int
             Axes that integers in the selection remove.
         max_workers : int or None
-            Maximum number of threads that encode, including the calling one; as for `read_sync`.
+            Maximum number of threads that encode, including the calling thread. None as for
+            `read_sync`.
         """
         portions = batched(batch_info, _AT_ONCE)
         executor = Inline(max_workers or config.get("codec_pipeline.max_workers"))
@@ -447,26 +454,26 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...],
         executor: Executor,
     ) -> None:
-        """Write chunks over an executor; never waits if the executor does not wait."""
+        """Write chunks with an executor; never suspends if the executor does not."""
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part
-        # An override of the coroutines is called for every chunk, also for one that is written
-        # whole.
+        # A coroutine that a subclass or codec overrides is called for every chunk, even for a chunk
+        # that is written as a whole.
         always = part == self._encode_part
         await write_chunks(items, value, drop_axes, executor, self._chain, part, always)
 
     async def _encode_part(
         self, place: Any, part: NDBuffer, selection: Any, spec: ArraySpec, *_: Any
     ) -> None:
-        """Write a selection of one chunk by `encode_partial_batch`."""
+        """Write a selection of one chunk with `encode_partial_batch`."""
         await self.encode_partial_batch([(place, part, selection, spec)])
 
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
-        """Return the codec's method that reads or writes parts of chunks over an executor.
+        """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        None if the codec has no such method, or if the most-derived override is a coroutine for
-        parts of chunks. The coroutine has to be called then.
+        None if the codec has no such method, or if a more-derived class overrides a coroutine for
+        parts of chunks. In these cases the coroutine has to be called.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"
@@ -485,10 +492,11 @@ def _each(function: Callable[..., Any], chunks: Iterable[tuple[Any, ArraySpec]])
 
 @dataclass(frozen=True, init=False)
 class FusedCodecPipeline(BatchedCodecPipeline):
-    """`BatchedCodecPipeline` under a second name, with another default number of threads.
+    """`BatchedCodecPipeline` under a second name, with one thread by default.
 
-    `BatchedCodecPipeline` also fetches and codes in one step where the calling thread can do both.
-    Here one thread codes by default. The class exists for settings that name it.
+    The class exists because configurations may name it. It reads and writes chunks in the same way
+    as `BatchedCodecPipeline`. Only the default of `max_workers` differs: `read_sync` and
+    `write_sync` use one thread.
 
     Parameters
     ----------
@@ -501,7 +509,8 @@ class FusedCodecPipeline(BatchedCodecPipeline):
     bytes_bytes_codecs : tuple of BytesBytesCodec
         The compressors.
     sync_transform : CodecChain or None
-        The codecs as a function of a chunk; None if one of them has only coroutines.
+        The codecs as a chain that decodes and encodes in the calling thread; None if a codec has
+        only coroutines.
     batch_size : int
         See `BatchedCodecPipeline`.
     """
