@@ -16,7 +16,8 @@
     IndexError
       ArrayIndexError, BoundsCheckError, NegativeStepError, VindexInvalidSelectionError
 
-Warnings derive from the matching builtin category, so that existing warning filters apply.
+Each warning is a subclass of the corresponding builtin category, so that existing warning filters
+apply to it.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class BaseZarrError(ValueError):
     Parameters
     ----------
     *args : object
-        A single argument is the message. Several arguments fill the message template of
-        the class, in order.
+        A single argument is the message. Several arguments are inserted into the message template
+        of the class, in order.
     """
 
     _template: str = "{}"
@@ -90,7 +91,7 @@ class ContainsArrayError(BaseZarrError):
 
 
 class ContainsArrayAndGroupError(BaseZarrError):
-    """Format 2 metadata of both an array and a group are stored at the same path."""
+    """Metadata of an array and of a group are both stored at the same path, in format 2."""
 
     _template = (
         "Array and group metadata documents (.zarray and .zgroup) were both found in store {!r} "
@@ -100,13 +101,13 @@ class ContainsArrayAndGroupError(BaseZarrError):
 
 
 class MetadataValidationError(BaseZarrError):
-    """A metadata document holds a value that its format does not allow."""
+    """A metadata document contains a value that the Zarr format does not allow."""
 
     _template = "Invalid value for '{}'. Expected '{}'. Got '{}'."
 
 
 class NodeTypeValidationError(MetadataValidationError):
-    """A metadata document describes another type of node."""
+    """A metadata document describes an array instead of a group, or a group instead of an array."""
 
 
 class ChunkNotFoundError(BaseZarrError):
@@ -146,7 +147,7 @@ class ZarrFutureWarning(FutureWarning):
 
 
 class UnstableSpecificationWarning(ZarrFutureWarning):
-    """Warns about a stored form that no Zarr specification defines yet."""
+    """Warns about stored data in a form that no Zarr specification defines yet."""
 
 
 class ZarrDeprecationWarning(DeprecationWarning):

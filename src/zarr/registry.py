@@ -1,10 +1,10 @@
 """Registry of implementations by name: codecs, pipelines, buffers, chunk key encodings.
 
-An implementation is registered by a ``register_*`` call, by an entry point of an installed package,
-or by a dotted path in the configuration. Entry point groups are ``zarr.codecs``,
-``zarr.codec_pipeline``, ``zarr.buffer``, ``zarr.ndbuffer`` and ``zarr.chunk_key_encoding``. The
-older group ``zarr`` with names such as ``codecs.x`` is read too. Imports are deferred until an
-implementation is requested.
+An implementation is registered by a call of a ``register_*`` function, by an entry point of an
+installed package, or by a dotted path in the configuration. The entry point groups are
+``zarr.codecs``, ``zarr.codec_pipeline``, ``zarr.buffer``, ``zarr.ndbuffer`` and
+``zarr.chunk_key_encoding``. Entry points of the older group ``zarr``, with names such as
+``codecs.x``, are read too. An implementation is imported only when it is requested.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Registry(dict[str, type[T]], Generic[T]):
-    """Implementations of one kind by qualified name; entry points are loaded on first use."""
+    """Classes of one kind by their lookup name; entry points are loaded on first use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,8 @@ class Registry(dict[str, type[T]], Generic[T]):
         Parameters
         ----------
         use_entrypoint_name : bool
-            Whether to register a class under the name of its entry point instead of its own.
+            Whether to register a class under the name of its entry point, instead of the qualified
+            name of the class.
         """
         waiting, self.lazy_load_list = self.lazy_load_list, []
         for entry in waiting:
@@ -70,7 +71,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         cls : type
             Class to add.
         qualname : str or None
-            Lookup name; None for module and qualified name, joined by a dot.
+            Lookup name; None for the module and the qualified name of the class, joined by a dot.
         """
         self[fully_qualified_name(cls) if qualname is None else qualname] = cls
 
@@ -89,8 +90,8 @@ def _collect_entrypoints() -> None:
     if _entry_points_collected:
         return
     _entry_points_collected = True
-    # Deferred import: it takes a tenth of the time of `import zarr`, and few programs need more
-    # than the built-in implementations.
+    # Imported late, because this import takes a tenth of the time of `import zarr`, and few
+    # programs need more than the built-in implementations.
     from importlib.metadata import entry_points
 
     found = entry_points()
@@ -110,26 +111,27 @@ def _collect_entrypoints() -> None:
 
 
 def fully_qualified_name(cls: type[Any]) -> str:
-    """Return module and qualified name of a class, joined by a dot."""
+    """Return the module and the qualified name of a class, joined by a dot."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _import_class(path: str) -> type[Any] | None:
-    """Import a class by its dotted path; None if the module or the name does not exist."""
+    """Import and return a class by its dotted path; None if module or class does not exist."""
     module, _, name = path.rpartition(".")
     if not module:
         return None
     try:
         return cast("type[Any] | None", getattr(importlib.import_module(module), name, None))
     except ModuleNotFoundError as error:
-        # Only the configured module itself may be missing; other import errors are raised.
+        # Only the configured module itself, or a package that contains it, may be missing. If the
+        # module lacks one of its own imports, that error is raised.
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             return None
         raise
 
 
 def _configured(registry: Registry[T], path: str) -> type[T] | None:
-    """Return the class of a configured path, registering it if it had to be imported."""
+    """Return the class of a configured path; import and register the class if necessary."""
     if path in registry:
         return registry[path]
     _collect_entrypoints()
@@ -164,28 +166,29 @@ def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = N
     Parameters
     ----------
     key : str
-        Name in metadata, for example ``"gzip"``. Several classes may implement it; the
-        configuration ``codecs.<key>`` chooses one.
+        Name in metadata, for example ``"gzip"``. Several classes may implement the same codec; the
+        configuration value ``codecs.<key>`` selects one.
     codec_cls : type of Codec
         Class to register.
     qualname : str or None
-        Name in the configuration; None for module and qualified name, joined by a dot.
+        Name by which the configuration refers to the class; None for the module and the qualified
+        name of the class, joined by a dot.
     """
     _codecs[key].register(codec_cls, qualname=qualname)
 
 
 def register_pipeline(pipe_cls: type[CodecPipeline]) -> None:
-    """Register a codec pipeline; the configured ``codec_pipeline.path`` chooses one."""
+    """Register a codec pipeline; the configured ``codec_pipeline.path`` selects the one in use."""
     _pipelines.register(pipe_cls)
 
 
 def register_buffer(cls: type[Buffer], qualname: str | None = None) -> None:
-    """Register a class of byte buffers; the configured ``buffer`` chooses one."""
+    """Register a class of byte buffers; the configured ``buffer`` selects the one in use."""
     _buffers.register(cls, qualname)
 
 
 def register_ndbuffer(cls: type[NDBuffer], qualname: str | None = None) -> None:
-    """Register a class of array buffers; the configured ``ndbuffer`` chooses one."""
+    """Register a class of array buffers; the configured ``ndbuffer`` selects the one in use."""
     _ndbuffers.register(cls, qualname)
 
 
@@ -211,6 +214,9 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     ------
     UnknownCodecError
         If no implementation is registered, installed or configured.
+    BadConfigError
+        If the configured class is neither registered nor importable, but other implementations are
+        registered.
     """
     if reload_config:
         config.refresh()
@@ -247,12 +253,12 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
 
 
 def get_numcodec(data: Mapping[str, Any]) -> Numcodec:
-    """Return the numcodecs codec of a format 2 configuration.
+    """Return the numcodecs codec for a codec configuration of format 2.
 
     Parameters
     ----------
     data : mapping
-        ``{"id": ..., ...}``, as in ``.zarray``.
+        ``{"id": ..., ...}``, as stored in ``.zarray``.
 
     Raises
     ------

@@ -39,7 +39,7 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
 
 
 def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
-    # Zarr v3 metadata may give other extensions as a bare name, but not chunk key encodings.
+    # Some extension points accept a bare name in metadata, but this one requires an object.
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
     name, configuration = parse_named_configuration(data, require_configuration=False)

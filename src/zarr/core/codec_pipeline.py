@@ -494,9 +494,9 @@ def _each(function: Callable[..., Any], chunks: Iterable[tuple[Any, ArraySpec]])
 class FusedCodecPipeline(BatchedCodecPipeline):
     """`BatchedCodecPipeline` under a second name, with one thread by default.
 
-    The class exists because configurations may name it. It reads and writes chunks in the same way
-    as `BatchedCodecPipeline`. Only the default of `max_workers` differs: `read_sync` and
-    `write_sync` use one thread.
+    The class exists because configurations may name it. Both classes fetch and decode chunks in one
+    step if the calling thread can do both. Only the default of `max_workers` differs: in this class
+    `read_sync` and `write_sync` use one thread.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 ShapeLike: TypeAlias = Iterable[int] | int
 ChunksLike: TypeAlias = ShapeLike | Sequence[Sequence[int]] | None
 DimensionNames: TypeAlias = Iterable[str | None] | None
-DimensionNamesLike: TypeAlias = DimensionNames  # for other packages, as is the next
+DimensionNamesLike: TypeAlias = DimensionNames  # for other packages, like `ChunkCoords`
 ChunkCoords: TypeAlias = tuple[int, ...]
 JSON: TypeAlias = str | int | float | Mapping[str, "JSON"] | Sequence["JSON"] | None
 
@@ -64,17 +64,18 @@ def product(tup: tuple[int, ...]) -> int:
 def ceildiv_int(a: int, b: int) -> int:
     """Return the quotient of integers, rounded up; exact for integers of any size.
 
+    If `a` is 0 the result is 0, even if `b` is 0 too: no chunk is needed to cover an empty extent.
+
     Raises
     ------
     ZeroDivisionError
-        If `b` is 0 and `a` is not 0. If both are 0 the result is 0: zero chunks of length zero
-        cover an empty extent.
+        If `b` is 0 and `a` is not 0.
     """
     return 0 if a == 0 else -(-a // b)
 
 
 def ceildiv(a: float, b: float) -> int:
-    """Return the quotient, rounded up to an integer; 0 if `a` is 0, for any `b`."""
+    """Return the quotient, rounded up to an integer; if `a` is 0 the result is 0 for any `b`."""
     return 0 if a == 0 else math.ceil(a / b)
 
 
@@ -87,7 +88,7 @@ def parse_int(data: object) -> int:
     Raises
     ------
     TypeError
-        Otherwise.
+        If `data` is a bool or not an integer.
     """
     if isinstance(data, int) and not isinstance(data, bool):
         return data
@@ -100,7 +101,7 @@ def parse_bool(data: object) -> bool:
     Raises
     ------
     ValueError
-        Otherwise.
+        If `data` is not a bool.
     """
     if isinstance(data, bool):
         return data
@@ -108,7 +109,7 @@ def parse_bool(data: object) -> bool:
 
 
 def parse_fill_value(data: object) -> Any:
-    """Return `data` unchanged; only a data type can validate a fill value."""
+    """Return `data` unchanged, because only a data type can validate a fill value."""
     return data
 
 
@@ -118,7 +119,7 @@ def parse_order(data: object) -> MemoryOrder:
     Raises
     ------
     ValueError
-        Otherwise.
+        If `data` is neither.
     """
     if data == "C" or data == "F":
         return data
@@ -133,7 +134,7 @@ def enum_names(enum: type[_EnumT]) -> Iterable[str]:
 
 
 def parse_enum(data: object, cls: type[_EnumT]) -> _EnumT:
-    """Return `data` as a member of an enumeration, from a member or its name.
+    """Return a member of an enumeration, given as the member itself or by its name.
 
     Raises
     ------
@@ -157,17 +158,17 @@ def parse_shapelike(data: object) -> tuple[int, ...]:
     Parameters
     ----------
     data : int or iterable of int
-        An integer is a shape of one dimension.
+        The length of each dimension. An integer gives the shape of one dimension.
 
     Returns
     -------
     tuple of int
-        Lengths in elements, all at least 0.
+        Length of each dimension in elements, at least 0.
 
     Raises
     ------
     TypeError
-        If `data` is not an integer or iterable of integers.
+        If `data` is neither an integer nor an iterable of integers.
     ValueError
         If a length is negative.
     """
@@ -200,7 +201,7 @@ def _as_tuple(data: object) -> tuple[object, ...]:
 
 
 def parse_name(data: JSON, expected: str | None = None) -> str:
-    """Return a name, checked against the expected name.
+    """Return a name if it is a string and equals the expected name, if any.
 
     Raises
     ------
@@ -222,7 +223,7 @@ def parse_configuration(data: JSON) -> JSON:
     Raises
     ------
     TypeError
-        Otherwise.
+        If `data` is not a mapping.
     """
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
@@ -240,8 +241,8 @@ def parse_named_configuration(
     Parameters
     ----------
     data : JSON
-        ``{"name": ..., "configuration": ...}``, or the bare name of an extension point that
-        needs no configuration (Zarr v3 core specification, "Extension points").
+        ``{"name": ..., "configuration": ...}``. If no configuration is required, also the bare name
+        (Zarr v3 core specification, "Extension points").
     expected_name : str or None
         The required name; None for any name.
     require_configuration : bool
@@ -250,12 +251,13 @@ def parse_named_configuration(
     Returns
     -------
     tuple
-        The name and the configuration; None if there is no configuration.
+        The name and the configuration. The configuration is None if there is none.
 
     Raises
     ------
     TypeError, ValueError
-        If the form, the name or the configuration is not as required.
+        If `data` has another form, if the name is not the expected name, or if a required
+        configuration is missing.
     """
     if isinstance(data, str) and not require_configuration:
         return parse_name(data, expected_name), None
@@ -280,7 +282,7 @@ def parse_chunk_shape(data: object) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If `data` is not an iterable of integers above 0. The message names the dimension.
+        If `data` is not an iterable of integers above 0. The message names the invalid dimension.
     """
     lengths = (data,) if _is_index(data) else _as_tuple(data)
     return tuple(parse_chunk_edge(length, axis) for axis, length in enumerate(lengths))
@@ -314,7 +316,8 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
     Parameters
     ----------
     data : sequence
-        Edge lengths and ``[length, count]`` pairs, mixed (rectilinear chunk grid, zarr-extensions).
+        Edge lengths and ``[length, count]`` pairs in any mixture (rectilinear chunk grid in the
+        repository zarr-extensions).
     axis : int or None
         The axis to name in errors.
 
@@ -326,9 +329,9 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
     Raises
     ------
     TypeError, ValueError
-        If a length or a count is not an integer above 0, a run is not a pair, or there are more
-        than 2**24 edges. The limit exists because a count of a few bytes could request any amount
-        of memory.
+        If a length or a count is not an integer above 0, if a run is not a pair, or if there are
+        more than 2**24 edges. The limit exists because a count takes only a few bytes in the
+        metadata, but its expansion could take any amount of memory.
     """
     edges: list[int] = []
     where = "" if axis is None else f" in dimension {axis}"
@@ -355,18 +358,22 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
 
 
 def compress_rle(sizes: Sequence[int]) -> list[int | list[int]]:
-    """Return run-length encoded chunk edges: a number, or ``[length, count]`` for a run."""
+    """Return run-length encoded chunk edges.
+
+    An edge length that occurs once stays a number. A run of equal lengths becomes
+    ``[length, count]``.
+    """
     runs = [(length, sum(1 for _ in run)) for length, run in groupby(sizes)]
     return [length if count == 1 else [length, count] for length, count in runs]
 
 
 def validate_rectilinear_kind(kind: str | None) -> None:
-    """Raise an error for a rectilinear chunk grid whose ``kind`` is not ``"inline"``.
+    """Raise an error if the ``kind`` of a rectilinear chunk grid is not ``"inline"``.
 
     Raises
     ------
     ValueError
-        If `kind` is None or another string.
+        If `kind` is None or a string other than ``"inline"``.
     """
     if kind is None:
         raise ValueError(
@@ -381,21 +388,21 @@ def validate_rectilinear_kind(kind: str | None) -> None:
 def validate_rectilinear_edges(
     chunk_shapes: Sequence[int | Sequence[int]], array_shape: Sequence[int]
 ) -> None:
-    """Raise an error for explicit chunk edges that do not cover the array.
+    """Raise an error if explicit chunk edges do not cover the array.
 
     Parameters
     ----------
     chunk_shapes : sequence
-        For each dimension, one edge length for all chunks or the edge length of each chunk, in
-        elements.
+        For each dimension, either one edge length for all chunks, or a sequence with the edge
+        length of each chunk; in elements.
     array_shape : sequence of int
         Shape of the array in elements.
 
     Raises
     ------
     ValueError
-        If the edges of a dimension add up to less than its length. The message names the first such
-        dimension.
+        If the sum of the edge lengths of a dimension is less than the length of the dimension. The
+        message names the first such dimension.
     """
     for axis, (edges, extent) in enumerate(zip(chunk_shapes, array_shape)):
         if isinstance(edges, Sequence) and sum(edges) < extent:

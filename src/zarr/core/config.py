@@ -1,8 +1,9 @@
 """Run-time configuration with donfig: defaults, files and environment variables.
 
-Keys are dotted paths such as ``array.order``. ``zarr.config.set`` sets a key for the process, or
-temporarily as a context manager. A key can also be set in a YAML file or in an environment
-variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order`` (two underscores for a dot).
+Keys are dotted paths such as ``array.order``. ``zarr.config.set`` sets a key for the process. Used
+as a context manager, it sets the key only within the ``with`` block. A key can also be set in a
+YAML file or in an environment variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order``. Two
+underscores in the name of the variable stand for a dot.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-# Keys of earlier releases. Setting one is an error, so that code does not rely on it silently.
+# Keys of earlier releases. Setting such a key raises an error, because it would have no effect.
 _REMOVED = (
     "array.v2_default_compressor.numeric",
     "array.v2_default_compressor.string",
@@ -119,7 +120,7 @@ _REMOVED = (
 
 
 class _Setting(ConfigSet):  # type: ignore[misc]
-    """A `ConfigSet` that counts the keys that are set at run time."""
+    """A `ConfigSet` that counts how often each key is set at run time."""
 
     def __init__(self, owner: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(owner.config, owner.config_lock, owner.deprecations, *args, **kwargs)
@@ -141,7 +142,7 @@ class Config(DConfig):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
 
     def reset(self) -> None:
-        """Drop everything set at run time; defaults, files and environment apply again."""
+        """Discard all values set at run time; defaults, files and environment apply again."""
         self.clear()
         self.refresh()
         self._times_set.clear()
@@ -156,12 +157,14 @@ class Config(DConfig):  # type: ignore[misc]
         return dict(self._collected)
 
     def is_set(self, key: str) -> bool:
-        """Return whether a key was set explicitly, even to its default.
+        """Return whether a key was set explicitly, even if the value equals the default.
+
+        A key is set explicitly by `set`, by a file, or by an environment variable.
 
         Parameters
         ----------
         key : str
-            A dotted path. `set`, files and environment variables count; defaults do not.
+            A dotted path.
         """
         path = tuple(key.split("."))
         if any(self._times_set[path[:length]] > 0 for length in range(1, len(path) + 1)):
@@ -174,7 +177,7 @@ class Config(DConfig):  # type: ignore[misc]
         return True
 
     def enable_gpu(self) -> Any:
-        """Hold array data on the GPU in `zarr.buffer.gpu` buffers, for this process.
+        """Keep array data in GPU memory for this process, in buffers of `zarr.buffer.gpu`.
 
         Returns
         -------
@@ -195,7 +198,7 @@ def parse_indexing_order(data: object) -> Literal["C", "F"]:
     Raises
     ------
     ValueError
-        Otherwise.
+        If `data` is neither.
     """
     if data == "C" or data == "F":
         return data

@@ -1,8 +1,9 @@
 """Execution of coroutines from synchronous code.
 
-One event loop runs in one daemon thread of the process. It is created on first use, and again in a
-forked child, where the thread of the parent does not exist. The loop thread does only I/O. Codecs
-run in the calling thread or in the worker pool that `get_pool` returns.
+One event loop runs in one daemon thread of the process. The loop is created on first use. A forked
+child creates its own loop, because the thread of the parent does not exist in the child. The loop
+thread does only I/O. Codecs run in the calling thread, or in the worker pool that `get_pool`
+returns.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long a caller that gives up waits for its coroutine to end, in seconds. Also the interval at
-# which a waiting caller checks that the event loop still exists.
+# How long a caller waits for a cancelled coroutine to end, in seconds. Also the interval at which a
+# waiting caller checks that the event loop still exists.
 _MOMENT = 1.0
 
-_is_finalizing = sys.is_finalizing  # kept here: `sys` loses its attributes at shutdown
+_is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attributes at shutdown
 
 _lock = threading.Lock()
-# The event loop of the process and its thread; None if there is none. These lists of one item are
-# never replaced: other packages read them, and write None to get a new loop.
+# The event loop of the process and its thread; None if there is none. The two lists have one item
+# each and are never replaced, because other packages read them, and write None to get a new loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -53,9 +54,9 @@ def refuse_at_the_end() -> None:
     """Raise an error if the interpreter is shutting down.
 
     During shutdown no other thread runs. The event loop does not answer, imports fail, and
-    extension modules may be gone, so an operation would hang or crash. Objects that are deleted
-    this late, such as global variables of modules, reach this function from ``__del__``. Functions
-    registered with `atexit` run earlier, and may do everything.
+    extension modules may already be unloaded, so an operation would hang or crash. A ``__del__``
+    method may still start an operation during shutdown, for example the method of an object in a
+    global variable. Functions registered with `atexit` run earlier, and have no such restriction.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
             try:
                 loop.run_forever()
             except (KeyboardInterrupt, SystemExit):
-                continue  # of a coroutine: its waiter gets it, others go on
+                continue  # raised by a coroutine: its caller gets it, other coroutines continue
             break
         loop.run_until_complete(_end_others())
         loop.run_until_complete(loop.shutdown_asyncgens())
@@ -107,7 +108,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _end_others() -> None:
-    """Cancel all other tasks of the running loop, and wait briefly for their end."""
+    """Cancel all other tasks of the running loop, and wait briefly until they have ended."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -121,10 +122,10 @@ async def _end_others() -> None:
 def get_pool() -> ThreadPoolExecutor:
     """Return the worker pool of the process, for codecs and blocking calls.
 
-    Its size is the value of ``threading.max_workers`` at first use; None uses the default of
-    `concurrent.futures.ThreadPoolExecutor`. Jobs that a worker waits for, for example if a codec
-    reads an array, get another pool of the same size. In the same pool they would deadlock once all
-    workers wait.
+    Its size is the value of ``threading.max_workers`` at first use; None means the default of
+    `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for example if
+    a codec reads an array. Such jobs run in another pool of the same size, because in the same pool
+    they would never start if all workers were waiting.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)
@@ -139,11 +140,11 @@ def get_pool() -> ThreadPoolExecutor:
 
 
 async def in_pool(function: Callable[[], T]) -> T:
-    """Call a function in the worker pool, and raise its failure unchanged.
+    """Call a function in the worker pool; return its result, or raise its exception unchanged.
 
-    asyncio replaces a `TimeoutError` from a thread by a new one, and loses its notes. Cancelling
-    the wait does not end the function. Without an event loop, under `run_now`, the calling thread
-    calls the function.
+    The exception is passed as a value, because asyncio would replace a `TimeoutError` from a thread
+    by a new one without its notes. If this coroutine is cancelled, the function still runs to its
+    end. Under `run_now` there is no event loop, and the calling thread calls the function.
     """
     if not has_event_loop():
         return function()
@@ -157,10 +158,10 @@ async def in_pool(function: Callable[[], T]) -> T:
 async def in_pool_to_its_end(
     function: Callable[[], T], stop: Callable[[], None] | None = None
 ) -> T:
-    """Call a function in the worker pool like `in_pool`, and always wait for its end.
+    """Call a function in the worker pool like `in_pool`, and always wait until it has ended.
 
-    A thread cannot be interrupted. On cancellation this coroutine calls `stop`, if given, and waits
-    until a started function has ended.
+    A thread cannot be interrupted. If this coroutine is cancelled and the function has started, it
+    calls `stop`, if given, and waits until the function has ended.
     """
     job = get_pool().submit(_called, function)
     try:
@@ -208,8 +209,9 @@ def cleanup_resources() -> None:
 def end_all_running() -> None:
     """Cancel all tasks on the event loop when the process ends.
 
-    The loop stays usable for later callers. Threads that wait for a cancelled task do not get an
-    error: only daemon threads are left, and they wait until the process ends.
+    The loop stays usable for later callers. When this function runs, only daemon threads are left
+    besides the main thread. Those that wait for a cancelled task get no error, but wait until the
+    process ends.
     """
     global _endings
     current = loop[0]
@@ -220,9 +222,9 @@ def end_all_running() -> None:
 
 
 def reset_resources_after_fork() -> None:
-    """Drop the loop and the pools of the parent process; their threads do not exist here."""
+    """Drop the loop and the pools of the parent process; the child does not have their threads."""
     global _pools, _lock
-    _lock = threading.Lock()  # another thread may have held it at the fork
+    _lock = threading.Lock()  # another thread may have held the old lock during the fork
     loop[0], iothread[0], _pools = None, None, {}
 
 
@@ -244,7 +246,7 @@ def sync(
     loop : asyncio.AbstractEventLoop or None
         A loop that runs in another thread; None for the loop of the process.
     timeout : float or None
-        Seconds to wait; None for no timeout.
+        Maximum time to wait, in seconds; None for no timeout.
 
     Returns
     -------
@@ -254,10 +256,10 @@ def sync(
     Raises
     ------
     SyncError
-        If called on the thread of that loop, where waiting would deadlock.
+        If called on the thread of that loop, because waiting would deadlock.
     TimeoutError
-        If the coroutine takes longer than `timeout`. It is cancelled then, as on an interrupt of
-        the wait.
+        If the coroutine takes longer than `timeout`. The coroutine is cancelled in this case, and
+        also if the wait is interrupted.
     RuntimeError
         If the interpreter is shutting down.
     """
@@ -279,7 +281,7 @@ def sync(
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     running = _Running(coro, target)
     try:
-        running.start()  # an interrupt may come from here on
+        running.start()  # within `try`, because an interrupt may come at any time from here on
         in_time = running.wait(timeout)
     except BaseException:
         running.cancel()
@@ -296,9 +298,9 @@ def sync(
 class _Running(Generic[T]):
     """A coroutine on the event loop of another thread, with methods for the waiting thread.
 
-    A future of `asyncio.run_coroutine_threadsafe` is not sufficient. It counts as done on
-    cancellation while the coroutine still runs. On a loop that is gone it never finishes. It
-    replaces a `TimeoutError` by a new one, without the notes that name the key.
+    A future of `asyncio.run_coroutine_threadsafe` is not sufficient, for three reasons. If it is
+    cancelled, it is done at once, while the coroutine still runs. If the loop has been closed, it
+    is never done. It replaces a `TimeoutError` by a new one, without the notes that name the key.
 
     Parameters
     ----------
@@ -355,7 +357,7 @@ class _Running(Generic[T]):
                 return False
 
     def stay_if_over(self) -> None:
-        """Block a daemon thread for ever if `end_all_running` has ended the coroutine."""
+        """Block a daemon thread forever if `end_all_running` has cancelled the coroutine."""
         if self._began_before != _endings and threading.current_thread().daemon:
             threading.Event().wait()
 
@@ -364,7 +366,7 @@ class _Running(Generic[T]):
         task = self._task
         assert task is not None
         if task.cancelled():
-            # Not `asyncio.CancelledError`, because no task of the caller was cancelled.
+            # `asyncio.CancelledError` would be wrong, because no task of the caller was cancelled.
             raise concurrent.futures.CancelledError
         try:
             return task.result()
@@ -372,19 +374,20 @@ class _Running(Generic[T]):
             del self, task  # see `sync`
 
     def cancel(self) -> None:
-        """Cancel the coroutine, and wait briefly for its end."""
+        """Cancel the coroutine, and wait briefly until it has ended."""
         try:
             self._loop.call_soon_threadsafe(self._cancel)
-        except RuntimeError:  # closed, so nothing runs there
+        except RuntimeError:  # the loop is closed, so no coroutine runs on it
             return
-        # The loop thread would wait for itself, and during finalization no other thread runs.
+        # Do not wait on the loop thread, which would wait for itself, nor during finalization, when
+        # no other thread runs.
         if not _runs_here(self._loop) and not _is_finalizing():
             self._ended.wait(_MOMENT)
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        else:  # interrupted before it was started
+        else:  # the wait was interrupted before the coroutine started
             self._coro.close()
             self._ended.set()
 
@@ -395,23 +398,25 @@ def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
     Raises
     ------
     TimeoutError
-        If the coroutine takes longer.
+        If the coroutine takes longer than ``async.timeout``.
     """
     return sync(coro, timeout=config.get("async.timeout", None))
 
 
 def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
-    """Run a coroutine that reads metadata, in the calling thread if it never waits.
+    """Run a coroutine that reads metadata, in the calling thread if possible.
+
+    In the calling thread it takes a tenth of a millisecond to open an array on a local disk. The
+    event loop and the worker pool take three times as long.
 
     Parameters
     ----------
     coro : coroutine
         The coroutine.
     in_thread : bool
-        Whether the store answers in the calling thread. The coroutine then runs by `run_now`:
-        opening an array on a local disk takes a tenth of a millisecond, and the way through the
-        event loop and the worker pool takes three times as long. The event loop is used anyway if a
-        timeout is configured, or if the calling thread runs an event loop.
+        Whether the store answers in the calling thread, so that the coroutine never waits. If True,
+        `run_now` runs the coroutine, except if a timeout is configured or the calling thread runs
+        an event loop. In all other cases the coroutine runs on the event loop of the process.
 
     Returns
     -------
@@ -449,7 +454,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
     Raises
     ------
     RuntimeError
-        If the coroutine waits after all. It is closed then.
+        If the coroutine waits after all. The coroutine is closed in this case.
     """
     try:
         coroutine.send(None)
@@ -466,7 +471,7 @@ async def _collect_aiterator(data: AsyncIterable[T]) -> tuple[T, ...]:
 
 
 def collect_aiterator(data: AsyncIterator[T]) -> tuple[T, ...]:
-    """Return all items of an async iterator, run on the event loop of the process.
+    """Return all items of an async iterator, which runs on the event loop of the process.
 
     Parameters
     ----------
@@ -499,15 +504,16 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
     Parameters
     ----------
     data : async iterator
-        Runs on the event loop of the process. It is closed at the end, also if the returned
-        generator is closed early.
+        The iterator. It runs on the event loop of the process, and is closed at the end, even if
+        the returned generator is closed early.
     ahead : int
-        Maximum number of items that wait for the caller. The iterator is not advanced further.
+        Maximum number of items that wait for the caller. The iterator pauses when this number is
+        reached.
 
     Raises
     ------
     SyncError
-        If called on the thread of that loop, where waiting would deadlock.
+        If called on the thread of that loop, because waiting would deadlock.
     RuntimeError
         If the interpreter is shutting down.
     Exception
@@ -543,7 +549,7 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
             try:
                 item, ended = arrived.get(timeout=_MOMENT)
             except queue.Empty:
-                if running.wait(0) and arrived.empty():  # cancelled before it started
+                if running.wait(0) and arrived.empty():  # `hand_over` was cancelled before it began
                     raise concurrent.futures.CancelledError from None
                 continue
             if isinstance(ended, StopAsyncIteration):
@@ -567,5 +573,5 @@ _get_executor = get_pool
 
 
 def _get_lock() -> threading.Lock:
-    """Return the lock that guards creating and dropping the event loop and the pools."""
+    """Return the lock that protects the creation and removal of the event loop and the pools."""
     return _lock

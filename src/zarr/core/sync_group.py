@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def create_nodes(
     *, store: Store, nodes: Mapping[str, ArrayMetadata | GroupMetadata]
 ) -> Iterator[tuple[str, Array[Any] | Group]]:
-    """Store the metadata of many nodes, then return an iterator over the nodes.
+    """Store the metadata of many nodes, and return an iterator over the nodes.
 
-    Parameters, result and errors are those of `zarr.core.group.create_nodes`.
+    The parameters, the result and the errors are those of `zarr.core.group.create_nodes`.
     """
     created = collect_aiterator(_group.create_nodes(store=store, nodes=nodes))
     return ((path, wrap_node(node)) for path, node in created)
@@ -32,30 +32,30 @@ def create_nodes(
 def create_hierarchy(
     *, store: Store, nodes: Mapping[str, ArrayMetadata | GroupMetadata], overwrite: bool = False
 ) -> Iterator[tuple[str, Array[Any] | Group]]:
-    """Create a hierarchy of arrays and groups, then return an iterator over its nodes.
+    """Create a hierarchy of arrays and groups, and return an iterator over its nodes.
 
     Parameters
     ----------
     store : Store
         The store.
     nodes : mapping
-        Metadata of arrays and groups by path relative to the root of the store, all of one format.
-        Missing parent groups are created too.
+        Maps paths relative to the root of the store to the metadata of an array or a group. All
+        metadata must have the same format. Missing parent groups are created too.
     overwrite : bool
-        Whether to delete all keys at and below the given paths first.
+        Whether to delete all keys at and below the given paths before the nodes are created.
 
     Returns
     -------
     iterator of tuple
-        Normalized path, and array or group, for each created node.
+        For each created node, a pair of its normalized path and the array or group.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
         If a node is already stored at one of the paths and `overwrite` is False.
     ValueError
-        If two normalized paths are equal, formats are mixed, a node lies below an array, or the
-        store is read-only. Nothing is stored or deleted then.
+        If two normalized paths are equal, if the formats differ, if a path is below an array, or if
+        the store is read-only. In these cases nothing is stored or deleted.
     """
     created = collect_aiterator(
         _group.create_hierarchy(store=store, nodes=nodes, overwrite=overwrite)
@@ -66,9 +66,9 @@ def create_hierarchy(
 def create_rooted_hierarchy(
     *, store: Store, nodes: Mapping[str, ArrayMetadata | GroupMetadata], overwrite: bool = False
 ) -> Array[Any] | Group:
-    """Create a hierarchy of arrays and groups with one root node, and return that node.
+    """Create a hierarchy of arrays and groups with one root node, and return the root node.
 
-    Parameters and errors are those of `zarr.core.group.create_rooted_hierarchy`.
+    The parameters and the errors are those of `zarr.core.group.create_rooted_hierarchy`.
     """
     return wrap_node(
         sync_in_time(_group.create_rooted_hierarchy(store=store, nodes=nodes, overwrite=overwrite))
@@ -78,6 +78,6 @@ def create_rooted_hierarchy(
 def get_node(store: Store, path: str, zarr_format: ZarrFormat) -> Array[Any] | Group:
     """Open the array or group at a path of a store.
 
-    Parameters and errors are those of `zarr.core.group.get_node`.
+    The parameters and the errors are those of `zarr.core.group.get_node`.
     """
     return wrap_node(sync_in_time(_group.get_node(store, path, zarr_format)))

@@ -1,4 +1,4 @@
-"""Comparison of all elements of an array with one value, by bits or by number."""
+"""Comparison of all elements of an array with one value, either bit by bit or by value."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Elements of these sizes are compared as integers, which is the fastest way.
+# Elements of these sizes (in bytes) are compared as integers, because that is fastest.
 _INTEGERS = {1: np.dtype("u1"), 2: np.dtype("u2"), 4: np.dtype("u4"), 8: np.dtype("u8")}
 
 
 def holds_only(array: Any, value: Any) -> bool:
     """Return whether every element has the same bits as one value.
 
-    Thus -0.0 differs from 0.0, and NaNs with different bits differ. Strings and other objects of
-    variable length are compared by type and value.
+    So -0.0 differs from 0.0, and NaNs with different bits differ. Strings and other objects of
+    variable length are compared by type and value. Padding between fields is ignored.
 
     Parameters
     ----------
     array : array
-        The elements. Numbers may be on a device; all others are in host memory. Padding between
-        fields is ignored.
+        The elements. Arrays of numbers may be on a device; other arrays are in host memory.
     value : scalar
-        Must be convertible to the data type of `array` by NumPy.
+        The value. NumPy must be able to convert it to the data type of `array`.
     """
     if array.size == 0:
         return True
     dtype = array.dtype
-    # Comparing one element first makes the common case, a chunk with data, cheap. Unequal values
-    # have different bits, except for NaN, which is unequal to everything.
+    # Compare the first element alone, because in the common case of a chunk with data it differs
+    # already. Unequal values have different bits, except that NaN is unequal even to itself.
     in_host = isinstance(array, np.ndarray)
     if in_host and type(value) is dtype.type and dtype.kind in "biuf":
         first = array.item((0,) * array.ndim)
@@ -41,7 +40,10 @@ def holds_only(array: Any, value: Any) -> bool:
 
 
 def _bits_only(array: Any, value: Any) -> bool:
-    """Compare the bits with an array of one element, or of one subarray, of the same dtype."""
+    """Return whether every element of `array` has the same bits as `value`.
+
+    `value` is an array of the same dtype with one element, or with the shape of one subarray.
+    """
     dtype = array.dtype
     if dtype.names is not None and not _is_solid(dtype):
         return all(_bits_only(array[name], value[name]) for name in dtype.names)
@@ -70,7 +72,8 @@ def _repeats(array: Any, value: Any) -> bool:
     nbytes = array.dtype.itemsize
     if array[(*(0,) * array.ndim, ...)].tobytes() != value.tobytes():
         return False
-    # Each run of bytes equals the next run. `ravel` copies only if the array has gaps.
+    # Compare the bytes of each element with those of the next element. `ravel` copies the array
+    # only if its memory has gaps.
     unit = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
     flat: Any = np.ravel(array, order="K")
     flat = flat.view(_INTEGERS[unit])
@@ -78,7 +81,7 @@ def _repeats(array: Any, value: Any) -> bool:
 
 
 def _is_solid(dtype: np.dtype[Any]) -> bool:
-    """Return whether all fields are plain values, stored in order and without padding."""
+    """Return whether the fields have a fixed size and are stored in order, without padding."""
     end = 0
     for field, offset, *_ in (dtype.fields or {}).values():
         base = field.base
@@ -91,10 +94,11 @@ def _is_solid(dtype: np.dtype[Any]) -> bool:
 def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
     cls = type(value)
     if cls in (str, bytes):
-        # Only values of the same type compare equal to these, so NumPy can compare.
+        # A str or bytes object equals only objects of the same type, so `==` is sufficient.
         return bool(np.all(array == value))
     wanted = repr(value)
-    # 0, 0.0, -0.0 and False are equal but stored differently, also within containers.
+    # Compare by `repr`: 0, 0.0, -0.0 and False are equal but are stored differently, also within
+    # containers.
     return all(type(item) is cls and repr(item) == wanted for item in array.flat)
 
 
@@ -104,12 +108,12 @@ def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
     Parameters
     ----------
     data : array
-        Has at least one element, and neither an object nor a structured data type.
+        The elements, at least one. The data type is neither object nor structured.
     other : scalar
         The value to compare with.
     equal_nan : bool
         Whether NaN equals NaN and NaT equals NaT, independent of their bits. A complex number is
-        NaN if either part is.
+        NaN if its real or imaginary part is NaN.
     """
     value = np.asarray(other)
     kinds = data.dtype.kind + value.dtype.kind
@@ -133,7 +137,7 @@ def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
 
 
 def _equal(data: Any, value: Any, kinds: str) -> Any:
-    """Compare element by element. The sign of zero counts if both sides are signed."""
+    """Compare element by element; 0.0 and -0.0 differ if both sides are floating-point numbers."""
     if kinds[1] in "fc":
         if np.isnan(value):
             return np.isnan(data)

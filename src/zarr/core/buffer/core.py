@@ -33,7 +33,7 @@ ScalarType: TypeAlias = int | float | complex | bytes | str | bool | np.generic
 
 @runtime_checkable
 class ArrayLike(Protocol):
-    """The part of the interface of one-dimensional arrays that `Buffer` uses."""
+    """The methods and properties of one-dimensional arrays that `Buffer` uses."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -59,7 +59,7 @@ class ArrayLike(Protocol):
 
 @runtime_checkable
 class NDArrayLike(Protocol):
-    """The part of the interface of N-dimensional arrays that `NDBuffer` uses."""
+    """The methods and properties of N-dimensional arrays that `NDBuffer` uses."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -92,12 +92,12 @@ class NDArrayLike(Protocol):
     def __eq__(self, other: object) -> Self:  # type: ignore[override]
         """Compare element by element."""
 
-    # Type checkers must accept NumPy arrays as this type. In the NumPy stubs, shape and dtype are
-    # type parameters, so methods that change them do not return `Self`. Also, no overload of
-    # `reshape` takes both a tuple and a number.
+    # Type checkers must accept NumPy arrays as this type. In the stubs of NumPy, shape and dtype
+    # are type parameters, so a method that changes the shape or dtype does not return `Self`. Also,
+    # no overload of `reshape` accepts both a tuple and a number.
 
     def reshape(self, shape: Any, /, *, order: Any = ..., copy: bool | None = ...) -> NDArrayLike:
-        """Return the same elements in another shape, given by a tuple of int or -1 for one axis."""
+        """Return the same elements in another shape; the shape -1 means one dimension."""
 
     def view(self, dtype: npt.DTypeLike) -> NDArrayLike:
         """Return a view of the same memory with another data type."""
@@ -125,14 +125,14 @@ NDArrayLikeOrScalar = ScalarType | NDArrayLike
 
 
 def check_item_key_is_1d_contiguous(key: Any) -> None:
-    """Check that a key is a slice of step 1.
+    """Raise an error if a key is not a slice of step 1.
 
     Raises
     ------
     TypeError
         If `key` is not a slice.
     ValueError
-        If `key` has another step.
+        If `key` is a slice with another step.
     """
     if not isinstance(key, slice):
         raise TypeError(
@@ -143,7 +143,7 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
 
 
 def _restore(value: object, state: Any) -> None:
-    """Restore the state of a pickle, including pickles of buffer classes without slots."""
+    """Set the attributes of an unpickled buffer; accepts pickles of classes without slots, too."""
     for part in state if isinstance(state, tuple) else (state,):
         for name, member in (part or {}).items():
             setattr(value, name, member)
@@ -152,13 +152,13 @@ def _restore(value: object, state: Any) -> None:
 class Buffer(ABC):
     """A contiguous sequence of bytes.
 
-    Slices share memory with the buffer. The memory can be read-only, so code that reads from a
-    buffer must not write to it.
+    Slices share memory with the buffer. The memory may be read-only, so code that gets a buffer
+    must not write to it.
 
     Parameters
     ----------
     array_like : ArrayLike
-        One-dimensional, with a data type of one byte per element. It is not copied.
+        A one-dimensional array with a data type of one byte per element. It is not copied.
 
     Raises
     ------
@@ -197,12 +197,12 @@ class Buffer(ABC):
     @classmethod
     @abstractmethod
     def from_buffer(cls, buffer: Buffer) -> Self:
-        """Return the content of a buffer, possibly of another class, as a buffer of this class."""
+        """Return a buffer of this class with the content of a buffer, possibly of another class."""
 
     @classmethod
     @abstractmethod
     def from_bytes(cls, bytes_like: BytesLike) -> Self:
-        """Return a buffer over an object with the buffer protocol, without a copy if possible."""
+        """Return a buffer with the bytes of `bytes_like`, without a copy if possible."""
 
     def as_array_like(self) -> ArrayLike:
         """Return the underlying array, without a copy."""
@@ -210,10 +210,10 @@ class Buffer(ABC):
 
     @abstractmethod
     def as_numpy_array(self) -> npt.NDArray[Any]:
-        """Return the bytes as a NumPy array, with a copy only if they are not in host memory."""
+        """Return the bytes as a NumPy array; copy them only if they are not in host memory."""
 
     def as_buffer_like(self) -> BytesLike:
-        """Return the bytes with the buffer protocol, copied only if not in host memory."""
+        """Return the bytes as a `memoryview`; copy them only if they are not in host memory."""
         return memoryview(self.as_numpy_array())  # type: ignore[arg-type]
 
     def to_bytes(self) -> bytes:
@@ -233,7 +233,7 @@ class Buffer(ABC):
 
     @abstractmethod
     def combine(self, others: Iterable[Buffer]) -> Self:
-        """Return a new buffer with these bytes followed by those of `others`."""
+        """Return a new buffer with the bytes of this buffer, followed by the bytes of `others`."""
 
     def __add__(self, other: Buffer) -> Self:
         return self.combine([other])
@@ -249,7 +249,7 @@ class Buffer(ABC):
 
 
 class NDBuffer:
-    """An N-dimensional array that holds a decoded chunk or the result of a selection.
+    """An N-dimensional array that contains a decoded chunk or the result of a selection.
 
     Indexing returns a view in the same cases as in NumPy.
 
@@ -304,7 +304,7 @@ class NDBuffer:
 
     @classmethod
     def from_numpy_array(cls, array_like: npt.ArrayLike) -> Self:
-        """Return a buffer over a NumPy array, or over an object convertible to one."""
+        """Return a buffer over a NumPy array, or over an object that NumPy can convert to one."""
         raise NotImplementedError
 
     def as_ndarray_like(self) -> NDArrayLike:
@@ -312,7 +312,7 @@ class NDBuffer:
         return self._data
 
     def as_numpy_array(self) -> npt.NDArray[Any]:
-        """Return a NumPy array, with a copy only if the data are not in host memory."""
+        """Return the data as a NumPy array; copy them only if they are not in host memory."""
         raise NotImplementedError
 
     def as_scalar(self) -> ScalarType:
@@ -380,16 +380,15 @@ class NDBuffer:
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
         """Return whether every element equals one value, without conversion of the value.
 
-        Floating-point zeros are equal only if their signs are: -0.0 differs from 0.0. Integer zero
-        has no sign and equals both.
+        The floating-point zeros -0.0 and 0.0 differ. The integer 0 has no sign and equals both.
 
         Parameters
         ----------
         other : scalar or None
-            The value to compare with; nothing equals None.
+            The value to compare with. No element equals None.
         equal_nan : bool
             Whether NaN equals NaN and NaT equals NaT, independent of their bits. A complex number
-            is NaN if either part is.
+            is NaN if its real or imaginary part is NaN.
         """
         raise NotImplementedError
 
@@ -411,7 +410,7 @@ class NDBuffer:
 
 
 class BufferPrototype(NamedTuple):
-    """The buffer classes used to read or write data.
+    """The buffer classes that are used to read or write data.
 
     Parameters
     ----------

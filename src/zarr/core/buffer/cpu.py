@@ -1,4 +1,4 @@
-"""Buffers in host memory, over NumPy arrays."""
+"""Buffers in host memory, backed by NumPy arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# Cached, because parsing a dtype string takes as long as creating the array.
+# The data type is cached, because parsing its string takes as long as creating an array.
 _BYTE = np.dtype("B")
 
 
@@ -37,7 +37,7 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        One-dimensional, with a data type of one byte per element. It is not copied.
+        A one-dimensional array with a data type of one byte per element. It is not copied.
     """
 
     __slots__ = ()
@@ -89,7 +89,7 @@ class NDBuffer(core.NDBuffer):
     ) -> Self:
         # docstring inherited
         lengths = tuple(shape)
-        # np.zeros gets zeroed memory pages from the system. A fill would touch every page.
+        # `np.zeros` gets zeroed memory pages from the system. `fill` would write to every page.
         if fill_value is None or (isinstance(fill_value, int) and fill_value == 0):
             return cls(cast("NDArrayLike", np.zeros(lengths, dtype=dtype, order=order)))
         array = np.empty(lengths, dtype=dtype, order=order)
@@ -113,7 +113,7 @@ class NDBuffer(core.NDBuffer):
     def __getitem__(self, key: Any) -> Self:
         found: Any = self._data[key]
         if not isinstance(found, np.ndarray):
-            # Not `asanyarray`: for bytes it would create a bytes array without trailing zeros.
+            # Do not use `asanyarray`, because for bytes it drops trailing zeros.
             element, found = found, np.empty((), dtype=self._data.dtype)
             found[()] = element
         return self.__class__(found)
@@ -122,7 +122,7 @@ class NDBuffer(core.NDBuffer):
         if isinstance(value, core.NDBuffer):
             value = value.as_ndarray_like()
             if value.shape == () and value.dtype.hasobject:
-                value = value[()]  # otherwise NumPy would assign the array itself as an element
+                value = value[()]  # NumPy would store the array itself as an element
         self._data[key] = value
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
@@ -145,14 +145,14 @@ class NDBuffer(core.NDBuffer):
 def as_numpy_array_wrapper(
     func: Callable[[npt.NDArray[Any]], bytes], buf: core.Buffer, prototype: core.BufferPrototype
 ) -> core.Buffer:
-    """Call a function that takes a NumPy array with the bytes of a buffer.
+    """Apply a function on NumPy arrays to a buffer, and return the result as a buffer.
 
     Parameters
     ----------
     func : callable
         Takes a one-dimensional NumPy array of bytes and returns bytes.
     buf : Buffer
-        Input of the function.
+        The input of the function.
     prototype : BufferPrototype
         Its ``buffer`` class is the class of the result.
     """
@@ -163,7 +163,7 @@ buffer_prototype = core.BufferPrototype(buffer=Buffer, nd_buffer=NDBuffer)
 
 
 def numpy_buffer_prototype() -> core.BufferPrototype:
-    """Return the classes of this module, independent of the configuration."""
+    """Return the buffer classes of this module, independent of the configuration."""
     return buffer_prototype
 
 

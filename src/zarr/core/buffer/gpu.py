@@ -1,6 +1,6 @@
-"""Buffers in GPU memory, over CuPy arrays.
+"""Buffers in GPU memory, backed by CuPy arrays.
 
-CuPy is an optional dependency and slow to import, so it is only imported to create a buffer.
+CuPy is an optional dependency and slow to import, so it is imported only when a buffer is created.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _NUMBERS = "biufc"
 
 
 def _cupy(wanted_by: type) -> Any:
-    """Return the module `cupy`; the error message names the class that needs it.
+    """Return the module `cupy`.
 
     Raises
     ------
     ImportError
-        If CuPy is not installed.
+        If CuPy is not installed. The message names the class `wanted_by`.
     """
     try:
         import cupy
@@ -58,7 +58,7 @@ def _is_on_device(data: object) -> bool:
 
 
 def _moved(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array; warn and copy if it is not on the device."""
+    """Return an array as a CuPy array; warn and copy if the array is not on the device."""
     if not _is_on_device(data):
         warnings.warn(
             f"Creating a zarr.buffer.gpu.{_public_name(cls)} with an array that does not support "
@@ -71,9 +71,9 @@ def _moved(cls: type, data: Any) -> Any:
 
 
 def _to_device(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array, copied only if it is not on the device.
+    """Return an array as a CuPy array, and copy it only if it is not on the device.
 
-    A copy is converted to native byte order, which device code assumes.
+    A copy is converted to native byte order, because code on the device assumes that order.
     """
     cupy = _cupy(cls)
     if not _is_on_device(data):
@@ -92,8 +92,8 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        One-dimensional, with a data type of one byte per element. It is not copied if it is on the
-        device, that is, if it has ``__cuda_array_interface__``.
+        A one-dimensional array with a data type of one byte per element. It is not copied if it is
+        on the device, that is, if it has the attribute ``__cuda_array_interface__``.
 
     Raises
     ------
@@ -152,7 +152,7 @@ class NDBuffer(core.NDBuffer):
     Parameters
     ----------
     array : NDArrayLike
-        The array. It is not copied if it is on the device, that is, if it has
+        The array. It is not copied if it is on the device, that is, if it has the attribute
         ``__cuda_array_interface__``.
 
     Raises
@@ -216,7 +216,7 @@ class NDBuffer(core.NDBuffer):
         super().__setitem__(self._key(key), _operand(type(self), value))
 
     def _key(self, key: Any) -> Any:
-        """Return a key with its index arrays moved to the device."""
+        """Return a key in which index arrays are copied to the device."""
         if isinstance(key, tuple):
             return tuple(self._key(item) for item in key)
         return _to_device(type(self), key) if isinstance(key, np.ndarray) else key
@@ -225,7 +225,7 @@ class NDBuffer(core.NDBuffer):
         # docstring inherited
         if other is None or self._data.size == 0 or self.dtype.kind not in _NUMBERS:
             return cpu.NDBuffer.from_numpy_array(self.as_numpy_array()).all_equal(other, equal_nan)
-        # Only the result, one element, is transferred to the host.
+        # Compare on the device. Only the result, which is one element, is transferred to the host.
         return all_same(self._data, other, equal_nan)
 
     def _holds_only(self, value: Any) -> bool:
@@ -234,7 +234,7 @@ class NDBuffer(core.NDBuffer):
 
 
 def _operand(cls: type, value: Any) -> Any:
-    """Return a value in a form that CuPy can assign: an array on the device, or a scalar."""
+    """Return a value in a form that CuPy can assign, that is, as a device array or a scalar."""
     if isinstance(value, core.Buffer):
         value = value.as_array_like()
     elif isinstance(value, core.NDBuffer):

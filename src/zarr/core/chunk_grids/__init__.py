@@ -1,11 +1,12 @@
-"""Chunk grids of arrays, and the functions that choose them.
+"""Chunk grids of arrays, and the functions that choose a grid.
 
-A grid is the product of one `DimensionGrid` per dimension. A dimension is split into chunks of
+A grid is the product of one `DimensionGrid` per dimension. A dimension is divided into chunks of
 equal length (Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or of given lengths
 (rectilinear chunk grid, zarr-extensions). All lengths and offsets are in elements.
 
-Along a dimension, a chunk has a `chunk_size`, its encoded length, and a `data_size`, the length of
-its part within the array. They differ only if the array ends within the chunk.
+Along a dimension, a chunk has two lengths. `chunk_size` is the length of the encoded chunk, and
+`data_size` is the length of the part within the array. They differ only if the array ends within
+the chunk.
 """
 
 from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
@@ -46,7 +47,7 @@ __all__ = [
     "resolve_outer_and_inner_chunks",
 ]
 
-# Set the public module path, which pickles refer to.
+# Pickles refer to objects by module path, so set the public path.
 for _public in (
     ChunkGrid,
     ChunkLayout,

@@ -1,4 +1,4 @@
-"""Division of one dimension of an array into chunks, of equal or of given lengths."""
+"""Division of one dimension of an array into chunks of equal length or of given lengths."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DimensionGrid(Protocol):
         ...
 
     def indices_to_chunks(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return the chunk index of each element; the caller has checked the bounds."""
+        """Return the index of the chunk that contains each element, without a bounds check."""
         ...
 
     def chunk_offset(self, chunk_ix: int) -> int:
@@ -54,7 +54,7 @@ class DimensionGrid(Protocol):
         ...
 
     def chunk_size(self, chunk_ix: int) -> int:
-        """Return the encoded length of a chunk in elements."""
+        """Return the length of a chunk as encoded, in elements."""
         ...
 
     def data_size(self, chunk_ix: int) -> int:
@@ -62,17 +62,19 @@ class DimensionGrid(Protocol):
         ...
 
     def with_extent(self, new_extent: int) -> DimensionGrid:
-        """Return the same chunks for an array of another length.
+        """Return a grid with the same chunks for an array of another length.
 
         Raises
         ------
         ValueError
-            If `new_extent` is negative, or the chunks do not cover it.
+            If `new_extent` is negative, or if the chunks do not cover `new_extent`.
         """
         ...
 
     def resize(self, new_extent: int) -> DimensionGrid:
-        """Return the grid of the resized array, with a chunk added if needed to cover it.
+        """Return the grid of the resized array.
+
+        If the chunks do not cover `new_extent`, a chunk is added.
 
         Raises
         ------
@@ -168,7 +170,7 @@ class VaryingDimension:
     TypeError
         If a length is not an integer.
     ValueError
-        If there are no edges, a length is too small, or the edges do not cover `extent`.
+        If there are no edges, if a length is too small, or if the edges do not cover `extent`.
     """
 
     edges: tuple[int, ...]

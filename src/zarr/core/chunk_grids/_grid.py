@@ -1,4 +1,4 @@
-"""The chunk grid of an array of a given shape: position and size of each chunk."""
+"""The chunk grid of an array of a given shape: the position and the size of each chunk."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from zarr.core.common import product
 if TYPE_CHECKING:
     from typing import Self
 
-# Maximum length of the ranges that are passed to `itertools.product`, which stores all numbers.
+# Maximum length of the ranges that are passed to `itertools.product`. The limit exists because
+# `itertools.product` keeps all numbers of its ranges in memory.
 _NUMBERS_KEPT = 1 << 16
 
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """Position and size of one chunk.
+    """The position and the size of one chunk.
 
     Parameters
     ----------
     slices : tuple of slice
-        The region of the array in the chunk, in elements; it ends where the array ends.
+        The region of the array that the chunk covers, in elements. The region does not extend past
+        the array.
     codec_shape : tuple of int
-        The encoded shape in elements.
+        The shape of the encoded chunk in elements.
     """
 
     slices: tuple[slice, ...]
@@ -35,7 +37,7 @@ class ChunkSpec:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the region in elements."""
+        """Shape of the region of the array that the chunk covers, in elements."""
         return tuple(part.stop - part.start for part in self.slices)
 
     @property
@@ -45,7 +47,7 @@ class ChunkSpec:
 
 
 class _GridMetadata(Protocol):
-    """The attributes of array metadata, of either format, that define the grid."""
+    """The attributes of array metadata (of either format) that define the chunk grid."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -61,13 +63,14 @@ class ChunkGrid:
     Parameters
     ----------
     dimensions : iterable of DimensionGrid
-        The division of each dimension. Empty for a zero-dimensional array, which has one chunk.
+        The division of each dimension into chunks. Empty for a zero-dimensional array, which has
+        one chunk.
     """
 
     _dimensions: tuple[DimensionGrid, ...]
     _is_regular: bool
 
-    # Whether metadata store it as a rectilinear grid, even if it is regular.
+    # Whether metadata store this grid as a rectilinear grid, even if the grid is regular.
     _is_stored_rectilinear: ClassVar[bool] = False
 
     def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
@@ -89,9 +92,9 @@ class ChunkGrid:
         Parameters
         ----------
         metadata : object
-            Has a ``shape`` and a ``chunk_grid``. The latter has either ``chunk_shape``, one length
-            per dimension, or ``chunk_shapes``: for each dimension one length, or the length of each
-            chunk.
+            Has the attributes ``shape`` and ``chunk_grid``. The grid has one of two attributes:
+            ``chunk_shape`` with one length per dimension, or ``chunk_shapes`` with either one
+            length or the length of each chunk per dimension.
 
         Raises
         ------
@@ -119,7 +122,7 @@ class ChunkGrid:
         Raises
         ------
         TypeError, ValueError
-            If the two parameters differ in length, or an entry of `chunk_sizes` is not valid.
+            If the two parameters differ in length, or if an item of `chunk_sizes` is not valid.
         """
         if len(array_shape) != len(chunk_sizes):
             raise ValueError(
@@ -158,7 +161,7 @@ class ChunkGrid:
 
     @property
     def is_regular(self) -> bool:
-        """Whether all chunks along each dimension have equal length."""
+        """Whether one length is given for all chunks along each dimension."""
         return self._is_regular
 
     @cached_property
@@ -202,12 +205,13 @@ class ChunkGrid:
         Returns
         -------
         ChunkSpec or None
-            None if the position is outside the grid; negative positions always are.
+            The chunk; None if the position is outside the grid. A position with a negative number
+            is always outside the grid.
 
         Raises
         ------
         ValueError
-            If the number of coordinates is not the number of dimensions.
+            If `coords` does not have one number per dimension.
         """
         position = coords if isinstance(coords, tuple) else (coords,)
         if len(position) != len(self._dimensions):
@@ -273,9 +277,9 @@ class ChunkGrid:
         origin: Sequence[int] | None = None,
         selection_shape: Sequence[int] | None = None,
     ) -> Iterator[tuple[slice, ...]]:
-        """Iterate over the regions of the array for the chunks in a box, in elements.
+        """Iterate over the regions of the array that the chunks in a box cover, in elements.
 
-        Parameters, order and errors are the same as for `all_chunk_coords`.
+        The parameters, the order and the errors are those of `all_chunk_coords`.
         """
         box = self.all_chunk_coords(origin=origin, selection_shape=selection_shape)
         return (cast("ChunkSpec", self[coords]).slices for coords in box)
@@ -283,8 +287,8 @@ class ChunkGrid:
     def update_shape(self, new_shape: Sequence[int]) -> Self:
         """Return the grid of the resized array.
 
-        Chunks keep their positions. If given chunk lengths do not cover the new length of a
-        dimension, one chunk is added for the rest.
+        The chunks keep their positions. If the length of each chunk is given and the chunks do not
+        cover the new length of a dimension, one chunk is added for the rest.
 
         Parameters
         ----------
@@ -294,7 +298,7 @@ class ChunkGrid:
         Raises
         ------
         ValueError
-            If the number of dimensions differs, or a length is negative.
+            If the number of dimensions differs, or if a length is negative.
         """
         if len(new_shape) != self.ndim:
             raise ValueError(
@@ -311,12 +315,13 @@ class ChunkGrid:
 def positions(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
     """Iterate over the positions in a box, in C order.
 
-    Works like `itertools.product`, but does not store all numbers of long ranges.
+    The result is that of `itertools.product`, but the numbers of long ranges are not kept in
+    memory.
 
     Parameters
     ----------
     ranges : sequence of range
-        The numbers along each dimension.
+        The range of the positions along each dimension.
     """
     if not all(ranges):
         return iter(())

@@ -1,4 +1,4 @@
-"""Choice of a chunk grid for an array without a given chunk shape."""
+"""Choice of a chunk grid for an array if the user gives no chunk shape."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MAX_CHUNK_BYTES = 64 * 1024 * 1024
 def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = None) -> ChunkGrid:
     """Choose a regular grid from the shape and the element size of an array.
 
-    The target chunk size is 256 KiB for an array of 1 MiB. It doubles for each factor of ten in
-    array size. Starting from one chunk for the whole array, the dimensions are halved in turn until
-    a chunk is small enough.
+    The target chunk size is 256 KiB for an array of 1 MiB. It doubles each time the array is ten
+    times as large. The search starts with one chunk for the whole array. It halves the chunk along
+    one dimension after the other, until the chunk is small enough.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
     typesize : int
         Size of an element in bytes.
     max_bytes : int or None
-        Upper bound (exclusive) of the chunk size in bytes; only a chunk of one element may be
-        larger. It must exceed 128 KiB. None for 64 MiB.
+        Upper bound (exclusive) of the chunk size in bytes, which must be greater than 128 KiB. Only
+        a chunk of one element may be larger. None for 64 MiB.
 
     Raises
     ------
     ValueError
-        If `max_bytes` is not greater than the minimum target size, 128 KiB.
+        If `max_bytes` is not greater than the minimum target size of 128 KiB.
     """
     limit = _MAX_CHUNK_BYTES if max_bytes is None else max_bytes
     if limit <= _MIN_CHUNK_BYTES:
@@ -52,7 +52,8 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
     for axis in itertools.cycle(range(len(sizes))):
         elements = product(tuple(sizes))
         nbytes = elements * typesize
-        # Up to 1.5 times the target size is accepted, because halving would be further off.
+        # Accept up to 1.5 times the target size. Half of such a chunk would be less than 0.75 times
+        # the target size.
         if elements == 1 or (nbytes < limit and nbytes < 1.5 * wanted):
             break
         sizes[axis] = ceildiv_int(sizes[axis], 2)

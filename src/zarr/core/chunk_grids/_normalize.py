@@ -26,14 +26,18 @@ _INVALID_CHUNKS = (
 
 
 class RectilinearChunks(tuple[Any, ...]):
-    """Chunks per dimension, as for `normalize_chunks_nd`, of a rectilinear grid.
+    """Chunk lengths per dimension, as `normalize_chunks_nd` takes them, for a rectilinear grid.
 
-    The grid is stored as rectilinear even if all chunks along each dimension have equal length.
+    Metadata store the grid as rectilinear even if all chunks along each dimension have equal
+    length.
     """
 
 
 def is_regular_1d(dim_chunks: Sequence[int]) -> bool:
-    """Return whether chunk lengths fit a regular grid: all equal, or only the last one smaller."""
+    """Return whether chunk lengths fit a regular grid.
+
+    In a regular grid all lengths are equal, except that the last one may be smaller.
+    """
     if len(dim_chunks) == 0:
         return True
     first = dim_chunks[0]
@@ -53,12 +57,12 @@ def full_span_chunk_size(span: int, unit: int = 1) -> int:
     span : int
         Length of the dimension in elements.
     unit : int
-        The result is a multiple of this length in elements.
+        The result is a multiple of this length, in elements.
 
     Returns
     -------
     int
-        At least `unit`, even for an empty dimension.
+        The length in elements. At least `unit`, even for an empty dimension.
     """
     return max(1, -(-span // unit)) * unit
 
@@ -69,20 +73,20 @@ def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> Dimensi
     Parameters
     ----------
     chunks : int, iterable of int or VaryingDimension
-        The length of all chunks in elements, or -1 for one chunk that covers the dimension. An
-        iterable has the length of each chunk. A `VaryingDimension` has edges that may extend past
-        the array.
+        An integer is the length of all chunks in elements, or -1 for one chunk that covers the
+        dimension. An iterable contains the length of each chunk. The edges of a `VaryingDimension`
+        are used unchanged, and may extend past the array.
     span : int
         Length of the dimension in elements.
     unit : int
-        The length chosen for -1 is a multiple of this length in elements.
+        If `chunks` is -1, the chunk length is a multiple of this length, in elements.
 
     Raises
     ------
     TypeError
         If `chunks` is neither an integer nor an iterable of integers.
     ValueError
-        If a length is not positive, or the lengths do not add up to `span`.
+        If a length is not positive, or if the sum of the lengths is not `span`.
     """
     if isinstance(chunks, VaryingDimension):
         return VaryingDimension(chunks.edges, span)
@@ -132,19 +136,20 @@ def normalize_chunks_nd(
     Parameters
     ----------
     chunks : int, False or iterable
-        One length in elements for all dimensions, or one argument of `normalize_chunks_1d` per
-        dimension. ``False`` and ``-1`` mean one chunk that covers the array.
+        One length in elements for all dimensions. Or an iterable with one item per dimension, as
+        `normalize_chunks_1d` takes it. ``False`` and ``-1`` mean one chunk that covers the array.
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None
-        For each dimension, the length chosen for -1 is a multiple of this; None for 1.
+        For each dimension, the `unit` of `normalize_chunks_1d`; None for 1.
 
     Raises
     ------
     TypeError
         If `chunks` does not consist of integers.
     ValueError
-        If `chunks` is None or True, has the wrong number of dimensions, or does not fit the shape.
+        If `chunks` is None or True, if it has the wrong number of dimensions, or if it does not fit
+        the shape.
     """
     if chunks is None or chunks is True:
         raise ValueError(_INVALID_CHUNKS.format(chunks))
@@ -158,7 +163,8 @@ def normalize_chunks_nd(
     elif isinstance(chunks, Iterable):
         per_dimension = tuple(chunks)
     else:
-        # Checked here, because the loop below checks nothing for zero-dimensional arrays.
+        # Raise the error here, because `normalize_chunks_1d` is not called for zero-dimensional
+        # arrays.
         raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
     if len(per_dimension) != len(spans):
         raise ValueError(

@@ -12,19 +12,20 @@ from zarr.core.common import product
 from zarr.core.config import config
 from zarr.errors import ZarrUserWarning
 
-# Maximum size in bytes of automatically chosen inner chunks, so that a shard holds several.
+# Maximum size of automatically chosen inner chunks, in bytes. The limit ensures that a shard
+# contains several inner chunks.
 SHARDED_INNER_CHUNK_MAX_BYTES: Final = 1 << 20
 
 
 class ChunkLayout(NamedTuple):
-    """A grid of stored chunks, and the layout within them.
+    """A grid of stored chunks, and the layout within each stored chunk.
 
     Parameters
     ----------
     outer_chunks : ChunkGrid
-        The grid of the chunks that are stored under one key each.
+        The grid of the chunks that are stored under a key of their own.
     inner : ChunkLayout or None
-        The layout within an outer chunk, which is a shard; None without sharding.
+        With sharding, the layout within an outer chunk, which is a shard. None without sharding.
     """
 
     outer_chunks: ChunkGrid
@@ -47,10 +48,11 @@ def resolve_outer_and_inner_chunks(
     chunks : ChunkGrid
         The chunks. With sharding, these are the inner chunks.
     shard_shape : None, "auto", mapping or what `normalize_chunks_nd` takes
-        None for no sharding. ``"auto"`` combines chunks up to the configured
-        ``array.target_shard_size_bytes``. If that is None, it combines two chunks along each
-        dimension of more than eight chunks. A mapping has the shape under the key ``"shape"``.
-        Along a dimension, -1 means one shard of whole chunks that covers it.
+        None for no sharding. With ``"auto"``, a shard contains as many chunks as fit into the
+        configured ``array.target_shard_size_bytes``. If that is None, a shard contains two chunks
+        along each dimension that has more than eight chunks, and one chunk along the others. A
+        mapping contains the shape under the key ``"shape"``. In a shape, -1 means one shard that
+        covers the dimension and consists of whole chunks.
     item_size : int
         Size of an element in bytes.
 
@@ -59,7 +61,7 @@ def resolve_outer_and_inner_chunks(
     KeyError
         If the mapping has no key ``"shape"``.
     TypeError, ValueError
-        If the shape is not valid, or sharding is used and `chunks` is not regular.
+        If the shape is not valid, or if sharding is used and `chunks` is not regular.
     """
     if shard_shape is None:
         return ChunkLayout(chunks)

@@ -1,5 +1,5 @@
 """Conversion between stored chunks and array elements.
 
-`_read` reads chunks and `_write` writes them. Both work over a source, which answers requests in
-batches, and an executor, which decides where codecs run.
+`_read` reads chunks and `_write` writes them. A source supplies the encoded chunks in batches. An
+executor decides in which threads the codecs run.
 """

@@ -1,8 +1,8 @@
 """Executors for codecs: the calling thread, or the worker pool next to the event loop.
 
-Coroutines over an executor read and write chunks and the shards within them. With `Inline` and a
-source that does not wait, these coroutines never suspend. `run_now` then runs them without an event
-loop.
+The coroutines that read and write chunks and shards take an executor. With the executor `Inline`
+and a source that does not wait, these coroutines never suspend, so that `run_now` can run them
+without an event loop.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Least number of bytes for which handing work to another thread pays. The hand-over takes about 20
-# us; zstd decodes this many bytes in 200 us.
+# Minimum number of bytes for which it is worthwhile to pass work to another thread. Passing a job
+# takes about 20 us; zstd decodes this number of bytes in 200 us.
 PORTION_BYTES = 256 * KiB
 
-# Looked up once, because `os.cpu_count` takes microseconds.
+# The number is cached, because `os.cpu_count` takes microseconds.
 _CPUS = os.cpu_count() or 1
 
-# Seconds of work on a small chunk from which decoding some chunks in another thread pays despite
-# GIL contention. This is 64 KiB by zstd, or 16 KiB by gzip.
+# If decoding a small chunk takes longer than this time, in seconds, it is worthwhile to decode some
+# chunks in another thread, despite GIL contention. In this time zstd decodes 64 KiB, gzip 16 KiB.
 _SLOW_SECONDS = 100e-6
 
-# Called with an item and its executor. The executor has the item's share of the concurrency.
+# Takes an item and an executor. The executor has the item's share of the concurrency.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
-# Called with some encoded chunks and with a flag: whether an event loop is busy at the same time.
-# If so, the function should release the GIL as rarely as possible.
+# Takes some encoded chunks and a flag: whether an event loop is busy at the same time. If so, the
+# function should release the GIL as rarely as possible.
 Work: TypeAlias = Callable[["Batch", bool], None]
 
 
 class _Operation:
-    """Cancellation of a read or a write whose functions run in threads."""
+    """Base of the executors: cancellation of a read or a write that runs in threads."""
 
     _is_stopped = False
 
     def stop(self) -> None:
-        """Ask the operation to end soon; may be called from another thread."""
+        """Request the end of the operation; may be called from any thread."""
         self._is_stopped = True
 
     def proceed(self) -> None:
@@ -67,26 +67,27 @@ class _Operation:
 
 
 class Inline(_Operation):
-    """Run everything in the calling thread, which may share large chunks with the worker pool.
+    """Run everything in the calling thread, which may pass large chunks to the worker pool.
 
-    A large job goes to the pool while a processor may be free there. Otherwise the calling thread
-    does the job itself. So many threads work side by side without a queue.
+    A large job is passed to the pool if fewer than `workers` threads are busy. Otherwise the
+    calling thread does the job itself. So several threads work in parallel, and no job waits in a
+    queue.
 
     Parameters
     ----------
     workers : int or None
-        Maximum number of threads, including the calling one; None for one per processor.
+        Maximum number of threads, including the calling thread; None for one per processor.
     contends : bool
-        Whether the thread itself reads many small chunks, and so contends for the GIL.
+        Whether the calling thread itself reads many small chunks, and so contends for the GIL.
     are_large : bool
-        Whether decoded chunks are large. A hand-over pays for them even if the encoded chunks are
-        small.
+        Whether decoded chunks are large. If so, it is worthwhile to pass chunks to another thread
+        even if the encoded chunks are small.
     beside_loop : bool
-        Whether the event loop fetches chunks meanwhile.
+        Whether the event loop fetches chunks at the same time.
     """
 
     waits = False  # there is no event loop
-    concurrency = 1  # reads or writes of a store in flight at once
+    concurrency = 1  # maximum number of reads or writes of a store in flight
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class Inline(_Operation):
         are_large: bool = False,
         beside_loop: bool = False,
     ) -> None:
-        # One permit for each thread that may help this executor and everything that runs over it.
+        # One permit for each additional thread that may work for this executor.
         self._spare = deque([None] * ((_CPUS if workers is None else workers) - 1))
         self._is_alone = not self._spare
         self._contends = contends
@@ -118,16 +119,17 @@ class Inline(_Operation):
         Parameters
         ----------
         function : callable
-            Takes an item and its executor; returns an awaitable.
+            Takes an item and an executor; returns an awaitable.
         items : sequence
             The items.
         nbytes : callable
-            Returns the number of bytes that the codecs of an item process.
+            Takes an item, and returns the number of bytes that the codecs process for it.
 
         Raises
         ------
         Exception
-            The first failure. No further item starts, and all running items have ended by then.
+            The first failure. After a failure no further item starts, and the exception is raised
+            when all running items have ended.
         """
         is_shared = not self._is_alone and len(items) > 1
 
@@ -142,7 +144,9 @@ class Inline(_Operation):
                     await function(item, self)
 
     async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
-        """Call a function with all chunks that `batches` yields, split or joined as needed.
+        """Call a function with all chunks that `batches` yields.
+
+        A batch may be divided between several calls.
 
         Parameters
         ----------
@@ -154,7 +158,7 @@ class Inline(_Operation):
         Raises
         ------
         Exception
-            The first failure, after all work has ended.
+            The first failure. It is raised when all calls have ended.
         """
         held = self._contends
         async with closing(batches):
@@ -167,7 +171,7 @@ class Inline(_Operation):
                         self._work(batch, work, helpers)
 
     def _work(self, batch: Batch, work: Work, helpers: _Helpers) -> None:
-        """Process a batch; large chunks and slow small chunks go to the pool."""
+        """Process a batch; pass large chunks, and small chunks that decode slowly, to the pool."""
         beside_loop = self._beside_loop and has_gil()
         if self._is_alone:
             work(batch, beside_loop)
@@ -180,7 +184,8 @@ class Inline(_Operation):
                 work([answer], beside_loop)
         if not small:
             return
-        # Only without another reader: readers that help each other do not finish sooner.
+        # Pass small chunks only if no other thread reads. If all processors have readers, passing
+        # work between them does not make them faster.
         may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return
@@ -190,9 +195,9 @@ class Inline(_Operation):
 
 
 class _Helpers:
-    """Threads of the worker pool that take jobs from the calling thread.
+    """Context manager for threads of the worker pool that take jobs from the calling thread.
 
-    Leaving the context waits for all of them.
+    At the end of the ``with`` block it waits until all jobs have ended.
 
     Parameters
     ----------
@@ -208,13 +213,13 @@ class _Helpers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # A thread cannot be interrupted. Wait, so that no job runs on after the caller has left.
+        # A thread cannot be interrupted, so wait. No job may run after the end of the block.
         failed = [ended for ended in (job.exception() for job in self._running) if ended]
         if failed and kind is None:
             raise failed[0]
 
     def take(self, job: Callable[..., object], *args: Any) -> bool:
-        """Submit a job if a thread is free; return whether one was.
+        """Submit a job if a thread is free; return whether the job was submitted.
 
         Raises
         ------
@@ -233,7 +238,7 @@ class _Helpers:
 
 
 class OnLoop(_Operation):
-    """Run functions in the worker pool, several at a time, so that the event loop stays free.
+    """Run functions in the worker pool, several at a time, so that the event loop is not blocked.
 
     Parameters
     ----------
@@ -264,7 +269,7 @@ class OnLoop(_Operation):
         together = max(1, min(self.concurrency, len(items)))
         share = OnLoop(self.concurrency // together)
 
-        async def run(item: T) -> None:  # in its own task, so in its own context
+        async def run(item: T) -> None:  # runs in its own task, which has its own context
             _SHARE.set(share)
             await function(item, share)
 
@@ -272,16 +277,17 @@ class OnLoop(_Operation):
 
     async def consume(self, batches: AsyncIterator[Batch], work: Work) -> None:
         # docstring inherited
-        # Read in one task: a resource of the source, such as a timeout, may belong to its task.
+        # Read all batches in one task, because a resource of the source, such as a timeout, may
+        # belong to the task that created it.
         running: set[asyncio.Task[None]] = set()
         try:
             async with closing(batches):
                 async for batch in batches:
                     nbytes = sum(_nbytes(buffer) for _, buffer in batch)
                     for portion in _portions(batch, nbytes // max(1, len(batch))):
-                        # Take no more batches while all threads are busy. This is back-pressure:
-                        # the source bounds the chunks that are read but not decoded, and joins
-                        # those that arrive.
+                        # Back-pressure: take no more batches while all threads are busy. Meanwhile
+                        # the source collects the chunks that arrive into one batch, and limits the
+                        # number of bytes that are read but not decoded.
                         await _until_at_most(_CPUS - 1, running)
                         running.add(asyncio.create_task(self.run(work, portion, has_gil())))
             await _until_at_most(0, running)
@@ -290,7 +296,7 @@ class OnLoop(_Operation):
 
 
 async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
-    """Wait until at most `count` tasks are running; raise the failure of an ended task."""
+    """Wait until at most `count` tasks are running; raise an exception if a task has failed."""
     while len(running) > count:
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         running -= done
@@ -299,16 +305,17 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
-# The share of the concurrency for reads and writes of a codec's coroutine that gets no executor.
+# A codec's coroutine takes no executor. If it reads or writes a store, this variable contains its
+# share of the concurrency.
 _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
 def on_loop() -> OnLoop:
-    """Return an executor with the running operation's concurrency, or the configured one."""
+    """Return an executor with the concurrency of the running operation, or the configured one."""
     return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
 
 
-# Runs CPU-bound functions, and coroutines that use them.
+# Runs CPU-bound functions, and coroutines that use such functions.
 Executor: TypeAlias = Inline | OnLoop
 
 
@@ -317,7 +324,10 @@ def _nbytes(buffer: Buffer | None) -> int:
 
 
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
-    """Split items of `nbytes` bytes each into about equal runs that are worth a thread."""
+    """Split items of `nbytes` bytes each into runs of about equal size, one run per thread.
+
+    A run has at least `PORTION_BYTES` bytes if there are several runs.
+    """
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1
     return [items[start : start + size] for start in range(0, len(items), size)]
@@ -326,10 +336,10 @@ def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
 async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> R:
     """Run a coroutine that never waits, in a thread of the worker pool.
 
-    On cancellation the coroutine stops before the next chunks. It has ended when this function
-    raises.
+    If this function is cancelled, the coroutine stops before it processes further chunks. This
+    function raises the cancellation only after the coroutine has ended.
     """
     try:
         return await in_pool_to_its_end(partial(run_now, coroutine), executor.stop)
     finally:
-        coroutine.close()  # not started if the pool takes no more jobs
+        coroutine.close()  # if the pool takes no more jobs, the coroutine was never started

@@ -1,4 +1,4 @@
-"""The items that a codec pipeline gets for each chunk, and the answers to them."""
+"""The items that a codec pipeline takes, one per chunk, and the types of their answers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.indexing import SelectorTuple
 
-    # Key of the chunk, its spec, selection within the chunk, selection within the array, and
-    # whether the whole chunk is selected.
+    # The key of the chunk, its spec, the selection within the chunk, the selection within the
+    # output or input array, and whether the whole chunk is selected.
     ReadItem: TypeAlias = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
     WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
 
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 def batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Divide items into lists of at most `size`."""
+    """Yield the items in lists of at most `size` items."""
     source = iter(items)
     while batch := list(islice(source, max(1, size))):
         yield batch
@@ -70,5 +70,5 @@ class InThread:
 
 
 def key_for(place: Any, executor: Executor) -> Any:
-    """Return the key for use over an executor; it waits only if the executor may wait."""
+    """Return a key object for an executor; its coroutines suspend only if the executor waits."""
     return place if executor.waits else InThread(place)

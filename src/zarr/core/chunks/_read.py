@@ -1,4 +1,4 @@
-"""Reading of chunks: an executor decodes the answers of a source and scatters them."""
+"""Reading of chunks: an executor decodes chunks from a source and scatters them into an array."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import Batch, ReadItem
 
-    # Takes a byte getter, a selection, a spec, an executor, and a buffer that may receive the
-    # selection. Returns the selection; None if the chunk is absent.
+    # Takes a byte getter, a selection, a spec, an executor, and a buffer (or None) that may receive
+    # the selection. Returns the selection; None if the chunk is absent.
     ReadPart: TypeAlias = Callable[..., Awaitable[NDBuffer | None]]
 
-# Decoded bytes of small chunks that are decoded together before the scatter. They should still be
-# in the processor cache then.
+# Maximum decoded size of the small chunks that are decoded together before they are scattered, in
+# bytes. The chunks should still be in the processor cache when they are scattered.
 RUN_BYTES = 512 * 1024
 
 
@@ -37,7 +37,7 @@ async def read_chunks(
     source: AsyncIterator[Batch] | ReadPart,
     batch_size: int,
 ) -> list[bool]:
-    """Read chunks, and scatter their selections into an array.
+    """Read chunks, and scatter the selected elements into an array.
 
     Parameters
     ----------
@@ -52,10 +52,11 @@ async def read_chunks(
     chain : CodecChain
         Decodes the chunks.
     source : async iterator or callable
-        The encoded chunks as they arrive, each with its index in `items`; None for an absent chunk.
-        Or a codec's own function that reads a selection of a chunk without reading all of it.
+        An iterator yields the encoded chunks as they arrive, each with its index in `items`; None
+        for an absent chunk. A callable is the function of a codec that reads a selection of a chunk
+        without reading the whole chunk.
     batch_size : int
-        How many chunks a codec with coroutines gets per call.
+        Number of chunks that are passed to a codec per call, if the codec has only coroutines.
 
     Returns
     -------
@@ -80,7 +81,7 @@ async def read_chunks(
 
 @dataclass
 class _Reading:
-    """The chunks of one read, and their scatter into the array."""
+    """The state of one read: the chunks, and the array into which they are scattered."""
 
     items: Sequence[ReadItem]
     out: NDBuffer
@@ -89,11 +90,11 @@ class _Reading:
     executor: Executor
 
     def __post_init__(self) -> None:
-        self.found: list[bool | None] = [None] * len(self.items)  # None until there is an answer
-        self.contends = True  # False once no permit was available
+        self.found: list[bool | None] = [None] * len(self.items)  # None: no answer yet
+        self.contends = True  # False after a permit was not available
 
     async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
-        """Read a selection of a chunk by the codec's own function, and scatter it."""
+        """Read a selection of a chunk with the function of a codec, and scatter the selection."""
         byte_getter, spec, chunk_selection, out_selection, _ = self.items[index]
         target = None if self.drop_axes else place_of(self.out, out_selection)
         key = key_for(byte_getter, executor)
@@ -126,7 +127,7 @@ class _Reading:
             start += len(run)
 
     async def place_by_coroutines(self, batch: Batch, batch_size: int) -> None:
-        """Decode chunks by the coroutines of the codecs, and scatter them."""
+        """Decode chunks with the coroutines of the codecs, and scatter the chunks."""
         for portion in batched(self._present(batch), batch_size):
             items = [self.items[index] for index, _ in portion]
             try:
@@ -140,7 +141,7 @@ class _Reading:
                 raise told(error, f"while decoding the chunks {places}")  # noqa: B904
 
     def _present(self, batch: Batch) -> list[tuple[int, Buffer]]:
-        """Write the fill value for absent chunks, and return the present chunks."""
+        """Write the fill value for absent chunks, and return the chunks that are present."""
         present: list[tuple[int, Buffer]] = []
         for index, encoded in batch:
             if not 0 <= index < len(self.items):
@@ -156,9 +157,9 @@ class _Reading:
     def _place_together(
         self, chain: ResolvedChain, run: Sequence[tuple[int, Buffer]], beside_loop: bool
     ) -> bool:
-        """Decode all chunks, then scatter them; return whether that was possible.
+        """Decode several chunks together, then scatter them; return whether this was possible.
 
-        It is not possible if one chunk has another spec or is corrupt.
+        It is not possible if a chunk has another spec, or if a chunk cannot be decoded.
         """
         items, out, drop_axes = self.items, self.out, self.drop_axes
         if any(items[index][1] is not chain.spec for index, _ in run):

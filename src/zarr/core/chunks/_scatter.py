@@ -1,4 +1,7 @@
-"""Scatter of decoded chunks into an array, and gather from it; no I/O, any thread."""
+"""Copies of elements from decoded chunks into an array (scatter), and back (gather).
+
+The functions do no I/O and may run in any thread.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ def fill_value_of(spec: ArraySpec) -> Any:
 
 
 def filled(spec: ArraySpec, shape: tuple[int, ...] | None = None, dtype: Any = None) -> NDBuffer:
-    """Return a chunk of fill value; `shape` overrides the shape of the spec."""
+    """Return a chunk that contains only the fill value.
+
+    `shape` and `dtype`, if given, replace the shape and the data type of the spec.
+    """
     return spec.prototype.nd_buffer.create(
         shape=spec.shape if shape is None else shape,
         dtype=spec.dtype.to_native_dtype() if dtype is None else dtype,
@@ -41,7 +47,7 @@ def scatter(
     Parameters
     ----------
     out : NDBuffer
-        Receives the selection.
+        The array that receives the selection.
     chunk : NDBuffer
         A decoded chunk.
     chunk_selection : tuple
@@ -49,10 +55,10 @@ def scatter(
     out_selection : tuple
         The selection within `out`.
     drop_axes : tuple of int
-        Dimensions of length 1 of the selection that `out` does not have.
+        Axes of the chunk selection that have length 1 and are missing in `out`.
     """
     if not drop_axes and type(out) is type(chunk) is CPUNDBuffer:
-        # Skip two intermediate buffers, which cost as much as copying a small chunk.
+        # Skip two intermediate buffers; creating them takes as long as copying a small chunk.
         data: Any = out.as_ndarray_like()
         data[out_selection] = chunk.as_ndarray_like()[chunk_selection]
         return
@@ -62,20 +68,20 @@ def scatter(
 def scatter_part(
     out: NDBuffer, part: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]
 ) -> None:
-    """Copy an already selected part of a chunk into an array; see `scatter`."""
+    """Copy a part of a chunk into an array; the part has already been selected. See `scatter`."""
     out[out_selection] = part.squeeze(axis=drop_axes) if drop_axes else part
 
 
 def place_of(out: NDBuffer, out_selection: SelectorTuple) -> NDBuffer | None:
-    """Return a view of `out` for a selection, so that no copy is needed; None if impossible."""
-    # Without slices NumPy returns an element, which is a copy.
+    """Return a view of the selection in `out`, for direct writes; None if there is no view."""
+    # For an empty tuple NumPy may return an element, which is a copy.
     if not isinstance(out_selection, tuple) or not out_selection:
         return None
     return out[out_selection] if all(type(item) is slice for item in out_selection) else None
 
 
 def fill(out: NDBuffer, out_selection: SelectorTuple, spec: ArraySpec) -> None:
-    """Write the fill value to the selection of an absent chunk."""
+    """Write the fill value to the elements of `out` that an absent chunk covers."""
     out[out_selection] = fill_value_of(spec)
 
 
@@ -85,11 +91,11 @@ def gather(value: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, 
     Parameters
     ----------
     value : NDBuffer
-        All values; shape ``()`` means one value everywhere.
+        All values of the write. Shape ``()`` means the same value for all elements.
     out_selection : tuple
-        The selection of the chunk's values within `value`.
+        Selects the values for the chunk from `value`.
     drop_axes : tuple of int
-        Dimensions of length 1 of the chunk selection that `value` does not have.
+        Axes of the chunk selection that have length 1 and are missing in `value`.
 
     Returns
     -------
@@ -117,20 +123,21 @@ def merge(
     Parameters
     ----------
     existing : NDBuffer or None
-        The content so far; None if the chunk is absent or replaced whole.
+        The previous content; None if the chunk is absent, or replaced as a whole.
     part : NDBuffer
-        The new values; shape ``()`` means one value everywhere.
+        The new values. Shape ``()`` means the same value for all elements.
     chunk_selection : tuple
         The elements of the chunk that the new values replace.
     spec : ArraySpec
         Describes the chunk.
     is_complete_chunk : bool
-        Whether the new values replace all elements that lie within the array.
+        Whether the new values replace all elements of the chunk that are within the array.
 
     Returns
     -------
     NDBuffer
-        A chunk of the shape of the spec. It may share memory with `part`, never with `existing`.
+        A chunk with the shape of the spec. It may share memory with `part`, but never with
+        `existing`.
     """
     dtype = spec.dtype.to_native_dtype()
     if is_complete_chunk and part.shape == spec.shape and _in_order(chunk_selection):
@@ -138,14 +145,14 @@ def merge(
     if existing is None:
         chunk = filled(spec, dtype=dtype)
     else:
-        # Decoded data may be a read-only view of the memory of the store.
+        # Copy, because decoded data may be a read-only view of memory of the store.
         chunk = existing.copy()
     chunk[chunk_selection] = part
     return chunk
 
 
 def _in_order(selection: SelectorTuple) -> bool:
-    """Return whether a selection has only slices of step 1, so that no element moves."""
+    """Return whether a selection consists only of slices of step 1."""
     if not isinstance(selection, tuple):
         return False
     for item in selection:  # noqa: SIM110 (a generator takes five times as long)
@@ -155,7 +162,11 @@ def _in_order(selection: SelectorTuple) -> bool:
 
 
 def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
-    """Return whether a chunk extends past the array, given its selection within the array."""
+    """Return whether a contiguous selection is smaller than the chunk.
+
+    If such a selection selects all elements of the chunk that are within the array, the chunk
+    extends past the end of the array.
+    """
     if not isinstance(chunk_selection, tuple):
         return False
     parts = [slice(i, i + 1, 1) if type(i) is int else i for i in chunk_selection]
@@ -165,10 +176,10 @@ def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
 
 
 def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
-    """Return whether a chunk holds only fill value and need not be stored.
+    """Return whether a chunk contains only the fill value and does not need to be stored.
 
-    Without a fill value (null in format 2) the elements of an absent chunk are undefined. Every
-    chunk is stored then.
+    If the fill value is None (null in format 2), the elements of an absent chunk are undefined. So
+    every chunk has to be stored.
     """
     fill_value = spec.fill_value
     if spec.config.write_empty_chunks or fill_value is None:
@@ -179,8 +190,8 @@ def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
 def detached(encoded: Buffer | None, values: Any) -> Buffer | None:
     """Return an encoded chunk that shares no memory with the NumPy array `values`.
 
-    A store may keep the buffer, and the caller may change its array afterwards. So a shared chunk
-    is copied.
+    A chunk that shares memory with `values` is copied, because a store may keep the buffer, and the
+    caller may change the array later.
     """
     if encoded is None:
         return None
@@ -188,10 +199,10 @@ def detached(encoded: Buffer | None, values: Any) -> Buffer | None:
     owner: Any = data.base
     if type(owner) is bytes:
         return encoded
-    # `np.may_share_memory` takes 0.5 us. Views of one array have the same base, which is faster to
-    # check.
+    # Compare the bases first, because views of one array have the same base, and
+    # `np.may_share_memory` takes 0.5 us.
     shares = owner is not None and (owner is values or owner is values.base)
     if not shares and not np.may_share_memory(data, values):
         return encoded
-    # Use bytes, because a memory store keeps bytes without another copy.
+    # Copy to a bytes object, because a memory store keeps such an object without another copy.
     return type(encoded).from_bytes(data.tobytes())

@@ -1,8 +1,8 @@
 """Fair semaphores against GIL contention between threads that read small chunks.
 
-A system call of a microsecond releases the GIL, and taking the GIL back from another thread costs a
-context switch. Threads that open, read and close many small files side by side spend their time on
-these switches: eight threads were no faster than one.
+Even a system call of one microsecond releases the GIL, and getting the GIL back from another thread
+takes a context switch. If several threads open, read and close many small files at the same time,
+they spend most of their time on these switches: eight threads were no faster than one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 # Python 3.13 and later can run without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-# A thread that held the semaphore for longer than this, in seconds, while the processors were idle
-# for more than half of the time, waited for a slow disk or network, or was preempted. After several
-# such cases in a row no other thread should wait: all threads run side by side for some seconds.
+# A thread may hold a permit for longer than `_FAR_SECONDS` while this process uses less than
+# `_BUSY_SHARE` of a processor. In this case the thread waited for a slow disk or network, or it was
+# preempted. After `_FAR_TIMES` such cases in a row, no thread needs a permit for `_FAR_FOR_SECONDS`
+# seconds, and all threads run in parallel.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -31,16 +32,17 @@ _FAR_FOR_SECONDS = 10.0
 class FairSemaphore:
     """A fair semaphore: threads get permits in the order of arrival, with a timeout.
 
-    It is for work that contends only for the GIL. A plain lock would cause starvation: a thread
-    that returns at once would take it again before another thread has woken up.
+    The semaphore is for work that contends only for the GIL. A plain lock would cause starvation:
+    a thread that releases the lock and soon needs it again would get it before another thread has
+    woken up.
 
     Parameters
     ----------
     permits : int
         Maximum number of threads that hold a permit.
     timeout : float
-        Seconds to wait while no permit is released. A thread that has waited this long continues
-        without a permit: the work is not short then, and is better done side by side.
+        Time to wait, in seconds. If no permit is released for this long, a waiting thread continues
+        without a permit: the work of the holders is not short, so it is faster to run in parallel.
     """
 
     def __init__(self, permits: int, timeout: float) -> None:
@@ -48,13 +50,13 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # The thread that holds it does not exist in the child.
+            # A thread that holds a permit or the lock does not exist in the child process.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._free = self._permits
-        self._waiting: deque[threading.Lock] = deque()  # released to hand over a permit
+        self._waiting: deque[threading.Lock] = deque()  # releasing a lock passes on a permit
         self._given_back = 0
         self._far_times = 0
         self._far_until = -math.inf
@@ -62,19 +64,20 @@ class FairSemaphore:
 
     @property
     def is_uncontended(self) -> bool:
-        """Whether only the calling thread holds a permit, or there is no GIL."""
+        """Whether only the calling thread holds a permit; also True if there is no GIL."""
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:
-        """Hold a permit for a ``with`` block; gives whether a permit was acquired.
+        """Return a context manager that holds a permit, and yields whether it got one.
 
-        A caller that did not get a permit should not ask again. A thread that already holds a
-        permit continues at once, for example if its codec reads an array.
+        A caller that did not get a permit should not try again. A thread that already holds a
+        permit continues without waiting, for example if one of its codecs reads an array.
 
         Parameters
         ----------
         is_wanted : bool
-            False for a block that needs no permit; gives False then.
+            Whether to acquire a permit. If False, the context manager does nothing and yields
+            False.
         """
         return self._held() if is_wanted else nullcontext(False)
 
@@ -105,7 +108,7 @@ class FairSemaphore:
             self._far_until = time.monotonic() + _FAR_FOR_SECONDS
 
     def _acquire(self) -> bool:
-        """Wait for a permit as long as permits are released; return whether one was acquired."""
+        """Wait for a permit, as `timeout` allows; return whether a permit was acquired."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -126,7 +129,7 @@ class FairSemaphore:
         return True
 
     def _withdraw(self, gate: threading.Lock) -> bool:
-        """Stop waiting; return whether no permit had been handed over yet."""
+        """Stop waiting; return False if the thread has got a permit in the meantime."""
         with self._lock:
             if gate in self._waiting:
                 self._waiting.remove(gate)
@@ -149,10 +152,11 @@ class Scheduling:
     Attributes
     ----------
     short_work : FairSemaphore
-        For reading some small files, or for a scatter of some small chunks: 0.2 ms.
+        For work of about 0.2 ms: reading some small files, or scattering some small chunks.
     readers : FairSemaphore
-        For all work of a reader on some small chunks, a millisecond or two. A thread that waits for
-        the GIL slows down the thread that holds it. So more threads than processors get less done.
+        For work of one or two milliseconds: all that a reader does for some small chunks. A thread
+        that waits for the GIL slows down the thread that holds the GIL. So threads that outnumber
+        the processors reduce the total speed.
     """
 
     def __init__(self) -> None:

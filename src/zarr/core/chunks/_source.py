@@ -1,4 +1,4 @@
-"""Sources of encoded chunks: the bulk read of a store, or byte getters one by one."""
+"""Sources of encoded chunks: one bulk read of a store, or separate calls of byte getters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def shared_store(items: Sequence[ReadItem | WriteItem]) -> Store | None:
-    """Return the store that holds all chunks; None if they cannot be read in bulk.
+    """Return the store that contains all chunks; None if the chunks cannot be read in bulk.
 
-    A bulk read needs plain store paths of one store, and one buffer prototype.
+    For a bulk read, all items must have plain store paths of the same store, and the same buffer
+    prototype.
     """
     if not items or type(first := items[0][0]) is not StorePath:
         return None
@@ -43,10 +44,11 @@ async def answers(
     items : sequence of tuple
         As for a pipeline's `read`.
     store : Store or None
-        The store that holds all chunks. All keys go into one call of `Store.get_many`. None to ask
-        byte getters one by one, with the concurrency of the executor.
+        The store that contains all chunks; one call of `Store.get_many` requests all keys. If None,
+        each byte getter is called separately, with the concurrency of the executor.
     executor : Executor
-        Decodes the chunks. If it does not wait, the calling thread does the blocking reads.
+        Decodes the chunks. If the executor does not wait, the calling thread reads the store and
+        blocks.
     """
     if not items:
         return
@@ -72,7 +74,7 @@ async def answers(
             return
         batches = aiter(read_method(store, "get_many")(keys, prototype=first_spec.prototype))
     async with closing(batches):
-        with expecting(first_spec._nbytes):  # evaluated when reading begins
+        with expecting(first_spec._nbytes):  # the bulk read uses the size when it begins
             batch = await anext(batches, None)
         while batch is not None:
             yield list(batch)

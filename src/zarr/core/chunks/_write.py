@@ -1,4 +1,7 @@
-"""Writing of chunks: read first if only a part is replaced, then encoded by an executor."""
+"""Writing of chunks.
+
+If a write replaces only a part of a chunk, the chunk is read first. An executor encodes the chunks.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import WriteItem
 
-    # Takes a byte setter, values, the selection that they replace, a spec, an executor, and whether
-    # the values replace all elements of the chunk within the array.
+    # Takes a byte setter, values, the selection that the values replace, a spec, an executor, and
+    # whether the values replace all elements of the chunk that are within the array.
     WritePart: TypeAlias = Callable[..., Awaitable[None]]
 
 
@@ -41,19 +44,20 @@ async def write_chunks(
     Parameters
     ----------
     items : sequence of WriteItem
-        The chunks and their selections of `value`; as for the pipeline's `write`.
+        The chunks and the selections of `value` for them; as for the pipeline's `write`.
     value : NDBuffer
         The elements to write.
     drop_axes : tuple of int
         Axes that integers in the selection remove.
     executor : Executor
-        Runs the codecs, and decides how many chunks are written at once.
+        Runs the codecs, and decides how many chunks are written at the same time.
     chain : CodecChain
         Encodes the chunks.
     write_part : callable or None
-        A codec's own function that changes a selection of a stored chunk; None if no codec has one.
+        The function of a codec that changes a selection of a stored chunk; None if no codec has
+        such a function.
     always : bool
-        Whether `write_part` is also called for chunks that are written whole.
+        Whether `write_part` is also called for chunks that are written as a whole.
     """
 
     is_sync, memory = chain.is_sync, value.as_numpy_array()
@@ -92,7 +96,7 @@ async def write_chunks(
 
 
 def _renew(existing: NDBuffer | None, part: NDBuffer, item: WriteItem) -> NDBuffer | None:
-    """Return the new content of a chunk; None if it need not be stored."""
+    """Return the new content of a chunk; None if the chunk does not need to be stored."""
     _, spec, chunk_selection, _, is_complete_chunk = item
     chunk = merge(existing, part, chunk_selection, spec, is_complete_chunk)
     return None if is_empty(chunk, spec) else chunk
@@ -108,7 +112,7 @@ def _encode(
 
 
 def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
-    """Decode the stored bytes of a chunk that is written in part."""
+    """Decode the stored bytes of a chunk of which a write replaces a part."""
     try:
         return codecs.decode_sync(stored)
     except Exception as error:
@@ -116,21 +120,21 @@ def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
 
 
 async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer | None]]) -> None:
-    """Delete a key; if it is present and cannot be deleted, overwrite it with fill value.
+    """Delete a chunk, or overwrite it with the fill value if the store cannot delete keys.
 
     Parameters
     ----------
     place : ByteSetter
-        The key.
+        The key of the chunk.
     encode_filled : callable
-        Returns an encoded chunk of fill value.
+        Returns an awaitable for an encoded chunk that contains only the fill value.
 
     Raises
     ------
     NotImplementedError
-        If the key cannot be deleted, and a codec encodes a chunk of fill value to nothing.
+        If the key is present and cannot be deleted, and `encode_filled` gives None.
     """
-    if getattr(getattr(place, "store", None), "supports_deletes", True):  # True if unknown
+    if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):
             await place.delete()
             return
@@ -147,12 +151,12 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
 async def encode_filled(
     codecs: Sequence[Codec], spec: ArraySpec, executor: Executor
 ) -> Buffer | None:
-    """Encode a chunk of fill value.
+    """Encode a chunk that contains only the fill value.
 
     Parameters
     ----------
     codecs : sequence of Codec
-        In the order of encoding.
+        The codecs in the order of encoding.
     spec : ArraySpec
         Describes the chunk.
     executor : Executor
@@ -161,12 +165,12 @@ async def encode_filled(
     Returns
     -------
     Buffer or None
-        None if a codec encodes the chunk to nothing.
+        The encoded chunk; None if a codec returns None for such a chunk.
     """
     encode_nothing = getattr(codecs[0], "_encode_nothing", None)
     if encode_nothing is not None and len(codecs) == 1:
         return cast("Buffer", await encode_nothing(spec, executor))
-    # With this setting codecs do not skip empty chunks.
+    # With `write_empty_chunks`, codecs encode empty chunks instead of returning None.
     kept = replace(spec, config=replace(spec.config, write_empty_chunks=True))
     chain = CodecChain(*split_codecs(codecs, check_order=False))
     if chain.encodes_sync:

@@ -1,7 +1,7 @@
 """Selections: conversion of user input to the selected parts of each chunk.
 
-An indexer validates a selection for an array shape and chunk grid, and yields one `ChunkProjection`
-per selected chunk. This package does no I/O.
+An indexer validates a selection for an array shape and a chunk grid, and yields one
+`ChunkProjection` per selected chunk. This package does no I/O.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ __all__ = [
     "wraparound_indices",
 ]
 
-# The submodules are private, so set the public module path, which pickles refer to.
+# Pickles refer to objects by module path. The submodules are private, so set the public path.
 for _name in __all__:
     if getattr(globals()[_name], "__module__", "").startswith(f"{__name__}._"):
         globals()[_name].__module__ = __name__

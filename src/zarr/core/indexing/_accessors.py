@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _SelectsAsync(Protocol):
-    """The interface of asynchronous arrays that the accessors use."""
+    """The methods of an asynchronous array that the accessors use."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -39,7 +39,7 @@ class _SelectsAsync(Protocol):
 
 
 class _Selects(Protocol):
-    """The interface of arrays that the accessors use."""
+    """The methods of an array that the accessors use."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -98,7 +98,10 @@ class OIndex:
 
 @dataclass(frozen=True)
 class AsyncOIndex(Generic[_MetadataT]):
-    """Accessor for orthogonal selections, ``await array.oindex.getitem(...)``."""
+    """Accessor for orthogonal selections of an asynchronous array.
+
+    Used as ``await array.oindex.getitem(...)``.
+    """
 
     array: _SelectsAsync
 
@@ -118,7 +121,7 @@ class AsyncOIndex(Generic[_MetadataT]):
 class VIndex:
     """Accessor for selections of single points of an array, ``array.vindex[...]``.
 
-    Points are given by coordinates, see `CoordinateIndexer`, or by a mask, see `MaskIndexer`.
+    The points are given by coordinates (see `CoordinateIndexer`) or by a mask (see `MaskIndexer`).
     Strings in a selection are field names.
     """
 
@@ -140,7 +143,10 @@ class VIndex:
 
 @dataclass(frozen=True)
 class AsyncVIndex(Generic[_MetadataT]):
-    """Accessor for selections of single points, ``await array.vindex.getitem(...)``."""
+    """Accessor for selections of single points of an asynchronous array.
+
+    Used as ``await array.vindex.getitem(...)``.
+    """
 
     array: _SelectsAsync
 
@@ -150,7 +156,7 @@ class AsyncVIndex(Generic[_MetadataT]):
         Raises
         ------
         VindexInvalidSelectionError
-            If the selection consists of neither coordinates nor a mask of the array's shape.
+            If the selection is neither coordinates nor a mask with the shape of the array.
         BoundsCheckError
             If a point is outside the array.
         """

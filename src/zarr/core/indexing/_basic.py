@@ -22,8 +22,8 @@ class BasicIndexer(Indexer):
     Parameters
     ----------
     selection : int, slice, Ellipsis or tuple of these
-        Missing dimensions are selected in full. Dimensions selected by an integer are dropped.
-        Slices must have a step of at least 1.
+        One item per dimension. Dimensions without an item are selected completely. Dimensions that
+        are selected by an integer are dropped. Slices must have a step of at least 1.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -32,9 +32,9 @@ class BasicIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item has another type, or there are too many items.
+        If an item has another type, or if there are too many items.
     BoundsCheckError, NegativeStepError
-        If an integer is out of bounds, or a slice has a negative step.
+        If an integer is out of bounds, or if a slice has a negative step.
     """
 
     dim_indexers: tuple[IntDimIndexer | SliceDimIndexer, ...]

@@ -25,7 +25,7 @@ class BlockIndexer(Indexer):
     Parameters
     ----------
     selection : int, slice, Ellipsis or tuple of these
-        Chunk positions; negative ones count from the end. Slices must have a step of 1.
+        Chunk positions; negative positions count from the end. Slices must have a step of 1.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -34,7 +34,7 @@ class BlockIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item has another type, or there are too many items.
+        If an item has another type, if a slice has another step, or if there are too many items.
     BoundsCheckError
         If an integer is outside the grid.
     """
@@ -57,7 +57,7 @@ class BlockIndexer(Indexer):
 
 
 def _elements(item: Any, grid: DimensionGrid) -> slice:
-    """Return the slice of elements for the chunks that one item selects."""
+    """Return the slice of the elements in the chunks that one item selects."""
     nchunks = grid.nchunks
     if is_integer(item):
         start = item + nchunks if item < 0 else item

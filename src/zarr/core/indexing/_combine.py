@@ -1,4 +1,4 @@
-"""Combination of the projections along each dimension to projections of chunks."""
+"""Combination of projections along single dimensions into projections of chunks."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def combine(
     Parameters
     ----------
     dim_indexers : iterable
-        For each dimension, the projections along it.
+        For each dimension, the projections along this dimension.
     keep_dims : bool
         Whether to convert integers to slices of length one, so that chunk selections keep all
-        dimensions. This is needed if there are arrays, because NumPy treats an integer next to an
-        array as another array.
+        dimensions. This is needed if a chunk selection contains arrays, because NumPy treats an
+        integer next to an array as another array.
     """
     indexers = list(dim_indexers)
     columns = [_columns_of(projections) for projections in indexers]
     if len(columns) == 1 and columns[0] is not None:
-        # Lazy: does not create a list of possibly a million projections.
+        # Return a lazy iterator, because there may be a million projections.
         ixs, sels, outs, completes = columns[0]
         return map(ChunkProjection, zip(ixs), zip(sels), zip(outs), completes)
     if len(indexers) == 1:
@@ -55,14 +55,14 @@ def combine(
         chunk_sels.append(list(sels))
         complete.append(list(completes))
         dim_outs = list(outs)
-        # A dropped dimension has a single projection, so the product without it stays aligned with
-        # the others.
+        # A dropped dimension has exactly one projection. So it can be omitted from the product of
+        # the output selections, which stays aligned with the other products.
         if dim_outs[0] is not None:
             out_sels.append(dim_outs)
     if keep_dims:
         chunk_sels = _open_mesh([[_keep_dim(sel) for sel in column] for column in chunk_sels])
         out_sels = _open_mesh(out_sels)
-    # Four aligned products are much cheaper than creating each projection in Python code.
+    # Four aligned products are much faster than creating each projection in Python code.
     return map(
         ChunkProjection,
         product(*coords),
@@ -88,9 +88,9 @@ def _keep_dim(selection: DimSelection) -> DimSelection:
 def _open_mesh(columns: list[Column]) -> list[Column]:
     """Reshape index arrays so that NumPy combines them orthogonally.
 
-    A single array among slices needs no change. Several arrays each need a dimension of their own.
-    Slices between them are converted to arrays, because NumPy moves the dimensions of arrays that
-    are not adjacent to the front.
+    A single array among slices needs no change. If there are several arrays, each array needs a
+    dimension of its own. Slices between two arrays are converted to arrays, because NumPy moves the
+    selected dimensions to the front if the arrays are not adjacent.
     """
     axes = [
         axis

@@ -26,8 +26,9 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     Parameters
     ----------
     selection : tuple of int, list or array of int
-        Coordinates of the points along each dimension, broadcast against each other. Negative ones
-        count from the end. For one dimension the tuple is optional.
+        For each dimension, the coordinates of the points along it. The arrays are broadcast against
+        each other. Negative coordinates count from the end. For one dimension the tuple is
+        optional.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -36,18 +37,18 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     Attributes
     ----------
     sel_shape : tuple of int
-        Broadcast shape of the coordinates, with at least one dimension.
+        Shape of the result: the broadcast shape of the coordinates, with at least one dimension.
     shape : tuple of int
-        Number of points. Projections refer to a one-dimensional output; the result of the selection
-        has shape `sel_shape`.
+        Number of points, as the shape of the one-dimensional output that the projections refer to.
+        The caller reshapes this output to `sel_shape`.
     selection : tuple of array
         Coordinates of the points, sorted by chunk.
     sel_sort : array of int or None
-        Original position of each sorted point; None if the points were already sorted by chunk.
+        Original position of each sorted point; None if the points were already sorted.
     chunk_rixs : array of int
-        Selected chunks, as indices of the flattened grid in C order.
+        Indices of the selected chunks in the flattened grid, in C order.
     chunk_mixs : tuple of array
-        Positions of the selected chunks in the grid.
+        Positions of the selected chunks in the grid, one array per dimension.
     chunk_run_ends : array of int
         For each selected chunk, the end of its points in `selection`.
     cdata_shape : tuple of int
@@ -74,7 +75,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     dim_grids: tuple[DimensionGrid, ...]
     drop_axes: tuple[int, ...]
 
-    # Whether the points are distinct by construction.
+    # Whether all points are known to be distinct.
     _distinct = False
 
     def __init__(self, selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -> None:
@@ -93,7 +94,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         self._bind(tuple(points), chunk_grid)
 
     def _bind(self, points: tuple[npt.NDArray[np.intp], ...], chunk_grid: ChunkGrid) -> None:
-        """Sort checked coordinates by chunk."""
+        """Set the attributes from valid coordinates, sorted by chunk."""
         self.dim_grids = chunk_grid.dimensions
         self.cdata_shape = chunk_grid.grid_shape
         self.sel_shape = points[0].shape
@@ -102,10 +103,11 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         self.shape = flat[0].shape
         self.sel_sort = None
         chunks = self._chunks_of(flat)
-        # Sorted points along one dimension can often be expressed as slices within each chunk.
+        # In one dimension sort by coordinate: sorted coordinates can often be expressed as a slice
+        # within each chunk.
         key = flat[0] if len(flat) == 1 else chunks
         if Order.check(key) is not Order.INCREASING:
-            # A stable sort, so that the last of several duplicates is written last.
+            # The sort is stable, so that the last of several duplicates is written last.
             self.sel_sort = np.argsort(key, kind="stable")
             flat = tuple(coords[self.sel_sort] for coords in flat)
             chunks = chunks[self.sel_sort]
@@ -161,7 +163,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         chunk_sels = list(zip(*columns, strict=True))
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
-            # Distinct points are only counted for chunks with enough points; these are rare.
+            # A chunk is complete only if its distinct points are as many as its elements. Few
+            # chunks have that many points, so the slow count of distinct points is rarely needed.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

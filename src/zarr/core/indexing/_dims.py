@@ -33,12 +33,12 @@ from zarr.errors import NegativeStepError
 
 @dataclass(init=False, unsafe_hash=True)
 class IntDimIndexer:
-    """A single index of a dimension. The dimension is dropped from the output.
+    """A selection of a dimension by a single index; the output does not have the dimension.
 
     Parameters
     ----------
     dim_sel : int
-        Index of the element; a negative one counts from the end.
+        Index of the element; a negative index counts from the end.
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
@@ -68,7 +68,7 @@ class IntDimIndexer:
 
 @dataclass(init=False, unsafe_hash=True)
 class SliceDimIndexer:
-    """A slice of a dimension.
+    """A selection of a dimension by a slice.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class SliceDimIndexer:
     start : int
         First index of the slice, clipped to the dimension.
     stop : int
-        One past its last index, clipped to the dimension.
+        One past the last index of the slice, clipped to the dimension.
     step : int
         Step of the slice.
     nitems : int
@@ -124,9 +124,9 @@ class SliceDimIndexer:
         return self._iter_any() if columns is None else map(ChunkDimProjection, *columns)
 
     def columns(self) -> Columns | None:
-        """Return the members of all projections as lazy columns; None if not supported.
+        """Return the fields of all projections as lazy columns; None if not supported.
 
-        No column is stored, and only `itertools` does work per chunk.
+        The columns take constant memory, and `itertools` does all work that is needed per chunk.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):
@@ -142,13 +142,13 @@ class SliceDimIndexer:
             between = end - first - 2
             sels = chain([head[0]], repeat(slice(0, size, 1), between), [tail[0]])
             completes = chain([head[1]], repeat(True, between), [tail[1]])
-        # Boundaries between chunks, as positions in the output.
+        # The boundaries between chunks, as positions in the output.
         edges = range((first + 1) * size - start, (end - 1) * size - start + 1, size)
         outs = map(slice, chain([0], edges), chain(edges, [stop - start]), repeat(1))
         return range(first, end), sels, outs, completes
 
     def _edge(self, grid: FixedDimension, ix: int) -> tuple[slice, bool]:
-        """Return the selected part of the first or last chunk, and whether it is complete."""
+        """Return the slice of the first or last chunk, and whether it selects the whole chunk."""
         offset = ix * grid.size
         first, last = max(self.start - offset, 0), min(self.stop - offset, grid.size)
         whole = last == grid.size or self.stop == grid.extent
@@ -162,7 +162,7 @@ class SliceDimIndexer:
             offset, length = grid.chunk_offset(ix), grid.data_size(ix)
             count = ceildiv_int(min(offset + length, self.stop) - position, step)
             first, last = position - offset, position - offset + (count - 1) * step
-            # Step 1 for a single element, so that the part is recognized as contiguous.
+            # A single element gets step 1, so that the slice is recognized as contiguous.
             part = slice(first, last + 1, step if count > 1 else 1)
             yield ChunkDimProjection(ix, part, slice(taken, taken + count, 1), count == length)
             position += count * step
@@ -170,7 +170,7 @@ class SliceDimIndexer:
 
 
 class _ArrayDimIndexer(ComparedByIdentity):
-    """Base of indexers for arrays of indices or bools, with sorted indices."""
+    """Base of the indexers for index arrays and bool arrays, which store sorted indices."""
 
     dim_grid: DimensionGrid
     dim_chunk_ixs: npt.NDArray[np.intp]
@@ -196,14 +196,14 @@ class _ArrayDimIndexer(ComparedByIdentity):
     def _project(
         self, indices: npt.NDArray[np.intp], out: npt.NDArray[np.intp] | None
     ) -> Iterator[ChunkDimProjection]:
-        """Iterate over the chunks that contain the sorted indices.
+        """Iterate over the projections of sorted indices.
 
         Parameters
         ----------
         indices : array of int
-            Selected elements, sorted.
+            The selected indices, sorted.
         out : array of int or None
-            Output position of each element; None for the same order.
+            Output position of each index; None if the output has the same order.
         """
         yield from project_sorted(
             indices, out, self.dim_grid, self.dim_chunk_ixs, self.chunk_run_ends
@@ -211,7 +211,7 @@ class _ArrayDimIndexer(ComparedByIdentity):
 
 
 def chunk_values(values: Iterator[int], count: int) -> npt.NDArray[np.intp]:
-    """Return an array with one number per chunk."""
+    """Return an array from an iterator that yields one number per chunk."""
     return np.fromiter(values, dtype=np.intp, count=count)
 
 
@@ -224,20 +224,20 @@ def project_sorted(
 ) -> Iterator[ChunkDimProjection]:
     """Return the projections of sorted indices.
 
-    The arithmetic is vectorized over all chunks; only a few lookups remain per chunk.
+    The arithmetic is vectorized over all chunks; only a few look-ups are made per chunk.
 
     Parameters
     ----------
     indices : array of int
-        Selected elements, sorted; duplicates are allowed.
+        The selected indices, sorted; duplicates are allowed.
     out : array of int or None
-        Output position of each element; None for the same order.
+        Output position of each index; None if the output has the same order.
     dim_grid : DimensionGrid
         Division of the dimension into chunks.
     chunk_ixs : array of int
-        The selected chunks.
+        The indices of the selected chunks.
     run_ends : array of int
-        End of the run of each chunk in `indices`.
+        For each selected chunk, the end of its run in `indices`.
     """
     if indices.size == 0:
         return iter(())
@@ -273,21 +273,21 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
     wraparound : bool
         Whether negative indices count from the end.
     boundscheck : bool
-        Whether to check that all indices are within the dimension. If False, the caller must ensure
-        it.
+        Whether to check that all indices are within the dimension. If False, the caller must have
+        checked the indices.
     order : Order
-        Order of the indices; ``UNKNOWN`` to determine it.
+        Order of the indices; ``UNKNOWN`` if the constructor has to determine the order.
 
     Attributes
     ----------
     dim_sel : array of int
         The sorted indices.
     dim_out_sel : array of int or None
-        Output position of each sorted index; None for the same order.
+        Output position of each sorted index; None if the output has the same order.
     dim_chunk_ixs : array of int
-        Selected chunks.
+        The indices of the selected chunks.
     chunk_run_ends : array of int
-        For each selected chunk, the end of its indices in `dim_sel`.
+        For each selected chunk, the end of its run in `dim_sel`.
     nitems : int
         Number of selected elements.
     nchunks : int
@@ -330,7 +330,7 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
         self.order = Order.check(indices) if order is Order.UNKNOWN else order
         self.dim_out_sel = None
         if self.order is not Order.INCREASING:
-            # A stable sort, so that the last of several duplicates is written last.
+            # The sort is stable, so that the last of several duplicates is written last.
             self.dim_out_sel = np.argsort(indices, kind="stable")
             indices = indices[self.dim_out_sel]
         self.dim_sel = indices
@@ -347,7 +347,7 @@ class BoolArrayDimIndexer(_ArrayDimIndexer):
     Parameters
     ----------
     dim_sel : array of bool
-        One bool per element of the dimension.
+        One bool per index of the dimension.
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
@@ -356,7 +356,7 @@ class BoolArrayDimIndexer(_ArrayDimIndexer):
     Attributes
     ----------
     dim_chunk_ixs : array of int
-        Selected chunks.
+        The indices of the selected chunks.
     nitems : int
         Number of selected elements.
     nchunks : int

@@ -1,4 +1,4 @@
-"""Predicates for the kinds of selections. None of them raises."""
+"""Predicates for the kinds of selections. They raise no errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_bool(x: Any) -> TypeGuard[bool | np.bool_]:
 
 
 def _is_array(x: Any, kinds: str, ndim: int | None) -> bool:
-    # Accepts arrays of any library. NumPy scalars also have a shape, but are not arrays.
+    # Arrays of any library are accepted. NumPy scalars also have a shape, but are not arrays.
     if isinstance(x, np.generic) or not (hasattr(x, "shape") and hasattr(x, "dtype")):
         return False
     return getattr(x.dtype, "kind", "") in kinds and (ndim is None or len(x.shape) == ndim)
@@ -34,7 +34,7 @@ def is_integer_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[n
     x : object
         The object to test. NumPy scalars are not arrays.
     ndim : int or None
-        Required number of dimensions; None for any.
+        Required number of dimensions; None for any number.
     """
     return _is_array(x, "iu", ndim)
 
@@ -55,7 +55,7 @@ def is_bool_list(x: Any) -> TypeGuard[list[bool | np.bool_]]:
 
 
 def is_int_or_bool_iterable(x: Any) -> bool:
-    """Return whether `x` is an array or list of only integers or only bools."""
+    """Return whether `x` is an array or a list that contains only integers or only bools."""
     return is_integer_array(x) or is_bool_array(x) or is_integer_list(x) or is_bool_list(x)
 
 
@@ -87,7 +87,7 @@ def is_basic_selection(selection: Any) -> bool:
 
 
 def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether `selection` is a tuple of an integer or integer array per dimension."""
+    """Return whether `selection` is a tuple with an integer or integer array per dimension."""
     return (
         isinstance(selection, tuple)
         and len(selection) == len(shape)
@@ -96,7 +96,7 @@ def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 
 
 def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether `selection` is a tuple of one bool array with the given shape."""
+    """Return whether `selection` is a tuple with one item, a bool array of the given shape."""
     return (
         isinstance(selection, tuple)
         and len(selection) == 1
@@ -106,7 +106,10 @@ def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 
 
 def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
-    """Return whether NumPy selects points: for a bool array, or integer arrays for all dimensions.
+    """Return whether a selection selects points in NumPy.
+
+    A bool array selects points, and so do integer arrays or lists for all dimensions. Some of the
+    arrays may be replaced by integers.
 
     Parameters
     ----------
@@ -118,7 +121,7 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        False for integers only, because they select a single element.
+        False if all items are integers, because they select a single element.
     """
     if is_bool_array(selection):
         return True
@@ -133,7 +136,7 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
 
 
 def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
-    """Return whether a selection is orthogonal: as in NumPy, or with an array per dimension.
+    """Return whether a selection is orthogonal.
 
     Parameters
     ----------
@@ -145,8 +148,9 @@ def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        True for integers and slices with at most one list or array, and for a list or array per
-        dimension. False for too many items, and for a zero-dimensional array.
+        True if the selection consists of integers, slices and at most one list or array. Also True
+        if it consists of one list or array per dimension. False if it has more items than
+        dimensions, or if the indexed array is zero-dimensional.
     """
     if ndim == 0:
         return False
@@ -166,8 +170,8 @@ def is_scalar(value: Any, dtype: np.dtype[Any]) -> bool:
     Parameters
     ----------
     value : object
-        A scalar, a zero-dimensional array, or for a structured data type a tuple with one member
-        per field.
+        The value to test. Scalars and zero-dimensional arrays are single elements. For a structured
+        data type, so is a tuple with one item per field.
     dtype : numpy.dtype
         The data type.
     """

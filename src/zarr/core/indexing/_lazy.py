@@ -16,8 +16,8 @@ _SETTLED: Final = (slice, int, np.ndarray, EllipsisType, list, str, NoneType)
 def is_lazy(item: object) -> bool:
     """Return whether an item of a selection needs conversion to a NumPy array.
 
-    These are objects that NumPy can convert to an array, such as dask, pandas and zarr arrays. A
-    NumPy bool is one of them, because it selects like a zero-dimensional array. Arrays in GPU
+    Lazy items are objects that NumPy can convert to an array, such as dask, pandas and zarr arrays.
+    A NumPy bool counts as lazy, because it selects like a zero-dimensional array. Arrays in GPU
     memory are not converted.
     """
     if isinstance(item, _SETTLED):
@@ -50,9 +50,10 @@ def made_arrays(selection: Any) -> Any:
 
 
 async def made_arrays_async(selection: Any) -> Any:
-    """Convert lazy items like `made_arrays`, in a separate thread.
+    """Convert lazy items like `made_arrays`, but in a separate thread.
 
-    The worker pool is not used: the computation can read other arrays, which needs free workers.
+    The thread is not taken from the worker pool. The conversion may read other arrays, and these
+    reads need free workers.
     """
     items = selection if isinstance(selection, tuple) else (selection,)
     if not any(map(is_lazy, items)):

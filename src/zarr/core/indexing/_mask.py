@@ -14,7 +14,7 @@ from zarr.core.indexing._normalize import ensure_tuple, replace_lists
 
 
 class MaskIndexer(CoordinateIndexer):
-    """A selection of the points where a mask is true, in C order.
+    """A selection of the points at which a mask is True, in C order.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class MaskIndexer(CoordinateIndexer):
     Raises
     ------
     IndexError
-        If `selection` is not of this form or has another shape, or the array is zero-dimensional.
+        If `selection` is not a mask of the given shape, or if the array is zero-dimensional.
     """
 
     _distinct = True

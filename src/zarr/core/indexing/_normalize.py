@@ -39,12 +39,12 @@ def err_too_many_indices(selection: Sequence[Any], shape: tuple[int, ...]) -> No
 
 
 def check_selection_length(selection: Sequence[Any], shape: tuple[int, ...]) -> None:
-    """Check that a selection does not have more items than the array has dimensions.
+    """Raise an error if a selection has more items than the array has dimensions.
 
     Raises
     ------
     IndexError
-        If it does.
+        If the selection has too many items.
     """
     if len(selection) > len(shape):
         err_too_many_indices(selection, shape)
@@ -56,8 +56,8 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     Parameters
     ----------
     selection : object
-        One item or a tuple of items. One of them may be ``...``. Missing dimensions are selected in
-        full.
+        One item or a tuple of items. One item may be ``...``. Dimensions without an item are
+        selected completely.
     shape : tuple of int
         Shape of the array in elements.
 
@@ -67,7 +67,7 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
         If there are more items than dimensions, or more than one ``...``.
     """
     items = ensure_tuple(selection)
-    # Compared by identity, because `==` would compare arrays element by element.
+    # Items are compared by identity, because `==` would compare arrays element by element.
     at = [axis for axis, item in enumerate(items) if item is Ellipsis]
     if len(at) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -79,7 +79,7 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def replace_lists(selection: Iterable[Any]) -> tuple[Any, ...]:
-    """Return the items of a selection, with lists converted to NumPy arrays.
+    """Return the items of a selection as a tuple, with lists converted to NumPy arrays.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def normalize_integer_selection(dim_sel: int, dim_len: int) -> int:
     Parameters
     ----------
     dim_sel : int
-        Index; a negative one counts from the end.
+        The index; a negative index counts from the end.
     dim_len : int
         Length of the dimension in elements.
 
@@ -120,17 +120,17 @@ def normalize_integer_selection(dim_sel: int, dim_len: int) -> int:
 
 
 def wraparound_indices(x: npt.NDArray[np.intp], dim_len: int) -> npt.NDArray[np.intp]:
-    """Return a copy of indices in which negative ones are counted from the end."""
+    """Return a copy of indices, with `dim_len` added to the negative ones."""
     return np.where(x < 0, x + dim_len, x)
 
 
 def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
-    """Check that indices are within a dimension of length `dim_len`, and not negative.
+    """Raise an error if an index is negative or not less than the length of the dimension.
 
     Raises
     ------
     BoundsCheckError
-        If an index is not.
+        If an index is out of bounds.
     """
     if x.size and (x.min() < 0 or x.max() >= dim_len):
         _out_of_bounds(dim_len)
@@ -139,14 +139,17 @@ def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
 def normalize_indices(
     x: npt.NDArray[Any], dim_len: int, *, wraparound: bool = True, boundscheck: bool = True
 ) -> npt.NDArray[np.intp]:
-    """Return an array of indices of any integer data type as non-negative numbers.
+    """Return indices of any integer data type as an array of data type `intp`.
+
+    If `wraparound` is True, negative indices are counted from the end.
 
     Raises
     ------
     BoundsCheckError
         If `boundscheck` is True and an index is outside the dimension.
     """
-    # Checked before the conversion, which could turn large unsigned numbers into negative ones.
+    # Check before the conversion to a signed type, because large unsigned numbers could become
+    # negative.
     if boundscheck and x.dtype.kind == "u" and x.size and int(x.max()) >= dim_len:
         _out_of_bounds(dim_len)
     indices = x.astype(np.intp, copy=False)
@@ -163,13 +166,13 @@ def slice_to_range(s: slice, length: int) -> range:
 
 
 def make_slice_selection(selection: Iterable[Any]) -> list[Any]:
-    """Return a selection with single indices replaced by slices of length one.
+    """Return a selection in which single indices are replaced by slices of length one.
 
     Parameters
     ----------
     selection : iterable
-        Items of a selection. Integers and integer arrays with one element are replaced. All other
-        items are kept.
+        Items of a selection. Integers and integer arrays with one element are replaced. Other items
+        are kept.
 
     Raises
     ------
@@ -187,7 +190,7 @@ def _as_slice(item: Any) -> Any:
     if not is_integer(item):
         return item
     index = operator.index(item)
-    # For the last element, the stop of the slice is None, because -1 + 1 would be 0.
+    # For the index -1, the stop of the slice has to be None, because -1 + 1 is 0.
     return slice(index, None if index == -1 else index + 1, 1)
 
 
@@ -205,10 +208,10 @@ def pop_fields(selection: Any) -> tuple[Fields | None, Any]:
     Returns
     -------
     fields : str, list of str or None
-        A single name, or a list of names, which is empty for a tuple without names. None if
-        `selection` is neither a string nor a tuple.
+        A string if there is one name, otherwise a list of names. The list is empty if a tuple has
+        no names. None if `selection` is neither a string nor a tuple.
     selection : object
-        The other items; a single remaining item of a tuple is returned without the tuple.
+        The items that are not names. If only one item of a tuple remains, the item itself.
     """
     if isinstance(selection, str):
         return selection, ()
@@ -233,7 +236,7 @@ def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
     Raises
     ------
     IndexError
-        If `fields` has another type, a field does not exist, or the data type has no fields.
+        If `fields` has another type, if a field does not exist, or if the data type has no fields.
     """
     if fields is None:
         return dtype

@@ -1,4 +1,4 @@
-"""Orders of the chunks in a grid, including the write orders of shards."""
+"""Orders of the chunks in a grid, including the orders in which shards store their chunks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-# Cache size; a shard writer repeatedly needs the orders of a few grids.
+# Size of the caches. Writing shards needs the orders of the same few grids again and again.
 _GRIDS_REMEMBERED = 16
 
 
 def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the axis and the coordinate bit of each bit of a Morton code, lowest bit first.
+    """Yield an axis and a bit of its coordinate for each bit of a Morton code, lowest bit first.
 
-    The axes alternate, beginning with the first. An axis has only as many bits as its largest
-    coordinate needs, so that the codes of elongated grids have fewer gaps.
+    The axes alternate, beginning with the first axis. Each axis has only as many bits as its
+    largest coordinate needs, so that the codes of elongated grids have fewer gaps.
     """
     widths = [max(0, length - 1).bit_length() for length in chunk_shape]
     for bit in range(max(widths, default=0)):
@@ -40,7 +40,8 @@ def decode_morton(z: int, chunk_shape: tuple[int, ...]) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        The position. It can be outside the grid if a side of the grid is not a power of two.
+        The position. It may be outside the grid if the number of chunks along a dimension is not a
+        power of two.
     """
     coords = [0] * len(chunk_shape)
     for place, (axis, bit) in enumerate(_morton_bits(chunk_shape)):
@@ -56,14 +57,14 @@ def decode_morton_vectorized(
     Parameters
     ----------
     z : array of int
-        One-dimensional array of codes.
+        One-dimensional array of Morton codes.
     chunk_shape : tuple of int
         Number of chunks along each dimension.
 
     Returns
     -------
     array of int
-        One row per code, one column per dimension.
+        The positions, with one row per code and one column per dimension.
     """
     codes = np.asarray(z).astype(np.intp, copy=False)
     coords = np.zeros((codes.size, len(chunk_shape)), dtype=np.intp)
@@ -101,14 +102,14 @@ def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     if not chunk_shape:
         return ((),)
     coords = np.indices(chunk_shape, dtype=np.intp).reshape(len(chunk_shape), -1)
-    # Sorting the codes of the grid has the same cost for any shape. Iterating over all codes would
-    # visit up to twice as many per dimension.
+    # Sort the codes of the positions in the grid: the time does not depend on the shape of the
+    # grid. An iteration over all codes would visit up to twice as many codes per dimension.
     return tuple(map(tuple, coords.T[np.argsort(morton_codes(chunk_shape))].tolist()))
 
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def lexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return all positions in a grid, with the last dimension varying fastest.
+    """Return all positions in a grid in an order in which the last dimension varies fastest.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ def lexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int,
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def colexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return all positions in a grid, with the first dimension varying fastest.
+    """Return all positions in a grid in an order in which the first dimension varies fastest.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Orthogonal selections, with one independent index, slice or array per dimension."""
+"""Orthogonal selections, which have one independent index, slice or array per dimension."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class OrthogonalIndexer(Indexer):
     Parameters
     ----------
     selection : int, slice, list, array, Ellipsis or tuple of these
-        One item per dimension: an integer, which drops the dimension; a slice with a step of at
-        least 1; a one-dimensional list or array of integers in any order; or a list or array of one
-        bool per element of the dimension. Missing dimensions are selected in full.
+        One item per dimension. An item is an integer, which drops the dimension; or a slice with a
+        step of at least 1; or a one-dimensional list or array of integers in any order; or a list
+        or array of bools, one for each index of the dimension. Dimensions without an item are
+        selected completely.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -49,15 +50,15 @@ class OrthogonalIndexer(Indexer):
     Attributes
     ----------
     is_advanced : bool
-        Whether at least one dimension is selected by an array. If so, chunk selections keep all
-        dimensions, and `drop_axes` lists those selected by an integer.
+        Whether at least one dimension is selected by an array. If True, chunk selections keep all
+        dimensions, and `drop_axes` contains the dimensions that are selected by an integer.
 
     Raises
     ------
     IndexError
-        If an item has another type or a wrong shape, or there are too many items.
+        If an item has another type or a wrong shape, or if there are too many items.
     BoundsCheckError, NegativeStepError
-        If an integer is out of bounds, or a slice has a negative step.
+        If an integer is out of bounds, or if a slice has a negative step.
     """
 
     dim_indexers: tuple[_DimIndexer, ...]
@@ -110,15 +111,15 @@ def ix_(selection: Sequence[Any], shape: tuple[int, ...]) -> tuple[npt.NDArray[n
     Parameters
     ----------
     selection : sequence
-        For each dimension an integer, slice, list, or array of integers or bools.
+        For each dimension an integer, a slice, or a list or array of integers or bools.
     shape : tuple of int
         Shape of the array in elements.
 
     Returns
     -------
     tuple of array
-        One array per dimension, with all other dimensions of length one. No dimension is dropped,
-        because an integer selects a range of length one.
+        One array per dimension. Each array extends along its own dimension, and has length one
+        along all others. No dimension is dropped: an integer selects a range of length one.
     """
     return np.ix_(
         *[
@@ -149,7 +150,7 @@ def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
     Returns
     -------
     array
-        The selection, without the dimensions selected by an integer.
+        The selected elements, without the dimensions that are selected by an integer.
     """
     items = replace_ellipsis(replace_lists(ensure_tuple(selection)), a.shape)
     taken: npt.NDArray[Any] = a[ix_(items, a.shape)]
@@ -171,7 +172,7 @@ def oindex_set(a: npt.NDArray[Any], selection: Any, value: Any) -> None:
     Raises
     ------
     ValueError
-        If `value` cannot be broadcast.
+        If `value` cannot be broadcast to that shape.
     """
     items = replace_ellipsis(replace_lists(ensure_tuple(selection)), a.shape)
     mesh = ix_(items, a.shape)

@@ -1,4 +1,4 @@
-"""Runs of sorted indices: start and end for each chunk, and conversion to slices."""
+"""Runs in arrays of indices: the start and end of each run, and conversion of runs to slices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Order(Enum):
     DECREASING = 2
     UNORDERED = 3
 
-    # Signature shown by `inspect` since Python 3.12; earlier it is the functional API of `enum`.
+    # The signature that `inspect` shows from Python 3.12 on. Earlier versions show the signature of
+    # the functional API of `enum`.
     __signature__ = inspect.Signature(
         [inspect.Parameter("values", inspect.Parameter.VAR_POSITIONAL)]
     )
@@ -32,9 +33,9 @@ class Order(Enum):
         Returns
         -------
         Order
-            ``INCREASING`` if no element is less than its predecessor, which includes arrays of
-            length 0 or 1. ``DECREASING`` if each is less than its predecessor. Otherwise
-            ``UNORDERED``.
+            ``INCREASING`` if no element is less than its predecessor; this includes arrays of
+            length 0 or 1. ``DECREASING`` if every element is less than its predecessor.
+            ``UNORDERED`` for all other arrays.
         """
         if bool((a[1:] >= a[:-1]).all()):
             return Order.INCREASING
@@ -46,7 +47,7 @@ class Order(Enum):
 def sorted_run_ends(
     a: npt.NDArray[np.intp],
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the distinct values of a sorted array and the end of each run.
+    """Return the distinct values of a sorted array, and the end of each run of equal values.
 
     Parameters
     ----------
@@ -56,9 +57,9 @@ def sorted_run_ends(
     Returns
     -------
     values : array of int
-        Distinct values in order.
+        The distinct values in sorted order.
     run_ends : array of int
-        End of the run of each value, one past its last occurrence.
+        For each value, one past the index of its last occurrence.
     """
     if a.size == 0:
         return a, np.zeros(0, dtype=np.intp)
@@ -76,17 +77,17 @@ def run_starts(run_ends: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 def select_runs(
     values: npt.NDArray[np.intp], run_ends: npt.NDArray[np.intp]
 ) -> Sequence[DimSelection]:
-    """Return each run of an index array, as a slice if its indices have a constant positive step.
+    """Return each run of an index array as a slice if possible, otherwise as an array.
 
-    NumPy copies slices faster than single elements, and codecs that decode parts of chunks support
-    slices.
+    A run is returned as a slice if its indices have a constant positive step. NumPy copies slices
+    faster than single elements, and codecs that decode parts of chunks support slices.
 
     Parameters
     ----------
     values : array of int
         Non-negative indices.
     run_ends : array of int
-        End of each run; no run is empty.
+        End of each run in `values`. No run may be empty.
     """
     starts = run_starts(run_ends)
     steps = _uniform_steps(values, starts, run_ends).tolist()
@@ -102,13 +103,17 @@ def select_runs(
 def _uniform_steps(
     values: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
-    """Return the step of each run: 1 for a single index, 0 if not constant or not positive."""
+    """Return the step of each run of indices.
+
+    The step is 1 for a run of one index, and 0 if the step is not constant or not positive.
+    """
     steps = np.ones(starts.size, dtype=np.intp)
     longer = np.flatnonzero(ends - starts > 1)
     if longer.size == 0:
         return steps
     between = np.diff(values)
-    # Cumulative number of step changes. It is equal at both ends of a run with constant step.
+    # Cumulative number of step changes. If the step of a run is constant, the number is the same at
+    # the start and at the end of the run.
     changes = np.zeros(between.size, dtype=np.intp)
     np.cumsum(between[1:] != between[:-1], out=changes[1:])
     head, tail = starts[longer], ends[longer] - 2

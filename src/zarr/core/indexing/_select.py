@@ -1,4 +1,4 @@
-"""Selection of the indexer class for a selection."""
+"""Choice of the indexer class for a selection."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 def is_vectorized_mask(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
-    """Return whether a selection of points is a mask (True) or coordinates (False).
+    """Return True if a selection of points is a mask, and False if it consists of coordinates.
 
     Parameters
     ----------
     items : tuple
-        The items of a selection, without lists.
+        The items of a selection. Lists have to be converted to arrays already.
     shape : tuple of int
         Shape of the array in elements.
 
     Raises
     ------
     VindexInvalidSelectionError
-        If the selection is neither.
+        If the selection is neither a mask nor coordinates.
     """
     if is_coordinate_selection(items, shape):
         return False
@@ -57,9 +57,9 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     Parameters
     ----------
     selection : object
-        A selection without field names. One array or list among integers and slices selects along
-        its dimension. Arrays for all dimensions select points, or, if shaped like the result of
-        `numpy.ix_`, each along its own dimension.
+        A selection without field names. A single array or list among integers and slices selects
+        along its dimension. Arrays for all dimensions select points. But if the arrays have the
+        shapes that `numpy.ix_` returns, each array selects along its own dimension.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -68,7 +68,7 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     Raises
     ------
     IndexError
-        If the selection is not supported or not valid for the shape.
+        If the selection is not supported, or not valid for the shape.
     """
     if is_basic_selection(selection):
         return BasicIndexer(selection, shape, chunk_grid)
@@ -94,7 +94,7 @@ def item_indexer(
     Parameters
     ----------
     selection : object
-        The items may include field names. Arrays must be NumPy arrays, see `made_arrays`.
+        The selection, possibly with field names. Arrays must be NumPy arrays; see `made_arrays`.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -103,13 +103,13 @@ def item_indexer(
     Returns
     -------
     tuple
-        The indexer, the fields, and whether the selection is a box, so that a zero-dimensional
-        result is returned as a scalar.
+        The indexer, the fields, and a bool: whether the selection consists only of integers, slices
+        and ``...``. If so, the caller returns a zero-dimensional result as a scalar.
 
     Raises
     ------
     IndexError
-        If the selection is not supported or not valid for the shape.
+        If the selection is not supported, or not valid for the shape.
     """
     fields, plain = pop_fields(selection)
     if is_pure_fancy_indexing(plain, len(shape)):
@@ -122,11 +122,12 @@ def item_indexer(
 
 
 def _flatten_mesh(selection: Any, ndim: int) -> tuple[Any, ...] | None:
-    """Return an open mesh with one-dimensional arrays; None if the selection is not one.
+    """Return an open mesh with its arrays made one-dimensional; None for other selections.
 
-    Orthogonal indexers use open meshes to select from chunks. Adjacent dimensions have an array
-    each, with all other dimensions of length one; the other items are slices. A selection by
-    single points would need a coordinate per element.
+    In an open mesh, several adjacent items are arrays, and all other items are slices. Each array
+    extends along its own axis and has length one along the axes of the other arrays, as in the
+    result of `numpy.ix_`. Orthogonal indexers use open meshes to select from chunks. A mesh could
+    also be treated as a selection of points, but that would need coordinates for every element.
     """
     if not isinstance(selection, tuple) or len(selection) != ndim:
         return None

@@ -42,9 +42,9 @@ class ChunkDimProjection(NamedTuple):
     dim_chunk_ix : int
         Index of the chunk along the dimension.
     dim_chunk_sel : int, slice or array
-        Selected elements, relative to the start of the chunk. Never negative.
+        Selected indices, counted from the start of the chunk. Never negative.
     dim_out_sel : slice, array or None
-        Position in the output; None if the dimension is dropped.
+        Position of these elements in the output; None if the dimension is dropped.
     is_complete_chunk : bool
         Whether all elements of the chunk that are within the array are selected.
     """
@@ -58,20 +58,20 @@ class ChunkDimProjection(NamedTuple):
 class ChunkProjection(NamedTuple):
     """The part of a selection in one chunk.
 
-    ``out[out_selection] = chunk[chunk_selection]`` reads, and the reverse assignment writes, with
-    NumPy semantics. If the indexer has `drop_axes`, these axes have length 1 on the right-hand side
-    and are missing on the left-hand side.
+    To read, assign ``out[out_selection] = chunk[chunk_selection]`` with NumPy semantics. To write,
+    assign in the other direction. If the indexer has `drop_axes`, these axes have length 1 in
+    ``chunk[chunk_selection]``, and are missing in ``out[out_selection]``.
 
     Parameters
     ----------
     chunk_coords : tuple of int
         Position of the chunk in the grid.
     chunk_selection : tuple of int, slice or array
-        Selected elements, relative to the start of the chunk. Never negative.
+        Selected indices, counted from the start of the chunk. Never negative.
     out_selection : tuple of slice or array
-        Position in the output.
+        Position of these elements in the output.
     is_complete_chunk : bool
-        Whether all elements of the chunk that are within the array are selected, so that a write
+        Whether all elements of the chunk that are within the array are selected. If True, a write
         does not need to read the chunk first.
     """
 
@@ -82,7 +82,7 @@ class ChunkProjection(NamedTuple):
 
 
 class ComparedByIdentity:
-    """Base of indexers with array fields, for which ``==`` returns no single bool."""
+    """Base of indexers with array fields; ``==`` of arrays does not return a single bool."""
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -95,15 +95,15 @@ class ComparedByIdentity:
 class Indexer(Protocol):
     """A selection that has been validated for an array shape and chunk grid.
 
-    Iteration yields one `ChunkProjection` per selected chunk. Together they cover each element of
-    the output exactly once.
+    Iteration yields one `ChunkProjection` per selected chunk. Together the projections cover each
+    element of the output exactly once.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of the output in elements.
     drop_axes : tuple of int
-        Axes of ``chunk[chunk_selection]`` missing from the output; see `ChunkProjection`.
+        Axes of ``chunk[chunk_selection]`` that the output does not have; see `ChunkProjection`.
     """
 
     shape: tuple[int, ...]
