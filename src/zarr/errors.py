@@ -91,7 +91,7 @@ class ContainsArrayError(BaseZarrError):
 
 
 class ContainsArrayAndGroupError(BaseZarrError):
-    """Metadata of an array and of a group are both stored at the same path, in format 2."""
+    """The format 2 metadata of an array and of a group are stored at the same path."""
 
     _template = (
         "Array and group metadata documents (.zarray and .zgroup) were both found in store {!r} "

@@ -1,4 +1,4 @@
-"""Bulk reads over a read scheduler: the implementation of a store's `get_many`."""
+"""Bulk reads with a read scheduler: the implementation of `get_many` of a store."""
 
 from __future__ import annotations
 

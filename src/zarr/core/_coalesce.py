@@ -108,11 +108,11 @@ def plan_reads(
     """Return a plan that covers all requests with as few reads as a policy allows.
 
     - Requests for the same bytes of the same object share one read.
-    - A request for a whole object answers all other requests for that object.
-    - Bounded ranges merge with their neighbours under `policy`. A range within another range always
-      shares its read.
-    - Suffix and open-ended requests are read alone, because their position depends on the size of
-      the object.
+    - If a whole object is requested, its read answers all other requests for that object.
+    - Bounded ranges are merged with their neighbours as `policy` allows. A range within another
+      range always shares the read of the other range.
+    - Suffix and open-ended requests are not merged with other ranges, because their position
+      depends on the size of the object.
     - An empty range is merged with any other read of its object. If there is no other read, the
       empty range is still read, to find out whether the object exists.
 

@@ -41,7 +41,8 @@ def split_codecs(
     ----------
     codecs : iterable of codec
         The codecs in the order of encoding (Zarr v3 core specification, "Chunk encoding"): any
-        number from array to array, one from array to bytes, any number from bytes to bytes.
+        number of array-to-array codecs, one array-to-bytes codec, and any number of bytes-to-bytes
+        codecs.
     check_order : bool
         Whether to raise an error if the codecs are in another order, and to warn if codecs before
         or after a sharding codec prevent partial reads of a shard.
@@ -49,14 +50,14 @@ def split_codecs(
     Returns
     -------
     tuple
-        Codecs from array to array, the codec from array to bytes, codecs from bytes to bytes.
+        The array-to-array codecs, the array-to-bytes codec, and the bytes-to-bytes codecs.
 
     Raises
     ------
     TypeError
-        If an item is not a codec, or a codec cannot take the output of its predecessor.
+        If an item is not a codec, or if a codec cannot take the output of its predecessor.
     ValueError
-        If there is no codec from array to bytes, or more than one.
+        If there is no array-to-bytes codec, or more than one.
     """
     by_role: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     previous: Codec | None = None
@@ -88,7 +89,7 @@ def split_codecs(
 
 
 def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int) -> None:
-    """Raise an error if the output of the previous codec is no valid input of a codec."""
+    """Raise an error if the output of the previous codec is not a valid input of a codec."""
     if role < 2 and previous_role == 0:
         return
     if role == 2 and previous_role > 0:
@@ -249,8 +250,9 @@ def _bound_many_decoder(
     By default, that function calls `decode` for each chunk. A codec may define `_many_decoder_for`.
     Like `_decoder_for`, this method does the work that depends only on the spec, and returns a
     function. That function takes the chunks and a flag: whether an event loop contends for the GIL.
-    Between two chunks it should do as little as possible, because it holds the GIL and other
-    threads wait. A subclass that overrides only `_decode_sync` expects that override to be called.
+    Between two chunks the function should do as little as possible, because it holds the GIL while
+    other threads wait. A subclass that overrides only `_decode_sync` expects that its override is
+    called.
     """
     for cls in type(stage.codec).__mro__:
         if "_many_decoder_for" in vars(cls):
@@ -463,7 +465,7 @@ class AsyncChunkTransform:
     Parameters
     ----------
     codecs : tuple of codec
-        In the order of encoding.
+        The codecs in the order of encoding.
     """
 
     codecs: tuple[Codec, ...]

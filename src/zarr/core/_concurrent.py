@@ -62,7 +62,7 @@ def concurrent_iter(
             call = func(*item) if turn is None else in_turn(turn, item)
             begun.append(cast("asyncio.Task[_R]", asyncio.ensure_future(call)))
     except BaseException:
-        # The caller never gets these tasks.
+        # The caller does not get these tasks, so cancel them here.
         for task in begun:
             task.cancel()
         raise
@@ -159,9 +159,10 @@ async def _raise_first(
 
 
 class closing(Generic[_R]):
-    """Close an async iterator at the end of a ``with`` block, if it can be closed.
+    """Close an async iterator at the end of an ``async with`` block, if it can be closed.
 
-    Like `contextlib.aclosing`, but also for third-party iterators, which may have no ``aclose``.
+    This class works like `contextlib.aclosing`, but also accepts third-party iterators that have no
+    ``aclose``.
 
     Parameters
     ----------

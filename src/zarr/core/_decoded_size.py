@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
-# Compression can make incompressible data larger. By how much depends on the program that wrote the
-# data, so the limit is generous.
+# Compression can make incompressible data larger. The increase depends on the program that wrote
+# the data, so the limit is generous.
 _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
@@ -41,7 +41,7 @@ class DecodedLimit:
     base: int = 0
 
     def of(self, encoded_nbytes: int) -> int:
-        """Return the maximum size in bytes that `encoded_nbytes` bytes may decode to."""
+        """Return the maximum decoded size of `encoded_nbytes` encoded bytes."""
         if self.known is not None:
             return self.known
         return self.base + max(_UNKNOWN_NBYTES, _UNKNOWN_RATIO * encoded_nbytes)

@@ -125,9 +125,9 @@ def begin(
     function : callable
         A coroutine function or method.
     *args
-        Its positional arguments.
+        The positional arguments of the function.
     **kwargs
-        Its keyword arguments.
+        The keyword arguments of the function.
     """
     first = getattr(function, "_first_step", None)
     if first is None:

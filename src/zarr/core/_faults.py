@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-# Errors of decoders that do not validate their input. They describe the decoder, not the data.
+# Decoders that do not validate their input raise errors of these types. The messages of such errors
+# describe the code of the decoder, not the data.
 _UNCLEAR = (
     LookupError,
     AttributeError,

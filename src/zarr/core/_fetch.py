@@ -369,7 +369,7 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
     Returns
     -------
     Buffer
-        A view of `buffer`. If the view would keep a much larger read in memory, a copy.
+        A view of `buffer`, or a copy if the view would keep a much larger read in memory.
     """
     if byte_range is None:
         return buffer
@@ -419,7 +419,7 @@ class Outstanding:
         Raises
         ------
         ValueError
-            If a request has no answer; the message names the first one.
+            If a request has no answer. The message names the first such request.
         """
         if self._left:
             raise ValueError(f"The store did not answer for {name(min(self._left))}.")
@@ -449,7 +449,7 @@ class BulkReadReport:
         Number of bytes read ahead, before any request asked for them. `nbytes_fetched` includes
         these bytes.
     nbytes_from_read_ahead : int
-        Number of bytes returned to the caller that an earlier operation had read ahead.
+        Number of bytes returned to the caller that had been read ahead.
     """
 
     requests: int

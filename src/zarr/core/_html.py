@@ -13,7 +13,7 @@ from html import escape
 from itertools import islice
 from typing import Final
 
-# Maximum number of attributes listed, and of members. A line below gives the number of the others.
+# Maximum number of attributes, and of members, that are listed. A line states how many more exist.
 MAX_ROWS: Final = 40
 # Maximum length of one text, in characters.
 MAX_TEXT: Final = 200

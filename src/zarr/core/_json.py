@@ -41,7 +41,7 @@ def parse_json(data: bytes) -> Any:
     Raises
     ------
     DocumentDecodeError
-        If `data` is not JSON, is nested too deeply, or has an integer with too many digits.
+        If `data` is not JSON, if it is nested too deeply, or if an integer has too many digits.
     """
     try:
         return json.loads(data)

@@ -42,7 +42,7 @@ class ReadScheduler:
         queue = self._queues.get(loop)
         if queue is None:
             with self._lock:
-                for other in list(self._queues):  # the queue keeps its loop alive
+                for other in list(self._queues):  # drop closed loops: a queue keeps its loop alive
                     if other.is_closed():
                         del self._queues[other]
                 queue = self._queues[loop] = ReadQueue(self.options)

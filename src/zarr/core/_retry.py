@@ -47,7 +47,7 @@ class RetryPolicy:
         Upper bound of the delay before the first retry, in seconds. The bound doubles with each
         retry.
     max_seconds : float
-        Largest value of the doubled upper bound, in seconds.
+        Largest value that this upper bound can reach, in seconds.
     max_retry_after_seconds : float
         Upper bound for the ``Retry-After`` of a server, in seconds.
 

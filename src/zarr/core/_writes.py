@@ -1,4 +1,4 @@
-"""A counter of the writes to stores in this process, by which reads detect stale bytes."""
+"""A counter of the writes to stores in this process. Reads use it to detect stale bytes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ async def replace_attributes(
     Raises
     ------
     TypeError
-        If a key is not a string, or a value has no JSON form.
+        If a key is not a string, or if a value has no JSON form.
     ValueError
         If the store is read-only.
     """
@@ -97,7 +97,7 @@ class Attributes(MutableMapping[str, JSON]):
         Raises
         ------
         TypeError
-            If a key is not a string, or a value has no JSON form.
+            If a key is not a string, or if a value has no JSON form.
         ValueError
             If the store is read-only.
         """

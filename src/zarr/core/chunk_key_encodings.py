@@ -107,9 +107,9 @@ class ChunkKeyEncoding(ABC, Metadata):
         raise NotImplementedError(f"{type(self).__name__} does not implement decode_chunk_key.")
 
     def _key_template(self, ndim: int) -> str | None:
-        """Return a template with which ``template % position`` is the key of a chunk.
+        """Return a template for keys, to make many keys fast.
 
-        Many keys can be made faster with a template. None if there is no template, and
+        The key of a chunk is ``template % position``. None means that there is no template, so that
         `encode_chunk_key` has to be called for each key.
 
         Parameters

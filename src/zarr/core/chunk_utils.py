@@ -1,4 +1,4 @@
-"""Decoding and encoding of single chunks without an event loop; kept for other packages."""
+"""Decoding and encoding of single chunks without an event loop. Other packages use this module."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class ChunkTransform:
     Parameters
     ----------
     codecs : tuple of codec
-        The codecs in the order of encoding. They have to be adapted to the chunks by
-        `Codec.evolve_from_array_spec` already.
+        The codecs in the order of encoding. The caller has to adapt them to the chunks first, with
+        `Codec.evolve_from_array_spec`.
 
     Raises
     ------
     TypeError
         If a codec has only coroutines, or if a codec cannot take the output of its predecessor.
     ValueError
-        If there is no codec from array to bytes, or more than one.
+        If there is no array-to-bytes codec, or more than one.
     """
 
     codecs: tuple[Codec, ...]

@@ -61,7 +61,7 @@ def codecs_from_list(codecs: Iterable[Codec]) -> CodecsByRole:
     Returns
     -------
     tuple
-        Codecs from array to array, the codec from array to bytes, codecs from bytes to bytes.
+        The array-to-array codecs, the array-to-bytes codec, and the bytes-to-bytes codecs.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether any other codec in the chain prevents partial decoding. It should, because the bytes
+        Whether any other codec in the chain prevents partial decoding. Normally it does: the bytes
         of a selection cannot be located in compressed data, and a transposition changes the meaning
         of a selection.
     """
@@ -351,7 +351,7 @@ class BatchedCodecPipeline(CodecPipeline):
         executor: Executor,
         store: Store | None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks with an executor; never suspends if the executor does not."""
+        """Read chunks with an executor; never suspends if the executor does not wait."""
         source: Any = answers(items, store, executor)
         if self.supports_partial_decode:
             source = self._part_hook("decode") or self._decode_part
@@ -454,7 +454,7 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...],
         executor: Executor,
     ) -> None:
-        """Write chunks with an executor; never suspends if the executor does not."""
+        """Write chunks with an executor; never suspends if the executor does not wait."""
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part

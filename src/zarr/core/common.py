@@ -394,7 +394,7 @@ def validate_rectilinear_edges(
     ----------
     chunk_shapes : sequence
         For each dimension, either one edge length for all chunks, or a sequence with the edge
-        length of each chunk; in elements.
+        length of each chunk. Lengths are in elements.
     array_shape : sequence of int
         Shape of the array in elements.
 

@@ -209,9 +209,9 @@ def cleanup_resources() -> None:
 def end_all_running() -> None:
     """Cancel all tasks on the event loop when the process ends.
 
-    The loop stays usable for later callers. When this function runs, only daemon threads are left
-    besides the main thread. Those that wait for a cancelled task get no error, but wait until the
-    process ends.
+    The loop stays usable for later callers. When this function runs, only the main thread and
+    daemon threads are left. A daemon thread that waits for a cancelled task gets no error; it waits
+    until the process ends.
     """
     global _endings
     current = loop[0]

@@ -27,8 +27,9 @@ def holds_only(array: Any, value: Any) -> bool:
     if array.size == 0:
         return True
     dtype = array.dtype
-    # Compare the first element alone, because in the common case of a chunk with data it differs
-    # already. Unequal values have different bits, except that NaN is unequal even to itself.
+    # Compare the first element before all others, because in the common case, a chunk with data,
+    # the first element differs. Unequal values have different bits, except that NaN is unequal even
+    # to itself.
     in_host = isinstance(array, np.ndarray)
     if in_host and type(value) is dtype.type and dtype.kind in "biuf":
         first = array.item((0,) * array.ndim)

@@ -161,7 +161,7 @@ class ChunkGrid:
 
     @property
     def is_regular(self) -> bool:
-        """Whether one length is given for all chunks along each dimension."""
+        """Whether every dimension is a `FixedDimension`, with chunks of equal length."""
         return self._is_regular
 
     @cached_property

@@ -184,8 +184,8 @@ class Inline(_Operation):
                 work([answer], beside_loop)
         if not small:
             return
-        # Pass small chunks only if no other thread reads. If all processors have readers, passing
-        # work between them does not make them faster.
+        # Pass small chunks only if no other thread reads chunks. Several readers that pass work to
+        # each other do not finish sooner.
         may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return
@@ -326,7 +326,7 @@ def _nbytes(buffer: Buffer | None) -> int:
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
     """Split items of `nbytes` bytes each into runs of about equal size, one run per thread.
 
-    A run has at least `PORTION_BYTES` bytes if there are several runs.
+    If there are several runs, a run has about `PORTION_BYTES` bytes or more.
     """
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1

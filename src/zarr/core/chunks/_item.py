@@ -32,7 +32,7 @@ def batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
 
 
 class InThread:
-    """A key whose coroutines run in the calling thread and never suspend.
+    """A key with coroutine methods that run in the calling thread and never suspend.
 
     Parameters
     ----------

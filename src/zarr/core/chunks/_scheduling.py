@@ -30,7 +30,7 @@ _FAR_FOR_SECONDS = 10.0
 
 
 class FairSemaphore:
-    """A fair semaphore: threads get permits in the order of arrival, with a timeout.
+    """A semaphore with a timeout that gives permits to threads in the order of arrival.
 
     The semaphore is for work that contends only for the GIL. A plain lock would cause starvation:
     a thread that releases the lock and soon needs it again would get it before another thread has
@@ -56,7 +56,7 @@ class FairSemaphore:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._free = self._permits
-        self._waiting: deque[threading.Lock] = deque()  # releasing a lock passes on a permit
+        self._waiting: deque[threading.Lock] = deque()  # a released lock gives its thread a permit
         self._given_back = 0
         self._far_times = 0
         self._far_until = -math.inf
@@ -68,7 +68,7 @@ class FairSemaphore:
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:
-        """Return a context manager that holds a permit, and yields whether it got one.
+        """Return a context manager that holds a permit; it yields whether it got a permit.
 
         A caller that did not get a permit should not try again. A thread that already holds a
         permit continues without waiting, for example if one of its codecs reads an array.
@@ -154,9 +154,9 @@ class Scheduling:
     short_work : FairSemaphore
         For work of about 0.2 ms: reading some small files, or scattering some small chunks.
     readers : FairSemaphore
-        For work of one or two milliseconds: all that a reader does for some small chunks. A thread
-        that waits for the GIL slows down the thread that holds the GIL. So threads that outnumber
-        the processors reduce the total speed.
+        For work of one or two milliseconds: reading, decoding and scattering some small chunks. A
+        thread that waits for the GIL slows down the thread that holds the GIL. So with more threads
+        than processors, the total speed is lower.
     """
 
     def __init__(self) -> None:

@@ -112,7 +112,7 @@ def _encode(
 
 
 def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
-    """Decode the stored bytes of a chunk of which a write replaces a part."""
+    """Decode a stored chunk, before a write replaces a part of it."""
     try:
         return codecs.decode_sync(stored)
     except Exception as error:
@@ -127,12 +127,12 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     place : ByteSetter
         The key of the chunk.
     encode_filled : callable
-        Returns an awaitable for an encoded chunk that contains only the fill value.
+        Returns an awaitable for an encoded chunk that contains only the fill value, or for None.
 
     Raises
     ------
     NotImplementedError
-        If the key is present and cannot be deleted, and `encode_filled` gives None.
+        If the key is present and cannot be deleted, and if `encode_filled` returns None.
     """
     if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):

@@ -163,8 +163,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         chunk_sels = list(zip(*columns, strict=True))
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
-            # A chunk is complete only if its distinct points are as many as its elements. Few
-            # chunks have that many points, so the slow count of distinct points is rarely needed.
+            # A chunk is complete only if it has as many distinct points as elements. Counting
+            # distinct points is slow, so count them only in the few chunks with enough points.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

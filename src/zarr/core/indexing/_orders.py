@@ -15,7 +15,7 @@ _GRIDS_REMEMBERED = 16
 
 
 def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Yield an axis and a bit of its coordinate for each bit of a Morton code, lowest bit first.
+    """Yield the axis and the coordinate bit of each bit in a Morton code, lowest bit first.
 
     The axes alternate, beginning with the first axis. Each axis has only as many bits as its
     largest coordinate needs, so that the codes of elongated grids have fewer gaps.
@@ -109,7 +109,7 @@ def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def lexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return all positions in a grid in an order in which the last dimension varies fastest.
+    """Return all positions in a grid, ordered so that the last dimension varies fastest.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def lexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int,
 
 @lru_cache(maxsize=_GRIDS_REMEMBERED)
 def colexicographic_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return all positions in a grid in an order in which the first dimension varies fastest.
+    """Return all positions in a grid, ordered so that the first dimension varies fastest.
 
     Parameters
     ----------

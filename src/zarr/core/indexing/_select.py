@@ -31,7 +31,7 @@ def is_vectorized_mask(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
     Parameters
     ----------
     items : tuple
-        The items of a selection. Lists have to be converted to arrays already.
+        The items of a selection. The caller has converted lists to arrays.
     shape : tuple of int
         Shape of the array in elements.
 
@@ -103,8 +103,8 @@ def item_indexer(
     Returns
     -------
     tuple
-        The indexer, the fields, and a bool: whether the selection consists only of integers, slices
-        and ``...``. If so, the caller returns a zero-dimensional result as a scalar.
+        The indexer, the fields, and a bool: whether the indexer is a `BasicIndexer`. If so, the
+        caller returns a zero-dimensional result as a scalar.
 
     Raises
     ------
