@@ -1,6 +1,6 @@
 """Choose between equivalent methods of a store: the most-derived override wins.
 
-A store offers several ways to do one thing: `get` and `get_sync`, one value and many, `delete` and
+A store has several methods for one purpose: `get`, `get_sync` and `get_many`, or `delete` and
 `delete_dir`. A subclass may override only one of them; the inherited equivalents would bypass that
 override. For this reason, the override in the most-derived class is used in place of its
 equivalents. A method that was patched after class creation takes precedence over the other methods
@@ -75,7 +75,7 @@ class StoreAccess:
 
 
 def settle_access(cls: type[Store]) -> None:
-    """Set the record of a store class, and derive methods from the primitives it overrides."""
+    """Set the record of a store class; derive methods from the primitives that it overrides."""
     for single, derived in _DERIVED.items():
         for name in derived:
             if position(cls, single) < position(cls, name) and not _is_default(cls, name):
@@ -93,7 +93,7 @@ def access_of(store: Store) -> StoreAccess:
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    # This function is called several times per read. For speed, the check is two calls into C.
+    # This function is called several times per read. For speed, it checks with two calls into C.
     if cls._methods == cls._find_methods(cls) and _NAMES.isdisjoint(members):
         return cls._access
     patched = [name for name in _METHODS if _is_patched(cls, name)]
@@ -101,10 +101,11 @@ def access_of(store: Store) -> StoreAccess:
 
 
 def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
-    """Return a method of a store that reads or deletes; derive it again if it is stale.
+    """Return the method of a store for reading or deleting.
 
-    A patch of `get`, `get_sync` or `delete` applies to every read and every deletion, like an
-    override in a subclass.
+    If the method is derived from a method that was patched later, a new derivation is returned. In
+    this way, a patch of `get`, `get_sync` or `delete` applies to every read and every deletion,
+    like an override in a subclass.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def _judge(
     """Compute the record of a class, or of an instance that differs from its class."""
 
     def distance(name: str) -> float:
-        """Return the MRO distance of a method; the smallest is the most-derived override."""
+        """Return the MRO distance of a method; the most-derived override has the smallest."""
         if name in of_the_object:
             return -1
         return position(cls, name) - (0.5 if name in patched else 0)

@@ -59,7 +59,7 @@ _NameT_co = TypeVar("_NameT_co", bound=str, covariant=True)
 
 
 class CodecJSON_V2(TypedDict, Generic[_NameT_co]):
-    """JSON form of a codec in format 2 metadata: the member ``id``, and one per parameter."""
+    """JSON form of a codec in format 2 metadata: ``id``, and one member per parameter."""
 
     id: ReadOnly[_NameT_co]
 
@@ -243,7 +243,7 @@ class ArrayArrayCodec(BaseCodec[NDBuffer, NDBuffer]):
 
 
 class ArrayBytesCodec(BaseCodec[NDBuffer, Buffer]):
-    """A codec from array to bytes; every chain of codecs has exactly one."""
+    """A codec from array to bytes; every chain of codecs has exactly one such codec."""
 
     is_fixed_size: bool
 
@@ -269,7 +269,7 @@ class ArrayBytesCodecPartialDecodeMixin:
     async def decode_partial(
         self, batch_info: Iterable[tuple[ByteGetter, SelectorTuple, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Read and decode a selection of each of several chunks.
+        """Read and decode one selection from each of several chunks.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class ArrayBytesCodecPartialDecodeMixin:
 
 
 class ArrayBytesCodecPartialEncodeMixin:
-    """Mixin for codecs that can update a selection of a stored chunk by themselves."""
+    """Mixin for codecs that can update a selection of a stored chunk directly in the store."""
 
     async def _encode_partial_single(
         self,
@@ -301,13 +301,13 @@ class ArrayBytesCodecPartialEncodeMixin:
     async def encode_partial(
         self, batch_info: Iterable[tuple[ByteSetter, NDBuffer, SelectorTuple, ArraySpec]]
     ) -> None:
-        """Encode and store new values for a selection of each of several chunks.
+        """Encode and store new values for one selection in each of several chunks.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: its key, the new values, the selection within the chunk that they
-            replace, and the spec of the whole chunk.
+            For each chunk: its key, the new values, the selection to replace within the chunk,
+            and the spec of the whole chunk.
         """
         await concurrent_map(batch_info, self._encode_partial_single)
 
@@ -332,7 +332,7 @@ class CodecPipeline:
 
     @classmethod
     def from_array_metadata_and_store(cls, array_metadata: ArrayMetadata, store: Store) -> Self:
-        """Make a pipeline that reads the store of an array by itself.
+        """Make a pipeline that accesses the store of an array directly.
 
         Raises
         ------
@@ -350,7 +350,7 @@ class CodecPipeline:
 
     @property
     def supports_partial_encode(self) -> bool:
-        """Whether a codec can update a selection of a stored chunk by itself."""
+        """Whether a codec can update a selection of a stored chunk directly in the store."""
         return False
 
     def validate(
@@ -369,13 +369,13 @@ class CodecPipeline:
     async def decode(
         self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Decode chunks; None stands for an absent chunk; see `BaseCodec.decode`."""
+        """Decode chunks, with None for an absent chunk; see `BaseCodec.decode`."""
         raise _not_implemented(type(self), "decode")
 
     async def encode(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
     ) -> Iterable[Buffer | None]:
-        """Encode chunks; None stands for an absent chunk; see `BaseCodec.encode`."""
+        """Encode chunks, with None for an absent chunk; see `BaseCodec.encode`."""
         raise _not_implemented(type(self), "encode")
 
     async def read(
@@ -384,7 +384,7 @@ class CodecPipeline:
         out: NDBuffer,
         drop_axes: tuple[int, ...] = (),
     ) -> tuple[GetResult, ...]:
-        """Read chunks and scatter a selection of each into an array.
+        """Read chunks and copy a selection of each chunk into an array.
 
         Parameters
         ----------

@@ -39,7 +39,7 @@ class Metadata:
         Parameters
         ----------
         data : dict
-            As `to_dict` returns it.
+            JSON form, as returned by `to_dict`.
         """
         return cls(**data)
 

@@ -37,7 +37,7 @@ class Numcodec(Protocol):
         ...
 
     def decode(self, buf: Any, out: Any | None = None) -> Any:
-        """Decode what `encode` returned.
+        """Decode data that `encode` returned.
 
         Parameters
         ----------

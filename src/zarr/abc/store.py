@@ -65,7 +65,7 @@ ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 # A policy that merges no byte ranges. Requests for the same bytes still share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
-# Limits of a batch of `get_many` in the calling thread. A batch is yielded when it reaches one.
+# Maximum number of requests and of bytes per batch, for a store that reads in the calling thread.
 _BATCH_COUNT = 256
 _BATCH_BYTES = 1 * MiB
 
@@ -88,7 +88,7 @@ class Store(ABC):
 
     A key is a relative path whose parts are separated by ``/``; a prefix may also be empty. A store
     must implement one reading method, `get`. All other reading methods are derived from `get`; a
-    store overrides each of them that it can implement faster. If a subclass overrides only `get`,
+    store overrides those that it can implement faster. If a subclass overrides only `get`,
     for example to retry or to log, every read uses the new `get`: inherited methods that would
     bypass it are derived from `get` again. The same applies to `get_sync` for reads in the calling
     thread.
@@ -110,7 +110,7 @@ class Store(ABC):
     _coroutines_wait: ClassVar[bool] = True
     _access: ClassVar[StoreAccess]
     _derived: ClassVar[dict[str, Any]]  # default implementations of derived methods, by name
-    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # returns the methods behind `_access`
+    _find_methods: ClassVar[Callable[[type[Store]], Any]]  # finds the methods for `_access`
     _methods: ClassVar[Any]  # what `_find_methods` returned when the class was created
 
     def __init__(self, *, read_only: bool = False) -> None:
@@ -151,7 +151,7 @@ class Store(ABC):
         self._is_open = True
 
     async def _ensure_open(self) -> None:
-        """Open the store unless it is open."""
+        """Open the store unless it is already open."""
         if self._is_open:
             return
         try:
@@ -439,7 +439,7 @@ class Store(ABC):
             If the store has no `get_sync`.
         ExceptionGroup
             Contains a `FileNotFoundError` if the key is absent, as in `get_ranges`. Catch it with
-            ``except*``. Other failures are raised without a group.
+            ``except*``. Other exceptions are raised directly, not in an `ExceptionGroup`.
         """
         if not isinstance(self, SupportsGetSync):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")

@@ -49,7 +49,7 @@ async def open(
     store : StoreLike or None
         Location of the node; None for a new store in memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
-        ``"r"`` and ``"r+"`` open an existing node, to read or to read and write. ``"a"`` also
+        ``"r"`` opens an existing node for reading, ``"r+"`` for reading and writing. ``"a"`` also
         creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` always
         deletes existing data and creates the node. ``"w-"`` creates an array if nothing is stored
         at its location, and raises an error otherwise. None means ``"r"`` for a read-only store and
@@ -306,7 +306,7 @@ async def new_group(
     overwrite: bool,
     attributes: dict[str, Any] | None,
 ) -> AsyncGroup:
-    """Create a group, in the configured format if none is given."""
+    """Create a group, in the configured format if no format is given."""
     if zarr_format is None:
         zarr_format = cast("ZarrFormat", zarr_config.get("default_zarr_format"))
     return await AsyncGroup.from_store(
@@ -347,7 +347,7 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
 async def open_like(
     a: Any, path: str, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Open an array, or create it with the properties of another array if it does not exist.
+    """Open an array; if it does not exist, create it with the properties of `a`.
 
     Parameters
     ----------

@@ -206,8 +206,8 @@ async def consolidate_metadata(
 ) -> AsyncGroup:
     """Store the metadata of all nodes below a group together with those of the group.
 
-    The group and all nodes below it are then opened with one read. Consolidated metadata become
-    stale when nodes are created or changed. In that case, call this function again.
+    Afterwards, one read is enough to open the group and all nodes below it. Consolidated metadata
+    become stale when nodes are created or changed. In that case, call this function again.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     # The next fields are derived from the metadata.
     codec_pipeline: CodecPipeline = field(init=False, compare=False)
     _chunk_grid: ChunkGrid = field(init=False, compare=False)
-    # The last chunk spec of a regular grid. It is reused, so that codecs prepare for it only once.
+    # The most recent chunk spec, for a regular grid. It is reused: codecs prepare for it only once.
     _kept_spec: ArraySpec | None = field(init=False, compare=False)
     config: ArrayConfig
 
@@ -108,7 +108,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         object.__setattr__(self, "_kept_spec", None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Unpickling makes a new pipeline, with the configuration of the unpickling process.
+        # Unpickling makes a new pipeline, with the configuration of the process that unpickles.
         return type(self), (self.metadata, self.store_path, self.config)
 
     def _replace_metadata(self, metadata: ArrayMetadata) -> None:
@@ -118,7 +118,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         object.__setattr__(self, "_kept_spec", None)
 
     def _regular_spec(self, prototype: BufferPrototype) -> ArraySpec:
-        """Return the chunk spec of a regular grid; the spec for the last prototype is cached."""
+        """Return the chunk spec of a regular grid; cached for the prototype of the last call."""
         spec = self._kept_spec
         if spec is None or spec.prototype != prototype:
             spec = chunk_spec(self.metadata, self.config, self._chunk_grid.chunk_shape, prototype)
@@ -464,7 +464,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         data : array-like
-            Data to append. The shape equals that of the array, except along `axis`.
+            Data to append. Its shape must equal that of the array, except along `axis`.
         axis : int
             Dimension that grows; a negative number counts from the last dimension.
 
@@ -534,7 +534,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return await nchunks_initialized(self)
 
     async def nbytes_stored(self) -> int:
-        """Return the size in bytes of all keys stored for the array, including metadata."""
+        """Return the total size in bytes of all values stored for the array, including metadata."""
         return await nbytes_stored(self)
 
     async def info_complete(self) -> ArrayInfo:

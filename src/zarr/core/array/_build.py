@@ -35,7 +35,7 @@ def resolve_zarr_format(zarr_format: object) -> ZarrFormat:
     Raises
     ------
     ValueError
-        If it is neither 2 nor 3.
+        If the format is neither 2 nor 3.
     """
     chosen = zarr_config.get("default_zarr_format") if zarr_format is None else zarr_format
     if chosen not in (2, 3):

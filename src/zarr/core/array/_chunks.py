@@ -69,7 +69,7 @@ async def _keys_below(array: AsyncArray[Any]) -> AsyncIterator[str]:
 
 
 def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | None:
-    """Return a function from a key to a grid position, or to None if the key is not a chunk key.
+    """Return a function that converts a chunk key to a grid position, and any other key to None.
 
     Return None if the chunk key encoding cannot be inverted.
     """
@@ -120,5 +120,5 @@ async def nchunks_initialized(array: AsyncArray[Any]) -> int:
 
 
 async def nbytes_stored(array: AsyncArray[Any]) -> int:
-    """Return the size in bytes of all keys stored below the array, including metadata."""
+    """Return the total size in bytes of all values stored for the array, including metadata."""
     return await array.store.getsize_prefix(array.path)

@@ -120,7 +120,8 @@ def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     source : AsyncArray
         Array to copy, in a store that the calling thread can read.
     target : AsyncArray
-        Array of the same shape without elements, in a store that the calling thread can write.
+        New array of the same shape, without stored chunks. Its store must be writable in the
+        calling thread.
 
     Raises
     ------
@@ -214,13 +215,13 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return the metadata that affect encoded chunks, as text to distinguish -0.0 from 0.0."""
+    """Return the metadata that affect encoded chunks as text, in which -0.0 differs from 0.0."""
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Return whether a chunk absent in the source must be written, or must raise an error."""
+    """Return whether chunks that are absent in the source must be written or raise an error."""
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 
 
@@ -255,8 +256,8 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
-    A region contains as many chunks as fit into 16 MiB, but at least half the maximum number of
-    requests in flight: one half of the requests reads while the other half writes.
+    A region contains as many chunks as fit into 16 MiB, but at least half as many chunks as
+    requests may be in flight: half of the requests are reads, the other half are writes.
 
     Parameters
     ----------

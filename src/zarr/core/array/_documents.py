@@ -264,7 +264,10 @@ async def get_array_metadata(
 async def _find_document(
     store_path: StorePath, zarr_format: ZarrFormat | None
 ) -> tuple[ZarrFormat, dict[str, JSON]]:
-    """Return the document of `get_array_metadata`, and the format according to its name."""
+    """Return the document that `get_array_metadata` finds, and its Zarr format.
+
+    The Zarr format is determined from the file name of the document.
+    """
     if zarr_format not in (2, 3, None):
         raise MetadataValidationError(
             f"Invalid value for 'zarr_format'. Expected 2, 3, or None. Got '{zarr_format}'."
@@ -305,14 +308,14 @@ async def open_metadata(store_path: StorePath, zarr_format: ZarrFormat | None) -
 def parse_stored(
     document: Mapping[str, JSON], zarr_format: ZarrFormat, store_path: StorePath
 ) -> ArrayMetadata:
-    """Return the array metadata of a document.
+    """Parse the metadata document of an array.
 
     Parameters
     ----------
     document : mapping
         Document in the form that `get_array_metadata` returns.
     zarr_format : {2, 3}
-        Format according to the name of the document.
+        Zarr format, determined from the file name of the document.
     store_path : StorePath
         Location of the array, for error messages and notes.
 
@@ -321,7 +324,7 @@ def parse_stored(
     NodeTypeValidationError
         If a ``zarr.json`` is not the document of an array.
     TypeError, ValueError
-        If the document has another ``zarr_format``, or is not valid. A note names the document.
+        If the document has a different ``zarr_format``, or is not valid. A note names the document.
     """
     path = str(store_path)
     with naming(store_path / (ZARR_JSON if zarr_format == 3 else ZARRAY_JSON)):
@@ -344,7 +347,7 @@ async def store_metadata(
     store_path : StorePath
         The node.
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
-        Its metadata.
+        Metadata of the node.
     ensure_parents : bool
         Whether to create the groups above the node that are not stored yet.
 
@@ -379,7 +382,7 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     store_path : StorePath
         The array or group.
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
-        Its metadata.
+        Metadata of the node.
     overwrite : bool
         Whether to delete everything stored at that location first. Nothing is deleted if an error
         below is raised.
@@ -399,8 +402,8 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     if store_path.read_only and not overwrite:
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
-    # If code outside this library overrides `set_if_not_exists`, it is called for every group above
-    # the node, because it may use another test of whether a key exists.
+    # If code outside this library overrides `set_if_not_exists`, the override is called for every
+    # group above the node, because it may decide differently whether a key exists.
     every = _is_overridden_by_others(store_path.store, "set_if_not_exists")
     missing = await missing_parents(store_path, metadata.zarr_format, every=every)
     replace = overwrite and store_path.store.supports_deletes
@@ -422,10 +425,10 @@ async def create_documents(
     zarr_format: ZarrFormat,
     before: Mapping[str, Buffer | None] | None = None,
 ) -> None:
-    """Store encoded documents of a node after a check that no node exists there.
+    """Store encoded documents of a node; the caller has checked that no node exists.
 
     Another writer may have created a node since the check. If the store has an atomic
-    `set_if_not_exists`, that node stays unchanged; otherwise the later write replaces it.
+    `set_if_not_exists`, that node stays unchanged; otherwise it is overwritten.
 
     Parameters
     ----------
@@ -436,8 +439,8 @@ async def create_documents(
     zarr_format : {2, 3}
         Format of the documents.
     before : mapping or None
-        Result of `leftovers`, called before the check that no node exists; None to call `leftovers`
-        here.
+        Result of `leftovers` from before the check that no node exists; None to call `leftovers`
+        in this function.
 
     Raises
     ------
@@ -466,11 +469,11 @@ async def create_documents(
 async def leftovers(
     store_path: StorePath, documents: Mapping[str, Buffer]
 ) -> dict[str, Buffer | None]:
-    """Return the stored values of all given documents but the first, which defines the node.
+    """Return the stored values of all given documents except the first, which defines the node.
 
-    Two format 2 groups differ only in their attributes. Attributes may be left over from a node
-    whose defining document was deleted. The result is empty for format 3, and for stores for which
-    `create_documents` does not use it.
+    In format 2, the attributes of a deleted node may still be stored. From the result,
+    `create_documents` can tell such attributes from those of a node that another writer creates.
+    The result is empty for format 3, and for stores for which `create_documents` does not use it.
     """
     names = list(documents)[1:]
     if not names or not creates_in_one_step(store_path.store):
@@ -493,7 +496,7 @@ def creates_in_one_step(store: Store) -> bool:
 
 
 def _is_overridden_by_others(store: Store, name: str) -> bool:
-    """Return whether code outside this library defines a method of a store or wrapped store."""
+    """Return whether code outside this library defines a method of a store or its wrapped store."""
     while True:
         kind = type(store)
         owner = kind.__mro__[_depth(kind, name)]
@@ -511,10 +514,10 @@ def _depth(kind: type, name: str) -> int:
 
 
 async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]]) -> None:
-    """Store the groups of `missing_parents` that other writers have not stored meanwhile."""
+    """Store the groups that `missing_parents` returned, unless other writers have stored them."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # The defining document is stored first. Without it, the others would look like leftovers.
+        # Store the defining document first: without it, other documents would look like leftovers.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)
 
@@ -524,10 +527,10 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
 async def missing_parents(
     store_path: StorePath, zarr_format: ZarrFormat, *, every: bool = False
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
-    """Return the missing groups above a new node, or all if `every`, with documents by name.
+    """Return the missing groups above a new node, or all groups above it if `every` is True.
 
-    The hierarchy implies these groups, without attributes (Zarr v3 core specification, "Hierarchy";
-    v2, "Groups").
+    For each group, the result contains its location and its documents by name. A hierarchy implies
+    these groups; they have no attributes (Zarr v3 core specification, "Hierarchy"; v2, "Groups").
 
     Raises
     ------

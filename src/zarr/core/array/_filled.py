@@ -66,13 +66,13 @@ async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> Begun[AsyncA
 async def empty_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array like another one, with uninitialized elements.
+    """Create an array like `a`, with uninitialized elements.
 
     Parameters
     ----------
     a : Array, AsyncArray or array-like
         Source of the shape and data type. An array of this library also provides chunks and fill
-        value. It also provides format and codecs, unless another format is requested.
+        value. It also provides format and codecs, unless a different format is requested.
     zarr_format : {2, 3} or None
         Format of the array; None for that of `a`, or for the configured format if `a` has none.
     **kwargs
@@ -85,7 +85,7 @@ async def empty_like(
 async def zeros_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array like another one with the fill value 0; see `empty_like`."""
+    """Create an array like `a` with the fill value 0; see `empty_like`."""
     return await begin(zeros, **like(a, zarr_format, kwargs))
 
 
@@ -93,7 +93,7 @@ async def zeros_like(
 async def ones_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array like another one with the fill value 1; see `empty_like`."""
+    """Create an array like `a` with the fill value 1; see `empty_like`."""
     return await begin(ones, **like(a, zarr_format, kwargs))
 
 
@@ -101,7 +101,7 @@ async def ones_like(
 async def full_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array like another one with a fill value.
+    """Create an array like `a` with a given fill value.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _fill_value(a: object) -> Any:
 
 
 def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters of `create` for an array like another one.
+    """Return parameters of `create` for an array like `a`.
 
     Parameters
     ----------

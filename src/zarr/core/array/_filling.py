@@ -1,7 +1,8 @@
 """Write the initial elements of a new array, from memory, a stored array or an array-like.
 
-Each class is a `zarr.core._derive.Move`. The API that creates the array runs it: the synchronous
-API in the calling thread with `set_selection_sync`, the asynchronous API with `set_selection`.
+Each class is a `zarr.core._derive.Move`. The API that creates the array runs the move. The
+synchronous API writes in the calling thread with `set_selection_sync`; the asynchronous API writes
+with `set_selection`.
 """
 
 from __future__ import annotations

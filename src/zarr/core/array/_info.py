@@ -111,12 +111,12 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def nbytes(self) -> int:
-        """Size in bytes of all decoded elements; of their references for a variable-length type."""
+        """Size in bytes of all decoded elements; only of references for a variable-length type."""
         return self.size * self.dtype.itemsize
 
     @property
     def order(self) -> MemoryOrder:
-        """Memory layout of read results; in format 2, the stored layout."""
+        """Memory layout of arrays that reads return; in format 2, also that of stored chunks."""
         metadata = self.metadata
         return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
 

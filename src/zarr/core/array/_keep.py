@@ -31,12 +31,12 @@ def _parse_keep_array_attr(
     dimension_names: DimensionNames,
     attributes: dict[str, JSON] | None,
 ) -> tuple[Any, ...]:
-    """Return the parameters of `create_array` for an array that keeps properties of another one.
+    """Return the parameters of `create_array` for an array that keeps properties of `data`.
 
     Parameters
     ----------
     data : Array, AsyncArray or array-like
-        Array to take parameters from.
+        Array that provides the parameters to keep.
     chunks : ChunksLike or {"auto", "keep"}
         Shape of the chunks in elements. ``"keep"`` uses that of `data`.
     shards : ShardsLike, "keep" or None
@@ -63,9 +63,9 @@ def _parse_keep_array_attr(
     Returns
     -------
     tuple
-        The parameters from `chunks` to `attributes`, in this order. If codecs are kept and `data`
-        has none, they are None. If shards are kept, they are a shape, or a dictionary with
-        ``shape`` and ``index_location`` if the shard index is stored at the start.
+        The parameters from `chunks` to `attributes`, in this order. Codecs to keep are None if
+        `data` has none. Shards to keep are a shape, or, if the shard index is stored at the start,
+        a dictionary with ``shape`` and ``index_location``.
 
     Raises
     ------

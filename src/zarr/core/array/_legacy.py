@@ -159,7 +159,7 @@ async def create(
     compressor : numcodecs codec, dict, "auto" or None
         Format 2: codec for the last step of encoding; None for no compressor.
     order : {"C", "F"} or None
-        Format 2: memory layout of encoded chunks; None for that of `config`.
+        Format 2: memory layout of encoded chunks; None for the layout in `config`.
     store : StoreLike or None
         Location of the new array; None for a new store in memory.
     overwrite : bool
@@ -301,7 +301,7 @@ async def create(
 
 
 def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
-    """Raise an error for a given parameter of the other format; it names the replacement."""
+    """Raise an error that names the replacement if a parameter of the other format is given."""
     for is_given, name, instead in parameters:
         if is_given:
             hint = "" if instead is None else f" Use {instead} instead."

@@ -1,4 +1,4 @@
-"""Parse the arguments of a user for metadata, codecs and chunks."""
+"""Parse the metadata, codecs and chunks that a user passes as arguments."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
     MetadataValidationError
         If the format is neither 2 nor 3.
     TypeError, ValueError
-        If `data` has another type, or is not valid.
+        If `data` has an unsupported type, or is not valid.
     """
     if isinstance(data, ArrayV2Metadata | ArrayV3Metadata):
         return data

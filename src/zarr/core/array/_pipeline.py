@@ -32,7 +32,7 @@ def create_codec_pipeline(metadata: ArrayMetadata, *, store: Store | None = None
     Raises
     ------
     TypeError
-        If `metadata` has another type.
+        If `metadata` is not the metadata of an array.
     """
     if not isinstance(metadata, ArrayV2Metadata | ArrayV3Metadata):
         raise TypeError(f"Expected array metadata, got {type(metadata)}.")

@@ -137,9 +137,9 @@ def plan_read(
     indexer : Indexer
         The selection.
     out : NDBuffer or None
-        Receives the result; None for a new buffer. Its shape is that of the result. NumPy must be
-        able to cast the result to its data type with ``same_kind`` casting. It need not be
-        contiguous.
+        Receives the result; None for a new buffer. `out` must have the shape of the result. NumPy
+        must be able to cast the result to the data type of `out` with ``same_kind`` casting. `out`
+        need not be contiguous.
     fields : str, list of str or None
         Fields of a structured data type to return; None for whole elements.
     prototype : BufferPrototype or None
@@ -150,7 +150,7 @@ def plan_read(
     TypeError
         If `out` is not an `NDBuffer`, or has an unsuitable data type.
     ValueError
-        If `out` has another shape.
+        If the shape of `out` differs from that of the result.
     IndexError
         If the data type lacks one of the fields.
     """

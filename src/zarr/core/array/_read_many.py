@@ -40,8 +40,8 @@ R = TypeVar("R")
 # a store. A store merges concurrent requests, so many small arrays should be read together.
 _AT_ONCE: Final = 256
 
-# Number of bytes per share. A read that needs more bytes of memory takes several shares. All reads
-# together need at most about `_AT_ONCE` times this number of bytes.
+# Number of bytes per unit of the budget of `_AT_ONCE` units. A read that needs more bytes of memory
+# takes several units, so all reads together need at most about `_AT_ONCE` times this number.
 _PART_NBYTES: Final = 4 * MiB
 # Maximum number of chunks counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
@@ -245,7 +245,7 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
 
 
 class _Budget:
-    """A fair semaphore of which one task can hold several units.
+    """A fair semaphore that lets a task acquire several units together.
 
     Parameters
     ----------
@@ -287,13 +287,13 @@ def _innermost(store: Store) -> Store:
 async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:
     """Read several arrays, or selections of them, concurrently.
 
-    A store that merges requests, such as `FsspecStore`, also merges requests for different arrays,
-    like requests for the chunks of one array.
+    A store that merges requests, such as `FsspecStore`, merges requests for different arrays in the
+    same way as requests for the chunks of one array.
 
     Parameters
     ----------
     selections : iterable
-        Arrays, or pairs of an array and a selection. A selection is what can be used to index the
+        Arrays, or pairs of an array and a selection. A selection is anything that can index the
         array, including field names. An array without a selection, or with the selection None, is
         read whole. Stores and formats may differ.
 

@@ -50,7 +50,7 @@ async def resize(
     Raises
     ------
     TypeError, ValueError
-        If `new_shape` is not a shape, has another number of dimensions, or the store is
+        If `new_shape` is not a shape or has the wrong number of dimensions, or if the store is
         read-only.
     Exception
         The first failure to delete a chunk. In that case no more chunks are deleted, and the shape
@@ -78,8 +78,8 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
     if prod(old) - kept <= _MAX_BLIND_DELETES or not can_list_chunks(array):
         await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
         return
-    # Deleting during a listing can hide other keys, on some file systems and on servers that list
-    # page by page. Therefore the store is listed again, until no chunk is deleted during a listing.
+    # On some file systems, and on servers that list page by page, a deletion during a listing can
+    # hide other keys. Therefore the store is listed again until no chunk is deleted while listing.
     is_whole = False
     deleted: tuple[int, ...] | None = None  # first chunk deleted during the previous listing
     while not is_whole:
@@ -147,7 +147,7 @@ def plan_append(
     array : AsyncArray
         The array.
     data : array
-        Data to append. The shape equals that of the array, except along `axis`.
+        Data to append. Its shape must equal that of the array, except along `axis`.
     axis : int
         Dimension that grows; a negative number counts from the last dimension.
 

@@ -1,4 +1,4 @@
-"""Read and write a selection, with overridden methods of the array if there are any.
+"""Read or write a selection; overridden methods of the array are used if there are any.
 
 An override of `AsyncArray._get_selection` handles every read of elements, and an override of
 `AsyncArray._set_selection` every write. Without an override, the synchronous functions avoid the

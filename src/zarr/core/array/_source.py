@@ -23,7 +23,7 @@ _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
 
 
 def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a new array; parameters to keep are taken from the source.
+    """Return the parameters of a new array; take the parameters to keep from the source.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
 def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
     """Return a value that identifies the storage of a location, and the path in that storage.
 
-    Two memory stores may compare equal and still be distinct storage. Two local stores with
+    Two memory stores may compare equal although their storage is distinct. Two local stores with
     different roots may contain the same directory.
     """
     store = place.store

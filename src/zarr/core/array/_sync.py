@@ -252,9 +252,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             One item per dimension; missing items select the whole dimension. Steps are positive.
         out : NDBuffer or None
-            Receives the result; None for a new array. Its shape is that of the result. NumPy must
-            be able to cast the result to its data type with ``same_kind`` casting. It need not be
-            contiguous.
+            Receives the result; None for a new array. `out` must have the shape of the result.
+            NumPy must be able to cast the result to the data type of `out` with ``same_kind``
+            casting. `out` need not be contiguous.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured ones.
         fields : str, list of str or None

@@ -142,7 +142,7 @@ def refuse_missing_text(value: Any, dtype: object) -> None:
 
 
 def convert(value: object, dtype: np.dtype[Any]) -> Any:
-    """Convert a value to an array of a data type, on its current device.
+    """Convert a value to an array of a data type; data on a GPU stay on the GPU.
 
     Raises
     ------

@@ -220,7 +220,7 @@ class ArrayCreation(GroupProperties):
         Raises
         ------
         ValueError
-            If another format is requested.
+            If a different format is requested.
         TypeError
             If ``store`` or ``path`` is given.
         """
@@ -273,7 +273,7 @@ class ArrayCreation(GroupProperties):
 
     @in_two_steps
     async def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-        """Create an array like another one, with uninitialized elements.
+        """Create an array like `data`, with uninitialized elements.
 
         Parameters
         ----------
@@ -288,17 +288,17 @@ class ArrayCreation(GroupProperties):
 
     @in_two_steps
     async def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-        """Create an array like another one with the fill value 0; see `empty_like`."""
+        """Create an array like `data` with the fill value 0; see `empty_like`."""
         return await begin(_filled.zeros_like, data, **self._parameters(name, kwargs))
 
     @in_two_steps
     async def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-        """Create an array like another one with the fill value 1; see `empty_like`."""
+        """Create an array like `data` with the fill value 1; see `empty_like`."""
         return await begin(_filled.ones_like, data, **self._parameters(name, kwargs))
 
     @in_two_steps
     async def full_like(self, *, name: str, data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-        """Create an array like another one with a fill value; see `empty_like`."""
+        """Create an array like `data` with a given fill value; see `empty_like`."""
         return await begin(_filled.full_like, data, **self._parameters(name, kwargs))
 
 

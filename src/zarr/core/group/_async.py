@@ -366,9 +366,9 @@ class AsyncGroup(ArrayCreation):
         ------
         tuple
             Path relative to this group, and array or group. The children of a group are in the
-            order in which the store lists them. A group precedes its members. If the group has
-            consolidated metadata, its members follow directly after it. Otherwise they follow after
-            all nodes of smaller depth.
+            order in which the store lists them. A group precedes its members. If a group has
+            consolidated metadata, its members follow directly after it. Otherwise its members
+            follow after all nodes of smaller depth.
 
         Raises
         ------
@@ -449,13 +449,13 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         expand : None
-            Has no effect yet.
+            Must be None; expanding is not implemented yet.
         level : int or None
             Number of levels of groups to descend; None for all.
         max_nodes : int
             Maximum number of nodes to draw.
         plain : bool
-            Whether to omit bold names in the HTML form.
+            Whether to draw names in regular instead of bold type in the HTML form.
 
         Raises
         ------

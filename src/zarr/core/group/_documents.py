@@ -62,8 +62,8 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
 # saves a third of the requests for arrays.
 _FEW = 10
 
-# Estimated size of a metadata document in bytes. A bulk read that knows the size of values can
-# start more reads before the first value arrives.
+# Estimated size of a metadata document in bytes. If the size of the values is known, a bulk read
+# can start more reads before the first value arrives.
 _DOCUMENT_NBYTES = 64 * KiB
 
 
@@ -116,7 +116,7 @@ async def read_group_metadata(
     ------
     GroupNotFoundError
         If there is no group of that format. `MissingParentError` is raised if consolidated metadata
-        are not ignored, and they describe a node but lack a group above it.
+        are not ignored, and they describe a node but lack a group above that node.
     ContainsArrayError
         If the ``zarr.json`` is the document of an array.
     MetadataValidationError, TypeError, ValueError
@@ -126,8 +126,8 @@ async def read_group_metadata(
     Warns
     -----
     ZarrUserWarning
-        If both formats are stored and `zarr_format` is None. Also if consolidated metadata are not
-        required and are invalid in any other way than a missing group.
+        If both formats are stored and `zarr_format` is None. Also if consolidated metadata are
+        invalid but not required; if they lack a group, an error is raised instead.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -241,7 +241,7 @@ def parse_group_v2(
     Raises
     ------
     MetadataValidationError
-        If the document has another ``zarr_format`` (Zarr v2 specification, "Groups").
+        If the ``zarr_format`` is neither 2 nor 3 (Zarr v2 specification, "Groups").
     TypeError
         If the attributes are not valid.
     """
@@ -291,7 +291,7 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return the names of documents to read, plus that of consolidated metadata in format 2."""
+        """Return the names of documents to read; for format 2, add the consolidated metadata."""
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
     def into_v3(self, document: Document) -> GroupMetadata:

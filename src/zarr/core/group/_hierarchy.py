@@ -56,8 +56,8 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
     Returns
     -------
     dict
-        Metadata by normalized path, parents before children. Each group up to the root that is not
-        among the given nodes is an `ImplicitGroupMarker`.
+        Metadata by normalized path, parents before children. For each group above a node that is
+        not itself in `nodes`, the value is an `ImplicitGroupMarker`.
 
     Raises
     ------
@@ -100,8 +100,8 @@ def complete_below(
     Raises
     ------
     ValueError
-        See `complete`. Also raised if the group itself is among the nodes, or a node has another
-        format.
+        See `complete`. Also raised if the group itself is among the nodes, or a node has a
+        different format.
     """
     given = normalize_paths(nodes)
     if "" in given:
@@ -169,9 +169,9 @@ async def store_hierarchy(
     nodes : mapping
         Result of `complete`.
     overwrite : bool
-        Whether to delete everything stored at and below the given nodes first. If False, it is an
-        error if a node is stored at the path of a given node. Existing groups at the paths of
-        implicit groups are kept in either case.
+        Whether to delete everything stored at and below the given nodes first. If False, an error
+        is raised if a node is stored at the path of a given node. In either case, existing groups
+        at the paths of implicit groups are kept.
 
     Yields
     ------

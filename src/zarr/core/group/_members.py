@@ -24,7 +24,7 @@ from zarr.storage._utils import can_be_child, normalize_path
 if TYPE_CHECKING:
     from zarr.storage._common import StorePath
 
-# Names within a group that belong to the group itself.
+# Names in the listing of a group that are documents of the group, not members.
 _OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
     2: frozenset({ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON}),
     3: frozenset({ZARR_JSON}),
@@ -108,7 +108,7 @@ async def walk(
     store_path : StorePath
         The group.
     group : GroupMetadata
-        Its metadata.
+        Metadata of the group.
     max_depth : int or None
         Number of levels of groups to descend; None for all, 0 for only the children of this group.
     use_consolidated_for_children : bool

@@ -118,8 +118,8 @@ class ConsolidatedMetadata:
         Returns
         -------
         dict
-            The member ``metadata`` maps paths relative to the group to nodes of all depths. Paths
-            are sorted by depth, then by name.
+            The member ``metadata`` contains the JSON form of the nodes of all depths, by path
+            relative to the group. Paths are sorted by depth, then by name.
         """
         nodes = self.flattened_metadata
         return {
@@ -221,8 +221,8 @@ class ConsolidatedMetadata:
         ----------
         metadata : dict
             Metadata by path relative to the group, for nodes of all depths. When the method
-            returns, this dictionary contains the metadata of the children by name, as the
-            `metadata` parameter of the class.
+            returns, this dictionary contains the metadata of the children by name, like
+            the `metadata` parameter of the class.
 
         Raises
         ------
@@ -492,7 +492,7 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     Raises
     ------
     MetadataValidationError
-        If the document has another layout, or the parent of a node is not a group.
+        If the document has an unknown layout, or the parent of a node is not a group.
     TypeError, ValueError
         If the metadata of a node are not valid.
     """
@@ -504,7 +504,7 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     nodes: dict[str, dict[str, JSON]] = {}
     for key, content in contents.items():
         path, _, name = key.rpartition("/")
-        # An array takes precedence over a group at the same path, as in single reads.
+        # An array takes precedence over a group at the same path, as when opening a single node.
         if path and (name == ZARRAY_JSON or (name == ZGROUP_JSON and path not in nodes)):
             nodes[path] = dict(cast("Mapping[str, JSON]", content))
     for path, node in nodes.items():
