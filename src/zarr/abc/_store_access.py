@@ -64,8 +64,8 @@ class StoreAccess:
         Whether coroutines of the store never depend on an event loop, so that the calling thread
         can run them itself.
     overridden : frozenset of str
-        Names of stale methods. The method that a stale method is derived from was patched, so the
-        stale method must be derived again.
+        Names of stale methods. A method is stale if it was derived from a method that was patched
+        afterwards; it must be derived again.
     """
 
     reads_in_thread: bool

@@ -620,7 +620,7 @@ class Store(ABC):
         Parameters
         ----------
         prefix : str
-            The prefix, as a directory: ``a`` does not match the key ``ab``. Empty for all keys.
+            The prefix, treated as a directory: ``a`` does not match ``ab``. Empty for all keys.
 
         Raises
         ------
@@ -673,7 +673,7 @@ class Store(ABC):
         Parameters
         ----------
         prefix : str
-            The prefix, as a directory; empty for the whole store.
+            The prefix, treated as a directory; empty for the whole store.
 
         Raises
         ------

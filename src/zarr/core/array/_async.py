@@ -459,7 +459,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         await set_selection(self, indexer, await in_memory(value), prototype=prototype)
 
     async def append(self, data: npt.ArrayLike, axis: int = 0) -> tuple[int, ...]:
-        """Append along a dimension.
+        """Append data along a dimension.
 
         Parameters
         ----------

@@ -256,8 +256,8 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
-    A region contains as many chunks as fit into 16 MiB, but at least half as many chunks as
-    requests may be in flight: half of the requests are reads, the other half are writes.
+    A region contains as many chunks as fit into 16 MiB, but at least half as many as the maximum
+    number of requests in flight. Half of these requests are reads, the other half are writes.
 
     Parameters
     ----------

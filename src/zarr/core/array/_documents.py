@@ -471,8 +471,8 @@ async def leftovers(
 ) -> dict[str, Buffer | None]:
     """Return the stored values of all given documents except the first, which defines the node.
 
-    In format 2, the attributes of a deleted node may still be stored. From the result,
-    `create_documents` can tell such attributes from those of a node that another writer creates.
+    In format 2, the attributes of a deleted node may still be stored. `create_documents` uses the
+    result to distinguish such attributes from those of a node that another writer creates.
     The result is empty for format 3, and for stores for which `create_documents` does not use it.
     """
     names = list(documents)[1:]

@@ -68,7 +68,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     Parameters
     ----------
     _async_array : AsyncArray
-        Array of the asynchronous API that does the work.
+        Array of the asynchronous API, which does the work.
     """
 
     _async_array: AsyncArray[T_ArrayMetadata]

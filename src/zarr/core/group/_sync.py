@@ -96,7 +96,7 @@ class Group(GroupProperties, SyncMixin):
     Parameters
     ----------
     _async_group : AsyncGroup
-        Group of the asynchronous API that does the work.
+        Group of the asynchronous API, which does the work.
     """
 
     _async_group: AsyncGroup
@@ -163,7 +163,7 @@ class Group(GroupProperties, SyncMixin):
         return self.nmembers()
 
     def __setitem__(self, key: str, value: Any) -> None:
-        """Store an array in place of any stored node; see `AsyncGroup.setitem`."""
+        """Store an array, replacing a node at the same path; see `AsyncGroup.setitem`."""
         finished(begin(self._async_group.setitem, key, value))
 
     def __delitem__(self, key: str) -> None:
