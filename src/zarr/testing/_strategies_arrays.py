@@ -68,12 +68,12 @@ if TYPE_CHECKING:
     Attributes: TypeAlias = Mapping[str, JSON] | None
 
 compressors: st.SearchStrategy[Any] = st.sampled_from([None, "default"])
-"""No compressor, or that which an array gets unless another is chosen."""
+"""Either no compressor, or the default compressor of an array."""
 
 subchunk_write_orders: st.SearchStrategy[SubchunkWriteOrder] = st.sampled_from(
     SUBCHUNK_WRITE_ORDERS
 )
-"""Orders in which a shard holds its chunks."""
+"""Orders in which chunks are stored within a shard."""
 
 sharding_inner_codecs: st.SearchStrategy[tuple[Codec, ...]] = st.sampled_from(
     [
@@ -82,7 +82,7 @@ sharding_inner_codecs: st.SearchStrategy[tuple[Codec, ...]] = st.sampled_from(
         (BytesCodec(endian="big"), Crc32cCodec()),
     ]
 )
-"""Codecs of the chunks in a shard, for elements that have one size."""
+"""Codecs of the chunks in a shard, for data types of fixed size."""
 
 _PATHS: Final = paths()
 _SEPARATORS: Final[st.SearchStrategy[SeparatorLiteral]] = st.sampled_from([".", "/"])

@@ -35,7 +35,7 @@ _FIELD_SHAPES: Final = npst.array_shapes(max_dims=2, max_side=3)
 array_shapes: st.SearchStrategy[tuple[int, ...]] = npst.array_shapes(
     max_dims=3, min_side=2, max_side=7
 ) | npst.array_shapes(max_dims=4, min_side=0, max_side=4)
-"""Shapes in elements: one to four dimensions, of which some are empty, and at most 343 elements."""
+"""Shapes in elements: one to four dimensions, some of length 0, and at most 343 elements."""
 
 
 # --- data types -------------------------------------------------------------------------

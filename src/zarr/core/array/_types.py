@@ -48,7 +48,7 @@ ShardsLike = TypeAliasType("ShardsLike", ChunksLike | ShardsConfigParam | Litera
 CompressorLike = TypeAliasType(
     "CompressorLike", dict[str, JSON] | BytesBytesCodec | Numcodec | Literal["auto"] | None
 )
-"""One codec from bytes to bytes, or its JSON form; ``"auto"`` for the default, None for none."""
+"""One codec from bytes to bytes, or its JSON form; ``"auto"`` for the default, None for no codec."""
 
 CompressorsLike = TypeAliasType(
     "CompressorsLike",
@@ -59,7 +59,7 @@ CompressorsLike = TypeAliasType(
     | Literal["auto"]
     | None,
 )
-"""Codecs from bytes to bytes, in the order of encoding; format 2 arrays have one at most."""
+"""Codecs from bytes to bytes, in the order of encoding; a format 2 array has at most one."""
 
 FiltersLike = TypeAliasType(
     "FiltersLike",
