@@ -1,7 +1,7 @@
-"""Chunked, compressed, N-dimensional arrays: the Zarr storage formats 2 and 3.
+"""Chunked, compressed, N-dimensional arrays in the Zarr storage formats 2 and 3.
 
 An import of the package loads few modules. The first access to a public name loads all the others,
-including the modules below. So a program that may not need the package starts fast.
+including the modules below. So a program starts fast if it imports the package without using it.
 """
 
 from __future__ import annotations

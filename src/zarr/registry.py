@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Registry(dict[str, type[T]], Generic[T]):
-    """Classes of one kind by their lookup name; entry points are loaded on first use."""
+    """Map lookup names to classes of one kind; entry points are loaded on first use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         cls : type
             Class to add.
         qualname : str or None
-            Lookup name; None for the module and the qualified name of the class, joined by a dot.
+            Lookup name. If None, it is the module and the qualified name, joined by a dot.
         """
         self[fully_qualified_name(cls) if qualname is None else qualname] = cls
 
@@ -116,22 +116,22 @@ def fully_qualified_name(cls: type[Any]) -> str:
 
 
 def _import_class(path: str) -> type[Any] | None:
-    """Import and return a class by its dotted path; None if module or class does not exist."""
+    """Import the class at a dotted path; return None if module or class does not exist."""
     module, _, name = path.rpartition(".")
     if not module:
         return None
     try:
         return cast("type[Any] | None", getattr(importlib.import_module(module), name, None))
     except ModuleNotFoundError as error:
-        # Only the configured module itself, or a package that contains it, may be missing. If the
-        # module lacks one of its own imports, that error is raised.
+        # Return None only if the configured module or one of its parent packages is missing. If an
+        # import inside the module fails, that error is raised.
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             return None
         raise
 
 
 def _configured(registry: Registry[T], path: str) -> type[T] | None:
-    """Return the class of a configured path; import and register the class if necessary."""
+    """Return the class at a configured path; import and register it if necessary."""
     if path in registry:
         return registry[path]
     _collect_entrypoints()
@@ -171,8 +171,8 @@ def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = N
     codec_cls : type of Codec
         Class to register.
     qualname : str or None
-        Name by which the configuration refers to the class; None for the module and the qualified
-        name of the class, joined by a dot.
+        Name by which the configuration refers to the class. If None, it is the module and the
+        qualified name of the class, joined by a dot.
     """
     _codecs[key].register(codec_cls, qualname=qualname)
 

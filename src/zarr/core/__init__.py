@@ -1,4 +1,4 @@
-"""The implementation behind the public modules."""
+"""Implementation of the public modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk reads with a read scheduler: the implementation of `get_many` of a store."""
+"""Implementation of `Store.get_many` with a read scheduler."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ async def bulk_read(
 ) -> AsyncGenerator[list[tuple[int, Buffer | None]], None]:
     """Read byte ranges of objects for one caller, and merge neighbouring ranges.
 
-    Each bulk read plans its requests by itself, so that the plan does not depend on other callers.
-    The scheduler may later merge the planned reads with reads of other callers. At most
+    Each bulk read makes a plan for its own requests only, so that the plan does not depend on other
+    callers. The scheduler may later merge the planned reads with reads of other callers. At most
     `MAX_PENDING_BYTES` bytes are in flight or not yet consumed.
 
     Parameters
     ----------
     scheduler : ReadScheduler
-        Makes the reads.
+        Performs the reads.
     requests : sequence of tuple, bytes or None
         Each item is an object and a byte range, None for all bytes. If the answer is already known,
         the item is the answer instead: the bytes, or None for an absent object.
     make_source : callable
-        Takes the index of a request, and returns the source of its object. Called once per read,
-        not once per request.
+        Takes the index of a request, and returns the `Source` of the requested object. Called once
+        per read, not once per request.
     make_buffer : callable
         Makes a buffer from bytes.
     on_bulk_read : callable or None

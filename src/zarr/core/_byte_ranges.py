@@ -26,7 +26,7 @@ class RangeByteRequest:
     end: int
 
     def __post_init__(self) -> None:
-        if type(self.start) is not int or type(self.end) is not int:  # avoids two calls for ints
+        if type(self.start) is not int or type(self.end) is not int:  # saves two calls for ints
             _make_plain(self, "start", self.start)
             _make_plain(self, "end", self.end)
 
@@ -49,7 +49,7 @@ class OffsetByteRequest:
 
 @dataclass(frozen=True)
 class SuffixByteRequest:
-    """The last `suffix` bytes of the value, or the whole value if it is shorter.
+    """The last `suffix` bytes of the value, or the whole value if it has fewer bytes.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
 
 
 class ByteRangeError(TypeError, ValueError):
-    """An object that is not a byte request was passed as one.
+    """An argument that should be a byte request is not one.
 
     Some stores of other packages raise a `TypeError` in this case, others raise a `ValueError`.
     This error is both, so that handlers of either type catch it.

@@ -1,4 +1,4 @@
-"""Planning of bulk reads: which requests share a read, and the position of each request in it.
+"""Planning of bulk reads: which requests share a read, and where their bytes are in that read.
 
 The functions are pure: they use no I/O, no clock and no configuration. A *request* is a key and a
 byte range that a caller asks for. A *read* is one physical operation. In a plan, exactly one read
@@ -42,8 +42,8 @@ class CoalescePolicy:
         Largest gap between two merged neighbours, in bytes and inclusive. The bytes of a gap are
         read and discarded. 0 merges only touching and overlapping ranges; None merges no ranges.
     max_coalesced_bytes : int
-        Largest merged read, in bytes and inclusive. A single request may be larger. Its read then
-        answers only this request and the requests for parts of its range.
+        Largest merged read, in bytes and inclusive. A larger request gets a read of its own. Other
+        requests share that read only if their ranges are within its range.
 
     Raises
     ------
@@ -113,8 +113,8 @@ def plan_reads(
       range always shares the read of the other range.
     - Suffix and open-ended requests are not merged with other ranges, because their position
       depends on the size of the object.
-    - An empty range is merged with any other read of its object. If there is no other read, the
-      empty range is still read, to find out whether the object exists.
+    - An empty range shares any other read of its object. If there is no other read, the empty range
+      is still read, to find out whether the object exists.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def _plan_object(
     path: Hashable, wanted: list[tuple[int, ByteRequest | None]], policy: CoalescePolicy
 ) -> list[Read]:
     if any(byte_range is None for _, byte_range in wanted):
-        # The whole object is read anyway. A slice of it equals the result of a read of that range.
+        # The whole object is read anyway. So the bytes of each request are a slice of this read.
         return [Read(path, None, tuple(Slice(*request) for request in wanted))]
     bounded: list[tuple[int, int, int]] = []
     empty: list[int] = []
@@ -222,7 +222,7 @@ def merge_around(
     policy: CoalescePolicy,
     may_join: Callable[[int, int], bool] = lambda left, right: True,
 ) -> tuple[int, int]:
-    """Return which waiting ranges of an object to merge with the range that is read now.
+    """Select the waiting ranges of an object to merge with the range that is read next.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def merge_around(
         The waiting ranges: sorted tuples of start, end, and further items. Because many ranges may
         wait, only ranges near `index` are examined.
     index : int
-        Index of the range that is read now.
+        Index of the range that is read next.
     policy : CoalescePolicy
         The merging policy. A range within the merged read always shares that read.
     may_join : callable

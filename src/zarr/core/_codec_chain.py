@@ -44,7 +44,7 @@ def split_codecs(
         number of array-to-array codecs, one array-to-bytes codec, and any number of bytes-to-bytes
         codecs.
     check_order : bool
-        Whether to raise an error if the codecs are in another order, and to warn if codecs before
+        Whether to raise an error if the codecs are in a wrong order, and to warn if codecs before
         or after a sharding codec prevent partial reads of a shard.
 
     Returns
@@ -105,12 +105,12 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 
 
 def _is_sync(codec: Codec, direction: str) -> bool:
-    """Return whether a codec decodes or encodes without waiting.
+    """Return whether a codec can decode or encode synchronously.
 
     The most-derived override decides. A subclass that overrides only the coroutine or the batch
     method expects that override to be called; such a codec is not synchronous. If the most-derived
-    override is synchronous, the attribute `_is_sync` decides. Codecs that run other codecs define
-    it; a missing attribute means True.
+    override is synchronous, the attribute `_is_sync` of the codec decides. Codecs that run other
+    codecs define this attribute. If the attribute is missing, the codec is synchronous.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -127,7 +127,7 @@ class _Stage:
 
 
 class ResolvedChain:
-    """A codec chain for chunks of one spec, with the spec of the input of each codec.
+    """A codec chain for chunks of one spec, with the input spec of each codec.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class ResolvedChain:
         Raises
         ------
         ValueError
-            If the decoded chunk has another shape.
+            If the shape of the decoded chunk is not that of the spec.
         """
         data: Any = buffer
         for decode in self._decoders:
@@ -171,7 +171,7 @@ class ResolvedChain:
         return data if data.shape == self._shape else self.checked(data)
 
     def at_once(self, nbytes: int) -> int:
-        """Return how many chunks decode to at most `nbytes` bytes; at least 1."""
+        """Return how many chunks decode to at most `nbytes` bytes in total; at least 1."""
         size = self.spec._nbytes
         # The size is None if the elements have a variable length.
         return 1 if size is None else max(1, nbytes // max(1, size))
@@ -299,7 +299,7 @@ class CodecChain:
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
-        """Return the chain of codecs given in encoding order; `split_codecs` lists the errors."""
+        """Return the chain of codecs in encoding order. For the errors, see `split_codecs`."""
         return cls(*split_codecs(codecs))
 
     @property
@@ -309,17 +309,17 @@ class CodecChain:
 
     @cached_property
     def decodes_sync(self) -> bool:
-        """Whether every codec decodes without waiting."""
+        """Whether every codec can decode synchronously."""
         return all(_is_sync(codec, "decode") for codec in self.codecs)
 
     @cached_property
     def encodes_sync(self) -> bool:
-        """Whether every codec encodes without waiting."""
+        """Whether every codec can encode synchronously."""
         return all(_is_sync(codec, "encode") for codec in self.codecs)
 
     @property
     def is_sync(self) -> bool:
-        """Whether every codec decodes and encodes without waiting."""
+        """Whether every codec can decode and encode synchronously."""
         return self.decodes_sync and self.encodes_sync
 
     @cached_property

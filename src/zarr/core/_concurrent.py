@@ -103,8 +103,8 @@ async def concurrent_results(
     ------
     Exception
         The first failure, unchanged. If several calls fail in the same turn of the event loop, the
-        failure of the earliest item is raised. If other calls also fail, even while they are
-        cancelled, the cause of the raised exception is an exception group of all failures. Calls
+        failure of the earliest item is raised. If other calls also fail, even during their
+        cancellation, the cause of the raised exception is an exception group of all failures. Calls
         that still run are cancelled and awaited, also when the consumer closes the iterator.
     """
     most = int(zarr_config.get("async.concurrency")) if limit is None else _parse_limit(limit)

@@ -51,7 +51,7 @@ NO_LIMIT = DecodedLimit((1 << 63) - 1)
 
 
 def limit_of(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for a bytes-to-bytes codec; the codec chain stores it in the spec."""
+    """Return the limit for a bytes-to-bytes codec, which the codec chain has stored in the spec."""
     limit: DecodedLimit | None = spec._decoded_limit
     return unknown(spec) if limit is None else limit
 

@@ -22,7 +22,7 @@ A = TypeVar("A")
 S = TypeVar("S")
 
 
-# --- in two steps -----------------------------------------------------------------------
+# --- functions in two steps -------------------------------------------------------------
 
 
 class Move(Protocol):
@@ -43,7 +43,7 @@ class Move(Protocol):
 class Begun(Generic[A]):
     """The result of the first step of a two-step function, and the writes that are pending.
 
-    The first step does all the work except moving elements.
+    The first step does all the work except writing elements.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def in_two_steps(
     Parameters
     ----------
     first : callable
-        A coroutine function that does all the work except moving elements. Its return annotation
+        A coroutine function that does all the work except writing elements. Its return annotation
         is ``Begun[...]``.
 
     Returns
@@ -195,7 +195,7 @@ def sync_twin(
     -------
     callable
         Runs `function` on the event loop of the process and waits for the result. If `function` is
-        decorated with `in_two_steps`, the calling thread moves the elements.
+        decorated with `in_two_steps`, the calling thread writes the elements.
     """
 
     @wraps(function)
@@ -222,7 +222,7 @@ def sync_method(
     function : callable
         The coroutine method of the asynchronous class, not bound to an object.
     to : callable
-        Takes the synchronous object, and returns the asynchronous object behind it.
+        Takes the synchronous object, and returns the asynchronous object that it wraps.
     wrap : callable or None
         Converts the result to the synchronous type; None returns the result unchanged.
     in_thread : callable or None
@@ -258,7 +258,7 @@ def sync_iteration(
     function : callable
         The async generator method of the asynchronous class, not bound to an object.
     to : callable
-        Takes the synchronous object, and returns the asynchronous object behind it.
+        Takes the synchronous object, and returns the asynchronous object that it wraps.
     wrap : callable or None
         Applied to each item; None yields the items unchanged.
 
@@ -283,14 +283,14 @@ def _run(
     *,
     in_thread: bool,
 ) -> A:
-    """Run a coroutine function and wait; run its second step, if any, in the calling thread."""
+    """Run a coroutine function and wait; its second step, if any, runs in the calling thread."""
     if hasattr(function, "_first_step"):
         return finished(begin(function, *args, **kwargs), in_thread=in_thread)
     return sync_opening(function(*args, **kwargs), in_thread=in_thread)
 
 
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Set the signature of a twin and the module that defines the twin, and return the twin."""
+    """Set `__signature__` and `__module__` of a twin, and return the twin."""
     twin.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     # pickle looks a function up by its module and name. So the module has to be the one in which
     # the twin is assigned to a name.

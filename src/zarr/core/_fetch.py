@@ -103,7 +103,7 @@ _MAX_PINNED = 2
 
 
 class _Stream(Generic[R, T]):
-    """Run reads in the background while a consumer processes the answers so far.
+    """Run reads in the background while a consumer processes the answers that have arrived.
 
     A new read starts when an earlier read finishes. It does not wait until the consumer asks for
     more, so that fetching and decoding overlap. No read starts while `max_pending_bytes` bytes are
@@ -279,8 +279,8 @@ async def answer(
     """Perform one read and return the bytes of each of its requests.
 
     The answer to a request is taken from the merged read only if the returned bytes cover the
-    request. Otherwise the request is read by itself, and gets the same bytes or error as without
-    merging. So merging never hides an error.
+    request. Otherwise a separate read is made for the request, with the same bytes or error as
+    without merging. So merging never hides an error.
 
     Parameters
     ----------
@@ -348,7 +348,7 @@ def answer_sync(read: Read, get: Callable[[ByteRequest | None, int], Buffer | No
 
 
 def reaches(byte_range: ByteRequest | None, nbytes: int) -> bool:
-    """Return whether a read of `nbytes` bytes contains all bytes of one of its slices."""
+    """Return whether a slice is completely within the `nbytes` bytes that a read returned."""
     if isinstance(byte_range, RangeByteRequest):
         return max(byte_range.start, byte_range.end) <= nbytes
     if isinstance(byte_range, OffsetByteRequest):
@@ -364,7 +364,7 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
     buffer : Buffer
         The result of the read.
     byte_range : ByteRequest or None
-        The part; None for all.
+        Range relative to the start of `buffer`; None for all bytes.
 
     Returns
     -------
@@ -414,7 +414,7 @@ class Outstanding:
         Parameters
         ----------
         name : callable
-            Returns the name of the request with an index.
+            Takes the index of a request, and returns its name for the message.
 
         Raises
         ------
@@ -502,7 +502,7 @@ class BulkReadCounter:
         self._wanted += sum(0 if value is None else len(value) for _, value in answers)
 
     def deliver(self, hook: Callable[[BulkReadReport], object] | None) -> None:
-        """Call a hook with the report. If the hook fails, log the failure and do not raise it."""
+        """Call a hook with the report; log a failure of the hook instead of raising it."""
         if hook is None:
             return
         try:

@@ -39,7 +39,7 @@ class ImmediateFuture(asyncio.Future[T]):
         Parameters
         ----------
         function : callable
-            Takes this future. A later function replaces an earlier one that has not been called.
+            Takes this future. A second call of this method replaces a function that still waits.
         """
         if self.done():
             self.add_done_callback(function)

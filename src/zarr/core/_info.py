@@ -28,7 +28,7 @@ def human_readable_size(nbytes: int) -> str:
 
 
 def byte_info(nbytes: int) -> str:
-    """Return a number of bytes as text; from 1024 bytes on, the readable form follows it."""
+    """Return a number of bytes as text; from 1024 bytes on, append the readable form."""
     return str(nbytes) if nbytes < 1024 else f"{nbytes} ({human_readable_size(nbytes)})"
 
 

@@ -21,8 +21,8 @@ pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 class Pool(ThreadPoolExecutor):
     """A worker pool that runs jobs in the calling thread if the interpreter refuses new jobs.
 
-    The interpreter refuses new jobs after the main thread has ended. Other threads may still run,
-    and so do functions registered with `atexit`. A job runs in a copy of the context of its
+    The interpreter refuses new jobs after the main thread has ended. Other threads and functions
+    registered with `atexit` may still run at that time. A job runs in a copy of the context of its
     submitter, so it sees the same context variables. For example, NumPy stores `numpy.errstate` in
     a context variable.
 

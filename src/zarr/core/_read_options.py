@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # This string stands for the configured value of the option under ``bulk_reads``.
 Configured: TypeAlias = Literal["config"]
 
-# Default maximum number of reads in flight. With it, 1000 small reads of 20 ms each take a third of
-# a second. The default of ``async.concurrency`` is not used, because it counts operations, and one
-# operation may make many reads.
+# Default maximum number of reads in flight. With 64 reads in flight, 1000 small reads of 20 ms each
+# take a third of a second. The default of ``async.concurrency`` is not used, because that option
+# counts operations, and one operation may make many reads.
 DEFAULT_CONCURRENCY: Final = 64
 
 
@@ -43,10 +43,10 @@ class ReadOptions:
     max_coalesced_bytes : int
         Largest merged read, in bytes; a single request may be larger.
     window_seconds : float
-        How long a request waits for other requests that it can be merged with, in seconds.
+        Time that a request waits, in seconds, so that other requests can be merged with it.
     read_ahead_bytes : int
-        Number of additional bytes to read if the reads of an object are sequential. Only for
-        objects that do not change.
+        Number of additional bytes to read if the reads of an object are sequential. Use this option
+        only for objects that do not change.
     max_retries : int
         Maximum number of retries of a read after transient failures.
 
@@ -67,7 +67,7 @@ class ReadOptions:
 
     @classmethod
     def configured(cls, **options: Any) -> ReadOptions:
-        """Return options, with configured values for those that are missing or ``"config"``.
+        """Return options; an option that is missing or ``"config"`` gets its configured value.
 
         `max_concurrency` is an exception: its configured value is looked up when a read starts.
         """
@@ -88,7 +88,7 @@ class ReadOptions:
         return CoalescePolicy(self.max_gap_bytes, self.max_coalesced_bytes)
 
     def concurrency(self) -> int:
-        """Return the current maximum number of reads in flight; the configuration may change it."""
+        """Return the maximum number of reads in flight, as currently configured."""
         if self.max_concurrency is not None:
             return self.max_concurrency
         configured = config.get("bulk_reads.max_concurrency")

@@ -1,11 +1,11 @@
-"""The requests of one event loop for objects of a store, and the reads that answer them.
+"""Queue of the requests of one event loop for objects of a store, and the reads that answer them.
 
-A slot is the permission for one read in flight. A request waits for a free slot, usually at least
-until the end of the current turn of the event loop. When it gets a slot, it is merged with waiting
+A slot permits one read in flight. A request waits for a free slot, usually at least until the end
+of the current turn of the event loop. When the request gets a slot, it is merged with waiting
 requests of any caller for the same object, as far as `merge_around` allows. Each caller gets its
-own bytes. Callers are isolated from each other: if a merged read fails, each of its requests is
-read again by itself. If a caller is cancelled, only the reads that no other caller waits for are
-cancelled.
+own bytes. If a merged read fails, a separate read is made for each of its requests. So a request of
+one caller cannot make a request of another caller fail. If a caller is cancelled, only the reads
+that no other caller waits for are cancelled.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LEAST_PART: Final = 8
 
 @dataclass(slots=True)
 class _Object:
-    """The waiting requests for one object: bounded ranges in sorted order, and all others."""
+    """The waiting requests for one object: sorted bounded ranges, and all other requests."""
 
     bounded: list[tuple[int, int, int, Request]] = field(default_factory=list)
     others: list[Request] = field(default_factory=list)
@@ -64,12 +64,12 @@ class ReadQueue:
         self._retry = RetryPolicy(options.max_retries)
         self.loop = asyncio.get_running_loop()
         self._limit = AdaptiveLimit()
-        self._max_concurrency = 1  # as passed with the latest request
+        self._max_concurrency = 1  # the value passed with the latest request
         self._ending: set[asyncio.Task[None]] = set()  # cancelled reads that have not ended yet
         self._ahead = ReadAhead(options.read_ahead_bytes)
         self._numbers = itertools.count()
         self._objects: dict[Hashable, _Object] = {}
-        # The keys are ids, because a caller may not be hashable. The first entry is the caller that
+        # The keys are ids, because a caller may be unhashable. The first entry is the caller that
         # is served next.
         self._callers: OrderedDict[int, deque[Request]] = OrderedDict()
         self._again: deque[Flight] = deque()  # reads to retry
@@ -145,7 +145,7 @@ class ReadQueue:
         if wanted is None and self._has_slot():
             nbytes = self._size(request)
             if self._fits(nbytes):
-                # Later requests for the object in the same turn of the event loop share this read.
+                # Further requests for the object in this turn of the event loop share the read.
                 self._start(Flight(request, None, [request], nbytes))
                 return
         entry = self._objects.setdefault(path, _Object())
@@ -158,7 +158,7 @@ class ReadQueue:
         self._wake(self._options.window_seconds)
 
     def _has_slot(self) -> bool:
-        """Return whether a slot is free, and no other request waits for one."""
+        """Return whether a slot is free and no other request waits for a slot."""
         return (
             not self._callers
             and not self._again
@@ -186,7 +186,7 @@ class ReadQueue:
             self._ending.add(flight.task)
 
     async def drain(self) -> None:
-        """Wait until cancelled reads have ended, even if this wait is cancelled."""
+        """Wait until cancelled reads have ended; ignore a cancellation during the wait."""
         while self._ending:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(self._ending)
@@ -194,8 +194,8 @@ class ReadQueue:
     def _take(self, request: Request) -> None:
         """Remove a request from the queue."""
         request.is_waiting = False
-        # Remove the caller if none of its requests wait, because its entry would keep its store
-        # alive.
+        # Remove the entry of the caller if none of its requests wait, because the entry would keep
+        # the store of the caller alive.
         requests = self._callers[id(request.caller)]
         while requests and not requests[0].is_waiting:
             requests.popleft()
@@ -215,7 +215,7 @@ class ReadQueue:
             del self._objects[path]
 
     def _note(self, wanted: RangeByteRequest, path: Hashable) -> None:
-        """Record a range that needs no read, so that read-ahead still detects the sequence."""
+        """Record a range that needs no read, so that read-ahead still detects sequential reads."""
         self._ahead.extension(path, wanted.start, wanted.end, self._policy.max_gap_bytes or 0)
 
     # --- starting reads -----------------------------------------------------------------
@@ -255,7 +255,7 @@ class ReadQueue:
         return not self._active or self._active_bytes + nbytes <= MAX_IN_FLIGHT_BYTES
 
     def _next(self) -> Request | None:
-        """Return the request to serve next, None if none waits; callers are served round robin."""
+        """Return the next request, or None if no request waits; callers are served round robin."""
         requests = next(iter(self._callers.values()), None)
         return None if requests is None else requests[0]
 
@@ -272,7 +272,7 @@ class ReadQueue:
         return request.nbytes or _UNKNOWN_NBYTES
 
     def _plan(self, request: Request) -> Flight:
-        """Take a request from the queue, with all requests that can be merged with it."""
+        """Remove a request from the queue, and all requests that can be merged with it."""
         path = request.source.path
         entry = self._objects[path]
         byte_range = request.byte_range
@@ -296,8 +296,8 @@ class ReadQueue:
     ) -> tuple[list[Request], RangeByteRequest, tuple[int, int] | None]:
         """Merge a bounded range with its neighbours; extend it if the reads are sequential.
 
-        Returns the merged requests, the range to read, and the start and end of the requested range
-        (None if read-ahead does not extend it).
+        Returns the merged requests, the range to read, and the requested range as start and end.
+        The last item is None if read-ahead does not extend the range.
         """
         items = entry.bounded
         wanted = request.byte_range
@@ -353,7 +353,7 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: Flight) -> None:
-        """Read, and deliver the bytes in the same turn of the loop, to free the slot at once."""
+        """Perform a read; in the turn in which the bytes arrive, deliver them and free the slot."""
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
         if task is not None and on_done is not None:  # the callback would take one more turn
@@ -402,11 +402,11 @@ class ReadQueue:
         flights.remove(flight)
         if not flights:
             del self._in_flight[path]
-        if self._lacks_slot:  # at once, even if newer requests still wait for their window
+        if self._lacks_slot:  # do not wait for `window_seconds` of newer requests
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
-        """Retry a failed read as a whole, or read each request by itself, or set the failure."""
+        """Retry a failed read, or make a separate read for each request, or set the failure."""
         if not flight.requests:
             return
         lead = flight.lead
@@ -439,7 +439,7 @@ class ReadQueue:
         self._wake()
 
     def _read_alone(self, request: Request, before: Flight) -> None:
-        """Read one request by itself, so that it gets its own answer or its own error."""
+        """Make a separate read for one request, so that it gets its own answer or its own error."""
         flight = Flight(request, request.byte_range, [request], self._size(request))
         flight.tries, flight.since = before.tries, before.since
         flight.attempts = before.attempts

@@ -28,9 +28,9 @@ class Source(NamedTuple):
     fetch : callable
         Reads the object, and raises errors in the form that the caller expects.
     transient : callable or None
-        Takes an exception. Returns a `Transient` if the failure is transient, None otherwise. If
-        `transient` itself is None, failed reads are not retried here; this is for clients that
-        retry by themselves.
+        Takes an exception. Returns a `Transient` if the failure is transient, None otherwise. Pass
+        None instead of a callable if the client library retries failed reads itself. In that case
+        the queue does not retry them.
     """
 
     path: Hashable
@@ -39,7 +39,7 @@ class Source(NamedTuple):
 
 
 class Request(ImmediateFuture["bytes | None"]):
-    """A future for the bytes that one caller requested; cancelling it withdraws the request."""
+    """A future for the bytes that one caller requested. `cancel` withdraws the request."""
 
     __slots__ = (
         "_withdraw",

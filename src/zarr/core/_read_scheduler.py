@@ -1,4 +1,4 @@
-"""`ReadScheduler` makes all reads of a store, with one `ReadQueue` per event loop."""
+"""`ReadScheduler`, which makes all reads of a store, with one `ReadQueue` per event loop."""
 
 from __future__ import annotations
 

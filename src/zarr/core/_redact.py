@@ -60,7 +60,7 @@ def redact_url(url: str, *, relative: bool = False) -> str:
 
 
 def redact_urls_in(text: str) -> str:
-    """Return a message in which all URLs are redacted, as by `redact_url`.
+    """Return a message in which each URL is redacted as by `redact_url`.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _redact(text: str, *, whole: bool) -> str:
 
 
 def _end_of_user(text: str, start: int, stop: int) -> int:
-    """Return where the user and password of a URL end; `start` if the URL has none."""
+    """Return the end of the user and password in a URL; `start` if the URL has neither."""
     found = _AUTHORITY.match(text, start, stop)
     end = stop if found is None else found.end()
     at = text.rfind("@", start, end)

@@ -15,7 +15,7 @@ BASE_SECONDS = 0.1
 MAX_SECONDS = 10.0
 MAX_RETRY_AFTER_SECONDS = 60.0
 
-_MAX_EXPONENT = 1000  # larger powers of two overflow a float
+_MAX_EXPONENT = 1000  # a power of two with a larger exponent may overflow a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class RetryPolicy:
         Upper bound of the delay before the first retry, in seconds. The bound doubles with each
         retry.
     max_seconds : float
-        Largest value that this upper bound can reach, in seconds.
+        Largest value of this upper bound, in seconds.
     max_retry_after_seconds : float
         Upper bound for the ``Retry-After`` of a server, in seconds.
 
@@ -112,8 +112,8 @@ class AdaptiveLimit:
     server reports an overload. If the limit is N, it grows by about one after N successful
     requests. The limit is removed when it reaches the largest maximum passed to `allowed` so far.
 
-    An instance belongs to one event loop. Its methods take constant time, and almost no time while
-    there is no limit.
+    An instance belongs to one event loop. The methods take constant time. While there is no limit,
+    they take almost no time.
     """
 
     __slots__ = ("_generation", "_limit", "_maximum")
@@ -149,8 +149,8 @@ class AdaptiveLimit:
     def overloaded(self, mark: int, maximum: int) -> None:
         """Halve the limit, because the server reported an overload.
 
-        A call has no effect if the request started before the limit was last halved, because its
-        failure says nothing about the present limit.
+        A call has no effect if the request started before the limit was last halved. The failure of
+        such a request does not show that the present limit is too high.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ class TreeRepr:
     html : str
         The tree as HTML.
     note : str
-        A line above the tree that says that nodes may be missing; empty if the tree is complete.
+        A line above the tree to warn that nodes may be missing; empty if the tree is complete.
     """
 
     def __init__(self, text: str, html: str, note: str = "") -> None:

@@ -22,9 +22,9 @@ def epoch() -> int:
 def note_write() -> None:
     """Mark reads in flight and bytes that were read ahead as stale.
 
-    Call this function when a write or a deletion has ended. Reads that start after the call return
-    the written value: they do not share a read that started before the call, and they do not use
-    bytes that were read ahead before the call.
+    Call this function when a write or a deletion has ended. A read that starts after the call
+    returns the written value. It does not share a read that started before the call, and it does
+    not use bytes that were read ahead before the call.
     """
     global _epoch
     _epoch = next(_epochs)

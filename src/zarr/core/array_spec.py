@@ -1,4 +1,4 @@
-"""`ArraySpec` describes a chunk to codecs; `ArrayConfig` contains run-time options of an array."""
+"""`ArraySpec` describes a chunk for codecs; `ArrayConfig` contains run-time options of an array."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CONFIG_KEYS = (
 
 
 class ArrayConfigParams(TypedDict, total=False):
-    """The options of `ArrayConfig` as a dictionary; `zarr.config` supplies missing options."""
+    """The options of `ArrayConfig` as a dictionary. `zarr.config` supplies missing options."""
 
     order: MemoryOrder
     write_empty_chunks: bool
@@ -165,7 +165,7 @@ class ArraySpec:
     config: ArrayConfig
     prototype: BufferPrototype
 
-    # See `zarr.core._decoded_size.limit_of`. The limit takes no part in comparison and hashing.
+    # See `zarr.core._decoded_size.limit_of`. Comparison and hashing ignore the limit.
     _decoded_limit: ClassVar[DecodedLimit | None] = None
 
     def __init__(

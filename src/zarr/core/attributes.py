@@ -42,8 +42,8 @@ async def replace_attributes(
     else:
         metadata = replace(old, attributes=dict(attributes))
     await node._save(metadata)
-    # Change the dictionary in place, because the consolidated metadata of the parent group shares
-    # it. So if the node is opened again from the group, it has the stored attributes.
+    # Change the dictionary in place, because the consolidated metadata of the parent group contain
+    # the same dictionary. A node that is opened later from the group must have the new attributes.
     old.attributes.clear()
     old.attributes.update(metadata.attributes)
 
@@ -52,7 +52,7 @@ class Attributes(MutableMapping[str, JSON]):
     """The user attributes of an array or a group.
 
     Every change stores all attributes, and so overwrites concurrent changes by other processes. A
-    change inside a nested value is not detected; assign the changed value again to store it.
+    change inside a nested value is not detected. To store it, assign the whole value again.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Chunk key encodings, which map the position of a chunk in the grid to a key below the array.
+"""Chunk key encodings, which map a position in the chunk grid to a key relative to the array.
 
 The encodings ``default`` and ``v2`` are defined in the Zarr v3 core specification, "Chunk key
 encoding". `zarr.registry.register_chunk_key_encoding` adds other encodings.
@@ -39,7 +39,7 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
 
 
 def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
-    # Some extension points accept a bare name in metadata, but this one requires an object.
+    # Some extension points accept a bare name in metadata. Chunk key encodings require an object.
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
     name, configuration = parse_named_configuration(data, require_configuration=False)
@@ -107,7 +107,7 @@ class ChunkKeyEncoding(ABC, Metadata):
         raise NotImplementedError(f"{type(self).__name__} does not implement decode_chunk_key.")
 
     def _key_template(self, ndim: int) -> str | None:
-        """Return a template for keys, to make many keys fast.
+        """Return a template for the fast creation of many keys, or None.
 
         The key of a chunk is ``template % position``. None means that there is no template, so that
         `encode_chunk_key` has to be called for each key.
@@ -156,7 +156,7 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
     Raises
     ------
     ValueError
-        If `separator` is another string.
+        If `separator` is not one of these two strings.
     """
 
     name: ClassVar[Literal["default"]] = "default"
@@ -201,7 +201,7 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     Raises
     ------
     ValueError
-        If `separator` is another string.
+        If `separator` is not one of these two strings.
     """
 
     name: ClassVar[Literal["v2"]] = "v2"

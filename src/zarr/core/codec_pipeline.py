@@ -46,9 +46,9 @@ if TYPE_CHECKING:
         tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]
     ]
 
-# Number of chunks of a selection that a thread processes together, if the store reads each chunk by
-# itself. A larger number has no benefit in that case, and thousands of additional objects would
-# trigger full garbage collections.
+# Number of chunks that a thread processes as one batch, for stores that read each chunk with a
+# separate request. A larger number has no benefit for these stores, and thousands of additional
+# objects would trigger full garbage collections.
 _AT_ONCE = 1024
 
 _PRESENT = GetResult(status="present")
@@ -94,9 +94,9 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether any other codec in the chain prevents partial decoding. Normally it does: the bytes
-        of a selection cannot be located in compressed data, and a transposition changes the meaning
-        of a selection.
+        Whether partial decoding is impossible if the chain contains any other codec. This is the
+        normal case: the bytes of a selection cannot be located in compressed data, and a selection
+        has a different meaning in transposed data.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -203,7 +203,7 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._supports(pipeline_supports_partial_encode)
 
     def _supports(self, rule: Callable[..., bool]) -> bool:
-        """Return the result of a rule such as `pipeline_supports_partial_decode` for the codecs."""
+        """Apply a rule such as `pipeline_supports_partial_decode` to the codecs."""
         return rule(
             self.array_bytes_codec,
             array_array_codecs=self.array_array_codecs,
@@ -298,7 +298,7 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks and wait for them; the calling thread decodes if possible.
+        """Read chunks and wait for them; decode in the calling thread if possible.
 
         Parameters
         ----------
@@ -309,10 +309,10 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes : tuple of int
             Axes that integers in the selection remove.
         max_workers : int or None
-            Maximum number of threads that decode, including the calling thread. None for the
-            configured ``codec_pipeline.max_workers``; if that is None too, one thread per
-            processor. Only large chunks, or chunks that are slow to decode, are distributed over
-            several threads.
+            Maximum number of threads that decode, including the calling thread. None means the
+            configured ``codec_pipeline.max_workers``. If that is None too, the maximum is one
+            thread per processor. Only large chunks, or chunks that are slow to decode, are
+            distributed over several threads.
         """
         results: list[GetResult] = []
         portions = batched(batch_info, _AT_ONCE)
@@ -333,7 +333,7 @@ class BatchedCodecPipeline(CodecPipeline):
     def _inline(
         self, items: Sequence[ReadItem], max_workers: int | None, *, beside_loop: bool = False
     ) -> Inline:
-        """Return an executor with which a thread reads or decodes chunks."""
+        """Return an executor for a thread that reads or decodes chunks."""
         workers = max_workers or config.get("codec_pipeline.max_workers")
         if self.supports_partial_decode:
             return Inline(workers)
@@ -367,7 +367,7 @@ class BatchedCodecPipeline(CodecPipeline):
 
     @property
     def _decodes_in_thread(self) -> bool:
-        """Whether whole chunks and parts of chunks are decoded without waiting."""
+        """Whether whole chunks and parts of chunks can be decoded synchronously."""
         own_way = self._waits("read", "decode", self.supports_partial_decode)
         return self._chain.decodes_sync and not own_way
 
@@ -414,7 +414,7 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> None:
-        """Write chunks and wait; the calling thread encodes if store and codecs support it.
+        """Write chunks and wait; encode in the calling thread if store and codecs support it.
 
         Parameters
         ----------
@@ -425,8 +425,8 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes : tuple of int
             Axes that integers in the selection remove.
         max_workers : int or None
-            Maximum number of threads that encode, including the calling thread. None as for
-            `read_sync`.
+            Maximum number of threads that encode, including the calling thread. For the meaning of
+            None, see `read_sync`.
         """
         portions = batched(batch_info, _AT_ONCE)
         executor = Inline(max_workers or config.get("codec_pipeline.max_workers"))
@@ -438,7 +438,7 @@ class BatchedCodecPipeline(CodecPipeline):
             run_now(self._write(items, value, drop_axes, executor))
 
     def _writes_in_thread(self, items: Sequence[WriteItem]) -> bool:
-        """Return whether the store and all codecs can write chunks without waiting."""
+        """Return whether the store and all codecs can write chunks synchronously."""
         store = shared_store(items)
         return (
             store is not None
@@ -458,8 +458,8 @@ class BatchedCodecPipeline(CodecPipeline):
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part
-        # A coroutine that a subclass or codec overrides is called for every chunk, even for a chunk
-        # that is written as a whole.
+        # If a subclass or a codec overrides the coroutine for parts of chunks, call it for every
+        # chunk, even for a chunk that is written as a whole.
         always = part == self._encode_part
         await write_chunks(items, value, drop_axes, executor, self._chain, part, always)
 
@@ -472,8 +472,8 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        None if the codec has no such method, or if a more-derived class overrides a coroutine for
-        parts of chunks. In these cases the coroutine has to be called.
+        None if the codec has no such method, or if a more-derived class overrides a coroutine that
+        processes parts of chunks. In these cases the coroutine has to be called.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

@@ -33,7 +33,7 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 ShapeLike: TypeAlias = Iterable[int] | int
 ChunksLike: TypeAlias = ShapeLike | Sequence[Sequence[int]] | None
 DimensionNames: TypeAlias = Iterable[str | None] | None
-DimensionNamesLike: TypeAlias = DimensionNames  # for other packages, like `ChunkCoords`
+DimensionNamesLike: TypeAlias = DimensionNames  # like `ChunkCoords`, used by other packages
 ChunkCoords: TypeAlias = tuple[int, ...]
 JSON: TypeAlias = str | int | float | Mapping[str, "JSON"] | Sequence["JSON"] | None
 
@@ -158,7 +158,7 @@ def parse_shapelike(data: object) -> tuple[int, ...]:
     Parameters
     ----------
     data : int or iterable of int
-        The length of each dimension. An integer gives the shape of one dimension.
+        The length of each dimension. An integer means a shape with one dimension.
 
     Returns
     -------
@@ -241,8 +241,8 @@ def parse_named_configuration(
     Parameters
     ----------
     data : JSON
-        ``{"name": ..., "configuration": ...}``. If no configuration is required, also the bare name
-        (Zarr v3 core specification, "Extension points").
+        ``{"name": ..., "configuration": ...}``. A bare name is also valid if no configuration is
+        required (Zarr v3 core specification, "Extension points").
     expected_name : str or None
         The required name; None for any name.
     require_configuration : bool
@@ -256,7 +256,7 @@ def parse_named_configuration(
     Raises
     ------
     TypeError, ValueError
-        If `data` has another form, if the name is not the expected name, or if a required
+        If `data` does not have this form, if the name is not the expected name, or if a required
         configuration is missing.
     """
     if isinstance(data, str) and not require_configuration:
@@ -360,8 +360,8 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
 def compress_rle(sizes: Sequence[int]) -> list[int | list[int]]:
     """Return run-length encoded chunk edges.
 
-    An edge length that occurs once stays a number. A run of equal lengths becomes
-    ``[length, count]``.
+    A run of equal lengths becomes ``[length, count]``. A length that differs from its neighbours
+    stays a number.
     """
     runs = [(length, sum(1 for _ in run)) for length, run in groupby(sizes)]
     return [length if count == 1 else [length, count] for length, count in runs]

@@ -24,7 +24,7 @@ from zarr.core._coalesce import (
 
 
 class BadConfigError(ValueError):
-    """A configuration value cannot be used; the message names the key."""
+    """A configuration value is not usable. The message names the key."""
 
 
 _NUMCODECS_CLASSES = {

@@ -36,8 +36,8 @@ _MOMENT = 1.0
 _is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attributes at shutdown
 
 _lock = threading.Lock()
-# The event loop of the process and its thread; None if there is none. The two lists have one item
-# each and are never replaced, because other packages read them, and write None to get a new loop.
+# The event loop of the process and its thread, or None. Each list has one item. The lists are never
+# replaced, because other packages read the item, and set it to None to get a new loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -47,16 +47,16 @@ _endings = 0
 
 
 class SyncError(Exception):
-    """`sync` was called from a place where it cannot wait for a coroutine."""
+    """A synchronous function was called on the thread of the event loop, where it cannot wait."""
 
 
 def refuse_at_the_end() -> None:
     """Raise an error if the interpreter is shutting down.
 
-    During shutdown no other thread runs. The event loop does not answer, imports fail, and
-    extension modules may already be unloaded, so an operation would hang or crash. A ``__del__``
-    method may still start an operation during shutdown, for example the method of an object in a
-    global variable. Functions registered with `atexit` run earlier, and have no such restriction.
+    During shutdown no other thread runs. The event loop does not respond, imports fail, and
+    extension modules may already be unloaded, so an operation would hang or crash. An operation may
+    still be started during shutdown, for example by the ``__del__`` method of an object in a global
+    variable. Functions registered with `atexit` run earlier, and have no such restriction.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
             try:
                 loop.run_forever()
             except (KeyboardInterrupt, SystemExit):
-                continue  # raised by a coroutine: its caller gets it, other coroutines continue
+                continue  # a coroutine raised this; its caller gets it, the others continue
             break
         loop.run_until_complete(_end_others())
         loop.run_until_complete(loop.shutdown_asyncgens())
@@ -124,8 +124,8 @@ def get_pool() -> ThreadPoolExecutor:
 
     Its size is the value of ``threading.max_workers`` at first use; None means the default of
     `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for example if
-    a codec reads an array. Such jobs run in another pool of the same size, because in the same pool
-    they would never start if all workers were waiting.
+    a codec reads an array. Such jobs run in a second pool of the same size. In the first pool they
+    would never start if all workers were waiting.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)
@@ -160,8 +160,8 @@ async def in_pool_to_its_end(
 ) -> T:
     """Call a function in the worker pool like `in_pool`, and always wait until it has ended.
 
-    A thread cannot be interrupted. If this coroutine is cancelled and the function has started, it
-    calls `stop`, if given, and waits until the function has ended.
+    A thread cannot be interrupted. If this coroutine is cancelled and the function has started, the
+    coroutine calls `stop`, if given, and waits until the function has ended.
     """
     job = get_pool().submit(_called, function)
     try:
@@ -298,9 +298,9 @@ def sync(
 class _Running(Generic[T]):
     """A coroutine on the event loop of another thread, with methods for the waiting thread.
 
-    A future of `asyncio.run_coroutine_threadsafe` is not sufficient, for three reasons. If it is
-    cancelled, it is done at once, while the coroutine still runs. If the loop has been closed, it
-    is never done. It replaces a `TimeoutError` by a new one, without the notes that name the key.
+    A future of `asyncio.run_coroutine_threadsafe` is not sufficient, for three reasons. A cancelled
+    future is done immediately, while the coroutine still runs. If the loop has been closed, the
+    future is never done. A `TimeoutError` is replaced by a new one without notes about the key.
 
     Parameters
     ----------
@@ -379,8 +379,8 @@ class _Running(Generic[T]):
             self._loop.call_soon_threadsafe(self._cancel)
         except RuntimeError:  # the loop is closed, so no coroutine runs on it
             return
-        # Do not wait on the loop thread, which would wait for itself, nor during finalization, when
-        # no other thread runs.
+        # Do not wait on the loop thread, because it would wait for itself. Do not wait during
+        # finalization, because no other thread runs.
         if not _runs_here(self._loop) and not _is_finalizing():
             self._ended.wait(_MOMENT)
 
@@ -406,8 +406,8 @@ def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
 def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
     """Run a coroutine that reads metadata, in the calling thread if possible.
 
-    In the calling thread it takes a tenth of a millisecond to open an array on a local disk. The
-    event loop and the worker pool take three times as long.
+    In the calling thread it takes a tenth of a millisecond to open an array on a local disk. With
+    the event loop and the worker pool it takes three times as long.
 
     Parameters
     ----------
@@ -415,8 +415,8 @@ def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
         The coroutine.
     in_thread : bool
         Whether the store answers in the calling thread, so that the coroutine never waits. If True,
-        `run_now` runs the coroutine, except if a timeout is configured or the calling thread runs
-        an event loop. In all other cases the coroutine runs on the event loop of the process.
+        `run_now` runs the coroutine, unless a timeout is configured or the calling thread runs an
+        event loop. Otherwise the coroutine runs on the event loop of the process.
 
     Returns
     -------
@@ -499,7 +499,7 @@ class SyncMixin:
 
 
 def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
-    """Iterate over an async iterator, which runs ahead while the caller is busy.
+    """Iterate over an async iterator that fetches items ahead while the caller is busy.
 
     Parameters
     ----------

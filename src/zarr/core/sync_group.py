@@ -1,4 +1,4 @@
-"""Synchronous functions that open nodes by path and create hierarchies."""
+"""Synchronous functions that open a node by its path, or create a hierarchy."""
 
 from __future__ import annotations
 

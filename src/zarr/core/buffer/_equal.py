@@ -27,9 +27,9 @@ def holds_only(array: Any, value: Any) -> bool:
     if array.size == 0:
         return True
     dtype = array.dtype
-    # Compare the first element before all others, because in the common case, a chunk with data,
-    # the first element differs. Unequal values have different bits, except that NaN is unequal even
-    # to itself.
+    # Compare the first element before all others. Most chunks contain data, so the first element
+    # usually differs from the value. Unequal values have different bits, except that NaN is unequal
+    # even to itself.
     in_host = isinstance(array, np.ndarray)
     if in_host and type(value) is dtype.type and dtype.kind in "biuf":
         first = array.item((0,) * array.ndim)
@@ -98,13 +98,13 @@ def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
         # A str or bytes object equals only objects of the same type, so `==` is sufficient.
         return bool(np.all(array == value))
     wanted = repr(value)
-    # Compare by `repr`: 0, 0.0, -0.0 and False are equal but are stored differently, also within
-    # containers.
+    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently, also
+    # within containers.
     return all(type(item) is cls and repr(item) == wanted for item in array.flat)
 
 
 def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
-    """Return whether every element equals one value, without conversion of the value.
+    """Return whether every element equals a value; the value is not converted.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
     TypeError
         If `key` is not a slice.
     ValueError
-        If `key` is a slice with another step.
+        If the step is not 1.
     """
     if not isinstance(key, slice):
         raise TypeError(
@@ -143,7 +143,7 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
 
 
 def _restore(value: object, state: Any) -> None:
-    """Set the attributes of an unpickled buffer; accepts pickles of classes without slots, too."""
+    """Set the attributes of an unpickled buffer; also accept pickles of classes without slots."""
     for part in state if isinstance(state, tuple) else (state,):
         for name, member in (part or {}).items():
             setattr(value, name, member)
@@ -163,7 +163,7 @@ class Buffer(ABC):
     Raises
     ------
     ValueError
-        If `array_like` has another number of dimensions or another item size.
+        If `array_like` is not one-dimensional, or if its item size is not one byte.
     """
 
     __slots__ = ("_data",)
@@ -190,14 +190,14 @@ class Buffer(ABC):
         Raises
         ------
         ValueError
-            If `array_like` has another number of dimensions or another item size.
+            If `array_like` is not one-dimensional, or if its item size is not one byte.
         """
         return cls(array_like)
 
     @classmethod
     @abstractmethod
     def from_buffer(cls, buffer: Buffer) -> Self:
-        """Return a buffer of this class with the content of a buffer, possibly of another class."""
+        """Convert a buffer of any class to a buffer of this class."""
 
     @classmethod
     @abstractmethod
@@ -356,7 +356,7 @@ class NDBuffer:
         Raises
         ------
         ValueError
-            If one of the dimensions has another length.
+            If the length of one of the dimensions is not 1.
         """
         kept = tuple(length for index, length in enumerate(self.shape) if index not in axis)
         return self.__class__(self._data.reshape(kept))
@@ -378,7 +378,7 @@ class NDBuffer:
         return f"<NDBuffer shape={self.shape} dtype={self.dtype} {self._data!r}>"
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
-        """Return whether every element equals one value, without conversion of the value.
+        """Return whether every element equals a value; the value is not converted.
 
         The floating-point zeros -0.0 and 0.0 differ. The integer 0 has no sign and equals both.
 

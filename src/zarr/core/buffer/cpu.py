@@ -89,7 +89,7 @@ class NDBuffer(core.NDBuffer):
     ) -> Self:
         # docstring inherited
         lengths = tuple(shape)
-        # `np.zeros` gets zeroed memory pages from the system. `fill` would write to every page.
+        # `np.zeros` gets zeroed memory pages from the system, but `fill` would write to every page.
         if fill_value is None or (isinstance(fill_value, int) and fill_value == 0):
             return cls(cast("NDArrayLike", np.zeros(lengths, dtype=dtype, order=order)))
         array = np.empty(lengths, dtype=dtype, order=order)

@@ -71,7 +71,7 @@ def _moved(cls: type, data: Any) -> Any:
 
 
 def _to_device(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array, and copy it only if it is not on the device.
+    """Return an array as a CuPy array; copy it only if it is not on the device.
 
     A copy is converted to native byte order, because code on the device assumes that order.
     """
@@ -100,7 +100,7 @@ class Buffer(core.Buffer):
     ImportError
         If CuPy is not installed.
     ValueError
-        If `array_like` has another number of dimensions or another item size.
+        If `array_like` is not one-dimensional, or if its item size is not one byte.
 
     Warns
     -----

@@ -62,7 +62,7 @@ class DimensionGrid(Protocol):
         ...
 
     def with_extent(self, new_extent: int) -> DimensionGrid:
-        """Return a grid with the same chunks for an array of another length.
+        """Return a grid with the same chunks for an array of length `new_extent`.
 
         Raises
         ------

@@ -93,8 +93,8 @@ class ChunkGrid:
         ----------
         metadata : object
             Has the attributes ``shape`` and ``chunk_grid``. The grid has one of two attributes:
-            ``chunk_shape`` with one length per dimension, or ``chunk_shapes`` with either one
-            length or the length of each chunk per dimension.
+            ``chunk_shape`` contains one length per dimension; ``chunk_shapes`` contains, for each
+            dimension, either one length or the length of each chunk.
 
         Raises
         ------
@@ -315,8 +315,8 @@ class ChunkGrid:
 def positions(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
     """Iterate over the positions in a box, in C order.
 
-    The result is that of `itertools.product`, but the numbers of long ranges are not kept in
-    memory.
+    The result is the same as with `itertools.product`, but the numbers of long ranges are not kept
+    in memory.
 
     Parameters
     ----------

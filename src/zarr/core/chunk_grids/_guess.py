@@ -31,8 +31,8 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
     typesize : int
         Size of an element in bytes.
     max_bytes : int or None
-        Upper bound (exclusive) of the chunk size in bytes, which must be greater than 128 KiB. Only
-        a chunk of one element may be larger. None for 64 MiB.
+        Upper bound (exclusive) of the chunk size in bytes; None for 64 MiB. The bound must be
+        greater than 128 KiB. A larger chunk is chosen only if a single element exceeds the bound.
 
     Raises
     ------

@@ -26,7 +26,7 @@ _INVALID_CHUNKS = (
 
 
 class RectilinearChunks(tuple[Any, ...]):
-    """Chunk lengths per dimension, as `normalize_chunks_nd` takes them, for a rectilinear grid.
+    """Chunk lengths of a rectilinear grid, in a form that `normalize_chunks_nd` accepts.
 
     Metadata store the grid as rectilinear even if all chunks along each dimension have equal
     length.
@@ -62,7 +62,7 @@ def full_span_chunk_size(span: int, unit: int = 1) -> int:
     Returns
     -------
     int
-        The length in elements. At least `unit`, even for an empty dimension.
+        The length in elements; at least `unit`, even for an empty dimension.
     """
     return max(1, -(-span // unit)) * unit
 
@@ -136,8 +136,9 @@ def normalize_chunks_nd(
     Parameters
     ----------
     chunks : int, False or iterable
-        One length in elements for all dimensions. Or an iterable with one item per dimension, as
-        `normalize_chunks_1d` takes it. ``False`` and ``-1`` mean one chunk that covers the array.
+        Either one length in elements for all dimensions, or an iterable with one item per
+        dimension, as accepted by `normalize_chunks_1d`. ``False`` and ``-1`` mean one chunk that
+        covers the array.
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None

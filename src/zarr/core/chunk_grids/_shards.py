@@ -23,7 +23,7 @@ class ChunkLayout(NamedTuple):
     Parameters
     ----------
     outer_chunks : ChunkGrid
-        The grid of the chunks that are stored under a key of their own.
+        The grid of the stored chunks. Each of them has its own key.
     inner : ChunkLayout or None
         With sharding, the layout within an outer chunk, which is a shard. None without sharding.
     """
@@ -51,8 +51,8 @@ def resolve_outer_and_inner_chunks(
         None for no sharding. With ``"auto"``, a shard contains as many chunks as fit into the
         configured ``array.target_shard_size_bytes``. If that is None, a shard contains two chunks
         along each dimension that has more than eight chunks, and one chunk along the others. A
-        mapping contains the shape under the key ``"shape"``. In a shape, -1 means one shard that
-        covers the dimension and consists of whole chunks.
+        mapping contains the shape under the key ``"shape"``. In a shape, -1 means that a single
+        shard of whole chunks covers the dimension.
     item_size : int
         Size of an element in bytes.
 

@@ -33,17 +33,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # Minimum number of bytes for which it is worthwhile to pass work to another thread. Passing a job
-# takes about 20 us; zstd decodes this number of bytes in 200 us.
+# takes about 20 us. Decoding this number of bytes with zstd takes 200 us.
 PORTION_BYTES = 256 * KiB
 
 # The number is cached, because `os.cpu_count` takes microseconds.
 _CPUS = os.cpu_count() or 1
 
 # If decoding a small chunk takes longer than this time, in seconds, it is worthwhile to decode some
-# chunks in another thread, despite GIL contention. In this time zstd decodes 64 KiB, gzip 16 KiB.
+# chunks in another thread, despite GIL contention. Zstd decodes 64 KiB in this time, gzip 16 KiB.
 _SLOW_SECONDS = 100e-6
 
-# Takes an item and an executor. The executor has the item's share of the concurrency.
+# Takes an item and an executor. The concurrency is divided among the items; the executor has the
+# share of this item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
 # Takes some encoded chunks and a flag: whether an event loop is busy at the same time. If so, the
@@ -67,7 +68,7 @@ class _Operation:
 
 
 class Inline(_Operation):
-    """Run everything in the calling thread, which may pass large chunks to the worker pool.
+    """Run jobs in the calling thread, which may pass large chunks to the worker pool.
 
     A large job is passed to the pool if fewer than `workers` threads are busy. Otherwise the
     calling thread does the job itself. So several threads work in parallel, and no job waits in a
@@ -305,8 +306,8 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
-# A codec's coroutine takes no executor. If it reads or writes a store, this variable contains its
-# share of the concurrency.
+# The coroutine of a codec takes no executor. If the coroutine reads or writes a store, its share of
+# the concurrency is stored in this variable.
 _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
@@ -326,7 +327,7 @@ def _nbytes(buffer: Buffer | None) -> int:
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
     """Split items of `nbytes` bytes each into runs of about equal size, one run per thread.
 
-    If there are several runs, a run has about `PORTION_BYTES` bytes or more.
+    If there are several runs, each run has at least about `PORTION_BYTES` bytes.
     """
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1

@@ -1,4 +1,4 @@
-"""The items that a codec pipeline takes, one per chunk, and the types of their answers."""
+"""The items that a codec pipeline takes, one per chunk, and the type of the answers to them."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ class InThread:
 
 
 def key_for(place: Any, executor: Executor) -> Any:
-    """Return a key object for an executor; its coroutines suspend only if the executor waits."""
+    """Return a key whose coroutines suspend only if the executor waits."""
     return place if executor.waits else InThread(place)

@@ -1,4 +1,4 @@
-"""Reading of chunks: an executor decodes chunks from a source and scatters them into an array."""
+"""Reading of chunks. An executor decodes chunks from a source and scatters them into an array."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def read_chunks(
     Parameters
     ----------
     items : sequence of ReadItem
-        The chunks and their selections; as for the pipeline's `read`.
+        The chunks and their selections; see `CodecPipeline.read`.
     out : NDBuffer
         Array that receives the elements.
     drop_axes : tuple of int
@@ -52,9 +52,9 @@ async def read_chunks(
     chain : CodecChain
         Decodes the chunks.
     source : async iterator or callable
-        An iterator yields the encoded chunks as they arrive, each with its index in `items`; None
-        for an absent chunk. A callable is the function of a codec that reads a selection of a chunk
-        without reading the whole chunk.
+        Either an iterator over the encoded chunks as they arrive, each with its index in `items`;
+        an absent chunk is None. Or the function of a codec that reads a selection of a chunk
+        without the rest of the chunk.
     batch_size : int
         Number of chunks that are passed to a codec per call, if the codec has only coroutines.
 
@@ -91,7 +91,7 @@ class _Reading:
 
     def __post_init__(self) -> None:
         self.found: list[bool | None] = [None] * len(self.items)  # None: no answer yet
-        self.contends = True  # False after a permit was not available
+        self.contends = True  # becomes False if no permit is available
 
     async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
         """Read a selection of a chunk with the function of a codec, and scatter the selection."""
@@ -159,7 +159,7 @@ class _Reading:
     ) -> bool:
         """Decode several chunks together, then scatter them; return whether this was possible.
 
-        It is not possible if a chunk has another spec, or if a chunk cannot be decoded.
+        It is not possible if the specs of the chunks differ, or if a chunk cannot be decoded.
         """
         items, out, drop_axes = self.items, self.out, self.drop_axes
         if any(items[index][1] is not chain.spec for index, _ in run):

@@ -1,4 +1,4 @@
-"""Copies of elements from decoded chunks into an array (scatter), and back (gather).
+"""Functions that copy elements from decoded chunks into an array (scatter), and back (gather).
 
 The functions do no I/O and may run in any thread.
 """
@@ -68,7 +68,7 @@ def scatter(
 def scatter_part(
     out: NDBuffer, part: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]
 ) -> None:
-    """Copy a part of a chunk into an array; the part has already been selected. See `scatter`."""
+    """Copy an already selected part of a chunk into an array; see `scatter`."""
     out[out_selection] = part.squeeze(axis=drop_axes) if drop_axes else part
 
 
@@ -86,7 +86,7 @@ def fill(out: NDBuffer, out_selection: SelectorTuple, spec: ArraySpec) -> None:
 
 
 def gather(value: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, ...]) -> NDBuffer:
-    """Return the values for one chunk from the values of a write.
+    """Select the values for one chunk from all values of a write.
 
     Parameters
     ----------

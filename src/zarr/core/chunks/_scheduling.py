@@ -2,7 +2,7 @@
 
 Even a system call of one microsecond releases the GIL, and getting the GIL back from another thread
 takes a context switch. If several threads open, read and close many small files at the same time,
-they spend most of their time on these switches: eight threads were no faster than one.
+they spend most of their time on these switches. Eight threads were no faster than one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 # A thread may hold a permit for longer than `_FAR_SECONDS` while this process uses less than
-# `_BUSY_SHARE` of a processor. In this case the thread waited for a slow disk or network, or it was
-# preempted. After `_FAR_TIMES` such cases in a row, no thread needs a permit for `_FAR_FOR_SECONDS`
-# seconds, and all threads run in parallel.
+# `_BUSY_SHARE` of a processor. If this happens, the thread waited for a slow disk or network, or it
+# was preempted. After `_FAR_TIMES` such cases in a row, all threads run in parallel without permits
+# for `_FAR_FOR_SECONDS` seconds.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -42,7 +42,8 @@ class FairSemaphore:
         Maximum number of threads that hold a permit.
     timeout : float
         Time to wait, in seconds. If no permit is released for this long, a waiting thread continues
-        without a permit: the work of the holders is not short, so it is faster to run in parallel.
+        without a permit. In that case the work of the other threads is not short, so it is faster
+        to work in parallel.
     """
 
     def __init__(self, permits: int, timeout: float) -> None:
@@ -50,7 +51,7 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # A thread that holds a permit or the lock does not exist in the child process.
+            # Threads of the parent that hold a permit or the lock do not exist in the child.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
@@ -70,8 +71,8 @@ class FairSemaphore:
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:
         """Return a context manager that holds a permit; it yields whether it got a permit.
 
-        A caller that did not get a permit should not try again. A thread that already holds a
-        permit continues without waiting, for example if one of its codecs reads an array.
+        A caller that did not get a permit should not try again. A thread may already hold a permit,
+        for example if one of its codecs reads an array. Such a thread continues without waiting.
 
         Parameters
         ----------
@@ -100,7 +101,7 @@ class FairSemaphore:
         return getattr(self._of_thread, "is_holder", False)
 
     def _note(self, began: float, worked: float) -> None:
-        """Detect whether the work waited for something other than the GIL."""
+        """Record whether the work waited for something other than the GIL."""
         seconds = time.monotonic() - began
         is_far = seconds > _FAR_SECONDS and time.process_time() - worked < seconds * _BUSY_SHARE
         self._far_times = self._far_times + 1 if is_far else 0
@@ -155,8 +156,8 @@ class Scheduling:
         For work of about 0.2 ms: reading some small files, or scattering some small chunks.
     readers : FairSemaphore
         For work of one or two milliseconds: reading, decoding and scattering some small chunks. A
-        thread that waits for the GIL slows down the thread that holds the GIL. So with more threads
-        than processors, the total speed is lower.
+        thread that waits for the GIL slows down the thread that holds the GIL. So the total speed
+        is lower if there are more threads than processors.
     """
 
     def __init__(self) -> None:

@@ -42,10 +42,10 @@ async def answers(
     Parameters
     ----------
     items : sequence of tuple
-        As for a pipeline's `read`.
+        As for `CodecPipeline.read`.
     store : Store or None
         The store that contains all chunks; one call of `Store.get_many` requests all keys. If None,
-        each byte getter is called separately, with the concurrency of the executor.
+        each byte getter is called separately; the executor limits the concurrency.
     executor : Executor
         Decodes the chunks. If the executor does not wait, the calling thread reads the store and
         blocks.

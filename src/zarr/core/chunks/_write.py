@@ -44,7 +44,7 @@ async def write_chunks(
     Parameters
     ----------
     items : sequence of WriteItem
-        The chunks and the selections of `value` for them; as for the pipeline's `write`.
+        The chunks and the selections of `value` for them; see `CodecPipeline.write`.
     value : NDBuffer
         The elements to write.
     drop_axes : tuple of int
@@ -89,7 +89,7 @@ async def write_chunks(
             await delete_chunk(key, lambda: encode_filled(chain.codecs, spec, executor))
         elif executor.waits:
             await place.set(encoded)
-        else:  # a coroutine would take 0.5 us per chunk
+        else:  # a coroutine would cost 0.5 us per chunk
             cast("Any", place).set_sync(encoded)
 
     await executor.each(write, items, lambda item: item[1]._nbytes or 0)
@@ -112,7 +112,7 @@ def _encode(
 
 
 def decode(codecs: ResolvedChain, stored: Buffer) -> NDBuffer:
-    """Decode a stored chunk, before a write replaces a part of it."""
+    """Decode a stored chunk that a write will change in part."""
     try:
         return codecs.decode_sync(stored)
     except Exception as error:

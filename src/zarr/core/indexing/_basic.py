@@ -32,7 +32,7 @@ class BasicIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item has another type, or if there are too many items.
+        If an item has a wrong type, or if there are too many items.
     BoundsCheckError, NegativeStepError
         If an integer is out of bounds, or if a slice has a negative step.
     """

@@ -34,7 +34,7 @@ class BlockIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item has another type, if a slice has another step, or if there are too many items.
+        If an item has a wrong type, if a step is not 1, or if there are too many items.
     BoundsCheckError
         If an integer is outside the grid.
     """

@@ -31,8 +31,8 @@ def combine(
         For each dimension, the projections along this dimension.
     keep_dims : bool
         Whether to convert integers to slices of length one, so that chunk selections keep all
-        dimensions. This is needed if a chunk selection contains arrays, because NumPy treats an
-        integer next to an array as another array.
+        dimensions. This is needed if a chunk selection contains arrays. In such a selection NumPy
+        treats an integer like an index array.
     """
     indexers = list(dim_indexers)
     columns = [_columns_of(projections) for projections in indexers]
@@ -55,8 +55,8 @@ def combine(
         chunk_sels.append(list(sels))
         complete.append(list(completes))
         dim_outs = list(outs)
-        # A dropped dimension has exactly one projection. So it can be omitted from the product of
-        # the output selections, which stays aligned with the other products.
+        # A dropped dimension has exactly one projection. The product of the output selections omits
+        # this dimension, but stays aligned with the other products.
         if dim_outs[0] is not None:
             out_sels.append(dim_outs)
     if keep_dims:
@@ -89,8 +89,8 @@ def _open_mesh(columns: list[Column]) -> list[Column]:
     """Reshape index arrays so that NumPy combines them orthogonally.
 
     A single array among slices needs no change. If there are several arrays, each array needs a
-    dimension of its own. Slices between two arrays are converted to arrays, because NumPy moves the
-    selected dimensions to the front if the arrays are not adjacent.
+    dimension of its own. Slices between two arrays are converted to arrays too. Otherwise the
+    arrays would not be adjacent, and NumPy would move the selected dimensions to the front.
     """
     axes = [
         axis

@@ -27,8 +27,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     ----------
     selection : tuple of int, list or array of int
         For each dimension, the coordinates of the points along it. The arrays are broadcast against
-        each other. Negative coordinates count from the end. For one dimension the tuple is
-        optional.
+        each other. Negative coordinates count from the end. If the array has one dimension, the
+        tuple is optional.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
@@ -50,14 +50,14 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     chunk_mixs : tuple of array
         Positions of the selected chunks in the grid, one array per dimension.
     chunk_run_ends : array of int
-        For each selected chunk, the end of its points in `selection`.
+        For each selected chunk, one past the position of its last point in `selection`.
     cdata_shape : tuple of int
         Number of chunks along each dimension.
 
     Raises
     ------
     IndexError
-        If `selection` is not of this form.
+        If `selection` does not have this form.
     ValueError
         If the coordinates cannot be broadcast against each other.
     BoundsCheckError

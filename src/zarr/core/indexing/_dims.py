@@ -142,7 +142,7 @@ class SliceDimIndexer:
             between = end - first - 2
             sels = chain([head[0]], repeat(slice(0, size, 1), between), [tail[0]])
             completes = chain([head[1]], repeat(True, between), [tail[1]])
-        # The boundaries between chunks, as positions in the output.
+        # The chunk boundaries, as positions in the output.
         edges = range((first + 1) * size - start, (end - 1) * size - start + 1, size)
         outs = map(slice, chain([0], edges), chain(edges, [stop - start]), repeat(1))
         return range(first, end), sels, outs, completes
@@ -224,7 +224,7 @@ def project_sorted(
 ) -> Iterator[ChunkDimProjection]:
     """Return the projections of sorted indices.
 
-    The arithmetic is vectorized over all chunks; only a few look-ups are made per chunk.
+    The arithmetic is vectorized over all chunks. Only a few look-ups are made per chunk.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def is_basic_selection(selection: Any) -> bool:
 
 
 def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether `selection` is a tuple with an integer or integer array per dimension."""
+    """Return whether `selection` is a tuple of one integer or integer array per dimension."""
     return (
         isinstance(selection, tuple)
         and len(selection) == len(shape)
@@ -106,10 +106,10 @@ def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 
 
 def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
-    """Return whether a selection selects points in NumPy.
+    """Return whether NumPy treats a selection as a selection of points.
 
-    A bool array selects points, and so do integer arrays or lists for all dimensions. Some of the
-    arrays may be replaced by integers.
+    A bool array selects points. One integer array or list per dimension also selects points. Some
+    of these arrays or lists, but not all, may be integers instead.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        False if all items are integers, because they select a single element.
+        False if all items are integers, because such a selection is a single element.
     """
     if is_bool_array(selection):
         return True
@@ -171,7 +171,7 @@ def is_scalar(value: Any, dtype: np.dtype[Any]) -> bool:
     ----------
     value : object
         The value to test. Scalars and zero-dimensional arrays are single elements. For a structured
-        data type, so is a tuple with one item per field.
+        data type, a tuple with one item per field is a single element too.
     dtype : numpy.dtype
         The data type.
     """

@@ -17,8 +17,8 @@ def is_lazy(item: object) -> bool:
     """Return whether an item of a selection needs conversion to a NumPy array.
 
     Lazy items are objects that NumPy can convert to an array, such as dask, pandas and zarr arrays.
-    A NumPy bool counts as lazy, because it selects like a zero-dimensional array. Arrays in GPU
-    memory are not converted.
+    A NumPy bool counts as lazy, because as an index it acts like a zero-dimensional array. Arrays
+    in GPU memory are not converted.
     """
     if isinstance(item, _SETTLED):
         return False

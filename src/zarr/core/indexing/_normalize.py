@@ -139,7 +139,7 @@ def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
 def normalize_indices(
     x: npt.NDArray[Any], dim_len: int, *, wraparound: bool = True, boundscheck: bool = True
 ) -> npt.NDArray[np.intp]:
-    """Return indices of any integer data type as an array of data type `intp`.
+    """Return indices of any integer data type, converted to the data type `intp`.
 
     If `wraparound` is True, negative indices are counted from the end.
 
@@ -208,10 +208,11 @@ def pop_fields(selection: Any) -> tuple[Fields | None, Any]:
     Returns
     -------
     fields : str, list of str or None
-        A string if there is one name, otherwise a list of names. The list is empty if a tuple has
-        no names. None if `selection` is neither a string nor a tuple.
+        A string if there is one name, otherwise a list of names. The list is empty if `selection`
+        is a tuple without names. None if `selection` is neither a string nor a tuple.
     selection : object
-        The items that are not names. If only one item of a tuple remains, the item itself.
+        The items that are not names. If only one item of a tuple remains, it is returned without
+        the tuple.
     """
     if isinstance(selection, str):
         return selection, ()
@@ -236,7 +237,7 @@ def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
     Raises
     ------
     IndexError
-        If `fields` has another type, if a field does not exist, or if the data type has no fields.
+        If `fields` has a wrong type, if a field does not exist, or if the data type has no fields.
     """
     if fields is None:
         return dtype

@@ -102,8 +102,8 @@ def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     if not chunk_shape:
         return ((),)
     coords = np.indices(chunk_shape, dtype=np.intp).reshape(len(chunk_shape), -1)
-    # Sort the codes of the positions in the grid: the time does not depend on the shape of the
-    # grid. An iteration over all codes would visit up to twice as many codes per dimension.
+    # Sort the codes of the positions in the grid, so that the time does not depend on the shape of
+    # the grid. An iteration over all codes would visit up to twice as many codes per dimension.
     return tuple(map(tuple, coords.T[np.argsort(morton_codes(chunk_shape))].tolist()))
 
 

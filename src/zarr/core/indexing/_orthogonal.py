@@ -56,7 +56,7 @@ class OrthogonalIndexer(Indexer):
     Raises
     ------
     IndexError
-        If an item has another type or a wrong shape, or if there are too many items.
+        If an item has a wrong type or a wrong shape, or if there are too many items.
     BoundsCheckError, NegativeStepError
         If an integer is out of bounds, or if a slice has a negative step.
     """

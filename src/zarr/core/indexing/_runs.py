@@ -1,4 +1,4 @@
-"""Runs in arrays of indices: the start and end of each run, and conversion of runs to slices."""
+"""Runs in index arrays: the start and end of each run, and conversion of runs to slices."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
 def item_indexer(
     selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid
 ) -> tuple[Indexer, Fields | None, bool]:
-    """Return the indexer for the selection in ``array[selection]``.
+    """Return the indexer for ``array[selection]``.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def item_indexer(
     Returns
     -------
     tuple
-        The indexer, the fields, and a bool: whether the indexer is a `BasicIndexer`. If so, the
-        caller returns a zero-dimensional result as a scalar.
+        The indexer, the fields, and a bool. The bool says whether the indexer is a `BasicIndexer`.
+        If it is True, the caller returns a zero-dimensional result as a scalar.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _flatten_mesh(selection: Any, ndim: int) -> tuple[Any, ...] | None:
     In an open mesh, several adjacent items are arrays, and all other items are slices. Each array
     extends along its own axis and has length one along the axes of the other arrays, as in the
     result of `numpy.ix_`. Orthogonal indexers use open meshes to select from chunks. A mesh could
-    also be treated as a selection of points, but that would need coordinates for every element.
+    also be treated as a selection of points, but coordinates would be needed for every element.
     """
     if not isinstance(selection, tuple) or len(selection) != ndim:
         return None

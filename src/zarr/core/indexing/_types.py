@@ -59,8 +59,8 @@ class ChunkProjection(NamedTuple):
     """The part of a selection in one chunk.
 
     To read, assign ``out[out_selection] = chunk[chunk_selection]`` with NumPy semantics. To write,
-    assign in the other direction. If the indexer has `drop_axes`, these axes have length 1 in
-    ``chunk[chunk_selection]``, and are missing in ``out[out_selection]``.
+    assign in the other direction. If `drop_axes` of the indexer is not empty, these axes have
+    length 1 in ``chunk[chunk_selection]``, and are missing in ``out[out_selection]``.
 
     Parameters
     ----------
