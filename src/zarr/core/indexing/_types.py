@@ -31,7 +31,7 @@ DimSelection: TypeAlias = int | slice | npt.NDArray[np.intp]
 Columns: TypeAlias = tuple[
     Iterable[int], Iterable[DimSelection], Iterable[DimSelection], Iterable[bool]
 ]
-"""Fields of many `ChunkDimProjection` as columns; none of them drops its dimension."""
+"""Fields of many `ChunkDimProjection` objects as columns; no projection drops its dimension."""
 
 
 class ChunkDimProjection(NamedTuple):
