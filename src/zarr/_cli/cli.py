@@ -180,7 +180,7 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return a store that `opened` closes if the location is a ZIP archive, else the location."""
+    """Return a `ZipStore`, which `opened` closes, for a ZIP archive; else return the location."""
     path = Path(location)
     if path.suffix.lower() == ".zip" and (path.is_file() or (creates and not path.exists())):
         return opened.enter_context(ZipStore(path, mode="a" if writes else "r"))
@@ -189,7 +189,7 @@ def _store(
 
 @contextmanager
 def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
-    """Show log messages on standard error in verbose mode or a dry run, else progress."""
+    """Show log messages on standard error in verbose mode or a dry run; otherwise show progress."""
     if not (ctx.obj or dry_run):
         with _progress("zarr.metadata.migrate_v3"):
             yield

@@ -1,4 +1,4 @@
-"""A cache: copies of values of a source store, in another store."""
+"""A cache that keeps copies of the values of a source store in a second store."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 Request: TypeAlias = tuple[str, ByteRequest | None]
 
-# Prefix of the keys of copies of byte ranges. Keys of the source that begin with it are not cached.
+# Key prefix of copies of byte ranges. Values whose keys begin with this prefix are not cached.
 _PARTS = "__ranges__/"
 
-# Name of the lock for listing the cache store. It is no valid key, so that it names no other lock.
+# Name of the lock for listing the cache store. It is not a key; keys name all other locks.
 _STOCK = ""
 
 
@@ -40,11 +40,11 @@ def can_be_cached(key: str) -> bool:
 
 
 def _name_of(key: str, byte_range: ByteRequest | None) -> str:
-    """Return the key under which the cache store contains a value, or a byte range of a value."""
+    """Return the key in the cache store for the copy of a value, or of a byte range of a value."""
     if byte_range is None:
         return key
-    # The key is hashed: with the key itself, a file and a directory of a local store could get the
-    # same name.
+    # The key is hashed. Otherwise a file and a directory of a local cache store could get the same
+    # name.
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if isinstance(byte_range, RangeByteRequest):
         return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
@@ -281,9 +281,9 @@ class Cache:
 
     @asynccontextmanager
     async def changing(self, key: str) -> AsyncIterator[Since]:
-        """Context manager for changing the value of a key in the source; deletes its copies first.
+        """Context manager for changing a source value; deletes the copies of the value first.
 
-        Changes of one key are serialized. Yields the start of the change, an argument of `keep`.
+        Changes of one key are serialized. Yields the start of the change, which `keep` requires.
 
         Raises
         ------

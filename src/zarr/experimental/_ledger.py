@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return how many bytes of this copy answer a request for a byte range of the value."""
+        """Return the number of bytes with which this copy answers a request for a byte range."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -115,7 +115,7 @@ class Ledger:
     def is_fresh(self, key: str) -> bool:
         """Return whether a copy of a key is young enough to use; False if its age is unknown.
 
-        Without an age limit, the result is always True.
+        If there is no age limit, the result is always True.
         """
         with self._lock:
             entry = self._entries.get(key)

@@ -44,8 +44,8 @@ class _Shared:
     """State shared by a store and its read-only views: the cache, and the reads in flight.
 
     The other public attributes exist because users of `CacheStore` read them from its ``_state``.
-    In these attributes, the name of a copy is its key, or for a copy of a byte range the pair of
-    key and byte range.
+    In these attributes, the name of a copy of a whole value is the key. The name of a copy of a
+    byte range is the pair of key and byte range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
@@ -86,7 +86,7 @@ class _Shared:
 
     @property
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
-        """Time at which each copy was read, in seconds of `time.monotonic`; may be assigned."""
+        """Time at which each copy was read, in seconds of `time.monotonic`; items can be set."""
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
 
@@ -126,8 +126,8 @@ class CacheStore(WrapperStore[Store]):
     The source is authoritative: absent keys are never cached. Before a value of the source is
     changed through this store, its copies are invalidated. The cache store may be any store that
     supports deletes. Nothing else may use the cache store, because the cache may delete all of its
-    content. Values already in the cache store at creation are used as copies. If `max_age_seconds`
-    limits the age, they are ignored, because their age is unknown.
+    content. Values already in the cache store at creation are treated as valid copies if
+    `max_age_seconds` is infinity. Otherwise they are ignored, because their age is unknown.
 
     If a whole value is requested, the whole value is cached; if a byte range is requested, that
     byte range is cached. The copy of a whole value also answers requests for its byte ranges. A
@@ -183,7 +183,7 @@ class CacheStore(WrapperStore[Store]):
 
     @classmethod
     async def open(cls, store_cls: type[Store], *args: Any, **kwargs: Any) -> Self:
-        """Make a store of another class, open it, and put a cache in front of it.
+        """Make a store of the given class, open it, and put a cache in front of it.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class CacheStore(WrapperStore[Store]):
     @property
     def _state(self) -> _Shared:
         # A forked process gets a new state: waiting for locks or reads of the parent process would
-        # be a deadlock.
+        # never end.
         shared = self._shared
         if shared.process != os.getpid():
             shared = _Shared(self._cache_store, shared.max_age, shared.cache.ledger.max_size)

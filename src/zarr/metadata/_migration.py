@@ -64,17 +64,17 @@ async def migrate_v2_to_v3(
     Raises
     ------
     TypeError
-        If the root already has format 3 metadata, or a filter or compressor is another kind of
-        codec in format 3.
+        If the root already has format 3 metadata, or if a filter or compressor corresponds to a
+        format 3 codec of the wrong kind; see `convert_array`.
     GroupNotFoundError
-        If there is no node.
+        If neither an array nor a group is stored at `input_store`.
     NotImplementedError
         If the metadata of the root are consolidated.
     FileExistsError
         If anything is stored at `output_store`.
     ValueError
-        If metadata of a node have no counterpart in format 3; a note names the node. If a node
-        below the root already has other format 3 metadata, or a store is read-only.
+        If metadata of a node have no counterpart in format 3; a note names the node. Also if a node
+        below the root already has different format 3 metadata, or if a store is read-only.
 
     Warns
     -----
@@ -89,7 +89,7 @@ async def migrate_node(
     output_path: StorePath,
     dry_run: bool,
 ) -> None:
-    """See `zarr.metadata.migrate_v3.migrate_to_v3`."""
+    """Implement `zarr.metadata.migrate_v3.migrate_to_v3`."""
     documents = await _convert(zarr_v2.store_path, zarr_v2.metadata)
     if not dry_run:
         output_path.store._check_writable()
@@ -105,7 +105,7 @@ async def migrate(
     force: bool = False,
     remove_v2_metadata: bool = False,
 ) -> None:
-    """Migrate like `migrate_v2_to_v3`, and delete other metadata before or afterwards.
+    """Migrate like `migrate_v2_to_v3`; on request, also delete old metadata of either format.
 
     Parameters
     ----------
@@ -119,7 +119,8 @@ async def migrate(
         Whether to delete the format 3 metadata at the output location first, after all nodes are
         converted.
     force : bool
-        Whether to delete metadata even if format 2 metadata do not describe the same nodes.
+        Whether `overwrite` also deletes format 3 metadata of nodes that no format 2 metadata
+        describe.
     remove_v2_metadata : bool
         Whether to delete the format 2 metadata at the output location at the end.
 
@@ -128,8 +129,8 @@ async def migrate(
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
         See `migrate_v2_to_v3`.
     ValueError
-        In the cases of `migrate_v2_to_v3`. Also if metadata must be deleted and the store does not
-        support deletes, or if a node would be lost.
+        See `migrate_v2_to_v3`. Also if metadata must be deleted and the store does not support
+        deletes, or if a node would be lost.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)
@@ -175,7 +176,7 @@ async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) 
 
 
 async def _check_empty(place: StorePath, apart_from: set[str]) -> None:
-    """Raise if keys other than the given relative keys are stored at a location."""
+    """Raise an error if keys other than the given relative keys are stored at a location."""
     prefix = f"{place.path}/" if place.path else ""
     async for key in place.store.list_prefix(prefix):
         if key.removeprefix(prefix) not in apart_from:
@@ -228,7 +229,7 @@ def _document(node: NodeMetadata) -> Buffer:
 
 
 async def _children(source: StorePath, groups: Iterable[str]) -> dict[str, NodeMetadata]:
-    """Return the metadata of the format 2 nodes directly below some groups, by path."""
+    """Return the metadata of the format 2 nodes directly below the given groups, by path."""
     listed = await concurrent_map([(source, group) for group in groups], _list)
     paths = [path for found in listed for path in found]
     nodes = await concurrent_map([(source, path) for path in paths], _read)
@@ -263,7 +264,7 @@ async def _read(source: StorePath, path: str) -> NodeMetadata | None:
 
 @contextmanager
 def _naming(place: StorePath) -> Iterator[None]:
-    """Name the node in errors."""
+    """Context manager that adds a note with the location of the node to exceptions."""
     try:
         yield
     except Exception as error:

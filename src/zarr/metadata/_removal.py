@@ -88,12 +88,12 @@ async def remove_metadata(
 
 
 def check_deletable(root: StorePath, *, dry_run: bool) -> None:
-    """Raise if the store does not support deletes, or is read-only outside a dry run.
+    """Raise an error if documents cannot be deleted from a store.
 
     Raises
     ------
     ValueError
-        If the store does not support deletes, or is read-only outside a dry run.
+        If the store does not support deletes, or if it is read-only and this is not a dry run.
     """
     if not root.store.supports_deletes:
         raise ValueError("Store must support deletes to remove metadata")
@@ -128,7 +128,7 @@ async def check_alternatives(
     *,
     planned: Collection[str] = (),
 ) -> None:
-    """Raise if documents to delete belong to nodes that the other format does not describe.
+    """Raise an error if documents belong to nodes that the other format does not describe.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ async def check_alternatives(
 async def _problem(
     root: StorePath, path: str, zarr_format: ZarrFormat, names: Collection[str]
 ) -> str | None:
-    """Return why metadata of the other format cannot replace documents, or None if they can."""
+    """Return why metadata of the other format cannot replace documents; None if they can."""
     other = _OTHER[zarr_format]
     try:
         (alternative,) = await read_many(root, [path], other)

@@ -29,7 +29,7 @@ _FILTER_DTYPES: Final[Mapping[str, tuple[str, str]]] = {
     "fixedscaleoffset": ("dtype", "astype"),
     "quantize": ("dtype", "astype"),
 }
-# Value of `shuffle` in format 2 Blosc codecs that selects the shuffle from the item size.
+# In format 2, this value of `shuffle` makes Blosc choose the shuffle according to the item size.
 _AUTOSHUFFLE: Final = -1
 _PREFIX: Final = "numcodecs."
 
@@ -59,7 +59,7 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
 
     The chunks keep their keys and bytes, and reads return the same values. In format 3, the fill
     value cannot be undefined. An undefined fill value is replaced by the default value of the data
-    type, which reads of format 2 also return.
+    type, which reads of the format 2 array also return.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
     Raises
     ------
     TypeError
-        If a filter or the compressor is another kind of codec in format 3. Filters must be
-        array-to-array codecs, except the last filter of an array of objects. A compressor must be
-        a bytes-to-bytes codec.
+        If a filter or the compressor corresponds to a format 3 codec of the wrong kind. Filters
+        must be array-to-array codecs, except the last filter of an array of objects. A compressor
+        must be a bytes-to-bytes codec.
     ValueError
         If a codec or the data type has no counterpart in format 3, a filter does not accept the
         data type of its input, or the fields of a structured data type differ in byte order.
@@ -146,8 +146,8 @@ def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[An
                 f"The filter {item} takes elements of {taken.str}, but gets {elements.str}: format 2 "
                 "reinterprets the bytes of elements, which format 3 does not."
             )
-        # In format 3 only the bytes codec has a byte order. Readers interpret big-endian parameters
-        # differently, but all readers understand little-endian parameters.
+        # In format 3 only the bytes codec has a byte order. Implementations disagree on the meaning
+        # of big-endian data types in parameters, but all accept little-endian data types.
         config |= {name: np.dtype(config[name]).newbyteorder("<").str for name in names}
     return codec_class.from_dict(_json_of(codec_id, config)), encoded
 
@@ -161,7 +161,7 @@ def _is_taken(elements: np.dtype[Any], taken: np.dtype[Any]) -> bool:
 
 
 def _compressor(item: Numcodec) -> Codec:
-    """Return the counterpart of a compressor; if possible, a codec of the specification."""
+    """Return the counterpart of a compressor, if possible a codec from the Zarr specification."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     if codec_id == "blosc":
@@ -204,7 +204,7 @@ def _json_of(codec_id: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _byte_order(dtype: np.dtype[Any]) -> Literal["little", "big"] | None:
-    """Return the byte order of elements, or None if they have none.
+    """Return the byte order of elements; None if the elements have no byte order.
 
     Raises
     ------

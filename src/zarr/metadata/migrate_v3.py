@@ -1,7 +1,7 @@
 """Migrate the metadata of arrays and groups from format 2 to format 3.
 
-Metadata of either format can describe the same chunks of an array. The metadata of both formats can
-be stored beside these chunks.
+The chunks of an array can be described by format 2 metadata and by format 3 metadata. The metadata
+of both formats can be stored together beside the chunks.
 """
 
 from __future__ import annotations

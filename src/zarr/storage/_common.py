@@ -79,8 +79,8 @@ async def make_store(
     store_like : Store, StorePath, str, pathlib.Path, upath.UPath, fsspec.FSMap, dict or None
         A store is returned unchanged, whatever the mode. A string is a local path or a URL. For a
         plain path, a ``file:`` URL or a ``local:`` URL, the result is a `LocalStore`. For a
-        ``memory://`` URL, the result is a `ManagedMemoryStore` if a live one has the name in the
-        URL. For all other URLs, including chained URLs (``simplecache::``), the result is an
+        ``memory://`` URL, the result is a `ManagedMemoryStore` if one with the name in the URL
+        exists. For all other URLs, including chained URLs (``simplecache::``), the result is an
         `FsspecStore`. A dict is used without a copy. For None, the result is a new `MemoryStore`.
     mode : {"r", "r+", "a", "w", "w-"} or None
         ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` require that a local directory
@@ -138,7 +138,7 @@ def never_waits(store_like: object) -> bool:
     Parameters
     ----------
     store_like
-        The argument, as for `make_store`; the result is False for other types.
+        The argument of `make_store`. Only a store, a store path, a string or a path can give True.
     """
     if isinstance(store_like, StorePath):
         store_like = store_like.store
@@ -173,7 +173,7 @@ async def make_store_path(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        As `make_store` raises them. `TypeError` and `ValueError` also for an invalid path.
+        As `make_store` raises them. An invalid path also raises a `TypeError` or `ValueError`.
     FileExistsError
         If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path contains data.
     """
@@ -187,7 +187,7 @@ async def make_store_path(
 
 
 async def contains_array(store_path: StorePath, zarr_format: ZarrFormat) -> bool:
-    """Return whether an array of one format is stored at a path.
+    """Return whether an array of the given format is stored at a path.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ async def contains_array(store_path: StorePath, zarr_format: ZarrFormat) -> bool
 
 
 async def contains_group(store_path: StorePath, zarr_format: ZarrFormat) -> bool:
-    """Return whether a group of one format is stored at a path.
+    """Return whether a group of the given format is stored at a path.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ async def contains_group(store_path: StorePath, zarr_format: ZarrFormat) -> bool
 async def ensure_no_existing_node(
     store_path: StorePath, zarr_format: ZarrFormat, node_type: NodeType | None = None
 ) -> None:
-    """Raise an error if a node of one format is already stored at a path.
+    """Raise an error if a node of the given format is already stored at a path.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ async def ensure_no_existing_node(
 
 
 async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat | None) -> None:
-    """Raise an error if a node of one format, or of either format, is already stored at a path.
+    """Raise an error if a node, of a given format or of any format, is already stored at a path.
 
     Parameters
     ----------
@@ -334,7 +334,7 @@ def _memory_store(url: str, read_only: bool) -> Store:
 
 
 def _fsspec_url(text: str) -> str | None:
-    """Return the string if it is a URL for fsspec; None for a local path, or the URL of one."""
+    """Return the string if it is a URL for fsspec; None for a local path or a local URL."""
     if _is_chained(text) is not None:
         return text
     scheme, separator, _ = text.partition("://")

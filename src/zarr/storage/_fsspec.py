@@ -73,18 +73,18 @@ class FsspecStore(Store):
     ----------
     fs : fsspec.asyn.AsyncFileSystem
         The file system, made with ``asynchronous=True``. If it was made without this argument, the
-        store makes a new instance from the same arguments, and calls the new instance only.
+        store makes a new instance from the same arguments, and calls only the new instance.
     read_only : bool
         Whether methods that change the store raise an error.
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Exceptions that may mean that a key is absent. The defaults have conditions. A
+        Exceptions that may mean that a key is absent. For the default types, conditions apply. A
         `FileNotFoundError` means an absent key unless another failure caused it. An
         `IsADirectoryError` means an absent key if the directory contains keys. A
-        `NotADirectoryError` means an absent key if the key is a metadata document below a file. An
-        exception of any type that is added to the defaults always means an absent key: a failed
-        read of a chunk then returns fill values.
+        `NotADirectoryError` means an absent key if the key ends in the name of a metadata document.
+        If further types are given, their exceptions always mean an absent key, so that a failed
+        read of a chunk returns fill values.
     max_gap_bytes : int, None or "config"
         Requests for one object with at most this gap between them, in bytes, are merged into one
         read that includes the gap. Requests of one `get_many` call are merged, and so are requests
@@ -111,7 +111,7 @@ class FsspecStore(Store):
     max_retries : int or "config"
         Maximum number of retries of a read after a reset or refused connection, a truncated body, a
         timeout, or a status of 408, 429, 500, 502, 503 or 504. The option is ignored for file
-        systems that retry by themselves, such as s3fs. The configuration default is 3.
+        systems that have their own retries, such as s3fs. The configuration default is 3.
     on_bulk_read : callable or None
         Function called with a `BulkReadReport` after each `get_many`. Exceptions that the function
         raises are ignored. A pickled store does not contain the function.
@@ -341,9 +341,9 @@ class FsspecStore(Store):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
-        Each key is first resolved to an object. On fsspec's reference file system this is the
-        target of the reference, on other file systems the object of the key. Requests for one
-        object are merged as the options of the store allow. If the file system overrides
+        Each key is first resolved to an object: the target of a reference if the file system is
+        fsspec's reference file system, otherwise the object at the path of the key. Requests for
+        one object are merged as the options of the store allow. If the file system overrides
         ``_cat_ranges``, merged reads are passed to it in batches. Otherwise each merged read is a
         separate call, because fsspec's default ``_cat_ranges`` merges nothing, and its reads
         continue after it is cancelled.
@@ -593,7 +593,7 @@ class FsspecStore(Store):
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise a failure, or the failure that caused it, with a note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        # Callers that open an array catch the `FileNotFoundError` of a missing bucket.
+        # For a missing bucket, raise the `FileNotFoundError`: code that opens arrays catches it.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         redact_failure(error)
         note_failure(failure, self, key, byte_range)

@@ -1,9 +1,9 @@
 """Read through the whole-file caches of fsspec: ``simplecache`` and ``filecache``.
 
-fsspec downloads an object directly to the final name of its cache file, and treats any file of
-that name as complete. During a download, and after a failed one, other readers would therefore read
-a truncated file. This module first reads the whole object from the file system behind the cache,
-and only after that writes the cache file, atomically.
+fsspec downloads an object directly into its cache file, and treats every existing cache file as
+complete. During a download, and after a failed download, other readers would therefore read a
+truncated file. This module first reads the whole object from the underlying file system, which the
+cache wraps. After that, it writes the cache file atomically.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INNER = "_zarr_inner"
 
 
 def whole_file_cache(fs: AsyncFileSystem) -> Any:
-    """Return the whole-file cache that a file system wraps; None if absent or compressed.
+    """Return the uncompressed whole-file cache that a file system wraps; None if there is none.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def unsure_cache(fs: AsyncFileSystem) -> Any:
 
 
 def behind_cache(cache: Any) -> AsyncFileSystem:
-    """Return the file system behind a cache, in asynchronous form."""
+    """Return the underlying file system of a cache, in asynchronous form."""
     state = state_of(cache)
     inner = state.get(_INNER)
     if inner is None:
@@ -81,7 +81,7 @@ async def read_through_cache(
     byte_range : ByteRequest or None
         The bytes to read; None for all.
     read : callable
-        Reads an object of the file system behind the cache.
+        Reads an object of the underlying file system.
 
     Raises
     ------
@@ -110,13 +110,13 @@ def _find(cache: Any, path: str) -> str | None:
 
 
 def _read_file(name: str, byte_range: ByteRequest | None) -> bytes | None:
-    """Return bytes of a cache file, or None if another process has deleted it."""
+    """Return bytes of a cache file, or None if another process has deleted the file."""
     try:
         with open(name, "rb") as file:
             start, stop = resolve_byte_range(byte_range, os.fstat(file.fileno()).st_size)
             file.seek(start)
             return file.read(stop - start)
-    except FileNotFoundError:  # if raised, it would mean that the object is absent
+    except FileNotFoundError:  # callers would mistake it for an absent object
         return None
 
 
@@ -140,7 +140,7 @@ def _keep(cache: Any, path: str, data: bytes) -> None:
 
 
 def _is_simple(cache: Any) -> bool:
-    """Return whether a cache identifies its files by name alone, without other metadata."""
+    """Return whether a cache identifies its files only by name, without metadata."""
     from fsspec.implementations.cached import SimpleCacheFileSystem
 
     return issubclass(type(cache), SimpleCacheFileSystem)

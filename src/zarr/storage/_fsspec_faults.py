@@ -19,7 +19,7 @@ _RANGE_CODES = frozenset({416, "416", "InvalidRange"})
 
 
 def fault_behind(error: BaseException) -> BaseException | None:
-    """Return the other failure that caused a `FileNotFoundError`; None if the object is absent.
+    """Return the failure that caused a `FileNotFoundError`; None if the object is really absent.
 
     Some file systems, such as fsspec's HTTP file system, raise a `FileNotFoundError` for every
     failure to look up a path. The original failure is the cause of that exception.

@@ -55,7 +55,7 @@ async def fetch_bytes(
     path: str,
     byte_range: ByteRequest | None,
 ) -> bytes | None:
-    """Fetch bytes of the object behind a request; return None if the key is absent.
+    """Fetch the bytes of an object for a request; return None if the key is absent.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ async def fetch_bytes(
         The bytes of the object to fetch. If requests are merged, these are the bytes of the merged
         read.
     """
-    # HTTP cannot express an empty range, and S3 would send the whole object. Instead, one byte is
-    # requested, which also shows whether the key is present.
+    # HTTP cannot express an empty range, and S3 would send the whole object for it. Therefore one
+    # byte is requested. The response also shows whether the key is present.
     empty = is_empty_request(byte_range)
     if empty:
         byte_range = RangeByteRequest(0, 1)
@@ -88,7 +88,7 @@ async def _fetch_own(
     path: str,
     byte_range: ByteRequest | None,
 ) -> bytes | None:
-    """Fetch bytes of a key that is an object itself, not a reference; see `fetch_bytes`."""
+    """Fetch bytes of a key that is not resolved through a reference; see `fetch_bytes`."""
     key, _ = request
     try:
         return await read_object(target.fs, path, byte_range)
@@ -115,7 +115,7 @@ async def _fetch_referenced(
         if target.nbytes is not None and byte_range == target.locate(part):
             # According to the reference, the object contains all these bytes. If fewer arrive, the
             # object has changed. If a merged read returns too few bytes, each request that it does
-            # not cover is read again by itself, and the length of that read is checked here.
+            # not cover is repeated as a separate read, whose length is checked here.
             assert isinstance(byte_range, RangeByteRequest)
             check_length(data, None, byte_range.end - byte_range.start)
     except Exception as error:
@@ -147,7 +147,7 @@ async def means_absent(
         if cache is None:
             return True
         # The cache raises a `FileNotFoundError` for every failure. To find the cause, read the key
-        # from the file system behind the cache.
+        # from the underlying file system.
         inner = for_running_loop(behind_cache(cache))
         try:
             await read_object(inner, path, RangeByteRequest(0, 1))
@@ -157,11 +157,11 @@ async def means_absent(
             store._fail(other, key)
         return False
     if isinstance(error, IsADirectoryError):
-        # The key is absent if it is a prefix of other keys. An empty directory is not a prefix:
-        # another program created it in place of a value.
+        # The key is absent if it is a prefix of other keys. An empty directory does not count as a
+        # prefix. This package never creates one, so another program put it in place of a value.
         return await has_children(fs, path)
     if isinstance(error, NotADirectoryError):
-        # Files such as README.md are stored beside nodes. A search for nodes therefore requests
-        # keys such as README.md/zarr.json, too.
+        # Files such as README.md may be stored beside nodes. A search for nodes then requests keys
+        # such as README.md/zarr.json, which are absent.
         return key.rpartition("/")[2] in METADATA_NAMES
     return True

@@ -138,11 +138,14 @@ class HttpReply:
 
 
 def _is_page(content_type: str, body: bytes) -> bool:
-    """Return whether a body is an HTML page: it begins like one, or is text declared as HTML."""
+    """Return whether a body is an HTML page.
+
+    An HTML page begins with an HTML tag, or it is text with the content type of HTML.
+    """
     if _begins_as_html(body) is not None:
         return True
-    # Some servers declare other content as HTML, too. Binary data are recognized by bytes that do
-    # not occur in text.
+    # Some servers also declare binary data as HTML. Binary data are recognized by bytes that do not
+    # occur in text.
     return content_type in _PAGE_TYPES and _has_binary_data(body[:_SNIFFED_NBYTES]) is None
 
 

@@ -45,9 +45,9 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
     -------
     fsspec.asyn.AsyncFileSystem
         `fs` itself if it was made with ``asynchronous=True``; otherwise a new instance, made from
-        the arguments of `fs` with ``asynchronous=True``. For a synchronous file system, a wrapper
-        that uses threads. If other file systems are among the arguments of `fs`, `fs` is returned
-        unchanged; `for_running_loop` handles it.
+        the arguments of `fs` with ``asynchronous=True``. For a synchronous file system, the result
+        is a wrapper that uses threads. If other file systems are among the arguments of `fs`, `fs`
+        is returned unchanged; `for_running_loop` handles this case.
     """
     if not is_async(fs):
         from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -97,7 +97,7 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     fs, path = url_to_fs(url, **kwargs)
     as_own(fs)
     if is_async(fs) and kwargs.get("asynchronous") is False:
-        return fs, path  # as the user requested; the store calls another, asynchronous instance
+        return fs, path  # as the user requested; the store itself calls an asynchronous copy
     return as_async(fs), path
 
 
@@ -121,7 +121,7 @@ def _has_inner_instances(fs: AbstractFileSystem) -> bool:
 
 
 def clone(fs: AbstractFileSystem) -> AsyncFileSystem:
-    """Make an unshared, uncached asynchronous file system from the arguments of another one."""
+    """Make an asynchronous copy of a file system, which is not shared through fsspec's cache."""
     cls = type(fs)
     args = tuple(_async_value(value) for value in fs.storage_args)
     options = _async_options(cls, fs.storage_options)
@@ -153,7 +153,7 @@ def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) ->
 
 
 def _reference_targets(targets: Mapping[Any, Any]) -> dict[Any, AsyncFileSystem]:
-    """Return asynchronous target file systems; fsspec does not wrap those passed in a dict."""
+    """Return asynchronous forms of file systems passed in a dict, which fsspec does not wrap."""
     import fsspec
 
     result = {}

@@ -81,7 +81,7 @@ async def files(fs: AsyncFileSystem, path: str, *, sizes: bool = False) -> list[
     path : str
         The path.
     sizes : bool
-        Whether to return sizes, for which some file systems need more time.
+        Whether to return sizes. Some file systems need more time to determine them.
     """
     if not _walks(fs):
         return await _found(fs, path, sizes)
@@ -118,7 +118,7 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
 
 
 async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
-    """Return the names of all objects below a path, including folder markers, by one listing.
+    """Return the names of all objects below a path, including folder markers, with one call.
 
     If a listing of the path itself is empty, file systems send further requests, to find out
     whether the path is a file and whether it exists. Listing the parent by prefix avoids these
@@ -176,8 +176,8 @@ async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
 async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
     """Return the children of a path, each name once; empty if there is no such directory.
 
-    The directory itself, folder markers, broken links, and names that are invalid as a part of a
-    key are omitted.
+    The directory itself, folder markers, broken links, and names that cannot be a part of a key are
+    omitted.
     """
     try:
         if _is_http(fs):
@@ -279,12 +279,13 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     Returns
     -------
     tuple
-        The name, empty if the target is not directly below the page, and whether it is a directory.
+        The name, and whether the target is a directory. The name is empty if the target is not
+        directly below the page.
     """
     nowhere = "", False
     target = unescape(link).strip()
     if "?" in target or "#" in target:
-        return nowhere  # the same page in another sort order, or an anchor in the page
+        return nowhere  # the same page in a different sort order, or an anchor
     try:
         here, there = urlsplit(base), urlsplit(urljoin(base, target))
     except ValueError:

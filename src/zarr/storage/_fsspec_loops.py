@@ -30,7 +30,8 @@ _HOME = "_zarr_home_loop"
 _CLIENTS = ("_session", "_s3")
 
 # Guards the variables below, and the marks that `_claim` sets. The lock is reentrant, because
-# garbage collection can run in a thread that holds it, and can finalize a store, which needs it.
+# garbage collection can run in a thread that holds the lock. If it finalizes a store, it acquires
+# the lock again.
 _lock = threading.RLock()
 _states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
 _of_parents: list[object] = []

@@ -30,8 +30,8 @@ _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
     """Return whether a file system, or the one that it delegates to, overrides ``_cat_ranges``.
 
-    The result is False for caching file systems. They are read in another way, because fsspec does
-    not write their cache files safely.
+    The result is False for caching file systems. They are read by `_fsspec_caches`, because fsspec
+    does not write their cache files safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -46,7 +46,7 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
 def _is_directory(cls: type) -> bool:
     from fsspec.implementations.dirfs import DirFileSystem
 
-    # A subclass of `DirFileSystem` that overrides `_cat_ranges` does not only delegate.
+    # A subclass of `DirFileSystem` that overrides `_cat_ranges` does more than delegate.
     return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
 
 
@@ -63,7 +63,7 @@ def _differs(cls: type, base: type, name: str) -> bool:
 
 
 async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) -> bytes:
-    """Read a byte range, in one batch with other ranges of this iteration of the event loop.
+    """Read a byte range in one batch with others requested in this iteration of the event loop.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
     Raises
     ------
     Exception
-        The failure of this range. If the whole call fails, each of its ranges is read by itself, so
-        that no caller receives the failure of another range.
+        The failure of this range. If the whole call fails, each of its ranges is read separately,
+        so that no caller receives the failure of a range that it did not request.
     """
     loop = asyncio.get_running_loop()
     key = loop, id(fs)

@@ -110,7 +110,7 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the HTTP file system behind a file system, or None if there is none."""
+    """Return the HTTP file system that a file system is or delegates to; None if there is none."""
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs
     return fs if _is_from(_class(fs), "fsspec.implementations.http") else None

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# The calls of a file system of one of these protocols share one connection, or one file position.
+# Protocols of file systems that use one connection, or one file position, for all calls.
 _SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
 
-# File systems of this module record in a file which blocks they have cached. They use no lock.
+# File systems of this module record in a file which blocks they have cached, without a lock.
 _CACHES = "fsspec.implementations.cached"
 _CACHE_CALLS = ("_cat", "_get", "_open", "_pipe", "_put", "_read", "_head", "_tail")
 
@@ -49,7 +49,7 @@ class Queue:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
-# One queue per cache directory, because several instances may share a directory.
+# One queue per cache directory, because several instances may share a cache directory.
 _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 
 

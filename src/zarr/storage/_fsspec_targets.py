@@ -147,7 +147,7 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
 def _parse_reference(reference: object, path: str, target: str | None) -> Sequence[Any]:
     """Return the URL of a well-formed reference, followed by its region if it has one.
 
-    A URL of None stands for `target`, the common target file of such references.
+    If the URL in the reference is None, return `target`, which all such references share.
     """
     if isinstance(reference, (list, tuple)) and len(reference) in (1, 3):
         url, *region = reference

@@ -50,14 +50,14 @@ __all__ = ["LocalStore"]
 
 _T = TypeVar("_T")
 
-# Limits of one call of the thread pool in a bulk read: the number of files, and roughly the number
-# of bytes.
+# Limits of one task of the thread pool in a bulk read: number of files, and approximate number of
+# bytes.
 _FILES_A_HOP = 32
 _BYTES_A_HOP = 1 * MiB
 
-# A blocking caller reads a portion of files, and then decodes them. Limits of one portion: the
-# number of files, and roughly the number of bytes. If the files are small, only one thread at a
-# time reads a portion.
+# A bulk read in the calling thread reads the files in portions; the caller decodes each portion.
+# Limits of one portion: number of files, and approximate number of bytes. If the files are small,
+# only one thread at a time reads a portion.
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
@@ -66,13 +66,13 @@ _SMALL_NBYTES = 64 * KiB
 # were read before.
 _ROOM_NBYTES = 4 * KiB
 
-# Merge only adjacent or overlapping byte ranges of a file: a second read takes only microseconds.
+# Merge only adjacent or overlapping byte ranges of a file, as a separate read takes microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
 # Whether a relative path may contain a drive, as "C:a" does.
 _HAS_DRIVES = os.name == "nt"
 
-# Number of names that a listing fetches per call of the thread pool.
+# Number of names that a listing fetches per task of the thread pool.
 _LISTED_AT_ONCE = 1000
 
 
@@ -347,7 +347,7 @@ class LocalStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, with several files per call of the thread pool; see `Store.get_many`.
+        """Read many values, with several files per task of the thread pool; see `Store.get_many`.
 
         Adjacent or overlapping byte ranges of one file are merged into one read.
         """

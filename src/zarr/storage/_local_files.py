@@ -143,7 +143,7 @@ def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
 def _take_place(partial: str, path: str) -> None:
     """Move a file to a path, unless the path exists."""
     try:
-        # Atomic: only one of several writers creates the link.
+        # This is atomic: only one of several writers creates the link.
         os.link(partial, path)
     except FileExistsError:
         if os.path.isdir(path):
@@ -151,8 +151,8 @@ def _take_place(partial: str, path: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Not atomic: the file is complete in any case, but if there are several writers, the last
-        # one may replace the file of the first.
+        # This is not atomic. The file is always complete, but of several concurrent writers, the
+        # last one may replace the file of the first.
         if not os.path.exists(path):
             os.replace(partial, path)
             return
@@ -242,7 +242,7 @@ def remove(root: str, parts: Sequence[str]) -> None:
 
 
 def empty(root: str) -> None:
-    """Delete the content of a directory, which may be a link; links in it are not followed."""
+    """Delete the content of a directory; `root` may be a link; links inside are not followed."""
     try:
         (_empty_relative if _HAS_RELATIVE_NAMES else _empty_by_path)(root)
     except (FileNotFoundError, NotADirectoryError):
@@ -437,8 +437,8 @@ def names_in(path: str, base: str) -> Iterator[str]:
 def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
-    Symbolic links are followed, except a link to a directory that contains the link itself:
-    following it would be an endless loop.
+    Symbolic links are followed, except a link to a directory that contains the link itself, which
+    would lead to an endless loop.
 
     Parameters
     ----------
@@ -447,8 +447,8 @@ def walk(top: str, base: str) -> Iterator[str]:
     base : str
         Prefix of all keys.
     """
-    # Only below links, track the identities of the parent directories: without a link there is no
-    # loop.
+    # The identities of the parent directories are tracked only below links, because without a link
+    # there is no loop.
     pending: list[tuple[str, str, frozenset[tuple[int, int]] | None]] = [(top, base, None)]
     while pending:
         path, base, above = pending.pop()

@@ -77,7 +77,7 @@ def _open(path: str) -> int:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
             raise irregular(path, os.stat(path).st_mode) from None
-        # Another process has a lease on the file: wait until it releases the lease.
+        # If another process has a lease on the file, wait until that process releases the lease.
         if isinstance(error, BlockingIOError) and os.path.isfile(path):
             return os.open(path, _FLAGS & ~os.O_NONBLOCK)
         raise

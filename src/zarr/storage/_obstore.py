@@ -60,8 +60,8 @@ class ObjectStore(Store, Generic[T_Store]):
         Whether methods that change the store raise an error.
     **bulk
         Options of bulk reads: the keyword arguments of `FsspecStore` for merging and concurrency,
-        and `on_bulk_read`. `max_retries` has no effect, because obstore retries by itself; see its
-        ``retry_config``.
+        and `on_bulk_read`. `max_retries` has no effect, because obstore has its own retries; see
+        the ``retry_config`` of obstore.
 
     Raises
     ------
@@ -204,7 +204,7 @@ class ObjectStore(Store, Generic[T_Store]):
             return await self._read_by_size(key, byte_range, error)
 
     async def _refuse_pipe(self, key: str) -> None:
-        """Raise an error if a key of a local directory is a pipe: obstore would block on it."""
+        """Raise an error if a key of a local directory is a pipe, because obstore would block."""
         if self._directory is not None:
             path = os.path.join(self._directory, key)
             await in_pool(lambda: refuse_pipe(path))
@@ -245,7 +245,7 @@ class ObjectStore(Store, Generic[T_Store]):
         return data
 
     async def _read_by_size(self, key: str, byte_range: ByteRequest, error: Exception) -> Any:
-        """Answer a byte range that the backend rejected, if the bounds of the range are the reason.
+        """Answer a request that the backend rejected because of the bounds of its byte range.
 
         obstore raises a generic error for a range past the end of an object. Azure does not support
         suffix ranges. In both cases the size of the object is used to answer the request.
@@ -383,7 +383,7 @@ class ObjectStore(Store, Generic[T_Store]):
             if not _is_not_found(error):
                 raise
             # Another writer deleted one of the keys. obstore does not report which keys remain, so
-            # delete each key by itself.
+            # delete the keys one by one.
             await concurrent_map([(key,) for key in keys], self.delete)
 
     # --- listing ------------------------------------------------------------------------
@@ -439,8 +439,8 @@ class ObjectStore(Store, Generic[T_Store]):
     def _has_folders(self) -> bool:
         """Whether the store may contain folder markers: empty objects with a trailing slash.
 
-        obstore lists folder markers without the slash. No object has a name without the slash, so
-        `exists` distinguishes folder markers from keys.
+        obstore lists folder markers without the slash. No object has the listed name, so `exists`
+        distinguishes folder markers from keys.
         """
         from obstore.store import LocalStore, MemoryStore
 

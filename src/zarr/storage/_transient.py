@@ -1,4 +1,4 @@
-"""Find out whether a failed read is worth a retry, and whether a client retries by itself.
+"""Find out whether to retry a failed read, and whether a client has retries of its own.
 
 Client libraries are optional and slow to import, so their classes are recognized by name.
 """
@@ -56,8 +56,9 @@ _ERRNOS = frozenset(
     if hasattr(errno, name)
 )
 
-# Per package: names of exceptions, and whether they are transient. None means that the causes of
-# the exception decide. A class is classified by the first class in its MRO that is in this table.
+# Names of exception classes per package, and whether the exceptions are transient. None means that
+# the causes of the exception decide. A class is classified by the first class in its MRO that is in
+# this table.
 _NAMED: dict[str, dict[str, bool | None]] = {
     "aiohttp": {
         "ServerFingerprintMismatch": False,
@@ -144,7 +145,7 @@ def transient(error: BaseException) -> Transient | None:
     if not isinstance(error, Exception):
         return None
     chain = list(_with_causes(error))
-    # DNS, TLS and decoding failures come first: the exceptions that wrap them look transient.
+    # Check for DNS, TLS and decoding failures first: the exceptions that wrap them look transient.
     for cause in chain:
         goes_away = _decides(cause)
         if goes_away is not None:
@@ -227,8 +228,8 @@ def _goes_away(error: BaseException) -> bool | None:
         return goes_away
     if isinstance(error, OSError) and error.errno in _ERRNOS:
         return True
-    # Without an errno, connections to several addresses failed for different reasons, or the reason
-    # is unknown.
+    # If there is no errno, connections to several addresses failed for different reasons, or the
+    # reason is unknown.
     unknown = name == "ClientConnectorError" and getattr(error, "errno", None) is None
     return True if unknown else None
 
@@ -311,13 +312,13 @@ _ARROW = "fsspec.implementations.arrow"
 
 
 def retries_itself(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system of fsspec retries failed requests by itself.
+    """Return whether a file system of fsspec has its own retries of failed requests.
 
     Parameters
     ----------
     fs : fsspec.spec.AbstractFileSystem
-        The file system. For a wrapper, a cache or an archive, the answer is that of the file system
-        behind it. For a reference file system, pass the file system of the target instead.
+        The file system. If it is a wrapper, a cache or an archive, the result is that for the
+        underlying file system. For a reference file system, pass the file system of the target.
 
     Returns
     -------

@@ -64,8 +64,8 @@ def check_key(key: str) -> str:
     """
     if not isinstance(key, str):
         raise TypeError(f"A key is a string. Got {key!r}, of type {type(key).__name__}.")
-    # With the search for characters first, the check takes a third of the time that the pattern
-    # alone takes. This matters for small chunks.
+    # Only keys with suspicious characters are matched against the pattern. This reduces the time of
+    # the check to a third, which matters for small chunks.
     may_be = ".." in key or "\\" in key or "\0" in key or ":" in key or key.startswith("/")
     if may_be and _SUSPICIOUS.search(key) is not None:
         raise ValueError(
@@ -214,7 +214,7 @@ def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
     Call this function if a value is used after the method that received it has returned, for
-    example because the value is stored. At that time the caller may modify the memory.
+    example because the value is stored. After the return, the caller may modify the memory.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])

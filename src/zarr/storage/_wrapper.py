@@ -34,9 +34,9 @@ class WrapperStore(Store, Generic[T_Store]):
     """Forwards all calls to a wrapped store.
 
     If a subclass overrides `get`, all reads call its `get`, including reads of byte ranges (see
-    `Store`) and reads in the calling thread. If a subclass overrides `set`, `set_sync` calls its
-    `set`. If it overrides `delete`, `delete_sync`, `delete_dir` and `clear` call its `delete`. All
-    other changes are forwarded to the wrapped store.
+    `Store`) and reads in the calling thread. An overridden `set` is also called by `set_sync`. An
+    overridden `delete` is also called by `delete_sync`, `delete_dir` and `clear`. All other writes
+    and deletions are forwarded to the wrapped store.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class WrapperStore(Store, Generic[T_Store]):
 
     @classmethod
     async def open(cls, store_cls: type[T_Store], *args: Any, **kwargs: Any) -> Self:
-        """Make a store of another class, open it, and wrap it.
+        """Make a store of the given class, open it, and wrap it.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class WrapperStore(Store, Generic[T_Store]):
         return cls(await store_cls.open(*args, **kwargs), **own)
 
     def _with_store(self, store: T_Store) -> Self:
-        """Return a copy of this wrapper around another store; do not call the constructor."""
+        """Return a copy of this wrapper that wraps `store`, without calling the constructor."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
         other._store = store

@@ -53,7 +53,7 @@ _STORED = 0
 _ENCRYPTED = 0x1
 _REGULAR_FILE = 0o100644 << 16
 
-# Limits of one batch of a bulk read: the number of members, and roughly the number of bytes.
+# Limits of one batch of a bulk read: number of members, and approximate number of bytes.
 _MEMBERS_A_HOP = 64
 _BYTES_A_HOP = 1 * MiB
 
@@ -61,11 +61,11 @@ _BYTES_A_HOP = 1 * MiB
 class ZipStore(Store):
     """A store in a ZIP archive.
 
-    The archive is opened on first use. Writing a key again appends another member of the same name;
-    the last member is the value of the key. Keys cannot be deleted. `close` writes the directory of
-    the archive; before that, other readers cannot open a written archive. Several threads may read
-    concurrently. In a forked child, and after unpickling, an archive opened for reading is opened
-    again. An archive opened for writing cannot be used in a forked child or after unpickling.
+    The archive is opened on first use. If a key is written twice, the archive contains two members
+    of this name, and the second member is the value. Keys cannot be deleted. `close` writes the
+    central directory; until then, other readers cannot open an archive to which this store writes.
+    Several threads may read concurrently. In a forked child and after unpickling, an archive opened
+    for reading is reopened, but an archive opened for writing cannot be used.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class ZipStore(Store):
     # `_set`. `_lock` is held during writes to the archive.
 
     def _sync_open(self) -> None:
-        """Open the archive; methods that need the archive call this one if it is not open.
+        """Open the archive. Methods that need the archive call this method on first use.
 
         Raises
         ------
@@ -167,8 +167,8 @@ class ZipStore(Store):
     def _zf(self) -> ZipFile:
         """The archive, open or closed.
 
-        If the archive is changed while it is open, for example its ``comment``, `close` writes the
-        change.
+        If an attribute such as ``comment`` is changed while the archive is open, `close` writes the
+        new value.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class ZipStore(Store):
 
     @property
     def _zmode(self) -> ZipMode:
-        """The mode in which the archive is opened next."""
+        """The mode in which the archive will be opened the next time."""
         return self._next_mode
 
     def _open_archive(self) -> Archive:
@@ -210,7 +210,7 @@ class ZipStore(Store):
         return archive
 
     def close(self) -> None:
-        """Close the archive; if it was opened for writing, write its directory first."""
+        """Close the archive; if it was opened for writing, first write its central directory."""
         with self._lock:
             archive, self._archive = self._archive, None
             self._closed_archive = archive or self._closed_archive
@@ -225,7 +225,7 @@ class ZipStore(Store):
         """In a forked child, release the archive of the parent process without writing to it."""
         archive, next_mode = self._archive, self._next_mode
         if archive is not None:
-            archive.fp = None  # otherwise garbage collection would write the directory
+            archive.fp = None  # otherwise garbage collection would write to the file
         self._is_open = False
         self._reset(next_mode, orphaned=next_mode != "r")
 
@@ -565,7 +565,7 @@ class ZipStore(Store):
 
         def listed() -> tuple[str, ...]:
             archive = self._opened()
-            with self._lock:  # writers hold it while they change the archive
+            with self._lock:  # writers hold the lock while they change the archive
                 members = tuple(archive.NameToInfo.items())
             return tuple(
                 key

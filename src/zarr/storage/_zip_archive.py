@@ -29,10 +29,10 @@ _DAMAGED = (
 
 
 class Archive(ZipFile):
-    """A `zipfile.ZipFile` that appends without overwriting its old directory.
+    """A `zipfile.ZipFile` that appends without overwriting its old central directory.
 
-    New members are written after the old directory, which stays valid until the new directory is
-    complete. If writing the new directory fails, the file is truncated to its old size.
+    New members are written after the old central directory, which stays valid until the new one is
+    complete. If writing the new central directory fails, the file is truncated to its old size.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ class Archive(ZipFile):
         self._target = target
         nbytes = nbytes_of(target)
         if mode == "a" and nbytes and not is_zipfile(target):
-            # `ZipFile` appends to a file of any content. If the file is a damaged archive, its
-            # members would be lost silently.
+            # `ZipFile` appends to any file, even if the file is not an archive. If the file is a
+            # damaged archive, its members would be lost silently.
             raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
         try:
             super().__init__(target, mode, **options)
@@ -75,8 +75,8 @@ class Archive(ZipFile):
             and nbytes
             and (self._didModify or any(member.header_offset < 0 for member in self.filelist))
         ):
-            # `ZipFile` treats an archive with a damaged directory as empty and would write an empty
-            # directory. A member with a negative offset cannot be written to a directory.
+            # `ZipFile` treats an archive with a damaged central directory as empty, and would write
+            # an empty one. A central directory cannot contain a member with a negative offset.
             self._didModify = False
             super().close()
             raise BadZipFile(f"File is not a zip file, or damaged: {target}")
@@ -84,7 +84,7 @@ class Archive(ZipFile):
             self._nbytes_before = self.start_dir = nbytes
 
     def close(self) -> None:
-        """Write the directory if members were added, and close the archive.
+        """Write the central directory if members were added, and close the archive.
 
         Raises
         ------
@@ -131,7 +131,7 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 
 def as_damage(error: Exception) -> Exception:
-    """Return a `BadZipFile` for an error caused by damaged bytes, any other error unchanged."""
+    """Convert an error caused by damaged bytes to a `BadZipFile`; return other errors unchanged."""
     # `UnsupportedOperation` means that the file object is not readable.
     if isinstance(error, (BadZipFile, UnsupportedOperation)):
         return error

@@ -18,7 +18,7 @@ _forking = threading.Lock()
 
 
 def release_in_forks(store: ZipStore) -> None:
-    """Register a store whose archive forked children must release; keep a weak reference only."""
+    """Register a store, by a weak reference, so that forked children release its archive."""
     _stores[id(store)] = store
 
 

@@ -20,7 +20,7 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
         "_mode": mode,
         "_next_mode": next_mode,
         "_is_open": False,
-        # An archive that was open for writing has no directory yet. The process that opened it may
-        # still write the directory.
+        # An archive that was open for writing has no central directory yet. The process that opened
+        # the archive may still write it.
         "_orphaned": state["_is_open"] and mode != "r",
     }

@@ -64,7 +64,7 @@ class PositionalReader:
 
 
 def check_member(archive: ZipFile, member: ZipInfo) -> None:
-    """Raise an error if the directory entry of a member is invalid.
+    """Raise an error if the entry of a member in the central directory is invalid.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
         recorded sizes differ.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
-    # Only an `Archive` records the size of its file. For other `ZipFile` objects it is unknown.
+    # Only an `Archive` records the size of its file. Other `ZipFile` objects do not record it.
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 

@@ -1,8 +1,8 @@
 """Bulk reads for store authors: the scheduler with which `FsspecStore` merges and limits reads.
 
-A store that knows in which objects its values are stored needs one function, which reads bytes of
-an object. It makes a `ReadScheduler` from this function, and implements `Store.get_many` with the
-scheduler; see docs/teach-your-store.md.
+A store must know which object contains the value of a key, and it must provide one function, which
+reads bytes of an object. The store makes a `ReadScheduler` from this function, and implements
+`Store.get_many` with the scheduler; see docs/teach-your-store.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
     "transient_failure",
 ]
 
-# Takes an object and a byte range (None for all bytes), and returns the bytes, None if absent.
+# Takes an object and a byte range (None for all bytes); returns the bytes, or None for no object.
 FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, Any, bytes | None]]
 
 
@@ -61,7 +61,7 @@ class ReadScheduler:
     is_transient : callable or None
         A function that returns a `Transient` for a transient failure, and None for any other
         failure. The default, `transient_failure`, recognizes the exceptions of common client
-        libraries. Pass None for a client that retries by itself.
+        libraries. Pass None for a client that has its own retries.
     **options
         `max_concurrency`, `max_gap_bytes`, `max_coalesced_bytes`, `window_seconds`,
         `read_ahead_bytes`, `max_retries` and `on_bulk_read`, as for `FsspecStore`.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StoreTests", "assert_bytes_equal"]
 
-# Imported on first use: the conformance kit needs pytest, the stores for tests do not.
+# Imported on first use, because `StoreTests` needs pytest, but the stores for tests do not.
 _WHERE = {"StoreTests": "zarr.testing.store", "assert_bytes_equal": "zarr.testing.utils"}
 
 

@@ -33,5 +33,5 @@ TEN_BYTES = b"0123456789"
 
 
 def as_bytes(value: Buffer | None) -> bytes | None:
-    """Return a copy of the bytes of a value, or None for None."""
+    """Return a copy of the bytes of a value; None if the value is None."""
     return None if value is None else value.to_bytes()

@@ -84,7 +84,7 @@ class LatencyStore(WrapperStore[S]):
             "max_coalesced_bytes": max_coalesced_bytes,
         }
         given = {name: value for name, value in limits.items() if value is not None}
-        # Merged reads go through `get` of this store, so that each of them waits.
+        # Merged reads call `get` of this store, so that each of them is delayed.
         async for batch in Store.get_ranges(self, key, byte_ranges, prototype=prototype, **given):
             yield batch
 

@@ -51,8 +51,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     ----------
     store : Store
         Store under test. It must support writes, listing and clearing; its content is deleted. If
-        it does not support deletes, arrays store chunks of fill value and do not shrink, and no
-        node is deleted.
+        it does not support deletes, arrays also store chunks that contain only the fill value,
+        arrays do not shrink, and no node is deleted.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @property
     def config(self) -> ArrayConfigParams:
-        """Array options; a store without deletes must store chunks of fill value."""
+        """Array options; a store without deletes must also store chunks of only fill values."""
         return {"write_empty_chunks": not self.store.supports_deletes}
 
     def can_add(self, path: str) -> bool:
@@ -109,7 +109,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return folded(self.store, path) not in taken and self.all_arrays.isdisjoint(above(path))
 
     def draw_new_path(self, data: st.DataObject, name: str) -> str:
-        """Draw a path for a new node; `can_add` tells whether it can be used."""
+        """Draw a path for a new node; `can_add` returns whether the path can be used."""
         parents = st.sampled_from(["", *sorted(self.all_groups)])
         return f"{data.draw(parents, label='parent')}/{name}".lstrip("/")
 
@@ -174,7 +174,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @with_frequency(0.3)
     @rule(data=st.data())
     def replace_array(self, data: st.DataObject) -> None:
-        """Replace an array by another array."""
+        """Replace an array with a new array."""
         self.create_array(data, self.draw_array(data), overwrite=True)
 
     def create_array(self, data: st.DataObject, path: str, *, overwrite: bool = False) -> None:
@@ -280,7 +280,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.all_groups or self.all_arrays)
     @rule(data=st.data())
     def update_attributes(self, data: st.DataObject) -> None:
-        """Add to the attributes of a node."""
+        """Add attributes to a node."""
         path = data.draw(st.sampled_from(sorted(self.all_groups | self.all_arrays)), label="node")
         nodes = self.open_arrays(path) if path in self.all_arrays else self.open_groups(path)
         new = data.draw(attrs.map(lambda drawn: drawn or {}), label="attributes")

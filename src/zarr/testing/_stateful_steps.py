@@ -40,7 +40,7 @@ def above(path: str) -> list[str]:
 
 
 def folded(store: Store, path: str) -> str:
-    """Return a normalized path, equal for all paths that a store treats as the same.
+    """Return a form of a path that is equal for all paths that a store does not distinguish.
 
     By default, file systems of macOS and Windows treat names that differ only in case as the same.
     """

@@ -26,8 +26,8 @@ MAX_BINARY_SIZE: Final = 100
 
 _VALUES: Final = st.binary(max_size=MAX_BINARY_SIZE)
 
-# Few names, so that keys repeat, and so that one name is a prefix of another without being a
-# folder above it. The last name is never a folder, so keys can always be created below folders.
+# There are only a few names, so that keys repeat. One folder name is a string prefix of the other,
+# but not its parent. The last name is never a folder, so keys can always be created below folders.
 _FOLDERS: Final = ("a", "ab")
 _NEIGHBOURS: Final = st.builds(
     lambda folders, name: "/".join((*folders, name)),
@@ -219,12 +219,12 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
 
     def is_folder(self, prefix: str) -> bool:
-        """Return whether a prefix may be a folder: neither it nor a parent is a key."""
+        """Return whether a prefix may be a folder: neither the prefix nor a parent is a key."""
         is_below = any(folder in self.model for folder in (*above(prefix), prefix))
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return whether the store distinguishes each part of a path from existing paths."""
+        """Return whether the store distinguishes a path and its parents from existing paths."""
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)
         return all(taken.get(folded(self.store.store, part), part) == part for part in parts)

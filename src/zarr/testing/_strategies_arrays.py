@@ -224,7 +224,7 @@ def elements_and_dtypes(
     shapes: st.SearchStrategy[tuple[int, ...]],
     arrays: st.SearchStrategy[np.ndarray[Any, Any]] | None = None,
 ) -> Values:
-    """Draw elements and their data type in the store, which can differ from that in NumPy."""
+    """Draw elements, and the Zarr data type in which an array stores the elements."""
     if arrays is None:
         dtypes = array_dtypes() | st.just(np.dtype(object))
         arrays = numpy_arrays(shapes=shapes, dtype=dtypes)
@@ -248,7 +248,7 @@ def store_values(
 
 @st.composite
 def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
-    """Draw a fill value: the default, any value, or an element, so that some chunks are empty."""
+    """Draw a fill value: the default, any value, or an element, which may fill whole chunks."""
     elements = values[0]
     kinds: list[st.SearchStrategy[Any]] = [fill_values(elements.dtype)]
     if elements.size:
@@ -350,8 +350,8 @@ def arrays(
     array_names : strategy for str
         Name of the array in that group.
     arrays : strategy for numpy.ndarray, or None
-        Elements, where objects are `bytes`; None draws from `numpy_arrays` or arrays of
-        variable-length bytes.
+        Elements; the elements of object arrays must be `bytes`. None draws from `numpy_arrays`,
+        or arrays of variable-length bytes.
     attrs : strategy for a mapping or None
         User attributes of the array.
     zarr_formats : strategy for 2 or 3
@@ -487,7 +487,7 @@ def complex_rectilinear_arrays(
     array_names: st.SearchStrategy[str] = array_names,
     attrs: st.SearchStrategy[Attributes] = attrs,
 ) -> tuple[np.ndarray[Any, Any], AnyArray]:
-    """Draw an array whose chunks vary in length along every dimension, and its elements.
+    """Draw elements, and an array with chunks of different lengths along every dimension.
 
     Parameters
     ----------
@@ -503,8 +503,8 @@ def complex_rectilinear_arrays(
     Returns
     -------
     tuple of (numpy.ndarray, zarr.Array)
-        The array has one to three dimensions. Along each of them are three to five chunks, whose
-        lengths are one to six elements.
+        The array has one to three dimensions. Each dimension has three to five chunks, with lengths
+        of one to six elements.
     """
     lengths = st.lists(st.integers(1, 6), min_size=3, max_size=5)
     chunks = draw(st.lists(lengths, min_size=1, max_size=3))

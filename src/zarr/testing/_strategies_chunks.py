@@ -55,7 +55,7 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def shard_shapes(
     draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Draw the shape of a shard: whole chunks, and at most as many as the array needs.
+    """Draw the shape of a shard: a multiple of the chunk shape, no larger than the array needs.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
     ndim : int
         Number of dimensions.
     numblocks : tuple of int
-        Number of chunks along each dimension. For 0 chunks, the index 0 of an absent chunk is
-        drawn.
+        Number of chunks along each dimension. If the number is 0, the index 0 is drawn,
+        although there is no such chunk.
     subset : bool
         Whether some or all trailing numbers may be omitted; without any number, the path is the
         empty string. With the default chunk keys, such a shorter path is a directory of chunks.

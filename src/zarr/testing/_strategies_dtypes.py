@@ -83,7 +83,7 @@ def v2_dtypes() -> st.SearchStrategy[AnyDType]:
 def v3_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for NumPy data types of format 3 arrays.
 
-    Some have no specification yet; storing these warns with `UnstableSpecificationWarning`.
+    Some have no specification yet; storing them issues an `UnstableSpecificationWarning`.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def _zdtypes(max_leaves: int) -> st.SearchStrategy[AnyZDType]:
     times = st.sampled_from([DateTime64, TimeDelta64])
     units = st.sampled_from(_UNITS)
     scaled = st.builds(_time, times, order, st.integers(1, 2**31 - 1), units)
-    # No dates without a unit: NaT is the only such value in NumPy.
+    # Dates without a unit are not drawn: NaT is the only such value in NumPy.
     unitless = st.builds(_time, st.just(TimeDelta64), order, st.just(1), st.just("generic"))
     plain = _fixed_size_dtypes().map(get_data_type_from_native_dtype)
     return st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves)
@@ -269,7 +269,7 @@ def arrays_of(
         # Hypothesis does not support arrays of variable-length text.
         text = npst.arrays(np.dtype(object), shape, elements=elements, fill=elements)
         return text.map(lambda array: array.astype(dtype))
-    # With `fill`, only few elements are drawn, which makes large arrays cheap.
+    # With `fill`, only a few elements are drawn, so that large arrays are drawn quickly.
     return npst.arrays(dtype, shape, elements=elements, fill=elements)
 
 

@@ -143,8 +143,8 @@ def key_ranges(
     keys : strategy for str
         Keys to request.
     max_size : int
-        Maximum bound of a byte range. Ranges may be empty, and may extend past the end of a value
-        or start beyond it.
+        Maximum of all offsets and lengths in byte ranges, in bytes. Byte ranges may be empty, may
+        extend past the end of a value, or may start beyond it.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def basic_indices(
 
     Returns
     -------
-    tuple, or one index alone
+    tuple, or a single index
         Slices have a positive step. Integers may be negative; all are within bounds.
     """
     options: dict[str, Any] = {"allow_newaxis": allow_newaxis, "allow_ellipsis": allow_ellipsis}

@@ -63,7 +63,7 @@ class NDBufferUsingTestNDArrayLike(cpu.NDBuffer):
 
 
 class StoreExpectingTestBuffer(MemoryStore):
-    """Store that only accepts `TestBuffer` when chunks are written or requested."""
+    """Store that raises an error unless chunks are written and requested as `TestBuffer`."""
 
     async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
         # docstring inherited

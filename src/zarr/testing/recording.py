@@ -1,4 +1,4 @@
-"""A store that records requests, and delays or fails them on demand."""
+"""A store that records requests. It can delay requests, and make them fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
     key : str
         Key; the prefix for a listing method.
     byte_range : ByteRequest or None
-        Requested bytes of the value; None for all bytes, and for a method that reads no value.
+        Requested bytes of the value; None for all bytes, or if the method reads no value.
     """
 
     method: str
@@ -76,14 +76,14 @@ class _Traffic:
 
     @asynccontextmanager
     async def awaited(self, method: str, items: Sequence[tuple[str, Any]]) -> AsyncIterator[None]:
-        """Record an asynchronous call, wait, and raise if a key must fail."""
+        """Record an asynchronous call, wait for its delay, and raise its exception, if any."""
         with self.call(method, items) as seconds:
             await asyncio.sleep(seconds)
             self.fail(items)
             yield
 
     def fail(self, items: Sequence[tuple[str, Any]]) -> None:
-        """Raise the exception configured for the first key that has one."""
+        """Raise the exception of the first key for which an exception is configured."""
         for key, _ in items:
             if key in self.failures:
                 raise self.failures[key]

@@ -1,4 +1,4 @@
-"""State machines of hypothesis for authors of stores.
+"""Hypothesis state machines for authors of stores.
 
 `ZarrStoreStateMachine` compares a store with a dictionary. `ZarrHierarchyStateMachine` compares the
 groups and arrays in a store with a model in memory::

@@ -211,7 +211,7 @@ class StoreTests(Generic[S, B]):
         assert observed.to_bytes() == b"\x01\x02"
 
     async def test_get_missing(self, store: S) -> None:
-        """An absent key gives None, also beside existing keys."""
+        """A read of an absent key returns None, also if other keys are present."""
         await self._fill(store, a=b"x", b__c=b"y")
         for key in ("nope", "b/nope", "b/c2"):
             assert await store.get(key, default_buffer_prototype()) is None
@@ -253,7 +253,7 @@ class StoreTests(Generic[S, B]):
         assert await store.is_empty("")
 
     async def test_get_many(self, store: S) -> None:
-        """Several values are read one after another."""
+        """Several values are read by one call of the private `_get_many`."""
         wanted = {f"c/{i}": bytes([i]) for i in range(10)}
         for key, value in wanted.items():
             await self.set(store, key, self._buffer(value))
@@ -285,14 +285,14 @@ class StoreTests(Generic[S, B]):
         assert [as_bytes(value) for value in observed] == expected
 
     async def test_get_partial_values_missing(self, store: S) -> None:
-        """An absent key gives None in its position, without affecting other keys."""
+        """The result of an absent key is None; the results of other keys are not affected."""
         await self._fill(store, a=b"x")
         wanted = [("nope", None), ("a", None), ("nope", RangeByteRequest(0, 1)), ("a", None)]
         observed = await store.get_partial_values(default_buffer_prototype(), iter(wanted))
         assert [as_bytes(value) for value in observed] == [None, b"x", None, b"x"]
 
     async def test_get_ranges(self, store: S) -> None:
-        """Parts of one value are correct for every way of merging."""
+        """Byte ranges of one value are read correctly, with merging and without."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         wanted: list[ByteRequest | None] = [
             RangeByteRequest(0, 2),
@@ -311,7 +311,7 @@ class StoreTests(Generic[S, B]):
 
     @pytest.mark.parametrize("max_gap_bytes", [0, 100])
     async def test_get_ranges_like_get(self, store: S, max_gap_bytes: int) -> None:
-        """Each range is answered once, with the same bytes as in a single read."""
+        """Each range is answered once, with the same bytes that `get` returns."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         prototype = default_buffer_prototype()
         wanted = [*EDGE_RANGES, *EDGE_RANGES]
@@ -347,7 +347,7 @@ class StoreTests(Generic[S, B]):
         return found
 
     async def test_get_many_like_get(self, store: S) -> None:
-        """Bulk reads equal single reads: edges, duplicates, absent keys, any order."""
+        """Bulk reads return what `get` returns: edges, duplicates, absent keys, any order."""
         await self._fill(store, a=TEN_BYTES, b__c=b"", b__d=b"xyz")
         prototype = default_buffer_prototype()
         wanted = [(key, part) for key in ("b/d", "a", "nope", "b/c", "a") for part in EDGE_RANGES]
@@ -360,7 +360,7 @@ class StoreTests(Generic[S, B]):
             assert await self._read_many(store, [request]) == {0: expected[index]}
 
     async def test_get_many_of_keys(self, store: S) -> None:
-        """A key without byte range requests the whole value."""
+        """A key without a byte range requests the whole value."""
         values = {f"c/{i}": bytes([i]) * i for i in range(30)}
         for key, value in values.items():
             await self.set(store, key, self._buffer(value))
@@ -377,7 +377,7 @@ class StoreTests(Generic[S, B]):
             await self._read_many(store, ["a", "../up"])
 
     async def test_get_many_left_early(self, store: S) -> None:
-        """Closing the iterator early leaves no tasks."""
+        """After the iterator is closed early, no tasks are left."""
         for i in range(30):
             await self.set(store, f"c/{i}", self._buffer(b"x"))
         before = asyncio.all_tasks()
@@ -494,7 +494,7 @@ class StoreTests(Generic[S, B]):
             assert found == [key for key in keys if key.startswith(prefix)]
 
     async def test_list_empty_path(self, store: S) -> None:
-        """An empty prefix lists all keys in full."""
+        """An empty prefix lists all keys of the store."""
         keys = {"foo/bar/zarr.json", "foo/bar/c/1", "foo/baz/c/0"}
         for key in keys:
             await self.set(store, key, self._buffer(b"x"))

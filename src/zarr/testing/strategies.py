@@ -1,6 +1,6 @@
-"""Strategies of hypothesis for authors of stores, codecs, and other code that handles arrays.
+"""Hypothesis strategies for authors of stores, codecs, and other code that handles arrays.
 
-Functions return a strategy. These names are strategies themselves: `array_names`, `array_shapes`,
+Functions return a strategy. The following names are strategies: `array_names`, `array_shapes`,
 `attrs`, `compressors`, `node_names`, `sharding_inner_codecs`, `short_node_names`, `stores`,
 `subchunk_write_orders`, `zarr_formats` and `zarr_key_chars`.
 """

@@ -13,7 +13,7 @@ __all__ = ["assert_bytes_equal", "gpu_test", "has_cupy"]
 if TYPE_CHECKING:
     import pytest
 
-    # For other test suites; `__getattr__` defers the import of pytest to the first use.
+    # Other test suites use these names. `__getattr__` imports pytest on their first use.
     gpu_mark: pytest.MarkDecorator
     skip_if_no_gpu: pytest.MarkDecorator
 
