@@ -1,7 +1,7 @@
 """Conversion between number types with explicit rounding and range rules.
 
 NumPy's `astype` does not define the result for values out of range, or for NaN and infinities that
-are converted to integers. It also has no choice of rounding mode. This module follows the
+are converted to integers. It also offers no choice of rounding mode. This module follows the
 definitions in zarr-extensions, "cast_value".
 """
 
@@ -61,8 +61,8 @@ def cast_numbers(
         of a floating-point `target` and `out_of_range` is "wrap", or if a value is NaN or infinite
         and `target` is an integer dtype.
     """
-    # A scalar becomes one-dimensional, because NumPy warns about integer overflow in scalars, but
-    # not in arrays.
+    # A scalar is converted to a one-dimensional array, because NumPy warns about integer overflow in
+    # scalars, but not in arrays.
     numbers = np.atleast_1d(array)
     if target.kind == "f":
         result = _to_float(numbers, target, rounding, clamp=out_of_range == "clamp")
@@ -117,8 +117,8 @@ def _float_to_integer(
         raise ValueError(f"Cannot cast {named} to integer type without scalar_map")
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
-    # The upper bound is the largest integer plus 1. A float may not represent the largest integer,
-    # but it represents both bounds exactly, because they are zero or powers of two.
+    # The upper bound is the largest integer plus 1. A float cannot always represent the largest
+    # integer, but it represents both bounds exactly, because they are zero or powers of two.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():
@@ -203,7 +203,7 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
 
 
 def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) -> _Array:
-    """Round integers to a floating-point type, even integers that float64 cannot represent."""
+    """Round integers to a floating-point type, including integers that float64 cannot represent."""
     negative = array < 0
     unsigned = array.astype("u8")
     magnitude = np.where(negative, np.uint64(0) - unsigned, unsigned)

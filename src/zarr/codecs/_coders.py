@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 # The Blosc 1 header has one byte each for version, format version, flags and typesize. Three
-# little-endian sizes of 4 bytes each follow. The last size is that of the whole compressed buffer.
+# little-endian sizes of 4 bytes each follow. The last one is the size of the whole compressed
+# buffer.
 _BLOSC_HEADER_NBYTES = 16
 _BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
@@ -104,7 +105,8 @@ def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> byte
     try:
         decoded: bytes = blosc_library().decompress(data)
     except RuntimeError:
-        # Blosc compresses 0 bytes to a buffer that is only a header, but cannot decompress it.
+        # Blosc compresses 0 bytes to a buffer that consists only of a header, but it cannot
+        # decompress such a buffer.
         if data.size == _BLOSC_HEADER_NBYTES and data[4:].tobytes() == _BLOSC_SIZES_OF_NOTHING:
             return b""
         raise
@@ -186,7 +188,7 @@ def many_decoder_of(
 ) -> Callable[[Sequence[Any], bool], Sequence[Any]]:
     """Return a function that decodes several chunks encoded by `codec`; see `decoder_of`.
 
-    The second argument of the returned function is whether an event loop contends for the GIL.
+    The second argument of the returned function tells whether an event loop contends for the GIL.
     """
     decode_many = _MANY.get(_name_of(codec))
     if decode_many is not None:
@@ -196,7 +198,7 @@ def many_decoder_of(
 
 
 def _name_of(codec: Numcodec) -> str:
-    """Return the module and name of the class of a codec; a subclass has another name."""
+    """Return the module and name of a codec class, which differ from those of its base classes."""
     owner = type(codec)
     return f"{owner.__module__}.{owner.__name__}"
 

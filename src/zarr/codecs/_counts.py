@@ -1,4 +1,4 @@
-"""Decoding of formats that store an element count, which is checked before allocating memory."""
+"""Decode formats that store an element count; check the count before memory is allocated."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Parameters
     ----------
     items : list
-        The elements, then the dtype, and last the shape. With several dimensions the elements are
-        nested lists.
+        The elements, then the dtype, and last the shape. If there are several dimensions, the
+        elements are nested lists.
     shape : tuple of int
         Shape of the chunk in elements.
     limit : int
@@ -61,8 +61,8 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Raises
     ------
     ValueError
-        If `items` has another form, if the number of elements does not match `shape`, or if the
-        array would exceed `limit`.
+        If `items` does not have this form, if the number of elements does not match `shape`, or if
+        the array would exceed `limit`.
     TypeError
         If the dtype is not valid.
     """

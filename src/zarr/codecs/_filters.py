@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from zarr.abc.numcodec import Numcodec
     from zarr.core.array_spec import ArraySpec
 
-# The codecs of numcodecs by id. For each codec that converts elements, `_CONVERSIONS` names its
-# parameters for the data types of decoded and encoded elements. For each other codec, a function in
-# `_SIZES` returns the maximum encoded size for a decoded size.
+# Both dictionaries have numcodecs codec ids as keys. For codecs that convert elements,
+# `_CONVERSIONS` contains the names of the parameters for the data types of decoded and encoded
+# elements. For other codecs, `_SIZES` contains a function that returns the maximum encoded size for
+# a decoded size.
 _CONVERSIONS = {
     "astype": ("decode_dtype", "encode_dtype"),
     "categorize": ("dtype", "astype"),

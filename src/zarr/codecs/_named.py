@@ -1,4 +1,4 @@
-"""The JSON form of the built-in codecs: a name, and a configuration with the fields of a codec."""
+"""The JSON form of the built-in codecs: a name, and a configuration with the codec parameters."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class NamedCodec(Metadata):
     """Mixin for codecs whose constructor takes the members of the configuration as parameters.
 
     A subclass sets the name of the codec in ``_name``. The JSON form follows the Zarr v3 core
-    specification, "Extension points". ``_configuration_required`` is whether `from_dict` requires
-    a configuration.
+    specification, "Extension points". ``_configuration_required`` tells whether `from_dict`
+    requires a configuration.
     """
 
     _name: ClassVar[str]
@@ -35,8 +35,8 @@ class NamedCodec(Metadata):
         Returns
         -------
         dict
-            A JSON object with the members ``name`` and ``configuration``. It has only the name if
-            `_configuration` returns None.
+            A JSON object with the members ``name`` and ``configuration``. If `_configuration`
+            returns None, the object has only the member ``name``.
         """
         configuration = self._configuration()
         if configuration is None:
@@ -57,7 +57,7 @@ class NamedCodec(Metadata):
         TypeError
             If `data` is not an object, or its configuration has an unknown member.
         ValueError
-            If the name belongs to another codec, a required configuration is missing, or a value in
+            If the name is not that of the codec, a required configuration is missing, or a value in
             the configuration is out of range.
         """
         _, found = parse_named_configuration(

@@ -64,12 +64,12 @@ def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
 
 
 def parse_scalar(value: object, dtype: ZDType[TBaseDType, TBaseScalar], what: str) -> Any:
-    """Return a number of a codec configuration as a scalar of an integer or floating-point type.
+    """Convert a number in a codec configuration to a scalar of an integer or floating-point type.
 
     Parameters
     ----------
     value : object
-        A number, or a string as for a fill value in format 3 metadata: ``"NaN"``,
+        A number, or a string in a form that format 3 metadata use for fill values: ``"NaN"``,
         ``"Infinity"``, ``"-Infinity"``, or the bits in hexadecimal.
     dtype : ZDType
         The data type.

@@ -60,9 +60,9 @@ def byte_view(data: object) -> memoryview:
 
 
 def writeable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return an object array as it is if it is writeable, and a writeable copy otherwise.
+    """Return an object array unchanged if it is writeable, or a writeable copy otherwise.
 
-    numcodecs requests write access even to its input.
+    numcodecs requests write access even to data that it only reads.
     """
     return array if array.flags.writeable else array.copy()
 

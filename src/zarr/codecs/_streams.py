@@ -1,6 +1,7 @@
 """Decompression of gzip, zlib, bz2 and lzma data up to a size limit.
 
-These formats need not declare the decompressed size in advance.
+Data in these formats need not declare the decompressed size in advance. The limit is therefore
+enforced during decompression.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ def decode_gzip(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     if view.nbytes == 0:
         raise EOFError("0 bytes are not a gzip member; not even its header is there.")
     most = limit.of(view.nbytes)
-    # Fast path for one complete member, the usual case. It avoids the copy and the file object that
-    # numcodecs makes: decoding 16 kB takes 36 us instead of 62 us. `GzipFile` handles all other
-    # input.
+    # Fast path for one complete member, which is the usual case. It avoids the copy and the file
+    # object that numcodecs makes. Decoding 16 kB takes 36 us instead of 62 us. `GzipFile` handles
+    # all other input.
     member = zlib.decompressobj(_GZIP_WINDOW_BITS)
     try:
         decoded = member.decompress(view, _one_more(most))
@@ -123,8 +124,8 @@ def decode_lzma(data: Any, limit: DecodedLimit, *, format: int, filters: Any) ->
     import lzma
 
     nbytes = byte_view(data).nbytes
-    # A raw stream has no header that could request a large dictionary. The array metadata contain
-    # its filters.
+    # A raw stream has no header that could request a large dictionary. Its filters are
+    # part of the array metadata.
     memory = None
     if format != lzma.FORMAT_RAW:
         memory = max(_LZMA_DICTIONARY_NBYTES, min(2 * limit.of(nbytes), 1 << 62))
@@ -174,5 +175,8 @@ def _decode_streams(
 
 
 def _one_more(nbytes: int) -> int:
-    """Return `nbytes` + 1; with this maximum length, output of more than `nbytes` is detected."""
+    """Return the maximum length of output to request from a decompressor.
+
+    The length is one byte above the limit `nbytes`, so that output above the limit is detected.
+    """
     return min(nbytes, (1 << 62) - 1) + 1

@@ -35,7 +35,7 @@ class V2Codec(ArrayBytesCodec):
 
     The elements are stored in the memory order of the chunk spec, ``"C"`` or ``"F"``, and in the
     byte order of its data type. If the elements are Python objects, such as strings of variable
-    length, one of the codecs has to encode them as bytes.
+    length, one of the codecs has to encode these objects as bytes.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class V2Codec(ArrayBytesCodec):
         return {"filters": self.filters, "compressor": self.compressor}
 
     def _decoders(self, chunk_spec: ArraySpec) -> list[Callable[[Any], Any]]:
-        """Return the decoding functions for chunks of one spec, in order of decoding."""
+        """Return the functions that decode chunks with a given spec, in the order of their use."""
         found = self._settled.get(id(chunk_spec))
         if found is None or found[0] is not chunk_spec:
             if len(self._settled) >= _KEPT_SPECS:
@@ -84,9 +84,9 @@ class V2Codec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes chunks of one spec as `_decode_sync` does.
+        """Return a function that decodes chunks with the same spec, like `_decode_sync`.
 
-        The setup for the spec is done only once.
+        Work that depends only on the spec is done once, in this method.
         """
         decoders, finish = self._decoders(chunk_spec), self._finish_for(chunk_spec)
 
@@ -101,7 +101,7 @@ class V2Codec(ArrayBytesCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[NDBuffer]]:
-        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
+        """Return a function that decodes several chunks with the same spec, like `_decode_sync`."""
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
             return lambda chunks, _: [decode(chunk) for chunk in chunks]
@@ -128,8 +128,8 @@ class V2Codec(ArrayBytesCodec):
         is_stored_as_it_is = not self._encoders
 
         def finish(decoded: Any) -> NDBuffer:
-            # Fast path: a compressor returns bytes. Without filters and compressor, the chunk is an
-            # array of the stored bytes.
+            # Fast path. Most compressors return `bytes`. If there are no filters and no compressor,
+            # `decoded` is an array of the stored bytes.
             if (type(decoded) is bytes or is_stored_as_it_is) and len(decoded) == nbytes:
                 return wrap(np.ndarray(shape, native, decoded, 0, None, order))
             return wrap(_elements(decoded, chunk_spec))
@@ -137,9 +137,9 @@ class V2Codec(ArrayBytesCodec):
         return finish
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes chunks of one spec as `_encode_sync` does.
+        """Return a function that encodes chunks with the same spec, like `_encode_sync`.
 
-        The setup for the spec is done only once.
+        Work that depends only on the spec is done once, in this method.
         """
         order, wrap = chunk_spec.order, chunk_spec.prototype.buffer.from_array_like
         native = chunk_spec.dtype.to_native_dtype()
@@ -177,7 +177,7 @@ class V2Codec(ArrayBytesCodec):
         if self.compressor is not None:
             if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:
                 # NumPy does not export datetime fields through the buffer protocol. A compressor
-                # uses only the item size.
+                # needs only the item size, so the fields are replaced by raw bytes.
                 encoded = encoded.view(f"V{encoded.dtype.itemsize}")
             encoded = self.compressor.encode(encoded)
         return encoded_buffer(encoded, chunk_spec.prototype)

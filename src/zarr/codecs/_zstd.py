@@ -1,7 +1,7 @@
-"""Zstandard decompression by the package `zstandard`, with one context per thread.
+"""Zstandard decompression with the package `zstandard` and one context per thread.
 
 numcodecs creates a context of about 100 kB for each chunk. Creating a context takes as long as
-decompressing 10 kB. The decompression of numcodecs also never returns for some truncated streams of
+decompressing 10 kB. Decompression with numcodecs also never ends for some truncated streams of
 several frames. Compression still uses numcodecs, because the two packages bundle different versions
 of the Zstandard library, which do not always produce the same bytes.
 """
@@ -46,9 +46,8 @@ _TOGETHER_NBYTES = 1 * MiB
 class _Memory:
     """A buffer that is reused as soon as no view of it exists.
 
-    Allocating a new buffer each time would be slower. A memory block of this size is returned to
-    the operating system when it is freed, and the system clears the memory before it provides the
-    memory again.
+    Allocating a new buffer each time would be slower. Memory of this size is returned to the
+    operating system when it is freed, and the system clears memory before each allocation.
     """
 
     def __init__(self) -> None:
@@ -57,7 +56,8 @@ class _Memory:
     def take(self, nbytes: int) -> memoryview:
         """Return a view of `nbytes` bytes with arbitrary content."""
         try:
-            # Resizing raises BufferError if a view exists, so at least one byte is added.
+            # Adding bytes raises BufferError if a view exists. At least one byte is always added, so
+            # that an existing view is detected.
             self._memory.extend(bytes(max(1, nbytes - len(self._memory))))
         except BufferError:
             self._memory = bytearray(nbytes)
@@ -157,8 +157,8 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
     """Decompress chunks in one call; return None if a joint call is not possible.
 
     A joint call requires that each chunk is exactly one frame with a content size, and that the
-    decoded chunks have at most 1 MiB together. The decoded chunks follow each other in the output,
-    in the order of the frames in the input.
+    total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
+    output, in the order of the frames in the input.
 
     A joint call takes 5 us more per chunk than separate calls. It saves more time than that if an
     event loop runs in another thread: between two separate calls, this thread and the loop contend
@@ -191,7 +191,7 @@ def _places(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _content_size(frame: memoryview) -> int:
-    """Return the decoded size of a chunk; 0 unless it is exactly one frame with a content size."""
+    """Return the decoded size of a chunk; 0 if it is not exactly one frame with a content size."""
     if len(frame) < _LEAST_FRAME_NBYTES or frame[:4] != _MAGIC:
         return 0
     descriptor = frame[4]
@@ -199,7 +199,8 @@ def _content_size(frame: memoryview) -> int:
         return 0
     is_single_segment = descriptor >> 5 & 1
     nbytes = _SIZE_NBYTES[descriptor >> 6] or is_single_segment
-    position = 6 - is_single_segment  # other frames have a window size byte
+    # Only frames that are not a single segment have a byte for the window size.
+    position = 6 - is_single_segment
     size = int.from_bytes(frame[position : position + nbytes], "little")
     position += nbytes
     is_last = False

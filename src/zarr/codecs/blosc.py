@@ -74,7 +74,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
 
     @staticmethod
     def from_int(num: int) -> BloscShuffleLiteral:
-        """Return the name of a shuffle mode for its number in format 2 metadata.
+        """Return the name of a shuffle mode, given its number in format 2 metadata.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
         Raises
         ------
         ValueError
-            If `num` is another number.
+            If `num` is not 0, 1 or 2.
         """
         if num not in range(len(_SHUFFLES)):
             raise ValueError(f"Value must be between 0 and {len(_SHUFFLES) - 1}. Got {num}.")
@@ -92,7 +92,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
 
 
 def parse_typesize(data: object) -> int:
-    """Return `data` if it is a valid size of the elements to shuffle: an integer above 0, in bytes.
+    """Return `data` if it is a valid element size for shuffling: a number of bytes above 0.
 
     Raises
     ------
@@ -159,7 +159,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         Compression level, from 0 (no compression) to 9 (smallest output).
     shuffle : {"noshuffle", "shuffle", "bitshuffle"} or None
         What is shuffled before compression: nothing, bytes or bits. None selects bits for elements
-        of one byte, and bytes for larger ones.
+        of one byte, and bytes for larger elements.
     blocksize : int
         Size of the blocks in bytes; 0 lets Blosc choose the size.
 
@@ -253,7 +253,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
+        """Return a function that decodes several chunks with the same spec, like `_decode_sync`."""
         if type(self)._blosc_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_blosc, chunk_spec)

@@ -1,4 +1,4 @@
-"""The ``bytes`` codec: the elements of a chunk in C order, in a chosen byte order."""
+"""The ``bytes`` codec, which stores the elements of a chunk in C order and a given byte order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         # docstring inherited
         _, found = parse_named_configuration(data, cls._name, require_configuration=False)
-        # If the metadata contain no byte order, it is None, not the default of the constructor.
+        # If the metadata contain no byte order, `endian` is None, not the constructor default.
         members: dict[str, Any] = {"endian": None, **(found or {})}
         return cls(**members)
 
@@ -129,9 +129,9 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes chunks of one spec as `_decode_sync` does.
+        """Return a function that decodes chunks with the same spec, like `_decode_sync`.
 
-        The setup for the spec is done only once.
+        Work that depends only on the spec is done once, in this method.
         """
         native = chunk_spec.dtype.to_native_dtype()
         shape = chunk_spec.shape
@@ -148,9 +148,9 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return decode
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes chunks of one spec as `_encode_sync` does.
+        """Return a function that encodes chunks with the same spec, like `_encode_sync`.
 
-        The setup for the spec is done only once.
+        Work that depends only on the spec is done once, in this method.
         """
         native = chunk_spec.dtype.to_native_dtype()
         is_view = native.itemsize > 0 and self._stored_dtype(native) == native

@@ -1,4 +1,4 @@
-"""The ``cast_value`` codec, which converts elements to another number type."""
+"""The ``cast_value`` codec, which converts elements to a different number type."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ _ScalarMap: TypeAlias = dict[_Direction, dict[Any, Any]]
 
 @dataclass(frozen=True)
 class CastValue(ArrayArrayCodec, NamedCodec):
-    """Codec that stores elements as another number type (zarr-extensions, "cast_value").
+    """Codec that stores elements as a different number type (zarr-extensions, "cast_value").
 
-    The stored type is an integer or floating-point type. Decoding converts back to the type of the
-    array by the same rules. A value listed in `scalar_map` is not converted but replaced.
+    The stored type is an integer or floating-point type. Decoding converts the elements back to
+    the type of the array by the same rules. A value listed in `scalar_map` is replaced instead of
+    converted.
 
     Parameters
     ----------
@@ -67,8 +68,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         If `scalar_map` is not a mapping, or one of its members is not iterable.
     ValueError
         If `rounding` or `out_of_range` is not one of the listed values, if `data_type` is not an
-        integer or floating-point type, or if `scalar_map` has other members or items that are not
-        pairs.
+        integer or floating-point type, or if `scalar_map` has an unknown member or an item that
+        is not a pair.
     """
 
     is_fixed_size = True
@@ -122,7 +123,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return the pairs of `scalar_map` for a direction, as scalars of the two data types."""
+        """Return the pairs of `scalar_map` for a direction, as scalars of source and target type."""
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source
@@ -141,13 +142,13 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Check that the data type is numeric and fits the parameters.
+        """Check that the data type is numeric and compatible with the parameters.
 
         Raises
         ------
         ValueError
-            If the data type is not numeric, or does not fit a parameter. The message names the data
-            type or the parameter.
+            If the data type is not numeric, or is not compatible with a parameter. The message
+            names the data type or the parameter.
         """
         if not _is_number(dtype):
             raise ValueError(

@@ -27,9 +27,9 @@ _DEFAULTS = {"offset": 0, "scale": 1}
 class ScaleOffset(ArrayArrayCodec, NamedCodec):
     """Codec that stores ``(x - offset) * scale`` (zarr-extensions, "scale_offset").
 
-    All arithmetic uses the data type of the array, which is an integer or floating-point type. The
-    stored elements have the same data type. A result that the data type cannot represent raises an
-    error; integers never wrap around.
+    All arithmetic is done in the data type of the array, which is an integer or floating-point
+    type. The stored elements have the same data type. A result that the data type cannot represent
+    raises an error; integers never wrap around.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def _encode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
             return np.asarray((array - offset) * scale, dtype=array.dtype)
     for value in _extremes(array):
         _check_range((value - int(offset)) * int(scale), array.dtype)
-    # Intermediate results may wrap around: n-bit arithmetic is exact modulo 2**n, and the final
-    # results are in range.
+    # Intermediate results may wrap around. The final results are still correct, because n-bit
+    # arithmetic is exact modulo 2**n and they are in range.
     with np.errstate(over="ignore"):
         return np.asarray((array - offset) * scale, dtype=array.dtype)
 
@@ -148,7 +148,7 @@ def _decode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
 
 
 def _extremes(array: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Return the smallest and largest element, which give the extremes of a linear function."""
+    """Return the smallest and largest element, at which a linear function has its extremes."""
     return (int(array.min()), int(array.max())) if array.size else ()
 
 

@@ -1,8 +1,8 @@
 """The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
 
-The codecs use the stored form of numcodecs, which zarr-extensions adopted. The number of elements
-comes first. For each element in C order, its length in bytes and its bytes follow. Numbers have 4
-bytes and are little-endian.
+The codecs use the stored form of numcodecs, which zarr-extensions adopted. It begins with the
+number of elements. For each element in C order, its length in bytes and its bytes follow. All
+numbers have 4 bytes and are little-endian.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _VLenCodec(ArrayBytesCodec, NamedCodec):
-    """Base of the two codecs, which differ in the element type and the wrapped numcodecs codec."""
+    """Base class of both codecs, which differ in element type and wrapped numcodecs codec."""
 
     is_fixed_size = False
     _configuration_required = False

@@ -59,7 +59,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
         Compression level, at most 22 (smallest output). 0 selects the default level of the
         library. Negative levels are faster.
     checksum : bool
-        Whether each chunk stores a checksum. Decoding verifies a stored checksum.
+        Whether encoding adds a checksum to each chunk. If a chunk has a checksum, decoding
+        verifies it.
 
     Raises
     ------
@@ -102,7 +103,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
+        """Return a function that decodes several chunks with the same spec, like `_decode_sync`."""
         if type(self)._zstd_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_zstd, chunk_spec)

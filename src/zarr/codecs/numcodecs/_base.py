@@ -45,7 +45,7 @@ _EXTRAS = {"pcodec": "numcodecs[pcodec]", "zfpy": "numcodecs[zfpy]"}
 
 @dataclass(frozen=True)
 class _NumcodecsCodec(Metadata):
-    """Base of the codecs that wrap a codec of the numcodecs library.
+    """Base class of the codecs that wrap a codec of the numcodecs library.
 
     The wrapped codec is created on first use, so that metadata can be read even if the codec is
     not installed.
@@ -58,7 +58,7 @@ class _NumcodecsCodec(Metadata):
     Raises
     ------
     ValueError
-        If ``id`` belongs to another codec.
+        If ``id`` is not the id of the wrapped codec.
     """
 
     codec_name: str
@@ -93,15 +93,15 @@ class _NumcodecsCodec(Metadata):
         Parameters
         ----------
         data : dict
-            A JSON object with the members ``name``, which starts with ``numcodecs.``, and
-            ``configuration``.
+            A JSON object with the members ``name`` and ``configuration``. The name starts with
+            ``numcodecs.``.
 
         Raises
         ------
         TypeError
             If `data` is not an object.
         ValueError
-            If the configuration is missing, or the name belongs to another codec.
+            If the configuration is missing, or the name is not that of the codec.
         """
         name, configuration = parse_named_configuration(data)
         if not name.startswith(_PREFIX):
@@ -157,7 +157,7 @@ class _NumcodecsCodec(Metadata):
         return {key: value for key, value in self.__dict__.items() if key != "_settled"}
 
     def _with_defaults(self, **parameters: Any) -> Self:
-        """Add the given parameters that the configuration lacks, and check all parameters.
+        """Add the given parameters that are missing in the configuration, and check all parameters.
 
         Raises
         ------
@@ -185,7 +185,7 @@ def _to_json(value: object) -> JSON:
 
 
 class _NumcodecsBytesBytesCodec(_NumcodecsCodec, BytesBytesCodec):
-    """A numcodecs codec from bytes to bytes."""
+    """A numcodecs codec that encodes bytes as bytes."""
 
     is_fixed_size = False
 
@@ -213,7 +213,7 @@ class _NumcodecsChecksumCodec(_NumcodecsBytesBytesCodec):
 
 
 class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
-    """A numcodecs codec from array to bytes."""
+    """A numcodecs codec that encodes an array as bytes."""
 
     is_fixed_size = False
 
@@ -235,18 +235,18 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
 
 
 class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
-    """A numcodecs codec from array to array.
+    """A numcodecs codec that encodes an array as an array.
 
     The wrapped codecs of this kind get the data types of decoded and encoded arrays as parameters.
-    They reinterpret the memory of an array that has another data type. This class therefore
-    converts an array whose data type differs only in byte order before it calls the codec.
+    If an array has a different data type, they reinterpret its memory. Therefore, if the data type
+    differs only in byte order, this class converts the array before it calls the codec.
     """
 
     is_fixed_size = False
 
-    # The numcodecs parameters that give the data type of decoded arrays and of encoded arrays. The
-    # first parameter defaults to the data type of the array. Both data types are the same if the
-    # second name is None, or if the second parameter is not given.
+    # The names of two numcodecs parameters: the data type of decoded arrays, and the data type of
+    # encoded arrays. The first parameter defaults to the data type of the array. The two data types
+    # are the same if the second name is None, or if the second parameter is not given.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 
@@ -322,8 +322,8 @@ def _converted(fill_value: Any, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
     """Return the fill value converted to the data type of encoded arrays.
 
     If the fill value cannot be converted, the default scalar of the data type is used instead. The
-    value only stands for inner chunks of a shard that are not stored, so it is enough that writing
-    and reading use the same value.
+    value is only used for inner chunks that a shard does not store, so it is enough that writing and
+    reading use the same value.
     """
     native = dtype.to_native_dtype()
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""The ``numcodecs.*`` codecs, one for each codec of the numcodecs library that fits format 3."""
+"""The ``numcodecs.*`` codecs, one for each numcodecs codec that format 3 can use."""
 
 from __future__ import annotations
 

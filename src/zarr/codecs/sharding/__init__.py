@@ -1,4 +1,4 @@
-"""The ``sharding_indexed`` codec: many inner chunks in one stored value."""
+"""The ``sharding_indexed`` codec, which stores many inner chunks in one value."""
 
 from __future__ import annotations
 

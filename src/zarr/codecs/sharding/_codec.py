@@ -288,7 +288,7 @@ class ShardingCodec(
     @cached_property
     def _is_sync(self) -> bool:
         """Whether all codecs of the inner chunks and the index have synchronous methods."""
-        # Cached, because nested shards use this property several times per level.
+        # The value is cached, because nested shards use this property several times per level.
         return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
 
     # --- whole shards -------------------------------------------------------------------
@@ -355,7 +355,7 @@ class ShardingCodec(
     ) -> NDBuffer | None:
         """Read and decode a selection of one shard; `executor` runs the codecs.
 
-        The result is `target` if the shape and data type of `target` fit, and a new buffer
+        The result is `target` if its shape and data type match the selection, and a new buffer
         otherwise.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
@@ -395,9 +395,10 @@ class ShardingCodec(
     ) -> None:
         """Encode and store a selection of one shard; `executor` runs the codecs.
 
-        `replaces_all` is whether the selection covers the part of the shard that is inside the
-        array; a shard at the end of an array may extend past the array. If `replaces_all` is True,
-        the stored shard is not read, and inner chunks outside the array are not stored.
+        `replaces_all` tells whether the selection covers the part of the shard that is inside the
+        array. A shard at the end of an array may extend past the array boundary. If
+        `replaces_all` is True, the stored shard is not read, and inner chunks outside the array are
+        not stored.
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
@@ -413,7 +414,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether the codec encodes and decodes with the methods of `ShardingCodec` itself."""
+    """Return whether the class of a codec overrides no coding method of `ShardingCodec`."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ShardingIndexLocation = Literal["start", "end"]
 
-# Offset and length in the index entry of an inner chunk that is not stored.
+# The value of both offset and length in the index entry of an inner chunk that is not stored.
 MAX_UINT_64: Final = 2**64 - 1
 
 
@@ -131,17 +131,17 @@ class IndexFormat:
 
     @property
     def data_offset(self) -> int:
-        """Position of the first byte of the shard that inner chunks can occupy."""
+        """First position in the shard, in bytes, that an inner chunk can occupy."""
         return self.nbytes if self.location == "start" else 0
 
     def cut(self, shard: Buffer) -> Buffer:
-        """Return the bytes of the index from the bytes of a whole shard."""
+        """Return the part of a whole shard that contains the index."""
         if self.location == "start":
             return shard[: self.nbytes]
         return shard[max(0, len(shard) - self.nbytes) :]
 
     def check(self, encoded: Buffer) -> Buffer:
-        """Check the size of an encoded index, and return it in host memory.
+        """Check the size of an encoded index, and return the encoded index in host memory.
 
         Raises
         ------
@@ -180,7 +180,8 @@ class IndexFormat:
         Returns
         -------
         tuple
-            The index positions of the stored inner chunks in that order, and the index as an array.
+            The index positions of the stored inner chunks, in the order of storage, and the index
+            as an array.
         """
         entries = np.full((*self.grid_shape, 2), MAX_UINT_64, dtype=np.uint64)
         flat = entries.reshape(-1, 2)

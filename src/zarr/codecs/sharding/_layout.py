@@ -1,4 +1,4 @@
-"""The layout of shards with the same spec, which is computed once."""
+"""The layout of a shard, which is computed once for all shards with the same spec."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class InnerChunk(NamedTuple):
     `number` is the position of the inner chunk in the index, in C order. `chunk_selection` is the
     selected part of the chunk, and `out_selection` is the place of this part in the result.
     `is_complete` is whether every element of the chunk is selected. `is_identity` is whether the
-    selection returns the chunk unchanged; a fancy selection can select all elements in another
-    order.
+    selection returns the chunk unchanged; a fancy selection can select all elements in a
+    different order.
     """
 
     number: int
@@ -150,13 +150,14 @@ def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple
     order : str
         With ``"lexicographic"``, the last coordinate varies fastest. With ``"colexicographic"``,
         the first coordinate varies fastest. ``"morton"`` is the Z-order curve, which interleaves
-        the bits of the coordinates; the lowest bit is that of the first dimension.
+        the bits of the coordinates; the lowest bit comes from the first dimension.
         ``"unordered"`` guarantees no order.
 
     Returns
     -------
     tuple of int
-        The index positions (in C order) of all inner chunks, in the order of storage.
+        The position of each inner chunk in the index, listed in the order of storage. Positions
+        count the inner chunks in C order.
     """
     numbers = np.arange(math.prod(grid_shape)).reshape(grid_shape)
     if order == "colexicographic":

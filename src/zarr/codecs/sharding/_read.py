@@ -48,7 +48,7 @@ async def read_shard(
         The selection.
     target : NDBuffer or None
         Buffer for the result. It is used if it has the shape of the selection and the data type of
-        the shard. Otherwise, and for None, a new buffer is allocated.
+        the shard. Otherwise, or if `target` is None, a new buffer is allocated.
 
     Returns
     -------
@@ -119,12 +119,12 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Return the plan for a selection of a nested shard; None if the shard is read whole."""
+        """Return the plan for a part of a nested shard; None if the nested shard is read whole."""
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None
         plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)
-        # If the plan touches all inner chunks of the nested shard, the nested shard is read whole.
+        # If the plan touches all inner chunks of the nested shard, the whole nested shard is read.
         return None if plan.touches_all else plan
 
     async def _read_part(
@@ -174,7 +174,8 @@ class _Selection:
             self._explain(error, outstanding)
 
     def _explain(self, error: Exception, outstanding: set[int]) -> NoReturn:
-        while isinstance(error, ExceptionGroup):  # `Store.get_ranges` wraps its first failure
+        # `Store.get_ranges` raises its first failure inside an `ExceptionGroup`.
+        while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         waited_for = self._name(min(outstanding, default=0))
         if isinstance(error, FileNotFoundError):
@@ -201,7 +202,7 @@ class _Selection:
             out[chunk.out_selection] = decoded
 
     async def _place_async(self, batch: Batch) -> None:
-        """Decode inner chunks with their async codecs, and copy the parts into the result."""
+        """Decode inner chunks with async codecs, and copy the selected parts into the result."""
         spec = self._layout.inner_spec
         indexes = [index for index, _ in batch]
         encoded = [(self._checked(index, buffer), spec) for index, buffer in batch]
@@ -250,7 +251,7 @@ class _Selection:
 def _allocate(
     layout: ShardLayout, shape: tuple[int, ...], target: NDBuffer | None, *, filled: bool
 ) -> NDBuffer:
-    """Return a buffer for a selection: `target` if its shape and dtype fit, or a new buffer.
+    """Return a buffer for a selection: `target` if its shape and dtype match, or a new buffer.
 
     If `filled` is True, the buffer contains the fill value; otherwise its content is arbitrary.
     """

@@ -1,4 +1,4 @@
-"""Sources of the bytes of a shard: a store, memory, or a byte range of another source."""
+"""Sources of the bytes of a shard: a store, memory, or a byte range of an outer shard."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class KeySource:
     async def get_ranges(
         self, prototype: BufferPrototype, ranges: Ranges, policy: CoalescePolicy, concurrency: int
     ) -> AsyncIterator[Batch]:
-        """Yield batches of ``(index into ranges, bytes)`` as they arrive, each index once.
+        """Yield batches of ``(index into ranges, bytes)`` pairs as they arrive.
 
-        At most `concurrency` reads are in flight at a time.
+        Each index occurs once. At most `concurrency` reads are in flight at a time.
         """
         key: Any = self._key
         place = self._place
@@ -81,7 +81,7 @@ async def _get_one_by_one(
     async def fetch(index: int, wanted: RangeByteRequest) -> Batch:
         return [(index, await key.get(prototype, wanted))]
 
-    if isinstance(key, InThread):  # reads synchronously, so there is nothing to run concurrently
+    if isinstance(key, InThread):  # synchronous, so nothing can run concurrently
         for index, wanted in enumerate(ranges):
             yield await fetch(index, wanted)
         return
@@ -120,7 +120,7 @@ class MemorySource:
 
 
 class WindowSource:
-    """A nested shard: an inner chunk that is itself a shard, in a byte range of the outer shard.
+    """An inner chunk that is itself a shard; its bytes are a byte range of the outer shard.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Write a selection of a shard: replace the selected inner chunks and keep the others."""
+"""Write a selection of a shard: update the selected inner chunks and keep the others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def rewrite_shard(
     layout : ShardLayout
         The layout of the shard.
     existing : Buffer or None
-        The stored shard; None if it is absent or the selection covers all of it.
+        The stored shard; None if it is absent or the selection covers the whole shard.
     value : NDBuffer
         The new values. Their shape is that of the selection, or ``()`` for a single value.
     plan : SelectionPlan
@@ -77,7 +77,7 @@ async def empty_shard(layout: ShardLayout, executor: Executor) -> Buffer:
 async def _inner_chunks(
     layout: ShardLayout, shard: Buffer, executor: Executor, name: str
 ) -> dict[int, Buffer]:
-    """Return the stored inner chunks of a shard, by position in the index."""
+    """Return the stored inner chunks of a shard, keyed by their position in the index."""
     index = await layout.decode_index(layout.index.cut(shard), executor, name)
     numbers = index.present()
     try:
@@ -131,7 +131,7 @@ class _Rewriting:
         self._name = name
 
     def encode(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an inner chunk with its new values, encoded; None if it is empty."""
+        """Return an encoded inner chunk with its new values; None if it need not be stored."""
         layout, spec = self._layout, self._layout.inner_spec
         encoded = None if chunk.is_complete else self._stored.get(chunk.number)
         if layout.nested is not None and not chunk.is_complete:
