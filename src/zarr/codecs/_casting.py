@@ -61,8 +61,8 @@ def cast_numbers(
         of a floating-point `target` and `out_of_range` is "wrap", or if a value is NaN or infinite
         and `target` is an integer dtype.
     """
-    # A scalar is converted to a one-dimensional array, because NumPy warns about integer overflow in
-    # scalars, but not in arrays.
+    # A scalar is converted to a one-dimensional array, because NumPy warns about integer overflow
+    # in scalars, but not in arrays.
     numbers = np.atleast_1d(array)
     if target.kind == "f":
         result = _to_float(numbers, target, rounding, clamp=out_of_range == "clamp")

@@ -56,8 +56,8 @@ class _Memory:
     def take(self, nbytes: int) -> memoryview:
         """Return a view of `nbytes` bytes with arbitrary content."""
         try:
-            # Adding bytes raises BufferError if a view exists. At least one byte is always added, so
-            # that an existing view is detected.
+            # Adding bytes raises BufferError if a view exists. At least one byte is always added,
+            # so that an existing view is detected.
             self._memory.extend(bytes(max(1, nbytes - len(self._memory))))
         except BufferError:
             self._memory = bytearray(nbytes)

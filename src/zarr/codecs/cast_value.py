@@ -123,7 +123,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return the pairs of `scalar_map` for a direction, as scalars of source and target type."""
+        """Return the pairs of `scalar_map` for a direction, converted to the two data types."""
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source

@@ -322,8 +322,8 @@ def _converted(fill_value: Any, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
     """Return the fill value converted to the data type of encoded arrays.
 
     If the fill value cannot be converted, the default scalar of the data type is used instead. The
-    value is only used for inner chunks that a shard does not store, so it is enough that writing and
-    reading use the same value.
+    value is only used for inner chunks that a shard does not store, so it is enough that writing
+    and reading use the same value.
     """
     native = dtype.to_native_dtype()
     with np.errstate(all="ignore"):

@@ -160,7 +160,7 @@ class PackBits(_NumcodecsArrayArrayCodec):
         Raises
         ------
         ValueError
-            If the array has another data type.
+            If the data type is not bool.
         """
         if dtype.to_native_dtype().kind != "b":
             raise ValueError(f"Packbits filter requires bool dtype. Got {dtype}.")

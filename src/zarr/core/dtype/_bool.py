@@ -51,7 +51,7 @@ class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
         return np.bool_(_WORDS[data.lower()] if isinstance(data, str) else data)
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.bool_:
-        """Read a boolean. Numbers and the words "true" and "false" are also accepted."""
+        """Parse a boolean. Numbers and the words "true" and "false" are also accepted."""
         if isinstance(data, bool | int | float) or (
             isinstance(data, str) and self._check_scalar(data)
         ):

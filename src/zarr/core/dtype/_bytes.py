@@ -81,7 +81,7 @@ def _decode_byte_values(data: JSON) -> bytes | None:
 
 @dataclass(frozen=True, kw_only=True)
 class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
-    """Base of byte string types with elements of a fixed size.
+    """Base class of byte string types with elements of a fixed size.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         Raises
         ------
         TypeError
-            If `data` has another type.
+            If `data` has any other type.
         ValueError
             If text contains non-ASCII characters.
         """
@@ -192,7 +192,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         return np.bytes_(b"")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.bytes_:
-        """Read a scalar from a base64 string (v2 specification, "Fill value encoding")."""
+        """Parse a scalar from a base64 string (v2 specification, "Fill value encoding")."""
         if isinstance(data, str):
             return np.bytes_(decode_bytes(data))
         raise TypeError(f"Invalid type: {data}. Expected a base64-encoded string.")
@@ -205,8 +205,8 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
 class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
     """Opaque elements of a fixed number of bytes: NumPy's ``V`` types without fields.
 
-    In format 3 documents, the name is ``raw_bytes``. The names of the core specification, which
-    contain the number of bits, are also read: an element of ``r24`` has three bytes.
+    In format 3 documents, the name is ``raw_bytes``. The names in the core specification are
+    also accepted. These names contain the number of bits: an element of ``r24`` has three bytes.
 
     Parameters
     ----------
@@ -232,7 +232,10 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
 
     @staticmethod
     def _bits_of_name(name: str) -> int | None:
-        """Return the number of bits in a name like ``r24``; None unless it is a multiple of 8."""
+        """Return the number of bits in a name like ``r24``.
+
+        None if the name does not have this form, or if the number is not a multiple of 8.
+        """
         match = _V3_BITS.fullmatch(name)
         return int(match[1]) if match and int(match[1]) % 8 == 0 else None
 
@@ -257,7 +260,7 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
         return np.void(bytes(self.length))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read a scalar from a base64 string or, in format 3, from a list of byte values."""
+        """Parse a scalar from a base64 string or, in format 3, from a list of byte values."""
         if isinstance(data, str):
             return np.void(decode_bytes(data))
         if zarr_format == 3 and (values := _decode_byte_values(data)) is not None:
@@ -275,7 +278,8 @@ class VariableLengthBytes(
 ):
     """Byte strings of any length: ``variable_length_bytes`` or ``bytes`` in format 3.
 
-    Format 2 stores them as ``|O`` with ``vlen-bytes``. In memory they are Python objects.
+    Format 2 stores them as ``|O`` with the object codec ``vlen-bytes``. In memory, they are Python
+    objects.
     """
 
     dtype_cls = np.dtypes.ObjectDType
@@ -330,7 +334,7 @@ class VariableLengthBytes(
         Raises
         ------
         TypeError
-            If `data` has another type.
+            If `data` has any other type.
         ValueError
             If `data` is a negative integer.
         """
@@ -343,9 +347,9 @@ class VariableLengthBytes(
         return b""
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> bytes:
-        """Read a scalar from a base64 string or, in format 3, from a list of byte values.
+        """Parse a scalar from a base64 string or, in format 3, from a list of byte values.
 
-        In format 2, the number 0 is read as the empty byte string, because 0 is a common fill value
+        In format 2, the number 0 stands for the empty byte string, because 0 is a common fill value
         of object arrays.
         """
         if isinstance(data, str):

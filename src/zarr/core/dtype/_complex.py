@@ -21,7 +21,7 @@ _TComplex = TypeVar("_TComplex", bound="np.complexfloating[Any, Any]", covariant
 
 
 class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
-    """Base of the complex data types. An element is a real part followed by an imaginary part."""
+    """Base class of the complex data types. An element is a real part, then an imaginary part."""
 
     _v3_expectation: ClassVar[str] = "{}."
     _part_cls: ClassVar[type[np.floating[Any]]]
@@ -44,7 +44,7 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         Raises
         ------
         TypeError
-            If `data` has another type. A pair of a real and an imaginary part is only accepted by
+            If `data` has any other type. A pair of a real and an imaginary part is only accepted by
             `from_json_scalar`.
         ValueError
             If `data` is a string that is not a complex number.
@@ -56,7 +56,7 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         return cast("_TComplex", self._scalar_cls(complex(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TComplex:
-        """Read a pair of a real and an imaginary part, each in a JSON form of floats."""
+        """Parse a pair of a real and an imaginary part, each in a JSON form of floats."""
         if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 2:
             parts = [decode_float(part, self._part_cls, zarr_format=zarr_format) for part in data]
             if None not in parts:

@@ -20,7 +20,7 @@ _TFloat = TypeVar("_TFloat", bound="np.floating[Any]", covariant=True)
 
 
 class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
-    """Base of the floating-point data types (IEEE 754 binary formats)."""
+    """Base class of the floating-point data types (IEEE 754 binary formats)."""
 
     _v3_expectation: ClassVar[str] = "{}."
 
@@ -46,7 +46,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         TypeError
             If `data` is neither a number nor such a string.
         OverflowError
-            If `data` is an integer too large for a float.
+            If `data` is an integer that is too large for a float.
         """
         if isinstance(data, self._scalar_cls):
             return cast("_TFloat", data)
@@ -59,7 +59,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         return cast("_TFloat", self._scalar_cls(number))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TFloat:
-        """Read a number, the name of a special value or, in format 3, the bits in hexadecimal."""
+        """Parse a number, the name of a special value or, in format 3, hexadecimal bits."""
         scalar = decode_float(
             data, cast("type[np.floating[Any]]", self._scalar_cls), zarr_format=zarr_format
         )

@@ -19,7 +19,7 @@ _TInt = TypeVar("_TInt", bound="np.integer[Any]", covariant=True)
 
 
 class BaseInt(NamedDType[_TIntDType, _TInt]):
-    """Base of the integer data types."""
+    """Base class of the integer data types."""
 
     def _check_scalar(self, data: object) -> TypeGuard[Any]:
         if isinstance(data, np.ndarray | np.generic):
@@ -29,7 +29,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         )
 
     def cast_scalar(self, data: object) -> _TInt:
-        """Convert a number, truncating its fraction, or parse a decimal string.
+        """Convert a number, whose fraction is truncated, or parse a decimal string.
 
         Parameters
         ----------
@@ -39,7 +39,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         Raises
         ------
         TypeError
-            If `data` has another type, such as a sequence or a complex number.
+            If `data` has any other type, such as a sequence or a complex number.
         ValueError
             If `data` is NaN, or a string that is not an integer.
         OverflowError
@@ -47,11 +47,11 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
-        # `int` is called first, because NumPy wraps its own integers if they are out of range.
+        # `int` is called first, because NumPy integers that are out of range would wrap around.
         return cast("_TInt", self._scalar_cls(int(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TInt:
-        """Read an integer. Floats without a fraction and decimal strings are also accepted."""
+        """Parse an integer. Floats without a fraction and decimal strings are also accepted."""
         if isinstance(data, int) or (isinstance(data, float) and data.is_integer()):
             return self.cast_scalar(data)
         if isinstance(data, str):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TFloat = TypeVar("_TFloat", bound="np.floating[Any]")
 
-# The floating-point types by their number of hexadecimal digits.
+# NumPy type strings by the number of hexadecimal digits that represent the bits.
 _HEX_TYPES = {4: ">f2", 8: ">f4", 16: ">f8"}
 _HEX_DIGITS = re.compile("[0-9a-fA-F]+")
 
@@ -41,7 +41,7 @@ def encode_float(value: np.floating[Any], *, zarr_format: ZarrFormat) -> float |
 def decode_float(
     data: JSON, scalar_cls: type[_TFloat], *, zarr_format: ZarrFormat
 ) -> _TFloat | None:
-    """Read the JSON form of a float.
+    """Return the scalar for the JSON form of a float.
 
     Parameters
     ----------

@@ -55,10 +55,11 @@ def is_pandas_text(dtype: object) -> bool:
 def get_data_type_from_json(
     dtype_spec: DTypeJSON, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for its form in a metadata document.
+    """Return the data type for its JSON form in a metadata document.
 
-    For format 3, all spellings that the specification allows are accepted. Two of these are never
-    written by this package: the raw types ``r8``, ``r16`` …, and an object without a configuration.
+    For format 3, all spellings that the specification allows are accepted. This package never
+    writes two of these spellings: the raw types ``r8``, ``r16`` …, and objects without a
+    configuration.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def get_data_type_from_json(
 
 
 def _plain_name(spec: DTypeJSON) -> DTypeJSON:
-    """Replace an object without configuration by its name (v3, "Extension definition")."""
+    """Replace an object without configuration by the name in it (v3, "Extension definition")."""
     if (
         isinstance(spec, Mapping)
         and isinstance(spec.get("name"), str)

@@ -1,4 +1,4 @@
-"""Base classes of the data types that only have a name and a byte order: booleans and numbers."""
+"""Base classes of boolean and number types, which have at most the byte order as a parameter."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
-    """Base of the boolean and number types.
+    """Base class of the boolean and number types.
 
     Their only parameter is the byte order, if an element has several bytes. Subclasses set
-    `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. All other attributes are derived once per
-    class, so that conversions are table lookups.
+    `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. The other class attributes are derived
+    from these when a subclass is created. Conversions are then dictionary lookups.
 
     Attributes
     ----------
@@ -141,9 +141,9 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
 
 @dataclass(frozen=True, kw_only=True)
 class WideNamedDType(NamedDType[TDType_co, TScalar_co], HasEndianness):
-    """Base of numbers of more than one byte.
+    """Base class of number types with more than one byte per element.
 
     Only this class and `NamedDType` are decorated as dataclasses, because their subclasses add no
-    fields. Creating a dataclass takes half a millisecond. If each number type were decorated,
-    `import zarr` would take that much longer for each of them.
+    fields. Creating a dataclass takes half a millisecond. Decorating each number type would
+    add that time to `import zarr` for every one of them.
     """

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from zarr.core.common import ZarrFormat
     from zarr.core.dtype.common import DTypeJSON
 
-# Quoted, so that numpy.typing does not need to be imported at run time.
+# The type is a string, so that numpy.typing does not need to be imported at run time.
 ZDTypeLike = TypeAliasType(
     "ZDTypeLike", "npt.DTypeLike | ZDType[TBaseDType, TBaseScalar] | Mapping[str, JSON] | str"
 )
 
-# NumPy converts these to string dtypes of length zero, which cannot contain any data.
+# NumPy converts these values to string dtypes of length zero, which cannot contain any data.
 VLEN_UTF8_ALIAS: Final = ("str", str, "string")
 
 
 def parse_dtype(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for a description of it in any supported form.
+    """Return the data type that an object of any supported form describes.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def parse_dtype(
     TypeError
         If `dtype_spec` is neither a JSON form nor accepted by NumPy.
     ValueError
-        If no data type or several data types match, or parameters are out of range.
+        If no data type or several data types match, or if a parameter is out of range.
     """
     if isinstance(dtype_spec, ZDType):
         return dtype_spec
@@ -91,7 +91,7 @@ def _parse_json_or_native(
 
 
 def _fields_as_tuples(fields: list[Any]) -> list[Any]:
-    """Return the fields of a structured type as tuples; NumPy does not accept lists as in JSON."""
+    """Return structured fields as tuples; NumPy does not accept fields as JSON lists."""
     return [
         (field[0], _fields_as_tuples(field[1]) if isinstance(field[1], list) else field[1])
         if isinstance(field, list) and len(field) == 2
@@ -103,5 +103,5 @@ def _fields_as_tuples(fields: list[Any]) -> list[Any]:
 def parse_data_type(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for a description of it; an alias of `parse_dtype`."""
+    """Return the data type that `dtype_spec` describes; an alias of `parse_dtype`."""
     return parse_dtype(dtype_spec, zarr_format=zarr_format)

@@ -57,7 +57,7 @@ class VariableLengthUTF8JSON_V2(DTypeConfig_V2[Literal["|O"], Literal["vlen-utf8
 
 
 def length_bytes_of(data: DTypeJSON, name: str) -> int | None:
-    """Return ``length_bytes`` of the format 3 form of a fixed-length type; None for other data.
+    """Return ``length_bytes`` from a format 3 form of a fixed-length type; None for other data.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class FixedLengthUTF32(
         return True
 
     def cast_scalar(self, data: object) -> np.str_:
-        """Convert any object by `str`, and truncate the text to the length of the data type."""
+        """Convert any object with `str`, and truncate the text to the length of the data type."""
         return np.str_(str(data)[: self.length])
 
     def default_scalar(self) -> np.str_:
@@ -162,7 +162,7 @@ class FixedLengthUTF32(
         return np.str_("")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.str_:
-        """Read a string."""
+        """Parse a string."""
         if isinstance(data, str):
             return np.str_(data)
         raise TypeError(f"Invalid type: {data}. Expected a string.")
@@ -231,7 +231,7 @@ class VariableLengthUTF8(
         return True
 
     def cast_scalar(self, data: object) -> str:
-        """Convert any object by `str`."""
+        """Convert any object with `str`."""
         return str(data)
 
     def default_scalar(self) -> str:
@@ -239,7 +239,7 @@ class VariableLengthUTF8(
         return ""
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> str:
-        """Read a string. Numbers, which older writers stored, are converted to text."""
+        """Parse a string. Numbers, which older writers stored, are converted to text."""
         if isinstance(data, str | int | float):
             return str(data)
         raise TypeError(f"Invalid type: {data}. Expected a string or number.")

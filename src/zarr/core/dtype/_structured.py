@@ -61,7 +61,7 @@ class Structured(
     ZDType["np.dtypes.VoidDType[int]", np.void],
     HasItemSize,
 ):
-    """Elements with named fields, in the older format 3 form; `Struct` has the current form.
+    """Elements with named fields, in the older format 3 form; see `Struct` for the current form.
 
     The fields are stored without padding.
 
@@ -208,7 +208,7 @@ class Structured(
         return isinstance(data, bytes | bytearray | list | tuple | int | np.integer | np.void)
 
     def cast_scalar(self, data: object) -> np.void:
-        """Convert the values of all fields, the bytes of an element, or one number for all fields.
+        """Create an element from field values, from its bytes, or from one number for all fields.
 
         Parameters
         ----------
@@ -219,9 +219,9 @@ class Structured(
         Raises
         ------
         TypeError
-            If `data` has another type.
+            If `data` has any other type.
         ValueError
-            If the number of values differs from the number of fields, or the number of bytes from
+            If the number of values is not the number of fields, or if the number of bytes is not
             the element size.
         """
         if not self._check_scalar(data):
@@ -251,7 +251,7 @@ class Structured(
         return self._from_bytes(bytes(self.item_size))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read the bytes of an element from a base64 string."""
+        """Parse an element from a base64 string of its bytes."""
         if isinstance(data, str):
             return self._from_bytes(decode_bytes(data))
         raise TypeError(f"Invalid type: {data}. Expected a string.")
@@ -265,7 +265,7 @@ class Structured(
 class Struct(Structured):
     """Elements with named fields: ``struct`` in format 3, a list of fields in format 2.
 
-    The fields are stored without padding. The older form ``structured`` can also be read.
+    The fields are stored without padding. The older form ``structured`` is also accepted.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ class Struct(Structured):
         return {"name": self._zarr_v3_name, "configuration": {"fields": fields}}
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Read an element from an object with field values, or from its bytes in a base64 string.
+        """Parse an element from an object with field values, or from a base64 string of its bytes.
 
         A field without a value gets the default value of its data type.
 
@@ -295,7 +295,8 @@ class Struct(Structured):
         TypeError
             If `data` is neither an object nor a string, or the value of a field has the wrong type.
         ValueError
-            If an object has values for unknown fields, or a string has the wrong number of bytes.
+            If an object has values for unknown fields, or a string does not encode the number of
+            bytes in an element.
         """
         if isinstance(data, Mapping):
             unknown = data.keys() - {name for name, _ in self.fields}
@@ -354,7 +355,7 @@ def _unsupported_field(dtype: np.dtype[Any], reason: str) -> ValueError:
 
 
 def _is_packed(dtype: np.dtype[Any]) -> bool:
-    """Return whether fields are stored in order and without padding, at every level."""
+    """Return whether fields are in order and without padding, at every level of nesting."""
     end = 0
     for name in dtype.names or ():
         field, offset = dtype.fields[name][:2]  # type: ignore[index]
@@ -373,7 +374,7 @@ def _fields_of_v2(names: DTypeName_V2) -> Fields:
 
 
 def _field_pairs(fields: object) -> list[tuple[str, DTypeJSON]] | None:
-    """Return names and data types of fields from either format 3 form; None for other data."""
+    """Return the names and data types of fields in either format 3 form; None for other data."""
     if not isinstance(fields, Sequence) or isinstance(fields, str):
         return None
     pairs: list[tuple[str, DTypeJSON]] = []

@@ -53,7 +53,7 @@ _TTime = TypeVar("_TTime", bound=np.generic, covariant=True)
 
 
 class TimeConfig(TypedDict):
-    """The configuration of a time data type; one count is `scale_factor` times `unit`."""
+    """The configuration of a time data type; one step is `scale_factor` times `unit`."""
 
     unit: TimeUnit
     scale_factor: int
@@ -77,7 +77,7 @@ class TimeDelta64JSON_V3(NamedRequiredConfig[Literal["numpy.timedelta64"], TimeC
 
 @dataclass(frozen=True, kw_only=True)
 class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
-    """Base of the time data types. An element is a 64-bit count of time steps, or NaT.
+    """Base class of the time data types. An element is a 64-bit count of time steps, or NaT.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         return cast("_TTime", scalar)
 
     def cast_scalar(self, data: object) -> _TTime:
-        """Convert a count of steps, a time value with another unit, or text.
+        """Convert a count of steps, a time value in any unit, or text to a scalar.
 
         Parameters
         ----------
@@ -214,9 +214,9 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         Raises
         ------
         TypeError
-            If `data` has another type.
+            If `data` has any other type.
         ValueError
-            If text cannot be parsed, or if the data type has no unit and the value needs one.
+            If text cannot be parsed, or if the value needs a unit and the data type has none.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -231,7 +231,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         return self._make_scalar("NaT")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TTime:
-        """Read a count of steps, or the string "NaT"."""
+        """Parse a count of steps, or the string "NaT"."""
         if isinstance(data, int) or data == "NaT":
             return self.cast_scalar(data)
         raise TypeError(f"Invalid type: {data}. Expected an integer.")

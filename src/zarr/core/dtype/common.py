@@ -141,7 +141,7 @@ def check_structured_dtype_v2_inner(data: object) -> TypeGuard[StructuredName_V2
 
 
 def check_dtype_spec_v2(data: object) -> TypeGuard[DTypeSpec_V2]:
-    """Return whether `data` has a format 2 type name and an object codec id (string or None)."""
+    """Return whether `data` has a format 2 type name and an object codec id, which may be None."""
     return (
         isinstance(data, Mapping)
         and len(data) == 2
@@ -172,7 +172,7 @@ def check_dtype_spec_v3(data: object) -> TypeGuard[DTypeSpec_V3]:
 
 
 def unpack_dtype_json(data: DTypeSpec_V2 | DTypeSpec_V3) -> DTypeJSON:
-    """Return the part of the JSON form of a data type that a metadata document stores.
+    """Return the part of a data type's JSON form that metadata documents store.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def v3_unstable_dtype_warning(dtype: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HasEndianness:
-    """Trait of data types whose elements have several bytes, in one of two byte orders.
+    """Trait of data types whose elements have several bytes and therefore a byte order.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ class HasLength:
     Parameters
     ----------
     length : int
-        Number of code points of a string type, or of bytes of a byte string type.
+        Number of code points in a string, or number of bytes in a byte string.
     """
 
     length: int
@@ -258,7 +258,7 @@ class HasItemSize:
         Raises
         ------
         NotImplementedError
-            If the data type does not define it.
+            If the data type does not define the size.
         """
         raise NotImplementedError
 
@@ -276,8 +276,8 @@ class HasObjectCodec:
     object_codec_id: ClassVar[str]
 
 
-# Maximum element size in bytes. NumPy supports up to 2 GiB. With elements of that size, a few
-# elements would exceed the available memory, even if none of them is stored.
+# Maximum element size in bytes. NumPy supports up to 2 GiB. A few elements of that size would
+# exceed the available memory when they are read, even if no chunk is stored.
 MAX_ITEM_NBYTES: Final = 1 << 28
 
 

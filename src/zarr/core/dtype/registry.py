@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DataTypeRegistry"]
 
-# Maximum size of the lookup cache. The arrays of a hierarchy usually share a few data types.
+# Maximum number of entries in the lookup cache. The arrays of a hierarchy usually share a few data
+# types.
 _MEMO_LIMIT = 256
 
 _OBJECT_DTYPE = (
@@ -43,8 +44,9 @@ _AMBIGUOUS_DTYPE = (
 class DataTypeRegistry:
     """Registry that finds data types by NumPy dtype or JSON form.
 
-    Entry points are loaded if no registered data type matches. A data type of an entry point never
-    replaces a registered data type with the same key, or one that matches the same NumPy dtype.
+    Entry points are loaded if no registered data type matches. A data type from an entry point
+    never takes precedence over a registered data type that has the same key or matches the same
+    NumPy dtype.
 
     Attributes
     ----------
@@ -68,7 +70,7 @@ class DataTypeRegistry:
     )
 
     def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
-        """Register a data type; it replaces a data type with the same key.
+        """Register a data type, replacing any data type with the same key.
 
         Parameters
         ----------
@@ -100,7 +102,7 @@ class DataTypeRegistry:
         Raises
         ------
         KeyError
-            If there is no such data type.
+            If no data type is registered with `key`.
         """
         if key not in self.contents:
             self._lazy_load()
@@ -163,7 +165,7 @@ class DataTypeRegistry:
     def _known_for_json(
         self, data: DTypeJSON, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar] | None:
-        """Find a data type as `match_json` does, but without entry points; None if not found."""
+        """Return the registered data type for a JSON form; None if there is none."""
         key = _memo_key(data, zarr_format)
         if key is not None and (known := self._recall(key)) is not None:
             return known
@@ -175,8 +177,8 @@ class DataTypeRegistry:
     def _all_for_dtype(self, dtype: TBaseDType) -> list[ZDType[TBaseDType, TBaseScalar]]:
         """Return the data types that match a NumPy dtype.
 
-        Data types of entry points are only returned if no other data type matches, because
-        installing a package must not change the data types of existing code.
+        Data types from entry points are only returned if no other data type matches, because the
+        installation of a package must not change the data types of existing code.
         """
         matched: list[ZDType[TBaseDType, TBaseScalar]] = []
         offered: list[ZDType[TBaseDType, TBaseScalar]] = []
@@ -213,14 +215,14 @@ class DataTypeRegistry:
         self._memo[key] = dtype
 
     def _discover(self, group: str) -> None:
-        """Add a group of entry points to load when a data type is not found."""
+        """Add an entry point group, which is loaded when a data type is not found."""
         self._entry_point_groups.append(group)
 
     def _lazy_load(self) -> bool:
-        """Register the types of entry points; return whether any type was added."""
+        """Register the data types from entry points; return whether any data type was added."""
         while self._entry_point_groups:
-            # Imported and called only if needed: reading the metadata of all installed packages is
-            # slow.
+            # Imported and called only if needed, because reading the metadata of all installed
+            # packages is slow.
             from importlib.metadata import entry_points
 
             self._lazy_load_list.extend(entry_points(group=self._entry_point_groups.pop()))

@@ -33,7 +33,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
     Subclasses are frozen dataclasses. Their fields are the parameters of the data type, so
     instances are compared and hashed by value. A third-party type subclasses this class and
     implements the abstract methods. It is registered with ``data_type_registry``, or by an entry
-    point of the group ``zarr.data_type``.
+    point in the entry point group ``zarr.data_type``.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         dtype : numpy.dtype
-            A dtype, from which parameters of the data type such as the byte order are taken.
+            A dtype. It determines the parameters of the data type, such as the byte order.
 
         Raises
         ------
         DataTypeValidationError
-            If `dtype` belongs to another data type.
+            If `dtype` does not belong to this data type.
         ValueError
             If `dtype` belongs to this data type but cannot be stored.
         """
@@ -98,7 +98,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Raises
         ------
         DataTypeValidationError
-            If `data` is the JSON form of another data type.
+            If `data` is not a JSON form of this data type.
         ValueError
             If a parameter in `data` is out of range, or `zarr_format` is unknown.
         """
@@ -150,7 +150,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 
     @abstractmethod
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> TScalar_co:
-        """Read a scalar, such as a fill value, from its JSON form.
+        """Convert the JSON form of a scalar, such as a fill value, to the scalar.
 
         Parameters
         ----------
@@ -206,14 +206,14 @@ def cannot_cast(dtype: ZDType[Any, Any], data: object) -> TypeError:
 
 
 def invalid_native_dtype(cls: type[ZDType[Any, Any]], dtype: object) -> DataTypeValidationError:
-    """Return the error for a NumPy dtype that belongs to another data type."""
+    """Return the error for a NumPy dtype that the data type `cls` does not represent."""
     return DataTypeValidationError(
         f"Invalid data type: {dtype}. Expected an instance of {cls.dtype_cls}"
     )
 
 
 def invalid_json(cls: type[ZDType[Any, Any]], data: object, expected: str) -> Exception:
-    """Return the error for a JSON form that belongs to another data type."""
+    """Return the error for a value that is not a JSON form of the data type `cls`."""
     return DataTypeValidationError(
         f"Invalid JSON representation of {cls.__name__}. Got {data!r}, expected {expected}"
     )

@@ -70,7 +70,7 @@ def check_rectilinear_enabled() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RegularChunkGridMetadata(Metadata):
-    """A grid of chunks of the same shape (Zarr v3 core specification, "Regular grids").
+    """A grid of chunks that all have the same shape (Zarr v3 core specification, "Regular grids").
 
     Parameters
     ----------
@@ -192,8 +192,8 @@ class RectilinearChunkGridMetadata(Metadata):
         -------
         RectilinearChunkGridMetadata
             A grid with one additional chunk in each dimension in which the listed chunks do not
-            cover the new length. Existing chunks are never removed or shortened. They are therefore
-            the same after an array was shrunk and extended again.
+            cover the new length. Existing chunks are never removed or shortened. Shrinking an array
+            and extending it again therefore restores the same grid.
         """
         dimensions = tuple(
             edges
@@ -225,7 +225,7 @@ ChunkGridMetadata: TypeAlias = RegularChunkGridMetadata | RectilinearChunkGridMe
 
 
 def parse_chunk_grid(data: object) -> ChunkGridMetadata:
-    """Return the metadata of a chunk grid from the JSON form; an instance is returned unchanged.
+    """Return chunk grid metadata for a JSON form; an instance is returned unchanged.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def parse_chunk_grid(data: object) -> ChunkGridMetadata:
     RectilinearChunksDisabledError
         If the grid is rectilinear and ``array.rectilinear_chunks`` is off.
     TypeError, ValueError, KeyError
-        If the form or the chunk lengths are not valid.
+        If the JSON form or a chunk length is not valid.
     """
     if isinstance(data, RegularChunkGridMetadata | RectilinearChunkGridMetadata):
         return data
@@ -261,8 +261,8 @@ def create_chunk_grid_metadata(
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        Regular if every dimension has a single chunk length and the grid was not stored as
-        rectilinear.
+        Metadata of a regular grid if every dimension has a single chunk length and the grid was not
+        stored as rectilinear; metadata of a rectilinear grid otherwise.
     """
     dimensions = getattr(chunks, "dimensions", None)
     if dimensions is None:

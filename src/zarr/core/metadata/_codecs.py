@@ -50,7 +50,7 @@ def _codec_from_json(data: object) -> Codec:
 
 
 def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
-    """Return the one array-to-bytes codec of a chain.
+    """Return the only array-to-bytes codec of a chain.
 
     Raises
     ------
@@ -104,8 +104,8 @@ def _validate(
 
 
 def _check_successor(before: Codec, codec: Codec) -> None:
-    # Bytes-to-bytes codecs need no check of their own. If one is in a wrong place, the check of the
-    # next codec fails.
+    # Bytes-to-bytes codecs need no check of their own. If such a codec is in a wrong place, the
+    # check of the next codec fails.
     if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
         problem = f"ArrayArrayCodec {codec} must be preceded by another ArrayArrayCodec."
     elif isinstance(codec, ArrayBytesCodec) and not isinstance(before, ArrayArrayCodec):
@@ -149,7 +149,7 @@ def settle_codecs(
     Returns
     -------
     tuple of Codec
-        The codecs. The parameters that depend on the array are set.
+        The evolved codecs, in which all parameters that depend on the array are set.
 
     Raises
     ------

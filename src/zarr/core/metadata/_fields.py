@@ -75,7 +75,7 @@ def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
     Raises
     ------
     TypeError
-        If `data` is neither None nor an iterable, or is a string.
+        If `data` is a string, or if it is neither None nor an iterable.
     """
     if data is None:
         return ()

@@ -99,7 +99,7 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
 
 
 def copied(value: Any) -> Any:
-    """Return a copy of a JSON value that shares no containers with the value.
+    """Return a copy of a JSON value that shares no containers with the original.
 
     Lists, dictionaries and tuples are copied as by `copy.deepcopy`; other objects are not copied.
     For lists and dictionaries, the function uses a loop and no recursion, because documents can be
@@ -193,8 +193,8 @@ def repair_chunk_shape(
 ) -> list[int] | None:
     """Replace chunk lengths of 0, which some writers have stored.
 
-    No chunk of an array with such a length can be stored, so the array contains the same data with
-    any other chunk length.
+    An array with such a chunk length has no stored chunks, so its data are the same with any valid
+    chunk length.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def repair_chunk_shape(
         Location of the document, for the warning; None if unknown.
     inner_chunk_shape : sequence of int or None
         Shape of the inner chunks in elements if the chunks are shards. A chunk length of 0 is
-        replaced by the length of the inner chunks, or by 1 if this is None.
+        replaced by the length of the inner chunks, or by 1 if this parameter is None.
 
     Returns
     -------

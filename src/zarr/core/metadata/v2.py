@@ -54,7 +54,7 @@ OBJECT_CODEC_IDS: Final = ("vlen-utf8", "vlen-bytes", "vlen-array", "pickle", "j
 
 
 class ArrayV2MetadataDict(TypedDict):
-    """The documents of a format 2 array as one dictionary, which has the fields of ``.zarray``."""
+    """The documents of a format 2 array as one dictionary: ``.zarray`` fields and attributes."""
 
     zarr_format: Literal[2]
     attributes: dict[str, JSON]
@@ -109,7 +109,7 @@ def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If `chunks` is not a shape, or if its number of dimensions is not that of the array.
+        If `chunks` is not a shape, or does not have as many dimensions as the array.
     """
     lengths = parse_shapelike(chunks)
     if len(lengths) != len(shape):
@@ -135,7 +135,7 @@ def parse_filters(data: object) -> tuple[Numcodec, ...] | None:
     TypeError
         If `data` is neither None nor an iterable of numcodecs codecs or their configurations.
     UnknownCodecError
-        If numcodecs has no such codec.
+        If numcodecs has no codec with the id in a configuration.
     """
     if data is None:
         return None
@@ -169,7 +169,7 @@ def parse_compressor(data: object) -> Numcodec | None:
     ValueError
         If `data` is neither None, nor a numcodecs codec or its configuration.
     UnknownCodecError
-        If numcodecs has no such codec.
+        If numcodecs has no codec with the id in a configuration.
     """
     if data is None or _is_numcodec(data):
         return data
@@ -223,9 +223,9 @@ class ArrayV2Metadata(Metadata):
     dimension_separator : {".", "/"}
         Separator of the numbers in a chunk key.
     compressor : numcodecs codec, dict or None
-        Last step of encoding; None for no compressor.
+        Codec for the last step of encoding; None for no compressor.
     filters : iterable of numcodecs codec or dict, or None
-        Steps of encoding before the compressor, in order; None for no filters.
+        Codecs that are applied in order before the compressor; None for no filters.
     attributes : mapping or None
         User attributes, which are JSON values; None for no attributes.
 
@@ -234,7 +234,7 @@ class ArrayV2Metadata(Metadata):
     TypeError, ValueError
         If a field is not valid, or `shape` and `chunks` differ in length.
     UnknownCodecError
-        If numcodecs has no codec with the id.
+        If numcodecs has no codec with a given id.
     """
 
     shape: tuple[int, ...]
@@ -364,7 +364,7 @@ class ArrayV2Metadata(Metadata):
         Returns
         -------
         dict
-            The keys ``.zarray`` and ``.zattrs``, relative to the array, and their documents.
+            The keys ``.zarray`` and ``.zattrs``, relative to the array, with the encoded documents.
 
         Raises
         ------
@@ -464,7 +464,7 @@ class ArrayV2Metadata(Metadata):
         return replace(self, shape=shape)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return the metadata with the attributes replaced; None for no attributes."""
+        """Return metadata with `attributes` in place of the present ones; None removes all."""
         return replace(self, attributes=cast("Any", attributes))
 
 
@@ -483,14 +483,14 @@ def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> An
 
 def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
     config = dict(compressor.get_config())
-    # Older readers reject the zstd parameter ``checksum``. If it is missing, it is False.
+    # Older readers reject the zstd parameter ``checksum``. A missing parameter means False.
     if config["id"] == "zstd" and config.get("checksum") is False:
         del config["checksum"]
     return config
 
 
 def _configs(codecs: object) -> list[JSON]:
-    """Return the configurations of codecs, given as configurations or instances."""
+    """Return the configurations of codecs that are given as configurations or instances."""
     if codecs is None or not isinstance(codecs, Iterable):
         return []
     return [item.get_config() if _is_numcodec(item) else item for item in codecs]

@@ -172,8 +172,8 @@ class ArrayV3Metadata(Metadata):
     extra_fields: dict[str, AllowedExtraField]
 
     # The document as it was read, if it was repaired; None otherwise. Other packages use this
-    # attribute by its name. Saving stores the repaired document. In modified copies of the
-    # metadata, the attribute is None.
+    # attribute, so its name must not change. Saving the metadata stores the repaired document. In
+    # modified copies of the metadata, the attribute is None.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -266,13 +266,13 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def inner_codecs(self) -> tuple[Codec, ...]:
-        """The codecs of the smallest readable unit: an inner chunk if sharded, else a chunk."""
+        """The codecs of the smallest readable unit: an inner chunk, or a chunk without sharding."""
         sharding = self.sharding_codec
         return self.codecs if sharding is None else sharding.codecs
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape in elements of the smallest readable unit: an inner chunk if sharded, else a chunk.
+        """Shape of the smallest readable unit in elements: an inner chunk, or an unsharded chunk.
 
         Raises
         ------
@@ -312,7 +312,7 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return a template for chunk keys (``template % position``); None if unsupported."""
+        """Return a template for chunk keys (``template % position``); None if there is none."""
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
@@ -326,7 +326,7 @@ class ArrayV3Metadata(Metadata):
         Returns
         -------
         dict
-            The key ``zarr.json``, relative to the array, and the document.
+            One item: the key ``zarr.json``, relative to the array, with the encoded document.
 
         Raises
         ------
@@ -420,7 +420,7 @@ class ArrayV3Metadata(Metadata):
         return replace(self, shape=shape, chunk_grid=grid)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return the metadata with the attributes replaced; None for no attributes."""
+        """Return metadata with `attributes` in place of the present ones; None removes all."""
         return replace(self, attributes=cast("Any", attributes))
 
 

@@ -1,7 +1,7 @@
 """Import paths of data types for other packages, with one module per family as in zarr-python.
 
-The modules re-export names of `zarr.core.dtype`. This package does not import the modules itself.
-Pickles made with zarr-python refer to data types by these paths, so such pickles can be loaded.
+The modules re-export names from `zarr.core.dtype`. No other part of this package uses them.
+Pickles made with zarr-python contain these import paths, so such pickles can be loaded.
 """
 
 from zarr.core.dtype.npy import bool as bool

@@ -1,4 +1,4 @@
-"""JSON forms of scalars and byte orders of NumPy dtypes, for other packages that import these."""
+"""Functions for JSON scalars and byte orders, at an import path that other packages use."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def endianness_from_numpy_str(endianness: NumpyEndiannessStr) -> EndiannessStr:
     Raises
     ------
     ValueError
-        If `endianness` is another character, such as ``|`` for no byte order.
+        If `endianness` is any other character, such as ``|`` for no byte order.
     """
     if endianness == "=":
         return sys.byteorder
@@ -145,7 +145,7 @@ def get_endianness_from_numpy_dtype(dtype: np.dtype[Any]) -> EndiannessStr:
 
 
 def bytes_from_json(data: str, *, zarr_format: ZarrFormat) -> bytes:
-    """Return the bytes from a base64 string, which both formats use.
+    """Return the bytes of a base64 string; both formats store bytes as base64.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def bytes_from_json(data: str, *, zarr_format: ZarrFormat) -> bytes:
 
 
 def bytes_to_json(data: bytes, zarr_format: ZarrFormat) -> str:
-    """Return bytes as a base64 string, which both formats use.
+    """Return bytes as a base64 string; both formats store bytes as base64.
 
     Raises
     ------
@@ -236,12 +236,12 @@ def complex_float_to_json_v3(
 
 
 def complex_float_from_json_v2(data: Sequence[JSONFloatV2]) -> complex:
-    """Return the complex number for the format 2 JSON values of its two parts."""
+    """Return the complex number for format 2 JSON values of its real and imaginary parts."""
     return complex(float_from_json_v2(data[0]), float_from_json_v2(data[1]))
 
 
 def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
-    """Return the complex number for the format 3 JSON values of its two parts."""
+    """Return the complex number for format 3 JSON values of its real and imaginary parts."""
     return complex(float_from_json_v3(data[0]), float_from_json_v3(data[1]))
 
 
@@ -254,7 +254,7 @@ def check_json_bool(data: object) -> TypeGuard[bool]:
 
 
 def check_json_int(data: object) -> TypeGuard[int]:
-    """Return whether a JSON value is an integer; as in Python, booleans are integers."""
+    """Return whether a JSON value is an integer. As in Python, booleans count as integers."""
     return isinstance(data, int)
 
 

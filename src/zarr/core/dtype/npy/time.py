@@ -61,7 +61,7 @@ def datetime_from_int(data: int, *, unit: DateTimeUnit, scale_factor: int) -> np
 
 
 def datetimelike_to_int(data: np.datetime64 | np.timedelta64) -> int:
-    """Return a time as its stored number of steps; -2**63 for NaT."""
+    """Return the number of steps that represents a time; -2**63 for NaT."""
     return int(data.view(np.int64))
 
 
