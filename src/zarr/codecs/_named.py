@@ -55,7 +55,7 @@ class NamedCodec(Metadata):
         Raises
         ------
         TypeError
-            If `data` is not an object, or its configuration has an unknown member.
+            If `data` is not a JSON object, or its configuration has an unknown member.
         ValueError
             If the name is not that of the codec, a required configuration is missing, or a value in
             the configuration is out of range.

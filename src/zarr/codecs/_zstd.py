@@ -160,10 +160,10 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
     total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
     output, in the order of the frames in the input.
 
-    A joint call takes 5 us more per chunk than separate calls. It saves more time than that if an
-    event loop runs in another thread: between two separate calls, this thread and the loop contend
-    for the GIL, and one of them waits. Without an event loop, a joint call saves no time, even if
-    several threads read concurrently.
+    A joint call takes 5 us more per chunk than separate calls. If an event loop runs in
+    another thread, a joint call saves more time than that. Between two separate calls, this thread
+    and the loop would contend for the GIL, and one of them would wait. Without an event loop, a
+    joint call saves no time, even if several threads read concurrently.
     """
     from numcodecs.zstd import decompress
 

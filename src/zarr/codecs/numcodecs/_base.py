@@ -99,7 +99,7 @@ class _NumcodecsCodec(Metadata):
         Raises
         ------
         TypeError
-            If `data` is not an object.
+            If `data` is not a JSON object.
         ValueError
             If the configuration is missing, or the name is not that of the codec.
         """

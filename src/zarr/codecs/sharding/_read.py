@@ -119,7 +119,7 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Return the plan for a part of a nested shard; None if the nested shard is read whole."""
+        """Return the plan for a part of a nested shard; None if the shard is read as a whole."""
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None

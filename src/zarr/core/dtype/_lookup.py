@@ -83,7 +83,7 @@ def get_data_type_from_json(
 
 
 def _plain_name(spec: DTypeJSON) -> DTypeJSON:
-    """Replace an object without configuration by the name in it (v3, "Extension definition")."""
+    """Replace a JSON object without configuration by its name (v3, "Extension definition")."""
     if (
         isinstance(spec, Mapping)
         and isinstance(spec.get("name"), str)

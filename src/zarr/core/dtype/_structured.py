@@ -286,17 +286,17 @@ class Struct(Structured):
         return {"name": self._zarr_v3_name, "configuration": {"fields": fields}}
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
-        """Parse an element from an object with field values, or from a base64 string of its bytes.
+        """Parse an element from a JSON object of field values, or from its bytes in base64.
 
         A field without a value gets the default value of its data type.
 
         Raises
         ------
         TypeError
-            If `data` is neither an object nor a string, or the value of a field has the wrong type.
+            If `data` is neither a JSON object nor a string, or a field value has the wrong type.
         ValueError
-            If an object has values for unknown fields, or a string does not encode the number of
-            bytes in an element.
+            If a JSON object has values for unknown fields, or a string does not encode as many
+            bytes as an element has.
         """
         if isinstance(data, Mapping):
             unknown = data.keys() - {name for name, _ in self.fields}
@@ -315,7 +315,7 @@ class Struct(Structured):
         raise TypeError(f"Invalid type: {data}. Expected a dict or base64-encoded string.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> JSON:
-        """Return an object with the field values or, for format 2, the bytes as a base64 string."""
+        """Return a JSON object of field values or, for format 2, the bytes as a base64 string."""
         scalar = self.cast_scalar(data)
         if zarr_format == 2:
             return encode_bytes(scalar.tobytes())

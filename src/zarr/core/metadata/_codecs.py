@@ -66,7 +66,7 @@ def validate_array_bytes_codec(codecs: tuple[Codec, ...]) -> ArrayBytesCodec:
 
 
 def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
-    """Check the order of a chain of codecs, and that the chain can encode a data type.
+    """Check the order of a codec chain, and check that the chain can encode a data type.
 
     The order is: array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs. If the
     array-to-bytes codec is a sharding codec, the codecs of the inner chunks are checked as well.

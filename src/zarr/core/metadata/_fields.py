@@ -87,7 +87,7 @@ def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
 
 
 def check_allowed_extra_field(data: object) -> TypeIs[AllowedExtraField]:
-    """Return whether an unknown field is an object with ``must_understand: false``."""
+    """Return whether an unknown field is a JSON object with ``must_understand: false``."""
     return isinstance(data, Mapping) and data.get("must_understand", True) is False
 
 
@@ -111,7 +111,7 @@ def parse_extra_fields(
     Raises
     ------
     MetadataValidationError
-        If a field is not an object with ``must_understand: false``.
+        If a field is not a JSON object with ``must_understand: false``.
     ValueError
         If a field has a reserved name.
     """

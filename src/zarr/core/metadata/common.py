@@ -201,8 +201,8 @@ def repair_chunk_shape(
     shape : object
         Stored shape of the array.
     chunk_shape : object
-        Stored shape of the chunks. Only a list of integers with the length of `shape` is
-        repaired.
+        Stored shape of the chunks. Only a list of integers with as many items as `shape`
+        is repaired.
     path : str or None
         Location of the document, for the warning; None if unknown.
     inner_chunk_shape : sequence of int or None
