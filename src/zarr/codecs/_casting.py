@@ -74,7 +74,7 @@ def cast_numbers(
 
 
 def matches(array: _Array, scalar: Any) -> _Array:
-    """Return a mask of the elements that equal a scalar; NaN equals NaN."""
+    """Return a mask of the elements that equal a scalar; NaN counts as equal to NaN."""
     return np.asarray(np.isnan(array) if scalar != scalar else array == scalar)
 
 
@@ -179,8 +179,8 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
     if target.itemsize == array.dtype.itemsize:
         return array.astype(target)
     nearest = array.astype(target)
-    # The two neighbours in the target type. Both equal the value if the target type represents it
-    # exactly.
+    # `lower` and `upper` are the nearest values of the target type below and above each element.
+    # Both equal the element if the target type represents it exactly.
     lower = np.where(nearest > array, np.nextafter(nearest, -np.inf, dtype=nearest.dtype), nearest)
     upper = np.where(nearest < array, np.nextafter(nearest, np.inf, dtype=nearest.dtype), nearest)
     negative = np.signbit(array)
@@ -192,8 +192,8 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
         result = np.where(negative, upper, lower)
         if rounding == "nearest-away":
             outer = np.where(negative, lower, upper)
-            # Only ties differ from `nearest`. The midpoint of two values of the target type is
-            # exactly representable in float64.
+            # "nearest-away" differs from `nearest` only for elements halfway between two values of
+            # the target type. Such a midpoint is exactly representable in float64.
             with np.errstate(invalid="ignore"):
                 tie = (array - result.astype("f8")) == (outer.astype("f8") - array)
             result = np.where(tie, outer, nearest)
@@ -209,7 +209,7 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
     magnitude = np.where(negative, np.uint64(0) - unsigned, unsigned)
     precision = np.finfo(target).nmant + 1
     # The number of bits of each integer. If the conversion to float64 rounded an integer up to a
-    # power of two, the number is one too large and is corrected.
+    # power of two, the number of bits is one too large and is corrected.
     length = np.clip(np.frexp(magnitude.astype("f8"))[1], 1, 64).astype("u8")
     length -= ((magnitude >> (length - np.uint64(1))) == 0) & (length > 1)
     dropped = np.maximum(length.astype("i8") - precision, 0).astype("u8")
@@ -227,7 +227,7 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
 
 
 def _rounds_outward(rounding: Rounding, negative: _Array) -> _Array | bool:
-    """Return a mask of the elements that a directed rounding moves away from zero."""
+    """Return a mask of the elements that the mode rounds away from zero if they are inexact."""
     if rounding == "towards-positive":
         return ~negative
     return negative if rounding == "towards-negative" else False

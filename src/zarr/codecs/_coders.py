@@ -53,10 +53,10 @@ def many_decoder(
     ----------
     decompress : callable
         A function of three arguments: one-dimensional byte arrays, the maximum decompressed size of
-        each array, and whether an event loop contends for the GIL. It returns one bytes-like object
-        per array.
+        each array, and whether an event loop in another thread competes for the GIL. The function
+        returns one bytes-like object per array.
     chunk_spec : ArraySpec
-        Describes the decoded chunks.
+        Spec of the decoded chunks.
     """
     wrap, limit = chunk_spec.prototype.buffer.from_bytes, limit_of(chunk_spec)
 
@@ -77,7 +77,7 @@ def decode_by(codec: Any, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
     chunk_data : Buffer
         The encoded chunk.
     chunk_spec : ArraySpec
-        Describes the decoded chunk.
+        Spec of the decoded chunk.
     """
     decoded = codec.decode(chunk_data.as_numpy_array())
     return chunk_spec.prototype.buffer.from_bytes(memoryview(decoded).tobytes())
@@ -188,7 +188,8 @@ def many_decoder_of(
 ) -> Callable[[Sequence[Any], bool], Sequence[Any]]:
     """Return a function that decodes several chunks encoded by `codec`; see `decoder_of`.
 
-    The second argument of the returned function tells whether an event loop contends for the GIL.
+    The second argument of the returned function tells whether an event loop in another thread
+    competes for the GIL.
     """
     decode_many = _MANY.get(_name_of(codec))
     if decode_many is not None:
@@ -198,7 +199,7 @@ def many_decoder_of(
 
 
 def _name_of(codec: Numcodec) -> str:
-    """Return the module and name of a codec class, which differ from those of its base classes."""
+    """Return the module and name of a codec class; a subclass has a different name."""
     owner = type(codec)
     return f"{owner.__module__}.{owner.__name__}"
 

@@ -1,4 +1,4 @@
-"""Decode formats that store an element count; check the count before memory is allocated."""
+"""Decoders for formats with an element count, which is checked before memory is allocated."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from zarr.abc.numcodec import Numcodec
     from zarr.core.array_spec import ArraySpec
 
-# Both dictionaries have numcodecs codec ids as keys. For codecs that convert elements,
-# `_CONVERSIONS` contains the names of the parameters for the data types of decoded and encoded
-# elements. For other codecs, `_SIZES` contains a function that returns the maximum encoded size for
-# a decoded size.
+# Both dictionaries have numcodecs codec ids as keys. `_CONVERSIONS` is for codecs that convert
+# elements: it contains the names of two parameters, one for the data type of decoded elements and
+# one for that of encoded elements. `_SIZES` is for other codecs: it contains a function that
+# returns the maximum encoded size for a decoded size.
 _CONVERSIONS = {
     "astype": ("decode_dtype", "encode_dtype"),
     "categorize": ("dtype", "astype"),
@@ -49,7 +49,7 @@ def limits_of(codecs: Iterable[Numcodec], spec: ArraySpec) -> list[DecodedLimit]
     codecs : iterable of Numcodec
         The filters and the compressor, in order of encoding.
     spec : ArraySpec
-        Describes the chunk.
+        Spec of the chunk.
     """
     limits = []
     nbytes = spec._nbytes

@@ -57,8 +57,8 @@ class NamedCodec(Metadata):
         TypeError
             If `data` is not a JSON object, or its configuration has an unknown member.
         ValueError
-            If the name is not that of the codec, a required configuration is missing, or a value in
-            the configuration is out of range.
+            If `data` has the name of a different codec, if a required configuration is missing, or
+            if a value in the configuration is out of range.
         """
         _, found = parse_named_configuration(
             data, cls._name, require_configuration=cls._configuration_required

@@ -50,7 +50,7 @@ def plain_string(value: object) -> object:
 
 
 def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
-    """Return `value`, or the string value of an enumeration member, if it is in `choices`.
+    """Return `value`, or the string of an enumeration member; it must be in `choices`.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def parse_scalar(value: object, dtype: ZDType[TBaseDType, TBaseScalar], what: st
     Parameters
     ----------
     value : object
-        A number, or a string in a form that format 3 metadata use for fill values: ``"NaN"``,
+        A number, or a string in one of the forms of format 3 fill values: ``"NaN"``,
         ``"Infinity"``, ``"-Infinity"``, or the bits in hexadecimal.
     dtype : ZDType
         The data type.

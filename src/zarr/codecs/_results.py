@@ -22,7 +22,7 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     encoded : bytes-like or array
         The output. For an array, the buffer contains the bytes of the elements in memory order.
     prototype : BufferPrototype
-        Its ``buffer`` class is the class of the result.
+        The buffer classes; the result is an instance of the ``buffer`` class.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     if flat.dtype.itemsize == 0:
         return buffer.create_zero_length()
     data = flat.view("B")
-    # Both methods return the same data, but `from_array_like` avoids a second array conversion.
+    # `from_bytes` would also work for CPU buffers, but `from_array_like` avoids a second conversion
+    # to an array.
     return buffer.from_array_like(data) if buffer is CPUBuffer else buffer.from_bytes(data.data)
 
 

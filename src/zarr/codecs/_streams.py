@@ -116,8 +116,8 @@ def decode_lzma(data: Any, limit: DecodedLimit, *, format: int, filters: Any) ->
     ------
     lzma.LZMAError
         If the first stream is corrupt or any stream is truncated. Also if the first stream needs
-        more memory than both 512 MiB and twice the limit for the decompressed size. Data after the
-        first stream are ignored if they are not a valid stream.
+        too much memory: the maximum is 512 MiB, or twice the limit for the decompressed size if
+        that is more. Data after the first stream are ignored if they are not a valid stream.
     ValueError
         If the decompressed size exceeds the limit.
     """

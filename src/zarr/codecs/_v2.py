@@ -84,7 +84,7 @@ class V2Codec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes chunks with the same spec, like `_decode_sync`.
+        """Return a function that decodes a chunk of the given spec as `_decode_sync` does.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -101,7 +101,7 @@ class V2Codec(ArrayBytesCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[NDBuffer]]:
-        """Return a function that decodes several chunks with the same spec, like `_decode_sync`."""
+        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
             return lambda chunks, _: [decode(chunk) for chunk in chunks]
@@ -137,7 +137,7 @@ class V2Codec(ArrayBytesCodec):
         return finish
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes chunks with the same spec, like `_encode_sync`.
+        """Return a function that encodes a chunk of the given spec as `_encode_sync` does.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -172,7 +172,7 @@ class V2Codec(ArrayBytesCodec):
             encoded = codec.encode(encoded)
             if isinstance(encoded, np.ndarray) and encoded.ndim > 1:
                 # Later codecs read the elements in memory order. Some codecs, such as BitRound,
-                # return arrays in C order whatever the order of the input.
+                # return arrays in C order even if the input is in F order.
                 encoded = np.asarray(encoded, order=order)
         if self.compressor is not None:
             if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:

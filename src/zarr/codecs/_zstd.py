@@ -1,7 +1,7 @@
 """Zstandard decompression with the package `zstandard` and one context per thread.
 
 numcodecs creates a context of about 100 kB for each chunk. Creating a context takes as long as
-decompressing 10 kB. Decompression with numcodecs also never ends for some truncated streams of
+decompressing 10 kB. Besides, numcodecs hangs when it decompresses certain truncated streams of
 several frames. Compression still uses numcodecs, because the two packages bundle different versions
 of the Zstandard library, which do not always produce the same bytes.
 """
@@ -46,8 +46,8 @@ _TOGETHER_NBYTES = 1 * MiB
 class _Memory:
     """A buffer that is reused as soon as no view of it exists.
 
-    Allocating a new buffer each time would be slower. Memory of this size is returned to the
-    operating system when it is freed, and the system clears memory before each allocation.
+    Allocating a new buffer each time would be slower: when a buffer of this size is freed, its
+    memory returns to the operating system, which clears all memory that it allocates.
     """
 
     def __init__(self) -> None:
@@ -69,8 +69,8 @@ class _Contexts(threading.local):
 
     decompressor: ZstdDecompressor | None = None
 
-    # Set together with `decompressor`. Returns the content size of a frame in bytes, or a negative
-    # number if the frame does not store the size.
+    # This function is set together with `decompressor`. It returns the content size of a frame in
+    # bytes, or a negative number if the frame does not store the size.
     content_size: Callable[[Any], int]
 
     def __init__(self) -> None:
@@ -102,8 +102,8 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     most = limit.of(len(data))
     try:
         if _contexts.content_size(data) > most:
-            # Stop before memory is allocated. This error is caught below, and `_decode_frames`
-            # raises it again.
+            # Decoding stops before memory is allocated. The `except` clause catches this error, and
+            # `_decode_frames` raises the same error again.
             raise too_large(most)
         # This call fails unless the data are exactly one frame with a content size. It returns no
         # bytes if the first frame is empty. Without `allow_extra_data=False`, data after the frame
@@ -129,7 +129,7 @@ def decode_many_zstd(
     limit : DecodedLimit
         Maximum decoded size of each chunk.
     beside_loop : bool
-        Whether an event loop contends for the GIL at the same time.
+        Whether an event loop in another thread competes with this thread for the GIL.
     """
     if len(data) > 1 and beside_loop and _takes_frames():
         return _decode_together(data) or _decode_in_order(data, limit)
@@ -137,7 +137,7 @@ def decode_many_zstd(
 
 
 def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
-    # `multi_decompress_to_buffer` is not used, because damaged frames make it corrupt memory.
+    # `multi_decompress_to_buffer` is not used, because it corrupts memory if a frame is damaged.
     context = _contexts.decompressor or _new_decompressor()
     decompress = partial(context.decompress, allow_extra_data=False)
     try:
@@ -199,7 +199,7 @@ def _content_size(frame: memoryview) -> int:
         return 0
     is_single_segment = descriptor >> 5 & 1
     nbytes = _SIZE_NBYTES[descriptor >> 6] or is_single_segment
-    # Only frames that are not a single segment have a byte for the window size.
+    # The header of a single-segment frame has no byte for the window size; other headers have one.
     position = 6 - is_single_segment
     size = int.from_bytes(frame[position : position + nbytes], "little")
     position += nbytes

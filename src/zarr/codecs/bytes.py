@@ -50,7 +50,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     Raises
     ------
     ValueError
-        If `endian` is not one of these values.
+        If `endian` is neither "little", "big" nor None.
     """
 
     is_fixed_size = True
@@ -75,7 +75,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return None if self.endian is None else {"endian": self.endian}
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Remove the byte order if the data type has none; require a byte order otherwise.
+        """Drop `endian` if the data type has no byte order; require `endian` otherwise.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes chunks with the same spec, like `_decode_sync`.
+        """Return a function that decodes a chunk of the given spec as `_decode_sync` does.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -148,7 +148,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return decode
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes chunks with the same spec, like `_encode_sync`.
+        """Return a function that encodes a chunk of the given spec as `_encode_sync` does.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -176,7 +176,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
 
 
 def _in_order_of(dtype: np.dtype[Any], array: Any) -> Any:
-    """Convert an array to a data type that differs only in byte order."""
+    """Convert an array to a dtype that differs from the dtype of the array only in byte order."""
     if dtype.kind in "mM":
         # NumPy does not swap the bytes when it converts datetimes without a unit.
         return array.byteswap().view(dtype)
@@ -184,7 +184,7 @@ def _in_order_of(dtype: np.dtype[Any], array: Any) -> Any:
 
 
 def has_byte_order(dtype: np.dtype[Any]) -> bool:
-    """Return whether the elements of a NumPy dtype, or one of its fields, have a byte order."""
+    """Return whether a NumPy dtype, or at least one of its fields, has a byte order."""
     element = dtype.base
     if element.fields is not None:
         return any(has_byte_order(field[0]) for field in element.fields.values())

@@ -41,8 +41,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     """Codec that stores elements as a different number type (zarr-extensions, "cast_value").
 
     The stored type is an integer or floating-point type. Decoding converts the elements back to
-    the type of the array by the same rules. A value listed in `scalar_map` is replaced instead of
-    converted.
+    the type of the array by the same rules. If `scalar_map` lists a replacement for a value, the
+    replacement is used and the value is not converted.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return the pairs of `scalar_map` for a direction, converted to the two data types."""
+        """Return the `scalar_map` pairs for encoding or decoding, as scalars of the data types."""
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source

@@ -125,8 +125,8 @@ def _encode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
             return np.asarray((array - offset) * scale, dtype=array.dtype)
     for value in _extremes(array):
         _check_range((value - int(offset)) * int(scale), array.dtype)
-    # Intermediate results may wrap around. The final results are still correct, because n-bit
-    # arithmetic is exact modulo 2**n and they are in range.
+    # Intermediate results may wrap around. The final results are still correct: n-bit arithmetic is
+    # exact modulo 2**n, and the final results are in range.
     with np.errstate(over="ignore"):
         return np.asarray((array - offset) * scale, dtype=array.dtype)
 

@@ -1,8 +1,8 @@
 """The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
 
-The codecs use the stored form of numcodecs, which zarr-extensions adopted. It begins with the
-number of elements. For each element in C order, its length in bytes and its bytes follow. All
-numbers have 4 bytes and are little-endian.
+The codecs use the stored form of numcodecs, which zarr-extensions adopted. A stored chunk begins
+with the number of elements. For each element in C order, its length in bytes and its bytes follow.
+All numbers have 4 bytes and are little-endian.
 """
 
 from __future__ import annotations

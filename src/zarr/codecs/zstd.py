@@ -84,7 +84,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _zstd_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        It also decodes chunks if a subclass overrides this property.
+        If a subclass overrides this property, the numcodecs codec also decodes chunks.
         """
         from numcodecs.zstd import Zstd
 
@@ -103,7 +103,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function that decodes several chunks with the same spec, like `_decode_sync`."""
+        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
         if type(self)._zstd_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_zstd, chunk_spec)

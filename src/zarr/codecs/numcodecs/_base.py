@@ -119,8 +119,8 @@ class _NumcodecsCodec(Metadata):
         Raises
         ------
         NotImplementedError
-            Always, because the size depends on the values. Codecs that add a checksum override this
-            method.
+            The error is always raised, because the encoded size depends on the values. Codecs that
+            add a checksum override this method.
         """
         raise NotImplementedError(
             f"The encoded size of {self.codec_name} depends on the values it encodes."
@@ -222,7 +222,7 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
         return self._with_defaults()
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        # The wrapped codecs of this kind only support native byte order.
+        # The numcodecs codecs that encode arrays as bytes only support native byte order.
         decoded = self._decode(chunk_data.as_numpy_array(), chunk_spec)
         dtype = chunk_spec.dtype.to_native_dtype()
         array = array_of(decoded, dtype.newbyteorder("="), chunk_spec.shape)
@@ -238,8 +238,9 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     """A numcodecs codec that encodes an array as an array.
 
     The wrapped codecs of this kind get the data types of decoded and encoded arrays as parameters.
-    If an array has a different data type, they reinterpret its memory. Therefore, if the data type
-    differs only in byte order, this class converts the array before it calls the codec.
+    If an array has a different data type, the wrapped codec reinterprets the memory of the array.
+    Therefore, if only the byte order differs, this class converts the array before it calls the
+    wrapped codec.
     """
 
     is_fixed_size = False

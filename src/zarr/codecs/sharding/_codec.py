@@ -136,7 +136,7 @@ class ShardingCodec(
             object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The cached layouts are omitted, because they can be computed again.
+        # Pickles do not contain the cached layouts, because layouts can be computed again.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -339,7 +339,7 @@ class ShardingCodec(
     def _decode_partial_sync(
         self, byte_getter: SyncByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
-        """Decode a selection like `_decode_partial_single`, but in the calling thread."""
+        """Do the work of `_decode_partial_single` in the calling thread."""
         self._sync_layout(chunk_spec)
         return run_now(
             self._decode_partial_by(InThread(byte_getter), selection, chunk_spec, Inline())
@@ -379,7 +379,7 @@ class ShardingCodec(
         selection: SelectorTuple,
         chunk_spec: ArraySpec,
     ) -> None:
-        """Encode a selection like `_encode_partial_single`, but in the calling thread."""
+        """Do the work of `_encode_partial_single` in the calling thread."""
         self._sync_layout(chunk_spec)
         key = InThread(byte_setter)
         run_now(self._encode_partial_by(key, chunk_array, selection, chunk_spec, Inline()))
@@ -395,8 +395,8 @@ class ShardingCodec(
     ) -> None:
         """Encode and store a selection of one shard; `executor` runs the codecs.
 
-        `replaces_all` tells whether the selection covers the part of the shard that is inside the
-        array. A shard at the end of an array may extend past the array boundary. If
+        `replaces_all` tells whether the selection contains every element of the shard that is
+        inside the array. A shard at the end of an array may extend past the array boundary. If
         `replaces_all` is True, the stored shard is not read, and inner chunks outside the array are
         not stored.
         """
@@ -414,7 +414,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether the class of a codec overrides no coding method of `ShardingCodec`."""
+    """Return whether a codec inherits all methods for coding from `ShardingCodec` unchanged."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

@@ -156,7 +156,7 @@ class IndexFormat:
         return CpuBuffer.from_buffer(encoded)
 
     def parse(self, decoded: NDBuffer) -> ShardIndex:
-        """Return the index for the decoded array of offsets and lengths."""
+        """Create an index from the decoded array of offsets and lengths."""
         entries = decoded.as_numpy_array().reshape(-1, 2).astype(np.uint64, copy=False)
         at_start = self.location == "start"
         return ShardIndex(
@@ -194,7 +194,7 @@ class IndexFormat:
 
 
 def index_spec(grid_shape: tuple[int, ...]) -> ArraySpec:
-    """Return the spec of an index as an array of offsets and lengths.
+    """Return the spec of the array of offsets and lengths that is stored as the index.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ class InnerChunk(NamedTuple):
 
     `number` is the position of the inner chunk in the index, in C order. `chunk_selection` is the
     selected part of the chunk, and `out_selection` is the place of this part in the result.
-    `is_complete` is whether every element of the chunk is selected. `is_identity` is whether the
-    selection returns the chunk unchanged; a fancy selection can select all elements in a
+    `is_complete` tells whether every element of the chunk is selected. `is_identity` tells whether
+    the selection returns the chunk unchanged; a fancy selection can select all elements in a
     different order.
     """
 
@@ -39,9 +39,9 @@ class InnerChunk(NamedTuple):
 class SelectionPlan(NamedTuple):
     """A selection of a shard, split by inner chunk.
 
-    `shape` is the shape of the selection in elements. `touches_all` is whether at least one element
-    of every inner chunk is selected. `covers_all` is whether all elements of every inner chunk are
-    selected.
+    `shape` is the shape of the selection in elements. `touches_all` tells whether at least one
+    element of every inner chunk is selected. `covers_all` tells whether all elements of every inner
+    chunk are selected.
     """
 
     shape: tuple[int, ...]

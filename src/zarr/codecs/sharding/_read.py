@@ -47,8 +47,8 @@ async def read_shard(
     plan : SelectionPlan
         The selection.
     target : NDBuffer or None
-        Buffer for the result. It is used if it has the shape of the selection and the data type of
-        the shard. Otherwise, or if `target` is None, a new buffer is allocated.
+        Buffer for the result. The buffer is used if it has the shape of the selection and the data
+        type of the shard. Otherwise, or if `target` is None, a new buffer is allocated.
 
     Returns
     -------
@@ -79,7 +79,7 @@ async def read_shard(
 
 
 class _Selection:
-    """The state of reading one selection of a stored shard."""
+    """State that is shared by the steps of reading one selection of a stored shard."""
 
     def __init__(
         self, layout: ShardLayout, source: Source, plan: SelectionPlan, target: NDBuffer | None
@@ -164,7 +164,7 @@ class _Selection:
             raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
 
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
-        """Yield the batches as they arrive; if reading fails, raise an error that names a chunk."""
+        """Yield the batches as they arrive; an error names the first chunk still to arrive."""
         try:
             async with closing(batches):
                 async for batch in batches:

@@ -61,7 +61,8 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # A subclass that overrides `get` may do more than read the key, so its `get` is called.
+            # If a subclass of `StorePath` overrides `get`, its `get` may do more than read the key.
+            # That method is therefore called for each range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}

@@ -34,7 +34,7 @@ async def rewrite_shard(
     existing : Buffer or None
         The stored shard; None if it is absent or the selection covers the whole shard.
     value : NDBuffer
-        The new values. Their shape is that of the selection, or ``()`` for a single value.
+        The new values. The shape is that of the selection, or ``()`` for a single value.
     plan : SelectionPlan
         The selection.
     executor : Executor
@@ -120,7 +120,7 @@ def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
 
 
 class _Rewriting:
-    """The state of writing new values into inner chunks."""
+    """State that is shared by the steps of writing new values into inner chunks."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str

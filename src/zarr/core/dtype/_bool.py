@@ -33,13 +33,13 @@ class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
         return data is None or isinstance(data, bytes | np.generic) or hasattr(data, "__bool__")
 
     def cast_scalar(self, data: object) -> np.bool_:
-        """Convert a scalar to its truth value, or one of the words "true" and "false" to a boolean.
+        """Convert a scalar to its truth value, or parse the word "true" or "false".
 
         Parameters
         ----------
         data : object
-            A number or other scalar, None, one of the two words in upper or lower case, or the
-            empty string, which means False.
+            A number or other scalar, None, or a string. A string is the word "true" or "false" in
+            upper or lower case, or the empty string, which is read as False.
 
         Raises
         ------

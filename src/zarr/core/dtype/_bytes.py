@@ -168,7 +168,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         return isinstance(data, bytes | bytearray | str | int | np.integer)
 
     def cast_scalar(self, data: object) -> np.bytes_:
-        """Convert a byte string, ASCII text or an integer, truncated to the length of the type.
+        """Convert `data` to a byte string, truncated to the length of the data type.
 
         Parameters
         ----------
@@ -225,7 +225,8 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
-        # Structured and subarray dtypes have the same class, but they are not opaque bytes.
+        # Structured and subarray dtypes also have the class `numpy.dtypes.VoidDType`, but their
+        # elements are not opaque bytes.
         return (
             super()._check_native_dtype(dtype) and dtype.fields is None and dtype.subdtype is None
         )
@@ -329,7 +330,9 @@ class VariableLengthBytes(
         return isinstance(data, bytes | bytearray | str | int)
 
     def cast_scalar(self, data: object) -> bytes:
-        """Convert bytes, text (to UTF-8), or an integer (to that number of null bytes).
+        """Convert bytes, text or an integer to a byte string.
+
+        Text is encoded as UTF-8. An integer is converted to that number of null bytes.
 
         Raises
         ------

@@ -29,7 +29,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         )
 
     def cast_scalar(self, data: object) -> _TInt:
-        """Convert a number, whose fraction is truncated, or parse a decimal string.
+        """Convert a number to an integer (truncating any fraction), or parse a decimal string.
 
         Parameters
         ----------

@@ -36,7 +36,7 @@ def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, 
     TypeError
         If NumPy cannot convert `dtype`.
     ValueError
-        If no data type or several data types match.
+        If no data type matches, or if several data types match.
     """
     if is_pandas_text(dtype):
         return VariableLengthUTF8()

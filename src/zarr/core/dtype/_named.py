@@ -1,4 +1,4 @@
-"""Base classes of boolean and number types, which have at most the byte order as a parameter."""
+"""Base classes of boolean and number types, whose only possible parameter is the byte order."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
     """Base class of the boolean and number types.
 
-    Their only parameter is the byte order, if an element has several bytes. Subclasses set
-    `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. The other class attributes are derived
-    from these when a subclass is created. Conversions are then dictionary lookups.
+    Types with several bytes per element have one parameter, the byte order; other types have none.
+    Subclasses set `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. The other class attributes
+    are derived from these when a subclass is created, so that conversions are dictionary lookups.
 
     Attributes
     ----------

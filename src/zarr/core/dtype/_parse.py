@@ -48,7 +48,7 @@ def parse_dtype(
     TypeError
         If `dtype_spec` is neither a JSON form nor accepted by NumPy.
     ValueError
-        If no data type or several data types match, or if a parameter is out of range.
+        If no data type matches, if several data types match, or if a parameter is out of range.
     """
     if isinstance(dtype_spec, ZDType):
         return dtype_spec

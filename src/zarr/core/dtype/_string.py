@@ -1,4 +1,4 @@
-"""String data types: of fixed length as UTF-32, of variable length as UTF-8."""
+"""String data types: strings of fixed length (UTF-32) and of variable length (UTF-8)."""
 
 from __future__ import annotations
 

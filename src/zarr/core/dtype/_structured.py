@@ -160,7 +160,7 @@ class Structured(
         return self._native.itemsize
 
     def has_multi_byte_fields(self) -> bool:
-        """Return whether any field has more than one byte, so that byte order can matter."""
+        """Return whether any field has several bytes per element, and so may have a byte order."""
         return any(
             isinstance(field, HasItemSize) and field.item_size > 1 for _, field in self.fields
         )
@@ -295,8 +295,8 @@ class Struct(Structured):
         TypeError
             If `data` is neither a JSON object nor a string, or a field value has the wrong type.
         ValueError
-            If a JSON object has values for unknown fields, or a string does not encode as many
-            bytes as an element has.
+            If a JSON object has values for unknown fields, or if the number of bytes that a string
+            encodes is not the element size.
         """
         if isinstance(data, Mapping):
             unknown = data.keys() - {name for name, _ in self.fields}

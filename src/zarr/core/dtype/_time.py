@@ -195,7 +195,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         if self.unit != "generic":
             return cast("_TTime", make(value, self._step))
         # Without a unit, NumPy does not convert counts to datetimes, not even the count that
-        # represents NaT. For text, NumPy infers a unit.
+        # represents NaT. If `value` is text, NumPy infers a unit from it.
         scalar = make("NaT" if isinstance(value, int) and value == _NAT else value)
         if np.isnat(scalar):
             return cast("_TTime", make("NaT"))

@@ -221,8 +221,8 @@ class DataTypeRegistry:
     def _lazy_load(self) -> bool:
         """Register the data types from entry points; return whether any data type was added."""
         while self._entry_point_groups:
-            # Imported and called only if needed, because reading the metadata of all installed
-            # packages is slow.
+            # `entry_points` is imported and called only if needed, because it reads the metadata of
+            # all installed packages, which is slow.
             from importlib.metadata import entry_points
 
             self._lazy_load_list.extend(entry_points(group=self._entry_point_groups.pop()))

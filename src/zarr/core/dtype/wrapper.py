@@ -59,7 +59,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Parameters
         ----------
         dtype : numpy.dtype
-            A dtype. It determines the parameters of the data type, such as the byte order.
+            The dtype, which determines the parameters of the data type, such as the byte order.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         Raises
         ------
         TypeError
-            If no scalar of the data type has the JSON type of `data`.
+            If `data` has a JSON type that this data type never uses for its scalars.
         ValueError, OverflowError
             If the data type cannot represent the value.
         """

@@ -191,9 +191,9 @@ class RectilinearChunkGridMetadata(Metadata):
         Returns
         -------
         RectilinearChunkGridMetadata
-            A grid with one additional chunk in each dimension in which the listed chunks do not
-            cover the new length. Existing chunks are never removed or shortened. Shrinking an array
-            and extending it again therefore restores the same grid.
+            If the listed chunks of a dimension are too short in total for the new length, the grid
+            has one additional chunk in that dimension. Existing chunks are never removed or
+            shortened. Shrinking an array and extending it again therefore restores the same grid.
         """
         dimensions = tuple(
             edges

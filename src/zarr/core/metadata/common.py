@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class MissingFieldError(MetadataValidationError, KeyError, TypeError):
     """A metadata document lacks a required field.
 
-    It is also a `KeyError` and a `TypeError`, so that handlers for either type catch it.
+    The class derives from `KeyError` and `TypeError`, so that handlers for either type catch the
+    error.
     """
 
     def __str__(self) -> str:
@@ -31,7 +32,7 @@ class MissingFieldError(MetadataValidationError, KeyError, TypeError):
 class FillValueRangeError(MetadataValidationError, ValueError, OverflowError):
     """A fill value is out of the range of its data type.
 
-    It is also an `OverflowError`, so that handlers for that type catch it.
+    The class derives from `OverflowError`, so that handlers for that type catch the error.
     """
 
 
@@ -158,7 +159,7 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
         ``NaN`` and ``Infinity``. Strict JSON does not allow these words, but Zarr libraries read
         and write them.
     prototype : BufferPrototype
-        Its ``buffer`` class is the class of the result.
+        The buffer classes; the result is an instance of the ``buffer`` class.
 
     Returns
     -------
@@ -175,7 +176,7 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
 
 
 def same_json(one: object, other: object) -> bool:
-    """Return whether two JSON values are equal. NaN equals NaN."""
+    """Return whether two JSON values are equal. NaN counts as equal to NaN."""
     if one == other:
         return True
     try:

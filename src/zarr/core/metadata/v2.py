@@ -167,7 +167,7 @@ def parse_compressor(data: object) -> Numcodec | None:
     Raises
     ------
     ValueError
-        If `data` is neither None, nor a numcodecs codec or its configuration.
+        If `data` is neither None, a numcodecs codec, nor the configuration of one.
     UnknownCodecError
         If numcodecs has no codec with the id in a configuration.
     """
@@ -359,7 +359,7 @@ class ArrayV2Metadata(Metadata):
         Parameters
         ----------
         prototype : BufferPrototype
-            Its ``buffer`` class is the class of the result.
+            The buffer classes; the documents are encoded as instances of the ``buffer`` class.
 
         Returns
         -------
@@ -464,7 +464,7 @@ class ArrayV2Metadata(Metadata):
         return replace(self, shape=shape)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return metadata with `attributes` in place of the present ones; None removes all."""
+        """Return a copy that has `attributes` as its user attributes; None for no attributes."""
         return replace(self, attributes=cast("Any", attributes))
 
 

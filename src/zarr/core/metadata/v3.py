@@ -139,11 +139,12 @@ class ArrayV3Metadata(Metadata):
     attributes : mapping or None
         User attributes, which are JSON values; None for no attributes.
     dimension_names : iterable of str or None
-        A name or None for each dimension; a single None if no dimension has a name. For an array of
-        zero dimensions, an empty iterable is stored as an empty list.
+        For each dimension, its name, or None if it has no name. None instead of an iterable means
+        that no dimension has a name. For an array of zero dimensions, an empty iterable is stored
+        as an empty list.
     storage_transformers : iterable of dict or None
-        Storage transformers; None for no transformers. The metadata keep them, but an array that
-        has storage transformers can be neither opened nor created; see `check_usable`.
+        Storage transformers; None for no transformers. The metadata object stores them, but an
+        array with storage transformers can be neither opened nor created; see `check_usable`.
     extra_fields : mapping or None
         Unknown fields of the document, each with ``must_understand: false``.
 
@@ -266,7 +267,7 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def inner_codecs(self) -> tuple[Codec, ...]:
-        """The codecs of the smallest readable unit: an inner chunk, or a chunk without sharding."""
+        """The codecs of the smallest readable unit: an inner chunk, or an unsharded chunk."""
         sharding = self.sharding_codec
         return self.codecs if sharding is None else sharding.codecs
 
@@ -312,7 +313,7 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return a template for chunk keys (``template % position``); None if there is none."""
+        """Return a template for chunk keys (``template % position``); None if none is defined."""
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
@@ -321,7 +322,7 @@ class ArrayV3Metadata(Metadata):
         Parameters
         ----------
         prototype : BufferPrototype
-            Its ``buffer`` class is the class of the result.
+            The buffer classes; the document is encoded as an instance of the ``buffer`` class.
 
         Returns
         -------
@@ -411,8 +412,8 @@ class ArrayV3Metadata(Metadata):
         Parameters
         ----------
         shape : tuple of int
-            The new shape in elements. A rectilinear grid gets one additional chunk in each
-            dimension in which the listed chunks do not cover the new length.
+            The new shape in elements. If the grid is rectilinear and the listed chunks of a
+            dimension are too short in total, the dimension gets one additional chunk.
         """
         grid = self.chunk_grid
         if isinstance(grid, RectilinearChunkGridMetadata):
@@ -420,7 +421,7 @@ class ArrayV3Metadata(Metadata):
         return replace(self, shape=shape, chunk_grid=grid)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return metadata with `attributes` in place of the present ones; None removes all."""
+        """Return a copy that has `attributes` as its user attributes; None for no attributes."""
         return replace(self, attributes=cast("Any", attributes))
 
 

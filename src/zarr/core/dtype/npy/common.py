@@ -80,7 +80,7 @@ NUMPY_ENDIANNESS_STR: Final = (">", "<", "=")
 
 _FloatWord: TypeAlias = Literal["NaN", "Infinity", "-Infinity"]
 SPECIAL_FLOAT_STRINGS: Final = ("NaN", "Infinity", "-Infinity")
-# At run time, a union with a Literal must have this form.
+# These aliases are evaluated at run time; `Union` accepts any type form there, also `Literal`.
 JSONFloatV2: TypeAlias = Union[float, _FloatWord]  # noqa: UP007
 JSONFloatV3: TypeAlias = Union[float, _FloatWord, str]  # noqa: UP007
 
@@ -196,7 +196,7 @@ def float_from_json_v2(data: JSONFloatV2) -> float:
     Raises
     ------
     TypeError, ValueError
-        If `data` is not a float.
+        If `data` is not the JSON form of a float.
     """
     return float(data)
 
@@ -207,7 +207,7 @@ def float_from_json_v3(data: JSONFloatV3) -> float:
     Raises
     ------
     TypeError, ValueError
-        If `data` is not a float.
+        If `data` is not the JSON form of a float.
     """
     if not isinstance(data, str) or data in SPECIAL_FLOAT_STRINGS:
         return float(data)
@@ -249,7 +249,7 @@ def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
 
 
 def check_json_bool(data: object) -> TypeGuard[bool]:
-    """Return whether a JSON value is true or false."""
+    """Return whether a JSON value is a boolean, that is, ``true`` or ``false``."""
     return isinstance(data, bool)
 
 
@@ -294,7 +294,7 @@ def check_json_float_v2(data: object) -> TypeGuard[JSONFloatV2]:
 
 
 def check_json_float_v3(data: object) -> TypeGuard[JSONFloatV3]:
-    """Return whether a JSON value is a format 3 float: as in format 2, or a string ``0x...``."""
+    """Return whether a JSON value is a format 3 float: a format 2 float, or ``0x...`` text."""
     return check_json_float_v2(data) or (isinstance(data, str) and data.startswith("0x"))
 
 
