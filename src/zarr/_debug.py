@@ -81,8 +81,8 @@ def set_log_level(
     """
     logger = _logger()
     logger.setLevel(level)
-    # `hasHandlers` includes the root logger. If it has a handler, a second handler would show every
-    # message twice.
+    # `hasHandlers` includes the root logger. If the root logger has a handler, a second handler
+    # would show every message twice.
     if not logger.hasHandlers():
         set_format(logging.BASIC_FORMAT)
 

@@ -71,7 +71,8 @@ class Registry(dict[str, type[T]], Generic[T]):
         cls : type
             Class to add.
         qualname : str or None
-            Lookup name. If None, it is the module and the qualified name, joined by a dot.
+            Lookup name. If None, the lookup name is the module and the qualified name, joined by a
+            dot.
         """
         self[fully_qualified_name(cls) if qualname is None else qualname] = cls
 
@@ -90,8 +91,8 @@ def _collect_entrypoints() -> None:
     if _entry_points_collected:
         return
     _entry_points_collected = True
-    # Imported late, because this import takes a tenth of the time of `import zarr`, and few
-    # programs need more than the built-in implementations.
+    # This import is here and not at the top of the module, because it takes a tenth of the time of
+    # `import zarr`, and few programs need more than the built-in implementations.
     from importlib.metadata import entry_points
 
     found = entry_points()
@@ -171,7 +172,7 @@ def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = N
     codec_cls : type of Codec
         Class to register.
     qualname : str or None
-        Name by which the configuration refers to the class. If None, it is the module and the
+        Name by which the configuration refers to the class. If None, the name is the module and the
         qualified name of the class, joined by a dot.
     """
     _codecs[key].register(codec_cls, qualname=qualname)

@@ -41,8 +41,9 @@ async def bulk_read(
     scheduler : ReadScheduler
         Performs the reads.
     requests : sequence of tuple, bytes or None
-        Each item is an object and a byte range, None for all bytes. If the answer is already known,
-        the item is the answer instead: the bytes, or None for an absent object.
+        Each item is a pair of an object and a byte range; the byte range None means all bytes. If
+        the answer is already known, the item is that answer: the bytes, or None for an absent
+        object.
     make_source : callable
         Takes the index of a request, and returns the `Source` of the requested object. Called once
         per read, not once per request.

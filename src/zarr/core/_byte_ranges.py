@@ -73,7 +73,7 @@ def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
 
 
 class ByteRangeError(TypeError, ValueError):
-    """An argument that should be a byte request is not one.
+    """An argument is not a byte request, although a byte request is required.
 
     Some stores of other packages raise a `TypeError` in this case, others raise a `ValueError`.
     This error is both, so that handlers of either type catch it.

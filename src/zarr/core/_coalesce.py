@@ -39,11 +39,13 @@ class CoalescePolicy:
     Parameters
     ----------
     max_gap_bytes : int or None
-        Largest gap between two merged neighbours, in bytes and inclusive. The bytes of a gap are
-        read and discarded. 0 merges only touching and overlapping ranges; None merges no ranges.
+        Maximum gap between two neighbouring ranges that are merged, in bytes. A gap of exactly this
+        size is allowed. The bytes of a gap are read and discarded. 0 merges only touching and
+        overlapping ranges; None merges no ranges.
     max_coalesced_bytes : int
-        Largest merged read, in bytes and inclusive. A larger request gets a read of its own. Other
-        requests share that read only if their ranges are within its range.
+        Maximum size of a merged read, in bytes. A read of exactly this size is allowed. A request
+        for more bytes gets a read of its own. Other requests share that read only if their ranges
+        are within its range.
 
     Raises
     ------
@@ -64,7 +66,7 @@ class CoalescePolicy:
 
 
 class Slice(NamedTuple):
-    """The position of one request in the bytes that a read returns.
+    """The position of the bytes of one request within the bytes that a read returns.
 
     `request` is the index of the request. `byte_range` is relative to the start of the read; None
     means all bytes of the read.
@@ -222,7 +224,7 @@ def merge_around(
     policy: CoalescePolicy,
     may_join: Callable[[int, int], bool] = lambda left, right: True,
 ) -> tuple[int, int]:
-    """Select the waiting ranges of an object to merge with the range that is read next.
+    """Return which waiting ranges of an object to merge with the range that is read next.
 
     Parameters
     ----------

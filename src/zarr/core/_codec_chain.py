@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _ROLES = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
 
-# Maximum number of chunk specs whose resolved chains are cached. A regular grid has one spec, or
-# two with shards.
+# Maximum number of chunk specs whose resolved chains are cached. An array with a regular grid has
+# one chunk spec. If it has shards, it has two: one for shards and one for inner chunks.
 _KEPT_SPECS = 64
 
 
@@ -327,12 +327,12 @@ class CodecChain:
         return {}
 
     def for_spec(self, spec: ArraySpec) -> ResolvedChain:
-        """Return the chain resolved for chunks of a spec, and cache it.
+        """Return the chain with the spec of each codec for chunks of one spec, and cache it.
 
         Parameters
         ----------
         spec : ArraySpec
-            Describes the decoded chunk.
+            The spec of the decoded chunk.
         """
         # The key is the id of the spec, because an int is fast to hash. The entry keeps the spec
         # alive, so that no other object gets the same id.
@@ -346,8 +346,8 @@ class CodecChain:
         return resolved
 
     def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
-        # Maximum size of the data between the previous codec and this one, in bytes. When the data
-        # are decoded, the output of this codec must not be larger.
+        # Maximum size in bytes of the data that the previous codec passes to this codec. During
+        # decoding, this codec must not return more bytes.
         nbytes: int | None = None
         for codec in self.codecs:
             if isinstance(codec, BytesBytesCodec):
@@ -376,7 +376,7 @@ class CodecChain:
         nbytes : int
             Size of the chunk before encoding, in bytes.
         spec : ArraySpec
-            Describes the chunk before encoding.
+            The spec of the chunk before encoding.
 
         Raises
         ------
@@ -498,7 +498,7 @@ class AsyncChunkTransform:
         chunk_bytes : Buffer
             The encoded chunk.
         chunk_spec : ArraySpec
-            Describes the decoded chunk.
+            The spec of the decoded chunk.
         """
         (chunk,) = await self._chain.decode([(chunk_bytes, chunk_spec)])
         assert chunk is not None
@@ -512,7 +512,7 @@ class AsyncChunkTransform:
         chunk_array : NDBuffer
             The chunk.
         chunk_spec : ArraySpec
-            Describes the chunk.
+            The spec of the chunk.
         """
         (encoded,) = await self._chain.encode([(chunk_array, chunk_spec)])
         return encoded

@@ -29,7 +29,7 @@ def concurrent_iter(
     items : iterable of tuple
         The arguments of each call.
     func : callable
-        Called with the members of an item; returns an awaitable.
+        A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
         Maximum number of calls in flight; None for no limit. The remaining calls wait, and start in
         the order of `items`.
@@ -90,7 +90,7 @@ async def concurrent_results(
     items : iterable of tuple
         The arguments of each call.
     func : callable
-        Called with the members of an item; returns an awaitable.
+        A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
         Maximum number of calls in flight; None for the configured ``async.concurrency``.
 
@@ -205,7 +205,7 @@ async def concurrent_map(
     items : iterable of tuple
         The arguments of each call.
     func : callable
-        Called with the members of an item; returns an awaitable.
+        A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
         Maximum number of calls in flight; None for the configured ``async.concurrency``.
 
@@ -246,7 +246,7 @@ async def concurrent_foreach(
     items : iterable of tuple
         The arguments of each call.
     func : callable
-        Called with the members of an item; returns an awaitable.
+        A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
         Maximum number of calls in flight; None for the configured ``async.concurrency``.
 

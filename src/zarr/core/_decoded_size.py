@@ -20,14 +20,14 @@ _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
 # If the decoded size is unknown, for example for strings of variable length, the limit is the
-# larger of two numbers: this number of bytes, and this multiple of the stored size.
+# larger of two numbers: `_UNKNOWN_NBYTES`, and `_UNKNOWN_RATIO` times the stored size.
 _UNKNOWN_NBYTES = 256 << 20
 _UNKNOWN_RATIO = 1000
 
 
 @dataclass(frozen=True)
 class DecodedLimit:
-    """A limit on the output size of a decoding codec.
+    """A limit on the number of bytes that a codec may return during decoding.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ NO_LIMIT = DecodedLimit((1 << 63) - 1)
 
 
 def limit_of(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for a bytes-to-bytes codec, which the codec chain has stored in the spec."""
+    """Return the limit that the codec chain has stored in the spec of a bytes-to-bytes codec."""
     limit: DecodedLimit | None = spec._decoded_limit
     return unknown(spec) if limit is None else limit
 

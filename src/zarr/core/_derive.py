@@ -50,7 +50,7 @@ class Begun(Generic[A]):
     result : object
         The result of the function.
     moves : tuple of Move
-        The pending writes. The second step runs them before the function returns.
+        The pending writes. The second step runs these writes before the function returns.
     """
 
     result: A
@@ -292,9 +292,10 @@ def _run(
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Set `__signature__` and `__module__` of a twin, and return the twin."""
     twin.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    # pickle looks a function up by its module and name. So the module has to be the one in which
-    # the twin is assigned to a name.
+    # pickle looks a function up by its module and name. So `__module__` has to name the module in
+    # which the twin is assigned to a variable.
     twin.__module__ = sys._getframe(2).f_globals["__name__"]
-    # inspect follows `__wrapped__`, and would report the twin as a coroutine function.
+    # Without this deletion, `inspect` would follow `__wrapped__` to the coroutine function, and
+    # report that the twin is a coroutine function too.
     del twin.__wrapped__  # type: ignore[attr-defined]
     return twin

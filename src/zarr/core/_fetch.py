@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Maximum number of bytes in flight or not yet consumed, per bulk read. It has room for two merged
-# reads of the largest default size.
+# Maximum number of bytes in flight or not yet consumed, per bulk read: twice the number
+# `DEFAULT_MAX_COALESCED_BYTES`, which is the largest default for the size of a merged read.
 MAX_PENDING_BYTES = 32 * MiB
 
 # Assumed size of a read of unknown size until the first answer has arrived. `MAX_PENDING_BYTES`
@@ -38,8 +38,8 @@ MAX_PENDING_BYTES = 32 * MiB
 _UNKNOWN_NBYTES = 8 * MiB
 
 # Compressed values may differ in size. Once an answer has arrived, the size of each further value
-# is estimated as the size of the largest answer so far. The estimate is never below the size that
-# the caller expects, divided by this number.
+# is estimated as the size of the largest answer so far. The lower bound of the estimate is the size
+# that the caller expects, divided by `_LEAST_PART`.
 _LEAST_PART = 8
 
 _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", default=None)
@@ -190,7 +190,8 @@ class _Stream(Generic[R, T]):
         Raises
         ------
         BaseException
-            The first failure. It is raised even if answers have arrived that are not yet consumed.
+            The first failure. The failure is raised even if some answers have arrived but are not
+            yet consumed.
         """
         while True:
             if self._failure is not None:
@@ -235,8 +236,8 @@ async def stream(
     max_concurrency : int
         Maximum number of reads in flight.
     max_pending_bytes : int
-        Maximum number of bytes in flight or not consumed; a single read may be larger. A yielded
-        batch counts until the next batch is requested.
+        Maximum number of bytes in flight or not consumed; a single read may be larger. The bytes of
+        a yielded batch count as not consumed until the next batch is requested.
 
     Yields
     ------
@@ -279,8 +280,8 @@ async def answer(
     """Perform one read and return the bytes of each of its requests.
 
     The answer to a request is taken from the merged read only if the returned bytes cover the
-    request. Otherwise a separate read is made for the request, with the same bytes or error as
-    without merging. So merging never hides an error.
+    request. Otherwise a separate read is made for the request, so that the request gets the same
+    bytes or the same error as without merging.
 
     Parameters
     ----------
@@ -414,7 +415,7 @@ class Outstanding:
         Parameters
         ----------
         name : callable
-            Takes the index of a request, and returns its name for the message.
+            Takes the index of a request, and returns the name of the request for the error message.
 
         Raises
         ------
@@ -436,10 +437,10 @@ class BulkReadReport:
     reads : int
         Number of physical reads for these requests.
     nbytes_wanted : int
-        Number of bytes returned to the caller, except answers known without a read.
+        Number of bytes returned to the caller, without the answers that were known before any read.
     nbytes_fetched : int
-        Number of bytes read. Smaller than `nbytes_wanted` if requests share bytes, larger if gaps
-        were read.
+        Number of bytes read. This number is smaller than `nbytes_wanted` if requests share bytes,
+        and larger if gaps were read.
     shared : int
         Number of reads of other callers that answered requests of this caller. These reads count in
         the reports of the other callers.

@@ -1,4 +1,4 @@
-"""A future that calls a function as soon as it is done, in the same turn of the event loop."""
+"""A future that, once done, calls a function immediately, in the same turn of the event loop."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class ImmediateFuture(asyncio.Future[T]):
         Parameters
         ----------
         function : callable
-            Takes this future. A second call of this method replaces a function that still waits.
+            Takes this future. A second call of this method replaces the function, if it has not
+            been called yet.
         """
         if self.done():
             self.add_done_callback(function)

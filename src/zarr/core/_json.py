@@ -16,7 +16,8 @@ class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
     msg : str
         Description of the defect.
     doc : str
-        The document; empty for defects without a position, for example if it is not text.
+        The document. Empty for a defect without a position, for example if the document is not
+        text.
     pos : int
         Position in `doc`, in characters.
     """

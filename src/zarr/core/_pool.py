@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Number of nested worker pools around the running code. If a worker waits for a coroutine, the
-# coroutine inherits the depth of the worker.
+# Nesting depth of the running code: 0 outside of worker pools, 1 in a job of the pool, 2 in a job
+# that such a job has submitted. If a worker waits for a coroutine, the coroutine inherits the depth
+# of the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 

@@ -104,7 +104,9 @@ class ReadAhead:
             self._drop(*next(iter(self._kept)))
 
     def find(self, path: Hashable, start: int, end: int, epoch: int) -> bytes | None:
-        """Return bytes that were read ahead; None if they are not kept, too old, or stale.
+        """Return bytes that were read ahead; None if no valid piece contains the bytes.
+
+        A piece is valid if it is not stale, and not older than `MAX_AGE_SECONDS`.
 
         Parameters
         ----------

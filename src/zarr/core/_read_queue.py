@@ -113,7 +113,7 @@ class ReadQueue:
         Returns
         -------
         Request
-            A future for the bytes. A caller that cancels it must await `drain`.
+            A future for the bytes. A caller that cancels the future must await `drain`.
         """
         caller = object() if caller is None else caller
         request = Request(
@@ -123,7 +123,7 @@ class ReadQueue:
         return request
 
     def _answer_or_queue(self, request: Request, max_concurrency: int) -> None:
-        """Answer a request from bytes that were read ahead, join a read in flight, or queue it."""
+        """Answer a request from bytes read ahead or a read in flight; otherwise queue it."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if self._options.read_ahead_bytes and isinstance(wanted, RangeByteRequest):
@@ -294,7 +294,7 @@ class ReadQueue:
     def _plan_range(
         self, path: Hashable, entry: _Object, request: Request
     ) -> tuple[list[Request], RangeByteRequest, tuple[int, int] | None]:
-        """Merge a bounded range with its neighbours; extend it if the reads are sequential.
+        """Merge a bounded range with its neighbours; extend the range if the reads are sequential.
 
         Returns the merged requests, the range to read, and the requested range as start and end.
         The last item is None if read-ahead does not extend the range.
@@ -406,7 +406,7 @@ class ReadQueue:
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
-        """Retry a failed read, or make a separate read for each request, or set the failure."""
+        """Retry a failed read, or read separately for each request, or pass the error on."""
         if not flight.requests:
             return
         lead = flight.lead
@@ -492,6 +492,6 @@ class ReadQueue:
                 start, stop = resolve_byte_range(part, nbytes)
                 request.set_result(bytes(memoryview(data)[start:stop]))
             else:
-                # The object is shorter than requested. Only a separate read of this request shows
-                # whether the source treats that as an error.
+                # The object ends before the end of the requested range. Only a separate read of
+                # this request shows whether the source treats that as an error.
                 self._read_alone(request, flight)

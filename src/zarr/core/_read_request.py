@@ -13,8 +13,8 @@ from zarr.core._fetch import BulkReadCounter
 from zarr.core._immediate import ImmediateFuture
 from zarr.core._retry import Transient
 
-# Takes a byte range, or None for the whole object. Returns the bytes, or None if the object is
-# absent.
+# A function that takes a byte range, or None for the whole object. It returns the bytes, or None if
+# the object is absent.
 Fetch: TypeAlias = Callable[[ByteRequest | None], Coroutine[Any, Any, bytes | None]]
 
 

@@ -135,7 +135,7 @@ def _redact(text: str, *, whole: bool) -> str:
 
 
 def _end_of_user(text: str, start: int, stop: int) -> int:
-    """Return the end of the user and password in a URL; `start` if the URL has neither."""
+    """Return the position after the user and password in a URL; `start` if the URL has neither."""
     found = _AUTHORITY.match(text, start, stop)
     end = stop if found is None else found.end()
     at = text.rfind("@", start, end)

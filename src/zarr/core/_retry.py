@@ -27,7 +27,7 @@ class Transient:
     is_overload : bool
         Whether the server asks for fewer requests (HTTP status 429 or 503, or an equivalent).
     retry_after : float or None
-        Time to wait before a retry, in seconds and not negative, as requested by the server
+        Time in seconds that the server asks the client to wait before a retry; at least 0
         (``Retry-After``, RFC 9110, section 10.2.3). None if the server does not send this header.
     """
 
@@ -47,7 +47,7 @@ class RetryPolicy:
         Upper bound of the delay before the first retry, in seconds. The bound doubles with each
         retry.
     max_seconds : float
-        Largest value of this upper bound, in seconds.
+        Largest upper bound of the delay before any retry, in seconds.
     max_retry_after_seconds : float
         Upper bound for the ``Retry-After`` of a server, in seconds.
 
@@ -110,7 +110,8 @@ class AdaptiveLimit:
     The limit follows TCP congestion avoidance (RFC 5681, section 3.1): additive increase,
     multiplicative decrease (AIMD). Initially there is no limit. The limit is halved each time the
     server reports an overload. If the limit is N, it grows by about one after N successful
-    requests. The limit is removed when it reaches the largest maximum passed to `allowed` so far.
+    requests. Once the limit has grown to the largest `maximum` that was passed to `allowed`, there
+    is no limit any more.
 
     An instance belongs to one event loop. The methods take constant time. While there is no limit,
     they take almost no time.
@@ -143,7 +144,7 @@ class AdaptiveLimit:
         return min(maximum, int(self._limit))
 
     def began(self) -> int:
-        """Return a mark for a request that starts now; `overloaded` takes the mark."""
+        """Return a mark for a request that starts now; see the parameter `mark` of `overloaded`."""
         return self._generation
 
     def overloaded(self, mark: int, maximum: int) -> None:

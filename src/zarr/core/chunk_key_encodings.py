@@ -39,7 +39,8 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
 
 
 def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
-    # Some extension points accept a bare name in metadata. Chunk key encodings require an object.
+    # Some extension points accept a bare name in metadata. A chunk key encoding must be a JSON
+    # object.
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
     name, configuration = parse_named_configuration(data, require_configuration=False)
@@ -156,7 +157,7 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
     Raises
     ------
     ValueError
-        If `separator` is not one of these two strings.
+        If `separator` is neither ``"."`` nor ``"/"``.
     """
 
     name: ClassVar[Literal["default"]] = "default"
@@ -201,7 +202,7 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     Raises
     ------
     ValueError
-        If `separator` is not one of these two strings.
+        If `separator` is neither ``"."`` nor ``"/"``.
     """
 
     name: ClassVar[Literal["v2"]] = "v2"

@@ -22,8 +22,8 @@ class ChunkTransform:
     Parameters
     ----------
     codecs : tuple of codec
-        The codecs in the order of encoding. The caller has to adapt them to the chunks first, with
-        `Codec.evolve_from_array_spec`.
+        The codecs in the order of encoding. The caller has to adapt the codecs to the chunks first,
+        with `Codec.evolve_from_array_spec`.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class ChunkTransform:
         chunk_bytes : Buffer
             The encoded chunk.
         chunk_spec : ArraySpec
-            Describes the decoded chunk.
+            The spec of the decoded chunk.
         """
         return self._chain.decode_sync(chunk_bytes, chunk_spec)
 
@@ -81,7 +81,7 @@ class ChunkTransform:
         chunk_array : NDBuffer
             The chunk.
         chunk_spec : ArraySpec
-            Describes the chunk.
+            The spec of the chunk.
         """
         return self._chain.encode_sync(chunk_array, chunk_spec)
 
@@ -93,7 +93,7 @@ class ChunkTransform:
         byte_length : int
             Size of the chunk in bytes.
         array_spec : ArraySpec
-            Describes the chunk.
+            The spec of the chunk.
 
         Raises
         ------

@@ -94,7 +94,7 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether partial decoding is impossible if the chain contains any other codec. This is the
+        Whether filters or compressors in the chain make partial decoding impossible. This is the
         normal case: the bytes of a selection cannot be located in compressed data, and a selection
         has a different meaning in transposed data.
     """
@@ -166,7 +166,7 @@ class BatchedCodecPipeline(CodecPipeline):
         codecs : iterable of codec
             The codecs in the order of encoding.
         batch_size : int or None
-            See the class; None for the configured ``codec_pipeline.batch_size``.
+            See `BatchedCodecPipeline`. None means the configured ``codec_pipeline.batch_size``.
 
         Raises
         ------
@@ -303,11 +303,11 @@ class BatchedCodecPipeline(CodecPipeline):
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `read`. The result and the errors are also the same as those of `read`.
+            As for `read`. The result and the errors are those of `read`.
         out : NDBuffer
             Array that receives the elements.
         drop_axes : tuple of int
-            Axes that integers in the selection remove.
+            Axes that are removed by integers in the selection.
         max_workers : int or None
             Maximum number of threads that decode, including the calling thread. None means the
             configured ``codec_pipeline.max_workers``. If that is None too, the maximum is one
@@ -375,7 +375,7 @@ class BatchedCodecPipeline(CodecPipeline):
         """Return whether a coroutine has to be called, because of an override or the codec.
 
         True if a subclass overrides the method `way`, or if chunks are processed in parts and the
-        array-to-bytes codec has no synchronous way to do so.
+        array-to-bytes codec cannot process parts synchronously.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
@@ -419,11 +419,11 @@ class BatchedCodecPipeline(CodecPipeline):
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `write`. The errors are also the same as those of `write`.
+            As for `write`. The errors are those of `write`.
         value : NDBuffer
             The elements to write.
         drop_axes : tuple of int
-            Axes that integers in the selection remove.
+            Axes that are removed by integers in the selection.
         max_workers : int or None
             Maximum number of threads that encode, including the calling thread. For the meaning of
             None, see `read_sync`.

@@ -119,7 +119,7 @@ def parse_order(data: object) -> MemoryOrder:
     Raises
     ------
     ValueError
-        If `data` is neither.
+        If `data` is neither ``"C"`` nor ``"F"``.
     """
     if data == "C" or data == "F":
         return data
@@ -201,7 +201,7 @@ def _as_tuple(data: object) -> tuple[object, ...]:
 
 
 def parse_name(data: JSON, expected: str | None = None) -> str:
-    """Return a name if it is a string and equals the expected name, if any.
+    """Return a name if it is a string; if `expected` is given, the name must be equal to it.
 
     Raises
     ------
@@ -251,13 +251,14 @@ def parse_named_configuration(
     Returns
     -------
     tuple
-        The name and the configuration. The configuration is None if there is none.
+        The name and the configuration. The configuration is None if `data` contains no
+        configuration.
 
     Raises
     ------
     TypeError, ValueError
-        If `data` does not have this form, if the name is not the expected name, or if a required
-        configuration is missing.
+        If `data` does not have the form described above, if the name is not the expected name, or
+        if a required configuration is missing.
     """
     if isinstance(data, str) and not require_configuration:
         return parse_name(data, expected_name), None
@@ -319,7 +320,7 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
         Edge lengths and ``[length, count]`` pairs in any mixture (rectilinear chunk grid in the
         repository zarr-extensions).
     axis : int or None
-        The axis to name in errors.
+        The axis that error messages mention; None if they mention no axis.
 
     Returns
     -------

@@ -198,7 +198,7 @@ def parse_indexing_order(data: object) -> Literal["C", "F"]:
     Raises
     ------
     ValueError
-        If `data` is neither.
+        If `data` is neither ``"C"`` nor ``"F"``.
     """
     if data == "C" or data == "F":
         return data

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long a caller waits for a cancelled coroutine to end, in seconds. Also the interval at which a
+# How long a caller waits for a cancelled coroutine to end, in seconds. At the same interval, a
 # waiting caller checks that the event loop still exists.
 _MOMENT = 1.0
 
@@ -122,10 +122,10 @@ async def _end_others() -> None:
 def get_pool() -> ThreadPoolExecutor:
     """Return the worker pool of the process, for codecs and blocking calls.
 
-    Its size is the value of ``threading.max_workers`` at first use; None means the default of
-    `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for example if
-    a codec reads an array. Such jobs run in a second pool of the same size. In the first pool they
-    would never start if all workers were waiting.
+    The size of the pool is the value of ``threading.max_workers`` at first use; None means the
+    default of `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for
+    example if a codec reads an array. Such jobs run in a second pool of the same size. In the first
+    pool, these jobs would never start if all workers were waiting.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)
@@ -142,9 +142,10 @@ def get_pool() -> ThreadPoolExecutor:
 async def in_pool(function: Callable[[], T]) -> T:
     """Call a function in the worker pool; return its result, or raise its exception unchanged.
 
-    The exception is passed as a value, because asyncio would replace a `TimeoutError` from a thread
-    by a new one without its notes. If this coroutine is cancelled, the function still runs to its
-    end. Under `run_now` there is no event loop, and the calling thread calls the function.
+    The exception is passed as a value. Otherwise asyncio would replace a `TimeoutError` from a
+    thread by a new `TimeoutError`, and the notes would be lost. If this coroutine is cancelled, the
+    function still runs to its end. Under `run_now` there is no event loop, and the calling thread
+    calls the function.
     """
     if not has_event_loop():
         return function()
@@ -222,7 +223,7 @@ def end_all_running() -> None:
 
 
 def reset_resources_after_fork() -> None:
-    """Drop the loop and the pools of the parent process; the child does not have their threads."""
+    """Drop the loop and pools of the parent process; their threads do not exist in the child."""
     global _pools, _lock
     _lock = threading.Lock()  # another thread may have held the old lock during the fork
     loop[0], iothread[0], _pools = None, None, {}
@@ -256,7 +257,7 @@ def sync(
     Raises
     ------
     SyncError
-        If called on the thread of that loop, because waiting would deadlock.
+        If called on the thread of the loop that runs the coroutine: waiting would deadlock.
     TimeoutError
         If the coroutine takes longer than `timeout`. The coroutine is cancelled in this case, and
         also if the wait is interrupted.
@@ -504,8 +505,8 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
     Parameters
     ----------
     data : async iterator
-        The iterator. It runs on the event loop of the process, and is closed at the end, even if
-        the returned generator is closed early.
+        The iterator, which runs on the event loop of the process. The iterator is closed at the
+        end, even if the returned generator is closed early.
     ahead : int
         Maximum number of items that wait for the caller. The iterator pauses when this number is
         reached.
@@ -513,7 +514,7 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
     Raises
     ------
     SyncError
-        If called on the thread of that loop, because waiting would deadlock.
+        If called on the thread of the loop that runs the coroutine: waiting would deadlock.
     RuntimeError
         If the interpreter is shutting down.
     Exception

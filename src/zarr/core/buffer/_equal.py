@@ -22,7 +22,7 @@ def holds_only(array: Any, value: Any) -> bool:
     array : array
         The elements. Arrays of numbers may be on a device; other arrays are in host memory.
     value : scalar
-        The value. NumPy must be able to convert it to the data type of `array`.
+        A value that NumPy can convert to the data type of `array`.
     """
     if array.size == 0:
         return True
@@ -98,8 +98,8 @@ def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
         # A str or bytes object equals only objects of the same type, so `==` is sufficient.
         return bool(np.all(array == value))
     wanted = repr(value)
-    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently, also
-    # within containers.
+    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently. This
+    # also holds for these values within containers.
     return all(type(item) is cls and repr(item) == wanted for item in array.flat)
 
 

@@ -37,7 +37,7 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        A one-dimensional array with a data type of one byte per element. It is not copied.
+        A one-dimensional array with a data type of one byte per element. The array is not copied.
     """
 
     __slots__ = ()

@@ -92,8 +92,8 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        A one-dimensional array with a data type of one byte per element. It is not copied if it is
-        on the device, that is, if it has the attribute ``__cuda_array_interface__``.
+        A one-dimensional array with a data type of one byte per element. An array on the device is
+        not copied. An array is on the device if it has the attribute ``__cuda_array_interface__``.
 
     Raises
     ------
@@ -152,8 +152,8 @@ class NDBuffer(core.NDBuffer):
     Parameters
     ----------
     array : NDArrayLike
-        The array. It is not copied if it is on the device, that is, if it has the attribute
-        ``__cuda_array_interface__``.
+        The array. An array on the device is not copied. An array is on the device if it has the
+        attribute ``__cuda_array_interface__``.
 
     Raises
     ------

@@ -80,7 +80,7 @@ class ChunkGrid:
         object.__setattr__(self, "_is_regular", regular)
 
     def _as_rectilinear(self) -> Self:
-        """Return an equal grid that is stored as a rectilinear grid."""
+        """Return a copy of this grid that metadata store as a rectilinear grid."""
         grid = type(self)(dimensions=self._dimensions)
         object.__setattr__(grid, "_is_stored_rectilinear", True)
         return grid
@@ -92,9 +92,10 @@ class ChunkGrid:
         Parameters
         ----------
         metadata : object
-            Has the attributes ``shape`` and ``chunk_grid``. The grid has one of two attributes:
-            ``chunk_shape`` contains one length per dimension; ``chunk_shapes`` contains, for each
-            dimension, either one length or the length of each chunk.
+            The metadata, with the attributes ``shape`` and ``chunk_grid``. The object
+            ``chunk_grid`` has one of two attributes: ``chunk_shape`` contains one length per
+            dimension; ``chunk_shapes`` contains, for each dimension, either one length or the
+            length of each chunk.
 
         Raises
         ------

@@ -20,9 +20,9 @@ _MAX_CHUNK_BYTES = 64 * 1024 * 1024
 def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = None) -> ChunkGrid:
     """Choose a regular grid from the shape and the element size of an array.
 
-    The target chunk size is 256 KiB for an array of 1 MiB. It doubles with every tenfold increase
-    of the array size. The search starts with one chunk for the whole array. It halves the chunk
-    along one dimension after the other, until the chunk is small enough.
+    The target chunk size is 256 KiB for an array of 1 MiB. The target doubles with every tenfold
+    increase of the array size. The search starts with one chunk for the whole array. Each step of
+    the search halves the chunk along the next dimension, until the chunk is small enough.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def full_span_chunk_size(span: int, unit: int = 1) -> int:
     span : int
         Length of the dimension in elements.
     unit : int
-        The result is a multiple of this length, in elements.
+        A length in elements. The result is a multiple of `unit`.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> Dimensi
     span : int
         Length of the dimension in elements.
     unit : int
-        If `chunks` is -1, the chunk length is a multiple of this length, in elements.
+        A length in elements. If `chunks` is -1, the chunk length is a multiple of `unit`.
 
     Raises
     ------
@@ -142,7 +142,8 @@ def normalize_chunks_nd(
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None
-        For each dimension, the `unit` of `normalize_chunks_1d`; None for 1.
+        For each dimension, the parameter `unit` of `normalize_chunks_1d`. None means 1 for every
+        dimension.
 
     Raises
     ------

@@ -23,9 +23,9 @@ class ChunkLayout(NamedTuple):
     Parameters
     ----------
     outer_chunks : ChunkGrid
-        The grid of the stored chunks. Each of them has its own key.
+        The grid of the stored chunks or shards. Each stored chunk or shard has its own key.
     inner : ChunkLayout or None
-        With sharding, the layout within an outer chunk, which is a shard. None without sharding.
+        The layout of the inner chunks within a shard; None without sharding.
     """
 
     outer_chunks: ChunkGrid
@@ -46,13 +46,13 @@ def resolve_outer_and_inner_chunks(
     array_shape : tuple of int
         Shape of the array in elements.
     chunks : ChunkGrid
-        The chunks. With sharding, these are the inner chunks.
+        The grid of the chunks. With sharding, it is the grid of the inner chunks.
     shard_shape : None, "auto", mapping or what `normalize_chunks_nd` takes
         None for no sharding. With ``"auto"``, a shard contains as many chunks as fit into the
-        configured ``array.target_shard_size_bytes``. If that is None, a shard contains two chunks
-        along each dimension that has more than eight chunks, and one chunk along the others. A
-        mapping contains the shape under the key ``"shape"``. In a shape, -1 means that a single
-        shard of whole chunks covers the dimension.
+        configured ``array.target_shard_size_bytes``. If the configured value is None, a shard
+        contains two chunks along each dimension that has more than eight chunks, and one chunk
+        along the others. A mapping contains the shape under the key ``"shape"``. In a shape, -1
+        means that a single shard of whole chunks covers the dimension.
     item_size : int
         Size of an element in bytes.
 

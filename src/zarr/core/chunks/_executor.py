@@ -40,20 +40,21 @@ PORTION_BYTES = 256 * KiB
 _CPUS = os.cpu_count() or 1
 
 # If decoding a small chunk takes longer than this time, in seconds, it is worthwhile to decode some
-# chunks in another thread, despite GIL contention. Zstd decodes 64 KiB in this time, gzip 16 KiB.
+# chunks in another thread, despite GIL contention. In this time, zstd decodes 64 KiB, and gzip
+# decodes 16 KiB.
 _SLOW_SECONDS = 100e-6
 
-# Takes an item and an executor. The concurrency is divided among the items; the executor has the
-# share of this item.
+# A function that takes an item and an executor. The concurrency is divided among the items; the
+# executor has the share of this item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
-# Takes some encoded chunks and a flag: whether an event loop is busy at the same time. If so, the
-# function should release the GIL as rarely as possible.
+# A function that takes some encoded chunks and a flag: whether an event loop is busy at the same
+# time. If the flag is True, the function should release the GIL as rarely as possible.
 Work: TypeAlias = Callable[["Batch", bool], None]
 
 
 class _Operation:
-    """Base of the executors: cancellation of a read or a write that runs in threads."""
+    """Base class of the executors; implements the cancellation of a read or write in threads."""
 
     _is_stopped = False
 
@@ -159,7 +160,7 @@ class Inline(_Operation):
         Raises
         ------
         Exception
-            The first failure. It is raised when all calls have ended.
+            The first failure. The failure is raised after all calls have ended.
         """
         held = self._contends
         async with closing(batches):
@@ -198,12 +199,12 @@ class Inline(_Operation):
 class _Helpers:
     """Context manager for threads of the worker pool that take jobs from the calling thread.
 
-    At the end of the ``with`` block it waits until all jobs have ended.
+    At the end of the ``with`` block, the context manager waits until all jobs have ended.
 
     Parameters
     ----------
     spare : deque
-        Has one item for each free thread. Only the calling thread removes items.
+        A queue with one item for each free thread. Only the calling thread removes items.
     """
 
     def __init__(self, spare: deque[None]) -> None:
@@ -287,8 +288,8 @@ class OnLoop(_Operation):
                     nbytes = sum(_nbytes(buffer) for _, buffer in batch)
                     for portion in _portions(batch, nbytes // max(1, len(batch))):
                         # Back-pressure: take no more batches while all threads are busy. Meanwhile
-                        # the source collects the chunks that arrive into one batch, and limits the
-                        # number of bytes that are read but not decoded.
+                        # the source collects arriving chunks in one batch. The source also limits
+                        # the number of bytes that are read but not decoded.
                         await _until_at_most(_CPUS - 1, running)
                         running.add(asyncio.create_task(self.run(work, portion, has_gil())))
             await _until_at_most(0, running)

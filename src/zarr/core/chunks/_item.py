@@ -1,4 +1,4 @@
-"""The items that a codec pipeline takes, one per chunk, and the type of the answers to them."""
+"""Types of the items that a codec pipeline takes, and of the encoded chunks that it reads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
 
 
 class InThread:
-    """A key with coroutine methods that run in the calling thread and never suspend.
+    """A store key with coroutine methods that run in the calling thread and never suspend.
 
     Parameters
     ----------
@@ -70,5 +70,5 @@ class InThread:
 
 
 def key_for(place: Any, executor: Executor) -> Any:
-    """Return a key whose coroutines suspend only if the executor waits."""
+    """Return a store key whose coroutines suspend only if the executor waits."""
     return place if executor.waits else InThread(place)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import Batch, ReadItem
 
-    # Takes a byte getter, a selection, a spec, an executor, and a buffer (or None) that may receive
-    # the selection. Returns the selection; None if the chunk is absent.
+    # A function that takes a byte getter, a selection, a spec, an executor, and a buffer (or None)
+    # that may receive the selection. It returns the selection; None if the chunk is absent.
     ReadPart: TypeAlias = Callable[..., Awaitable[NDBuffer | None]]
 
 # Maximum decoded size of the small chunks that are decoded together before they are scattered, in
@@ -46,15 +46,15 @@ async def read_chunks(
     out : NDBuffer
         Array that receives the elements.
     drop_axes : tuple of int
-        Axes that integers in the selection remove.
+        Axes that are removed by integers in the selection.
     executor : Executor
         Runs the codecs.
     chain : CodecChain
         Decodes the chunks.
     source : async iterator or callable
-        Either an iterator over the encoded chunks as they arrive, each with its index in `items`;
-        an absent chunk is None. Or the function of a codec that reads a selection of a chunk
-        without the rest of the chunk.
+        An iterator over the encoded chunks as they arrive, each with its index in `items`; an
+        absent chunk is None. If a codec can read a selection of a chunk without the rest of the
+        chunk, `source` is the function of the codec for this purpose.
     batch_size : int
         Number of chunks that are passed to a codec per call, if the codec has only coroutines.
 

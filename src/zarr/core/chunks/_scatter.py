@@ -74,7 +74,7 @@ def scatter_part(
 
 def place_of(out: NDBuffer, out_selection: SelectorTuple) -> NDBuffer | None:
     """Return a view of the selection in `out`, for direct writes; None if there is no view."""
-    # For an empty tuple NumPy may return an element, which is a copy.
+    # If `out_selection` is an empty tuple, NumPy may return a scalar, which is not a view.
     if not isinstance(out_selection, tuple) or not out_selection:
         return None
     return out[out_selection] if all(type(item) is slice for item in out_selection) else None
@@ -129,7 +129,7 @@ def merge(
     chunk_selection : tuple
         The elements of the chunk that the new values replace.
     spec : ArraySpec
-        Describes the chunk.
+        The spec of the chunk.
     is_complete_chunk : bool
         Whether the new values replace all elements of the chunk that are within the array.
 
@@ -164,8 +164,8 @@ def _in_order(selection: SelectorTuple) -> bool:
 def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
     """Return whether a contiguous selection is smaller than the chunk.
 
-    If such a selection selects all elements of the chunk that are within the array, the chunk
-    extends past the end of the array.
+    Such a selection can still contain all elements of the chunk that are within the array, if the
+    chunk extends past the end of the array.
     """
     if not isinstance(chunk_selection, tuple):
         return False

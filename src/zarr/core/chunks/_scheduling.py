@@ -41,7 +41,7 @@ class FairSemaphore:
     permits : int
         Maximum number of threads that hold a permit.
     timeout : float
-        Time to wait, in seconds. If no permit is released for this long, a waiting thread continues
+        Time in seconds. If no permit is released during this time, a waiting thread continues
         without a permit. In that case the work of the other threads is not short, so it is faster
         to work in parallel.
     """
@@ -51,7 +51,8 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # Threads of the parent that hold a permit or the lock do not exist in the child.
+            # After a fork, the child process needs a new lock and new permits: the threads of the
+            # parent process that hold them do not exist in the child process.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
@@ -109,7 +110,7 @@ class FairSemaphore:
             self._far_until = time.monotonic() + _FAR_FOR_SECONDS
 
     def _acquire(self) -> bool:
-        """Wait for a permit, as `timeout` allows; return whether a permit was acquired."""
+        """Wait for a permit, limited by `timeout`; return whether a permit was acquired."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -153,11 +154,12 @@ class Scheduling:
     Attributes
     ----------
     short_work : FairSemaphore
-        For work of about 0.2 ms: reading some small files, or scattering some small chunks.
+        The semaphore for work of about 0.2 ms: reading some small files, or scattering some small
+        chunks.
     readers : FairSemaphore
-        For work of one or two milliseconds: reading, decoding and scattering some small chunks. A
-        thread that waits for the GIL slows down the thread that holds the GIL. So the total speed
-        is lower if there are more threads than processors.
+        The semaphore for work of one or two milliseconds: reading, decoding and scattering some
+        small chunks. A thread that waits for the GIL slows down the thread that holds the GIL. So
+        the total speed is lower if there are more threads than processors.
     """
 
     def __init__(self) -> None:

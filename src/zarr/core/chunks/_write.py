@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import WriteItem
 
-    # Takes a byte setter, values, the selection that the values replace, a spec, an executor, and
-    # whether the values replace all elements of the chunk that are within the array.
+    # A function that takes a byte setter, values, the selection that the values replace, a spec, an
+    # executor, and a bool. The bool is True if the values replace all elements of the chunk that
+    # are within the array.
     WritePart: TypeAlias = Callable[..., Awaitable[None]]
 
 
@@ -48,7 +49,7 @@ async def write_chunks(
     value : NDBuffer
         The elements to write.
     drop_axes : tuple of int
-        Axes that integers in the selection remove.
+        Axes that are removed by integers in the selection.
     executor : Executor
         Runs the codecs, and decides how many chunks are written at the same time.
     chain : CodecChain
@@ -127,7 +128,8 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     place : ByteSetter
         The key of the chunk.
     encode_filled : callable
-        Returns an awaitable for an encoded chunk that contains only the fill value, or for None.
+        Returns an awaitable. Its result is an encoded chunk that contains only the fill value, or
+        None if the codecs do not encode such a chunk.
 
     Raises
     ------
@@ -158,7 +160,7 @@ async def encode_filled(
     codecs : sequence of Codec
         The codecs in the order of encoding.
     spec : ArraySpec
-        Describes the chunk.
+        The spec of the chunk.
     executor : Executor
         Runs the codecs.
 

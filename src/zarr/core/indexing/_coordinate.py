@@ -39,8 +39,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     sel_shape : tuple of int
         Shape of the result: the broadcast shape of the coordinates, with at least one dimension.
     shape : tuple of int
-        Number of points, as the shape of the one-dimensional output that the projections refer to.
-        The caller reshapes this output to `sel_shape`.
+        Shape of the one-dimensional output that the projections refer to: a tuple that contains
+        only the number of points. The caller reshapes this output to `sel_shape`.
     selection : tuple of array
         Coordinates of the points, sorted by chunk.
     sel_sort : array of int or None
@@ -57,7 +57,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     Raises
     ------
     IndexError
-        If `selection` does not have this form.
+        If `selection` does not contain one integer or one array or list of integers per dimension,
+        or if the array is zero-dimensional.
     ValueError
         If the coordinates cannot be broadcast against each other.
     BoundsCheckError
@@ -94,7 +95,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         self._bind(tuple(points), chunk_grid)
 
     def _bind(self, points: tuple[npt.NDArray[np.intp], ...], chunk_grid: ChunkGrid) -> None:
-        """Set the attributes from valid coordinates, sorted by chunk."""
+        """Sort valid coordinates by chunk, and set the attributes."""
         self.dim_grids = chunk_grid.dimensions
         self.cdata_shape = chunk_grid.grid_shape
         self.sel_shape = points[0].shape

@@ -148,7 +148,7 @@ class SliceDimIndexer:
         return range(first, end), sels, outs, completes
 
     def _edge(self, grid: FixedDimension, ix: int) -> tuple[slice, bool]:
-        """Return the slice of the first or last chunk, and whether it selects the whole chunk."""
+        """Return the slice within an edge chunk, and whether the slice covers the whole chunk."""
         offset = ix * grid.size
         first, last = max(self.start - offset, 0), min(self.stop - offset, grid.size)
         whole = last == grid.size or self.stop == grid.extent
@@ -170,7 +170,7 @@ class SliceDimIndexer:
 
 
 class _ArrayDimIndexer(ComparedByIdentity):
-    """Base of the indexers for index arrays and bool arrays, which store sorted indices."""
+    """Base class of the indexers that store sorted indices, given by an index array or a mask."""
 
     dim_grid: DimensionGrid
     dim_chunk_ixs: npt.NDArray[np.intp]

@@ -40,7 +40,7 @@ def is_integer_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[n
 
 
 def is_bool_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[np.bool_]]:
-    """Return whether `x` is an array of bools; parameters as for `is_integer_array`."""
+    """Return whether `x` is an array of bools; see `is_integer_array` for the parameters."""
     return _is_array(x, "b", ndim)
 
 

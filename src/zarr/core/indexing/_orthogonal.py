@@ -145,7 +145,7 @@ def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
     a : array
         Array to read.
     selection : object
-        As for `OrthogonalIndexer`; slices may have a negative step.
+        As for `OrthogonalIndexer`. In addition, slices may have a negative step.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def oindex_set(a: npt.NDArray[Any], selection: Any, value: Any) -> None:
     Raises
     ------
     ValueError
-        If `value` cannot be broadcast to that shape.
+        If `value` cannot be broadcast to the shape of the selection.
     """
     items = replace_ellipsis(replace_lists(ensure_tuple(selection)), a.shape)
     mesh = ix_(items, a.shape)

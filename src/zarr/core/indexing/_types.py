@@ -82,7 +82,10 @@ class ChunkProjection(NamedTuple):
 
 
 class ComparedByIdentity:
-    """Base of indexers with array fields; ``==`` of arrays does not return a single bool."""
+    """Base class of indexers with arrays as fields. Such an indexer is equal only to itself.
+
+    The fields are not compared, because ``==`` of arrays does not return a single bool.
+    """
 
     def __eq__(self, other: object) -> bool:
         return self is other
