@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# Methods derived by default from one primitive method.
+# For each primitive method, the methods that are derived from it by default.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
@@ -28,8 +28,8 @@ _DERIVED = {
     "delete_dir": ("clear",),
 }
 
-# Each synchronous method is used in place of these methods, unless a more-derived class in the MRO
-# defines one of them.
+# A synchronous method is used in place of the methods listed for it, unless a more-derived class in
+# the MRO defines one of the listed methods.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -51,7 +51,7 @@ _NAMES = frozenset(_METHODS)
 
 @dataclass(frozen=True, slots=True)
 class StoreAccess:
-    """Record of which methods read and write a store.
+    """Record of the methods that are used to read and write a store.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ class StoreAccess:
         Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for all
         operations, without the event loop.
     never_waits : bool
-        Whether coroutines of the store never depend on an event loop, so that the calling thread
-        can run them itself.
+        Whether the calling thread can run coroutines of the store itself, because these coroutines
+        never depend on an event loop.
     overridden : frozenset of str
-        Names of stale methods. A method is stale if it was derived from a method that was patched
-        afterwards; it must be derived again.
+        Names of stale methods, which must be derived again. A derived method is stale if the method
+        from which it was derived was patched afterwards.
     """
 
     reads_in_thread: bool
@@ -75,7 +75,10 @@ class StoreAccess:
 
 
 def settle_access(cls: type[Store]) -> None:
-    """Set the record of a store class; derive methods from the primitives that it overrides."""
+    """Set the record of a store class.
+
+    If the class overrides a primitive method, the methods derived from it are derived again.
+    """
     for single, derived in _DERIVED.items():
         for name in derived:
             if position(cls, single) < position(cls, name) and not _is_default(cls, name):
@@ -93,7 +96,8 @@ def access_of(store: Store) -> StoreAccess:
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    # This function is called several times per read. For speed, it checks with two calls into C.
+    # This function is called several times per read. For speed, it detects changed methods with two
+    # calls of functions written in C.
     if cls._methods == cls._find_methods(cls) and _NAMES.isdisjoint(members):
         return cls._access
     patched = [name for name in _METHODS if _is_patched(cls, name)]
@@ -103,9 +107,9 @@ def access_of(store: Store) -> StoreAccess:
 def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
     """Return the method of a store for reading or deleting.
 
-    If the method is derived from a method that was patched later, a new derivation is returned. In
-    this way, a patch of `get`, `get_sync` or `delete` applies to every read and every deletion,
-    like an override in a subclass.
+    If the method was derived from a method that was patched afterwards, the method is derived
+    again. In this way, a patch of `get`, `get_sync` or `delete` applies to every read and every
+    deletion, like an override in a subclass.
 
     Parameters
     ----------
@@ -114,7 +118,8 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
     name : str
         Name of the method.
     access : StoreAccess or None
-        The result of `access_of` for the store; None to call `access_of` if the store has a record.
+        The result of `access_of` for the store. If None, this function calls `access_of`, provided
+        that the store has a record.
     """
     if access is None and isinstance(getattr(store, "_access", None), StoreAccess):
         access = access_of(store)
@@ -129,13 +134,13 @@ def _judge(
     """Compute the record of a class, or of an instance that differs from its class."""
 
     def distance(name: str) -> float:
-        """Return the MRO distance of a method; the most-derived override has the smallest."""
+        """Return the MRO distance of a method; it is smallest for the most-derived override."""
         if name in of_the_object:
             return -1
         return position(cls, name) - (0.5 if name in patched else 0)
 
-    # If one class defines both methods, the synchronous one is used, unless the store prefers
-    # `get_many`.
+    # If one class defines a synchronous method and an equivalent of this method, the synchronous
+    # method is used, unless the store prefers `get_many`.
     is_no_farther = operator.lt if cls._prefers_get_many else operator.le
     in_thread = {
         name: (hasattr(cls, name) or name in of_the_object)
@@ -158,7 +163,7 @@ def _judge(
 
 
 def _is_default(cls: type[Store], name: str) -> bool:
-    """Return whether a method is a default of `Store` that deletes by calling `delete`."""
+    """Return whether a method is the default `delete_dir` or `clear`, which call `delete`."""
     place = position(cls, name)
     return name in _DERIVED["delete"] and (
         place == len(cls.__mro__) or "_derived" in vars(cls.__mro__[place])

@@ -100,7 +100,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         input_byte_length : int
             Size of the chunk before encoding, in bytes.
         chunk_spec : ArraySpec
-            Describes the chunk before encoding.
+            Spec of the chunk before encoding.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Raises
         ------
         NotImplementedError
-            If the size depends on the values.
+            If the size depends on the values in the chunk.
         """
         raise NotImplementedError(
             f"The encoded size of {type(self).__name__} depends on the values it encodes."
@@ -124,7 +124,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunk_spec : ArraySpec
-            Describes the chunk before encoding.
+            Spec of the chunk before encoding.
         """
         return chunk_spec
 
@@ -134,7 +134,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         array_spec : ArraySpec
-            Describes the chunks before this codec encodes them.
+            Spec of the chunks before this codec encodes them.
         """
         return self
 
@@ -152,7 +152,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         shape : tuple of int
             Shape of the array in elements.
         dtype : ZDType
-            Data type of its elements.
+            Data type of the elements.
         chunk_grid : RegularChunkGridMetadata or RectilinearChunkGridMetadata
             Chunk grid of the array.
 
@@ -280,7 +280,7 @@ class ArrayBytesCodecPartialDecodeMixin:
         Returns
         -------
         iterable
-            The selections, in the same order; None for an absent chunk.
+            The selected elements of each chunk, in the same order; None for an absent chunk.
         """
         return await concurrent_map(batch_info, self._decode_partial_single)
 
@@ -389,10 +389,10 @@ class CodecPipeline:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: its key, its spec, the selection within the chunk, the selection of
-            `out` that receives it, and whether the selection is the whole chunk.
+            For each chunk: the key, the spec, the selection within the chunk, the region of `out`
+            that receives the selected elements, and whether the whole chunk is selected.
         out : NDBuffer
-            Receives the selections, or the fill value for an absent chunk.
+            Buffer that receives the selected elements, or the fill value if a chunk is absent.
         drop_axes : tuple of int
             Dimensions that have length 1 in the chunk selections and are missing from `out`.
 
@@ -414,11 +414,11 @@ class CodecPipeline:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: its key, its spec, the selection within the chunk, the selection of
-            `value` that contains the new values, and whether the selection is the whole chunk. If
-            a chunk is replaced only in part, its stored value is read first.
+            For each chunk: the key, the spec, the selection within the chunk, the region of `value`
+            that contains the new values, and whether the whole chunk is selected. If only a part of
+            a chunk is replaced, the stored chunk is read first.
         value : NDBuffer
-            The values; shape ``()`` means one value for all elements.
+            The new values; an array of shape ``()`` contains one value for all elements.
         drop_axes : tuple of int
             Dimensions that have length 1 in the chunk selections and are missing from `value`.
         """

@@ -18,7 +18,7 @@ __all__ = ["Metadata"]
 class Metadata:
     """Base class of dataclasses that can be converted to and from JSON.
 
-    Subclasses add fields. They override `to_dict` and `from_dict` if their JSON form is not an
+    Subclasses add fields. A subclass overrides `to_dict` and `from_dict` if its JSON form is not an
     object with one member per field.
     """
 
@@ -28,7 +28,7 @@ class Metadata:
         Returns
         -------
         dict
-            One member per field; nested metadata are converted to JSON form too.
+            One member per field. Nested `Metadata` objects are converted to their JSON form too.
         """
         return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
 

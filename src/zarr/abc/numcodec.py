@@ -44,7 +44,7 @@ class Numcodec(Protocol):
         buf : array or bytes-like
             Encoded data.
         out : array, bytes-like or None
-            Writable memory of exactly the decoded size; None to allocate it.
+            Writable memory of exactly the decoded size; None to allocate new memory.
 
         Returns
         -------

@@ -103,10 +103,10 @@ class Store(ABC):
     _is_open: bool
 
     # Whether blocking callers use `get_many` even if the store has a `get_sync`. True for wrappers,
-    # because `get_many` of the wrapped store may be faster than one `get_sync` after the other.
+    # because `get_many` of the wrapped store may be faster than repeated calls of `get_sync`.
     _prefers_get_many: ClassVar[bool] = False
-    # Whether coroutines may depend on an event loop. The value is not inherited: each class
-    # declares its own.
+    # Whether coroutines of the store may depend on an event loop. The value is not inherited: each
+    # class declares its own.
     _coroutines_wait: ClassVar[bool] = True
     _access: ClassVar[StoreAccess]
     _derived: ClassVar[dict[str, Any]]  # default implementations of derived methods, by name
@@ -186,7 +186,7 @@ class Store(ABC):
         Raises
         ------
         NotImplementedError
-            If the store class does not support this.
+            If the store class does not support this operation.
         """
         raise NotImplementedError(
             f"with_read_only is not implemented for the {type(self)} store type."
@@ -225,7 +225,7 @@ class Store(ABC):
         key : str
             The key.
         prototype : BufferPrototype
-            The result is an instance of its ``buffer`` class.
+            The result is an instance of ``prototype.buffer``.
         byte_range : ByteRequest or None
             The bytes to read; None for all. The result is truncated at the end of the value.
 
@@ -237,7 +237,7 @@ class Store(ABC):
         Raises
         ------
         Exception
-            Any other failure. A failure is never reported as None.
+            If the value cannot be read. A failure is never reported as None.
         """
 
     @abstractmethod
@@ -251,7 +251,7 @@ class Store(ABC):
         Parameters
         ----------
         prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
+            The results are instances of ``prototype.buffer``.
         key_ranges : iterable of tuple
             Pairs of key and byte range; the byte range is None for all bytes. A key may occur more
             than once.
@@ -281,7 +281,7 @@ class Store(ABC):
         method. The store decides how much to merge and how many reads are in flight at a time, so
         this method has no parameters for these limits.
 
-        Iterate under `contextlib.aclosing` if the loop may end early.
+        Use `contextlib.aclosing` around the iteration if the loop may end early.
 
         Parameters
         ----------
@@ -289,7 +289,7 @@ class Store(ABC):
             Keys, or pairs of key and byte range; the byte range is None for all bytes. The iterable
             is consumed once. A request may occur more than once; each occurrence is answered.
         prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
+            The results are instances of ``prototype.buffer``.
 
         Yields
         ------
@@ -304,8 +304,8 @@ class Store(ABC):
             If a request is neither a key nor a pair of key and byte range. Raised before any read.
         Exception
             The first failure, as raised by the store, with a note that names key, range and store.
-            After a failure no further read starts, and reads in flight are cancelled. The same
-            happens when the iterator is closed or the consumer is cancelled.
+            After a failure no further read starts, and reads in flight are cancelled. Closing the
+            iterator or cancelling the consumer also cancels the reads.
         """
         wanted = parse_requests(requests)
         plan = plan_reads(wanted, NEVER_MERGE)
@@ -354,7 +354,7 @@ class Store(ABC):
         byte_ranges : iterable of ByteRequest or None
             The byte ranges; None for the whole value.
         prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
+            The results are instances of ``prototype.buffer``.
         max_concurrency : int
             Maximum number of reads in flight.
         max_gap_bytes : int
@@ -421,7 +421,7 @@ class Store(ABC):
         byte_ranges : iterable of ByteRequest or None
             The byte ranges; None for the whole value.
         prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
+            The results are instances of ``prototype.buffer``.
         max_gap_bytes : int
             Ranges are merged if the gap between them is at most this many bytes; 0 merges only
             adjacent ranges.
@@ -462,16 +462,16 @@ class Store(ABC):
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
         """Run `get_many` for a blocking caller.
 
-        A store that reads in the calling thread reads one batch each time the caller asks for the
-        next. For any other store, `get_many` runs on the event loop while the caller processes
-        earlier batches.
+        A store that reads in the calling thread reads each batch when the caller asks for it. For
+        any other store, `get_many` runs on the event loop while the caller processes earlier
+        batches.
 
         Parameters
         ----------
         requests : iterable of ReadRequest
-            As for `get_many`. The batches and the errors are those of `get_many` too.
+            As for `get_many`, which also describes the batches and the errors.
         prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
+            The results are instances of ``prototype.buffer``.
         """
         access = access_of(self)
         if access.reads_in_thread:
@@ -483,7 +483,7 @@ class Store(ABC):
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
-        """Answer the requests of `get_many` with `get_sync`, one after the other."""
+        """Yield batches like `get_many`, calling `get_sync` for one request after the other."""
         get_sync = cast("SupportsGetSync", self).get_sync
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -555,7 +555,7 @@ class Store(ABC):
 
     @property
     def supports_partial_writes(self) -> bool:
-        """Always False: values are written whole."""
+        """Always False: a store cannot write a part of a value."""
         return False
 
     @property
@@ -665,7 +665,7 @@ class Store(ABC):
 
     @abstractmethod
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Yield the names directly below a prefix: keys and subdirectories, without ``/``."""
+        """Yield the names of keys and subdirectories directly below a prefix, without ``/``."""
 
     async def is_empty(self, prefix: str) -> bool:
         """Return whether no key is present below a prefix.
@@ -732,7 +732,7 @@ def parse_requests(requests: Iterable[ReadRequest]) -> list[tuple[str, ByteReque
     Raises
     ------
     TypeError
-        If a request is neither a string nor a pair that begins with one.
+        If a request is neither a string nor a pair that begins with a string.
     ByteRangeError, ValueError
         If a byte range is not a `ByteRequest`, or has a negative bound.
     """
@@ -751,7 +751,7 @@ def parse_requests(requests: Iterable[ReadRequest]) -> list[tuple[str, ByteReque
 def note_request(
     error: BaseException, store: Store, key: str, byte_range: ByteRequest | None
 ) -> None:
-    """Add a note to a failed read that names the key, the byte range and the store."""
+    """Add a note with the key, the byte range and the store to the error of a failed read."""
     part = "" if byte_range is None else f", {byte_range}"
     error.add_note(f"while reading {key!r}{part} from {store!r}")
 

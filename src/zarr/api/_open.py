@@ -53,10 +53,10 @@ async def open(
         creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` always
         deletes existing data and creates the node. ``"w-"`` creates an array if nothing is stored
         at its location, and raises an error otherwise. None means ``"r"`` for a read-only store and
-        ``"a"`` for other stores. The mode is not checked against a `StorePath`: if the `StorePath`
-        is read-only, the node is read-only too. Mode ``"r"`` always gives a read-only node.
+        ``"a"`` for other stores. If `store` is a read-only `StorePath`, the modes ``"r+"`` and
+        ``"a"`` open an existing node as read-only. Mode ``"r"`` always gives a read-only node.
     zarr_format : {2, 3} or None
-        Format of the node; None to detect it. Format 3 is preferred if both are stored.
+        Format of the node; None to detect it. Format 3 is preferred if both formats are stored.
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
@@ -65,23 +65,23 @@ async def open(
         Runtime options of an array, which are not stored. Missing options are taken from
         `zarr.config`. Must be None for a group, because groups have no options.
     **kwargs
-        Parameters of `open_group` for a group. Parameters of `create` for a new array; ignored if
-        the array exists.
+        For a group: parameters of `open_group`. For a new array: parameters of `create`, which are
+        ignored if the array exists.
 
     Raises
     ------
     ArrayNotFoundError, GroupNotFoundError
-        If no node exists and the mode creates none. The error is `ArrayNotFoundError` if a
-        ``shape`` is given.
+        If no node exists and the mode does not create a node. The error is `ArrayNotFoundError` if
+        a ``shape`` is given.
     FileNotFoundError
-        If the directory of the store does not exist and the mode creates nothing.
+        If the directory of the store does not exist and the mode does not create it.
     FileExistsError
         If the mode is ``"w-"`` and data exist.
     ContainsArrayError, ContainsGroupError
         If the mode is ``"w-"``, `store` is a `StorePath`, and a node exists.
     TypeError, ValueError
-        If a parameter or stored metadata are not valid, or the mode writes and the store is
-        read-only.
+        If a parameter is not valid, if stored metadata are not valid, or if the mode needs to write
+        and the store is read-only.
     """
     if mode is None:
         mode = "r" if _is_read_only(store) else "a"
@@ -146,7 +146,7 @@ async def open_array(
     store : StoreLike or None
         Location of the array; None for a new store in memory.
     zarr_format : {2, 3} or None
-        Format of the array; None to detect it. Format 3 is preferred if both are stored.
+        Format of the array; None to detect it. Format 3 is preferred if both formats are stored.
     path : str or None
         Path of the array below `store`; None for `store` itself.
     storage_options : dict or None
@@ -154,13 +154,13 @@ async def open_array(
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     **kwargs
-        ``mode`` is that of `open`, except that no array is created if ``mode`` is None or not
-        given. All other parameters are those of `create`; they are ignored if the array exists.
+        For ``mode``, see `open`; but if ``mode`` is None or not given, no array is created. All
+        other parameters are parameters of `create`, which are ignored if the array exists.
 
     Raises
     ------
     ArrayNotFoundError
-        If no array exists and the mode creates none.
+        If no array exists and the mode does not create an array.
     NodeTypeValidationError
         If a format 3 group is stored at the path.
     FileNotFoundError, FileExistsError, ContainsArrayError, ContainsGroupError
@@ -230,29 +230,31 @@ async def open_group(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     zarr_format : {2, 3} or None
-        Format of the group; None to detect it. Format 3 is preferred if both are stored.
+        Format of the group; None to detect it. Format 3 is preferred if both formats are stored.
     mode : {"r", "r+", "a", "w", "w-"}
-        As in `open`, except that every node that is created is a group.
+        Access mode; see `open`. A node that is created is always a group.
     attributes : dict or None
         User attributes with JSON values for a new group; None for no attributes.
     use_consolidated : bool, str or None
-        True to require consolidated metadata, False to ignore them, None to use them if they
-        exist. A string also requires them; it is the key, relative to a format 2 group, at which
-        they are stored. Mode ``"a"`` creates no group if consolidated metadata are required.
+        True to require consolidated metadata, False to ignore them, None to use them if they exist.
+        For a format 2 group, a string has the effect of True; it is the key of the consolidated
+        metadata, relative to the group. Mode ``"a"`` creates no group if consolidated metadata are
+        required.
     cache_attrs : bool or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     synchronizer : object
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     chunk_store : StoreLike or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     meta_array : object
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
 
     Raises
     ------
     GroupNotFoundError
-        If no group exists and none is created. Also raised if the consolidated metadata describe a
-        node but lack a group above it; ``use_consolidated=False`` ignores such metadata.
+        If no group exists and no group is created. Also raised if the consolidated metadata
+        describe a node, but not the group above that node. With ``use_consolidated=False``,
+        consolidated metadata are ignored.
     ContainsArrayError
         If an array is stored at the path.
     ContainsGroupError
@@ -324,14 +326,14 @@ async def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs:
     **kwargs
         Keyword arguments of `open_group`.
     use_consolidated : True
-        No other value is allowed.
+        Must be True.
 
     Raises
     ------
     ValueError
         If the group has no consolidated metadata.
     GroupNotFoundError
-        If no group exists; no group is created, except in the modes ``"w"`` and ``"w-"``.
+        If no group exists. Only the modes ``"w"`` and ``"w-"`` create a group.
     TypeError
         If `use_consolidated` is not True.
     """
@@ -352,7 +354,7 @@ async def open_like(
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        Array to take parameters from; see `empty_like`.
+        Array that provides the parameters; see `empty_like`.
     path : str
         Path of the array below the store.
     zarr_format : {2, 3} or None

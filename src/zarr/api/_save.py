@@ -136,9 +136,9 @@ async def save_group(
     zarr_format : {2, 3} or None
         Format of the group; None for the configured ``default_zarr_format``.
     *args : NumPy arrays or similar
-        Stored under the names ``arr_0``, ``arr_1``, ...
+        Arrays to store under the names ``arr_0``, ``arr_1``, ...
     **kwargs : NumPy arrays or similar
-        Stored under the names of their parameters.
+        Arrays to store under the names of their parameters.
 
     Raises
     ------

@@ -74,7 +74,7 @@ __all__ = [
     "zeros_like",
 ]
 
-# Make this module the public home of these names.
+# Set `__module__` of the public functions to this module.
 for _public in (
     create,
     empty,
@@ -123,7 +123,7 @@ async def group(
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the group; None to detect it. Format 3 is preferred if both are stored.
+        Format of the group; None to detect it. Format 3 is preferred if both formats are stored.
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
@@ -131,13 +131,13 @@ async def group(
     attributes : dict or None
         User attributes with JSON values for a new group; None for no attributes.
     chunk_store : StoreLike or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     cache_attrs : bool or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     synchronizer : object
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     meta_array : object
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
 
     Raises
     ------
@@ -176,8 +176,8 @@ async def create_group(
     store : StoreLike
         Location of the new group.
     path : str or None
-        Path of the group below `store`; None for `store` itself. Groups above it that are not
-        stored yet are created too.
+        Path of the group below `store`; None for `store` itself. Missing groups above the new group
+        are created too.
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
@@ -216,7 +216,7 @@ async def consolidate_metadata(
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the group; None to detect it. Format 3 is preferred if both are stored.
+        Format of the group; None to detect it. Format 3 is preferred if both formats are stored.
 
     Returns
     -------
@@ -285,10 +285,11 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     Parameters
     ----------
     data : array-like
-        The elements. If `data` is an array of this library, its other properties are kept too.
+        The elements. If `data` is an array of this library, the new array keeps its other
+        properties too.
     **kwargs
-        Parameters of `create`; ``shape`` is ignored. Parameters of `from_array` if `data` is an
-        array of this library.
+        Parameters of `create`, of which ``shape`` is ignored. If `data` is an array of this
+        library: parameters of `from_array`.
     """
     if isinstance(data, Array | AsyncArray):
         return await begin(from_array, data=data, **kwargs)
@@ -309,7 +310,7 @@ async def load(
     path : str or None
         Path of the array below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the array; None to detect it. Format 3 is preferred if both are stored.
+        Format of the array; None to detect it. Format 3 is preferred if both formats are stored.
 
     Returns
     -------

@@ -54,7 +54,7 @@ class ArrayConfig:
     Parameters
     ----------
     order : {"C", "F"}
-        Memory layout of the NumPy arrays that reads return.
+        Memory layout of the NumPy arrays that a read returns.
     write_empty_chunks : bool
         Whether to store a chunk that contains only the fill value. If False, such a chunk is
         deleted from the store instead.

@@ -51,7 +51,7 @@ __all__ = [
     "parse_array_metadata",
 ]
 
-# Make this module the public home of these names; pickles then refer to them here.
+# Set `__module__` of the public objects to this module, so that pickles refer to this module.
 for _public in (
     Array,
     AsyncArray,

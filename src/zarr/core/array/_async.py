@@ -79,10 +79,10 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     metadata: T_ArrayMetadata
     store_path: StorePath
-    # The next fields are derived from the metadata.
+    # The pipeline, the grid and the spec are derived from the metadata.
     codec_pipeline: CodecPipeline = field(init=False, compare=False)
     _chunk_grid: ChunkGrid = field(init=False, compare=False)
-    # The most recent chunk spec, for a regular grid. It is reused: codecs prepare for it only once.
+    # The most recent chunk spec of a regular grid, kept because codecs are prepared once per spec.
     _kept_spec: ArraySpec | None = field(init=False, compare=False)
     config: ArrayConfig
 
@@ -159,14 +159,14 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         store : StoreLike
             Location of the array.
         zarr_format : {2, 3} or None
-            Zarr format; None to detect it. Format 3 is preferred if both are stored.
+            Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
         config : ArrayConfig, dict or None
             Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
         Raises
         ------
         ArrayNotFoundError
-            If there is no array of that format.
+            If there is no array in a matching format.
         TypeError, ValueError
             If the metadata are not valid.
         """
@@ -206,7 +206,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def _zdtype(self) -> ZDType[Any, Any]:
-        """Data type in the form that the metadata contain."""
+        """Data type of the elements, as an instance of `ZDType`."""
         return self.metadata.dtype
 
     @overridable
@@ -221,7 +221,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """Read a selection.
 
         An override of this method handles every read of elements, also the reads of the synchronous
-        API. It may be defined in a subclass, or assigned to the class or to an instance.
+        API. The override may be defined in a subclass, or assigned to the class or to an instance.
 
         Parameters
         ----------
@@ -230,9 +230,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype : BufferPrototype
             Buffer classes for encoded and decoded data.
         out : NDBuffer or None
-            Receives the result; None for a new buffer.
+            Buffer that receives the result; None for a new buffer.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
 
         Returns
         -------
@@ -262,12 +262,12 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype : BufferPrototype
             Buffer classes for encoded and decoded data.
         fields : str, list of str or None
-            One field of a structured data type to set; None for whole elements.
+            One field of a structured data type to set; None to set whole elements.
         """
         await write(plan_write(self, indexer, value, fields=fields, prototype=prototype))
 
     async def _save_metadata(self, metadata: ArrayMetadata, ensure_parents: bool = False) -> None:
-        """Replace the stored metadata; an override of this method handles every such write.
+        """Replace the stored metadata; an override of this method handles every write of metadata.
 
         The metadata in memory do not change.
 
@@ -276,12 +276,12 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         metadata : ArrayV2Metadata or ArrayV3Metadata
             Metadata to store.
         ensure_parents : bool
-            Whether to create the groups above the array that are not stored yet.
+            Whether to create missing groups above the array.
 
         Raises
         ------
         ValueError
-            If the store is read-only, or a parent is an array and `ensure_parents` is set.
+            If the store is read-only, or if `ensure_parents` is True and a parent is an array.
         """
         await store_metadata(self.store_path, metadata, ensure_parents=ensure_parents)
 
@@ -311,7 +311,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             One item per dimension; missing items select the whole dimension. Steps are positive.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Returns
         -------
@@ -345,9 +345,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
             array.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -371,14 +371,15 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         mask : array of bool
-            Mask with the shape of the array. An element is read if the mask is True for it.
+            Mask with the shape of the array. An element is read if the mask is True for that
+            element.
         out : NDBuffer or None
             Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
             array.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -407,9 +408,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
             array.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -445,9 +446,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             One item per dimension; missing items select the whole dimension. Steps are positive.
         value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection.
+            New values; converted to the data type of the array, and broadcast to the selection.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -464,9 +465,10 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         data : array-like
-            Data to append. Its shape must equal that of the array, except along `axis`.
+            Data to append. The shapes of `data` and of the array must be equal, except along
+            `axis`.
         axis : int
-            Dimension that grows; a negative number counts from the last dimension.
+            Dimension that grows; negative numbers count from the last dimension.
 
         Returns
         -------
@@ -476,7 +478,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ValueError
-            If the dimension does not exist, the shapes do not match, or the store is
+            If the dimension does not exist, if the shapes do not match, or if the store is
             read-only.
         TypeError, ValueError, OverflowError
             If `data` cannot be converted to the data type. In that case the array is not resized.
@@ -538,7 +540,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return await nbytes_stored(self)
 
     async def info_complete(self) -> ArrayInfo:
-        """Return a summary with the number of stored chunks and bytes; lists the store."""
+        """Return a summary that includes the number of stored chunks and bytes; lists the store."""
         return self._summary(
             count_chunks_initialized=len(await initialized_chunks(self)),
             count_bytes_stored=await nbytes_stored(self),

@@ -25,7 +25,7 @@ def make_batch(
 ) -> Iterator[BatchItem]:
     """Yield one item per chunk of a selection, for ``read`` or ``write`` of a codec pipeline.
 
-    Chunks of the same shape share one spec, so that codecs prepare for it only once.
+    Chunks of the same shape share one spec, because codecs are prepared once per spec.
 
     Parameters
     ----------

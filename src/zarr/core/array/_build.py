@@ -1,4 +1,4 @@
-"""Build the metadata of a new array from the arguments of a user; no I/O."""
+"""Build the metadata of a new array from user arguments, without I/O."""
 
 from __future__ import annotations
 

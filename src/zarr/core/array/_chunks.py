@@ -1,4 +1,4 @@
-"""Find which chunks of an array are stored, and their size in bytes."""
+"""Find the stored chunks of an array, and compute the number of stored bytes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Copy all elements of a stored array into another array of the same shape.
 
 If both arrays encode chunks in the same way, the encoded chunks are copied. Otherwise chunks are
-read, decoded, encoded and written, several neighbouring chunks at a time: enough to benefit from
-bulk reads and writes, but never the whole array at once.
+read, decoded, encoded and written, several neighbouring chunks at a time. In this way bulk reads
+and writes are used, but the whole array is never in memory.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 # Maximum number of decoded bytes copied together, unless a single chunk is larger.
 _TOGETHER_BYTES = 16 * 2**20
 
-# Number of encoded chunks per bulk read; the store limits how many it reads ahead.
+# Number of encoded chunks that one bulk read requests. The store limits the number of reads in
+# flight.
 _ASKED_TOGETHER = 1024
 
 # Metadata fields that do not affect the encoded chunks.
@@ -63,8 +64,8 @@ def concurrency() -> int:
 async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     """Copy all elements; see `copy_sync`.
 
-    While one part is read, the previous part is written. The number of requests in flight to each
-    store equals that of a single read or write.
+    While one part is read, the previous part is written. Each store has as many requests in flight
+    as during a single read or write.
     """
     if not encodes_alike(source, target):
         await _copy_decoded(source, target, boxes(target))
@@ -191,8 +192,8 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
     Both arrays need the same grid, data type, fill value and codecs in their metadata documents.
     The class of each pipeline must be one of the two classes of this library, not a subclass: these
-    two classes do nothing but apply the codecs. The read of the source and the write of the target
-    must not be overridden.
+    two classes do nothing but apply the codecs. The method that reads the source and the method
+    that writes the target must not be overridden.
 
     A chunk is empty if all its elements equal the fill value. If only the source stores empty
     chunks, the result is False: chunks must be decoded, so that the target omits empty chunks. If
@@ -215,13 +216,17 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return the metadata that affect encoded chunks as text, in which -0.0 differs from 0.0."""
+    """Return, as text, the metadata that affect encoded chunks; -0.0 differs from 0.0."""
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Return whether chunks that are absent in the source must be written or raise an error."""
+    """Return whether chunks that are absent in the source must be handled; if False, skip them.
+
+    If the target stores empty chunks, absent chunks must be written. If
+    ``array.read_missing_chunks`` of the source is off, absent chunks must cause an error.
+    """
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 
 
@@ -235,14 +240,14 @@ def _keys(array: AsyncArray[Any], coords: Sequence[Coords]) -> list[str]:
 
 
 def _regions(array: AsyncArray[Any], coords: Iterable[Coords]) -> Iterator[Region]:
-    """Yield the regions of single chunks, in elements."""
+    """Yield the region of each chunk, in elements."""
     once = (1,) * array.ndim
     for at in coords:
         yield from array._chunk_grid.iter_chunk_regions(origin=at, selection_shape=once)
 
 
 def _owned(encoded: Buffer) -> Buffer:
-    """Return bytes that no other code can change; copy the buffers of a memory store."""
+    """Return the bytes in a buffer that no other code can change; copy them if necessary."""
     if not isinstance(encoded, cpu.Buffer):
         return encoded
     data = encoded.as_numpy_array()
@@ -256,8 +261,8 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
-    A region contains as many chunks as fit into 16 MiB, but at least half as many as the maximum
-    number of requests in flight. Half of these requests are reads, the other half are writes.
+    A region contains as many chunks as fit into 16 MiB. The minimum number of chunks is half of the
+    maximum number of requests in flight: the other half are writes of another region.
 
     Parameters
     ----------

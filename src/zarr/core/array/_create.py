@@ -62,14 +62,14 @@ async def open_array_node(
     store_path : StorePath
         Location of the array.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
     Raises
     ------
     ArrayNotFoundError
-        If there is no array of that format.
+        If there is no array in a matching format.
     TypeError, ValueError
         If the metadata are not valid.
     """
@@ -109,13 +109,13 @@ async def init_array(
     Parameters
     ----------
     store_path : StorePath
-        Location of the new array. Groups above it that are not stored yet are created.
+        Location of the new array. Missing groups above the array are created.
     shape : iterable of int or int
         Shape in elements.
     dtype : dtype-like or ZDType
         Data type of the elements.
     chunks : iterable of int, int or "auto"
-        Shape of the chunks in elements; -1 along a dimension for its whole length. If
+        Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
         ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
@@ -138,7 +138,8 @@ async def init_array(
     chunk_key_encoding : ChunkKeyEncoding, dict or None
         Encoding of the chunk keys; None for the default of the format.
     dimension_names : iterable of str or None, or None
-        One name, or None, per dimension; None for no names. Format 3 only.
+        One name per dimension, or None for a dimension without a name. None for no names. Format 3
+        only.
     overwrite : bool
         Whether to delete everything stored at `store_path` first.
     config : ArrayConfig, dict or None
@@ -245,7 +246,7 @@ async def create_array(
         Source of the shape, data type and elements; None for an array without elements. An array
         of this library also provides the fill value, attributes and dimension names.
     chunks : iterable of int, int or "auto"
-        Shape of the chunks in elements; -1 along a dimension for its whole length. If
+        Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
         ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
@@ -268,7 +269,8 @@ async def create_array(
     chunk_key_encoding : ChunkKeyEncoding, dict or None
         Encoding of the chunk keys; None for the default of the format.
     dimension_names : iterable of str or None, or None
-        One name, or None, per dimension; None for no names. Format 3 only.
+        One name per dimension, or None for a dimension without a name. None for no names. Format 3
+        only.
     overwrite : bool
         Whether to delete everything stored at the location first.
     config : ArrayConfig, dict or None
@@ -378,15 +380,18 @@ async def from_array(
         Array-to-bytes codec. ``"keep"`` uses the codec of `data` if `data` is an array of this
         library and of the same format, and means ``"auto"`` otherwise.
     fill_value : scalar or None
-        Value of elements that are not stored; by default that of `data`, if it has one.
+        Value of elements that are not stored; by default the fill value of `data`, if `data` has
+        one.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for that of `data`, if it has one.
+        Memory layout of encoded chunks, format 2 only; None for the layout of `data` if `data` is
+        an array of this library, otherwise for the configured ``array.order``.
     attributes : mapping or None
-        User attributes with JSON values; None for those of `data`, if it has any.
+        User attributes with JSON values; None for the attributes of `data`, if `data` has any.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        Encoding of the chunk keys; None for the encoding of `data`, if it has one.
+        Encoding of the chunk keys; None for the encoding of `data`, if `data` has one.
     dimension_names : iterable of str or None, or None
-        One name, or None, per dimension; None for the names of `data`, if it has any.
+        One name per dimension, or None for a dimension without a name. None for the names of
+        `data`, if `data` has any.
     zarr_format : {2, 3} or None
         Format of the array; None for the format of `data`, or for 3 if `data` has no format.
     storage_options : dict or None

@@ -113,7 +113,7 @@ def naming(place: StorePath) -> Iterator[None]:
     ------
     MetadataValidationError
         Raised in place of an error that does not describe the invalid value, such as a bare
-        `KeyError`. Elsewhere, a `KeyError` means that a node is absent.
+        `KeyError`. A caller could mistake a `KeyError` for an absent node.
     """
     try:
         yield
@@ -232,7 +232,7 @@ async def get_array_metadata(
     store_path : StorePath
         The array.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
 
     Returns
     -------
@@ -243,7 +243,7 @@ async def get_array_metadata(
     Raises
     ------
     ArrayNotFoundError
-        If there is no such document.
+        If the metadata document is absent.
     NodeTypeValidationError
         If the ``zarr.json`` is not the document of an array.
     MetadataValidationError
@@ -324,7 +324,8 @@ def parse_stored(
     NodeTypeValidationError
         If a ``zarr.json`` is not the document of an array.
     TypeError, ValueError
-        If the document has a different ``zarr_format``, or is not valid. A note names the document.
+        If the ``zarr_format`` in the document differs from the parameter, or if the document is not
+        valid. A note names the document.
     """
     path = str(store_path)
     with naming(store_path / (ZARR_JSON if zarr_format == 3 else ZARRAY_JSON)):
@@ -349,12 +350,12 @@ async def store_metadata(
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Metadata of the node.
     ensure_parents : bool
-        Whether to create the groups above the node that are not stored yet.
+        Whether to create missing groups above the node.
 
     Raises
     ------
     ValueError
-        If the store is read-only, or a parent is an array and `ensure_parents` is set.
+        If the store is read-only, or if `ensure_parents` is True and a parent is an array.
     TypeError
         If an attribute cannot be serialized to JSON.
     """
@@ -384,15 +385,15 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Metadata of the node.
     overwrite : bool
-        Whether to delete everything stored at that location first. Nothing is deleted if an error
-        below is raised.
+        Whether to delete everything stored at that location first. Nothing is deleted if one of the
+        errors below is raised.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node of the same format exists and `overwrite` is False. If several callers create
-        the node concurrently, one call succeeds and the others raise this error, provided that the
-        store supports it; see `create_documents`.
+        If a node of the same format exists and `overwrite` is False. If several callers create the
+        node concurrently, one call succeeds and the others raise this error, provided that the
+        store can create a key atomically; see `create_documents`.
     ValueError
         If the store is read-only, or a parent of the node is an array.
     TypeError
@@ -428,7 +429,8 @@ async def create_documents(
     """Store encoded documents of a node; the caller has checked that no node exists.
 
     Another writer may have created a node since the check. If the store has an atomic
-    `set_if_not_exists`, that node stays unchanged; otherwise it is overwritten.
+    `set_if_not_exists`, the node of the other writer stays unchanged; otherwise that node is
+    overwritten.
 
     Parameters
     ----------
@@ -439,8 +441,8 @@ async def create_documents(
     zarr_format : {2, 3}
         Format of the documents.
     before : mapping or None
-        Result of `leftovers` from before the check that no node exists; None to call `leftovers`
-        in this function.
+        Result of `leftovers`, called before the caller checked that no node exists. None to call
+        `leftovers` in this function.
 
     Raises
     ------
@@ -472,8 +474,8 @@ async def leftovers(
     """Return the stored values of all given documents except the first, which defines the node.
 
     In format 2, the attributes of a deleted node may still be stored. `create_documents` uses the
-    result to distinguish such attributes from those of a node that another writer creates.
-    The result is empty for format 3, and for stores for which `create_documents` does not use it.
+    result to distinguish such attributes from the attributes of a node that another writer creates.
+    The result is empty for format 3, and if `create_documents` does not need it for this store.
     """
     names = list(documents)[1:]
     if not names or not creates_in_one_step(store_path.store):
@@ -483,7 +485,7 @@ async def leftovers(
 
 
 def creates_in_one_step(store: Store) -> bool:
-    """Return whether `set_if_not_exists` of a store is atomic and equivalent to `set`."""
+    """Return whether `set_if_not_exists` is atomic and does not bypass an override of `set`."""
     while True:
         kind = type(store)
         if kind.set_if_not_exists is Store.set_if_not_exists:  # a check followed by a write
@@ -529,8 +531,9 @@ async def missing_parents(
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
     """Return the missing groups above a new node, or all groups above it if `every` is True.
 
-    For each group, the result contains its location and its documents by name. A hierarchy implies
-    these groups; they have no attributes (Zarr v3 core specification, "Hierarchy"; v2, "Groups").
+    For each group, the result contains its location and its documents by name. These groups are
+    implied by the nodes below them, and have no attributes (Zarr v3 core specification,
+    "Hierarchy"; v2, "Groups").
 
     Raises
     ------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array with uninitialized elements.
 
-    No elements are stored; reading them returns the fill value.
+    No elements are stored; reading the array returns the fill value.
 
     Parameters
     ----------
@@ -127,7 +127,8 @@ def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> d
     Parameters
     ----------
     a : object
-        Source of shape, data type and chunks, as far as it has them; see `empty_like`.
+        Object whose shape, data type and chunks are used, if it has these attributes; see
+        `empty_like`.
     zarr_format : {2, 3} or None
         Format of the new array.
     kwargs : mapping

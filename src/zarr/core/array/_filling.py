@@ -44,8 +44,9 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
         The new array.
     data : array-like
         A NumPy array is written in one operation. A stored array is copied; see
-        `zarr.core.array._copy`. Any other object needs ``shape`` and ``dtype``. It is indexed with
-        one region per stored chunk of `array`; the number of regions in memory is limited.
+        `zarr.core.array._copy`. Any other object needs ``shape`` and ``dtype``. That object is
+        indexed once for each shard of `array`, or for each chunk if there are no shards. The number
+        of results in memory is limited.
     """
     if isinstance(data, np.ndarray):
         return FromMemory(array, data)
@@ -103,10 +104,11 @@ class FromArray:
 
 @dataclass(frozen=True, slots=True)
 class FromArrayLike:
-    """Write the elements of an array-like that computes or reads them, region by region.
+    """Write the elements of an array-like, which computes or reads them when it is indexed.
 
-    Indexing the array-like may be slow, or may wait for tasks on the event loop of this library.
-    Several workers of the thread pool therefore index it concurrently.
+    The array-like is indexed region by region. This may be slow, or may wait for tasks on the event
+    loop of this library. Several workers of the thread pool therefore index the array-like
+    concurrently.
     """
 
     array: AsyncArray[Any]

@@ -111,12 +111,15 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def nbytes(self) -> int:
-        """Size in bytes of all decoded elements; only of references for a variable-length type."""
+        """Size in bytes of all decoded elements.
+
+        For a data type of variable length, only the size of the references to elements is counted.
+        """
         return self.size * self.dtype.itemsize
 
     @property
     def order(self) -> MemoryOrder:
-        """Memory layout of arrays that reads return; in format 2, also that of stored chunks."""
+        """Memory layout of the result of a read; in format 2, also the layout of stored chunks."""
         metadata = self.metadata
         return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
 

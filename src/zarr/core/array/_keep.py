@@ -38,34 +38,34 @@ def _parse_keep_array_attr(
     data : Array, AsyncArray or array-like
         Array that provides the parameters to keep.
     chunks : ChunksLike or {"auto", "keep"}
-        Shape of the chunks in elements. ``"keep"`` uses that of `data`.
+        Shape of the chunks in elements. ``"keep"`` uses the chunks of `data`.
     shards : ShardsLike, "keep" or None
-        Shape of the shards in elements; None for no shards. ``"keep"`` uses that of `data`.
+        Shape of the shards in elements; None for no shards. ``"keep"`` uses the shards of `data`.
     filters : FiltersLike or "keep"
-        Array-to-array codecs. ``"keep"`` uses those of `data`.
+        Array-to-array codecs. ``"keep"`` uses the codecs of `data`.
     compressors : CompressorsLike or "keep"
-        Bytes-to-bytes codecs. ``"keep"`` uses those of `data`.
+        Bytes-to-bytes codecs. ``"keep"`` uses the codecs of `data`.
     serializer : SerializerLike or "keep"
-        Array-to-bytes codec. ``"keep"`` uses that of `data`.
+        Array-to-bytes codec. ``"keep"`` uses the codec of `data`.
     fill_value : scalar or None
         Fill value. See `from_array` for details of this and the other parameters.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for that of `data`.
+        Memory layout of encoded chunks, format 2 only; None for the layout of `data`.
     zarr_format : {2, 3} or None
-        Format of the new array; None for that of `data`.
+        Format of the new array; None for the format of `data`.
     chunk_key_encoding : ChunkKeyEncodingLike or None
         Encoding of the chunk keys.
     dimension_names : sequence of str or None, or None
         Names of the dimensions.
     attributes : dict or None
-        User attributes; None for those of `data`.
+        User attributes; None for the attributes of `data`.
 
     Returns
     -------
     tuple
-        The parameters from `chunks` to `attributes`, in this order. Codecs to keep are None if
-        `data` has none. Shards to keep are a shape, or, if the shard index is stored at the start,
-        a dictionary with ``shape`` and ``index_location``.
+        The parameters from `chunks` to `attributes`, in this order. If `data` has no filters or no
+        compressors, None is kept for them. Shards to keep are a shape. If the shard index is stored
+        at the start of a shard, they are a dictionary with ``shape`` and ``index_location``.
 
     Raises
     ------

@@ -71,7 +71,7 @@ def merge_config(
     config : ArrayConfig, dict or None
         Options of the array; None for the defaults.
     write_empty_chunks : bool or None
-        Overrides the option in `config`; None to keep that option.
+        Value that overrides the option in `config`; None to keep the option.
 
     Warns
     -----
@@ -178,7 +178,7 @@ async def create(
     codecs : iterable of codec or dict, or None
         Format 3: all codecs in encoding order; None for the defaults.
     dimension_names : iterable of str or None, or None
-        Format 3: one name, or None, per dimension.
+        Format 3: one name per dimension, or None for a dimension without a name.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     mode : {"a", "w", "w-"} or None
@@ -186,24 +186,24 @@ async def create(
     data : array-like or None
         Elements to write; None to write no elements.
     synchronizer : object
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     chunk_store : StoreLike or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     cache_metadata : bool or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     cache_attrs : bool or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     read_only : bool or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     object_codec : codec or None
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
     meta_array : object
-        Parameter of zarr-python 2 without effect.
+        Parameter of zarr-python 2; it has no effect.
 
     Returns
     -------
     Array or AsyncArray
-        The new array: `Array` in the synchronous API, `AsyncArray` in the asynchronous one.
+        The new array: `Array` in the synchronous API, `AsyncArray` in the asynchronous API.
 
     Raises
     ------
@@ -301,7 +301,7 @@ async def create(
 
 
 def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
-    """Raise an error that names the replacement if a parameter of the other format is given."""
+    """Raise an error if a parameter of the other format is given; the error names a substitute."""
     for is_given, name, instead in parameters:
         if is_given:
             hint = "" if instead is None else f" Use {instead} instead."
@@ -330,7 +330,8 @@ async def store_elements(
     Raises
     ------
     TypeError
-        If `arr` is not such an array, for example a list or an array of this library.
+        If `arr` is not a NumPy array or similar: for example, if it is a list or an array of this
+        library.
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
         See `create`.
     """

@@ -41,7 +41,7 @@ _C = TypeVar("_C", ArrayArrayCodec, BytesBytesCodec)
 
 
 def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata:
-    """Return the metadata of an array from their JSON form.
+    """Convert the JSON form of array metadata to a metadata object.
 
     Parameters
     ----------
@@ -126,9 +126,9 @@ def parse_codecs_v2(
     Parameters
     ----------
     filters : FiltersLike
-        As given by the user.
+        Filters, as passed by the user.
     compressors : CompressorsLike
-        As given by the user.
+        Compressors, as passed by the user.
     dtype : ZDType
         Data type of the array.
 
@@ -220,11 +220,11 @@ def parse_codecs_v3(
     Parameters
     ----------
     filters : FiltersLike
-        As given by the user.
+        Filters, as passed by the user.
     serializer : SerializerLike
-        As given by the user.
+        Serializer, as passed by the user.
     compressors : CompressorsLike
-        As given by the user.
+        Compressors, as passed by the user.
     dtype : ZDType
         Data type of the array.
 

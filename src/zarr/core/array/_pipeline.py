@@ -27,7 +27,7 @@ def create_codec_pipeline(metadata: ArrayMetadata, *, store: Store | None = None
     metadata : ArrayV2Metadata or ArrayV3Metadata
         Metadata of the array.
     store : Store or None
-        Passed to pipelines that read the store themselves; None if there is no store yet.
+        Store for pipelines that access the store directly; None if there is no store yet.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def chunk_spec(
     config : ArrayConfig
         Options of the array.
     shape : tuple of int
-        Shape of the chunks in elements, as they are encoded.
+        Shape of the chunks before encoding, in elements.
     prototype : BufferPrototype
         Buffer classes for encoded and decoded data.
     """

@@ -34,20 +34,22 @@ class ReadPlan:
     indexer : Indexer
         Iterable over the chunks of the selection.
     batch : iterator of tuple
-        The same chunks, as items for the codec pipeline. The iterator can be consumed only once.
+        The chunks of the selection, as items for the codec pipeline. The iterator can be consumed
+        only once.
     target : NDBuffer
-        Receives whole elements, in the shape of the indexer.
+        Buffer that receives whole elements, in the shape of the indexer.
     drop_axes : tuple of int
         Dimensions that have length 1 in the chunk selections and are missing from `target`.
     shape : tuple of int
-        Shape of the result in elements. It differs from the shape of `target` if coordinate arrays
-        have several dimensions, because `target` then has one dimension.
+        Shape of the result in elements. If coordinate arrays have several dimensions, this shape
+        differs from the shape of `target`, which has one dimension in that case.
     fields : str, list of str or None
-        Fields of a structured data type to return; None for whole elements.
+        Fields of a structured data type to return; None to return whole elements.
     field_dtype : numpy.dtype
         Data type of the result.
     out : NDBuffer or None
-        Buffer of the caller; None if there is none or if it is `target` itself.
+        Buffer that the caller passed; None if the caller passed no buffer, or if that buffer is
+        `target`.
     """
 
     array: AsyncArray[Any]
@@ -66,7 +68,8 @@ class ReadPlan:
         Parameters
         ----------
         results : sequence of GetResult or None
-            Status of each chunk from the pipeline; None if the pipeline does not report it.
+            Status of each chunk, as reported by the pipeline; None if the pipeline reports no
+            status.
 
         Raises
         ------
@@ -137,13 +140,13 @@ def plan_read(
     indexer : Indexer
         The selection.
     out : NDBuffer or None
-        Receives the result; None for a new buffer. `out` must have the shape of the result. NumPy
-        must be able to cast the result to the data type of `out` with ``same_kind`` casting. `out`
-        need not be contiguous.
+        Buffer that receives the result; None for a new buffer. `out` must have the shape of the
+        result. NumPy must be able to cast the result to the data type of `out` with ``same_kind``
+        casting. `out` need not be contiguous.
     fields : str, list of str or None
-        Fields of a structured data type to return; None for whole elements.
+        Fields of a structured data type to return; None to return whole elements.
     prototype : BufferPrototype or None
-        Buffer classes for encoded and decoded data; None for the configured ones.
+        Buffer classes for encoded and decoded data; None for the configured classes.
 
     Raises
     ------

@@ -40,8 +40,9 @@ R = TypeVar("R")
 # a store. A store merges concurrent requests, so many small arrays should be read together.
 _AT_ONCE: Final = 256
 
-# Number of bytes per unit of the budget of `_AT_ONCE` units. A read that needs more bytes of memory
-# takes several units, so all reads together need at most about `_AT_ONCE` times this number.
+# Size of one unit of memory, in bytes. There are `_AT_ONCE` units for all reads. A read that needs
+# more memory than one unit takes several units, so all reads together need at most about `_AT_ONCE`
+# times this size.
 _PART_NBYTES: Final = 4 * MiB
 # Maximum number of chunks counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
@@ -49,7 +50,7 @@ _MOST_COUNTED: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A validated selection of an array that has not been read yet.
+    """A validated but unread selection of an array.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class Reading:
     indexer : Indexer
         The selection.
     fields : str, list of str or None
-        Fields of a structured data type to return; None for whole elements.
+        Fields of a structured data type to return; None to return whole elements.
     is_box : bool
         Whether a zero-dimensional result is returned as a scalar.
     """
@@ -99,14 +100,14 @@ class Reading:
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
-        """Read in the same way as indexing the array."""
+        """Read in the calling thread if possible, in the same way as indexing does."""
         with _naming(self.array):
             return get_selection_sync(self.array, self.indexer, fields=self.fields)
 
 
 @contextmanager
 def _naming(array: AsyncArray[Any]) -> Iterator[None]:
-    """Add a note that names the array to an exception."""
+    """Add the location of the array to an exception, as a note."""
     try:
         yield
     except Exception as error:
@@ -125,7 +126,7 @@ def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
     TypeError
         If `selections` is not an iterable of arrays, or of pairs of an array and a selection.
     """
-    # Reject arrays and groups: they are iterable too, but iterating reads them.
+    # Reject an array or a group: it is iterable too, but iterating over it would read it.
     if hasattr(selections, "store_path") or not isinstance(selections, Iterable):
         raise TypeError(
             "Expected an iterable of arrays, or of pairs of an array and a selection. "
@@ -261,7 +262,7 @@ class _Budget:
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine while holding `share` units, or all units if there are fewer."""
+        """Run a coroutine while holding `share` units, but at most all units."""
         taken = 0
         try:
             async with self._turn:
@@ -275,7 +276,7 @@ class _Budget:
 
 
 def _innermost(store: Store) -> Store:
-    """Return the store inside all wrappers."""
+    """Return the innermost store, without its wrappers."""
     while isinstance(store, WrapperStore):
         store = store._store
     return store
@@ -305,7 +306,8 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
     Raises
     ------
     TypeError
-        If `selections` contains other objects. In that case nothing is read.
+        If an item of `selections` is neither an array nor a pair of an array and a selection. In
+        that case nothing is read.
     IndexError
         If a selection is not valid or out of bounds. In that case nothing is read.
     ChunkNotFoundError
@@ -316,8 +318,8 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
 
     Notes
     -----
-    At most 256 arrays are read at a time, fewer if they are large. The synchronous function reads
-    arrays in memory or in local files one after another, like a loop over them.
+    At most 256 arrays are read at a time, fewer if they are large. If arrays are stored in memory
+    or in local files, the synchronous function reads them one after another, as a loop would.
     """
     return await read_all(await prepare(parse_selections(selections)))
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from zarr.core.array._async import AsyncArray
 
-# If more chunks than this may be stored outside the new shape, list the store to find them.
+# If more than this number of chunks may be stored outside the new shape, list the store to find the
+# stored chunks.
 _MAX_BLIND_DELETES = 1000
 
 # Maximum number of chunk positions collected before the chunks are deleted.
@@ -41,8 +42,7 @@ async def resize(
         The array.
     new_shape : iterable of int or int
         Shape in elements, with as many dimensions as the array has. New elements have the fill
-        value. New elements in a chunk that was partly outside the old shape have the values stored
-        in that chunk.
+        value. If a chunk was partly outside the old shape, its new elements have the stored values.
     delete_outside_chunks : bool
         Whether to delete chunks that are completely outside the new shape. If the store cannot
         delete keys, these chunks are overwritten with the fill value instead.
@@ -79,7 +79,8 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
         await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
         return
     # On some file systems, and on servers that list page by page, a deletion during a listing can
-    # hide other keys. Therefore the store is listed again until no chunk is deleted while listing.
+    # hide other keys. Therefore the store is listed again until no chunk is deleted during a
+    # listing.
     is_whole = False
     deleted: tuple[int, ...] | None = None  # first chunk deleted during the previous listing
     while not is_whole:
@@ -147,9 +148,9 @@ def plan_append(
     array : AsyncArray
         The array.
     data : array
-        Data to append. Its shape must equal that of the array, except along `axis`.
+        Data to append. The shapes of `data` and of the array must be equal, except along `axis`.
     axis : int
-        Dimension that grows; a negative number counts from the last dimension.
+        Dimension that grows; negative numbers count from the last dimension.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Read or write a selection; overridden methods of the array are used if there are any.
+"""Read or write a selection, through overridden methods of the array if there are any.
 
-An override of `AsyncArray._get_selection` handles every read of elements, and an override of
-`AsyncArray._set_selection` every write. Without an override, the synchronous functions avoid the
-event loop as far as possible.
+An override of `AsyncArray._get_selection` handles every read of elements. An override of
+`AsyncArray._set_selection` handles every write of elements. Without an override, the synchronous
+functions avoid the event loop as far as possible.
 """
 
 from __future__ import annotations

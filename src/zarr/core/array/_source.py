@@ -30,10 +30,10 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
     source : AsyncArray or None
         Source of the elements; None for data that are not an array of this library.
     given : mapping
-        Parameters of `from_array` that describe the array, with ``zarr_format`` 2 or 3.
-        ``"keep"`` is replaced with the value of the source. In parameters that do not accept
-        ``"keep"``, None or `DEFAULT_FILL_VALUE` is replaced in the same way. Codecs and chunk key
-        encoding are kept only if the source has the same format.
+        Parameters of `from_array` that describe the array, with ``zarr_format`` 2 or 3. The value
+        ``"keep"`` is replaced with the parameter of the source. If a parameter does not accept
+        ``"keep"``, the value None or `DEFAULT_FILL_VALUE` is replaced in the same way. Codecs and
+        chunk key encoding are kept only if the source has the same format.
 
     Warns
     -----

@@ -68,7 +68,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     Parameters
     ----------
     _async_array : AsyncArray
-        Array of the asynchronous API, which does the work.
+        Array of the asynchronous API, which this class wraps.
     """
 
     _async_array: AsyncArray[T_ArrayMetadata]
@@ -95,7 +95,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ArrayNotFoundError
-            If there is no such array.
+            If there is no array of format 3.
         TypeError, ValueError
             If the metadata are not valid.
         """
@@ -122,7 +122,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def config(self) -> ArrayConfig:
-        """Runtime options, not stored."""
+        """Runtime options, which are not stored."""
         return self._async_array.config
 
     @property
@@ -177,7 +177,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            Usually an array, which is zero-dimensional if a single element is selected.
+            Usually an array; zero-dimensional if a single element is selected.
 
         Raises
         ------
@@ -252,13 +252,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             One item per dimension; missing items select the whole dimension. Steps are positive.
         out : NDBuffer or None
-            Receives the result; None for a new array. `out` must have the shape of the result.
-            NumPy must be able to cast the result to the data type of `out` with ``same_kind``
-            casting. `out` need not be contiguous.
+            Buffer that receives the result; None for a new array. `out` must have the shape of the
+            result. NumPy must be able to cast the result to the data type of `out` with
+            ``same_kind`` casting. `out` need not be contiguous.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
 
         Returns
         -------
@@ -294,9 +294,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -323,9 +323,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -351,12 +351,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One array per dimension. The arrays are broadcast to a common shape, which is the shape
             of the result.
         out : NDBuffer or None
-            Buffer that receives the result, as for `get_basic_selection`; None for a new array. It
-            may also be one-dimensional.
+            Buffer that receives the result, as for `get_basic_selection`; None for a new array. The
+            buffer may also be one-dimensional.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -379,13 +379,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing items select the whole dimension. Slices have step 1.
+            One item per dimension; missing items select the whole dimension. The step must be 1.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
-            Fields of a structured data type to return; None for whole elements.
+            Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -423,12 +423,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             As for `get_basic_selection`.
         value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection.
+            New values; converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None for whole
-            elements.
+            Field of a structured data type to set; the other fields do not change. None to set
+            whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -456,12 +456,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, integer array, boolean array or tuple of them
             As for `get_orthogonal_selection`.
         value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection.
+            New values; converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None for whole
-            elements.
+            Field of a structured data type to set; the other fields do not change. None to set
+            whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -486,13 +486,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         mask : boolean array
             Mask with the shape of the array; True selects an element.
         value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection. Several values
-            form a one-dimensional array.
+            New values; converted to the data type of the array, and broadcast to the selection. An
+            array of values must be one-dimensional.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None for whole
-            elements.
+            Field of a structured data type to set; the other fields do not change. None to set
+            whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -517,13 +517,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : integer array or tuple of them
             As for `get_coordinate_selection`.
         value : scalar or array-like
-            See `set_basic_selection`. Several values have the shape of the coordinates, or are
+            See `set_basic_selection`. An array must have the shape of the coordinates, or be
             one-dimensional.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None for whole
-            elements.
+            Field of a structured data type to set; the other fields do not change. None to set
+            whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -548,12 +548,12 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             As for `get_block_selection`.
         value : scalar or array-like
-            Converted to the data type of the array, and broadcast to the selection.
+            New values; converted to the data type of the array, and broadcast to the selection.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None for whole
-            elements.
+            Field of a structured data type to set; the other fields do not change. None to set
+            whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured ones.
+            Buffer classes for encoded and decoded data; None for the configured classes.
 
         Raises
         ------
@@ -577,9 +577,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         new_shape : iterable of int or int
-            Shape in elements, with as many dimensions as the array has. New elements have the
-            fill value. New elements in a chunk that was partly outside the old shape have the
-            values stored in that chunk.
+            Shape in elements, with as many dimensions as the array has. New elements have the fill
+            value. If a chunk was partly outside the old shape, its new elements have the stored
+            values.
 
         Raises
         ------

@@ -37,12 +37,12 @@ class WritePlan:
     batch : iterator of tuple
         Chunks for the codec pipeline; the iterator can be consumed only once.
     value : NDBuffer
-        Values in the data type of the array, or of `field` if that is given. The shape is that of
-        the indexer, or ``()`` if one value replaces all elements.
+        Values in the data type of `field`, or of the array if `field` is None. The shape is the
+        shape of the indexer, or ``()`` if one value replaces all elements.
     drop_axes : tuple of int
         Dimensions that have length 1 in the chunk selections and are missing from `value`.
     current : ReadPlan or None
-        Plan to read the current elements if only one field is replaced; None to replace whole
+        Plan for reading the current elements, if only one field is replaced; None to replace whole
         elements.
     field : str or None
         The field to replace; None to replace whole elements.
@@ -80,13 +80,13 @@ def plan_write(
     indexer : Indexer
         The selection.
     value : scalar, array-like or NDBuffer
-        Converted to the data type of the array, and broadcast to the selection as in a NumPy
-        assignment. If coordinate arrays have several dimensions, one-dimensional values are
+        New values; converted to the data type of the array, and broadcast to the selection as in a
+        NumPy assignment. If coordinate arrays have several dimensions, one-dimensional values are
         accepted too.
     fields : str, list of str or None
-        One field of a structured data type to set; None for whole elements.
+        One field of a structured data type to set; None to set whole elements.
     prototype : BufferPrototype or None
-        Buffer classes for encoded and decoded data; None for the configured ones.
+        Buffer classes for encoded and decoded data; None for the configured classes.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def refuse_missing_text(value: Any, dtype: object) -> None:
     Raises
     ------
     ValueError
-        If a value is missing, because no data type can store a missing string.
+        If a string value is missing: no data type can store missing strings.
     """
     if is_pandas_text(dtype) and bool(np.any(value.isna())):
         raise ValueError(

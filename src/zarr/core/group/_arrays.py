@@ -80,7 +80,7 @@ class ArrayCreation(GroupProperties):
         data : array or None
             Source of the shape, data type and elements; None for an array without elements.
         chunks : iterable of int, int or "auto"
-            Shape of the chunks in elements; -1 along a dimension for its whole length. If
+            Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
             ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk
             lengths.
         shards : iterable of int, int, dict, "auto" or None
@@ -102,7 +102,8 @@ class ArrayCreation(GroupProperties):
         chunk_key_encoding : ChunkKeyEncoding, dict or None
             Encoding of the chunk keys; None for the default of the format.
         dimension_names : iterable of str or None, or None
-            One name, or None, per dimension; None for no names. Format 3 only.
+            One name per dimension, or None for a dimension without a name. None for no names.
+            Format 3 only.
         overwrite : bool
             Whether to delete everything stored at the location first.
         config : ArrayConfig, dict or None
@@ -110,14 +111,15 @@ class ArrayCreation(GroupProperties):
         write_data : bool
             Whether to write the elements of `data`.
         compressor : codec or None
-            Single compressor, instead of `compressors`. The default is Blosc in a format 2 group.
+            One compressor, in place of `compressors`. By default, arrays in a format 2 group are
+            compressed with Blosc.
         storage_options : dict or None
-            Not supported: the store of the group is already open.
+            Not supported, because the store of the group is already open.
 
         Returns
         -------
         Array or AsyncArray
-            The new array: `Array` in the synchronous API, `AsyncArray` in the asynchronous one.
+            The new array: `Array` in the synchronous API, `AsyncArray` in the asynchronous API.
 
         Raises
         ------
@@ -169,7 +171,7 @@ class ArrayCreation(GroupProperties):
         shape : iterable of int or int
             Shape in elements.
         dtype : dtype-like, ZDType or None
-            Data type of the elements; None for that of an existing array.
+            Data type of the elements; None to accept the data type of an existing array.
         exact : bool
             Whether the data type of an existing array must equal `dtype`. If False, a data type
             that casts safely to `dtype` is accepted too.
@@ -181,9 +183,10 @@ class ArrayCreation(GroupProperties):
         Raises
         ------
         TypeError
-            If a group, or an array of another shape or data type, is stored at the path.
+            If a group is stored at the path, or an array with a different shape or an incompatible
+            data type.
         ValueError
-            If the array must be created and the store is read-only, or `dtype` is missing.
+            If the array must be created, but the store is read-only or `dtype` is None.
         """
         node = await self._find(name, use_consolidated=False)
         metadata: Any = None if node is None else node.metadata
@@ -280,7 +283,7 @@ class ArrayCreation(GroupProperties):
         name : str
             Path relative to this group.
         data : Array, AsyncArray or array-like
-            Array to take parameters from; see `zarr.empty_like`.
+            Array that provides the parameters; see `zarr.empty_like`.
         **kwargs
             Parameters of `zarr.create`.
         """

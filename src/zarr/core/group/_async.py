@@ -85,7 +85,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         store : StoreLike
-            Location of the new group. Groups above it that are not stored yet are created.
+            Location of the new group. Missing groups above the new group are created.
         attributes : dict or None
             User attributes with JSON values; None for no attributes.
         overwrite : bool
@@ -98,8 +98,8 @@ class AsyncGroup(ArrayCreation):
         ContainsArrayError, ContainsGroupError
             If a node exists at the location and `overwrite` is False.
         TypeError, ValueError
-            If a parameter is not valid, the store is read-only, or a parent of the group is an
-            array. In that case nothing is stored or deleted.
+            If a parameter is not valid, if the store is read-only, or if a parent of the group is
+            an array. In that case nothing is stored or deleted.
         """
         metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
         store_path = await make_store_path(store)
@@ -120,22 +120,22 @@ class AsyncGroup(ArrayCreation):
         store : StoreLike
             Location of the group.
         zarr_format : {2, 3} or None
-            Zarr format; None to detect it. Format 3 is preferred if both are stored.
+            Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
         use_consolidated : bool, str or None
             True to require consolidated metadata, False to ignore them, None to use them if they
-            exist. A string also requires them; it is the key, relative to a format 2 group, at
-            which they are stored.
+            exist. For a format 2 group, a string has the effect of True; it is the key of the
+            consolidated metadata, relative to the group.
 
         Raises
         ------
         GroupNotFoundError
-            If there is no group of that format.
+            If there is no group in a matching format.
         FileNotFoundError
             If the directory of the store does not exist.
         ContainsArrayError
             If a format 3 array is stored at the location.
         MetadataValidationError, TypeError, ValueError
-            If the metadata or a parameter are not valid. `ValueError` is also raised if
+            If a parameter or the metadata are not valid. `ValueError` is also raised if
             consolidated metadata are required and absent.
         """
         store_path = await find_place(store)
@@ -177,12 +177,12 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         ensure_parents : bool
-            Whether to create the groups above this one that are not stored yet.
+            Whether to create missing groups above this group.
 
         Raises
         ------
         ValueError
-            If the store is read-only, or a parent is an array and `ensure_parents` is set.
+            If the store is read-only, or if `ensure_parents` is True and a parent is an array.
         """
         await store_metadata(self.store_path, self.metadata, ensure_parents=ensure_parents)
 
@@ -213,7 +213,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         KeyError
-            If there is no such member, or it is missing from consolidated metadata.
+            If the member does not exist, or is missing from consolidated metadata.
         TypeError, ValueError
             If `key` is not a path, or the metadata of the member are not valid.
         """
@@ -223,7 +223,7 @@ class AsyncGroup(ArrayCreation):
         return make_node(self.store_path / key, node)
 
     async def get(self, key: str, default: Any = None) -> Any:
-        """Return a member, or `default` if there is none; see `getitem`."""
+        """Return a member, or `default` if it does not exist; see `getitem`."""
         node = await self._find(key)
         return default if node is None else node
 
@@ -246,7 +246,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         ArrayNotFoundError
-            If there is no such member.
+            If the member does not exist.
         ContainsGroupError
             If the member is a group.
         """
@@ -269,7 +269,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         GroupNotFoundError
-            If there is no such member.
+            If the member does not exist.
         ContainsArrayError
             If the member is an array.
         """
@@ -286,14 +286,14 @@ class AsyncGroup(ArrayCreation):
     ) -> dict[str, NDArrayLikeOrScalar]:
         """Read several arrays of the group, or selections of them, concurrently.
 
-        Metadata are read with one or two bulk reads. They are not read if consolidated metadata are
+        Metadata are read with one or two bulk reads, or not at all if consolidated metadata are
         known. Chunks are read as in `zarr.read_many`.
 
         Parameters
         ----------
         names : iterable of str, or mapping
-            Paths of arrays relative to this group, or a mapping from such paths to selections as
-            for indexing. The selection None reads the whole array.
+            Paths of arrays relative to this group, or a mapping from such paths to selections that
+            can index the arrays. The selection None reads the whole array.
 
         Returns
         -------
@@ -303,7 +303,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         KeyError
-            If there is no such member, or it is missing from consolidated metadata.
+            If the member does not exist, or is missing from consolidated metadata.
         ContainsGroupError
             If a member is a group.
         TypeError, ValueError
@@ -367,7 +367,7 @@ class AsyncGroup(ArrayCreation):
         tuple
             Path relative to this group, and array or group. The children of a group are in the
             order in which the store lists them. A group precedes its members. If a group has
-            consolidated metadata, its members follow directly after it. Otherwise its members
+            consolidated metadata, its members follow directly after it. The members of other groups
             follow after all nodes of smaller depth.
 
         Raises
@@ -563,8 +563,8 @@ class AsyncGroup(ArrayCreation):
         ContainsArrayError, ContainsGroupError
             If a node exists at one of the paths and `overwrite` is False.
         ValueError
-            If this group itself is among the nodes, formats are mixed, the parent of a node is an
-            array, or the store is read-only. In that case nothing is stored or deleted.
+            If this group itself is among the nodes, if formats are mixed, if the parent of a node
+            is an array, or if the store is read-only. In that case nothing is stored or deleted.
         """
         everything = _hierarchy.complete_below(nodes, self.metadata.zarr_format)
         stored = _hierarchy.store_hierarchy(self.store_path, everything, overwrite=overwrite)
@@ -588,7 +588,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         TypeError
-            If `value` is not such an array.
+            If `value` is not a NumPy array or similar.
         ValueError
             If `key` is the path of the group itself, or the store is read-only.
         """

@@ -24,7 +24,7 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
     store_path : StorePath
         The group.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
 
     Returns
     -------
@@ -36,14 +36,14 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
     TypeError
         If the store does not support consolidated metadata.
     GroupNotFoundError, ContainsArrayError
-        If there is no group of that format.
+        If there is no group in a matching format.
     ValueError
         If the store is read-only, or metadata are not valid.
 
     Warns
     -----
     ZarrUserWarning
-        For format 3, because its specification does not define consolidated metadata.
+        If the group has format 3: the Zarr v3 specification does not define consolidated metadata.
     """
     store = store_path.store
     if not store.supports_consolidated_metadata:

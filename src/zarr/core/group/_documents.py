@@ -106,28 +106,29 @@ async def read_group_metadata(
     store_path : StorePath
         The group.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both are stored.
+        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
     use_consolidated : bool, str or None
-        True to require consolidated metadata, False to ignore them, None to use them if they
-        exist. A string also requires them; it is the key, relative to a format 2 group, at which
-        they are stored.
+        True to require consolidated metadata, False to ignore them, None to use them if they exist.
+        For a format 2 group, a string has the effect of True; it is the key of the consolidated
+        metadata, relative to the group.
 
     Raises
     ------
     GroupNotFoundError
-        If there is no group of that format. `MissingParentError` is raised if consolidated metadata
-        are not ignored, and they describe a node but lack a group above that node.
+        If there is no group in a matching format. `MissingParentError` is raised if consolidated
+        metadata are not ignored, and they describe a node but lack a group above that node.
     ContainsArrayError
         If the ``zarr.json`` is the document of an array.
     MetadataValidationError, TypeError, ValueError
-        If the metadata or a parameter are not valid. `ValueError` is also raised if consolidated
+        If a parameter or the metadata are not valid. `ValueError` is also raised if consolidated
         metadata are required and absent.
 
     Warns
     -----
     ZarrUserWarning
         If both formats are stored and `zarr_format` is None. Also if consolidated metadata are
-        invalid but not required; if they lack a group, an error is raised instead.
+        invalid but not required. If consolidated metadata lack a group, an error is raised in place
+        of the warning.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -189,7 +190,7 @@ async def read_node_metadata(
 
 
 def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
-    """Return the metadata of the array that the documents describe, or None if there is none."""
+    """Return the metadata of the array that the documents describe; None if they describe none."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if v3.get("node_type") != "array":
@@ -207,7 +208,7 @@ def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | No
 def _group_of(
     documents: Documents, store_path: StorePath, consolidated: _Consolidated
 ) -> GroupMetadata | None:
-    """Return the metadata of the group that the documents describe, or None if there is none."""
+    """Return the metadata of the group that the documents describe; None if they describe none."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if documents.seems_stored(ZGROUP_JSON):
@@ -291,7 +292,7 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return the names of documents to read; for format 2, add the consolidated metadata."""
+        """Return the names of documents to read; for format 2, include consolidated metadata."""
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
     def into_v3(self, document: Document) -> GroupMetadata:

@@ -56,13 +56,14 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
     Returns
     -------
     dict
-        Metadata by normalized path, parents before children. For each group above a node that is
-        not itself in `nodes`, the value is an `ImplicitGroupMarker`.
+        Metadata by normalized path, parents before children. If a group above a node is missing
+        from `nodes`, the result contains an `ImplicitGroupMarker` for this group.
 
     Raises
     ------
     ValueError
-        If two paths are equal after normalization, formats are mixed, or a node is below an array.
+        If two paths are equal after normalization, if formats are mixed, or if a node is below an
+        array.
     """
     given = normalize_paths(nodes)
     zarr_format = _one_format(given)
@@ -83,7 +84,7 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
 def complete_below(
     nodes: Mapping[str, NodeMetadata], zarr_format: ZarrFormat
 ) -> dict[str, NodeMetadata]:
-    """Return a hierarchy below a group, including the groups in it but not the group itself.
+    """Return a hierarchy below a group, including implicit groups, but not the group itself.
 
     Parameters
     ----------
@@ -100,8 +101,8 @@ def complete_below(
     Raises
     ------
     ValueError
-        See `complete`. Also raised if the group itself is among the nodes, or a node has a
-        different format.
+        See `complete`. Also raised if the group itself is among the nodes, or if a node does not
+        have the given format.
     """
     given = normalize_paths(nodes)
     if "" in given:

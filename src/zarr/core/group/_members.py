@@ -24,7 +24,8 @@ from zarr.storage._utils import can_be_child, normalize_path
 if TYPE_CHECKING:
     from zarr.storage._common import StorePath
 
-# Names in the listing of a group that are documents of the group, not members.
+# Names of the documents of a group. These names occur in the listing of the group, but are not
+# members of the group.
 _OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
     2: frozenset({ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON}),
     3: frozenset({ZARR_JSON}),
@@ -65,7 +66,7 @@ async def find_many(
     *,
     use_consolidated: bool = True,
 ) -> list[NodeMetadata | None]:
-    """Return the metadata of nodes below a group in order; uses one or two bulk reads.
+    """Return the metadata of nodes below a group, in the order of `keys`.
 
     Parameters
     ----------
@@ -99,9 +100,9 @@ async def walk(
 ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
     """Yield the nodes below a group, level by level.
 
-    The metadata of one level are read with one or two bulk reads per 500 nodes. Nodes below a group
-    with known consolidated metadata are not read. They are yielded in one sequence, in which each
-    group is followed directly by the nodes below it.
+    The metadata of one level are read with one or two bulk reads per 500 nodes. If the consolidated
+    metadata of a group are known, the nodes below the group are not read. These nodes are yielded
+    in one sequence, in which each group is followed directly by the nodes below it.
 
     Parameters
     ----------
@@ -224,7 +225,7 @@ async def _complete(
     zarr_format: ZarrFormat,
     use_consolidated: bool,
 ) -> list[tuple[str, NodeMetadata]]:
-    """Read the metadata that are not known, and omit paths that are not nodes."""
+    """Read the metadata that are not known yet, and omit paths at which there is no node."""
     unknown = [path for path, node in children if node is None]
     found = dict(
         zip(unknown, await read_many(store_path, unknown, zarr_format), strict=True)

@@ -33,10 +33,10 @@ GROUP_METADATA_KEYS: Final = frozenset(
 
 
 class MissingParentError(MetadataValidationError, GroupNotFoundError):
-    """Raised if consolidated metadata describe a node but lack a group above it.
+    """Raised if consolidated metadata describe a node, but not the group above that node.
 
-    As in the released package, it is a `GroupNotFoundError`, although the group that stores the
-    consolidated metadata exists. Because that group exists, no new group is created.
+    As in the released package, this error is a `GroupNotFoundError`, although the group that stores
+    the consolidated metadata exists. Because that group exists, no new group is created.
     """
 
 
@@ -49,7 +49,7 @@ def parse_zarr_format(data: Any) -> ZarrFormat:
     Raises
     ------
     ValueError
-        If `data` is anything else.
+        If `data` is not a valid format.
     """
     if data in (2, 3) and not isinstance(data, bool):
         return cast("ZarrFormat", data)
@@ -64,7 +64,7 @@ def parse_node_type(data: Any) -> NodeType:
     Raises
     ------
     MetadataValidationError
-        If `data` is anything else.
+        If `data` is not a valid node type.
     """
     if data in ("array", "group"):
         return cast("NodeType", data)
@@ -257,7 +257,7 @@ class ConsolidatedMetadata:
                 yield from below._flatten(f"{path}/")
 
     def get(self, path: str) -> NodeMetadata | None:
-        """Return the metadata of the node at a path relative to the group; None if unknown."""
+        """Return the metadata of the node at `path`, relative to the group; None if absent."""
         name, _, rest = path.partition("/")
         node = self.metadata.get(name)
         if not rest:
@@ -313,11 +313,11 @@ class GroupMetadata(Metadata):
     zarr_format : {2, 3}
         Format of the group.
     consolidated_metadata : ConsolidatedMetadata or None
-        Metadata of all nodes below the group; None for a group without consolidated metadata, or if
+        Metadata of all nodes below the group; None if the group has no consolidated metadata, or if
         they are not used.
     extra_fields : mapping or None
-        Fields of the ``zarr.json`` document that the specification does not define. Each is an
-        object with ``must_understand: false``. None for no extra fields.
+        Fields of the ``zarr.json`` document that the specification does not define. Each field is
+        an object with ``must_understand: false``. None for no extra fields.
 
     Raises
     ------
@@ -411,7 +411,7 @@ class GroupMetadata(Metadata):
         Parameters
         ----------
         prototype : BufferPrototype
-            Provides the ``buffer`` class of the documents.
+            Buffer classes; the documents are instances of ``prototype.buffer``.
 
         Returns
         -------
@@ -439,9 +439,9 @@ class GroupMetadata(Metadata):
 
 @dataclass(frozen=True)
 class ImplicitGroupMarker(GroupMetadata):
-    """Metadata of a group that is needed only because there are nodes below it.
+    """Metadata of a group that is created only because there are nodes below it.
 
-    When a hierarchy is created, a group that already exists at that location is kept.
+    If a group already exists at the location of this group, the existing group is kept.
     """
 
 

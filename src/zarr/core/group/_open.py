@@ -106,8 +106,8 @@ async def create_hierarchy(
     ContainsArrayError, ContainsGroupError
         If a node exists at one of the paths and `overwrite` is False.
     ValueError
-        If two paths are equal after normalization, formats are mixed, a node is below an array, or
-        the store is read-only. In that case nothing is stored or deleted.
+        If two paths are equal after normalization, if formats are mixed, if a node is below an
+        array, or if the store is read-only. In that case nothing is stored or deleted.
     """
     everything = _hierarchy.complete(nodes)
     if not everything:

@@ -44,7 +44,7 @@ def parse_names(names: object) -> dict[str, Any]:
 
 
 async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArray[Any]]:
-    """Return members of a group; raise an error if one is not an array.
+    """Return members of a group; raise an error if a member is not an array.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArra
     Raises
     ------
     KeyError
-        If there is no such member, or it is missing from consolidated metadata.
+        If the member does not exist, or is missing from consolidated metadata.
     ContainsGroupError
         If a member is a group.
     TypeError, ValueError

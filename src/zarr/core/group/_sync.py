@@ -96,7 +96,7 @@ class Group(GroupProperties, SyncMixin):
     Parameters
     ----------
     _async_group : AsyncGroup
-        Group of the asynchronous API, which does the work.
+        Group of the asynchronous API, which this class wraps.
     """
 
     _async_group: AsyncGroup
@@ -149,7 +149,7 @@ class Group(GroupProperties, SyncMixin):
         return wrap_node(sync_opening(self._async_group.getitem(path), in_thread=_in_thread(self)))
 
     def get(self, path: str, default: Any = None) -> Any:
-        """Return a member, or `default` if there is none; see `AsyncGroup.getitem`."""
+        """Return a member, or `default` if it does not exist; see `AsyncGroup.getitem`."""
         node = sync_opening(self._async_group.get(path), in_thread=_in_thread(self))
         return default if node is None else wrap_node(node)
 
@@ -235,7 +235,7 @@ class Group(GroupProperties, SyncMixin):
     def create_hierarchy(
         self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
     ) -> Iterator[tuple[str, Array[Any] | Group]]:
-        """Create many nodes below this group; all are created before the first is yielded.
+        """Create many nodes below this group; all nodes exist before the first is yielded.
 
         See `AsyncGroup.create_hierarchy` for the parameters.
         """
