@@ -1,10 +1,10 @@
 """Choose between equivalent methods of a store: the most-derived override wins.
 
 A store has several methods for one purpose: `get`, `get_sync` and `get_many`, or `delete` and
-`delete_dir`. A subclass may override only one of them; the inherited equivalents would bypass that
-override. For this reason, the override in the most-derived class is used in place of its
-equivalents. A method that was patched after class creation takes precedence over the other methods
-of its class. A method set on an instance takes precedence over all methods of the class.
+`delete_dir`. A subclass may override only one of these methods; the inherited equivalents would
+bypass that override. For this reason, the override in the most-derived class is used in place of
+its equivalents. A method that was patched after class creation takes precedence over the other
+methods of its class. A method set on an instance takes precedence over all methods of the class.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def settle_access(cls: type[Store]) -> None:
 def access_of(store: Store) -> StoreAccess:
     """Return the record of the methods that read and write a store.
 
-    The record is memoized on the class. It is computed again if a method was patched after the
-    class was created, or was set on the instance.
+    The record is memoized on the class. The record is computed again if a method was patched after
+    the class was created, or was set on the instance.
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})

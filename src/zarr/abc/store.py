@@ -372,7 +372,7 @@ class Store(ABC):
         Raises
         ------
         ExceptionGroup
-            Contains the first failure, which is a `FileNotFoundError` if the key is absent. Catch
+            Contains one error, the first failure: a `FileNotFoundError` if the key is absent. Catch
             it with ``except*``.
         """
         plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
@@ -565,7 +565,7 @@ class Store(ABC):
 
     @property
     def supports_consolidated_metadata(self) -> bool:
-        """Whether consolidated metadata are useful for the store."""
+        """Whether consolidated metadata may be read from the store and written to it."""
         return True
 
     @abstractmethod

@@ -358,10 +358,11 @@ async def open_like(
     path : str
         Path of the array below the store.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `a`, or for the configured format if `a` has none.
+        Format of the array; None for the format of `a`, or for the configured format if `a` has no
+        format.
     **kwargs
-        Parameters of `open_array`; they override those taken from `a`. If ``mode`` is None or not
-        given, it is ``"a"``.
+        Parameters of `open_array`; they override the parameters taken from `a`. If ``mode`` is None
+        or not given, it is ``"a"``.
     """
     given = {**kwargs, "mode": "a" if kwargs.get("mode") is None else kwargs["mode"]}
     if isinstance(a, Array | AsyncArray):

@@ -204,7 +204,7 @@ async def create_group(
 async def consolidate_metadata(
     store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
 ) -> AsyncGroup:
-    """Store the metadata of all nodes below a group together with those of the group.
+    """Store the metadata of all nodes below a group together with the metadata of the group.
 
     Afterwards, one read is enough to open the group and all nodes below it. Consolidated metadata
     become stale when nodes are created or changed. In that case, call this function again.

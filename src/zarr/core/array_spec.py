@@ -64,7 +64,7 @@ class ArrayConfig:
     sharding_coalesce_max_gap_bytes : int
         Largest gap, in bytes, between two inner chunks of a shard that are merged into one read.
     sharding_coalesce_max_bytes : int
-        Largest merged read of inner chunks, in bytes.
+        Maximum size of a merged read of inner chunks, in bytes.
     """
 
     order: MemoryOrder

@@ -180,7 +180,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         config : ArrayConfig or dict
-            All options, or only those to change.
+            All options, or only the options to change.
 
         Raises
         ------

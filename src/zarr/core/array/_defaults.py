@@ -59,7 +59,7 @@ def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesC
     -------
     ArrayBytesCodec
         ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length. ``bytes`` for other data
-        types: little-endian, or without a byte order if the data type has none.
+        types: little-endian, or without a byte order if the data type has no byte order.
     """
     if isinstance(dtype, HasObjectCodec):
         return cast("type[ArrayBytesCodec]", get_codec_class(dtype.object_codec_id))()

@@ -404,7 +404,7 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
     # If code outside this library overrides `set_if_not_exists`, the override is called for every
-    # group above the node, because it may decide differently whether a key exists.
+    # group above the node, because the override may decide differently whether a key exists.
     every = _is_overridden_by_others(store_path.store, "set_if_not_exists")
     missing = await missing_parents(store_path, metadata.zarr_format, every=every)
     replace = overwrite and store_path.store.supports_deletes

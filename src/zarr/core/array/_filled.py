@@ -72,11 +72,13 @@ async def empty_like(
     ----------
     a : Array, AsyncArray or array-like
         Source of the shape and data type. An array of this library also provides chunks and fill
-        value. It also provides format and codecs, unless a different format is requested.
+        value. Such an array also provides format and codecs, unless a different format is
+        requested.
     zarr_format : {2, 3} or None
-        Format of the array; None for that of `a`, or for the configured format if `a` has none.
+        Format of the array; None for the format of `a`, or for the configured format if `a` has no
+        format.
     **kwargs
-        Parameters of `create`; they override those taken from `a`.
+        Parameters of `create`; they override the parameters taken from `a`.
     """
     return await begin(empty, **like(a, zarr_format, {"fill_value": _fill_value(a), **kwargs}))
 
@@ -132,7 +134,7 @@ def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> d
     zarr_format : {2, 3} or None
         Format of the new array.
     kwargs : mapping
-        Parameters that override those taken from `a`.
+        Parameters that override the parameters taken from `a`.
     """
     parameters: dict[str, Any] = {}
     if isinstance(a, Array | AsyncArray):

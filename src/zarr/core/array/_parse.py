@@ -89,8 +89,8 @@ def parse_chunk_layout(
     Parameters
     ----------
     chunks : "auto" or what `normalize_chunks_nd` takes
-        Shape of the chunks. ``"auto"`` chooses it from the size of the array. The chosen chunks are
-        smaller if `shards` is ``"auto"`` too.
+        Shape of the chunks. ``"auto"`` chooses the shape from the size of the array. The chosen
+        chunks are smaller if `shards` is ``"auto"`` too.
     shards : None, "auto", mapping or what `normalize_chunks_nd` takes
         Shape of the shards; None for no shards.
     shape : tuple of int

@@ -153,7 +153,7 @@ def plan_read(
     TypeError
         If `out` is not an `NDBuffer`, or has an unsuitable data type.
     ValueError
-        If the shape of `out` differs from that of the result.
+        If the shape of `out` differs from the shape of the result.
     IndexError
         If the data type lacks one of the fields.
     """

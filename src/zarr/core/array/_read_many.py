@@ -35,16 +35,17 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Maximum number of arrays read concurrently. It limits the number of tasks, and the amount of data
-# that is fetched but not yet decoded. `async.concurrency` is a separate limit, for the requests of
-# a store. A store merges concurrent requests, so many small arrays should be read together.
+# Maximum number of arrays read concurrently. This maximum limits the number of tasks, and the
+# amount of data that is fetched but not yet decoded. `async.concurrency` is a separate limit, for
+# the requests of a store. A store merges concurrent requests, so many small arrays should be read
+# together.
 _AT_ONCE: Final = 256
 
 # Size of one unit of memory, in bytes. There are `_AT_ONCE` units for all reads. A read that needs
 # more memory than one unit takes several units, so all reads together need at most about `_AT_ONCE`
 # times this size.
 _PART_NBYTES: Final = 4 * MiB
-# Maximum number of chunks counted to estimate the size of a read.
+# Maximum number of chunks that are counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
 
 
@@ -199,8 +200,8 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
     Raises
     ------
     Exception
-        The first failure, with a note that names the array. It is raised after all other reads have
-        ended.
+        The first failure, with a note that names the array. The error is raised after all other
+        reads have ended.
     """
     arrays = _Budget(_AT_ONCE)
     stores: dict[int, _Budget] = {}  # keyed by identity: stores need not be hashable
@@ -229,10 +230,10 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     """Read selections of arrays and wait for them.
 
     If the store of an array can read in the calling thread, the array is read in this thread, in
-    the same way as by indexing. These arrays are read one after another. After that, all other
-    arrays are read concurrently.
+    the same way as indexing reads it. These arrays are read one after another. After that, all
+    other arrays are read concurrently.
 
-    Parameters, results and errors are those of `read_all`.
+    See `read_all` for parameters, results and errors.
     """
     refuse_at_the_end()
     others = [index for index, reading in enumerate(readings) if not reading.runs_here]

@@ -435,8 +435,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         IndexError
             If the selection is not valid or out of bounds.
         TypeError, ValueError, OverflowError
-            If `value` does not fit the selection or the data type, or the store is read-only.
-            In that case nothing is written.
+            If `value` does not fit the selection or the data type, or if the store is read-only. In
+            that case nothing is written.
         """
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)

@@ -248,7 +248,7 @@ class ArrayCreation(GroupProperties):
         shape : iterable of int or int
             Shape in elements.
         **kwargs
-            Parameters of `zarr.create`. The format is that of the group.
+            Parameters of `zarr.create`. The format is always the format of the group.
 
         Raises
         ------

@@ -307,7 +307,7 @@ class AsyncGroup(ArrayCreation):
         ContainsGroupError
             If a member is a group.
         TypeError, ValueError
-            If a name is not a string or not a path, or the metadata of a member are not valid.
+            If a name is not a valid path, or if the metadata of a member are not valid.
         IndexError
             If a selection is not valid or out of bounds. This error and the errors above are raised
             before any chunk is read.
@@ -357,8 +357,8 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         max_depth : int or None
-            Number of levels of groups to descend; None for all, 0 for only the children of this
-            group.
+            Number of levels of nested groups to descend into; None for all levels, 0 for only the
+            children of this group.
         use_consolidated_for_children : bool
             Whether to use consolidated metadata of nested groups.
 
@@ -451,7 +451,7 @@ class AsyncGroup(ArrayCreation):
         expand : None
             Must be None; expanding is not implemented yet.
         level : int or None
-            Number of levels of groups to descend; None for all.
+            Number of levels of nested groups to descend into; None for all levels.
         max_nodes : int
             Maximum number of nodes to draw.
         plain : bool

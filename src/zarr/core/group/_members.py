@@ -111,7 +111,8 @@ async def walk(
     group : GroupMetadata
         Metadata of the group.
     max_depth : int or None
-        Number of levels of groups to descend; None for all, 0 for only the children of this group.
+        Number of levels of nested groups to descend into; None for all levels, 0 for only the
+        children of this group.
     use_consolidated_for_children : bool
         Whether to use consolidated metadata of nested groups as well.
 

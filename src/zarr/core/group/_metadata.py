@@ -227,7 +227,7 @@ class ConsolidatedMetadata:
         Raises
         ------
         KeyError
-            If the parent of a node is not a group of `metadata`. In that case `metadata` does not
+            If the parent of a node is not a group in `metadata`. In that case `metadata` does not
             change.
         """
         try:
