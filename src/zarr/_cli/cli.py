@@ -31,13 +31,13 @@ _LOCATION = (
 
 
 class _Target(StrEnum):
-    """Formats that metadata can be migrated to."""
+    """Zarr formats to which metadata can be migrated."""
 
     v3 = "v3"
 
 
 class _Format(StrEnum):
-    """Formats whose metadata can be removed."""
+    """Zarr formats whose metadata can be removed."""
 
     v2 = "v2"
     v3 = "v3"
@@ -60,7 +60,7 @@ def common_options(
         ),
     ] = False,
 ) -> None:
-    """Store the options shared by all commands."""
+    """Save the options that all commands share."""
     ctx.obj = verbose
 
 
@@ -180,7 +180,10 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return a `ZipStore`, which `opened` closes, for a ZIP archive; else return the location."""
+    """Return a `ZipStore` for a ZIP archive, and any other location unchanged.
+
+    The store is closed when the exit stack `opened` is closed.
+    """
     path = Path(location)
     if path.suffix.lower() == ".zip" and (path.is_file() or (creates and not path.exists())):
         return opened.enter_context(ZipStore(path, mode="a" if writes else "r"))
@@ -189,7 +192,7 @@ def _store(
 
 @contextmanager
 def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
-    """Show log messages on standard error in verbose mode or a dry run; otherwise show progress."""
+    """Show log messages on standard error in verbose mode or a dry run, else a progress display."""
     if not (ctx.obj or dry_run):
         with _progress("zarr.metadata.migrate_v3"):
             yield

@@ -30,12 +30,16 @@ Request: TypeAlias = tuple[str, ByteRequest | None]
 # Key prefix of copies of byte ranges. Values whose keys begin with this prefix are not cached.
 _PARTS = "__ranges__/"
 
-# Name of the lock for listing the cache store. It is not a key; keys name all other locks.
+# Name of the lock for listing the cache store. The empty string is not a valid key, and all other
+# locks are named by keys.
 _STOCK = ""
 
 
 def can_be_cached(key: str) -> bool:
-    """Return whether a key may be cached; False if it could be a key of the cache itself."""
+    """Return whether the value of a key may be cached.
+
+    The result is False if the key begins with the prefix of the copies of byte ranges.
+    """
     return not key.startswith(_PARTS)
 
 
@@ -43,8 +47,8 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
     """Return the key in the cache store for the copy of a value, or of a byte range of a value."""
     if byte_range is None:
         return key
-    # The key is hashed. Otherwise a file and a directory of a local cache store could get the same
-    # name.
+    # The name contains a hash of the key. With the key itself, a local cache store could need a
+    # file and a directory of the same name.
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if isinstance(byte_range, RangeByteRequest):
         return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
@@ -57,9 +61,9 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
 class Cache:
     """Copies of values, and of byte ranges of values, in a store that only the cache uses.
 
-    If that store fails, the failure is logged and the value is read from the source. A failure is
-    raised only if a copy that is about to become stale cannot be deleted. In that case the source
-    is not changed.
+    If that store fails, the failure is logged and the value is read from the source. There is one
+    exception: before a value of the source changes, its copy is deleted; if the deletion fails, the
+    error is raised and the source is not changed.
 
     Parameters
     ----------
@@ -101,13 +105,14 @@ class Cache:
     def sort(
         self, requests: Iterable[Request]
     ) -> tuple[dict[Request, Entry | None], dict[Request, Entry | None], list[Request]]:
-        """Split requests into those that have a copy, may have a copy, and have no copy.
+        """Split requests into three groups: with a copy, possibly with a copy, without a copy.
 
         Returns
         -------
         tuple
-            A dict of the requests that have a copy, with their entries; a dict of the requests that
-            may have a copy, with None; and a list of all other requests.
+            Three collections. First, a dict that maps each request with a copy to the entry of that
+            copy. Second, a dict that maps each request that may have a copy to None. Third, a list
+            of all other requests.
         """
         held: dict[Request, Entry | None] = {}
         unknown: dict[Request, Entry | None] = {}
@@ -127,15 +132,16 @@ class Cache:
     async def get_many(
         self, wanted: dict[Request, Entry | None], prototype: BufferPrototype, since: Since
     ) -> AsyncIterator[list[tuple[Request, Buffer]]]:
-        """Yield available copies, and remove their requests from `wanted`.
+        """Read copies from the cache store, and yield them in batches of pairs (request, copy).
 
         Parameters
         ----------
         wanted : dict
-            Requests with their entries or None, as `sort` returns them. The requests that remain in
-            the dict at the end have no usable copy.
+            Requests, mapped to their entries or to None: one of the dicts that `sort` returns. Each
+            request is deleted from the dict when its copy is yielded. Requests that remain at the
+            end have no usable copy.
         prototype : BufferPrototype
-            The copies are instances of its ``buffer`` class.
+            The copies are instances of the ``buffer`` class of the prototype.
         since : Since
             Start of the read.
         """
@@ -181,7 +187,8 @@ class Cache:
         key, byte_range = request
         if byte_range is not None and not len(value):
             return
-        # If another caller holds the lock, that caller writes the same copy or changes the key.
+        # If another caller holds the lock, nothing is stored: that caller is writing the same copy,
+        # or it is changing the value.
         if not can_be_cached(key) or not self._locks.try_acquire(key):
             return
         try:
@@ -191,7 +198,10 @@ class Cache:
             self._locks.release(key)
 
     async def keep(self, request: Request, value: Buffer, since: Since) -> None:
-        """Write a copy, evict other copies if necessary; the caller holds the lock of the key."""
+        """Write a copy, and evict other copies if necessary.
+
+        The caller must hold the lock of the key.
+        """
         key, byte_range = request
         if self.store.read_only or not self.ledger.unchanged(key, since):
             return
@@ -237,7 +247,10 @@ class Cache:
         return True
 
     async def _take_stock(self) -> None:
-        """List the existing copies in the store, once; necessary only if the size is limited."""
+        """List the copies in the cache store; only the first call does so.
+
+        The list is necessary only if `max_size` limits the total size of the copies.
+        """
         if self._took_stock:
             return
         await self._locks.acquire(_STOCK)
@@ -283,7 +296,8 @@ class Cache:
     async def changing(self, key: str) -> AsyncIterator[Since]:
         """Context manager for changing a source value; deletes the copies of the value first.
 
-        Changes of one key are serialized. Yields the start of the change, which `keep` requires.
+        Changes of one key are serialized. Yields the point in time at which the change starts; pass
+        it to `keep`.
 
         Raises
         ------
@@ -327,12 +341,14 @@ class Cache:
 
     @asynccontextmanager
     async def changing_below(self, prefix: str) -> AsyncIterator[None]:
-        """Context manager for changing all keys below a prefix in the source; see `changing`.
+        """Context manager for changing the source values of all keys below a prefix.
+
+        The copies of these values are deleted first.
 
         Parameters
         ----------
         prefix : str
-            The prefix, as a directory; empty for all keys.
+            The prefix, which names a directory of keys; empty for all keys.
 
         Raises
         ------

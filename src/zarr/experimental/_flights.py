@@ -1,4 +1,4 @@
-"""Share reads in flight among callers that request the same key concurrently."""
+"""Share one read among callers that request the same key concurrently."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
 
     async def join(self, key: str, how: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of an equal read in flight; if there is none, start the read.
+        """Share a read in flight that has the same parameters, or start a read; return its result.
 
         Parameters
         ----------
@@ -34,7 +34,8 @@ class Flights(Generic[T]):
         how : hashable
             Parameters of the read. Only reads with equal parameters are shared.
         fetch : callable
-            Performs the read. It is called only if no equal read is in flight.
+            Performs the read. It is called only if no read with the same key and parameters is in
+            flight.
 
         Returns
         -------
@@ -73,7 +74,7 @@ class Flights(Generic[T]):
                     del self._by_key[key]
 
     def detach(self, key: str) -> None:
-        """Prevent further callers from joining the reads in flight of a key.
+        """Prevent further callers from sharing the reads of a key that are in flight.
 
         The data of these reads may be stale.
         """

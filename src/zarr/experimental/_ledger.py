@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return the number of bytes with which this copy answers a request for a byte range."""
+        """Return how many bytes the answer to a request has if it is read from this copy."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -54,7 +54,10 @@ class Entry:
 
 
 class Since(NamedTuple):
-    """A point in time: number of the last change, and time in seconds of the monotonic clock."""
+    """A point in time, as the number of the last change and the time of the monotonic clock.
+
+    The time is in seconds.
+    """
 
     change: int
     time: float
@@ -158,10 +161,10 @@ class Ledger:
                     self._changed_below.clear()
 
     def unchanged(self, key: str, since: Since) -> bool:
-        """Return whether a key cannot have changed since a point in time.
+        """Return whether the value of a key has certainly not changed since a point in time.
 
-        The result is False if a change of the key has started or ended since then, or if a change
-        below a prefix of the key is running.
+        The result is False if a change of the value has started or ended since that time, or if all
+        keys below a prefix of this key are being changed now.
         """
         with self._lock:
             return self._unchanged(key, since)
@@ -225,7 +228,10 @@ class Ledger:
     # --- entries ------------------------------------------------------------------------
 
     def reserve(self, entry: Entry) -> bool:
-        """Add an entry before its copy is written, if its size fits; return whether it fits."""
+        """Add an entry for a copy that will be written, unless it would exceed the total size.
+
+        Returns whether the entry was added.
+        """
         with self._lock:
             old = self._entries.get(entry.name)
             nbytes = self.nbytes + entry.nbytes - (0 if old is None else old.nbytes)
@@ -235,7 +241,10 @@ class Ledger:
             return True
 
     def commit(self, entry: Entry, since: Since) -> bool:
-        """Mark a written copy as valid unless its key has changed; return whether it is valid."""
+        """Mark a written copy as valid unless the value of its key has changed since `since`.
+
+        Returns whether the copy is valid.
+        """
         with self._lock:
             entry.valid = self._unchanged(entry.key, since)
             return entry.valid
@@ -279,12 +288,14 @@ class Ledger:
                 self._take(entry)
 
     def evictable(self, key: str, held: Callable[[str], bool]) -> Entry | None:
-        """Return the least recently used entry whose key no other caller has locked, or None.
+        """Return the least recently used entry that may be evicted; None if there is none.
+
+        An entry may be evicted if no other caller has locked its key.
 
         Parameters
         ----------
         key : str
-            The key that the caller itself has locked.
+            The key that the caller has locked; entries of this key may be evicted.
         held : callable
             Returns whether the lock of a key is held.
         """

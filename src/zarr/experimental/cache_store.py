@@ -95,7 +95,7 @@ def _name(entry: Entry) -> str | Request:
 
 
 class _Times(MutableMapping["str | Request", float]):
-    """A mutable view of the read times of copies."""
+    """Maps the names of copies to the times at which they were read; items can be set."""
 
     def __init__(self, entries: dict[str | Request, Entry]) -> None:
         self._entries = entries
@@ -107,7 +107,7 @@ class _Times(MutableMapping["str | Request", float]):
         self._entries[name].read_at = seconds
 
     def __delitem__(self, name: str | Request) -> None:
-        # Minus infinity makes the copy older than any limit.
+        # With the time minus infinity, the copy is older than any age limit.
         self._entries.pop(name).read_at = -math.inf
 
     def __iter__(self) -> Iterator[str | Request]:
@@ -137,7 +137,7 @@ class CacheStore(WrapperStore[Store]):
     Failures of the source are raised. Failures of the cache store are logged, and the value is read
     from the source. There is one exception: if the copy of a value that is about to change cannot
     be deleted, the error is raised and the value is not changed. The cache does not detect changes
-    of the source that are made without this store or its read-only views.
+    of the source that other stores or programs make.
 
     Parameters
     ----------
@@ -148,16 +148,16 @@ class CacheStore(WrapperStore[Store]):
     max_age_seconds : float or "infinity"
         Maximum age of copies, in seconds since they were read. Older copies are not used.
     max_size : int or None
-        Maximum total size of all copies, in bytes. If a new copy would exceed it, the least
-        recently used copies are evicted. A value larger than this is not cached. None for no limit.
+        Maximum total size of all copies, in bytes; None for no limit. The least recently used
+        copies are evicted to make room for a new copy. Values above this size are not cached.
     cache_set_data : bool
         Whether a value is also cached when it is written.
 
     Raises
     ------
     TypeError, ValueError
-        If the cache store does not support deletes, or is the source itself, or if a limit is
-        invalid.
+        If the cache store does not support deletes, if it is the same store as the source, or if a
+        limit is invalid.
     """
 
     def __init__(
@@ -199,8 +199,8 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def _state(self) -> _Shared:
-        # A forked process gets a new state: waiting for locks or reads of the parent process would
-        # never end.
+        # A forked process gets a new state. With the old state, it would wait forever for locks and
+        # reads of the parent process.
         shared = self._shared
         if shared.process != os.getpid():
             shared = _Shared(self._cache_store, shared.max_age, shared.cache.ledger.max_size)
@@ -280,8 +280,8 @@ class CacheStore(WrapperStore[Store]):
         Returns
         -------
         dict
-            The class name of the cache store, the parameters, ``current_size`` in bytes, and the
-            number of copies, as ``tracked_keys`` and ``cached_keys``.
+            The class name of the cache store, the parameters, the total size of all copies in bytes
+            (``current_size``), and their number (both ``tracked_keys`` and ``cached_keys``).
         """
         ledger = self._state.cache.ledger
         return {
@@ -416,7 +416,7 @@ class CacheStore(WrapperStore[Store]):
         prototype: BufferPrototype,
         fetch: Callable[[Sequence[Request]], _Batches],
     ) -> _Batches:
-        """Answer requests that have a copy from the cache, and all others by `fetch`."""
+        """Read values that have a copy from the cache, and fetch all others with `fetch`."""
         cache = self._state.cache
         places: dict[Request, list[int]] = defaultdict(list)
         for index, request in enumerate(wanted):
@@ -498,7 +498,7 @@ class CacheStore(WrapperStore[Store]):
     async def _changing(self, key: str) -> AsyncIterator[tuple[Cache, Since] | None]:
         """Context manager for changing the value of a key in the source.
 
-        Yields the cache and the start of the change; None if the key cannot be cached.
+        Yields the cache and the start time of the change, or None if the key cannot be cached.
         """
         self._check_writable()
         if not can_be_cached(check_key(key)):
@@ -538,7 +538,7 @@ _OPTIONS = ("cache_store", "max_age_seconds", "max_size", "cache_set_data")
 
 
 class _Ahead:
-    """An iterator over batches that requests the first batch as soon as it is created."""
+    """Iterates over batches; the first batch is requested when the iterator is created."""
 
     def __init__(self, batches: _Batches) -> None:
         self._batches = batches
@@ -587,7 +587,7 @@ def _parse_max_size(data: object) -> int | None:
 
 
 def _is_same_place(store: Store, other: Store) -> bool:
-    """Return whether two stores are known to contain the same values."""
+    """Return whether two stores certainly refer to the same values."""
     while isinstance(store, WrapperStore):
         store = store._store
     while isinstance(other, WrapperStore):

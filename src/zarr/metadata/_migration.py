@@ -56,8 +56,8 @@ async def migrate_v2_to_v3(
     input_store : StoreLike
         Location of the array or group.
     output_store : StoreLike or None
-        Empty location for the documents, without the chunks; None to write them beside those of
-        format 2.
+        Location for the documents, at which nothing may be stored yet; no chunks are written there.
+        None to write the documents beside those of format 2.
     dry_run : bool
         Whether to only convert and log, without writing.
 
@@ -79,7 +79,8 @@ async def migrate_v2_to_v3(
     Warns
     -----
     ZarrUserWarning
-        For each entry of a group that is not a node of format 2; the entry is omitted.
+        For each entry in the listing of a group that is not a format 2 node. Such entries are not
+        migrated.
     """
     await migrate(input_store, output_store, dry_run=dry_run)
 
@@ -105,7 +106,7 @@ async def migrate(
     force: bool = False,
     remove_v2_metadata: bool = False,
 ) -> None:
-    """Migrate like `migrate_v2_to_v3`; on request, also delete old metadata of either format.
+    """Implement `migrate_v2_to_v3`, with options that delete metadata.
 
     Parameters
     ----------
@@ -116,25 +117,26 @@ async def migrate(
     dry_run : bool
         Whether to only log the documents to write, without writing.
     overwrite : bool
-        Whether to delete the format 3 metadata at the output location first, after all nodes are
-        converted.
+        Whether to delete the format 3 metadata at the output location before any are written, but
+        after all nodes have been converted.
     force : bool
-        Whether `overwrite` also deletes format 3 metadata of nodes that no format 2 metadata
-        describe.
+        Whether `overwrite` also deletes the format 3 metadata of nodes that have no format 2
+        metadata.
     remove_v2_metadata : bool
-        Whether to delete the format 2 metadata at the output location at the end.
+        Whether to delete the format 2 metadata at the output location, after the format 3 metadata
+        have been written.
 
     Raises
     ------
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
         See `migrate_v2_to_v3`.
     ValueError
-        See `migrate_v2_to_v3`. Also if metadata must be deleted and the store does not support
-        deletes, or if a node would be lost.
+        See `migrate_v2_to_v3`. Also if metadata must be deleted but the store does not support
+        deletes, or if a deletion would leave a node without valid metadata.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)
-    # Existing format 3 metadata that are overwritten need not be read.
+    # If existing format 3 metadata will be overwritten, only format 2 metadata are read.
     documents = await _convert(source, await _root(source, 2 if in_place and overwrite else None))
     if output_store is None:
         target = source
@@ -165,7 +167,7 @@ async def migrate(
 
 
 async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) -> StorePath:
-    """Return a location; a missing directory is created only to write new metadata."""
+    """Return a location; create a missing directory only if new metadata will be written there."""
     mode: AccessModeLiteral | None = None
     if not isinstance(store_like, Store | StorePath) and not (writes and creates):
         mode = "r+" if writes else "r"
@@ -176,7 +178,7 @@ async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) 
 
 
 async def _check_empty(place: StorePath, apart_from: set[str]) -> None:
-    """Raise an error if keys other than the given relative keys are stored at a location."""
+    """Raise an error if a location contains keys other than those in `apart_from`."""
     prefix = f"{place.path}/" if place.path else ""
     async for key in place.store.list_prefix(prefix):
         if key.removeprefix(prefix) not in apart_from:
@@ -264,7 +266,7 @@ async def _read(source: StorePath, path: str) -> NodeMetadata | None:
 
 @contextmanager
 def _naming(place: StorePath) -> Iterator[None]:
-    """Context manager that adds a note with the location of the node to exceptions."""
+    """Context manager that adds a note to exceptions; the note contains the location of a node."""
     try:
         yield
     except Exception as error:
@@ -287,12 +289,12 @@ async def _missing(
     documents : mapping
         Documents by path.
     replaced : collection of str
-        Paths at which a different document may exist.
+        Paths whose existing documents are ignored, because they will be replaced.
 
     Raises
     ------
     ValueError
-        If a different document is stored at any other path.
+        If a document with other content is stored at a path that is not in `replaced`.
     """
     paths = [path for path in documents if path not in replaced]
     stored = await concurrent_map([(target / path / ZARR_JSON,) for path in paths], StorePath.get)
@@ -316,7 +318,7 @@ def _is_same(stored: Buffer, document: Buffer) -> bool:
 
 
 async def _save(target: StorePath, documents: Mapping[str, Buffer], *, dry_run: bool) -> None:
-    """Store documents level by level, the root last, and log each; only log in a dry run."""
+    """Write documents level by level, the root last, and log each; a dry run only logs."""
 
     async def put(path: str) -> None:
         await (target / path / ZARR_JSON).set(documents[path])

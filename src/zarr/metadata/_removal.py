@@ -62,8 +62,8 @@ async def remove_metadata(
         Format of the documents to delete: ``.zarray``, ``.zgroup``, ``.zattrs`` and ``.zmetadata``,
         or ``zarr.json``.
     force : bool
-        Whether to delete documents even if metadata of the other format do not describe the same
-        type of node, so that the node is lost.
+        Whether to delete documents even if a node is lost. A node is lost if it has no valid
+        metadata of the other format, or if these describe a different type of node.
     dry_run : bool
         Whether to only log, without deleting.
 
@@ -72,8 +72,8 @@ async def remove_metadata(
     FileNotFoundError
         If `store` is the path of a local directory that does not exist.
     ValueError
-        If the store is read-only or does not support deletes, the format does not exist, or a node
-        would be lost. In that case, nothing is deleted.
+        If the store is read-only, if it does not support deletes, if `zarr_format` is neither 2 nor
+        3, or if a node would be lost. In all these cases, nothing is deleted.
     """
     if zarr_format not in _STAGES:
         raise MetadataValidationError(
@@ -128,7 +128,7 @@ async def check_alternatives(
     *,
     planned: Collection[str] = (),
 ) -> None:
-    """Raise an error if documents belong to nodes that the other format does not describe.
+    """Raise an error if a node would be lost by deleting documents of one format.
 
     Parameters
     ----------
@@ -139,16 +139,17 @@ async def check_alternatives(
     zarr_format : {2, 3}
         Format of the documents.
     planned : collection of str
-        Paths of nodes that the other format will describe.
+        Paths of nodes whose metadata of the other format will be written before the deletion.
 
     Raises
     ------
     ValueError
-        For the first document whose node has no valid metadata of the other format.
+        If the node of a document has no valid metadata of the other format, or if these describe a
+        different type of node. The message names the first such document.
     """
     names: dict[str, list[str]] = {}
     for path, name in documents:
-        # Consolidated metadata are copies; they need no alternative.
+        # Consolidated metadata are only copies, so no node is lost if they are deleted.
         if name != ZMETADATA_V2_JSON and path not in planned:
             names.setdefault(path, []).append(name)
     nodes = [(root, path, zarr_format, found) for path, found in names.items()]
@@ -164,7 +165,7 @@ async def check_alternatives(
 async def _problem(
     root: StorePath, path: str, zarr_format: ZarrFormat, names: Collection[str]
 ) -> str | None:
-    """Return why metadata of the other format cannot replace documents; None if they can."""
+    """Return why a node would be lost by deleting its documents; None if it would not be lost."""
     other = _OTHER[zarr_format]
     try:
         (alternative,) = await read_many(root, [path], other)
@@ -187,7 +188,7 @@ async def _problem(
 async def delete_documents(
     root: StorePath, documents: Collection[Found], zarr_format: ZarrFormat, *, dry_run: bool
 ) -> None:
-    """Delete documents and log each; only log in a dry run.
+    """Delete documents and log each; a dry run only logs.
 
     Parameters
     ----------

@@ -29,7 +29,8 @@ _FILTER_DTYPES: Final[Mapping[str, tuple[str, str]]] = {
     "fixedscaleoffset": ("dtype", "astype"),
     "quantize": ("dtype", "astype"),
 }
-# In format 2, this value of `shuffle` makes Blosc choose the shuffle according to the item size.
+# In format 2 metadata, this value of `shuffle` means that Blosc chooses the shuffle mode, depending
+# on the item size.
 _AUTOSHUFFLE: Final = -1
 _PREFIX: Final = "numcodecs."
 
@@ -45,7 +46,8 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
     Raises
     ------
     NotImplementedError
-        If the metadata are consolidated, because the copied metadata would have format 2.
+        If the metadata are consolidated, because the metadata of the members would still have
+        format 2.
     """
     if metadata.consolidated_metadata is not None:
         error = NotImplementedError("Migration of consolidated metadata isn't supported.")
@@ -78,8 +80,9 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
         must be array-to-array codecs, except the last filter of an array of objects. A compressor
         must be a bytes-to-bytes codec.
     ValueError
-        If a codec or the data type has no counterpart in format 3, a filter does not accept the
-        data type of its input, or the fields of a structured data type differ in byte order.
+        If a codec or the data type has no counterpart in format 3, if a filter is applied to
+        elements of a data type that it does not accept, or if the fields of a structured data type
+        differ in byte order.
     """
     dtype = metadata.dtype
     codecs = _codecs(metadata)
@@ -131,7 +134,7 @@ def _object_codec(filters: tuple[Numcodec, ...], codec_id: str) -> Codec:
 
 
 def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[Any]]:
-    """Return the counterpart of a filter, and the data type of its output."""
+    """Return the format 3 codec for a filter, and the data type of its output."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     codec_class = _counterpart(codec_id)
@@ -146,8 +149,9 @@ def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[An
                 f"The filter {item} takes elements of {taken.str}, but gets {elements.str}: format 2 "
                 "reinterprets the bytes of elements, which format 3 does not."
             )
-        # In format 3 only the bytes codec has a byte order. Implementations disagree on the meaning
-        # of big-endian data types in parameters, but all accept little-endian data types.
+        # In format 3, only the bytes codec defines a byte order. Zarr implementations interpret
+        # big-endian data types in codec parameters in different ways, but all accept little-endian
+        # ones.
         config |= {name: np.dtype(config[name]).newbyteorder("<").str for name in names}
     return codec_class.from_dict(_json_of(codec_id, config)), encoded
 
@@ -161,7 +165,7 @@ def _is_taken(elements: np.dtype[Any], taken: np.dtype[Any]) -> bool:
 
 
 def _compressor(item: Numcodec) -> Codec:
-    """Return the counterpart of a compressor, if possible a codec from the Zarr specification."""
+    """Return the format 3 codec for a compressor; prefer codecs of the Zarr specification."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     if codec_id == "blosc":

@@ -125,20 +125,21 @@ async def make_store(
     if isinstance(store_like, str):
         store_like = _local_path(store_like)
     if isinstance(store_like, Path):
-        # The other modes apply to the node. They are not passed to the store, which would empty
-        # the whole directory for mode "w".
+        # The other modes apply only to the node at the path, so they are not passed to the store:
+        # with mode "w", `LocalStore.open` would empty the whole directory.
         has_to_exist: AccessModeLiteral | None = "r+" if mode in ("r", "r+") else None
         return await LocalStore.open(store_like, mode=has_to_exist, read_only=read_only)
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")
 
 
 def never_waits(store_like: object) -> bool:
-    """Return whether a store-like argument gives a store that works in the calling thread.
+    """Return whether the calling thread can run the coroutines of a store without an event loop.
 
     Parameters
     ----------
     store_like
-        The argument of `make_store`. Only a store, a store path, a string or a path can give True.
+        A store, or an argument from which `make_store` makes the store. For all types except
+        `Store`, `StorePath`, `str` and `Path`, the result is False.
     """
     if isinstance(store_like, StorePath):
         store_like = store_like.store
@@ -162,7 +163,8 @@ async def make_store_path(
     ----------
     store_like : StoreLike or None
         A store, or another argument that `make_store` accepts. An error is raised if the store does
-        not support `mode`. A `StorePath` is not checked, but ``"r"`` makes the result read-only.
+        not support `mode`. If `store_like` is a `StorePath`, there is no such check, but the mode
+        ``"r"`` makes the result read-only.
     mode : {"r", "r+", "a", "w", "w-"} or None
         Access mode, as for `make_store` and `StorePath.open`.
     storage_options : dict or None
@@ -173,7 +175,7 @@ async def make_store_path(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        As `make_store` raises them. An invalid path also raises a `TypeError` or `ValueError`.
+        See `make_store`. Also a `TypeError` or `ValueError` if the path is invalid.
     FileExistsError
         If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path contains data.
     """
@@ -243,8 +245,8 @@ async def ensure_no_existing_node(
     ContainsArrayAndGroupError
         If format 2 metadata of both an array and a group are stored at the path.
     MetadataValidationError
-        If ``zarr.json`` exists but is not the metadata of an array or a group. In that case it is
-        unknown which data an overwrite would delete.
+        If ``zarr.json`` exists but is not the metadata of an array or a group. An overwrite could
+        then delete data of an unknown kind.
     ValueError
         If `zarr_format` is invalid.
     """
@@ -259,7 +261,7 @@ async def ensure_no_existing_node(
 
 
 async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat | None) -> None:
-    """Raise an error if a node, of a given format or of any format, is already stored at a path.
+    """Raise an error if a node is already stored at a path, in one format or in either format.
 
     Parameters
     ----------
@@ -271,7 +273,7 @@ async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat |
     Raises
     ------
     ContainsArrayError, ContainsGroupError, MetadataValidationError, ValueError
-        As `ensure_no_existing_node` raises them.
+        See `ensure_no_existing_node`.
     """
     both: tuple[ZarrFormat, ...] = (3, 2)
     for each in both if zarr_format is None else (zarr_format,):

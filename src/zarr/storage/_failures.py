@@ -1,4 +1,4 @@
-"""Notes on failures of remote stores: key, byte range and store."""
+"""Add notes to failures of remote stores; a note contains key, byte range and store."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class _Fails(Protocol):
 
 @contextmanager
 def naming(store: _Fails, key: str) -> Iterator[None]:
-    """Context manager that passes failures to `_fail` of the store, which adds a note.
+    """Context manager that passes exceptions to the method `_fail` of a store.
 
-    The note names the key or prefix.
+    `_fail` adds a note that names the key or prefix, and raises the exception.
     """
     try:
         yield

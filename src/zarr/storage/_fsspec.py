@@ -55,14 +55,14 @@ _make_async = as_async  # other packages import this name
 
 
 def _path_of(target: Target, path: str) -> Hashable:
-    """Return a hashable identity of the object that contains the value of a key."""
-    # A missing object means an absent key. A missing target of a reference is a failure. Therefore
-    # a key and a reference to the same object do not share reads.
+    """Return a hashable value that identifies the object from which a key is read."""
+    # A direct read and a read through a reference are not shared, even of the same object: if the
+    # object is missing, the key is absent in the first case; in the second, the read fails.
     return id(target.fs), target.path, target.path == path
 
 
 def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
-    """Return a `Transient` for a transient failure that `fs` has not retried itself; else None."""
+    """Return a `Transient` if a failure is transient and `fs` does not retry reads; else None."""
     return None if retries_itself(fs) else transient(error)
 
 
@@ -75,34 +75,33 @@ class FsspecStore(Store):
         The file system, made with ``asynchronous=True``. If it was made without this argument, the
         store makes a new instance from the same arguments, and calls only the new instance.
     read_only : bool
-        Whether methods that change the store raise an error.
+        Whether every attempt to change the store raises an error.
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Exceptions that may mean that a key is absent. For the default types, conditions apply. A
-        `FileNotFoundError` means an absent key unless another failure caused it. An
+        Types of exceptions that may indicate an absent key. For the default types, conditions
+        apply. A `FileNotFoundError` means an absent key unless its cause is another failure. An
         `IsADirectoryError` means an absent key if the directory contains keys. A
         `NotADirectoryError` means an absent key if the key ends in the name of a metadata document.
         If further types are given, their exceptions always mean an absent key, so that a failed
         read of a chunk returns fill values.
     max_gap_bytes : int, None or "config"
-        Requests for one object with at most this gap between them, in bytes, are merged into one
-        read that includes the gap. Requests of one `get_many` call are merged, and so are requests
-        of concurrent callers. 0 merges adjacent byte ranges only, None merges nothing.
-        ``"config"`` means the configured value, ``bulk_reads.max_gap_bytes``, at the creation of
-        the store; the options below use ``"config"`` in the same way. The configuration default is
-        16 KiB.
+        Maximum gap, in bytes, between two requests for one object that are merged into one read;
+        the read includes the gap. Requests of one `get_many` call are merged, and so are requests
+        of concurrent callers. 0 merges adjacent byte ranges only, None merges nothing. ``"config"``
+        means the value of the setting ``bulk_reads.max_gap_bytes`` when the store is created; the
+        options below use ``"config"`` in the same way. The configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
-        Maximum size of a merged read, in bytes; a single request may be larger. With a larger
-        limit, a few connections would transfer all bytes while others are idle. The configuration
+        Maximum size of a merged read, in bytes; a single request may be larger. If the limit is too
+        large, a few connections transfer all bytes and the others are idle. The configuration
         default is 4 MiB.
     max_concurrency : int or None
         Maximum number of reads of the store in flight, per event loop. None means the configured
         ``bulk_reads.max_concurrency``. If that is None too, the maximum is ``async.concurrency`` if
         the user has set it, and 64 otherwise.
     window_seconds : float or "config"
-        How long a request waits for other requests with which it can be merged, in seconds.
-        The configuration default is 0, so that a read starts immediately if a slot is free.
+        Time in seconds that a request waits for other requests, so that they can be merged. The
+        configuration default is 0, so that a read starts immediately if a slot is free.
     read_ahead_bytes : int or "config"
         Number of bytes to read ahead when an object is read sequentially. These bytes are cached
         for all callers, for at most 60 seconds. The size of the cache is four times this number,
@@ -120,7 +119,7 @@ class FsspecStore(Store):
     ------
     TypeError
         If `fs` is a synchronous file system. In that case use `from_url` or `from_mapper`, or wrap
-        it in fsspec's ``AsyncFileSystemWrapper``.
+        the file system in fsspec's ``AsyncFileSystemWrapper``.
 
     Warns
     -----
@@ -209,9 +208,9 @@ class FsspecStore(Store):
         storage_options : dict or None
             Arguments for the file system; None for no arguments.
         read_only : bool
-            Whether methods that change the store raise an error.
+            Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes
-            Exceptions that may mean that a key is absent; see `FsspecStore`.
+            Types of exceptions that may indicate an absent key; see `FsspecStore`.
         **bulk
             Options of bulk reads; see `FsspecStore`.
 
@@ -240,9 +239,9 @@ class FsspecStore(Store):
         fs_map : fsspec.FSMap
             The mapper; its file system may be synchronous.
         read_only : bool
-            Whether methods that change the store raise an error.
+            Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes
-            Exceptions that may mean that a key is absent; see `FsspecStore`.
+            Types of exceptions that may indicate an absent key; see `FsspecStore`.
         **bulk
             Options of bulk reads; see `FsspecStore`.
         """
@@ -263,9 +262,9 @@ class FsspecStore(Store):
         upath : upath.UPath
             The path; its file system may be synchronous.
         read_only : bool
-            Whether methods that change the store raise an error.
+            Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes
-            Exceptions that may mean that a key is absent; see `FsspecStore`.
+            Types of exceptions that may indicate an absent key; see `FsspecStore`.
         **bulk
             Options of bulk reads; see `FsspecStore`.
         """
@@ -342,11 +341,11 @@ class FsspecStore(Store):
         """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
         Each key is first resolved to an object: the target of a reference if the file system is
-        fsspec's reference file system, otherwise the object at the path of the key. Requests for
-        one object are merged as the options of the store allow. If the file system overrides
+        fsspec's reference file system, otherwise the object at the path of the key. The options of
+        the store determine which requests for one object are merged. If the file system overrides
         ``_cat_ranges``, merged reads are passed to it in batches. Otherwise each merged read is a
-        separate call, because fsspec's default ``_cat_ranges`` merges nothing, and its reads
-        continue after it is cancelled.
+        separate call, because fsspec's default ``_cat_ranges`` neither merges reads nor stops them
+        when it is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
@@ -499,11 +498,12 @@ class FsspecStore(Store):
         if prefix.strip("/"):
             targets = [directory]
         else:
-            # Keep the root: it may be a bucket, or a directory that the store cannot create again.
+            # Do not delete the root: it may be a bucket or directory that the store cannot
+            # recreate.
             targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
         if any(has_magic(name) for name in (directory, *keys)):
-            # fsspec would treat the name as a glob pattern, and delete all matches.
+            # fsspec would treat this name as a glob pattern, and delete everything that matches.
             await concurrent_map([(key,) for key in keys], self.delete)
             return
         for target in targets:
@@ -540,7 +540,7 @@ class FsspecStore(Store):
         Parameters
         ----------
         prefix : str
-            The prefix, as a directory; empty for all keys.
+            The prefix, which names a directory of keys; empty for all keys.
         """
         fs = for_running_loop(self.fs)
         for key, _ in await self._files(fs, prefix):
@@ -591,9 +591,9 @@ class FsspecStore(Store):
     # --- failures -----------------------------------------------------------------------
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure, or the failure that caused it, with a note that names the request."""
+        """Raise a failure or its original cause, after adding a note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        # For a missing bucket, raise the `FileNotFoundError`: code that opens arrays catches it.
+        # If the bucket is missing, raise a `FileNotFoundError`, as code that opens arrays expects.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         redact_failure(error)
         note_failure(failure, self, key, byte_range)

@@ -26,7 +26,7 @@ _INNER = "_zarr_inner"
 
 
 def whole_file_cache(fs: AsyncFileSystem) -> Any:
-    """Return the uncompressed whole-file cache that a file system wraps; None if there is none.
+    """Return the whole-file cache that `fs` wraps, if its files are not compressed; else None.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache that a file system wraps, if it is not a `whole_file_cache`; else None.
+    """Return the cache that `fs` wraps, if `whole_file_cache` does not return it; else None.
 
     Such a cache is read through its own methods. They raise a `FileNotFoundError` for any failure
     to fetch an object.
@@ -102,7 +102,7 @@ async def read_through_cache(
 
 
 def _find(cache: Any, path: str) -> str | None:
-    """Return the name of the cache file of an object; None if it is missing or expired."""
+    """Return the name of the cache file of an object; None if the file is missing or expired."""
     found = cache._check_file(path)
     if not found:
         return None
@@ -140,7 +140,7 @@ def _keep(cache: Any, path: str, data: bytes) -> None:
 
 
 def _is_simple(cache: Any) -> bool:
-    """Return whether a cache identifies its files only by name, without metadata."""
+    """Return whether a cache finds its files by name alone, and stores no metadata about them."""
     from fsspec.implementations.cached import SimpleCacheFileSystem
 
     return issubclass(type(cache), SimpleCacheFileSystem)

@@ -42,7 +42,7 @@ def is_missing_bucket(error: BaseException) -> bool:
 
 
 def is_range_error(error: BaseException) -> bool:
-    """Return whether a server rejected a byte range as outside the object."""
+    """Return whether a server rejected a byte range because it is outside the object."""
     return any(status_of(cause) in _RANGE_CODES for cause in (error, *_causes(error)))
 
 
@@ -67,8 +67,8 @@ def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None
     Raises
     ------
     OSError
-        If the response is longer than the byte range. If the size of the object is known, also if
-        the response is shorter than expected.
+        If the response is longer than the byte range, or if the size of the object is known and the
+        response is shorter than expected.
     """
     if nbytes is not None:
         start, stop = resolve_byte_range(byte_range, nbytes)
@@ -96,7 +96,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def status_of(error: BaseException) -> int | str | None:
-    """Return the status that a client library attached to an exception; None if there is none."""
+    """Return the HTTP status or error code attached to an exception; None if there is none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         code = response.get("Error", {}).get("Code")

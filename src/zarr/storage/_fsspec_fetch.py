@@ -71,8 +71,8 @@ async def fetch_bytes(
         The bytes of the object to fetch. If requests are merged, these are the bytes of the merged
         read.
     """
-    # HTTP cannot express an empty range, and S3 would send the whole object for it. Therefore one
-    # byte is requested. The response also shows whether the key is present.
+    # An HTTP request cannot express an empty range; S3 would reply with the whole object. Therefore
+    # one byte is requested instead. The response also shows whether the key is present.
     empty = is_empty_request(byte_range)
     if empty:
         byte_range = RangeByteRequest(0, 1)
@@ -157,11 +157,12 @@ async def means_absent(
             store._fail(other, key)
         return False
     if isinstance(error, IsADirectoryError):
-        # The key is absent if it is a prefix of other keys. An empty directory does not count as a
-        # prefix. This package never creates one, so another program put it in place of a value.
+        # The path is a directory. If the directory contains other keys, this key is absent. An
+        # empty directory is an error: this package never creates empty directories, so another
+        # program has put the directory in place of a value.
         return await has_children(fs, path)
     if isinstance(error, NotADirectoryError):
-        # Files such as README.md may be stored beside nodes. A search for nodes then requests keys
-        # such as README.md/zarr.json, which are absent.
+        # The directory of a group may contain files such as README.md. A search for the members of
+        # the group then requests keys such as README.md/zarr.json, which are absent.
         return key.rpartition("/")[2] in METADATA_NAMES
     return True

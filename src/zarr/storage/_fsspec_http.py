@@ -84,8 +84,8 @@ class HttpReply:
             raise _fault(f"the server replied with status {status}, not with the range")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
-            # The length does not show whether the server compressed the range, or cut the range
-            # from the compressed object.
+            # The server may have compressed the range, or it may have sent a range of the
+            # compressed object. The response does not show which of the two is true.
             raise _fault(f"the server sent a range with Content-Encoding {coding!r}")
         self._nbytes = self._promised(headers.get("Content-Range", ""))
 
@@ -100,7 +100,8 @@ class HttpReply:
         Raises
         ------
         OSError
-            If the length differs from the headers, or if the body is an HTML page.
+            If the length of the body differs from the length in the headers, or if the body is an
+            HTML page.
         """
         if self._byte_range is None:
             return body
@@ -114,7 +115,7 @@ class HttpReply:
         return body[start:stop]
 
     def _promised(self, described: str) -> int:
-        """Return the length of the range in ``Content-Range``; check that the range was requested.
+        """Return the length of the range in ``Content-Range``, after checking the range itself.
 
         Raises
         ------
@@ -140,7 +141,8 @@ class HttpReply:
 def _is_page(content_type: str, body: bytes) -> bool:
     """Return whether a body is an HTML page.
 
-    An HTML page begins with an HTML tag, or it is text with the content type of HTML.
+    A body counts as an HTML page if it begins with an HTML tag, or if it is text and has the
+    content type of HTML.
     """
     if _begins_as_html(body) is not None:
         return True

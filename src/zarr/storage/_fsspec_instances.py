@@ -34,7 +34,7 @@ def is_wrapper(fs: AbstractFileSystem) -> bool:
 
 
 def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
-    """Return an asynchronous form of a file system that is not bound to an event loop.
+    """Return an asynchronous form of a file system; the result is not bound to an event loop.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
         return serialize(AsyncFileSystemWrapper(fs, asynchronous=True))
     if fs.asynchronous or is_wrapper(fs) or _has_inner_instances(fs):
         return fs
-    # fsspec caches this instance, as it caches instances made by users, so it is made only once.
+    # fsspec caches this instance, so calls with equal arguments return the same instance.
     result = type(fs)(*fs.storage_args, **_async_options(type(fs), fs.storage_options))
     return as_own(result)
 
 
 def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Mark an instance as made for stores, so that its client is closed with the last store."""
+    """Mark an instance as made for stores; its client is closed after the last store is freed."""
     if is_async(fs):
         fs.__dict__[OWN] = True
     return fs
@@ -121,7 +121,7 @@ def _has_inner_instances(fs: AbstractFileSystem) -> bool:
 
 
 def clone(fs: AbstractFileSystem) -> AsyncFileSystem:
-    """Make an asynchronous copy of a file system, which is not shared through fsspec's cache."""
+    """Make an asynchronous copy of a file system, without using the instance cache of fsspec."""
     cls = type(fs)
     args = tuple(_async_value(value) for value in fs.storage_args)
     options = _async_options(cls, fs.storage_options)
@@ -153,7 +153,10 @@ def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) ->
 
 
 def _reference_targets(targets: Mapping[Any, Any]) -> dict[Any, AsyncFileSystem]:
-    """Return asynchronous forms of file systems passed in a dict, which fsspec does not wrap."""
+    """Return the asynchronous form of each file system in a dict.
+
+    fsspec does not make file systems asynchronous that are passed in a dict.
+    """
     import fsspec
 
     result = {}

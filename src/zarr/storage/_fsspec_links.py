@@ -1,4 +1,4 @@
-"""Symbolic links, pipes and devices in fsspec file systems that access local files."""
+"""Detect symbolic links, pipes and devices in fsspec file systems that access local files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """List keys below a path of an fsspec file system.
 
 Object stores also list folder markers: objects whose names end in a slash. HTTP servers have no
-listing operation. Instead, their index pages are parsed; the links on such a page may lead to any
-URL.
+listing operation. Instead, their index pages are parsed. The links on such a page may lead to any
+URL, so only links to direct children are used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class File(NamedTuple):
     name : str
         Path of the file in the file system.
     nbytes : int or None
-        Size in bytes; None if the listing has no size.
+        Size in bytes; None if the listing does not contain the size.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Child(NamedTuple):
     name : str
         The last part of the path, valid as a part of a key.
     is_directory : bool
-        Whether the child may have children itself.
+        Whether the child is listed as a directory.
     nbytes : int or None
-        Size in bytes; None for a directory, or if the listing has no size.
+        Size in bytes; None for a directory, or if the listing does not contain the size.
     """
 
     path: str
@@ -120,9 +120,9 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
 async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     """Return the names of all objects below a path, including folder markers, with one call.
 
-    If a listing of the path itself is empty, file systems send further requests, to find out
-    whether the path is a file and whether it exists. Listing the parent by prefix avoids these
-    requests.
+    The call lists all names below the parent that begin with the path. If the path itself were
+    listed without a result, the file system would send further requests, to find out whether the
+    path is a file and whether it exists.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ async def _itself(fs: AsyncFileSystem, path: str) -> list[File]:
 
 
 async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
-    """Return the children of a path, each name once; empty if there is no such directory.
+    """Return the children of a path, each name once; an empty list if there is no such directory.
 
     The directory itself, folder markers, broken links, and names that cannot be a part of a key are
     omitted.
@@ -207,7 +207,7 @@ async def children(fs: AsyncFileSystem, path: str) -> list[Child]:
 
 
 async def has_children(fs: AsyncFileSystem, path: str) -> bool:
-    """Return whether a listing proves that a path is a directory that is not empty."""
+    """Return whether a path is certainly a directory with children."""
     try:
         return bool(await children(fs, path))
     except Exception:  # nothing is proven; the caller raises its own, earlier failure
@@ -239,7 +239,7 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
     Raises
     ------
     FileNotFoundError
-        If there is no such page.
+        If the directory has no index page.
     OSError
         If the server replies with a status other than 200 or 203.
     """
@@ -267,7 +267,7 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
 
 
 def _name_of(link: str, base: str) -> tuple[str, bool]:
-    """Return the name of the target of a link on an index page, and whether it is a directory.
+    """Return the name to which a link on an index page leads, and whether it is a directory.
 
     Parameters
     ----------
@@ -297,7 +297,7 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     name = path[len(above) :]
     is_directory = name.endswith("/")
     name = name.removesuffix("/")
-    # A question mark or a hash in a name would end the path of a URL that contains the name.
+    # In a URL, a question mark or a hash ends the path, so such a name could not be requested.
     if "?" in name or "#" in name or not can_be_child(name):
         return nowhere
     if name in ("index.html", "index.htm"):

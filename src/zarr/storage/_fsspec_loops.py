@@ -2,8 +2,9 @@
 
 An asynchronous fsspec file system opens its client on first use. After that, the instance can be
 used only on the same event loop and in the same process. A store, however, is used on several event
-loops: that of the synchronous API, those of `asyncio.run`, and those of forked children. Therefore
-each further event loop gets its own instance of the file system, made from the same arguments.
+loops: the loop of the synchronous API, loops that `asyncio.run` creates, and loops of forked child
+processes. Therefore each event loop after the first gets its own instance of the file system, made
+from the same arguments.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from fsspec.asyn import AsyncFileSystem
 
 _HOME = "_zarr_home_loop"
-# Attributes in which file systems store their client: HTTP and Google Cloud in the first, S3 in the
-# second.
+# Attributes in which file systems store their client: ``_session`` for HTTP and Google Cloud,
+# ``_s3`` for S3.
 _CLIENTS = ("_session", "_s3")
 
 # Guards the variables below, and the marks that `_claim` sets. The lock is reentrant, because
-# garbage collection can run in a thread that holds the lock. If it finalizes a store, it acquires
-# the lock again.
+# garbage collection can run in a thread that holds the lock. If the collection finalizes a store,
+# the thread acquires the lock again.
 _lock = threading.RLock()
 _states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
 _of_parents: list[object] = []
@@ -43,8 +44,9 @@ if hasattr(os, "register_at_fork"):
     def _after_fork() -> None:
         global _lock, _states
         _lock = threading.RLock()  # another thread of the parent may have held the old lock
-        # The event loops of the parent do not exist in the child. Keep references to their clients:
-        # a client that is garbage collected without being closed issues a warning.
+        # The child cannot close the clients of the parent, because the event loops of the parent do
+        # not run in the child. References to these clients are kept, because an open client issues
+        # a warning when it is garbage collected.
         _of_parents.append(_states)
         _states = weakref.WeakKeyDictionary()
 
@@ -52,10 +54,10 @@ if hasattr(os, "register_at_fork"):
 
 
 class _OfLoop:
-    """The instances that serve one event loop, and the clients to close before the loop closes.
+    """The instances that serve one event loop; their clients are closed before the loop closes.
 
-    An event loop shuts down its asynchronous generators before it closes. A suspended generator is
-    therefore notified of the end of the loop. Each loop has one `_OfLoop`, so that no client is
+    The end of the loop is detected by a suspended asynchronous generator, because an event loop
+    shuts down such generators before it closes. Each loop has one `_OfLoop`, so that no client is
     closed twice.
     """
 
@@ -69,7 +71,7 @@ class _OfLoop:
         self._end: AsyncGenerator[None, None] | None = None
 
     def watch(self) -> None:
-        """Start to watch for the end of the running event loop."""
+        """Ensure that the clients are closed when the running event loop shuts down."""
         if self._end is None:
             self._end = self._closed_at_the_end()
             try:
@@ -93,7 +95,7 @@ class _OfLoop:
         await self._close_clients()
 
     async def close(self, fs: AsyncFileSystem) -> None:
-        """Close the client of an instance, and reset the instance as if it had not been used."""
+        """Close the client of an instance; any event loop can use the instance afterwards."""
         with _lock:
             if self.served.pop(id(fs), None) is None:
                 return
@@ -111,7 +113,7 @@ class _OfLoop:
             try:
                 await client.__aexit__(None, None, None)
             except asyncio.CancelledError:
-                # Keep this client and the remaining ones: they are closed at the end of the loop.
+                # This client and the remaining clients will be closed at the end of the loop.
                 self._clients.append(client)
                 raise
 
@@ -120,8 +122,8 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
     """Return the instance of a file system that serves the running event loop.
 
     The inner file systems of the instance must serve the same loop. fsspec may share one inner
-    instance among several outer instances. If the inner instance already serves another loop, a new
-    outer instance is made.
+    instance among several outer instances. If an inner instance already serves another loop, new
+    outer and inner instances are made.
     """
     if is_wrapper(fs):
         return fs
@@ -250,7 +252,7 @@ def _close_all() -> None:
 
 
 def _with_inner(fs: AsyncFileSystem) -> Iterator[AsyncFileSystem]:
-    """Yield a file system, and its inner file systems that are bound to an event loop."""
+    """Yield a file system, and those of its inner file systems that are bound to an event loop."""
     yield fs
     state = fs.__dict__
     for inner in (state.get("fs"), *(state.get("fss") or {}).values()):

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def root_marker(fs: AsyncFileSystem) -> str:
     """Return the prefix of absolute paths in a file system: a slash, or the empty string.
 
-    A reference file system contains ``a``, not ``/a``. A local file system treats ``a`` as
-    relative to the working directory.
+    The path of a key ``a`` in the root is ``a`` in a reference file system, and ``/a`` in a local
+    file system, which would treat ``a`` as relative to the working directory.
     """
     return str(getattr(fs, "sync_fs", fs).root_marker)
 

@@ -1,6 +1,6 @@
-"""Pass the byte ranges requested in one iteration of the event loop to ``_cat_ranges``, in batches.
+"""Combine byte ranges that are requested in one event loop iteration into ``_cat_ranges`` calls.
 
-The default ``_cat_ranges`` of fsspec merges nothing, and its reads continue after it is cancelled.
+The default ``_cat_ranges`` of fsspec neither merges reads nor stops them when it is cancelled.
 Therefore the method is used only if a file system overrides it. For example, the file system of
 obstore overrides it to read all ranges of an object with one call.
 """
@@ -28,10 +28,10 @@ _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 
 
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system, or the one that it delegates to, overrides ``_cat_ranges``.
+    """Return whether `fs`, or the file system to which `fs` delegates, overrides ``_cat_ranges``.
 
-    The result is False for caching file systems. They are read by `_fsspec_caches`, because fsspec
-    does not write their cache files safely.
+    The result is False for caching file systems. `_fsspec_caches` reads these file systems, because
+    fsspec does not write their cache files safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -46,7 +46,7 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
 def _is_directory(cls: type) -> bool:
     from fsspec.implementations.dirfs import DirFileSystem
 
-    # A subclass of `DirFileSystem` that overrides `_cat_ranges` does more than delegate.
+    # A subclass of `DirFileSystem` with its own `_cat_ranges` may not delegate this method.
     return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
 
 
@@ -63,7 +63,7 @@ def _differs(cls: type, base: type, name: str) -> bool:
 
 
 async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) -> bytes:
-    """Read a byte range in one batch with others requested in this iteration of the event loop.
+    """Read a byte range, in one batch with those requested in the same event loop iteration.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
     Raises
     ------
     Exception
-        The failure of this range. If the whole call fails, each of its ranges is read separately,
-        so that no caller receives the failure of a range that it did not request.
+        If this range cannot be read. If the whole call fails, each of its ranges is read
+        separately, so that no caller receives the failure of a range that it did not request.
     """
     loop = asyncio.get_running_loop()
     key = loop, id(fs)
@@ -122,7 +122,7 @@ class _Portion:
             raise
 
     def leave(self, key: tuple[asyncio.AbstractEventLoop, int]) -> None:
-        """Close the batch for further ranges; start its call unless all callers were cancelled."""
+        """Accept no further ranges, and start the call unless all callers have been cancelled."""
         if _open.get(key) is self:
             del _open[key]
         if not all(answer.done() for answer in self._answers):

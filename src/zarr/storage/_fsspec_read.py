@@ -71,14 +71,14 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     if http is not None:
         reply = HttpReply(byte_range if limits else None)
         if limits:
-            # Request the range uncompressed. Otherwise one cannot find out whether the server
-            # compressed the range, or cut the range from the compressed object.
+            # Request the range uncompressed. Otherwise the server could compress the range, or send
+            # a range of the compressed object, and the response would not show which.
             headers = {**http.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
             limits["headers"] = headers
         return reply.part(await fs._cat_file(path, raise_for_status=reply, **limits))
     if not limits and _reads_in_parts(_class(fs)):
-        # Send one request per value. Otherwise s3fs first requests the size, to split large values
-        # into parts.
+        # Send one request per value. Otherwise s3fs requests the size of the value first, because
+        # it reads large values in several parts.
         limits["max_concurrency"] = 1
     data = await fs._cat_file(path, **limits)
     check_length(data, byte_range)
@@ -110,14 +110,14 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the HTTP file system that a file system is or delegates to; None if there is none."""
+    """Return `fs`, or the file system to which it delegates, if that is an HTTP one; else None."""
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs
     return fs if _is_from(_class(fs), "fsspec.implementations.http") else None
 
 
 def _lacks_suffixes(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system is an fsspec cache, which cannot read suffix ranges."""
+    """Return whether a file system cannot read suffix ranges; this is so for fsspec caches."""
     inner = fs.__dict__.get("sync_fs")
     return inner is not None and is_cache(inner)
 
@@ -128,7 +128,7 @@ def _class(fs: AsyncFileSystem) -> type:
 
 @lru_cache(maxsize=256)
 def _is_from(cls: type, module: str) -> bool:
-    # Modules are compared by name: an import may need packages that are not installed.
+    # Modules are compared by name, because importing them may need packages that are not installed.
     return any(base.__module__ == module for base in cls.__mro__)
 
 

@@ -20,7 +20,7 @@ R = TypeVar("R")
 # Protocols of file systems that use one connection, or one file position, for all calls.
 _SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
 
-# File systems of this module record in a file which blocks they have cached, without a lock.
+# File systems of this module keep a record of cached blocks in a file, and do not lock this file.
 _CACHES = "fsspec.implementations.cached"
 _CACHE_CALLS = ("_cat", "_get", "_open", "_pipe", "_put", "_read", "_head", "_tail")
 
@@ -54,7 +54,10 @@ _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 
 
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
-    """Return the attributes of a file system itself, not those that a cache forwards."""
+    """Return the attributes of the file system itself.
+
+    Ordinary attribute access on a caching file system may return attributes of the cached one.
+    """
     state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
     return state
 
@@ -75,7 +78,7 @@ def queue_of_cache(fs: AbstractFileSystem) -> Queue:
 
 
 def serialize(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Make a wrapper run one call at a time if its synchronous file system is not thread-safe.
+    """Serialize the calls of a wrapper if its synchronous file system is not thread-safe.
 
     Parameters
     ----------

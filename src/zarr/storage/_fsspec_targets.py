@@ -47,7 +47,7 @@ class Target(NamedTuple):
         return RangeByteRequest(self.start + start, self.start + stop)
 
     def wants_nothing(self, byte_range: ByteRequest | None) -> bool:
-        """Return whether a byte range contains no byte of the region; `nbytes` must be known."""
+        """Return whether a byte range contains no byte of the region, whose size must be known."""
         assert self.nbytes is not None
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return start == stop
@@ -66,7 +66,7 @@ def are_in_memory(fs: Any) -> bool:
 def inline_answer(
     target: Target | bytes | None, byte_range: ByteRequest | None
 ) -> Target | bytes | None:
-    """Answer a request if no read is necessary.
+    """Return the result of a request if it is known without a read.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def inline_answer(
     Returns
     -------
     Target, bytes or None
-        `target` itself if it must be read. Otherwise the bytes, or None if the key is absent.
+        `target` itself if a read is necessary. Otherwise the requested bytes, or None if the key is
+        absent.
     """
     if isinstance(target, Target):
         # A reference proves that its key is present, so an empty byte range needs no read.
@@ -145,9 +146,10 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
 
 
 def _parse_reference(reference: object, path: str, target: str | None) -> Sequence[Any]:
-    """Return the URL of a well-formed reference, followed by its region if it has one.
+    """Return the URL in a reference, followed by offset and size if these are given.
 
-    If the URL in the reference is None, return `target`, which all such references share.
+    If the URL in the reference is None, `target` takes its place. An error is raised if the
+    reference is malformed.
     """
     if isinstance(reference, (list, tuple)) and len(reference) in (1, 3):
         url, *region = reference

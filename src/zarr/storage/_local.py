@@ -66,10 +66,10 @@ _SMALL_NBYTES = 64 * KiB
 # were read before.
 _ROOM_NBYTES = 4 * KiB
 
-# Merge only adjacent or overlapping byte ranges of a file, as a separate read takes microseconds.
+# Merge only adjacent or overlapping byte ranges of a file, because reads take only microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
-# Whether a relative path may contain a drive, as "C:a" does.
+# Whether a relative path may begin with the name of a drive, such as "C:a".
 _HAS_DRIVES = os.name == "nt"
 
 # Number of names that a listing fetches per task of the thread pool.
@@ -87,7 +87,7 @@ class LocalStore(Store):
     root : str or Path
         The directory. The first write creates it.
     read_only : bool
-        Whether methods that change the store raise an error.
+        Whether every attempt to change the store raises an error.
 
     Raises
     ------
@@ -127,11 +127,11 @@ class LocalStore(Store):
         root : Path or str
             The directory.
         read_only : bool
-            Whether methods that change the store raise an error.
+            Whether every attempt to change the store raises an error.
         mode : {"r", "r+", "a", "w", "w-"} or None
             ``"r"`` makes the store read-only. If the store is read-only, or if the mode is
-            ``"r+"``, the directory must exist. Otherwise a missing directory is created; for
-            ``"w-"`` the directory must be missing. ``"w"`` empties the directory.
+            ``"r+"``, the directory must exist. Otherwise a missing directory is created. ``"w"``
+            also empties the directory, and ``"w-"`` requires that the directory is missing.
 
         Raises
         ------
@@ -195,10 +195,10 @@ class LocalStore(Store):
     def _is_gone(self, error: OSError, key: str) -> bool:
         """Return whether a failure to open a file proves that the key is absent.
 
-        If the root is a file, the store has no keys. Files such as README.md may be stored beside
-        nodes. A search for nodes then requests metadata keys such as README.md/zarr.json, which are
-        absent. Any other file in place of a directory means that the store is damaged. In that case
-        the chunks must not be read as fill values.
+        If the root is a file, the store has no keys. The directory of a group may contain files
+        such as README.md. A search for members requests keys such as README.md/zarr.json, which are
+        absent. Any other file in place of a directory is damage, and chunks below it must not be
+        read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -230,7 +230,7 @@ class LocalStore(Store):
         byte_range: ByteRequest | None,
         expected: int = _SMALL_NBYTES,
     ) -> bytes | None:
-        """Return the bytes of a key at a known path, None if it is absent; see `read_file`."""
+        """Return the bytes that `read_file` reads for a key; None if the key is absent."""
         try:
             return read_file(path, byte_range, expected)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -300,7 +300,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _noting(self, doing: str, what: object) -> Iterator[None]:
-        """Add a note that names operation, object and store to failures of the file system."""
+        """Add a note to errors of the file system; it contains `doing`, `what` and the store."""
         try:
             yield
         except (OSError, NotImplementedError) as error:

@@ -22,12 +22,13 @@ PARTIAL = ".__zarr_partial-"
 # Error numbers that file systems without hard links report for `os.link`.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
-# Error numbers for a link that must not be followed, and for a broken link.
+# Error numbers of `os.open` with O_NOFOLLOW for a link, and of `os.stat` for a broken link or a
+# link to itself.
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether system calls accept names relative to an open directory. Such names prevent a race in
-# which another process replaces a directory with a link between the check and the deletion.
+# Whether system calls accept names relative to an open directory. With such names, a deletion
+# cannot be redirected by another process that replaces a directory with a link after the check.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -45,7 +46,9 @@ _PASS = getattr(os, "O_PATH", os.O_RDONLY) | _REAL_DIRECTORY
 
 
 def refuse_irregular(status: os.stat_result, path: str) -> None:
-    """Raise an error if a file is not a regular file, because a read could block or never end.
+    """Raise an error unless a file is a regular file.
+
+    A read of a named pipe or device could block or never end.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def refuse_pipe(path: str) -> None:
 
 
 def irregular(path: str, mode: int) -> OSError:
-    """Return an exception for a path that is not a regular file; it names the type of the file."""
+    """Return an exception for a path that is not a regular file; the message names its type."""
     kinds = (
         (stat.S_ISFIFO, "a named pipe"),
         (stat.S_ISSOCK, "a socket"),
@@ -151,8 +154,8 @@ def _take_place(partial: str, path: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # This is not atomic. The file is always complete, but of several concurrent writers, the
-        # last one may replace the file of the first.
+        # The check and the replacement are not one atomic step. The file is always complete, but if
+        # several writers run concurrently, one of them may replace the file of another.
         if not os.path.exists(path):
             os.replace(partial, path)
             return
@@ -242,7 +245,10 @@ def remove(root: str, parts: Sequence[str]) -> None:
 
 
 def empty(root: str) -> None:
-    """Delete the content of a directory; `root` may be a link; links inside are not followed."""
+    """Delete the content of a directory.
+
+    `root` itself may be a link. Links in the directory are deleted, but not followed.
+    """
     try:
         (_empty_relative if _HAS_RELATIVE_NAMES else _empty_by_path)(root)
     except (FileNotFoundError, NotADirectoryError):
@@ -274,7 +280,7 @@ def _remove_in(folder: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except (IsADirectoryError, PermissionError):
-        # Operating systems raise one of these errors for a directory.
+        # If the name is that of a directory, the operating system raises one of these two errors.
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise
@@ -420,7 +426,7 @@ def _leads_out(part: str, path: str) -> NotImplementedError:
 
 
 def names_in(path: str, base: str) -> Iterator[str]:
-    """Yield the names in a directory that are keys or contain keys.
+    """Yield the names of the files and directories in a directory that can be parts of keys.
 
     Parameters
     ----------
@@ -437,8 +443,8 @@ def names_in(path: str, base: str) -> Iterator[str]:
 def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
-    Symbolic links are followed, except a link to a directory that contains the link itself, which
-    would lead to an endless loop.
+    Symbolic links are followed. An exception is a link to a directory that contains this link,
+    because following it would never end.
 
     Parameters
     ----------
@@ -497,7 +503,7 @@ def _leads_to_file(entry: os.DirEntry[str]) -> bool | None:
 
 
 def _identities(top: str, path: str) -> frozenset[tuple[int, int]]:
-    """Return the identities, device and inode, of the directories from `top` to `path`."""
+    """Return the device and inode numbers of each directory from `top` to `path`."""
     found = set()
     while True:
         status = os.stat(path)

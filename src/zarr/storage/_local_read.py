@@ -19,7 +19,8 @@ _NOT_OF_FILES = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ESPIPE, errno.EINVAL, er
 def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes:
     """Read a file, or a byte range of it.
 
-    System calls are used, because `open` creates three objects and looks up the file size twice.
+    Functions of `os` are used, because `open` creates three objects and requests the file size
+    twice.
 
     Parameters
     ----------
@@ -33,8 +34,9 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     descriptor = _open(path)
     try:
         if byte_range is None:
-            # Most values are small. For them, a seek to the end is cheaper than `fstat` as a check
-            # that the whole file was read. Pipes and devices have no fixed end and fail this check.
+            # Most values are small. To check that the whole file was read, a seek to the end is
+            # used, which is faster than `fstat`. Pipes and devices have no fixed end and fail the
+            # check.
             data = os.read(descriptor, expected)
             if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
                 return data

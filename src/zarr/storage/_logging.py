@@ -95,7 +95,7 @@ class LoggingStore(WrapperStore[T_Store]):
 
     @contextmanager
     def log(self, hint: Any = "") -> Iterator[None]:
-        """Log a ``with`` block as a call of the method that contains it.
+        """Log the start and end of a ``with`` block as a call of the enclosing method.
 
         Parameters
         ----------

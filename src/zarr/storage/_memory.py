@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 
 
-# Identifies this process and its forks among all processes.
+# A random name that this process shares with its forks, but with no other process.
 _PROCESS = os.urandom(16).hex()
 
 # Number of keys per batch of a bulk read. A batch takes some hundred microseconds. Other tasks run
@@ -52,9 +52,10 @@ class MemoryStore(Store):
     Parameters
     ----------
     store_dict : mutable mapping or None
-        Mapping from keys to `Buffer`, which is used without a copy; None for a new dictionary.
+        Mapping from keys to `Buffer`. The store uses the mapping itself, not a copy. None for a new
+        dictionary.
     read_only : bool
-        Whether methods that change the store raise an error.
+        Whether every attempt to change the store raises an error.
     """
 
     supports_writes = True
@@ -279,9 +280,9 @@ class ManagedMemoryStore(MemoryStore):
     name : str or None
         The name, without ``/``; None for a new unique name.
     path : str
-        Prefix of all keys within the shared values.
+        Prefix that the store adds to its keys to find the shared values.
     read_only : bool
-        Whether methods that change the store raise an error.
+        Whether every attempt to change the store raises an error.
 
     Raises
     ------
@@ -313,19 +314,19 @@ class ManagedMemoryStore(MemoryStore):
 
     @classmethod
     def from_url(cls, url: str, *, read_only: bool = False) -> Self:
-        """Return a store over the existing values that a URL names.
+        """Return a store with the name and the path in a URL; the name must already be in use.
 
         Parameters
         ----------
         url : str
             A URL ``memory://name/path``.
         read_only : bool
-            Whether methods that change the store raise an error.
+            Whether every attempt to change the store raises an error.
 
         Raises
         ------
         ValueError
-            If no store of that name is live in this process.
+            If there is no store of that name in this process.
         """
         scheme, _, place = url.partition("://")
         name, _, path = place.partition("/")
@@ -437,15 +438,15 @@ class GpuMemoryStore(MemoryStore):
     Parameters
     ----------
     store_dict : mutable mapping or None
-        Mapping from keys to `zarr.buffer.gpu.Buffer`, which is used without a copy; None for a new
-        dictionary.
+        Mapping from keys to `zarr.buffer.gpu.Buffer`. The store uses the mapping itself, not a
+        copy. None for a new dictionary.
     read_only : bool
-        Whether methods that change the store raise an error.
+        Whether every attempt to change the store raises an error.
     """
 
     @classmethod
     def from_dict(cls, store_dict: Mapping[str, Buffer]) -> Self:
-        """Return a store over GPU copies of values in host memory.
+        """Copy values from host memory to the GPU, and return a store that contains the copies.
 
         Parameters
         ----------

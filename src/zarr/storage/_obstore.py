@@ -55,9 +55,9 @@ class ObjectStore(Store, Generic[T_Store]):
     Parameters
     ----------
     store : obstore.store.ObjectStore
-        The obstore store. If it has a prefix, the prefix is the root of this store.
+        The obstore store. If the obstore store has a prefix, the prefix is the root of this store.
     read_only : bool
-        Whether methods that change the store raise an error.
+        Whether every attempt to change the store raises an error.
     **bulk
         Options of bulk reads: the keyword arguments of `FsspecStore` for merging and concurrency,
         and `on_bulk_read`. `max_retries` has no effect, because obstore has its own retries; see
@@ -66,7 +66,7 @@ class ObjectStore(Store, Generic[T_Store]):
     Raises
     ------
     TypeError
-        If `store` is not an obstore store, or an option is not a number.
+        If `store` is not an obstore store, or if an option is not a number.
     ValueError
         If an option is out of range.
     """
@@ -101,7 +101,7 @@ class ObjectStore(Store, Generic[T_Store]):
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
         # docstring inherited
         view = type(self)(self.store, read_only=read_only)
-        # Both stores share one limit on reads in flight.
+        # The two stores share one limit on reads in flight.
         view._reads, view.on_bulk_read = self._reads, self.on_bulk_read
         return view
 
@@ -146,7 +146,7 @@ class ObjectStore(Store, Generic[T_Store]):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
-        Requests for one object are merged as the options of the store allow.
+        The options of the store determine which requests for one object are merged.
         """
         wanted = parse_requests(requests)
         for key, _ in wanted:
@@ -171,7 +171,11 @@ class ObjectStore(Store, Generic[T_Store]):
     async def _fetch(
         self, key: str, wanted: ByteRequest | None, byte_range: ByteRequest | None
     ) -> Any:
-        """Return the bytes in `byte_range`, which contains `wanted`; None if the key is absent."""
+        """Read the bytes in `byte_range`; return None if the key is absent.
+
+        `byte_range` contains `wanted`, the byte range that the caller requested. Errors name
+        `wanted`.
+        """
         try:
             return await self._read(key, byte_range)
         except Exception as error:
@@ -180,7 +184,7 @@ class ObjectStore(Store, Generic[T_Store]):
             self._fail(error, key, wanted)
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Redact secrets in a failure, add a note that names the request, and raise it."""
+        """Redact secrets in a failure, add a note that names the request, and raise the failure."""
         redact_failure(error)
         note_failure(error, self, key, byte_range)
         raise error
@@ -204,7 +208,7 @@ class ObjectStore(Store, Generic[T_Store]):
             return await self._read_by_size(key, byte_range, error)
 
     async def _refuse_pipe(self, key: str) -> None:
-        """Raise an error if a key of a local directory is a pipe, because obstore would block."""
+        """Raise an error if the local file of a key is a pipe, because obstore would block."""
         if self._directory is not None:
             path = os.path.join(self._directory, key)
             await in_pool(lambda: refuse_pipe(path))
@@ -236,7 +240,9 @@ class ObjectStore(Store, Generic[T_Store]):
         answer = await obstore.get_async(self.store, key, options=options)
         if is_http:
             coding = answer.attributes.get("Content-Encoding", "identity")
-            # On backends other than HTTP, Content-Encoding is an attribute of the stored object.
+            # This check is made only for HTTP. On other backends, Content-Encoding is an attribute
+            # that is stored with the object, and does not show that the server compressed the
+            # response.
             if coding != "identity":
                 raise OSError(errno.EIO, f"the server applied Content-Encoding {coding!r}")
         data = await answer.bytes_async()
@@ -245,10 +251,10 @@ class ObjectStore(Store, Generic[T_Store]):
         return data
 
     async def _read_by_size(self, key: str, byte_range: ByteRequest, error: Exception) -> Any:
-        """Answer a request that the backend rejected because of the bounds of its byte range.
+        """Use the size of the object to answer a request whose byte range the backend rejected.
 
-        obstore raises a generic error for a range past the end of an object. Azure does not support
-        suffix ranges. In both cases the size of the object is used to answer the request.
+        obstore raises a generic error for a range past the end of an object. Azure rejects suffix
+        ranges.
         """
         import obstore
 
@@ -403,7 +409,7 @@ class ObjectStore(Store, Generic[T_Store]):
         Parameters
         ----------
         prefix : str
-            The prefix, as a directory; empty for all keys.
+            The prefix, which names a directory of keys; empty for all keys.
         """
         return self._list_prefix(prefix)
 
@@ -439,8 +445,8 @@ class ObjectStore(Store, Generic[T_Store]):
     def _has_folders(self) -> bool:
         """Whether the store may contain folder markers: empty objects with a trailing slash.
 
-        obstore lists folder markers without the slash. No object has the listed name, so `exists`
-        distinguishes folder markers from keys.
+        obstore lists folder markers without the slash. No object has the name without the slash, so
+        `exists` returns False for a folder marker.
         """
         from obstore.store import LocalStore, MemoryStore
 
@@ -454,7 +460,8 @@ class ObjectStore(Store, Generic[T_Store]):
         with naming(self, prefix):
             found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        # The marker of the prefix itself gives an empty name, which `can_be_key` rejects.
+        # If the prefix itself has a folder marker, one name is empty; `can_be_key` rejects this
+        # name.
         names = dict.fromkeys(path[len(prefix) :].strip("/") for path in paths)
         for name in names:
             if can_be_key(name):
@@ -496,7 +503,8 @@ def _check_runtime() -> None:
     Raises
     ------
     RuntimeError
-        If the parent process used an obstore store before the fork. Any call would deadlock.
+        If the parent process used obstore before the fork. In that case every call of obstore in
+        the child would block forever.
     """
     global _runtime_pid
     pid = os.getpid()

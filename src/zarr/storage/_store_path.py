@@ -68,13 +68,13 @@ class StorePath:
             The path.
         mode : {"r", "r+", "a", "w", "w-"} or None
             For ``"r"``, the result is a path in a read-only view of the store. All other modes
-            require a writable store, and ``"w-"`` also requires a path without data. For None there
-            are no checks.
+            require a writable store, and ``"w-"`` also requires a path without data. If the mode is
+            None, nothing is checked.
 
         Raises
         ------
         ValueError
-            If the mode is invalid, or the store does not support the mode.
+            If the mode is invalid, or if the store does not support the mode.
         FileExistsError
             If the mode is ``"w-"`` and the path contains data.
         """
@@ -107,7 +107,7 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            The result is an instance of its ``buffer`` class. None means the configured prototype.
+            The result has the prototype's ``buffer`` class. None means the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -186,7 +186,7 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            The result is an instance of its ``buffer`` class. None means the configured prototype.
+            The result has the prototype's ``buffer`` class. None means the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 

@@ -104,8 +104,8 @@ _NAMED: dict[str, dict[str, bool | None]] = {
     "httpcore": {"TimeoutException": True, "NetworkError": True, "RemoteProtocolError": True},
     "http": {"IncompleteRead": True},
     "ssl": {
-        # These three mean that the connection was closed. Other SSL errors concern certificates,
-        # versions and ciphers.
+        # The first three classes mean that the connection was closed. Other SSL errors concern
+        # certificates, versions and ciphers.
         "SSLEOFError": True,
         "SSLZeroReturnError": True,
         "SSLSyscallError": True,
@@ -145,7 +145,8 @@ def transient(error: BaseException) -> Transient | None:
     if not isinstance(error, Exception):
         return None
     chain = list(_with_causes(error))
-    # Check for DNS, TLS and decoding failures first: the exceptions that wrap them look transient.
+    # Check for DNS, TLS and decoding failures first, because exceptions that look transient may
+    # wrap such failures.
     for cause in chain:
         goes_away = _decides(cause)
         if goes_away is not None:
@@ -202,7 +203,7 @@ def _decides(error: BaseException) -> bool | None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the status of the response that caused an exception; None without a response."""
+    """Return the status of the response that caused an exception; None if there is no response."""
     if _named(error)[2] is not None:
         return None  # HTTP parsers attach a status to their own parse errors
     code = status_of(error)
@@ -218,7 +219,10 @@ def _status(error: BaseException) -> int | None:
 
 
 def _goes_away(error: BaseException) -> bool | None:
-    """Return whether a failure without a status is transient; None if its cause decides."""
+    """Return whether a failure without a status is transient.
+
+    The result is None if this depends on the cause of the failure.
+    """
     if isinstance(error, asyncio.CancelledError):
         return False
     if isinstance(error, (TimeoutError, ConnectionError, asyncio.IncompleteReadError)):
@@ -228,8 +232,8 @@ def _goes_away(error: BaseException) -> bool | None:
         return goes_away
     if isinstance(error, OSError) and error.errno in _ERRNOS:
         return True
-    # If there is no errno, connections to several addresses failed for different reasons, or the
-    # reason is unknown.
+    # A missing errno means that connections to several addresses failed for different reasons, or
+    # that the reason is unknown.
     unknown = name == "ClientConnectorError" and getattr(error, "errno", None) is None
     return True if unknown else None
 
@@ -248,7 +252,7 @@ def _class(value: object) -> type:
 
 @lru_cache(maxsize=256)
 def _named_type(cls: type) -> _Named:
-    """Return package, name and classification of the first known class in the MRO."""
+    """Return the package, name and `_NAMED` value of the first class in the MRO that is known."""
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         if package == "aiodns":
@@ -276,7 +280,7 @@ def _headers(error: BaseException) -> Mapping[str, Any]:
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float | None:
-    """Return the seconds to wait according to ``Retry-After``; None without a valid header.
+    """Return the seconds to wait according to ``Retry-After``; None if there is no valid header.
 
     Parameters
     ----------
@@ -307,23 +311,23 @@ def _date(value: str) -> datetime | None:
 
 # Packages whose clients retry by default after connection failures and status 503.
 _RETRYING = frozenset({"s3fs", "gcsfs", "adlfs", "ocifs", "tosfs", "huggingface_hub", "obstore"})
-# The pyarrow file systems, which use the clients of AWS, Google, Azure and Hadoop.
+# Module of the pyarrow file systems, whose clients (of AWS, Google, Azure and Hadoop) also retry.
 _ARROW = "fsspec.implementations.arrow"
 
 
 def retries_itself(fs: AbstractFileSystem) -> bool:
-    """Return whether a file system of fsspec has its own retries of failed requests.
+    """Return whether an fsspec file system retries failed requests itself.
 
     Parameters
     ----------
     fs : fsspec.spec.AbstractFileSystem
-        The file system. If it is a wrapper, a cache or an archive, the result is that for the
-        underlying file system. For a reference file system, pass the file system of the target.
+        The file system. For a wrapper, a cache or an archive, the underlying file system is
+        examined. For a reference file system, pass the file system of the target.
 
     Returns
     -------
     bool
-        False also if it is unknown whether the file system retries.
+        False if the file system does not retry requests, or if this is unknown.
     """
     inner: Any = fs
     while inner is not None:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON})
 
-# Keys that could refer to files outside the store, or to different files on different systems.
+# Matches keys that could refer to files outside the store, or to different files on different
+# systems.
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
 
 
-# The same pattern for keys joined by line breaks. It may match valid keys (false positives), but it
-# never misses an invalid key.
+# The same pattern, for a text of many keys joined by line breaks. It may match valid keys (false
+# positives), but it never misses an invalid key.
 _SUSPICIOUS_LINES = re.compile(_SUSPICIOUS.pattern, re.MULTILINE)
 
 
@@ -40,7 +41,7 @@ def check_keys(keys: Sequence[str]) -> None:
     Raises
     ------
     TypeError, ValueError
-        As `check_key` raises them.
+        See `check_key`.
     """
     try:
         suspicious = _SUSPICIOUS_LINES.search("\n".join(keys)) is not None
@@ -148,7 +149,7 @@ def children(keys: Iterable[str], prefix: str) -> Iterator[str]:
     keys : iterable of str
         Keys of a store.
     prefix : str
-        The prefix, as a directory; empty for the whole store.
+        The prefix, which names a directory of keys; empty for the whole store.
     """
     base = as_directory(prefix)
     seen: set[str] = set()
@@ -213,8 +214,8 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    Call this function if a value is used after the method that received it has returned, for
-    example because the value is stored. After the return, the caller may modify the memory.
+    Call this function in a method that stores a value, or otherwise uses the value after it has
+    returned. The caller of the method may then modify the memory of the value.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])

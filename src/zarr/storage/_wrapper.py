@@ -33,10 +33,10 @@ T_Store = TypeVar("T_Store", bound=Store)
 class WrapperStore(Store, Generic[T_Store]):
     """Forwards all calls to a wrapped store.
 
-    If a subclass overrides `get`, all reads call its `get`, including reads of byte ranges (see
-    `Store`) and reads in the calling thread. An overridden `set` is also called by `set_sync`. An
-    overridden `delete` is also called by `delete_sync`, `delete_dir` and `clear`. All other writes
-    and deletions are forwarded to the wrapped store.
+    If a subclass overrides `get`, all reads call the overridden `get`, including reads of byte
+    ranges (see `Store`) and reads in the calling thread. An overridden `set` is also called by
+    `set_sync`. An overridden `delete` is also called by `delete_sync`, `delete_dir` and `clear`.
+    All other writes and deletions are forwarded to the wrapped store.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ class WrapperStore(Store, Generic[T_Store]):
         The wrapped store.
     """
 
-    # `get_many` of the wrapped store or of the subclass may be faster than reads in sequence.
+    # Bulk reads use `get_many`, because `get_many` of the wrapped store or of the subclass may be
+    # faster than a sequence of single reads.
     _prefers_get_many = True
 
     _store: T_Store
@@ -53,8 +54,8 @@ class WrapperStore(Store, Generic[T_Store]):
     _options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, store: T_Store) -> None:
-        # `super().__init__()` is not called, because `_is_open` and `read_only` are those of the
-        # wrapped store.
+        # `super().__init__()` is not called, because this class takes `_is_open` and `read_only`
+        # from the wrapped store.
         self._store = store
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -231,7 +232,7 @@ class WrapperStore(Store, Generic[T_Store]):
         await self._store.set_if_not_exists(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        # This is not forwarded to the wrapped store, so that an overridden `set` is called.
+        # This call is not forwarded to the wrapped store, so that an overridden `set` is called.
         await super()._set_many(values)
 
     async def delete(self, key: str) -> None:
@@ -327,8 +328,8 @@ class WrapperStore(Store, Generic[T_Store]):
         self._store.delete_sync(key)
 
 
-# If a subclass overrides an asynchronous method, one of these functions replaces the synchronous
-# method that forwards to the wrapped store.
+# The synchronous methods of this class call the wrapped store. If a subclass overrides only the
+# asynchronous method, one of these functions replaces the synchronous method.
 
 
 def get_sync(

@@ -62,7 +62,7 @@ class ZipStore(Store):
     """A store in a ZIP archive.
 
     The archive is opened on first use. If a key is written twice, the archive contains two members
-    of this name, and the second member is the value. Keys cannot be deleted. `close` writes the
+    of this name, and the second contains the value. Keys cannot be deleted. `close` writes the
     central directory; until then, other readers cannot open an archive to which this store writes.
     Several threads may read concurrently. In a forked child and after unpickling, an archive opened
     for reading is reopened, but an archive opened for writing cannot be used.
@@ -78,10 +78,10 @@ class ZipStore(Store):
         appends, and ``"x"`` creates a new file. If a store with mode ``"w"``, ``"a"`` or ``"x"`` is
         used after `close`, it reopens the archive for appending.
     read_only : bool or None
-        Whether methods that change the store raise an error. None means True for mode ``"r"``, and
-        False for the other modes.
+        Whether every attempt to change the store raises an error. None means True for mode ``"r"``,
+        and False for the other modes.
     compression : int
-        Compression of written values, a constant of `zipfile`.
+        Compression method for written values, as a constant of `zipfile`.
     allowZip64 : bool
         Whether the archive may exceed 4 GiB.
 
@@ -285,7 +285,7 @@ class ZipStore(Store):
         key : str
             The key.
         prototype : BufferPrototype or None
-            The result is an instance of its ``buffer`` class. None means the configured prototype.
+            The result has the prototype's ``buffer`` class. None means the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -388,7 +388,7 @@ class ZipStore(Store):
             return of_size(stop - start, file.read(stop - start))
 
     def _exclusive(self) -> AbstractContextManager[object]:
-        """Return the lock, or a null context if the archive was opened from a path for reading.
+        """Return the lock, or a null context for an archive that was opened by path for reading.
 
         `zipfile` synchronizes the readers of an archive, but it does not synchronize readers with a
         writer. It also cannot prevent other code from moving the position of a file object.
@@ -483,7 +483,7 @@ class ZipStore(Store):
                 raise
 
     async def delete(self, key: str) -> None:
-        """Do nothing if the key is absent; members of an archive cannot be deleted.
+        """Raise an error if the key is present, because archive members cannot be deleted.
 
         Raises
         ------
@@ -497,7 +497,7 @@ class ZipStore(Store):
             raise NotImplementedError(f"{type(self).__name__} cannot delete {key!r}.")
 
     async def delete_dir(self, prefix: str) -> None:
-        """Do nothing if no key is below the prefix; members of an archive cannot be deleted.
+        """Raise an error if keys are below the prefix, because members cannot be deleted.
 
         Raises
         ------
@@ -561,7 +561,7 @@ class ZipStore(Store):
     # --- listing ------------------------------------------------------------------------
 
     async def _keys(self) -> tuple[str, ...]:
-        """Return the keys, without members whose names are invalid keys, such as ``../x``."""
+        """Return the names of members that are valid keys; ``../x``, for example, is not."""
 
         def listed() -> tuple[str, ...]:
             archive = self._opened()

@@ -75,8 +75,9 @@ class Archive(ZipFile):
             and nbytes
             and (self._didModify or any(member.header_offset < 0 for member in self.filelist))
         ):
-            # `ZipFile` treats an archive with a damaged central directory as empty, and would write
-            # an empty one. A central directory cannot contain a member with a negative offset.
+            # If the central directory of an archive is damaged, `ZipFile` treats the archive as
+            # empty, and would later write an empty central directory. A negative offset of a member
+            # is also a sign of damage.
             self._didModify = False
             super().close()
             raise BadZipFile(f"File is not a zip file, or damaged: {target}")
@@ -121,7 +122,7 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
     try:
         archive.writestr(member, data)
     except BaseException:
-        # `zipfile` has already registered the incomplete member.
+        # `zipfile` has already registered the incomplete member, so remove the registration.
         del archive.filelist[count:]
         archive.NameToInfo.pop(member.filename, None)
         if before is not None:
@@ -132,7 +133,7 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 def as_damage(error: Exception) -> Exception:
     """Convert an error caused by damaged bytes to a `BadZipFile`; return other errors unchanged."""
-    # `UnsupportedOperation` means that the file object is not readable.
+    # `UnsupportedOperation` means that the file object is not readable; it is no sign of damage.
     if isinstance(error, (BadZipFile, UnsupportedOperation)):
         return error
     is_damage = isinstance(error, _DAMAGED) or (
@@ -147,7 +148,8 @@ def nbytes_of(target: Path | IO[bytes]) -> int:
     Raises
     ------
     OSError
-        If the target is not a regular file. Opening a named pipe, for example, could block forever.
+        If the target is not a regular file. Opening a file of another type, such as a named pipe,
+        could block forever.
     """
     if not isinstance(target, Path):
         return target.seek(0, os.SEEK_END)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# Serializes forks. Otherwise a thread that has forked could release locks that another thread
-# acquired for its own fork.
+# Serializes forks. Otherwise a thread could, after its own fork, release locks that another thread
+# has acquired for another fork.
 _forking = threading.Lock()
 
 

@@ -9,8 +9,9 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
     """Convert the state of a store pickled by zarr-python to the state of a `ZipStore`."""
     mode = state["_zmode"]
     next_mode = mode
-    # Before version 3.4, the state does not record whether the store had already created the
-    # archive. If the archive exists, open it for appending, so that it is not truncated.
+    # In pickles of versions before 3.4, the state does not record whether the store had already
+    # created the archive. If the archive exists, open it for appending, so that it is not
+    # truncated.
     if mode == "w" and "_was_opened" not in state and state["path"].exists():
         next_mode = "a"
     own = {name: state[name] for name in ("path", "compression", "allowZip64", "_read_only")}
@@ -21,6 +22,6 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
         "_next_mode": next_mode,
         "_is_open": False,
         # An archive that was open for writing has no central directory yet. The process that opened
-        # the archive may still write it.
+        # the archive may still write to it.
         "_orphaned": state["_is_open"] and mode != "r",
     }

@@ -1,4 +1,4 @@
-"""Read a ZIP archive by positional reads, or through file objects that are not from `io`."""
+"""Read a ZIP archive with positional reads, or through file objects that are not `io.IOBase`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
         recorded sizes differ.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
-    # Only an `Archive` records the size of its file. Other `ZipFile` objects do not record it.
+    # `_nbytes` is the size of the file. `ZipFile` objects that are not an `Archive` lack this
+    # attribute; for such objects the end of the member is not checked.
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 

@@ -42,12 +42,13 @@ __all__ = [
     "transient_failure",
 ]
 
-# Takes an object and a byte range (None for all bytes); returns the bytes, or None for no object.
+# Takes an object and a byte range (None for all bytes); returns the bytes, or None if the object is
+# absent.
 FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, Any, bytes | None]]
 
 
 class ReadScheduler:
-    """Reads byte ranges of objects for many callers: merges, shares, limits and retries reads.
+    """Merges, shares, limits and retries the reads of byte ranges of objects by many callers.
 
     A store uses one scheduler on all event loops. A scheduler can be pickled if `fetch` can be
     pickled.
@@ -56,20 +57,20 @@ class ReadScheduler:
     ----------
     fetch : callable
         A coroutine function with two parameters: an object, in the form used in the requests, and a
-        byte range, None for all bytes. It returns the bytes, truncated at the end of the object, or
-        None if the object is absent. For any other failure it raises an exception.
+        byte range (None for all bytes). It returns the bytes, truncated at the end of the object,
+        or None if the object is absent. For any other failure it raises an exception.
     is_transient : callable or None
         A function that returns a `Transient` for a transient failure, and None for any other
         failure. The default, `transient_failure`, recognizes the exceptions of common client
         libraries. Pass None for a client that has its own retries.
     **options
         `max_concurrency`, `max_gap_bytes`, `max_coalesced_bytes`, `window_seconds`,
-        `read_ahead_bytes`, `max_retries` and `on_bulk_read`, as for `FsspecStore`.
+        `read_ahead_bytes`, `max_retries` and `on_bulk_read`: the options of `FsspecStore`.
 
     Raises
     ------
     TypeError, ValueError
-        If an option is not a number, or is out of range.
+        If an option is not a number, or if an option is out of range.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class ReadScheduler:
         byte_range : ByteRequest or None
             The bytes to read; None for all.
         prototype : BufferPrototype
-            The result is an instance of its ``buffer`` class.
+            The result is an instance of the ``buffer`` class of the prototype.
 
         Returns
         -------
@@ -132,10 +133,10 @@ class ReadScheduler:
         Parameters
         ----------
         requests : iterable of tuple or None
-            Pairs of an object and a byte range, None for all bytes. If a key is known to be absent,
-            pass None in place of the pair; the result is None.
+            Pairs of an object and a byte range (None for all bytes). If a key is known to be
+            absent, pass None in place of the pair; the result is None.
         prototype : BufferPrototype
-            The results are instances of its ``buffer`` class.
+            The results are instances of the ``buffer`` class of the prototype.
 
         Yields
         ------

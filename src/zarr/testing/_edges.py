@@ -1,4 +1,4 @@
-"""Byte ranges for conformance tests: at and past the edges of a value."""
+"""Byte ranges for conformance tests: within a value, at its edges, and past its end."""
 
 from __future__ import annotations
 

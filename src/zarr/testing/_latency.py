@@ -18,23 +18,24 @@ S = TypeVar("S", bound=Store)
 
 
 class LatencyStore(WrapperStore[S]):
-    """Wait before every read and write, to simulate a remote store.
+    """Waits before every read and write, to simulate the latency of a remote store.
 
     Parameters
     ----------
     store : Store
         Store that serves the reads and writes.
     get_latency : float or tuple of float
-        Seconds before each read; concurrent reads wait concurrently. A tuple contains the mean and
-        standard deviation of a normal distribution. The delay of each read is drawn from this
-        distribution; negative delays count as 0.
+        Seconds before each read; concurrent reads wait concurrently. A tuple is the mean and
+        standard deviation of a normal distribution, from which the delay of each read is drawn; a
+        negative delay counts as 0.
     set_latency : float or tuple of float
-        Seconds before each write, in the same forms.
+        Seconds before each write: a number or a tuple, as for `get_latency`.
 
     Raises
     ------
     TypeError, ValueError
-        If a latency is neither a number nor a tuple of two, or a deviation is negative.
+        If a latency is neither a number nor a tuple of two numbers, or if a standard deviation is
+        negative.
     """
 
     _options = ("get_latency", "set_latency")
@@ -84,7 +85,7 @@ class LatencyStore(WrapperStore[S]):
             "max_coalesced_bytes": max_coalesced_bytes,
         }
         given = {name: value for name, value in limits.items() if value is not None}
-        # Merged reads call `get` of this store, so that each of them is delayed.
+        # Call `get` of this store for every merged read, so that every merged read is delayed.
         async for batch in Store.get_ranges(self, key, byte_ranges, prototype=prototype, **given):
             yield batch
 

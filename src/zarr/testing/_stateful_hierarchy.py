@@ -51,8 +51,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     ----------
     store : Store
         Store under test. It must support writes, listing and clearing; its content is deleted. If
-        it does not support deletes, arrays also store chunks that contain only the fill value,
-        arrays do not shrink, and no node is deleted.
+        the store does not support deletes, no node is deleted, no array shrinks, and chunks that
+        contain only the fill value are also stored.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @initialize(_=st.random_module())
     def init_run(self, _: object) -> None:
-        """Draw the random seed, on which rare rules depend, in every run."""
+        """Draw a random seed in every run; it determines when rules with a frequency may run."""
 
     # --- helpers ------------------------------------------------------------------------
 
@@ -100,7 +100,10 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @property
     def config(self) -> ArrayConfigParams:
-        """Array options; a store without deletes must also store chunks of only fill values."""
+        """Array options.
+
+        If the store does not support deletes, chunks of fill values must also be stored.
+        """
         return {"write_empty_chunks": not self.store.supports_deletes}
 
     def can_add(self, path: str) -> bool:
@@ -109,7 +112,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return folded(self.store, path) not in taken and self.all_arrays.isdisjoint(above(path))
 
     def draw_new_path(self, data: st.DataObject, name: str) -> str:
-        """Draw a path for a new node; `can_add` returns whether the path can be used."""
+        """Draw a path for a new node; check with `can_add` whether the path can be used."""
         parents = st.sampled_from(["", *sorted(self.all_groups)])
         return f"{data.draw(parents, label='parent')}/{name}".lstrip("/")
 
@@ -118,7 +121,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return data.draw(st.sampled_from(sorted(self.all_arrays)), label="array")
 
     def draw_directory(self, data: st.DataObject) -> str:
-        """Draw the path of a node, or of a folder of chunks."""
+        """Draw the path of a node, or of a folder that contains chunks."""
         path = data.draw(st.sampled_from(sorted(self.all_groups | self.all_arrays)), label="node")
         if path in self.all_arrays:
             folders = {path}
@@ -144,7 +147,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return found, expected
 
     def forget(self, path: str) -> None:
-        """Remove a node and all nodes below it from the records."""
+        """Remove a node and all nodes below it from `all_groups` and `all_arrays`."""
         for nodes in (self.all_groups, self.all_arrays):
             gone = {node for node in nodes if node == path or node.startswith(f"{path}/")}
             nodes -= gone
@@ -153,7 +156,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @rule(name=node_names, data=st.data())
     def add_group(self, name: str, data: st.DataObject) -> None:
-        """Create a group in a group."""
+        """Create a group within the root or another group."""
         path, attributes = self.draw_new_path(data, name), data.draw(attrs, label="attributes")
         if not self.can_add(path):
             return
@@ -212,7 +215,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         elements = np.array(arrays[1][...])
         selection: Any = data.draw(basic_indices(shape=elements.shape), label="selection")
         new = data.draw(arrays_of(elements.dtype, part_of(elements, selection).shape), label="new")
-        # Without `[()]`, an object would be written inside a zero-dimensional array.
+        # Without `[()]`, NumPy would store the zero-dimensional array itself as the object.
         elements[selection] = new[()]
         for array in arrays:
             array[selection] = new[()]
@@ -226,7 +229,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         arrays = self.open_arrays(path)
         elements = np.array(arrays[1][...])
         drawn, _ = data.draw(orthogonal_indices(shape=elements.shape), label="selection")
-        # For repeated positions, it is undefined which value is stored.
+        # If a position is repeated, it is undefined which of the values is stored there.
         selection = tuple(map(_without_repeats, drawn, elements.shape))
         positions = spread_out(selection, elements.shape)
         new = data.draw(arrays_of(elements.dtype, part_of(elements, positions).shape), label="new")
@@ -238,7 +241,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.all_arrays)
     @rule(data=st.data())
     def resize_array(self, data: st.DataObject) -> None:
-        """Change the shape of an array; elements inside both shapes are kept."""
+        """Change the shape of an array; elements within both the old and the new shape are kept."""
         path = self.draw_array(data)
         found, expected = self.open_arrays(path)
         before, shape = np.array(expected[...]), expected.shape
@@ -255,7 +258,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.store.supports_deletes and self.all_arrays)
     @rule(data=st.data())
     def delete_chunk(self, data: st.DataObject) -> None:
-        """Delete the stored data of a chunk, which then reads as the fill value."""
+        """Delete a stored chunk; later reads return the fill value for its elements."""
         path = self.draw_array(data)
         arrays = self.open_arrays(path)
         metadata, elements = arrays[1].metadata, np.array(arrays[1][...])
@@ -318,7 +321,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @with_frequency(0.2)
     @rule(data=st.data())
     def delete_dir(self, data: st.DataObject) -> None:
-        """Delete all keys of a node or of some chunks."""
+        """Delete all keys below a node, or below a folder that contains chunks."""
         path = self.draw_directory(data)
         for store in self.both:
             self._sync(store.delete_dir(path))
@@ -352,7 +355,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.all_groups or self.all_arrays)
     @rule(data=st.data())
     def check_list_dir(self, data: st.DataObject) -> None:
-        """List the names in the folder of a node or of chunks."""
+        """List the names directly below a node, or in a folder that contains chunks."""
         path = self.draw_directory(data)
         expected = set(self._sync_iter(self.model.list_dir(path)))
         found = self._sync_iter(self.store.list_dir(path))
@@ -386,7 +389,10 @@ def _without_repeats(index: Any, length: int) -> Any:
 
 
 def part_of(elements: np.ndarray[Any, Any], selection: Any) -> np.ndarray[Any, Any]:
-    """Return selected elements as an array; NumPy returns single text or objects as scalars."""
+    """Return the selected elements as an array.
+
+    NumPy returns a single text or object as a scalar, which is converted.
+    """
     return np.asarray(elements[selection], elements.dtype)
 
 

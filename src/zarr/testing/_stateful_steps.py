@@ -40,9 +40,10 @@ def above(path: str) -> list[str]:
 
 
 def folded(store: Store, path: str) -> str:
-    """Return a form of a path that is equal for all paths that a store does not distinguish.
+    """Return a path in lower case if the store ignores case; else return the path unchanged.
 
-    By default, file systems of macOS and Windows treat names that differ only in case as the same.
+    The case is ignored by `LocalStore` on macOS and Windows, whose file systems by default treat
+    names that differ only in case as the same name.
     """
     is_forgiving = isinstance(store, LocalStore) and sys.platform in ("darwin", "win32")
     return path.lower() if is_forgiving else path
@@ -58,7 +59,7 @@ def check_names(
     found : list of str
         Names from `Store.list_dir`.
     expected : collection of str
-        Names derived from keys. The store may list further folders without keys.
+        Names that must be listed. Other listed names must be those of folders without keys.
     prefix : str
         The folder; empty for the root.
     is_empty : callable
@@ -67,7 +68,8 @@ def check_names(
     Raises
     ------
     AssertionError
-        If a name is missing, appears twice, or is neither a key nor a folder.
+        If an expected name is missing, if a name appears twice, or if an unexpected name is not the
+        name of a folder without keys.
     """
     assert len(found) == len(set(found)), (prefix, found)
     assert set(expected) <= set(found), (prefix, set(expected) - set(found))
@@ -76,7 +78,7 @@ def check_names(
 
 
 def with_frequency(frequency: float) -> Callable[[F], F]:
-    """Return a decorator that makes a rule of a state machine rarer than the others.
+    """Return a decorator that makes a rule of a state machine run less often than other rules.
 
     Each time a step is chosen, a random draw decides whether the rule is a candidate. Hypothesis
     seeds `random` for each run, so that the run can be repeated. The seed is always the same unless
@@ -90,7 +92,7 @@ def with_frequency(frequency: float) -> Callable[[F], F]:
     Raises
     ------
     ValueError
-        If the frequency is outside this range.
+        If `frequency` is not between 0 and 1.
     """
     if not 0 <= frequency <= 1:
         raise ValueError(f"A frequency lies between 0 and 1. Got {frequency!r}.")

@@ -26,8 +26,9 @@ MAX_BINARY_SIZE: Final = 100
 
 _VALUES: Final = st.binary(max_size=MAX_BINARY_SIZE)
 
-# There are only a few names, so that keys repeat. One folder name is a string prefix of the other,
-# but not its parent. The last name is never a folder, so keys can always be created below folders.
+# There are only a few names, so that keys repeat. The name of one folder is a string prefix of the
+# name of the other, but not its parent folder. The last name is never a folder, so keys can always
+# be created below folders.
 _FOLDERS: Final = ("a", "ab")
 _NEIGHBOURS: Final = st.builds(
     lambda folders, name: "/".join((*folders, name)),
@@ -162,14 +163,14 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     """Random calls to a store, compared with the same operations on a dictionary.
 
     Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`; each
-    run makes a new machine. A key that is written or read is never above or below another key: a
-    file system cannot store both, and Zarr never requests such keys.
+    run makes a new machine. No key that is written or read is a folder of another key, because a
+    file system cannot store both, and Zarr never uses such keys.
 
     Parameters
     ----------
     store : Store
         Store under test. It must support writes, listing and clearing; its content is deleted. If
-        it does not support deletes, `delete` and `delete_dir` are not called.
+        the store does not support deletes, `delete` and `delete_dir` are not called.
 
     Attributes
     ----------
@@ -196,7 +197,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @initialize(_=st.random_module(), values=st.dictionaries(_NEIGHBOURS, _VALUES, max_size=5))
     def init_run(self, _: object, values: dict[str, bytes]) -> None:
-        """Write some values, and draw the random seed, on which rare rules depend."""
+        """Write some values, and draw the random seed that determines when rare rules may run."""
         for key, value in values.items():
             self.set(key, value)
 
@@ -210,10 +211,10 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     # --- queries of the model -----------------------------------------------------------
 
     def is_key(self, key: str) -> bool:
-        """Return whether a key exists, or could be created beside the existing keys.
+        """Return whether a key exists or may be created.
 
-        For a key that is a folder, or that is below an existing key, stores may differ: some report
-        an absent key, others raise an error.
+        The result is False if the key is the path of a folder, or if it is below an existing key.
+        Stores treat such keys differently: some report an absent key, others raise an error.
         """
         lies_below = any(folder in self.model for folder in above(key))
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
@@ -224,7 +225,10 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return whether the store distinguishes a path and its parents from existing paths."""
+        """Return False if a path or a parent differs only in case from an existing path.
+
+        This applies only to stores that ignore case; for all others the result is True.
+        """
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)
         return all(taken.get(folded(self.store.store, part), part) == part for part in parts)
@@ -250,7 +254,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return data.draw(key_ranges(keys=asked, max_size=longest + 1), label="requests")
 
     def draw_byte_ranges(self, data: st.DataObject, key: str) -> builtins.list[ByteRequest | None]:
-        """Draw parts of one value, some of which reach past its end."""
+        """Draw byte ranges of one value; some of the ranges reach past the end of the value."""
         size = len(self.model[key]) if key in self.model else MAX_BINARY_SIZE
         drawn = data.draw(key_ranges(keys=st.just(key), max_size=size + 1), label="parts")
         return [byte_range for _, byte_range in drawn]
@@ -259,7 +263,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         """Draw a folder, which may be the root or a folder without keys."""
         folders = [*filter(self.is_folder, sorted({"", *_FOLDERS, *self.folders()}))]
         drawn = st.sampled_from(folders)
-        # Folders that a store may confuse with others: they are string prefixes of unrelated keys.
+        # The path of such a folder is a string prefix of keys that are not in the folder, so a
+        # store may confuse the two.
         with_neighbours = [
             folder
             for folder in folders
@@ -390,14 +395,14 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def getsize(self, data: st.DataObject) -> None:
-        """Query the size of a value."""
+        """Check the size of a value."""
         key = self.draw_key(data)
         assert self.store.getsize(key) == len(self.model[key])
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def getsize_prefix(self, data: st.DataObject) -> None:
-        """Query the total size of values below a folder."""
+        """Check the total size of the values below a folder."""
         prefix = self.draw_prefix(data)
         assert self.store.getsize_prefix(prefix) == sum(map(len, self.below(prefix).values()))
 

@@ -112,7 +112,7 @@ _COMPRESSORS_V2: Final[st.SearchStrategy[dict[str, JSON] | None]] = st.sampled_f
 
 
 def _transposes(ndim: int) -> st.SearchStrategy[tuple[Codec, ...]]:
-    """Return a strategy for array-to-array codecs."""
+    """Return a strategy for array-to-array codecs: none, or a transposition of the axes."""
     if ndim < 2:
         return st.just(())
     orders = st.permutations(range(ndim))
@@ -167,7 +167,7 @@ def array_metadata(
     Parameters
     ----------
     array_shapes : callable
-        Called without arguments, it returns a strategy for the shape of the array in elements.
+        A function without required parameters. It returns a strategy for array shapes in elements.
     zarr_formats : strategy for 2 or 3
         Zarr format.
     attributes : strategy for a mapping or None
@@ -239,7 +239,7 @@ def store_values(
 ) -> AnyArray:
     """Create an array and write its elements."""
     elements, dtype = values
-    # A drawn grid may be rectilinear even if the configuration does not allow such grids.
+    # Rectilinear grids are also drawn if the user has not enabled them.
     with config.set({"array.rectilinear_chunks": True}):
         array = zarr.create_array(store, name=name, shape=elements.shape, dtype=dtype, **parameters)
     array[...] = elements
@@ -248,7 +248,10 @@ def store_values(
 
 @st.composite
 def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
-    """Draw a fill value: the default, any value, or an element, which may fill whole chunks."""
+    """Draw a fill value: the default, any value, or one of the elements.
+
+    If the fill value is an element, whole chunks may consist of the fill value.
+    """
     elements = values[0]
     kinds: list[st.SearchStrategy[Any]] = [fill_values(elements.dtype)]
     if elements.size:
@@ -258,7 +261,7 @@ def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
 
 
 def _codecs(compressor: Any) -> tuple[Any, ...]:
-    """Return a drawn compressor as format 3 codecs."""
+    """Convert a value that was drawn from `compressors` to format 3 codecs."""
     if isinstance(compressor, str):
         return (ZstdCodec(),)
     if compressor is None:
@@ -331,15 +334,16 @@ def arrays(
     subchunk_write_orders: st.SearchStrategy[SubchunkWriteOrder] = subchunk_write_orders,
     open_mode: AccessModeLiteral = "w",
 ) -> AnyArray:
-    """Draw an array with elements, stored anywhere below the root of a store.
+    """Draw an array and its elements, and store both at a drawn path below the root of a store.
 
     Data type, chunks, shards, codecs, fill value, memory layout, dimension names and chunk key
-    encoding are drawn as well. Rectilinear grids are drawn if ``array.rectilinear_chunks`` is on.
+    encoding are drawn as well. Rectilinear grids are drawn only if ``array.rectilinear_chunks`` is
+    on.
 
     Parameters
     ----------
     shapes : strategy for tuple of int
-        Shape in elements, if `arrays` is None.
+        Shape in elements; used only if `arrays` is None.
     compressors : strategy
         ``"default"`` for the default compressor, None for no compressor, or another value that
         ``compressors`` of `zarr.create_array` accepts in the drawn format.
@@ -350,8 +354,8 @@ def arrays(
     array_names : strategy for str
         Name of the array in that group.
     arrays : strategy for numpy.ndarray, or None
-        Elements; the elements of object arrays must be `bytes`. None draws from `numpy_arrays`,
-        or arrays of variable-length bytes.
+        Elements; the elements of object arrays must be `bytes`. If None, the elements are drawn
+        from `numpy_arrays`, or are variable-length bytes.
     attrs : strategy for a mapping or None
         User attributes of the array.
     zarr_formats : strategy for 2 or 3
@@ -429,7 +433,7 @@ def sharded_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves; None draws either.
+        Whether the chunks in a shard are shards themselves; None for a drawn boolean.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape
@@ -458,8 +462,8 @@ def rectilinear_arrays(
 ) -> AnyArray:
     """Draw an array with a rectilinear chunk grid, at the root of a memory store.
 
-    The configuration need not allow such grids when the array is drawn, but it must allow them when
-    the array is opened again.
+    Such an array can be drawn even if ``array.rectilinear_chunks`` is off, but the setting must be
+    on when the array is opened again.
 
     Parameters
     ----------
@@ -531,7 +535,7 @@ def block_test_arrays(draw: st.DrawFn) -> tuple[AnyArray, np.ndarray[Any, Any]]:
     Returns
     -------
     tuple of (zarr.Array, numpy.ndarray)
-        Some arrays have shards, which are the units that ``blocks`` selects. The others have
+        Some arrays have shards; in this case ``blocks`` selects whole shards. The other arrays have
         chunks of different lengths.
     """
     array = draw(sharded_arrays() | rectilinear_arrays())

@@ -29,7 +29,7 @@ _NUMPY_ARRAYS: Final = numpy_arrays()
 
 @st.composite
 def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Draw the shape of the chunks, so that an array has at most 120 of them.
+    """Draw a chunk shape with which an array has at most 120 chunks.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
     ndim : int
         Number of dimensions.
     numblocks : tuple of int
-        Number of chunks along each dimension. If the number is 0, the index 0 is drawn,
-        although there is no such chunk.
+        Number of chunks along each dimension. If a number is 0, the index 0 is drawn for this
+        dimension, although there is no such chunk.
     subset : bool
-        Whether some or all trailing numbers may be omitted; without any number, the path is the
+        Whether some or all trailing numbers may be omitted. If all are omitted, the path is the
         empty string. With the default chunk keys, such a shorter path is a directory of chunks.
     """
     kept = draw(st.integers(0, ndim)) if subset else ndim
@@ -126,8 +126,8 @@ def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20)
     Returns
     -------
     list of int
-        Lengths of at least 1 whose sum is `extent`. An empty dimension has no chunks but may grow;
-        it gets up to five lengths.
+        Lengths of at least 1 whose sum is `extent`. For an empty dimension, up to five lengths are
+        drawn; these are the lengths of chunks that exist only after the array grows.
     """
     if extent == 0:
         return draw(st.lists(st.integers(1, 10), min_size=1, max_size=min(5, max_chunks)))
@@ -167,7 +167,10 @@ def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int |
 def _rectilinear_dimensions(
     draw: st.DrawFn, shape: tuple[int, ...]
 ) -> tuple[int | tuple[int, ...], ...]:
-    """Draw one or several chunk lengths per dimension, up to or past the end of the array."""
+    """Draw one chunk length, or a list of chunk lengths, for each dimension.
+
+    Listed chunks reach the end of the array or extend past it.
+    """
     dimensions: list[int | tuple[int, ...]] = []
     for extent in shape:
         if draw(st.booleans()):
@@ -195,7 +198,7 @@ def rectilinear_chunk_grids(
     -------
     RectilinearChunkGridMetadata
         Each dimension has one length for all chunks, or a list of lengths. Listed chunks may extend
-        past the end of the array, as they do after the array was made smaller.
+        past the end of the array, as is the case after an array has been made smaller.
     """
     return RectilinearChunkGridMetadata(chunk_shapes=draw(_rectilinear_dimensions(shape)))
 
@@ -214,8 +217,9 @@ def rectilinear_chunk_shape_declarations(
     Returns
     -------
     tuple
-        The field in its JSON form, where any run of equal lengths may be a ``[length, count]``
-        pair; and, per dimension, the single length or the length of each chunk.
+        The field in its JSON form, and the lengths. In the field, each run of equal lengths may be
+        given as ``[length, count]`` pairs. The lengths are given per dimension: a single length, or
+        the length of each chunk.
     """
     dimensions = draw(_rectilinear_dimensions(shape))
     return [draw(_declarations(dimension)) for dimension in dimensions], dimensions
@@ -247,7 +251,7 @@ def chunks_param_from_rectilinear(meta: RectilinearChunkGridMetadata) -> list[in
     Returns
     -------
     list of (int or list of int)
-        Per dimension one length for all chunks, or the length of each chunk.
+        For each dimension, one length for all chunks, or a list with the length of each chunk.
     """
     return [
         list(lengths) if isinstance(lengths, Sequence) else lengths for lengths in meta.chunk_shapes
@@ -266,8 +270,8 @@ def chunk_grids(draw: st.DrawFn, *, shape: tuple[int, ...]) -> ChunkGridMetadata
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        A rectilinear grid is drawn only if ``array.rectilinear_chunks`` is on; its last chunks end
-        at the array boundary.
+        A rectilinear grid is drawn only if ``array.rectilinear_chunks`` is on. The last chunks of a
+        rectilinear grid end at the array boundary.
     """
     regular = chunk_shapes(shape=shape).map(
         lambda chunk_shape: RegularChunkGridMetadata(chunk_shape=chunk_shape)

@@ -41,7 +41,7 @@ array_shapes: st.SearchStrategy[tuple[int, ...]] = npst.array_shapes(
 # --- data types -------------------------------------------------------------------------
 
 
-# Cached: hypothesis validates each strategy object on its first draw.
+# The strategy is cached, because hypothesis validates each strategy object on its first draw.
 @cache
 def _common_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for the data types that `hypothesis.extra.numpy.arrays` can fill."""
@@ -62,7 +62,10 @@ def _fixed_size_dtypes() -> st.SearchStrategy[AnyDType]:
 
 
 def _dtype(byte_order: str, code: str, suffix: int | str = "") -> AnyDType:
-    """Return the data type of an array protocol type string; a string suffix is a time unit."""
+    """Return the data type with this byte order and type code (NumPy array protocol).
+
+    A suffix that is a string is a time unit. A suffix that is a number is a length.
+    """
     unit = f"[{suffix}]" if isinstance(suffix, str) and suffix else suffix
     return np.dtype(f"{byte_order}{code}{unit}")
 
@@ -73,9 +76,11 @@ def v2_dtypes() -> st.SearchStrategy[AnyDType]:
     Returns
     -------
     strategy for numpy.dtype
-        Booleans, numbers of every size, text and bytes of at most 16 characters, times in every
-        unit; all in both byte orders. `hypothesis.extra.numpy.arrays` can fill arrays of these data
-        types. It cannot fill void types and variable-length text, which `numpy_arrays` also draws.
+        Booleans, numbers of every size, text and bytes of at most 16 characters, and times in every
+        unit. Types with a byte order are drawn in both byte orders. `hypothesis.extra.numpy.arrays`
+        can fill arrays of these data types. Void types and variable-length text, which
+        `numpy_arrays` also draws, are not included, because `hypothesis.extra.numpy.arrays` cannot
+        fill them.
     """
     return _common_dtypes()
 
@@ -83,7 +88,8 @@ def v2_dtypes() -> st.SearchStrategy[AnyDType]:
 def v3_dtypes() -> st.SearchStrategy[AnyDType]:
     """Return a strategy for NumPy data types of format 3 arrays.
 
-    Some have no specification yet; storing them issues an `UnstableSpecificationWarning`.
+    Some data types have no specification yet; storing an array of such a data type issues an
+    `UnstableSpecificationWarning`.
 
     Returns
     -------
@@ -130,7 +136,8 @@ def structured_dtypes(
     kinds = _field_dtypes(allow_extended, max_depth)
     fields: list[tuple[Any, ...]] = []
     for index in range(draw(st.integers(1, 4))):
-        # The index makes field names unique; upper case distinguishes titles from names.
+        # The index makes the field names unique. Titles are written in upper case, so that no title
+        # equals a name.
         name: Any = f"{draw(_FIELD_NAMES)}{index}"
         field: tuple[Any, ...] = (draw(kinds),)
         if allow_extended:
@@ -164,7 +171,7 @@ def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
     Parameters
     ----------
     max_leaves : int
-        Maximum number of data types without fields within the drawn data type.
+        Maximum number of fields that are not structures themselves, at all depths together.
 
     Returns
     -------
@@ -181,7 +188,7 @@ def _zdtypes(max_leaves: int) -> st.SearchStrategy[AnyZDType]:
     times = st.sampled_from([DateTime64, TimeDelta64])
     units = st.sampled_from(_UNITS)
     scaled = st.builds(_time, times, order, st.integers(1, 2**31 - 1), units)
-    # Dates without a unit are not drawn: NaT is the only such value in NumPy.
+    # Dates without a unit are not drawn, because NaT is the only value of this type in NumPy.
     unitless = st.builds(_time, st.just(TimeDelta64), order, st.just(1), st.just("generic"))
     plain = _fixed_size_dtypes().map(get_data_type_from_native_dtype)
     return st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves)
@@ -222,13 +229,14 @@ def scalars(dtype: AnyDType, *, allow_nan: bool = True) -> st.SearchStrategy[Any
     dtype : numpy.dtype
         Data type of the elements.
     allow_nan : bool
-        Whether to also draw values that are not equal to themselves: NaN and NaT. Fields never
-        contain such values, because NumPy compares all fields of a structure together.
+        Whether to also draw values that are not equal to themselves: NaN and NaT. Such values are
+        never drawn for the fields of a structure, because NumPy compares a structure as a whole.
 
     Returns
     -------
     strategy
-        Values that can be assigned to an array of this data type; tuples for structures.
+        Values that can be assigned to elements of this data type. For structures, the values are
+        tuples.
     """
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
@@ -287,13 +295,14 @@ def numpy_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     dtype : numpy.dtype, strategy for it, or None
-        Data type; None for any of `dtypes`, void types, structures, and variable-length text.
+        Data type of the elements. If None, it is drawn from `dtypes`, void types, structures, and
+        variable-length text.
 
     Returns
     -------
     numpy.ndarray
-        Structures contain neither NaN nor NaT, so that `numpy.testing.assert_array_equal` accepts
-        an array and its copy.
+        The array. Structures contain neither NaN nor NaT, because
+        `numpy.testing.assert_array_equal` would treat an array and its copy as different.
     """
     if dtype is None:
         dtype = array_dtypes()

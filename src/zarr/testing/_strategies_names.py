@@ -37,10 +37,10 @@ zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
 
 
 def _is_node_name(name: str) -> bool:
-    """Return whether a node may have a name (Zarr v3 core specification, "Node names").
+    """Return whether a string is a valid node name (Zarr v3 core specification, "Node names").
 
-    Names of metadata documents are excluded too: a node named ``zarr.json`` would be a directory
-    with the name of a file of its parent.
+    Names of metadata documents are not valid either. For example, the directory of a node named
+    ``zarr.json`` would have the same path as the metadata document of its parent.
     """
     return bool(name.strip(".")) and not name.startswith("__") and name not in METADATA_NAMES
 
@@ -77,7 +77,7 @@ attrs: st.SearchStrategy[dict[str, JSON] | None] = st.none() | st.dictionaries(
 """User attributes: JSON objects with any text for names, and None for no attributes."""
 
 
-# Cached: hypothesis validates each strategy object on its first draw.
+# The strategy is cached, because hypothesis validates each strategy object on its first draw.
 @lru_cache(64)
 def _lists_of_names(most: int) -> st.SearchStrategy[list[str]]:
     return st.lists(node_names, min_size=1, max_size=most)
@@ -126,7 +126,8 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
     Returns
     -------
     list or None
-        A name or None per dimension, or None for no names. Names may be empty or repeated.
+        A list with a name or None for each dimension; or None instead of the list. Names may be
+        empty or repeated.
     """
     count = draw(st.integers(0, 4)) if ndim is None else ndim
     return draw(_names_of_dimensions(count))
@@ -136,7 +137,7 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
 def key_ranges(
     draw: st.DrawFn, keys: st.SearchStrategy[str] = node_names, max_size: int = sys.maxsize
 ) -> list[KeyRange]:
-    """Draw requests for values or parts of them, for `Store.get_partial_values`.
+    """Draw requests for values and byte ranges of values, as for `Store.get_partial_values`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Strategies for selections of elements, most of them with an equivalent NumPy index."""
+"""Strategies for selections of elements. Most draw an equivalent NumPy index as well."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def basic_indices(
     allow_newaxis: bool = False,
     allow_ellipsis: bool = True,
 ) -> BasicIndex | tuple[BasicIndex, ...]:
-    """Draw an index of integers and slices, for a Zarr or NumPy array.
+    """Draw an index that consists of integers and slices, for a Zarr array or a NumPy array.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ def basic_indices(
     max_dims : int or None
         Maximum number of dimensions of the selection, as for
         `hypothesis.extra.numpy.basic_indices`; None for the number of dimensions of the array, or a
-        few more with `allow_newaxis`.
+        few more if `allow_newaxis` is True.
     allow_newaxis : bool
-        Whether to draw None, which adds a dimension; only NumPy supports it.
+        Whether to draw None, which adds a dimension of length 1; Zarr arrays do not support None.
     allow_ellipsis : bool
         Whether to draw ``...``.
 
@@ -117,9 +117,10 @@ def orthogonal_indices(
     Returns
     -------
     tuple
-        For ``oindex`` of a Zarr array: per dimension an integer, a slice, a boolean mask, or an
-        array of integers in any order, which may be negative or repeated. For a NumPy array:
-        integer arrays in the shape of the result that select the same elements.
+        Two indices. The first is for ``oindex`` of a Zarr array: for each dimension an integer, a
+        slice, a boolean mask, or an array of integers. These integers are in any order, and may be
+        negative or repeated. The second selects the same elements of a NumPy array: it consists of
+        integer arrays in the shape of the result.
     """
     index = tuple(draw(_along(length)) for length in shape)
     return index, spread_out(index, shape)
@@ -128,19 +129,20 @@ def orthogonal_indices(
 def spread_out(
     index: tuple[OrthogonalIndex, ...], shape: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.intp], ...]:
-    """Return the positions of all elements of an index that is applied per dimension.
+    """Return the positions of all elements that an orthogonal index selects.
 
     Parameters
     ----------
     index : tuple
-        Per dimension an integer, which drops the dimension, a slice or an array.
+        For each dimension, an integer, a slice or an array. An integer drops the dimension.
     shape : tuple of int
         Shape of the array in elements.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Positions from 0 per dimension of the array, in the shape of the result.
+        For each dimension of the array, an array with the shape of the result. It contains the
+        positions of the selected elements along this dimension, counted from 0.
     """
     kept = [axis for axis, along in enumerate(index) if not isinstance(along, int)]
     positions = []
@@ -169,8 +171,9 @@ def block_indices(
     Returns
     -------
     tuple
-        For ``blocks`` of a Zarr array: per dimension an integer, which may be negative, or a slice.
-        For a NumPy array: slices of the elements in those chunks.
+        Two indices. The first is for ``blocks`` of a Zarr array: for each dimension a slice or an
+        integer, which may be negative. The second selects the elements of these chunks in a NumPy
+        array: a slice for each dimension.
     """
     blocks: list[int | slice] = []
     elements = []

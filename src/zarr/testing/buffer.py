@@ -1,4 +1,4 @@
-"""Buffers and a store that let tests check that the requested buffer classes are used."""
+"""Buffers and a store with which tests can check which buffer classes are used."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ class NDBufferUsingTestNDArrayLike(cpu.NDBuffer):
 
 
 class StoreExpectingTestBuffer(MemoryStore):
-    """Store that raises an error unless chunks are written and requested as `TestBuffer`."""
+    """Store that accepts only `TestBuffer` for chunks, in writes and in requests.
+
+    For any other buffer class, an `AssertionError` is raised.
+    """
 
     async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:
         # docstring inherited

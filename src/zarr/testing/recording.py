@@ -1,4 +1,4 @@
-"""A store that records requests. It can delay requests, and make them fail."""
+"""A store that records requests. The store can also delay them, or raise errors for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     method : str
         Name of the called method.
     key : str
-        Key; the prefix for a listing method.
+        Key of the request; for a listing method, the prefix.
     byte_range : ByteRequest or None
         Requested bytes of the value; None for all bytes, or if the method reads no value.
     """
@@ -83,14 +83,14 @@ class _Traffic:
             yield
 
     def fail(self, items: Sequence[tuple[str, Any]]) -> None:
-        """Raise the exception of the first key for which an exception is configured."""
+        """Raise the configured exception of the first item that has one."""
         for key, _ in items:
             if key in self.failures:
                 raise self.failures[key]
 
 
 class RecordingStore(WrapperStore[S]):
-    """Forward every read to another store and record the requests in order.
+    """Forwards every read to another store, and records the requests in order.
 
     A bulk read is one call with one entry per request. Read-only views share the records and the
     configured failures with the original store.
@@ -100,9 +100,10 @@ class RecordingStore(WrapperStore[S]):
     store : Store
         Store that serves the reads.
     delays : mapping or None
-        Delay of a read in seconds, by key; concurrent reads wait concurrently. None for no delays.
+        Mapping from keys to the delay of a read in seconds. Concurrent reads wait concurrently.
+        None for no delays.
     failures : mapping or None
-        Exception that a read raises after its delay, by key. None for no failures.
+        Mapping from keys to the exception that a read raises after its delay. None for no failures.
     """
 
     def __init__(

@@ -211,7 +211,7 @@ class StoreTests(Generic[S, B]):
         assert observed.to_bytes() == b"\x01\x02"
 
     async def test_get_missing(self, store: S) -> None:
-        """A read of an absent key returns None, also if other keys are present."""
+        """A read of an absent key returns None, even if other keys are present."""
         await self._fill(store, a=b"x", b__c=b"y")
         for key in ("nope", "b/nope", "b/c2"):
             assert await store.get(key, default_buffer_prototype()) is None
@@ -226,14 +226,14 @@ class StoreTests(Generic[S, B]):
         assert len(observed) == 0
 
     async def test_get_raises(self, store: S) -> None:
-        """An invalid byte range is refused."""
+        """A read with an invalid byte range raises an error."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         with pytest.raises((ValueError, TypeError), match="Unexpected byte_range, got"):
             await store.get("c/0", default_buffer_prototype(), byte_range=(0, 2))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("key", ["..", "../up", "/absolute", "a/../../up", "a\\b", "a\x00b"])
     async def test_keys_that_lead_outside_are_refused(self, store: S, key: str) -> None:
-        """Every method refuses keys that could name data outside the store."""
+        """Every method raises an error for keys that could refer to data outside the store."""
         prototype = default_buffer_prototype()
         value = self._buffer(b"x")
         calls: list[Callable[[], Awaitable[object]]] = [
@@ -253,7 +253,7 @@ class StoreTests(Generic[S, B]):
         assert await store.is_empty("")
 
     async def test_get_many(self, store: S) -> None:
-        """Several values are read by one call of the private `_get_many`."""
+        """The private method `_get_many` reads several values in one call."""
         wanted = {f"c/{i}": bytes([i]) for i in range(10)}
         for key, value in wanted.items():
             await self.set(store, key, self._buffer(value))
@@ -285,14 +285,14 @@ class StoreTests(Generic[S, B]):
         assert [as_bytes(value) for value in observed] == expected
 
     async def test_get_partial_values_missing(self, store: S) -> None:
-        """The result of an absent key is None; the results of other keys are not affected."""
+        """The result for an absent key is None; the results for other keys are not affected."""
         await self._fill(store, a=b"x")
         wanted = [("nope", None), ("a", None), ("nope", RangeByteRequest(0, 1)), ("a", None)]
         observed = await store.get_partial_values(default_buffer_prototype(), iter(wanted))
         assert [as_bytes(value) for value in observed] == [None, b"x", None, b"x"]
 
     async def test_get_ranges(self, store: S) -> None:
-        """Byte ranges of one value are read correctly, with merging and without."""
+        """Byte ranges of one value are read correctly, whether reads are merged or not."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         wanted: list[ByteRequest | None] = [
             RangeByteRequest(0, 2),
@@ -347,7 +347,7 @@ class StoreTests(Generic[S, B]):
         return found
 
     async def test_get_many_like_get(self, store: S) -> None:
-        """Bulk reads return what `get` returns: edges, duplicates, absent keys, any order."""
+        """Bulk reads return the values that `get` returns, even if keys are absent or repeated."""
         await self._fill(store, a=TEN_BYTES, b__c=b"", b__d=b"xyz")
         prototype = default_buffer_prototype()
         wanted = [(key, part) for key in ("b/d", "a", "nope", "b/c", "a") for part in EDGE_RANGES]

@@ -24,7 +24,9 @@ def assert_bytes_equal(
     b1: Buffer | bytes | bytearray | memoryview | None,
     b2: Buffer | bytes | bytearray | memoryview | None,
 ) -> None:
-    """Check that two values have the same bytes, in any buffer class, or are both None.
+    """Check that two values have the same bytes, or that both are None.
+
+    The classes of the values may differ.
 
     Raises
     ------
@@ -50,14 +52,14 @@ def has_cupy() -> bool:
 
 
 def gpu_test(func: F) -> F:
-    """Mark a test that needs a GPU; it is skipped without a GPU."""
+    """Mark a test that needs a GPU; the test is skipped if no GPU is available."""
     gpu, skipping = _marks()
     marked: F = gpu(skipping(func))
     return marked
 
 
 def _marks() -> tuple[pytest.MarkDecorator, pytest.MarkDecorator]:
-    """Return the mark of tests that need a GPU, and the mark that skips them without a GPU."""
+    """Return two pytest marks: ``gpu``, and a mark that skips a test if there is no GPU."""
     import pytest
 
     return pytest.mark.gpu, pytest.mark.skipif(not has_cupy(), reason="needs cupy and a GPU")
