@@ -180,7 +180,7 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return a `ZipStore` for a ZIP archive, and any other location unchanged.
+    """Return a `ZipStore` if the location is a ZIP archive, else the location itself.
 
     The store is closed when the exit stack `opened` is closed.
     """
@@ -192,7 +192,10 @@ def _store(
 
 @contextmanager
 def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
-    """Show log messages on standard error in verbose mode or a dry run, else a progress display."""
+    """Context manager that shows log messages or progress on standard error.
+
+    Log messages are shown in verbose mode and in a dry run, and progress in all other cases.
+    """
     if not (ctx.obj or dry_run):
         with _progress("zarr.metadata.migrate_v3"):
             yield

@@ -38,7 +38,8 @@ _STOCK = ""
 def can_be_cached(key: str) -> bool:
     """Return whether the value of a key may be cached.
 
-    The result is False if the key begins with the prefix of the copies of byte ranges.
+    The result is False if the key begins with the prefix that is reserved for copies of byte
+    ranges.
     """
     return not key.startswith(_PARTS)
 
@@ -47,8 +48,8 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
     """Return the key in the cache store for the copy of a value, or of a byte range of a value."""
     if byte_range is None:
         return key
-    # The name contains a hash of the key. With the key itself, a local cache store could need a
-    # file and a directory of the same name.
+    # The name contains a hash of the key. If it contained the key itself, a local cache store could
+    # need a file and a directory of the same name.
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if isinstance(byte_range, RangeByteRequest):
         return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
@@ -110,9 +111,9 @@ class Cache:
         Returns
         -------
         tuple
-            Three collections. First, a dict that maps each request with a copy to the entry of that
-            copy. Second, a dict that maps each request that may have a copy to None. Third, a list
-            of all other requests.
+            Three collections. First, a dict of the requests that have a copy; the values are the
+            entries of the copies. Second, a dict of the requests that may have a copy; the values
+            are None. Third, a list of all other requests.
         """
         held: dict[Request, Entry | None] = {}
         unknown: dict[Request, Entry | None] = {}
@@ -137,7 +138,7 @@ class Cache:
         Parameters
         ----------
         wanted : dict
-            Requests, mapped to their entries or to None: one of the dicts that `sort` returns. Each
+            One of the dicts that `sort` returns: requests, mapped to their entries or to None. Each
             request is deleted from the dict when its copy is yielded. Requests that remain at the
             end have no usable copy.
         prototype : BufferPrototype
@@ -247,7 +248,7 @@ class Cache:
         return True
 
     async def _take_stock(self) -> None:
-        """List the copies in the cache store; only the first call does so.
+        """List the copies in the cache store; calls after the first have no effect.
 
         The list is necessary only if `max_size` limits the total size of the copies.
         """

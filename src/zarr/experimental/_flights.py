@@ -25,7 +25,7 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
 
     async def join(self, key: str, how: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Share a read in flight that has the same parameters, or start a read; return its result.
+        """Return the result of a read: one in flight with the same parameters, or a new read.
 
         Parameters
         ----------

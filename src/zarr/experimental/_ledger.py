@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return how many bytes the answer to a request has if it is read from this copy."""
+        """Return the size in bytes of the answer to a request that is answered from this copy."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -228,7 +228,7 @@ class Ledger:
     # --- entries ------------------------------------------------------------------------
 
     def reserve(self, entry: Entry) -> bool:
-        """Add an entry for a copy that will be written, unless it would exceed the total size.
+        """Add an entry for a copy that will be written, unless this would exceed the size limit.
 
         Returns whether the entry was added.
         """

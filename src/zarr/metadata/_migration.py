@@ -79,7 +79,7 @@ async def migrate_v2_to_v3(
     Warns
     -----
     ZarrUserWarning
-        For each entry in the listing of a group that is not a format 2 node. Such entries are not
+        For each entry of a group listing, if the entry is not a format 2 node. Such entries are not
         migrated.
     """
     await migrate(input_store, output_store, dry_run=dry_run)
@@ -117,8 +117,8 @@ async def migrate(
     dry_run : bool
         Whether to only log the documents to write, without writing.
     overwrite : bool
-        Whether to delete the format 3 metadata at the output location before any are written, but
-        after all nodes have been converted.
+        Whether to delete the existing format 3 metadata at the output location. They are deleted
+        after all nodes have been converted, and before new metadata are written.
     force : bool
         Whether `overwrite` also deletes the format 3 metadata of nodes that have no format 2
         metadata.

@@ -245,8 +245,8 @@ async def ensure_no_existing_node(
     ContainsArrayAndGroupError
         If format 2 metadata of both an array and a group are stored at the path.
     MetadataValidationError
-        If ``zarr.json`` exists but is not the metadata of an array or a group. An overwrite could
-        then delete data of an unknown kind.
+        If ``zarr.json`` exists but is not the metadata of an array or a group. In that case, an
+        overwrite could delete data of an unknown kind.
     ValueError
         If `zarr_format` is invalid.
     """

@@ -56,8 +56,8 @@ _make_async = as_async  # other packages import this name
 
 def _path_of(target: Target, path: str) -> Hashable:
     """Return a hashable value that identifies the object from which a key is read."""
-    # A direct read and a read through a reference are not shared, even of the same object: if the
-    # object is missing, the key is absent in the first case; in the second, the read fails.
+    # Direct reads and reads through references are not merged, because a missing object is an
+    # absent key for a direct read, but a failure for a reference.
     return id(target.fs), target.path, target.path == path
 
 

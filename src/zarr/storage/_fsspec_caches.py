@@ -44,10 +44,10 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache that `fs` wraps, if `whole_file_cache` does not return it; else None.
+    """Return the cache that `fs` wraps, except a cache that `whole_file_cache` returns.
 
-    Such a cache is read through its own methods. They raise a `FileNotFoundError` for any failure
-    to fetch an object.
+    The result is None if there is no such cache. Such a cache is read through its own methods. They
+    raise a `FileNotFoundError` for any failure to fetch an object.
     """
     cache = fs.__dict__.get("sync_fs")
     is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None

@@ -121,8 +121,8 @@ async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     """Return the names of all objects below a path, including folder markers, with one call.
 
     The call lists all names below the parent that begin with the path. If the path itself were
-    listed without a result, the file system would send further requests, to find out whether the
-    path is a file and whether it exists.
+    listed and nothing were found, the file system would send further requests, to find out whether
+    the path is a file and whether it exists.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def _differs(cls: type, base: type, name: str) -> bool:
 
 
 async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) -> bytes:
-    """Read a byte range, in one batch with those requested in the same event loop iteration.
+    """Read a byte range, in a batch with other ranges of the same event loop iteration.
 
     Parameters
     ----------

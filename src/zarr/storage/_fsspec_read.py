@@ -72,7 +72,8 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
         reply = HttpReply(byte_range if limits else None)
         if limits:
             # Request the range uncompressed. Otherwise the server could compress the range, or send
-            # a range of the compressed object, and the response would not show which.
+            # a range of the compressed object, and the response would not show which of the two
+            # happened.
             headers = {**http.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
             limits["headers"] = headers
         return reply.part(await fs._cat_file(path, raise_for_status=reply, **limits))
@@ -110,14 +111,17 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return `fs`, or the file system to which it delegates, if that is an HTTP one; else None."""
+    """Return the HTTP file system that reads for `fs`: `fs` itself, or one to which it delegates.
+
+    The result is None if there is no such HTTP file system.
+    """
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs
     return fs if _is_from(_class(fs), "fsspec.implementations.http") else None
 
 
 def _lacks_suffixes(fs: AsyncFileSystem) -> bool:
-    """Return whether a file system cannot read suffix ranges; this is so for fsspec caches."""
+    """Return whether a file system is an fsspec cache; such caches cannot read suffix ranges."""
     inner = fs.__dict__.get("sync_fs")
     return inner is not None and is_cache(inner)
 

@@ -56,7 +56,8 @@ _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
     """Return the attributes of the file system itself.
 
-    Ordinary attribute access on a caching file system may return attributes of the cached one.
+    Ordinary attribute access on a caching file system may return attributes of the file system that
+    it caches.
     """
     state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
     return state

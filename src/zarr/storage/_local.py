@@ -300,7 +300,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _noting(self, doing: str, what: object) -> Iterator[None]:
-        """Add a note to errors of the file system; it contains `doing`, `what` and the store."""
+        """Add a note to file system errors; the note contains `doing`, `what` and the store."""
         try:
             yield
         except (OSError, NotImplementedError) as error:

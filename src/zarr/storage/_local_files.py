@@ -280,7 +280,7 @@ def _remove_in(folder: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except (IsADirectoryError, PermissionError):
-        # If the name is that of a directory, the operating system raises one of these two errors.
+        # If the name belongs to a directory, the operating system raises one of these two errors.
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise
@@ -443,8 +443,8 @@ def names_in(path: str, base: str) -> Iterator[str]:
 def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
-    Symbolic links are followed. An exception is a link to a directory that contains this link,
-    because following it would never end.
+    Symbolic links are followed. A link to a directory that contains this link is not followed,
+    because that would never end.
 
     Parameters
     ----------

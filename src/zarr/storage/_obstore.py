@@ -253,8 +253,8 @@ class ObjectStore(Store, Generic[T_Store]):
     async def _read_by_size(self, key: str, byte_range: ByteRequest, error: Exception) -> Any:
         """Use the size of the object to answer a request whose byte range the backend rejected.
 
-        obstore raises a generic error for a range past the end of an object. Azure rejects suffix
-        ranges.
+        obstore raises a generic error for a range past the end of an object. Azure does not support
+        suffix ranges.
         """
         import obstore
 

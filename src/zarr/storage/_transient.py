@@ -252,7 +252,7 @@ def _class(value: object) -> type:
 
 @lru_cache(maxsize=256)
 def _named_type(cls: type) -> _Named:
-    """Return the package, name and `_NAMED` value of the first class in the MRO that is known."""
+    """Return package, name and `_NAMED` value of the first recognized class in the MRO."""
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         if package == "aiodns":

@@ -214,8 +214,8 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    Call this function in a method that stores a value, or otherwise uses the value after it has
-    returned. The caller of the method may then modify the memory of the value.
+    A method must call this function if it keeps a value, for example to store it. The caller of the
+    method may modify the memory of the value after the method has returned.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])

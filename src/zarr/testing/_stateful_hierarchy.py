@@ -100,7 +100,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @property
     def config(self) -> ArrayConfigParams:
-        """Array options.
+        """Options of all arrays.
 
         If the store does not support deletes, chunks of fill values must also be stored.
         """
@@ -215,7 +215,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         elements = np.array(arrays[1][...])
         selection: Any = data.draw(basic_indices(shape=elements.shape), label="selection")
         new = data.draw(arrays_of(elements.dtype, part_of(elements, selection).shape), label="new")
-        # Without `[()]`, NumPy would store the zero-dimensional array itself as the object.
+        # If `new` is a zero-dimensional array of objects, `[()]` returns the object. Otherwise
+        # NumPy would store the array itself as an object.
         elements[selection] = new[()]
         for array in arrays:
             array[selection] = new[()]
@@ -391,7 +392,7 @@ def _without_repeats(index: Any, length: int) -> Any:
 def part_of(elements: np.ndarray[Any, Any], selection: Any) -> np.ndarray[Any, Any]:
     """Return the selected elements as an array.
 
-    NumPy returns a single text or object as a scalar, which is converted.
+    NumPy returns a single text or object as a scalar. The scalar is converted to an array.
     """
     return np.asarray(elements[selection], elements.dtype)
 

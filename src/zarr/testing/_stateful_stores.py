@@ -26,9 +26,9 @@ MAX_BINARY_SIZE: Final = 100
 
 _VALUES: Final = st.binary(max_size=MAX_BINARY_SIZE)
 
-# There are only a few names, so that keys repeat. The name of one folder is a string prefix of the
-# name of the other, but not its parent folder. The last name is never a folder, so keys can always
-# be created below folders.
+# There are only a few names, so that keys repeat. The folder name ``a`` is a string prefix of the
+# name ``ab``, although the folder ``a`` does not contain the folder ``ab`` beside it. The last name
+# is never a folder, so keys can always be created below folders.
 _FOLDERS: Final = ("a", "ab")
 _NEIGHBOURS: Final = st.builds(
     lambda folders, name: "/".join((*folders, name)),

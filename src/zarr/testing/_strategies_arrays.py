@@ -167,7 +167,8 @@ def array_metadata(
     Parameters
     ----------
     array_shapes : callable
-        A function without required parameters. It returns a strategy for array shapes in elements.
+        A function that returns a strategy for array shapes in elements. It is called without
+        arguments.
     zarr_formats : strategy for 2 or 3
         Zarr format.
     attributes : strategy for a mapping or None
@@ -433,7 +434,7 @@ def sharded_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves; None for a drawn boolean.
+        Whether the chunks in a shard are shards themselves. If None, this is drawn.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape

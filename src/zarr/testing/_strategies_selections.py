@@ -1,4 +1,4 @@
-"""Strategies for selections of elements. Most draw an equivalent NumPy index as well."""
+"""Strategies for selections of elements. Most strategies also draw an equivalent NumPy index."""
 
 from __future__ import annotations
 
