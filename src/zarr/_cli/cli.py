@@ -214,7 +214,7 @@ def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
 
 @contextmanager
 def _progress(logger_name: str) -> Iterator[None]:
-    """Show the latest message of a logger on a terminal, and remove it at the end."""
+    """Show the latest message of a logger on a terminal, and remove the message at the end."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield

@@ -48,8 +48,8 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
     """Return the key in the cache store for the copy of a value, or of a byte range of a value."""
     if byte_range is None:
         return key
-    # The name contains a hash of the key. If it contained the key itself, a local cache store could
-    # need a file and a directory of the same name.
+    # The name contains a hash of the key. If the name contained the key itself, a local cache store
+    # could need a file and a directory of the same name.
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if isinstance(byte_range, RangeByteRequest):
         return f"{_PARTS}{digest}/{byte_range.start}-{byte_range.end}"
@@ -70,8 +70,8 @@ class Cache:
     ----------
     store : Store
         The store that contains the copies. The copy of a whole value has the same key as the value.
-        Values already in the store at creation are used as copies if `max_age` is infinity. Copies
-        of byte ranges are used only by the object that wrote them.
+        Values already in the store at creation are used as copies if `max_age` is infinity. A copy
+        of a byte range is used only by the cache object that wrote the copy.
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None

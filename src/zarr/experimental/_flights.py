@@ -41,7 +41,7 @@ class Flights(Generic[T]):
         -------
         object
             The result of the read. Cancellation of a caller cancels the read only if no other
-            caller waits for it.
+            caller waits for the read.
 
         Raises
         ------

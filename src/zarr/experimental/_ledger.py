@@ -35,7 +35,7 @@ class Entry:
         infinity if unknown.
     valid : bool
         Whether the cached bytes equal those of the source. False while the copy is being written,
-        and after it has become stale.
+        and after the copy has become stale.
     """
 
     name: str

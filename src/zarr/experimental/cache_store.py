@@ -43,9 +43,9 @@ _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 class _Shared:
     """State shared by a store and its read-only views: the cache, and the reads in flight.
 
-    The properties exist because users of `CacheStore` read them from its ``_state``. In them, a
-    copy of a whole value is named by the key of the value, and a copy of a byte range by the pair
-    of key and byte range.
+    The properties exist because users of `CacheStore` read them from its ``_state``. In these
+    properties, a copy of a whole value is named by the key of the value, and a copy of a byte range
+    by the pair of key and byte range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:

@@ -48,8 +48,8 @@ async def migrate_v2_to_v3(
 
     Chunks are not moved or changed, and the documents of format 2 are kept. All nodes are converted
     before the first document is written, and the document of the root is written last. After a
-    failure the hierarchy therefore still has format 2, and a second migration completes it. Each
-    document is logged at level INFO.
+    failure the hierarchy therefore still has format 2, and a second call completes the migration.
+    Each document is logged at level INFO.
 
     Parameters
     ----------

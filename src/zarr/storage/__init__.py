@@ -49,8 +49,8 @@ class VerboseModule(types.ModuleType):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickle the module by name, like an ordinary module. A pickled function that uses this
-        # module then refers to the module of the process that unpickles it.
+        # Pickle the module by name, like an ordinary module. If a function that uses this module is
+        # pickled, and unpickled in another process, the function uses the module of that process.
         return import_module, (self.__name__,)
 
 

@@ -72,8 +72,8 @@ class FsspecStore(Store):
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        The file system, made with ``asynchronous=True``. If it was made without this argument, the
-        store makes a new instance from the same arguments, and calls only the new instance.
+        The file system, made with ``asynchronous=True``. If `fs` was made without this argument,
+        the store makes a new instance from the other arguments, and calls only the new instance.
     read_only : bool
         Whether every attempt to change the store raises an error.
     path : str
@@ -97,8 +97,8 @@ class FsspecStore(Store):
         default is 4 MiB.
     max_concurrency : int or None
         Maximum number of reads of the store in flight, per event loop. None means the configured
-        ``bulk_reads.max_concurrency``. If that is None too, the maximum is ``async.concurrency`` if
-        the user has set it, and 64 otherwise.
+        ``bulk_reads.max_concurrency``. If this setting is None too, the maximum is
+        ``async.concurrency`` if the user has set it, and 64 otherwise.
     window_seconds : float or "config"
         Time in seconds that a request waits for other requests, so that they can be merged. The
         configuration default is 0, so that a read starts immediately if a slot is free.
@@ -232,7 +232,7 @@ class FsspecStore(Store):
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
         **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
-        """Make a store from an fsspec mapper, as `fsspec.get_mapper` returns it.
+        """Make a store from an fsspec mapper, the result of `fsspec.get_mapper`.
 
         Parameters
         ----------
@@ -498,8 +498,7 @@ class FsspecStore(Store):
         if prefix.strip("/"):
             targets = [directory]
         else:
-            # Do not delete the root: it may be a bucket or directory that the store cannot
-            # recreate.
+            # Keep the root: the store may be unable to recreate this bucket or directory.
             targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
         if any(has_magic(name) for name in (directory, *keys)):

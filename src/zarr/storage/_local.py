@@ -488,7 +488,7 @@ class LocalStore(Store):
             await in_pool(delete)
 
     async def _remove_empty(self, prefix: str) -> None:
-        """Remove empty directories below a prefix, after the keys below it have been deleted."""
+        """Remove empty directories below a prefix, after all keys below the prefix were deleted."""
         path = self._path(prefix)
 
         def remove_empty() -> None:

@@ -38,7 +38,8 @@ _HAS_RELATIVE_NAMES = (
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _REAL_DIRECTORY = _DIRECTORY | _NOFOLLOW
-# With O_PATH, a parent directory of a file can be opened without permission to list it.
+# With O_PATH, a parent directory of a file can be opened even without permission to list the
+# directory.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | _REAL_DIRECTORY
 
 
@@ -233,8 +234,8 @@ def remove(root: str, parts: Sequence[str]) -> None:
     """
     path = os.sep.join((root, *parts))
     try:
-        # Most keys to delete are absent: they belong to chunks of fill values that were never
-        # stored.
+        # Most keys to delete are absent, because chunks that contain only the fill value are
+        # usually not stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
@@ -444,7 +445,7 @@ def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
     Symbolic links are followed. A link to a directory that contains this link is not followed,
-    because that would never end.
+    because the listing would never end.
 
     Parameters
     ----------

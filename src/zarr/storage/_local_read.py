@@ -29,7 +29,8 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     byte_range : ByteRequest or None
         The bytes to read; None for all.
     expected : int
-        Expected size of the file in bytes. A whole file is read faster if it is smaller than this.
+        Expected size of the file in bytes. Whole files that are smaller than this number are read
+        by a faster method.
     """
     descriptor = _open(path)
     try:

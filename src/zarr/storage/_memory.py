@@ -273,7 +273,7 @@ class ManagedMemoryStore(MemoryStore):
     """A named store in memory; all stores with the same name in a process share their values.
 
     The values are freed when the last of these stores is freed. A pickle contains the name, not the
-    values. Unpickling it in another process, including a forked process, raises an error.
+    values. Unpickling a store in another process, including a forked process, raises an error.
 
     Parameters
     ----------

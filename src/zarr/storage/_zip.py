@@ -76,7 +76,7 @@ class ZipStore(Store):
     mode : {"r", "w", "a", "x"}
         As for `zipfile.ZipFile`: ``"r"`` reads, ``"w"`` creates or truncates the file, ``"a"``
         appends, and ``"x"`` creates a new file. If a store with mode ``"w"``, ``"a"`` or ``"x"`` is
-        used after `close`, it reopens the archive for appending.
+        used after `close`, the store reopens the archive for appending.
     read_only : bool or None
         Whether every attempt to change the store raises an error. None means True for mode ``"r"``,
         and False for the other modes.

@@ -57,7 +57,7 @@ class Archive(ZipFile):
         nbytes = nbytes_of(target)
         if mode == "a" and nbytes and not is_zipfile(target):
             # `ZipFile` appends to any file, even if the file is not an archive. If the file is a
-            # damaged archive, its members would be lost silently.
+            # damaged archive, the members of the archive would be lost silently.
             raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
         try:
             super().__init__(target, mode, **options)
@@ -143,7 +143,7 @@ def as_damage(error: Exception) -> Exception:
 
 
 def nbytes_of(target: Path | IO[bytes]) -> int:
-    """Return the size of an archive in bytes, 0 if it does not exist.
+    """Return the size of an archive in bytes; 0 if the archive does not exist.
 
     Raises
     ------

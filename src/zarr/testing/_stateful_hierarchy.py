@@ -50,9 +50,9 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     Parameters
     ----------
     store : Store
-        Store under test. It must support writes, listing and clearing; its content is deleted. If
-        the store does not support deletes, no node is deleted, no array shrinks, and chunks that
-        contain only the fill value are also stored.
+        Store under test. The store must support writes, listing and clearing. All its content is
+        deleted. If the store does not support deletes, no node is deleted, no array shrinks, and
+        chunks that contain only the fill value are also stored.
 
     Attributes
     ----------

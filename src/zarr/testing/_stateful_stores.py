@@ -169,8 +169,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     Parameters
     ----------
     store : Store
-        Store under test. It must support writes, listing and clearing; its content is deleted. If
-        the store does not support deletes, `delete` and `delete_dir` are not called.
+        Store under test. The store must support writes, listing and clearing. All its content is
+        deleted. If the store does not support deletes, `delete` and `delete_dir` are not called.
 
     Attributes
     ----------

@@ -214,7 +214,7 @@ def safe_unicode_for_dtype(dtype: np.dtype[np.str_]) -> st.SearchStrategy[str]:
     -------
     strategy for str
         Text that fits into an element. It contains no surrogates, which cannot be encoded as UTF-8,
-        and no NUL characters, because NumPy removes those at the end of a text.
+        and no NUL characters, because NumPy removes NUL characters at the end of a text.
     """
     characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     return st.text(characters, max_size=dtype.itemsize // 4)

@@ -1,4 +1,7 @@
-"""A store that records requests. The store can also delay them, or raise errors for them."""
+"""A store that records requests.
+
+The store can also delay requests, or raise errors for requests.
+"""
 
 from __future__ import annotations
 
