@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, patch
 
 import numpy as np
 import pytest
@@ -446,3 +447,53 @@ def _no_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
         MemoryFileSystem.store.clear()
         MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+# --- methods patched by mocks -----------------------------------------------------------
+
+
+def test_mocks_of_methods_record_only_the_calls_of_the_store() -> None:
+    store = MemoryStore()
+    names = ("get", "set", "list_dir", "list_prefix")
+    mocks = {name: MagicMock(side_effect=getattr(store, name)) for name in names}
+    with patch.multiple(MemoryStore, **mocks):
+        group = zarr.create_group(store, attributes={"a": 1})
+        group.create_array("x", data=np.arange(4), chunks=(2,))
+        assert zarr.open_group(store, mode="r")["x"][3] == 3
+    for mock in mocks.values():
+        assert {name for name, _, _ in mock.mock_calls} <= {""}  # no `__eq__`, for example
+    keys = [call.args[0] for call in mocks["set"].mock_calls]
+    assert sorted(keys) == ["x/c/0", "x/c/1", "x/zarr.json", "zarr.json"]
+    # One read to see whether the array exists, one to open it.
+    assert [call.args[0] for call in mocks["get"].mock_calls].count("x/zarr.json") == 2
+
+
+@pytest.mark.parametrize("on_class", [True, False])
+def test_a_patched_set_sees_new_nodes(
+    on_class: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for store in (MemoryStore(), LocalStore(tmp_path / "a"), WrapperStore(MemoryStore())):
+        keys: list[str] = []
+        original = store.set
+
+        async def noted(
+            *args: Any, keys: list[str] = keys, original: Any = original, **options: Any
+        ) -> None:
+            key, value = args[-2:]
+            keys.append(key)
+            await original(key, value, **options)
+
+        with monkeypatch.context() as context:
+            context.setattr(type(store) if on_class else store, "set", noted)
+            zarr.create_group(store).create_array("x", shape=(2,), dtype="i1")
+        assert keys == ["zarr.json", "x/zarr.json"]
+
+
+@pytest.mark.parametrize("parent_format", [2, 3])
+def test_a_group_of_format_3_is_one_request_for_a_new_member(parent_format: Any) -> None:
+    inner = MemoryStore()
+    zarr.create_group(inner, zarr_format=parent_format)
+    store = RecordingStore(inner)
+    zarr.create_array(store, name="x", shape=(2,), dtype="i1", zarr_format=3)
+    keys = {request.key for request in store.asked}
+    assert (".zarray" in keys) is (parent_format == 2)

@@ -47,6 +47,7 @@ _METHODS = tuple(
     )
 )
 _NAMES = frozenset(_METHODS)
+_RECORDED = (*_METHODS, "set_if_not_exists")  # a patch of these methods is detected
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def settle_access(cls: type[Store]) -> None:
                 setattr(cls, name, cls._derived[name])
     cls._find_methods = operator.attrgetter(*[name for name in _METHODS if hasattr(cls, name)])
     cls._methods = cls._find_methods(cls)
+    cls._defined = {name: vars(cls)[name] for name in _RECORDED if name in vars(cls)}
     cls._access = _judge(cls, (), ())
 
 
@@ -96,9 +98,11 @@ def access_of(store: Store) -> StoreAccess:
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    # This function is called several times per read. For speed, it detects changed methods with two
-    # calls of functions written in C.
-    if cls._methods == cls._find_methods(cls) and _NAMES.isdisjoint(members):
+    # This function is called several times per read. For speed, it detects changed methods with
+    # functions written in C. Methods are compared by identity, because mocks record calls of
+    # `__eq__`.
+    unchanged = all(map(operator.is_, cls._methods, cls._find_methods(cls)))
+    if unchanged and _NAMES.isdisjoint(members):
         return cls._access
     patched = [name for name in _METHODS if _is_patched(cls, name)]
     return _judge(cls, patched, [name for name in _METHODS if name in members])
@@ -170,11 +174,23 @@ def _is_default(cls: type[Store], name: str) -> bool:
     )
 
 
+def override_distance(store: Any, name: str) -> float:
+    """Return the MRO distance of a method of a store; the most-derived override has the smallest.
+
+    A patched method comes before the other methods of its class, a method of the instance comes
+    first.
+    """
+    if name in getattr(store, "__dict__", {}):
+        return -1
+    cls = type(store)
+    return position(cls, name) - (0.5 if _is_patched(cls, name) else 0)
+
+
 def _is_patched(cls: type, name: str) -> bool:
     """Return whether a method was replaced after its class was created."""
     definer: Any = next((base for base in cls.__mro__ if name in vars(base)), None)
-    made_with = vars(definer).get("_methods") if definer is not None else None
-    return made_with is not None and getattr(definer, name) not in made_with
+    defined = vars(definer).get("_defined") if definer is not None else None
+    return defined is not None and vars(definer)[name] is not defined.get(name)
 
 
 def position(cls: type, name: str) -> int:

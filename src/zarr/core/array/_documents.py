@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zarr.abc._store_access import override_distance
 from zarr.abc.store import Store
 from zarr.core._json import parse_object
 from zarr.core._redact import redact_url
@@ -490,7 +491,7 @@ def creates_in_one_step(store: Store) -> bool:
         kind = type(store)
         if kind.set_if_not_exists is Store.set_if_not_exists:  # a check followed by a write
             return False
-        if _depth(kind, "set") < _depth(kind, "set_if_not_exists"):
+        if override_distance(store, "set") < override_distance(store, "set_if_not_exists"):
             return False
         if not isinstance(store, WrapperStore):
             return True
@@ -545,18 +546,24 @@ async def missing_parents(
         group = {ZARR_JSON: {"attributes": {}, "zarr_format": 3, "node_type": "group"}}
     else:
         group = {ZGROUP_JSON: {"zarr_format": 2}, ZATTRS_JSON: {}}
-    names = {ZARR_JSON, ZARRAY_JSON, *group}
     parents = _parents(store_path)
+    names = [ZARR_JSON] if zarr_format == 3 else [ZARR_JSON, ZARRAY_JSON, *group]
     found = await concurrent_map([(parent, names) for parent in parents], read_documents)
+    if zarr_format == 3:
+        # Where a ``zarr.json`` is stored, readers ignore documents of format 2.
+        without = [p for p, v in zip(parents, found, strict=True) if v[ZARR_JSON] is None]
+        more = await concurrent_map([(p, [ZARRAY_JSON]) for p in without], read_documents)
+        format_2 = {p.path: v for p, v in zip(without, more, strict=True)}
+    else:
+        format_2 = {p.path: v for p, v in zip(parents, found, strict=True)}
     prototype = default_buffer_prototype()
     encoded = {name: json_to_buffer(document, prototype) for name, document in group.items()}
     missing: list[tuple[StorePath, dict[str, Buffer]]] = []
     for parent, documents in zip(parents, found, strict=True):
         v3 = documents[ZARR_JSON]
         is_array = v3 is not None and v3.get("node_type") == "array"
-        if v3 is None or zarr_format == 2:
-            is_array = is_array or documents.is_stored(ZARRAY_JSON)
-        if is_array:
+        v2 = format_2.get(parent.path)
+        if is_array or (v2 is not None and v2.is_stored(ZARRAY_JSON)):
             raise ValueError(
                 f"A parent of {store_path} is an array - only groups may have child nodes."
             )
