@@ -26,6 +26,7 @@ from zarr.core.array._write import convert
 from zarr.core.array_spec import ArrayConfig, parse_array_config
 from zarr.core.common import parse_shapelike
 from zarr.core.dtype import is_pandas_text, parse_dtype
+from zarr.core.metadata.v3 import RectilinearChunkGridMetadata
 from zarr.storage._common import make_store_path
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ async def init_array(
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
         ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
+        Metadata of a chunk grid are accepted too, also for `shards`.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
         contains ``shape`` and optionally ``index_location``. Format 3 only.
@@ -193,10 +195,13 @@ async def init_array(
             warn_order_without_effect()
         chain = parse_codecs_v3(filters, serializer, compressors, data_type)
         layout = parse_chunk_layout(chunks, shards, lengths, data_type)
+        grid = layout.outer_chunks
+        if isinstance(chunks if shards is None else shards, RectilinearChunkGridMetadata):
+            grid = grid._as_rectilinear()
         metadata = build_v3(
             shape=lengths,
             dtype=data_type,
-            grid=layout.outer_chunks,
+            grid=grid,
             fill_value=fill_value,
             codecs=join_codecs(chain, layout, shards),
             chunk_key_encoding=chunk_key_encoding,
@@ -248,6 +253,7 @@ async def create_array(
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
         ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
+        Metadata of a chunk grid are accepted too, also for `shards`.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
         contains ``shape`` and optionally ``index_location``. Format 3 only.

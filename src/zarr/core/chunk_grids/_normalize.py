@@ -135,10 +135,10 @@ def normalize_chunks_nd(
 
     Parameters
     ----------
-    chunks : int, False or iterable
+    chunks : int, False, iterable or metadata of a chunk grid
         Either one length in elements for all dimensions, or an iterable with one item per
         dimension, as accepted by `normalize_chunks_1d`. ``False`` and ``-1`` mean one chunk that
-        covers the array.
+        covers the array. Chunks of metadata may extend past the end of the array.
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None
@@ -156,6 +156,9 @@ def normalize_chunks_nd(
     if chunks is None or chunks is True:
         raise ValueError(_INVALID_CHUNKS.format(chunks))
     spans = parse_shapelike(shape)
+    sizes = getattr(chunks, "_chunk_sizes", None)
+    if sizes is not None:
+        return ChunkGrid.from_sizes(spans, sizes)
     units = (1,) * len(spans) if unit is None else tuple(unit)
     per_dimension: Sequence[Any]
     if chunks is False:

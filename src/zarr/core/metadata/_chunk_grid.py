@@ -98,6 +98,11 @@ class RegularChunkGridMetadata(Metadata):
         """Number of dimensions."""
         return len(self.chunk_shape)
 
+    @property
+    def _chunk_sizes(self) -> tuple[int, ...]:
+        # By this `normalize_chunks_nd`, in a lower layer, knows the metadata of a grid.
+        return self.chunk_shape
+
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         """Create an instance from its JSON form.
@@ -145,6 +150,11 @@ class RectilinearChunkGridMetadata(Metadata):
     def ndim(self) -> int:
         """Number of dimensions."""
         return len(self.chunk_shapes)
+
+    @property
+    def _chunk_sizes(self) -> tuple[int | tuple[int, ...], ...]:
+        # As for `RegularChunkGridMetadata`.
+        return self.chunk_shapes
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
