@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
         "zarr.core._overrides",
         "zarr.core._redact",
         "zarr.core._retry",
+        "zarr.core._states",
         "zarr.core._writes",
         "zarr.core.chunks._scheduling",
         "zarr.core._derive",

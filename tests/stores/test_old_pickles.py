@@ -6,6 +6,7 @@ import base64
 import logging
 import pickle
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -221,6 +222,27 @@ def test_cache(tmp_path: Path, release: str) -> None:
     assert [read(store, "a"), read(store, "a")] == [b"x", b"x"]
     assert store.cache_stats()["hits"] == 1
     assert read(pickle.loads(pickle.dumps(store)), "a") == b"x"
+
+
+# `CacheStore(MemoryStore({"a": cpu.Buffer.from_bytes(b"mem")}), cache_store=MemoryStore(),
+# max_age_seconds=60, max_size=100)`, as 3.4.2 wrote it, compressed by zlib.
+WHOLE_CACHE = (
+    "eNpdUk1v1DAQzXa3223TAgdUiQP39hKJOyeWE4EglR9gOfaUWE2cyHagqagEh0Ij+bbDT+jvbMfOroTwIZo3H29m3uTn"
+    "4u/DXhKff33DjcngugOjGtCO15ngogJmXWsA/dE6oC8RbPD8F97imV/uoi9jdQD8K2SsgaY1A/r0UzT+q1oxZVnbgcbR"
+    "HzEDXLJW1wOhdOJjUglHqX7Gd9SC3FnZX14C2V2Pfvkugh2r32eSO0o/1X3TDRmLBU1fO0XlnGY5pk6i1daZnsg3VBEz"
+    "0R9oOaVsME/ucD0r8Q9e4Fk+y+d3WL3y+9INXZjf7/VvcLyfonM/+4FFUXx4pBc/eeKwHNdz2h7JsqXtS5IoyojVatq+"
+    "SsfqeKxObpGCzxt+zUgxZsNo0mL+1q+Cz6obwFz6Z9sbgJvWu4+Sc0d8Cam1vUnAUYciyJtONa2RJA+htq5BOEWrE/oc"
+    "vCDfq6jB+QXpInpj6ODbnok/vIIhAht0XdStuEJ/wu2ghWqzAIlo8TG4/znpd64cGIuFP2AhBySOtOGiUs4G1mWjrIVo"
+    "HsI3tR2I0IvQTmkLxjFHv17smhquSZZJOpLqN5Z9mT0BPGAWWw=="
+)
+
+
+def test_whole_cache() -> None:
+    store = pickle.loads(zlib.decompress(base64.b64decode(WHOLE_CACHE)))
+    assert [read(store, "a"), read(store, "a")] == [b"mem", b"mem"]
+    assert store.cache_stats()["hits"] == 1
+    assert store.cache_info()["max_size"] == 100
+    assert read(pickle.loads(pickle.dumps(store)), "a") == b"mem"
 
 
 def test_managed_memory_of_another_process() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TypeAlias
 
+from zarr.core._states import set_fields
+
 
 @dataclass(frozen=True)
 class RangeByteRequest:
@@ -25,6 +27,8 @@ class RangeByteRequest:
     start: int
     end: int
 
+    __setstate__ = set_fields
+
     def __post_init__(self) -> None:
         if type(self.start) is not int or type(self.end) is not int:  # saves two calls for ints
             _make_plain(self, "start", self.start)
@@ -43,6 +47,8 @@ class OffsetByteRequest:
 
     offset: int
 
+    __setstate__ = set_fields
+
     def __post_init__(self) -> None:
         _make_plain(self, "offset", self.offset)
 
@@ -58,6 +64,8 @@ class SuffixByteRequest:
     """
 
     suffix: int
+
+    __setstate__ = set_fields
 
     def __post_init__(self) -> None:
         _make_plain(self, "suffix", self.suffix)

@@ -16,6 +16,7 @@ from zarr.abc.codec import (
 )
 from zarr.core._decoded_size import DecodedLimit, compressed_limit, unknown
 from zarr.core._faults import told
+from zarr.core._states import set_codecs
 from zarr.errors import ZarrUserWarning
 
 if TYPE_CHECKING:
@@ -469,6 +470,8 @@ class AsyncChunkTransform:
     """
 
     codecs: tuple[Codec, ...]
+
+    __setstate__ = set_codecs
 
     def __init__(self, *, codecs: Iterable[Codec]) -> None:
         object.__setattr__(self, "codecs", tuple(codecs))

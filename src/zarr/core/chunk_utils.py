@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zarr.core._codec_chain import CodecChain, _is_sync
+from zarr.core._states import set_codecs
 
 if TYPE_CHECKING:
     from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
@@ -35,6 +36,8 @@ class ChunkTransform:
 
     codecs: tuple[Codec, ...]
     _chain: CodecChain = field(init=False, repr=False, compare=False)
+
+    __setstate__ = set_codecs
 
     def __post_init__(self) -> None:
         self._chain = CodecChain.from_codecs(self.codecs)

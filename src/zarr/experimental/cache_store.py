@@ -120,6 +120,13 @@ class _Times(MutableMapping["str | Request", float]):
         return repr(dict(self))
 
 
+class _CacheState:
+    """The state of the cache in pickles of zarr-python, which is ignored."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
 class CacheStore(WrapperStore[Store]):
     """Caches values of a source store in a second store, the cache store.
 

@@ -139,6 +139,13 @@ class ShardingCodec(
         # Pickles do not contain the cached layouts, because layouts can be computed again.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "configuration" in state:  # pickled by zarr-python
+            order = state["subchunk_write_order"]
+            codec = ShardingCodec(**state["configuration"], subchunk_write_order=order)
+            state = codec.__getstate__()
+        self.__dict__.update(state)
+
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         # docstring inherited

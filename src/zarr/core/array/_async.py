@@ -111,6 +111,11 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         # Unpickling makes a new pipeline, with the configuration of the process that unpickles.
         return type(self), (self.metadata, self.store_path, self.config)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickled by zarr-python. What follows from the metadata is made anew, as above.
+        self.__dict__.update(state)
+        AsyncArray.__init__(self, self.metadata, self.store_path, self.config)
+
     def _replace_metadata(self, metadata: ArrayMetadata) -> None:
         """Replace the metadata in memory after a change of the shape or the attributes."""
         object.__setattr__(self, "metadata", metadata)

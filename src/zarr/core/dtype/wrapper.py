@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 from typing_extensions import TypeAliasType
 
+from zarr.core._states import set_fields
 from zarr.errors import DataTypeValidationError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 
     dtype_cls: ClassVar[type[np.dtype[Any]]]
     _zarr_v3_name: ClassVar[str]
+
+    __setstate__ = set_fields
 
     @classmethod
     def _check_native_dtype(cls, dtype: np.dtype[Any]) -> bool:
