@@ -12,6 +12,11 @@ import numpy as np
 import pytest
 
 import zarr
+from zarr.abc.codec import (
+    ArrayBytesCodecPartialDecodeMixin,
+    ArrayBytesCodecPartialEncodeMixin,
+)
+from zarr.abc.store import RangeByteRequest
 from zarr.codecs import (
     BloscCodec,
     BytesCodec,
@@ -151,6 +156,131 @@ def test_coding_of_parts_of_shards(name: str) -> None:
     used({**PLAIN, "serializer": codec})
     # Two shards that are written whole and one in part; those that three selections touch.
     assert calls == [name] * (3 if "encode" in name else 5)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_coding_of_parts_of_nested_shards(name: str) -> None:
+    calls: list[str] = []
+    codec = noting(ShardingCodec, name, calls)(chunk_shape=(2,))
+    used(AROUND["nested"](codec))
+    # As often as by zarr-python: for each inner chunk that a selection touches.
+    assert calls == [name] * (5 if "encode" in name else 7)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_coding_of_parts_two_levels_down(name: str) -> None:
+    calls: list[str] = []
+    codec = noting(ShardingCodec, name, calls)(chunk_shape=(1,))
+    middle = ShardingCodec(chunk_shape=(2,), codecs=[codec])
+    used({**PLAIN, "serializer": ShardingCodec(chunk_shape=(4,), codecs=[middle])})
+    assert calls == [name] * (9 if "encode" in name else 13)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+@pytest.mark.parametrize("nested", [False, True], ids=["alone", "nested"])
+def test_replaced_methods_for_parts(
+    name: str, nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    base = type("Base", (ShardingCodec,), {}) if nested else ShardingCodec
+    replacement: Any = vars(noting(base, name, calls))[name]
+    codec: Any = base(chunk_shape=(2,))
+    monkeypatch.setattr(base, name, replacement)
+    used(AROUND["nested"](codec) if nested else {**PLAIN, "serializer": codec})
+    assert calls
+    assert set(calls) == {name}
+
+
+def test_selections_and_keys_of_inner_chunks() -> None:
+    """A codec may read and write the bytes of its inner chunk, also where it is absent."""
+    seen: list[Any] = []
+
+    class Own(ShardingCodec):
+        async def _decode_partial_single(self, byte_getter: Any, selection: Any, spec: Any) -> Any:
+            whole = await byte_getter.get(spec.prototype)
+            first = await byte_getter.get(spec.prototype, RangeByteRequest(0, 4))
+            assert (whole is None) == (first is None)
+            if whole is not None:
+                assert first.to_bytes() == whole.to_bytes()[:4]
+            seen.append((selection, whole is not None))
+            part = await super()._decode_partial_single(byte_getter, selection, spec)
+            return None if part is None else spec.prototype.nd_buffer(-part.as_numpy_array())
+
+        async def _encode_partial_single(
+            self, byte_setter: Any, chunk_array: Any, selection: Any, chunk_spec: Any
+        ) -> None:
+            before = await byte_setter.get(chunk_spec.prototype)
+            seen.append((selection, before is not None))
+            await super()._encode_partial_single(byte_setter, chunk_array, selection, chunk_spec)
+
+    codec = Own(chunk_shape=(2,))
+    outer = ShardingCodec(chunk_shape=(4,), codecs=[codec])
+    array: Any = zarr.create_array(
+        {}, shape=(16,), chunks=(16,), dtype="i4", **PLAIN, serializer=outer
+    )
+    array[0:4] = np.arange(1, 5)
+    array[1:6] = np.arange(2, 7)
+    assert seen == [
+        ((slice(0, 4, 1),), False),
+        ((slice(1, 4, 1),), True),
+        ((slice(0, 2, 1),), False),
+    ]
+    seen.clear()
+    assert array[2:9].tolist() == [-3, -4, -5, -6, 0, 0, 0]
+    assert seen == [
+        ((slice(2, 4, 1),), True),
+        ((slice(0, 4, 1),), True),
+        ((slice(0, 1, 1),), False),
+    ]
+    assert array[:].tolist() == [-1, -2, -3, -4, -5, -6, *[0] * 10]
+    assert array[5] == -6
+    found = asyncio.run(array.async_array.getitem(slice(0, 5, 2)))
+    assert found.tolist() == [-1, -3, -5]
+    array[0:16] = 0
+    assert not [key for key in array.store_path.store._store_dict if key.startswith("c/")]
+
+
+def test_parts_by_a_codec_that_is_no_sharding_codec() -> None:
+    calls: list[str] = []
+
+    class Own(BytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin):
+        async def _decode_partial_single(self, byte_getter: Any, selection: Any, spec: Any) -> Any:
+            calls.append("decode")
+            data = await byte_getter.get(spec.prototype)
+            return None if data is None else (await self._decode_single(data, spec))[selection]
+
+        async def _encode_partial_single(
+            self, byte_setter: Any, chunk_array: Any, selection: Any, chunk_spec: Any
+        ) -> None:
+            calls.append("encode")
+            data = await byte_setter.get(chunk_spec.prototype)
+            chunk = np.zeros(chunk_spec.shape, "i4")
+            if data is not None:
+                chunk[...] = (await self._decode_single(data, chunk_spec)).as_numpy_array()
+            chunk[selection] = chunk_array.as_numpy_array()
+            encoded = await self._encode_single(
+                chunk_spec.prototype.nd_buffer.from_numpy_array(chunk), chunk_spec
+            )
+            await byte_setter.set(encoded)
+
+    used({**PLAIN, "serializer": ShardingCodec(chunk_shape=(4,), codecs=[Own()])})
+    assert calls.count("encode") == 5
+    assert calls.count("decode") == 7
+
+
+def test_a_failure_of_an_override_names_the_inner_chunk() -> None:
+    class Failing(ShardingCodec):
+        async def _decode_partial_single(self, *_: Any) -> Any:
+            raise KeyError("no")
+
+    outer = ShardingCodec(chunk_shape=(4,), codecs=[Failing(chunk_shape=(2,))])
+    array: Any = zarr.create_array(
+        {}, shape=(8,), chunks=(8,), dtype="i4", serializer=outer, **PLAIN
+    )
+    array[:] = np.arange(1, 9)
+    with pytest.raises(ValueError, match="cannot be decoded: KeyError") as caught:
+        array[5]
+    assert "inner chunk (1,) of the shard" in str(caught.value.__notes__)
 
 
 @pytest.mark.parametrize("within_shards", [False, True], ids=["chunks", "shards"])

@@ -24,6 +24,7 @@ from typing import (
 from typing_extensions import ReadOnly, TypeIs
 
 from zarr.abc.metadata import Metadata
+from zarr.core._overrides import overridable
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import NamedConfig, concurrent_map
 from zarr.core.sync import in_pool
@@ -266,6 +267,7 @@ class ArrayBytesCodecPartialDecodeMixin:
         """Read and decode a selection of one chunk; return None if the chunk is absent."""
         raise NotImplementedError
 
+    @overridable
     async def decode_partial(
         self, batch_info: Iterable[tuple[ByteGetter, SelectorTuple, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
@@ -298,6 +300,7 @@ class ArrayBytesCodecPartialEncodeMixin:
         """Encode and store new values for a selection of one chunk."""
         raise NotImplementedError
 
+    @overridable
     async def encode_partial(
         self, batch_info: Iterable[tuple[ByteSetter, NDBuffer, SelectorTuple, ArraySpec]]
     ) -> None:

@@ -20,6 +20,7 @@ from zarr.abc.codec import (
 from zarr.core._codec_chain import AsyncChunkTransform as AsyncChunkTransform
 from zarr.core._codec_chain import CodecChain, split_codecs
 from zarr.core._fetch import planning
+from zarr.core._overrides import is_overridden
 from zarr.core.chunks._executor import PORTION_BYTES, Executor, Inline, on_loop, run_in_worker
 from zarr.core.chunks._item import batched
 from zarr.core.chunks._read import read_chunks
@@ -472,17 +473,20 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        None if the codec has no such method, or if a more-derived class overrides a coroutine that
-        processes parts of chunks. In these cases the coroutine has to be called.
+        None if the codec has no such method. Also None if the most-derived override, or a method
+        that was replaced, is a coroutine for parts of chunks. In these cases the coroutine has to
+        be called.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"
         others = (f"_{direction}_partial_single", f"{direction}_partial")
+        if self._overrides(f"{direction}_partial_batch") or not hasattr(codec, hook):
+            return None
         nearest = position(type(codec), hook)
-        if self._overrides(f"{direction}_partial_batch"):
-            return None
-        if not hasattr(codec, hook) or any(nearest > position(type(codec), o) for o in others):
-            return None
+        for other in others:
+            place = position(type(codec), other)
+            if place < nearest or (place == nearest and is_overridden(codec, other)):
+                return None
         return cast("Callable[..., Any]", getattr(codec, hook))
 
 

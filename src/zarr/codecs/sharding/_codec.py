@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,9 +20,10 @@ from zarr.codecs.sharding._index import IndexFormat, index_nbytes, index_spec
 from zarr.codecs.sharding._layout import ShardLayout
 from zarr.codecs.sharding._plan import SUBCHUNK_WRITE_ORDERS, plan_selection, plan_whole
 from zarr.codecs.sharding._read import read_shard
-from zarr.codecs.sharding._source import KeySource, MemorySource
+from zarr.codecs.sharding._source import KeySource, MemorySource, WindowSource
 from zarr.codecs.sharding._write import empty_shard, rewrite_shard
 from zarr.core._codec_chain import CodecChain, split_codecs
+from zarr.core._overrides import is_overridden, overridable
 from zarr.core.chunks._executor import Inline, on_loop
 from zarr.core.chunks._item import InThread
 from zarr.core.chunks._write import delete_chunk
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteGetter, ByteSetter, SyncByteGetter, SyncByteSetter
     from zarr.codecs.sharding._index import ShardingIndexLocation
     from zarr.codecs.sharding._plan import SubchunkWriteOrder
+    from zarr.codecs.sharding._source import Source
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.chunks._executor import Executor
@@ -289,6 +291,8 @@ class ShardingCodec(
             index_chain=index_chain,
             order=self.subchunk_write_order,
             nested=nested,
+            read_part=_own_part(chain, "decode"),
+            write_part=_own_part(chain, "encode"),
             is_sync=_codes_sync(chain) and _codes_sync(index_chain),
         )
 
@@ -337,6 +341,7 @@ class ShardingCodec(
 
     # --- parts of shards ----------------------------------------------------------------
 
+    @overridable
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
@@ -354,7 +359,7 @@ class ShardingCodec(
 
     async def _decode_partial_by(
         self,
-        byte_getter: ByteGetter | InThread,
+        byte_getter: ByteGetter | InThread | WindowSource,
         selection: SelectorTuple,
         chunk_spec: ArraySpec,
         executor: Executor,
@@ -367,8 +372,11 @@ class ShardingCodec(
         """
         plan = plan_selection(selection, chunk_spec.shape, self.chunk_shape)
         layout = self._layout(chunk_spec)
-        return await read_shard(layout, KeySource(byte_getter), executor, plan, target)
+        source: Source
+        source = byte_getter if isinstance(byte_getter, WindowSource) else KeySource(byte_getter)
+        return await read_shard(layout, source, executor, plan, target)
 
+    @overridable
     async def _encode_partial_single(
         self,
         byte_setter: ByteSetter,
@@ -445,6 +453,30 @@ def _chain(codecs: tuple[Codec, ...]) -> CodecChain:
 
 
 def _codes_sync(chain: CodecChain) -> bool:
+    if _own_part(chain, "decode") is not None or _own_part(chain, "encode") is not None:
+        return False
     return chain.is_sync and all(
         codec._is_sync for codec in chain.codecs if isinstance(codec, ShardingCodec)
     )
+
+
+_PARTIAL: Final = {
+    "decode": ArrayBytesCodecPartialDecodeMixin,
+    "encode": ArrayBytesCodecPartialEncodeMixin,
+}
+
+
+def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]] | None:
+    """Return the coroutine of an inner codec that codes parts of inner chunks.
+
+    None unless a subclass overrides it. Then it is called for every inner chunk, as for the chunks
+    of an array. Other codecs around it prevent the coding of parts.
+    """
+    codec = chain.array_bytes_codec
+    if len(chain.codecs) > 1 or not isinstance(codec, _PARTIAL[direction]):
+        return None
+    names = (f"{direction}_partial", f"_{direction}_partial_single")
+    if not any(is_overridden(codec, name) for name in names):
+        return None
+    # By default, it calls the coroutine for a single chunk.
+    return cast("Callable[..., Awaitable[Any]]", getattr(codec, names[0]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarr.codecs.sharding._plan import write_order
 from zarr.core._faults import told
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from zarr.codecs.sharding._index import IndexFormat, ShardIndex
     from zarr.codecs.sharding._plan import SubchunkWriteOrder
     from zarr.core._codec_chain import CodecChain
@@ -37,6 +39,11 @@ class ShardLayout:
         Order in which the inner chunks are stored; see `write_order`.
     nested : ShardLayout or None
         The layout of the inner chunks if their only codec is `ShardingCodec`; None otherwise.
+    read_part : callable or None
+        Coroutine of the inner codec that decodes parts of inner chunks; see `decode_partial` of
+        the codec. None if the library may do that itself.
+    write_part : callable or None
+        Coroutine of the inner codec that encodes parts of inner chunks, accordingly.
     is_sync : bool
         Whether all codecs can encode and decode synchronously.
     """
@@ -48,6 +55,8 @@ class ShardLayout:
     index_chain: CodecChain
     order: SubchunkWriteOrder
     nested: ShardLayout | None
+    read_part: Callable[..., Awaitable[Any]] | None
+    write_part: Callable[..., Awaitable[Any]] | None
     is_sync: bool
 
     @property

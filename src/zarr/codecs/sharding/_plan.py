@@ -99,7 +99,7 @@ def plan_whole(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> Se
     chunk_shape : tuple of int
         Shape of an inner chunk in elements.
     """
-    whole = tuple(slice(0, length) for length in chunk_shape)
+    whole = tuple(slice(0, length, 1) for length in chunk_shape)
     grid_shape = _grid_shape(shard_shape, chunk_shape)
     chunks = tuple(
         InnerChunk(

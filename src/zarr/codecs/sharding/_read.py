@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from zarr.codecs.sharding._plan import plan_selection
-from zarr.codecs.sharding._source import MemorySource, WindowSource
+from zarr.codecs.sharding._source import InnerKey, MemorySource, WindowSource
 from zarr.core._byte_ranges import RangeByteRequest
 from zarr.core._coalesce import CoalescePolicy
 from zarr.core._faults import told
 from zarr.core.buffer.cpu import numpy_buffer_prototype
-from zarr.core.chunks._scatter import fill_value_of
+from zarr.core.chunks._scatter import fill, fill_value_of
 from zarr.core.chunks._scatter import filled as filled_buffer
 from zarr.core.common import closing
 
@@ -102,6 +102,10 @@ class _Selection:
             error.add_note(f"in the shard {self._source.name}")
             raise
         out = self._out = _allocate(layout, plan.shape, self._out, filled=None in places)
+        if layout.read_part is not None:
+            # Absent inner chunks, too: the codec knows what they stand for.
+            await executor.each(self._read_own, list(zip(plan.chunks, places)), lambda _: 0)
+            return out
         parts: list[tuple[InnerChunk, RangeByteRequest, SelectionPlan]] = []
         for chunk, place in zip(plan.chunks, places):
             if place is None:
@@ -136,9 +140,29 @@ class _Selection:
         where = self._describe(chunk, place)
         window = WindowSource(self._source, place.start, place.end, where)
         selected = await read_shard(nested, window, executor, plan)
+        self._target[chunk.out_selection] = cast("NDBuffer", selected)
+
+    async def _read_own(
+        self, part: tuple[InnerChunk, tuple[int, int] | None], _executor: Executor
+    ) -> None:
+        """Read a selection of an inner chunk by the coroutine of its codec."""
+        chunk, place = part
+        read_part: Any = self._layout.read_part
+        spec = self._layout.inner_spec
+        key: InnerKey | WindowSource
+        if place is None:
+            key = InnerKey(None, f"inner chunk number {chunk.number} of {self._source.name}")
+        else:
+            where = self._describe(chunk, RangeByteRequest(*place))
+            key = WindowSource(self._source, *place, where)
+        try:
+            (selected,) = await read_part([(key, chunk.chunk_selection, spec)])
+        except Exception as error:
+            raise told(error, f"while decoding {key}")  # noqa: B904
         if selected is None:
-            raise FileNotFoundError(f"The shard is gone after its index was read: {where}.")
-        self._target[chunk.out_selection] = selected
+            fill(self._target, chunk.out_selection, spec)
+        else:
+            self._target[chunk.out_selection] = selected
 
     async def _read_chunks(self, executor: Executor) -> None:
         layout = self._layout

@@ -123,6 +123,8 @@ class MemorySource:
 class WindowSource:
     """An inner chunk that is itself a shard; its bytes are a byte range of the outer shard.
 
+    It is also the byte getter of an inner codec that decodes parts of inner chunks itself.
+
     Parameters
     ----------
     outer : Source
@@ -145,9 +147,15 @@ class WindowSource:
         start, stop = resolve_byte_range(byte_range, self._stop - self._start)
         return RangeByteRequest(self._start + start, self._start + stop)
 
-    async def get(self, prototype: BufferPrototype, byte_range: AnyRange) -> Buffer | None:
+    def __str__(self) -> str:
+        return self.name
+
+    async def get(self, prototype: BufferPrototype, byte_range: AnyRange = None) -> Buffer | None:
         # docstring inherited
-        return await self._outer.get(prototype, self._shift(byte_range))
+        found = await self._outer.get(prototype, self._shift(byte_range))
+        if found is None:
+            raise FileNotFoundError(f"The shard is gone after its index was read: {self.name}.")
+        return found
 
     def get_ranges(
         self, prototype: BufferPrototype, ranges: Ranges, policy: CoalescePolicy, concurrency: int
@@ -155,6 +163,45 @@ class WindowSource:
         # docstring inherited
         shifted = [self._shift(wanted) for wanted in ranges]
         return self._outer.get_ranges(prototype, shifted, policy, concurrency)
+
+
+class InnerKey:
+    """An inner chunk in memory, as a key for a codec that codes parts of inner chunks itself.
+
+    Parameters
+    ----------
+    value : Buffer or None
+        The encoded inner chunk; None if it is absent.
+    path : str
+        The name of the inner chunk in messages.
+    """
+
+    def __init__(self, value: Buffer | None, path: str) -> None:
+        self.value = value
+        self.path = path
+
+    def __str__(self) -> str:
+        return self.path
+
+    async def get(self, prototype: BufferPrototype, byte_range: AnyRange = None) -> Buffer | None:
+        # docstring inherited
+        if self.value is None or byte_range is None:
+            return self.value
+        start, stop = resolve_byte_range(byte_range, len(self.value))
+        return self.value[start:stop]
+
+    async def set(self, value: Buffer) -> None:
+        # docstring inherited
+        self.value = value
+
+    async def delete(self) -> None:
+        # docstring inherited
+        self.value = None
+
+    async def set_if_not_exists(self, default: Buffer) -> None:
+        # docstring inherited
+        if self.value is None:
+            self.value = default
 
 
 # A source of the bytes of one shard.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.codecs.sharding._plan import InnerChunk, plan_selection
-from zarr.core.chunks._executor import Inline
+from zarr.codecs.sharding._source import InnerKey
+from zarr.core.chunks._executor import Inline, on_loop
 from zarr.core.chunks._scatter import is_empty, merge
 from zarr.core.chunks._write import decode
+from zarr.core.common import concurrent_map
 from zarr.core.sync import run_now
 
 if TYPE_CHECKING:
@@ -150,6 +152,10 @@ class _Rewriting:
 
     async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
         """Encode several inner chunks as `encode` does, but with async codecs."""
+        if self._layout.write_part is not None:
+            return await concurrent_map([(chunk,) for chunk in chunks], self._encode_own)
+        if self._layout.nested is not None:
+            return await concurrent_map([(chunk,) for chunk in chunks], self._encode_nested)
         chain, spec = self._layout.chain, self._layout.inner_spec
         before = [
             (None if chunk.is_complete else self._stored.get(chunk.number), spec)
@@ -162,6 +168,26 @@ class _Rewriting:
         except Exception as error:
             error.add_note(f"while encoding inner chunks of the shard {self._name}")
             raise
+
+    async def _encode_own(self, chunk: InnerChunk) -> Buffer | None:
+        """Encode an inner chunk like `encode`, by the coroutine of its codec for parts."""
+        write_part: Any = self._layout.write_part
+        key = InnerKey(self._stored.get(chunk.number), self._describe(chunk))
+        spec = self._layout.inner_spec
+        try:
+            await write_part([(key, self._part(chunk), chunk.chunk_selection, spec)])
+        except Exception as error:
+            error.add_note(f"while encoding {key}")
+            raise
+        return key.value
+
+    async def _encode_nested(self, chunk: InnerChunk) -> Buffer | None:
+        """Encode an inner chunk that is itself a shard, like `encode`."""
+        nested = cast("ShardLayout", self._layout.nested)
+        existing = None if chunk.is_complete else self._stored.get(chunk.number)
+        plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)
+        part, where = self._part(chunk), self._describe(chunk)
+        return await rewrite_shard(nested, existing, part, plan, on_loop(), where)
 
     def _part(self, chunk: InnerChunk) -> NDBuffer:
         return self._value if self._value.shape == () else self._value[chunk.out_selection]
