@@ -264,9 +264,41 @@ def test_names() -> None:
         ManagedMemoryStore("a/b")
     with pytest.raises(ValueError, match=r"segments"):
         ManagedMemoryStore("a", path="../b")
-    one, other = ManagedMemoryStore(), ManagedMemoryStore()
-    assert one.name != other.name
+
+
+def test_names_of_stores_without_a_name() -> None:
+    one, other = ManagedMemoryStore(), ManagedMemoryStore(path="a")
+    number = int(one.name)
+    assert str(one) == f"memory://{number}"
+    assert str(other) == f"memory://{number + 1}/a"
     assert one != other
+    assert ManagedMemoryStore(one.name) == ManagedMemoryStore.from_url(str(one)) == one
+    # A number that a store has as its name is left out.
+    named = [ManagedMemoryStore(str(number + step)) for step in (2, 4)]
+    unnamed = [ManagedMemoryStore() for _ in range(3)]
+    assert [store.name for store in unnamed] == [str(number + step) for step in (3, 5, 6)]
+    assert not any(store == other for store in unnamed for other in named)
+
+
+def test_names_are_not_given_again() -> None:
+    name = ManagedMemoryStore().name
+    assert ManagedMemoryStore().name == str(int(name) + 1)
+    with pytest.raises(ValueError, match="not found"):
+        ManagedMemoryStore.from_url(f"memory://{name}")
+
+
+def test_the_first_name_of_a_process() -> None:
+    program = (
+        "from zarr.storage import ManagedMemoryStore as M; print(M().name, M('0').name, M().name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert done.stdout.split() == ["0", "0", "1"]
 
 
 async def test_clear_keeps_to_its_path() -> None:

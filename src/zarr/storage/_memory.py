@@ -278,7 +278,7 @@ class ManagedMemoryStore(MemoryStore):
     Parameters
     ----------
     name : str or None
-        The name, without ``/``; None for a new unique name.
+        The name, without ``/``; None for a number that no store of the process has as its name.
     path : str
         Prefix that the store adds to its keys to find the shared values.
     read_only : bool
@@ -298,7 +298,9 @@ class ManagedMemoryStore(MemoryStore):
     def __init__(self, name: str | None = None, *, path: str = "", read_only: bool = False) -> None:
         with self._lock:
             if name is None:
-                name = f"managed-{ManagedMemoryStore._unnamed}"
+                while str(ManagedMemoryStore._unnamed) in self._registry:
+                    ManagedMemoryStore._unnamed += 1
+                name = str(ManagedMemoryStore._unnamed)
                 ManagedMemoryStore._unnamed += 1
             elif "/" in name:
                 raise ValueError(
