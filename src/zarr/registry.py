@@ -14,6 +14,8 @@ import warnings
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from zarr.core._entry_points import load_entry_points
+from zarr.core._process_lock import ProcessLock
 from zarr.core.config import BadConfigError, config
 from zarr.errors import UnknownCodecError, ZarrUserWarning
 
@@ -59,9 +61,11 @@ class Registry(dict[str, type[T]], Generic[T]):
             Whether to register a class under the name of its entry point, instead of the qualified
             name of the class.
         """
-        waiting, self.lazy_load_list = self.lazy_load_list, []
-        for entry in waiting:
-            self.register(entry.load(), qualname=entry.name if use_entrypoint_name else None)
+
+        def add(entry: EntryPoint, cls: type[T]) -> None:
+            self.register(cls, qualname=entry.name if use_entrypoint_name else None)
+
+        load_entry_points(self.lazy_load_list, add)
 
     def register(self, cls: type[T], qualname: str | None = None) -> None:
         """Add a class.
@@ -83,6 +87,15 @@ _buffers: Registry[Buffer] = Registry()
 _ndbuffers: Registry[NDBuffer] = Registry()
 _chunk_key_encodings: Registry[ChunkKeyEncoding] = Registry()
 _entry_points_collected = False
+_collecting = ProcessLock()
+
+
+def _codecs_of(key: str) -> Registry[Codec]:
+    """Return the registry for a name in metadata, creating it if necessary."""
+    found = _codecs.get(key)
+    # `setdefault` is atomic. With `_codecs[key]`, two threads could each create a registry, and the
+    # class that was registered in one of them would be lost.
+    return _codecs.setdefault(key, Registry()) if found is None else found
 
 
 def _collect_entrypoints() -> None:
@@ -90,12 +103,19 @@ def _collect_entrypoints() -> None:
     global _entry_points_collected
     if _entry_points_collected:
         return
-    _entry_points_collected = True
     # This import is here and not at the top of the module, because it takes a tenth of the time of
     # `import zarr`, and few programs need more than the built-in implementations.
     from importlib.metadata import entry_points
 
-    found = entry_points()
+    with _collecting:
+        if not _entry_points_collected:
+            _distribute(entry_points())
+            # The flag is set last, so that other threads never use incomplete registries.
+            _entry_points_collected = True
+
+
+def _distribute(found: Any) -> None:
+    """Add entry points to the registries of their groups."""
     for group, registry in (
         ("buffer", _buffers),
         ("ndbuffer", _ndbuffers),
@@ -105,10 +125,10 @@ def _collect_entrypoints() -> None:
         registry.lazy_load_list.extend(found.select(group=f"zarr.{group}"))
         registry.lazy_load_list.extend(found.select(group="zarr", name=group))
     for entry in found.select(group="zarr.codecs"):
-        _codecs[entry.name].lazy_load_list.append(entry)
+        _codecs_of(entry.name).lazy_load_list.append(entry)
     for entry in found.select(group="zarr"):
         if entry.name.startswith("codecs."):
-            _codecs[entry.name.split(".")[1]].lazy_load_list.append(entry)
+            _codecs_of(entry.name.split(".")[1]).lazy_load_list.append(entry)
 
 
 def fully_qualified_name(cls: type[Any]) -> str:
@@ -175,7 +195,7 @@ def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = N
         Name by which the configuration refers to the class. If None, the name is the module and the
         qualified name of the class, joined by a dot.
     """
-    _codecs[key].register(codec_cls, qualname=qualname)
+    _codecs_of(key).register(codec_cls, qualname=qualname)
 
 
 def register_pipeline(pipe_cls: type[CodecPipeline]) -> None:
@@ -221,10 +241,10 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     """
     if reload_config:
         config.refresh()
-    registry = _codecs[key] if key in _codecs else None
+    registry = _codecs.get(key)
     path = config.get("codecs", {}).get(key)
     if path is not None:
-        cls = _configured(_codecs[key] if registry is None else registry, path)
+        cls = _configured(_codecs_of(key), path)
         if cls is not None:
             return cls
     importlib.import_module("zarr.codecs")  # registers codecs that the configuration does not name

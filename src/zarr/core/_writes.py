@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
+
+from zarr.core._process_lock import ProcessLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_epochs = itertools.count(1)
+_lock = ProcessLock()
 _epoch = 0
 
 
@@ -27,7 +28,8 @@ def note_write() -> None:
     not use bytes that were read ahead before the call.
     """
     global _epoch
-    _epoch = next(_epochs)
+    with _lock:  # without the GIL, two writes at once could count as one
+        _epoch += 1
 
 
 def writes(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:

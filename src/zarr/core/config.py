@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from donfig import Config as DConfig
-from donfig.config_obj import ConfigSet
+from donfig.config_obj import ConfigSet, update
 
 from zarr.core._coalesce import (
     DEFAULT_MAX_COALESCED_BYTES,
@@ -125,12 +125,15 @@ class _Setting(ConfigSet):  # type: ignore[misc]
     def __init__(self, owner: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(owner.config, owner.config_lock, owner.deprecations, *args, **kwargs)
         self._counts = owner._times_set
+        self._lock = owner.config_lock
         self._paths = {path for _, path, _ in self._record}
-        self._counts.update(self._paths)
+        with self._lock:
+            self._counts.update(self._paths)
 
     def __exit__(self, *exc_info: Any) -> None:
         super().__exit__(*exc_info)
-        self._counts.subtract(self._paths)
+        with self._lock:
+            self._counts.subtract(self._paths)
 
 
 class Config(DConfig):  # type: ignore[misc]
@@ -143,9 +146,28 @@ class Config(DConfig):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Discard all values set at run time; defaults, files and environment apply again."""
-        self.clear()
         self.refresh()
-        self._times_set.clear()
+        with self.config_lock:
+            self._times_set.clear()
+
+    def refresh(self, **kwargs: Any) -> None:
+        """Read files and environment variables again; discard all values set at run time.
+
+        During the change, other threads get the old or the new value of each key. No key is missing.
+
+        Parameters
+        ----------
+        **kwargs
+            As for `donfig.Config.collect`.
+        """
+        fresh: dict[str, Any] = {}
+        for defaults in self.defaults:
+            update(fresh, defaults, priority="old")
+        update(fresh, self.collect(**kwargs))
+        self.config.update(fresh)
+        for key in list(self.config):
+            if key not in fresh:
+                self.config.pop(key, None)
 
     def set(self, arg: Any = None, **kwargs: Any) -> ConfigSet:
         # docstring inherited

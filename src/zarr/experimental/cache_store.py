@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zarr.abc._store_access import read_method
 from zarr.abc.store import ByteRequest, Store, parse_requests
 from zarr.core._byte_ranges import check_byte_range
+from zarr.core._process_lock import ProcessLock
 from zarr.core.common import closing, concurrent_map, parse_int
 from zarr.experimental._cache import Cache, Request, can_be_cached
 from zarr.experimental._flights import Flights
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from zarr.experimental._ledger import Entry, Since
 
 __all__ = ["CacheStore"]
+
+_renewing = ProcessLock()  # guards the first use in a forked child
 
 _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 
@@ -210,8 +213,12 @@ class CacheStore(WrapperStore[Store]):
         # reads of the parent process.
         shared = self._shared
         if shared.process != os.getpid():
-            shared = _Shared(self._cache_store, shared.max_age, shared.cache.ledger.max_size)
-            self._shared = shared
+            with _renewing:
+                shared = self._shared
+                if shared.process != os.getpid():
+                    max_size = shared.cache.ledger.max_size
+                    shared = _Shared(self._cache_store, shared.max_age, max_size)
+                    self._shared = shared
         return shared
 
     @property

@@ -89,7 +89,8 @@ class _OfLoop:
     async def close_all(self) -> None:
         """Close the clients of all instances."""
         with _lock:
-            served, self.clones = list(self.served.values()), {}
+            refs, self.clones = self.served.valuerefs(), {}
+            served = [fs for ref in refs if (fs := ref()) is not None]
         for fs in served:
             await self.close(fs)
         await self._close_clients()
@@ -118,6 +119,15 @@ class _OfLoop:
                 raise
 
 
+def _loops() -> list[asyncio.AbstractEventLoop]:
+    """Return the event loops that have a state.
+
+    References are copied in one step. Iterating over `_states` would fail if a loop was collected
+    in another thread meanwhile.
+    """
+    return [loop for ref in _states.keyrefs() if (loop := ref()) is not None]
+
+
 def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
     """Return the instance of a file system that serves the running event loop.
 
@@ -132,8 +142,9 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
     if home is not None and home() is loop:
         return fs
     with _lock:
-        for other in [other for other in list(_states) if other.is_closed()]:
-            _states.pop(other, None)
+        for other in _loops():
+            if other.is_closed():
+                _states.pop(other, None)
         state = _states.get(loop)
         if state is None:
             state = _states[loop] = _OfLoop()
@@ -191,7 +202,8 @@ def _release(fs: AsyncFileSystem) -> None:
         if _stores_of[token] > 0:
             return
         del _stores_of[token]
-        clones = [state.clones.pop(token, None) for state in list(_states.values())]
+        states = [_states.get(loop) for loop in _loops()]
+        clones = [None if state is None else state.clones.pop(token, None) for state in states]
     if OWN in fs.__dict__ and not _is_cached(fs):
         _close_soon(fs)
     for found in clones:
@@ -242,11 +254,11 @@ def _close_all() -> None:
     """
     end_all_running()  # otherwise reads in flight would fail
     with _lock:
-        states = list(_states.items())
+        states = [(loop, _states.get(loop)) for loop in _loops()]
     closing = [
         asyncio.run_coroutine_threadsafe(state.close_all(), loop)
         for loop, state in states
-        if loop.is_running()
+        if state is not None and loop.is_running()
     ]
     wait(closing, timeout=_SECONDS_AT_EXIT)
 

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zarr.core._process_lock import ProcessLock
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from fsspec.asyn import AsyncFileSystem
@@ -37,13 +39,15 @@ class Queue:
         self._start()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zarr-serial")
+        self._pid = os.getpid()  # last: who finds it finds the executor of this process
 
     async def run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         """Call a function after all earlier calls have ended, and return its result."""
         if self._pid != os.getpid():
-            self._start()  # threads do not survive a fork
+            with _lock:
+                if self._pid != os.getpid():
+                    self._start()  # threads do not survive a fork
         # Run in a copy of the caller's context variables, like `asyncio.to_thread`.
         call = functools.partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
@@ -51,6 +55,7 @@ class Queue:
 
 # One queue per cache directory, because several instances may share a cache directory.
 _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
+_lock = ProcessLock()  # its `setdefault` is not atomic, unlike that of a dictionary
 
 
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:
@@ -74,7 +79,8 @@ def queue_of_cache(fs: AbstractFileSystem) -> Queue:
     queue: Queue | None = state.get(_QUEUE)
     if queue is None:
         directory = os.path.realpath(state["storage"][-1])
-        queue = state[_QUEUE] = _queues.setdefault(directory, Queue())
+        with _lock:
+            queue = state[_QUEUE] = _queues.setdefault(directory, Queue())
     return queue
 
 

@@ -363,9 +363,13 @@ class LocalStore(Store):
             """Read the next files in a worker thread."""
             answers: list[tuple[int, Buffer | None]] = []
             nbytes = count = 0
-            while remaining and count < at_once and nbytes < _BYTES_A_HOP:
+            while count < at_once and nbytes < _BYTES_A_HOP:
                 try:
-                    answered = self._answer(remaining.popleft(), prototype)
+                    read = remaining.popleft()
+                except IndexError:  # asked first, another thread could take the last one meanwhile
+                    break
+                try:
+                    answered = self._answer(read, prototype)
                 except BaseException:
                     remaining.clear()
                     raise

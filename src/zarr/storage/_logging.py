@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import Store
+from zarr.core._process_lock import ProcessLock
 from zarr.core.common import closing
 from zarr.storage._wrapper import WrapperStore
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["LoggingStore"]
 
 T_Store = TypeVar("T_Store", bound=Store)
+
+_lock = ProcessLock()  # guards the counters, and the handlers of the loggers
 
 
 class LoggingStore(WrapperStore[T_Store]):
@@ -65,10 +68,11 @@ class LoggingStore(WrapperStore[T_Store]):
         if log_level not in logging.getLevelNamesMapping():
             raise ValueError(f"Unknown level: {log_level!r}")
         self.logger.setLevel(log_level)
-        if not self.logger.hasHandlers():
-            self.logger.addHandler(log_handler or self._default_handler())
-        elif log_handler is not None and log_handler not in self.logger.handlers:
-            self.logger.addHandler(log_handler)
+        with _lock:  # stores of one name share a logger
+            if not self.logger.hasHandlers():
+                self.logger.addHandler(log_handler or self._default_handler())
+            elif log_handler is not None and log_handler not in self.logger.handlers:
+                self.logger.addHandler(log_handler)
 
     def _default_handler(self) -> logging.Handler:
         handler = logging.StreamHandler(stream=sys.stdout)
@@ -108,7 +112,8 @@ class LoggingStore(WrapperStore[T_Store]):
 
     @contextmanager
     def _logged(self, method: str, *details: object) -> Iterator[None]:
-        self.counter[method] += 1
+        with _lock:
+            self.counter[method] += 1
         shown = ", ".join(str(detail) for detail in details if detail is not None)
         call = f"{type(self._store).__name__}.{method}({shown})"
         self.logger.info(" Calling %s", call)

@@ -244,7 +244,9 @@ class MemoryStore(Store):
 
     def _keys(self) -> list[str]:
         # The keys are copied, because other writers may change the dictionary during iteration.
-        return list(self._store_dict)
+        # `list` copies a keys view in one step, also without the GIL. A subclass of `dict` itself
+        # is iterated in several steps.
+        return list(self._store_dict.keys())
 
     async def list(self) -> AsyncIterator[str]:
         # docstring inherited

@@ -214,10 +214,8 @@ class ZipStore(Store):
         with self._lock:
             archive, self._archive = self._archive, None
             self._closed_archive = archive or self._closed_archive
-            reader, self._reader = self._reader, None
+            self._reader = None
             super().close()
-            if reader is not None:
-                reader.close()
             if archive is not None:
                 archive.close()
 
@@ -344,8 +342,11 @@ class ZipStore(Store):
         """Answer the next requests, up to about 1 MiB of data."""
         answers: list[tuple[int, Buffer | None]] = []
         nbytes = 0
-        while remaining and nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
-            index, key, byte_range = remaining.popleft()
+        while nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
+            try:
+                index, key, byte_range = remaining.popleft()
+            except IndexError:  # all are answered, or the caller has left
+                break
             try:
                 data = self._read(key, byte_range)
             except Exception as error:
@@ -377,12 +378,13 @@ class ZipStore(Store):
             return b""
         if stop - start == member.file_size:
             return of_size(member.file_size, archive.read(member))  # checks the CRC
+        reader = self._reader
         if (
-            self._reader is not None
+            reader is not None
             and member.compress_type == _STORED
             and not member.flag_bits & _ENCRYPTED
         ):
-            return self._reader.read_stored(member, start, stop)
+            return reader.read_stored(member, start, stop)
         with archive.open(member) as file:
             file.seek(start)
             return of_size(stop - start, file.read(stop - start))

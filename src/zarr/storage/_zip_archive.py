@@ -6,6 +6,7 @@ import errno
 import lzma
 import os
 import struct
+import threading
 import zlib
 from io import UnsupportedOperation
 from pathlib import Path
@@ -51,6 +52,7 @@ class Archive(ZipFile):
 
     _nbytes_before: int | None = None
     _didModify: bool
+    _lock: threading.RLock
 
     def __init__(self, target: Path | IO[bytes], mode: Any, **options: Any) -> None:
         self._target = target
@@ -83,6 +85,17 @@ class Archive(ZipFile):
             raise BadZipFile(f"File is not a zip file, or damaged: {target}")
         if mode == "a" and nbytes:
             self._nbytes_before = self.start_dir = nbytes
+
+    # `zipfile` counts the open members without a lock, and closes the file at zero.
+
+    def open(self, *args: Any, **kwargs: Any) -> IO[bytes]:
+        # docstring inherited
+        with self._lock:
+            return super().open(*args, **kwargs)
+
+    def _fpclose(self, fp: IO[bytes]) -> None:
+        with self._lock:
+            super()._fpclose(fp)  # type: ignore[misc]
 
     def close(self) -> None:
         """Write the central directory if members were added, and close the archive.

@@ -11,6 +11,7 @@ from typing_extensions import TypeAliasType
 from zarr.core.common import JSON
 from zarr.core.dtype._lookup import data_type_registry, get_data_type_from_native_dtype
 from zarr.core.dtype._string import VariableLengthUTF8
+from zarr.core.dtype.registry import remember
 from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType, unknown_format
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def _parse_json_or_native(
     spec: Mapping[str, JSON] | str, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
     form = cast("DTypeJSON", spec)
-    known = data_type_registry._recall(spec) if isinstance(spec, str) else None
+    memo = data_type_registry._memo
+    known = memo.get(spec) if isinstance(spec, str) else None
     if known is not None:
         return known
     # Entry points are searched last, because the search is slow and rarely needed.
@@ -86,7 +88,7 @@ def _parse_json_or_native(
         raise
     found = data_type_registry.match_dtype(native)
     if isinstance(spec, str):
-        data_type_registry._remember(spec, found)
+        remember(memo, spec, found)
     return found
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zarr.core._entry_points import load_entry_points
+from zarr.core._process_lock import ProcessLock
 from zarr.errors import DataTypeValidationError
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ __all__ = ["DataTypeRegistry"]
 # Maximum number of entries in the lookup cache. The arrays of a hierarchy usually share a few data
 # types.
 _MEMO_LIMIT = 256
+
+# Guards changes of registries. Lookups do without it.
+_changing = ProcessLock()
 
 _OBJECT_DTYPE = (
     "Zarr data type resolution from {dtype} failed. "
@@ -79,9 +84,10 @@ class DataTypeRegistry:
         cls : type
             A subclass of `ZDType`.
         """
-        self.contents[key] = cls
-        self._offered.pop(key, None)
-        self._memo.clear()
+        with _changing:
+            self.contents[key] = cls
+            self._offered.pop(key, None)
+            self._forget()
 
     def unregister(self, key: str) -> None:
         """Remove a data type.
@@ -91,10 +97,11 @@ class DataTypeRegistry:
         KeyError
             If no data type is registered with `key`.
         """
-        if key not in self.contents:
-            raise KeyError(f"Data type '{key}' not found in registry.")
-        del self.contents[key]
-        self._memo.clear()
+        with _changing:
+            if key not in self.contents:
+                raise KeyError(f"Data type '{key}' not found in registry.")
+            del self.contents[key]
+            self._forget()
 
     def get(self, key: str) -> type[ZDType[Any, Any]]:
         """Return the data type registered with a key, after loading entry points if necessary.
@@ -121,21 +128,23 @@ class DataTypeRegistry:
         ValueError
             If no registered type matches, or if several types match. Also if `dtype` is ``O``.
         """
+        memo = self._memo
         # Structured dtypes are not cached, because each conversion may have to emit a warning.
         simple = dtype.names is None
-        if simple and (known := self._recall(dtype)) is not None:
+        if simple and (known := memo.get(dtype)) is not None:
             return known
         if dtype == np.dtype("O"):
             raise ValueError(_OBJECT_DTYPE.format(dtype=dtype))
         matched = self._all_for_dtype(dtype)
-        if not matched and self._lazy_load():
+        if not matched:
+            self._lazy_load()
             matched = self._all_for_dtype(dtype)
         if not matched:
             raise ValueError(f"No Zarr data type found that matches dtype '{dtype!r}'")
         if len(matched) > 1:
             raise ValueError(_AMBIGUOUS_DTYPE.format(dtype=dtype, matched=matched))
         if simple:
-            self._remember(dtype, matched[0])
+            remember(memo, dtype, matched[0])
         return matched[0]
 
     def match_json(
@@ -156,7 +165,8 @@ class DataTypeRegistry:
             If no registered type has this form, or the type rejects the parameters in `data`.
         """
         found = self._known_for_json(data, zarr_format)
-        if found is None and self._lazy_load():
+        if found is None:
+            self._lazy_load()
             found = self._known_for_json(data, zarr_format)
         if found is None:
             raise ValueError(f"No Zarr data type found that matches {data!r}")
@@ -166,12 +176,13 @@ class DataTypeRegistry:
         self, data: DTypeJSON, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar] | None:
         """Return the registered data type for a JSON form; None if there is none."""
+        memo = self._memo
         key = _memo_key(data, zarr_format)
-        if key is not None and (known := self._recall(key)) is not None:
+        if key is not None and (known := memo.get(key)) is not None:
             return known
         found = self._first_for_json(data, zarr_format)
         if found is not None and key is not None:
-            self._remember(key, found)
+            remember(memo, key, found)
         return found
 
     def _all_for_dtype(self, dtype: TBaseDType) -> list[ZDType[TBaseDType, TBaseScalar]]:
@@ -182,7 +193,8 @@ class DataTypeRegistry:
         """
         matched: list[ZDType[TBaseDType, TBaseScalar]] = []
         offered: list[ZDType[TBaseDType, TBaseScalar]] = []
-        for key, cls in self.contents.items():
+        # A copy, because another thread may register a type meanwhile.
+        for key, cls in list(self.contents.items()):
             try:
                 found = cls.from_native_dtype(dtype)
             except DataTypeValidationError:
@@ -205,37 +217,50 @@ class DataTypeRegistry:
             return found
         return None
 
-    def _recall(self, key: object) -> ZDType[TBaseDType, TBaseScalar] | None:
-        """Return the cached data type for a key, or None."""
-        return self._memo.get(key)
+    def _forget(self) -> None:
+        """Replace the lookup cache by an empty cache after a change.
 
-    def _remember(self, key: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
-        if len(self._memo) >= _MEMO_LIMIT:
-            self._memo.clear()
-        self._memo[key] = dtype
+        A lookup that began before the change stores its result in the old cache.
+        """
+        object.__setattr__(self, "_memo", {})
 
     def _discover(self, group: str) -> None:
         """Add an entry point group, which is loaded when a data type is not found."""
         self._entry_point_groups.append(group)
 
-    def _lazy_load(self) -> bool:
-        """Register the data types from entry points; return whether any data type was added."""
-        while self._entry_point_groups:
+    def _lazy_load(self) -> None:
+        """Register the data types of the entry points.
+
+        The caller looks up its data type again in any case, because another thread may have added
+        data types since the first lookup.
+        """
+        if self._entry_point_groups:
             # `entry_points` is imported and called only if needed, because it reads the metadata of
             # all installed packages, which is slow.
             from importlib.metadata import entry_points
 
-            self._lazy_load_list.extend(entry_points(group=self._entry_point_groups.pop()))
-        loaded = False
-        while self._lazy_load_list:
-            entry_point = self._lazy_load_list.pop(0)
-            cls = entry_point.load()
-            if entry_point.name in self.contents:
-                continue  # explicitly registered types have precedence
-            self.register(entry_point.name, cls)
-            self._offered[entry_point.name] = cls
-            loaded = True
-        return loaded
+            with _changing:
+                while self._entry_point_groups:
+                    self._lazy_load_list.extend(entry_points(group=self._entry_point_groups[-1]))
+                    self._entry_point_groups.pop()
+        load_entry_points(self._lazy_load_list, self._offer)
+
+    def _offer(self, entry: EntryPoint, cls: type[ZDType[Any, Any]]) -> None:
+        """Register the data type of an entry point, unless its name is registered already."""
+        with _changing:
+            if entry.name not in self.contents:
+                # `_offered` is changed before `contents`. Otherwise a lookup could treat the data
+                # type as one that the user has registered.
+                self._offered[entry.name] = cls
+                self.contents[entry.name] = cls
+                self._forget()
+
+
+def remember(memo: dict[Any, Any], key: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
+    """Add a result to the lookup cache that the registry had when the lookup began."""
+    if len(memo) >= _MEMO_LIMIT:
+        memo.clear()
+    memo[key] = dtype
 
 
 def _memo_key(data: DTypeJSON, zarr_format: ZarrFormat) -> tuple[object, ...] | None:
