@@ -249,7 +249,8 @@ def all_tables(report: Report) -> str:
         (
             "memory",
             "Memory",
-            "Peak of a fresh process, without the result and what it held before.",
+            "Peak memory of a new process, minus the size of the result and the memory that the process "
+            "used before the read.",
         ),
         (
             "overlap",

@@ -110,8 +110,8 @@ def _is_sync(codec: Codec, direction: str) -> bool:
 
     The most-derived override decides. A subclass that overrides only the coroutine or the batch
     method expects that override to be called; such a codec is not synchronous. If the most-derived
-    override is synchronous, the attribute `_is_sync` of the codec decides. Codecs that run other
-    codecs define this attribute. If the attribute is missing, the codec is synchronous.
+    override is a synchronous method, the codec is synchronous unless its attribute `_is_sync` is
+    False. Only codecs that run other codecs have this attribute.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):

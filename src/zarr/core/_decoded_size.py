@@ -58,8 +58,8 @@ def limit_of(spec: ArraySpec) -> DecodedLimit:
 
 def unknown(spec: ArraySpec) -> DecodedLimit:
     """Return the limit for data whose size depends on the values of the elements."""
-    # Some codecs write the length of each element, in four bytes. Allow these four bytes per
-    # element, or twice the item size if that is more.
+    # Some codecs write the length of each element, in four bytes. Allow four bytes per
+    # element, or twice the item size, whichever is larger.
     return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (spec._itemsize or 0)))
 
 

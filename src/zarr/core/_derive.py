@@ -224,7 +224,7 @@ def sync_method(
     to : callable
         Takes the synchronous object, and returns the asynchronous object that it wraps.
     wrap : callable or None
-        Converts the result to the synchronous type; None returns the result unchanged.
+        Converts the result to the synchronous type; if None, the result is not converted.
     in_thread : callable or None
         Takes the synchronous object, and returns whether the calling thread may run the method; see
         `sync_opening`. None means never.

@@ -41,7 +41,7 @@ MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 # failures take minutes, for example if a server does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
-# `_UNKNOWN_NBYTES` is the assumed size of a read of unknown size until an answer has arrived. Later
+# If the size of a read is unknown, `_UNKNOWN_NBYTES` is assumed until an answer arrives. Later
 # estimates are at least the size that the caller expects, divided by `_LEAST_PART`.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
@@ -296,8 +296,8 @@ class ReadQueue:
     ) -> tuple[list[Request], RangeByteRequest, tuple[int, int] | None]:
         """Merge a bounded range with its neighbours; extend the range if the reads are sequential.
 
-        Returns the merged requests, the range to read, and the requested range as start and end.
-        The last item is None if read-ahead does not extend the range.
+        Returns the merged requests, the range to read, and the start and end of the range without
+        the extension. The last item is None if read-ahead does not extend the range.
         """
         items = entry.bounded
         wanted = request.byte_range

@@ -144,7 +144,7 @@ class AdaptiveLimit:
         return min(maximum, int(self._limit))
 
     def began(self) -> int:
-        """Return a mark for a request that starts now; see the parameter `mark` of `overloaded`."""
+        """Return a token for a request that starts now, to pass to `overloaded`."""
         return self._generation
 
     def overloaded(self, mark: int, maximum: int) -> None:

@@ -459,8 +459,8 @@ class BatchedCodecPipeline(CodecPipeline):
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part
-        # If a subclass or a codec overrides the coroutine for parts of chunks, call it for every
-        # chunk, even for a chunk that is written as a whole.
+        # If a subclass or a codec overrides the method for partial writes, call the override for
+        # every chunk, even for a chunk that is written as a whole.
         always = part == self._encode_part
         await write_chunks(items, value, drop_axes, executor, self._chain, part, always)
 

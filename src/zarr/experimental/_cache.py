@@ -248,9 +248,9 @@ class Cache:
         return True
 
     async def _take_stock(self) -> None:
-        """List the copies in the cache store; calls after the first have no effect.
+        """Record the copies that exist in the cache store; later calls do nothing.
 
-        The list is necessary only if `max_size` limits the total size of the copies.
+        The record is necessary only if `max_size` limits the total size of the copies.
         """
         if self._took_stock:
             return

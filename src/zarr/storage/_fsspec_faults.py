@@ -47,7 +47,7 @@ def is_range_error(error: BaseException) -> bool:
 
 
 def starts_past_the_end(byte_range: ByteRequest, nbytes: int) -> bool:
-    """Return whether a byte range contains no byte of an object that has `nbytes` bytes."""
+    """Return whether a byte range lies completely outside an object of `nbytes` bytes."""
     start, stop = resolve_byte_range(byte_range, nbytes)
     return start == stop
 

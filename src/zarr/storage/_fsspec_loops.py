@@ -56,8 +56,8 @@ if hasattr(os, "register_at_fork"):
 class _OfLoop:
     """The instances that serve one event loop; their clients are closed before the loop closes.
 
-    The end of the loop is detected by a suspended asynchronous generator, because an event loop
-    shuts down such generators before it closes. Each loop has one `_OfLoop`, so that no client is
+    A suspended asynchronous generator detects that the event loop is about to close, because a loop
+    shuts down such generators before. Each loop has one `_OfLoop`, so that no client is
     closed twice.
     """
 

@@ -396,8 +396,8 @@ async def from_array(
     chunk_key_encoding : ChunkKeyEncoding, dict or None
         Encoding of the chunk keys; None for the encoding of `data`, if `data` has one.
     dimension_names : iterable of str or None, or None
-        One name per dimension, or None for a dimension without a name. None for the names of
-        `data`, if `data` has any.
+        One name per dimension, or None for a dimension without a name. If it
+        is None, the array gets the names of `data`, if `data` has names.
     zarr_format : {2, 3} or None
         Format of the array; None for the format of `data`, or for 3 if `data` has no format.
     storage_options : dict or None
@@ -431,7 +431,7 @@ async def from_array(
     if source is None and not (hasattr(data, "shape") and hasattr(data, "dtype")):
         data = np.asarray(data)
     elif source is None and is_pandas_text(data.dtype):
-        # pandas text cannot be indexed by tuples of slices.
+        # pandas string arrays cannot be indexed by tuples of slices.
         data = convert(data, np.dtypes.StringDType())
     if zarr_format is None:
         zarr_format = 3 if source is None else source.metadata.zarr_format

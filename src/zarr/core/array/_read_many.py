@@ -166,7 +166,7 @@ async def prepare(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]
 
 
 def prepare_sync(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]:
-    """Validate selections like `prepare`; the calling thread computes lazy selections."""
+    """Validate selections as `prepare` does; the calling thread computes lazy selections."""
     readings: list[Reading] = []
     for array, selection in pairs:
         with _naming(array):

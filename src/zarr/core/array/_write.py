@@ -127,7 +127,7 @@ def _one_field(fields: Fields | None) -> str | None:
 
 
 def refuse_missing_text(value: Any, dtype: object) -> None:
-    """Raise an error for pandas text with missing values.
+    """Raise an error for a pandas string array with missing values.
 
     Raises
     ------
@@ -147,7 +147,8 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     Raises
     ------
     ValueError
-        If the value is pandas text with missing values, which NumPy would convert to ``"<NA>"``.
+        If the value is a pandas string array with missing values, which NumPy would convert to
+        ``"<NA>"``.
     """
     if isinstance(value, NDBuffer):
         value = value.as_ndarray_like()
