@@ -91,10 +91,10 @@ _collecting = ProcessLock()
 
 
 def _codecs_of(key: str) -> Registry[Codec]:
-    """Return the registry for a name in metadata, creating it if necessary."""
+    """Return the registry of a codec by the codec's name in metadata; create it if necessary."""
     found = _codecs.get(key)
-    # `setdefault` is atomic. With `_codecs[key]`, two threads could each create a registry, and the
-    # class that was registered in one of them would be lost.
+    # `setdefault` is atomic. With `_codecs[key]`, two threads could each create a registry. Only
+    # one registry would be kept, and a class registered in the other would be lost.
     return _codecs.setdefault(key, Registry()) if found is None else found
 
 
@@ -110,12 +110,12 @@ def _collect_entrypoints() -> None:
     with _collecting:
         if not _entry_points_collected:
             _distribute(entry_points())
-            # The flag is set last, so that other threads never use incomplete registries.
+            # The flag is set last. Otherwise other threads could use incomplete registries.
             _entry_points_collected = True
 
 
 def _distribute(found: Any) -> None:
-    """Add entry points to the registries of their groups."""
+    """Add each entry point to the list of the registry that its group belongs to."""
     for group, registry in (
         ("buffer", _buffers),
         ("ndbuffer", _ndbuffers),

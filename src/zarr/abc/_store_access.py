@@ -47,7 +47,7 @@ _METHODS = tuple(
     )
 )
 _NAMES = frozenset(_METHODS)
-_RECORDED = (*_METHODS, "set_if_not_exists")  # a patch of these methods is detected
+_RECORDED = (*_METHODS, "set_if_not_exists")  # methods for which a patch is detected
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ def access_of(store: Store) -> StoreAccess:
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
-    # This function is called several times per read. For speed, it detects changed methods with
-    # functions written in C. Methods are compared by identity, because mocks record calls of
-    # `__eq__`.
+    # This function is called several times per read. For speed, it uses functions written in C to
+    # detect changed methods. Methods are compared by identity, because a mock records a comparison
+    # with `==` as a call.
     unchanged = all(map(operator.is_, cls._methods, cls._find_methods(cls)))
     if unchanged and _NAMES.isdisjoint(members):
         return cls._access
@@ -175,10 +175,11 @@ def _is_default(cls: type[Store], name: str) -> bool:
 
 
 def override_distance(store: Any, name: str) -> float:
-    """Return the MRO distance of a method of a store; the most-derived override has the smallest.
+    """Return the distance of a method of a store in the method resolution order (MRO).
 
-    A patched method comes before the other methods of its class, a method of the instance comes
-    first.
+    The most-derived override has the smallest distance. A patched method has a smaller distance
+    than the other methods of its class. A method that is set on the instance has the smallest
+    distance of all.
     """
     if name in getattr(store, "__dict__", {}):
         return -1

@@ -112,7 +112,7 @@ class Store(ABC):
     _derived: ClassVar[dict[str, Any]]  # default implementations of derived methods, by name
     _find_methods: ClassVar[Callable[[type[Store]], Any]]  # finds the methods for `_access`
     _methods: ClassVar[Any]  # what `_find_methods` returned when the class was created
-    _defined: ClassVar[dict[str, Any]]  # methods in the class body when the class was created
+    _defined: ClassVar[dict[str, Any]]  # methods that the class itself defined at its creation
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._is_open = False

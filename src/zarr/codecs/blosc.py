@@ -205,7 +205,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         object.__setattr__(self, "blocksize", parse_blocksize(blocksize))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # zarr-python pickles a set, with which the codec would have no hash.
+        # Pickles of zarr-python contain a set, which would make the codec unhashable.
         self.__dict__.update(state, _tunable_attrs=frozenset(state["_tunable_attrs"]))
 
     def _configuration(self) -> dict[str, JSON] | None:

@@ -1,4 +1,4 @@
-"""Loading of the entry points of installed packages, from several threads."""
+"""Thread-safe loading of the entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint  # importing it takes long
+    from importlib.metadata import EntryPoint  # slow to import
 
 
 class _Loading(threading.local):
@@ -24,23 +24,26 @@ _loading = _Loading()
 def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any], object]) -> None:
     """Load entry points, and remove them from their list.
 
-    An entry point is removed after its object was added. So a thread that finds the list empty
-    finds the objects. Two threads may load and add the same entry point; Python imports its module
-    once. No lock is held, because the module may look up an implementation while it is imported.
-    Its own entry point is left out then.
+    An entry point is removed only after its object was added, or after its import failed. So if a
+    thread finds the list empty, all objects that can be imported have been added. Two threads may
+    load and add the same entry point, but Python imports its module only once. No lock is held,
+    because a module may look up an implementation during its own import. Such a lookup calls this
+    function again in the same thread, and the inner call skips the entry point whose module is
+    being imported.
 
     Parameters
     ----------
     waiting : list of EntryPoint
         The entry points; other threads may use the list too.
     add : callable
-        Called with each entry point and its object. A second call with the same arguments must
-        have no effect.
+        Called with each entry point and the object that it refers to. A second call with the same
+        arguments must have no effect.
 
     Raises
     ------
     Exception
-        Whatever the import of a module raises. Its entry point is removed, the others stay.
+        If the import of a module fails. The entry point of that module is removed from the list.
+        The entry points that follow stay in the list.
     """
     for entry in waiting.copy():
         if entry in _loading.entries:
@@ -50,5 +53,5 @@ def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any]
             add(entry, entry.load())
         finally:
             _loading.entries.pop()
-            with suppress(ValueError):  # another thread has removed it
+            with suppress(ValueError):  # another thread may have removed it
                 waiting.remove(entry)

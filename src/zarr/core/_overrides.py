@@ -1,7 +1,7 @@
 """Detection of overridden or patched internal methods.
 
 Some released packages subclass the asynchronous arrays, groups and codecs, or replace methods of
-these classes. They expect that the library calls the replaced methods. So the library checks for an
+these classes. They expect the library to call the replaced methods. So the library checks for an
 override before it uses a faster path that does not call the method. A check takes about a tenth of
 a microsecond, so it is done once per operation, never once per chunk.
 """

@@ -1,4 +1,4 @@
-"""`ProcessLock`: a lock for what all threads of a process share."""
+"""`ProcessLock`: a lock for state that all threads of a process share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import threading
 
 
 class ProcessLock:
-    """A lock that is free in a forked child; a context manager.
+    """A reentrant lock that no thread holds at the start of a forked child; a context manager.
 
-    A plain lock that another thread of the parent holds during a fork is never released in the
-    child. The lock is reentrant, because garbage collection may run a finalizer that needs it in
-    the thread that holds it. An instance is kept until the process ends: create one per module, not
-    one per object.
+    If another thread of the parent holds a plain lock during a fork, the lock is never released in
+    the child. This lock is replaced in the child. It is reentrant because the thread that holds it
+    may run a garbage collection, which may call a finalizer that acquires the same lock.
 
-    Hold it for a few operations on dictionaries. Do not import modules meanwhile: another thread
-    may hold the import lock of a module whose code waits for this lock.
+    An instance exists until the process ends, so create one per module, not one per object. Hold
+    the lock only for a few operations on dictionaries. Do not import modules while you hold it:
+    another thread may be importing such a module, and the code of that module may wait for this
+    lock. Both threads would then wait forever.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""Unpickle objects that zarr-python pickled, whose classes have slots there.
+"""Functions for unpickling objects that zarr-python pickled.
 
-The functions are used as ``__setstate__`` of a dataclass, and also take its own pickled state.
+In zarr-python the classes of these objects have slots, so the pickled state has a different form.
+The functions are used as ``__setstate__`` of the classes here. They accept both forms of the state.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ def set_fields(self: Any, state: dict[str, Any] | list[Any]) -> None:
     Parameters
     ----------
     self : object
-        The dataclass, not initialized.
+        An instance of the dataclass, not initialized.
     state : dict or list
-        The attributes, or the values of all fields in order.
+        A dictionary of attributes, or a list of the values of all fields in the order of the
+        fields.
     """
     if isinstance(state, list):
         state = {field.name: value for field, value in zip(fields(self), state, strict=True)}
@@ -32,7 +34,7 @@ def set_codecs(self: Any, state: dict[str, Any] | tuple[None, dict[str, Any]]) -
     self : object
         The object, not initialized.
     state : dict or tuple
-        The attributes; in a tuple they are preceded by None.
+        A dictionary of attributes, or a tuple of None and such a dictionary.
     """
     attributes = state[1] if isinstance(state, tuple) else state
     type(self).__init__(self, codecs=attributes["codecs"])

@@ -28,7 +28,7 @@ def note_write() -> None:
     not use bytes that were read ahead before the call.
     """
     global _epoch
-    with _lock:  # without the GIL, two writes at once could count as one
+    with _lock:  # without the GIL, two simultaneous writes could otherwise be counted as one
         _epoch += 1
 
 

@@ -473,9 +473,10 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        None if the codec has no such method. Also None if the most-derived override, or a method
-        that was replaced, is a coroutine for parts of chunks. In these cases the coroutine has to
-        be called.
+        The result is None if the codec has no such method. The result is also None if a coroutine
+        for parts of chunks has to be called instead. This is the case if the pipeline overrides its
+        coroutine, if the codec defines a coroutine in a more-derived class than the method, or if
+        a coroutine of the codec was replaced.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

@@ -153,12 +153,13 @@ class Config(DConfig):  # type: ignore[misc]
     def refresh(self, **kwargs: Any) -> None:
         """Read files and environment variables again; discard all values set at run time.
 
-        During the change, other threads get the old or the new value of each key. No key is missing.
+        While this method runs, other threads get either the old or the new value of a key. A key
+        that exists before and after the call is never missing.
 
         Parameters
         ----------
         **kwargs
-            As for `donfig.Config.collect`.
+            Passed to `donfig.Config.collect`.
         """
         fresh: dict[str, Any] = {}
         for defaults in self.defaults:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheStore"]
 
-_renewing = ProcessLock()  # guards the first use in a forked child
+_renewing = ProcessLock()  # held while a forked child replaces the state
 
 _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 
@@ -124,7 +124,7 @@ class _Times(MutableMapping["str | Request", float]):
 
 
 class _CacheState:
-    """The state of the cache in pickles of zarr-python, which is ignored."""
+    """Placeholder for the cache state in pickles of zarr-python; the state is ignored."""
 
     def __setstate__(self, state: object) -> None:
         pass

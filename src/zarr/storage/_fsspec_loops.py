@@ -120,10 +120,10 @@ class _OfLoop:
 
 
 def _loops() -> list[asyncio.AbstractEventLoop]:
-    """Return the event loops that have a state.
+    """Return the event loops that have an entry in `_states`.
 
-    References are copied in one step. Iterating over `_states` would fail if a loop was collected
-    in another thread meanwhile.
+    The weak references are copied in one step. Iterating over `_states` itself would fail if a loop
+    was garbage collected in another thread during the iteration.
     """
     return [loop for ref in _states.keyrefs() if (loop := ref()) is not None]
 

@@ -40,14 +40,14 @@ class Queue:
 
     def _start(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zarr-serial")
-        self._pid = os.getpid()  # last: who finds it finds the executor of this process
+        self._pid = os.getpid()  # set last: a thread that sees this pid also sees the new executor
 
     async def run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         """Call a function after all earlier calls have ended, and return its result."""
         if self._pid != os.getpid():
             with _lock:
                 if self._pid != os.getpid():
-                    self._start()  # threads do not survive a fork
+                    self._start()  # the thread of the parent does not exist in a forked child
         # Run in a copy of the caller's context variables, like `asyncio.to_thread`.
         call = functools.partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
@@ -55,7 +55,7 @@ class Queue:
 
 # One queue per cache directory, because several instances may share a cache directory.
 _queues: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
-_lock = ProcessLock()  # its `setdefault` is not atomic, unlike that of a dictionary
+_lock = ProcessLock()  # `setdefault` of a `WeakValueDictionary` is not atomic
 
 
 def state_of(fs: AbstractFileSystem) -> dict[str, Any]:

@@ -366,7 +366,7 @@ class LocalStore(Store):
             while count < at_once and nbytes < _BYTES_A_HOP:
                 try:
                     read = remaining.popleft()
-                except IndexError:  # asked first, another thread could take the last one meanwhile
+                except IndexError:  # not checked before, because other threads remove items too
                     break
                 try:
                     answered = self._answer(read, prototype)

@@ -25,7 +25,7 @@ __all__ = ["LoggingStore"]
 
 T_Store = TypeVar("T_Store", bound=Store)
 
-_lock = ProcessLock()  # guards the counters, and the handlers of the loggers
+_lock = ProcessLock()  # held while counters or handlers of loggers are changed
 
 
 class LoggingStore(WrapperStore[T_Store]):
@@ -68,7 +68,7 @@ class LoggingStore(WrapperStore[T_Store]):
         if log_level not in logging.getLevelNamesMapping():
             raise ValueError(f"Unknown level: {log_level!r}")
         self.logger.setLevel(log_level)
-        with _lock:  # stores of one name share a logger
+        with _lock:  # stores with the same name share a logger
             if not self.logger.hasHandlers():
                 self.logger.addHandler(log_handler or self._default_handler())
             elif log_handler is not None and log_handler not in self.logger.handlers:

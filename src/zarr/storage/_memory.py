@@ -244,8 +244,8 @@ class MemoryStore(Store):
 
     def _keys(self) -> list[str]:
         # The keys are copied, because other writers may change the dictionary during iteration.
-        # `list` copies a keys view in one step, also without the GIL. A subclass of `dict` itself
-        # is iterated in several steps.
+        # `list` copies a keys view in one atomic step, also without the GIL. `list(mapping)` is
+        # not atomic if the mapping is an instance of a subclass of `dict`.
         return list(self._store_dict.keys())
 
     async def list(self) -> AsyncIterator[str]:
@@ -280,7 +280,8 @@ class ManagedMemoryStore(MemoryStore):
     Parameters
     ----------
     name : str or None
-        The name, without ``/``; None for a number that no store of the process has as its name.
+        The name, without ``/``. None means a number that is not the name of another store in the
+        process.
     path : str
         Prefix that the store adds to its keys to find the shared values.
     read_only : bool

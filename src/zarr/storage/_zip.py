@@ -345,7 +345,7 @@ class ZipStore(Store):
         while nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
             try:
                 index, key, byte_range = remaining.popleft()
-            except IndexError:  # all are answered, or the caller has left
+            except IndexError:  # all requests were taken, or the caller has stopped
                 break
             try:
                 data = self._read(key, byte_range)

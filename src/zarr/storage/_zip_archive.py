@@ -86,7 +86,8 @@ class Archive(ZipFile):
         if mode == "a" and nbytes:
             self._nbytes_before = self.start_dir = nbytes
 
-    # `zipfile` counts the open members without a lock, and closes the file at zero.
+    # `zipfile` counts the open members, and closes the file when the count reaches zero. It changes
+    # the count without a lock, so the two following methods acquire one.
 
     def open(self, *args: Any, **kwargs: Any) -> IO[bytes]:
         # docstring inherited

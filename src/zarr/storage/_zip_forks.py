@@ -25,7 +25,8 @@ def release_in_forks(store: ZipStore) -> None:
 def _before_fork() -> None:
     """Wait until no thread is writing a member, so that `zipfile` has no unwritten data."""
     _forking.acquire()
-    # References are copied in one step. `values` would fail if a store was collected meanwhile.
+    # The weak references are copied in one step. Iterating over `values()` would fail if a store
+    # was garbage collected during the iteration.
     for store in [store for ref in _stores.valuerefs() if (store := ref()) is not None]:
         store._lock.acquire()
         _held.append(store)

@@ -17,7 +17,7 @@ _LOCAL_HEADER_NBYTES = 30  # fixed part (APPNOTE.TXT 4.3.7), before the name and
 
 
 class PositionalReader:
-    """Reads from a file by offset, so that threads need no lock; open as long as it is referenced.
+    """Reads from a file by offset, so threads need no lock; open while the object is referenced.
 
     Parameters
     ----------
@@ -30,8 +30,9 @@ class PositionalReader:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY)
         self._starts: dict[int, int] = {}
-        # Closed with the last reference. Other threads may still read when the store is closed, and
-        # would read another file that has got the same number.
+        # The file is closed when the last reference to this object is gone. Other threads may still
+        # read while the store is closed. If the file were closed at that time, another file could
+        # get the same descriptor number, and these threads would read the other file.
         weakref.finalize(self, os.close, self._fd)
 
     def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:

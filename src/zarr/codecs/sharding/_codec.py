@@ -142,7 +142,7 @@ class ShardingCodec(
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "configuration" in state:  # pickled by zarr-python
+        if "configuration" in state:  # a pickle of zarr-python
             order = state["subchunk_write_order"]
             codec = ShardingCodec(**state["configuration"], subchunk_write_order=order)
             state = codec.__getstate__()
@@ -467,10 +467,11 @@ _PARTIAL: Final = {
 
 
 def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]] | None:
-    """Return the coroutine of an inner codec that codes parts of inner chunks.
+    """Return the overridden method of the inner codec that decodes or encodes parts of chunks.
 
-    None unless a subclass overrides it. Then it is called for every inner chunk, as for the chunks
-    of an array. Other codecs around it prevent the coding of parts.
+    The method is called for every inner chunk, as for the chunks of an array. The result is None if
+    the codec does not override the method. The result is also None if inner chunks have more than
+    one codec, because only whole chunks can be decoded or encoded in that case.
     """
     codec = chain.array_bytes_codec
     if len(chain.codecs) > 1 or not isinstance(codec, _PARTIAL[direction]):
@@ -478,5 +479,5 @@ def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]
     names = (f"{direction}_partial", f"_{direction}_partial_single")
     if not any(is_overridden(codec, name) for name in names):
         return None
-    # By default, it calls the coroutine for a single chunk.
+    # By default, the method for several chunks calls the method for a single chunk.
     return cast("Callable[..., Awaitable[Any]]", getattr(codec, names[0]))

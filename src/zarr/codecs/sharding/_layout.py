@@ -40,10 +40,11 @@ class ShardLayout:
     nested : ShardLayout or None
         The layout of the inner chunks if their only codec is `ShardingCodec`; None otherwise.
     read_part : callable or None
-        Coroutine of the inner codec that decodes parts of inner chunks; see `decode_partial` of
-        the codec. None if the library may do that itself.
+        Method `decode_partial` of the inner codec. None if the codec does not override the decoding
+        of parts of chunks; in that case the library reads the inner chunks without this method.
     write_part : callable or None
-        Coroutine of the inner codec that encodes parts of inner chunks, accordingly.
+        Method `encode_partial` of the inner codec. None if the codec does not override the encoding
+        of parts of chunks; in that case the library writes the inner chunks without this method.
     is_sync : bool
         Whether all codecs can encode and decode synchronously.
     """

@@ -103,7 +103,7 @@ class _Selection:
             raise
         out = self._out = _allocate(layout, plan.shape, self._out, filled=None in places)
         if layout.read_part is not None:
-            # Absent inner chunks, too: the codec knows what they stand for.
+            # Absent inner chunks are included, because the codec may give them values.
             await executor.each(self._read_own, list(zip(plan.chunks, places)), lambda _: 0)
             return out
         parts: list[tuple[InnerChunk, RangeByteRequest, SelectionPlan]] = []
@@ -145,7 +145,7 @@ class _Selection:
     async def _read_own(
         self, part: tuple[InnerChunk, tuple[int, int] | None], _executor: Executor
     ) -> None:
-        """Read a selection of an inner chunk by the coroutine of its codec."""
+        """Read a selection of an inner chunk with the overridden method of its codec."""
         chunk, place = part
         read_part: Any = self._layout.read_part
         spec = self._layout.inner_spec

@@ -121,20 +121,21 @@ class MemorySource:
 
 
 class WindowSource:
-    """An inner chunk that is itself a shard; its bytes are a byte range of the outer shard.
+    """A stored inner chunk, whose bytes are a byte range of the outer shard.
 
-    It is also the byte getter of an inner codec that decodes parts of inner chunks itself.
+    Either the inner chunk is itself a shard, or its codec overrides the decoding of parts of
+    chunks. In the second case the codec receives this object as a byte getter.
 
     Parameters
     ----------
     outer : Source
         The outer shard.
     start : int
-        Position of the first byte of the nested shard within the outer shard.
+        Position of the first byte of the inner chunk within the outer shard.
     stop : int
-        Position after the last byte of the nested shard within the outer shard.
+        Position after the last byte of the inner chunk within the outer shard.
     name : str
-        The name of the nested shard in messages.
+        The name of the inner chunk in messages.
     """
 
     def __init__(self, outer: Source, start: int, stop: int, name: str) -> None:
@@ -166,7 +167,9 @@ class WindowSource:
 
 
 class InnerKey:
-    """An inner chunk in memory, as a key for a codec that codes parts of inner chunks itself.
+    """An encoded inner chunk in memory, with the methods of a byte getter and a byte setter.
+
+    Codecs that override the decoding or encoding of parts of chunks receive this object.
 
     Parameters
     ----------

@@ -170,7 +170,7 @@ class _Rewriting:
             raise
 
     async def _encode_own(self, chunk: InnerChunk) -> Buffer | None:
-        """Encode an inner chunk like `encode`, by the coroutine of its codec for parts."""
+        """Encode an inner chunk like `encode`, with the overridden method of its codec."""
         write_part: Any = self._layout.write_part
         key = InnerKey(self._stored.get(chunk.number), self._describe(chunk))
         spec = self._layout.inner_spec

@@ -112,7 +112,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return type(self), (self.metadata, self.store_path, self.config)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Pickled by zarr-python. What follows from the metadata is made anew, as above.
+        # Called only for pickles of zarr-python. Attributes that depend on the metadata, such as
+        # the pipeline, are computed again, as with `__reduce__`.
         self.__dict__.update(state)
         AsyncArray.__init__(self, self.metadata, self.store_path, self.config)
 

@@ -550,7 +550,8 @@ async def missing_parents(
     names = [ZARR_JSON] if zarr_format == 3 else [ZARR_JSON, ZARRAY_JSON, *group]
     found = await concurrent_map([(parent, names) for parent in parents], read_documents)
     if zarr_format == 3:
-        # Where a ``zarr.json`` is stored, readers ignore documents of format 2.
+        # If a parent has a ``zarr.json``, readers ignore its documents of format 2. So documents of
+        # format 2 are read only for parents that have no ``zarr.json``.
         without = [p for p, v in zip(parents, found, strict=True) if v[ZARR_JSON] is None]
         more = await concurrent_map([(p, [ZARRAY_JSON]) for p in without], read_documents)
         format_2 = {p.path: v for p, v in zip(without, more, strict=True)}

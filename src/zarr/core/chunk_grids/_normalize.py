@@ -138,7 +138,8 @@ def normalize_chunks_nd(
     chunks : int, False, iterable or metadata of a chunk grid
         Either one length in elements for all dimensions, or an iterable with one item per
         dimension, as accepted by `normalize_chunks_1d`. ``False`` and ``-1`` mean one chunk that
-        covers the array. Chunks of metadata may extend past the end of the array.
+        covers the array. If metadata of a chunk grid are passed, their chunks may extend past the
+        end of the array.
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None

@@ -25,7 +25,7 @@ __all__ = ["DataTypeRegistry"]
 # types.
 _MEMO_LIMIT = 256
 
-# Guards changes of registries. Lookups do without it.
+# Held while a registry is changed. Lookups do not acquire this lock.
 _changing = ProcessLock()
 
 _OBJECT_DTYPE = (
@@ -193,7 +193,7 @@ class DataTypeRegistry:
         """
         matched: list[ZDType[TBaseDType, TBaseScalar]] = []
         offered: list[ZDType[TBaseDType, TBaseScalar]] = []
-        # A copy, because another thread may register a type meanwhile.
+        # Iterate over a copy, because another thread may register a type during the iteration.
         for key, cls in list(self.contents.items()):
             try:
                 found = cls.from_native_dtype(dtype)
@@ -218,21 +218,22 @@ class DataTypeRegistry:
         return None
 
     def _forget(self) -> None:
-        """Replace the lookup cache by an empty cache after a change.
+        """Replace the lookup cache by an empty one, after a change of the registered types.
 
-        A lookup that began before the change stores its result in the old cache.
+        A lookup that began before the change stores its result in the old cache, which is no longer
+        used.
         """
         object.__setattr__(self, "_memo", {})
 
     def _discover(self, group: str) -> None:
-        """Add an entry point group, which is loaded when a data type is not found."""
+        """Add an entry point group, which is loaded when a lookup finds no data type."""
         self._entry_point_groups.append(group)
 
     def _lazy_load(self) -> None:
-        """Register the data types of the entry points.
+        """Register the data types of the entry points that are not loaded yet.
 
-        The caller looks up its data type again in any case, because another thread may have added
-        data types since the first lookup.
+        After this call, the caller must repeat its lookup even if no entry point was loaded.
+        Another thread may have registered data types since the first lookup.
         """
         if self._entry_point_groups:
             # `entry_points` is imported and called only if needed, because it reads the metadata of
@@ -249,15 +250,15 @@ class DataTypeRegistry:
         """Register the data type of an entry point, unless its name is registered already."""
         with _changing:
             if entry.name not in self.contents:
-                # `_offered` is changed before `contents`. Otherwise a lookup could treat the data
-                # type as one that the user has registered.
+                # `_offered` is changed before `contents`. In the opposite order, a lookup in
+                # another thread could mistake the data type for one that the user registered.
                 self._offered[entry.name] = cls
                 self.contents[entry.name] = cls
                 self._forget()
 
 
 def remember(memo: dict[Any, Any], key: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
-    """Add a result to the lookup cache that the registry had when the lookup began."""
+    """Store the result of a lookup in `memo`, the lookup cache at the time the lookup began."""
     if len(memo) >= _MEMO_LIMIT:
         memo.clear()
     memo[key] = dtype

@@ -83,7 +83,7 @@ class ArrayCreation(GroupProperties):
             Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
             ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk
             lengths.
-            Metadata of a chunk grid are accepted too, also for `shards`.
+            `chunks` and `shards` may also be metadata of a chunk grid.
         shards : iterable of int, int, dict, "auto" or None
             Shape of the shards in elements, a multiple of `chunks`; None for no shards. A
             dictionary contains ``shape`` and optionally ``index_location``. Format 3 only.

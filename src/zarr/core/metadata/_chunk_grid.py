@@ -100,7 +100,8 @@ class RegularChunkGridMetadata(Metadata):
 
     @property
     def _chunk_sizes(self) -> tuple[int, ...]:
-        # By this `normalize_chunks_nd`, in a lower layer, knows the metadata of a grid.
+        # `normalize_chunks_nd` recognizes metadata of a chunk grid by this property. That function
+        # belongs to a lower layer, which cannot import this class.
         return self.chunk_shape
 
     @classmethod
@@ -153,7 +154,7 @@ class RectilinearChunkGridMetadata(Metadata):
 
     @property
     def _chunk_sizes(self) -> tuple[int | tuple[int, ...], ...]:
-        # As for `RegularChunkGridMetadata`.
+        # See `RegularChunkGridMetadata._chunk_sizes`.
         return self.chunk_shapes
 
     @classmethod
