@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
-    Iterator,
-    MutableMapping,
     Sequence,
 )
 from contextlib import asynccontextmanager
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from zarr.abc._store_access import read_method
 from zarr.abc.store import ByteRequest, Store, parse_requests
 from zarr.core._byte_ranges import check_byte_range
 from zarr.core._process_lock import ProcessLock
-from zarr.core.common import closing, concurrent_map, parse_int
+from zarr.core.common import closing, concurrent_map
 from zarr.experimental._cache import Cache, Request, can_be_cached
-from zarr.experimental._flights import Flights
+from zarr.experimental._state import CacheState, parse_max_age, parse_max_size
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 from zarr.storage._utils import as_directory, check_key
 
@@ -41,86 +37,6 @@ __all__ = ["CacheStore"]
 _renewing = ProcessLock()  # held while a forked child replaces the state
 
 _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
-
-
-class _Shared:
-    """State shared by a store and its read-only views: the cache, and the reads in flight.
-
-    The properties exist because users of `CacheStore` read them from its ``_state``. In these
-    properties, a copy of a whole value is named by the key of the value, and a copy of a byte range
-    by the pair of key and byte range.
-    """
-
-    def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
-        self.max_age: Any = max_age
-        self.cache = Cache(cache_store, _parse_max_age(max_age), _parse_max_size(max_size))
-        self.flights: Flights[Buffer | None] = Flights()
-        self.process = os.getpid()
-
-    @property
-    def current_size(self) -> int:
-        """Total size of all copies, in bytes."""
-        return self.cache.ledger.nbytes
-
-    @property
-    def hits(self) -> int:
-        """Number of requests that were answered from the cache."""
-        return self.cache.ledger.hits
-
-    @property
-    def misses(self) -> int:
-        """Number of requests that were not answered from the cache."""
-        return self.cache.ledger.misses
-
-    @property
-    def evictions(self) -> int:
-        """Number of evicted copies."""
-        return self.cache.ledger.evictions
-
-    @property
-    def cache_order(self) -> OrderedDict[str | Request, None]:
-        """Names of the copies, least recently used first."""
-        return OrderedDict.fromkeys(map(_name, self.cache.ledger.entries()))
-
-    @property
-    def key_sizes(self) -> dict[str | Request, int]:
-        """The size of each copy in bytes."""
-        return {_name(entry): entry.nbytes for entry in self.cache.ledger.entries()}
-
-    @property
-    def key_insert_times(self) -> MutableMapping[str | Request, float]:
-        """Time at which each copy was read, in seconds of `time.monotonic`; items can be set."""
-        return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
-
-
-def _name(entry: Entry) -> str | Request:
-    return entry.key if entry.byte_range is None else (entry.key, entry.byte_range)
-
-
-class _Times(MutableMapping["str | Request", float]):
-    """Maps the names of copies to the times at which they were read; items can be set."""
-
-    def __init__(self, entries: dict[str | Request, Entry]) -> None:
-        self._entries = entries
-
-    def __getitem__(self, name: str | Request) -> float:
-        return self._entries[name].read_at
-
-    def __setitem__(self, name: str | Request, seconds: float) -> None:
-        self._entries[name].read_at = seconds
-
-    def __delitem__(self, name: str | Request) -> None:
-        # With the time minus infinity, the copy is older than any age limit.
-        self._entries.pop(name).read_at = -math.inf
-
-    def __iter__(self) -> Iterator[str | Request]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 class _CacheState:
@@ -189,7 +105,7 @@ class CacheStore(WrapperStore[Store]):
             raise ValueError(f"The cache store has to be another one than the source, {store}.")
         self._cache_store = cache_store
         self.cache_set_data = cache_set_data
-        self._shared = _Shared(cache_store, max_age_seconds, max_size)
+        self._shared = CacheState(cache_store, max_age_seconds, max_size)
 
     @classmethod
     async def open(cls, store_cls: type[Store], *args: Any, **kwargs: Any) -> Self:
@@ -208,7 +124,7 @@ class CacheStore(WrapperStore[Store]):
         return cls(await store_cls.open(*args, **kwargs), **own)
 
     @property
-    def _state(self) -> _Shared:
+    def _state(self) -> CacheState:
         # A forked process gets a new state. With the old state, it would wait forever for locks and
         # reads of the parent process.
         shared = self._shared
@@ -217,7 +133,7 @@ class CacheStore(WrapperStore[Store]):
                 shared = self._shared
                 if shared.process != os.getpid():
                     max_size = shared.cache.ledger.max_size
-                    shared = _Shared(self._cache_store, shared.max_age, max_size)
+                    shared = CacheState(self._cache_store, shared.max_age, max_size)
                     self._shared = shared
         return shared
 
@@ -232,7 +148,7 @@ class CacheStore(WrapperStore[Store]):
 
     @max_age_seconds.setter
     def max_age_seconds(self, value: object) -> None:
-        self._state.cache.ledger.max_age = _parse_max_age(value)
+        self._state.cache.ledger.max_age = parse_max_age(value)
         self._state.max_age = value
 
     @property
@@ -242,7 +158,7 @@ class CacheStore(WrapperStore[Store]):
 
     @max_size.setter
     def max_size(self, value: object) -> None:
-        self._state.cache.ledger.max_size = _parse_max_size(value)
+        self._state.cache.ledger.max_size = parse_max_size(value)
 
     def _is_key_fresh(self, key: str) -> bool:
         """Return whether a copy of a key is young enough to use."""
@@ -262,7 +178,7 @@ class CacheStore(WrapperStore[Store]):
         self._store = state["_store"]
         self._cache_store = state["_cache"]
         self.cache_set_data = state["cache_set_data"]
-        self._shared = _Shared(self._cache_store, state["max_age_seconds"], state["max_size"])
+        self._shared = CacheState(self._cache_store, state["max_age_seconds"], state["max_size"])
 
     def close(self) -> None:
         # docstring inherited
@@ -577,27 +493,6 @@ class _Ahead:
             await asyncio.gather(self._first, return_exceptions=True)
         async with closing(self._batches):
             pass
-
-
-def _parse_max_age(data: object) -> float:
-    if isinstance(data, str):
-        if data != "infinity":
-            raise ValueError("max_age_seconds string value must be 'infinity'")
-        return math.inf
-    if isinstance(data, bool) or not isinstance(data, Real):
-        raise TypeError(f"max_age_seconds must be a number or 'infinity', got {data!r}.")
-    if math.isnan(data):
-        raise ValueError("max_age_seconds must be a number or 'infinity', got nan.")
-    return float(data)
-
-
-def _parse_max_size(data: object) -> int | None:
-    if data is None:
-        return None
-    size = parse_int(data)
-    if size < 0:
-        raise ValueError(f"max_size must be 0 or more bytes, or None, got {size}.")
-    return size
 
 
 def _is_same_place(store: Store, other: Store) -> bool:
