@@ -8,8 +8,10 @@ from typing import Any
 from zarr.errors import MetadataValidationError
 
 
-class DocumentDecodeError(MetadataValidationError, json.JSONDecodeError):
+class JSONDecodeError(MetadataValidationError, json.JSONDecodeError):
     """The bytes of a metadata document are not JSON, or exceed a limit of the decoder.
+
+    The class has the name of its base class in `json`, because some packages compare names.
 
     Parameters
     ----------
@@ -41,17 +43,17 @@ def parse_json(data: bytes) -> Any:
 
     Raises
     ------
-    DocumentDecodeError
+    JSONDecodeError
         If `data` is not JSON, if it is nested too deeply, or if an integer has too many digits.
     """
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:
-        raise DocumentDecodeError(error.msg, error.doc, error.pos) from None
+        raise JSONDecodeError(error.msg, error.doc, error.pos) from None
     except RecursionError:
-        raise DocumentDecodeError("Nested too deeply", "", 0) from None
+        raise JSONDecodeError("Nested too deeply", "", 0) from None
     except ValueError as error:  # not text, or an integer of thousands of digits
-        raise DocumentDecodeError(str(error), "", 0) from None
+        raise JSONDecodeError(str(error), "", 0) from None
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
 
     Raises
     ------
-    DocumentDecodeError
+    JSONDecodeError
         As for `parse_json`.
     NotAnObjectError
         If the value of the document is not a JSON object.

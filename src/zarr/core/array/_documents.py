@@ -155,7 +155,7 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
 
         Raises
         ------
-        DocumentDecodeError, NotAnObjectError
+        JSONDecodeError, NotAnObjectError
             If the document is not a JSON object.
         KeyError
             If the document was not read.
@@ -214,7 +214,7 @@ def parse_document(buffer: Buffer, place: StorePath) -> dict[str, JSON]:
 
     Raises
     ------
-    DocumentDecodeError
+    JSONDecodeError
         If the bytes are not JSON.
     NotAnObjectError
         If the JSON value is not an object.
