@@ -81,7 +81,8 @@ def test_snippet(name: str, tmp_path: Path, server: RangeServer) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) == pytest.approx(MEANS.get(name, AIR.mean()))
+    # icechunk for Python 3.11 prints a warning first.
+    assert float(done.stdout.split()[-1]) == pytest.approx(MEANS.get(name, AIR.mean()))
     if name == "kerchunk":
         read = [each for each in server.requests if each.method == "GET"]
         assert 1 <= len(read) < len(AIR)
