@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from zarr.codecs.sharding._inner_key import inner_key
 from zarr.codecs.sharding._plan import plan_selection
-from zarr.codecs.sharding._source import InnerKey, MemorySource, WindowSource
+from zarr.codecs.sharding._source import MemorySource, WindowSource
 from zarr.core._byte_ranges import RangeByteRequest
 from zarr.core._coalesce import CoalescePolicy
 from zarr.core._faults import told
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.chunks._executor import Executor
     from zarr.core.chunks._item import Batch
+    from zarr.storage import StorePath
 
 
 async def read_shard(
@@ -140,7 +142,9 @@ class _Selection:
         where = self._describe(chunk, place)
         window = WindowSource(self._source, place.start, place.end, where)
         selected = await read_shard(nested, window, executor, plan)
-        self._target[chunk.out_selection] = cast("NDBuffer", selected)
+        if selected is None:
+            raise FileNotFoundError(f"The shard is gone after its index was read: {where}.")
+        self._target[chunk.out_selection] = selected
 
     async def _read_own(
         self, part: tuple[InnerChunk, tuple[int, int] | None], _executor: Executor
@@ -149,20 +153,23 @@ class _Selection:
         chunk, place = part
         read_part: Any = self._layout.read_part
         spec = self._layout.inner_spec
-        key: InnerKey | WindowSource
+        key: StorePath | WindowSource
         if place is None:
-            key = InnerKey(None, f"inner chunk number {chunk.number} of {self._source.name}")
+            where = f"inner chunk number {chunk.number} of {self._source.name}"
+            key = inner_key(None)
         else:
             where = self._describe(chunk, RangeByteRequest(*place))
             key = WindowSource(self._source, *place, where)
         try:
             (selected,) = await read_part([(key, chunk.chunk_selection, spec)])
         except Exception as error:
-            raise told(error, f"while decoding {key}")  # noqa: B904
-        if selected is None:
+            raise told(error, f"while decoding {where}")  # noqa: B904
+        if selected is not None:
+            self._target[chunk.out_selection] = selected
+        elif place is None:
             fill(self._target, chunk.out_selection, spec)
         else:
-            self._target[chunk.out_selection] = selected
+            raise FileNotFoundError(f"The shard is gone after its index was read: {where}.")
 
     async def _read_chunks(self, executor: Executor) -> None:
         layout = self._layout

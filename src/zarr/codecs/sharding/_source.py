@@ -140,23 +140,16 @@ class WindowSource:
 
     def __init__(self, outer: Source, start: int, stop: int, name: str) -> None:
         self._outer = outer
-        self._start = start
-        self._stop = stop
+        self._start, self._stop = start, stop
         self.name = name
 
     def _shift(self, byte_range: ByteRequest | None) -> RangeByteRequest:
         start, stop = resolve_byte_range(byte_range, self._stop - self._start)
         return RangeByteRequest(self._start + start, self._start + stop)
 
-    def __str__(self) -> str:
-        return self.name
-
     async def get(self, prototype: BufferPrototype, byte_range: AnyRange = None) -> Buffer | None:
         # docstring inherited
-        found = await self._outer.get(prototype, self._shift(byte_range))
-        if found is None:
-            raise FileNotFoundError(f"The shard is gone after its index was read: {self.name}.")
-        return found
+        return await self._outer.get(prototype, self._shift(byte_range))
 
     def get_ranges(
         self, prototype: BufferPrototype, ranges: Ranges, policy: CoalescePolicy, concurrency: int
@@ -164,47 +157,6 @@ class WindowSource:
         # docstring inherited
         shifted = [self._shift(wanted) for wanted in ranges]
         return self._outer.get_ranges(prototype, shifted, policy, concurrency)
-
-
-class InnerKey:
-    """An encoded inner chunk in memory, with the methods of a byte getter and a byte setter.
-
-    Codecs that override the decoding or encoding of parts of chunks receive this object.
-
-    Parameters
-    ----------
-    value : Buffer or None
-        The encoded inner chunk; None if it is absent.
-    path : str
-        The name of the inner chunk in messages.
-    """
-
-    def __init__(self, value: Buffer | None, path: str) -> None:
-        self.value = value
-        self.path = path
-
-    def __str__(self) -> str:
-        return self.path
-
-    async def get(self, prototype: BufferPrototype, byte_range: AnyRange = None) -> Buffer | None:
-        # docstring inherited
-        if self.value is None or byte_range is None:
-            return self.value
-        start, stop = resolve_byte_range(byte_range, len(self.value))
-        return self.value[start:stop]
-
-    async def set(self, value: Buffer) -> None:
-        # docstring inherited
-        self.value = value
-
-    async def delete(self) -> None:
-        # docstring inherited
-        self.value = None
-
-    async def set_if_not_exists(self, default: Buffer) -> None:
-        # docstring inherited
-        if self.value is None:
-            self.value = default
 
 
 # A source of the bytes of one shard.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from zarr.codecs.sharding._inner_key import inner_key
 from zarr.codecs.sharding._plan import InnerChunk, plan_selection
-from zarr.codecs.sharding._source import InnerKey
 from zarr.core.chunks._executor import Inline, on_loop
 from zarr.core.chunks._scatter import is_empty, merge
 from zarr.core.chunks._write import decode
@@ -172,14 +172,14 @@ class _Rewriting:
     async def _encode_own(self, chunk: InnerChunk) -> Buffer | None:
         """Encode an inner chunk like `encode`, with the overridden method of its codec."""
         write_part: Any = self._layout.write_part
-        key = InnerKey(self._stored.get(chunk.number), self._describe(chunk))
+        key = inner_key(self._stored.get(chunk.number))
         spec = self._layout.inner_spec
         try:
             await write_part([(key, self._part(chunk), chunk.chunk_selection, spec)])
         except Exception as error:
-            error.add_note(f"while encoding {key}")
+            error.add_note(f"while encoding {self._describe(chunk)}")
             raise
-        return key.value
+        return await key.get(spec.prototype)
 
     async def _encode_nested(self, chunk: InnerChunk) -> Buffer | None:
         """Encode an inner chunk that is itself a shard, like `encode`."""
