@@ -483,8 +483,8 @@ class BatchedCodecPipeline(CodecPipeline):
         others = (f"_{direction}_partial_single", f"{direction}_partial")
         if self._overrides(f"{direction}_partial_batch") or not hasattr(codec, hook):
             return None
-        nearest = (position(type(codec), hook), True)
-        if any((position(type(codec), o), not is_overridden(codec, o)) < nearest for o in others):
+        cls = type(codec)
+        if any(is_overridden(codec, o) and position(cls, o) <= position(cls, hook) for o in others):
             return None
         return cast("Callable[..., Any]", getattr(codec, hook))
 
