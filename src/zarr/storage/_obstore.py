@@ -177,7 +177,12 @@ class ObjectStore(Store, Generic[T_Store]):
         `wanted`.
         """
         try:
-            return await self._read(key, byte_range)
+            _check_runtime()
+            if self._directory is not None:
+                await self._refuse_pipe(key)
+            if byte_range is None:
+                return await self._read_checked(key, None)
+            return await self._read_range(key, byte_range)
         except Exception as error:
             if _is_not_found(error):
                 return None
@@ -189,21 +194,19 @@ class ObjectStore(Store, Generic[T_Store]):
         note_failure(error, self, key, byte_range)
         raise error
 
-    async def _read(self, key: str, byte_range: ByteRequest | None) -> Any:
-        """Return the bytes as an object that supports the buffer protocol."""
+    async def _read_range(self, key: str, byte_range: ByteRequest) -> Any:
+        """Return a byte range as an object that supports the buffer protocol."""
         import obstore
 
-        _check_runtime()
-        await self._refuse_pipe(key)
         if is_empty_request(byte_range):
             await obstore.head_async(self.store, key)  # obstore does not accept an empty range
             return b""
         if byte_range == OffsetByteRequest(0):
-            byte_range = None
+            return await self._read_checked(key, None)
         try:
             return await self._read_checked(key, byte_range)
         except obstore.exceptions.BaseError as error:
-            if byte_range is None or _is_not_found(error):
+            if _is_not_found(error):
                 raise
             return await self._read_by_size(key, byte_range, error)
 
