@@ -84,7 +84,12 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         both = ("copy[...]", "a[...]")
         pair = [f"np.array({each}, order='C')" for each in both]
         return _equals(difference, [f"[{', '.join(pair)}]"], difference.number + 1, run)
-    lines = ["before = a[...]", "expected = np.array(before, order='C')"]
+    # A single text would get a data type that truncates longer ones.
+    lines = [
+        "before = a[...]",
+        "kept = a.dtype if a.dtype.kind in 'OT' else None",
+        "expected = np.array(before, dtype=kept, order='C')",
+    ]
     if step["op"] == "append":
         added = f"np.asarray({step['assigned']}).astype(a.dtype)"
         lines.append(f"expected = np.concatenate([before, {added}], axis={step['axis']})")
