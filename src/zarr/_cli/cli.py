@@ -200,16 +200,22 @@ def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
         with _progress("zarr.metadata.migrate_v3"):
             yield
         return
-    package = logging.getLogger("zarr")
-    level = package.level
-    handler = logging.StreamHandler(sys.stderr)
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
+    with _handled_by(logging.StreamHandler(sys.stderr), "zarr", logging.INFO):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler, name: str, level: int) -> Iterator[None]:
+    """Send the messages of a logger to a handler, from the given level on."""
+    source = logging.getLogger(name)
+    before = source.level
+    source.addHandler(handler)
+    source.setLevel(level)
     try:
         yield
     finally:
-        package.setLevel(level)
-        package.removeHandler(handler)
+        source.setLevel(before)
+        source.removeHandler(handler)
 
 
 @contextmanager
@@ -225,12 +231,5 @@ def _progress(logger_name: str) -> Iterator[None]:
             def emit(self, record: logging.LogRecord) -> None:
                 status.update(escape(record.getMessage()))
 
-        source, handler = logging.getLogger(logger_name), Handler()
-        level = source.level
-        source.addHandler(handler)
-        source.setLevel(logging.DEBUG)
-        try:
+        with _handled_by(Handler(), logger_name, logging.DEBUG):
             yield
-        finally:
-            source.setLevel(level)
-            source.removeHandler(handler)
