@@ -543,9 +543,9 @@ def test_each_request_of_a_bulk_read_is_answered_once(
     store = filled(kind, tmp_path)
 
     def check(answers: Iterable[tuple[int, Any]]) -> None:
-        found = dict(answers)
-        assert sorted(found) == list(range(len(REQUESTS)))
-        for number, data in found.items():
+        found = sorted(answers, key=lambda answer: answer[0])
+        assert [number for number, _ in found] == list(range(len(REQUESTS)))
+        for number, data in found:
             key = number % COUNT
             assert data.to_bytes() == bytes([key]) * (key + 1)
 
