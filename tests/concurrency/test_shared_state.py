@@ -1,7 +1,7 @@
-"""What all threads of a process share: nothing is lost, made twice, or seen half made.
+"""State that all threads of a process share: no update is lost or made twice, or visible in part.
 
-The threads of a test start together, and wait a moment now and then between two instructions of the
-code under test. So races show with the GIL as without it.
+The threads of a test start at the same moment. A trace function suspends them now and then between
+two bytecode instructions of the code under test, so that races also show with the GIL.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ needs_fsspec = pytest.mark.skipif(lacks("fsspec"), reason="needs fsspec")
 
 @pytest.fixture(autouse=True)
 def _switch_often() -> Iterator[None]:
-    """Let threads take turns after a microsecond instead of five milliseconds."""
+    """Set the switch interval of the GIL to one microsecond; the default is five milliseconds."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -76,7 +76,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-# What threads of a test run: the package, and what it builds on.
+# The code that is traced: the package and the libraries that it is built on.
 _TRACED = (
     str(Path(zarr.__file__).parent),
     str(Path(donfig.__file__).parent),
@@ -84,12 +84,12 @@ _TRACED = (
     collections.__file__,
     str(Path(zipfile.__file__).with_suffix("")),  # in Python 3.12 and later it is a folder
 )
-# How many of so many instructions are followed by a moment in which other threads run.
+# After one of this many traced instructions, other threads get a moment to run.
 _OUT_OF = 60
 
 
 def hesitate(frame: FrameType, event: str, arg: object) -> Any:
-    """Trace a thread, and let others run between two instructions of traced code."""
+    """Trace a thread; other threads may run between two bytecode instructions of traced code."""
     if not frame.f_code.co_filename.startswith(_TRACED):
         return None
     frame.f_trace_opcodes = True
@@ -104,7 +104,7 @@ def hesitate(frame: FrameType, event: str, arg: object) -> Any:
 
 
 def at_once(pool: ThreadPoolExecutor, job: Callable[[int], T]) -> list[T]:
-    """Call a function with the number of the thread, in all threads at the same moment."""
+    """Call a function in all threads at the same moment, with the number of the thread."""
     begin = threading.Barrier(THREADS, timeout=PATIENCE)
 
     def run(number: int) -> T:
@@ -437,7 +437,7 @@ def test_each_call_is_counted(threads: ThreadPoolExecutor) -> None:
 
 
 class Meter:
-    """Counts who is inside, and the most who were."""
+    """Counts the threads that are inside a block, and the maximum so far."""
 
     def __init__(self) -> None:
         self._inside = Counter[str]()
@@ -517,7 +517,7 @@ COUNT = 100
 
 
 def filled(kind: str, folder: Path) -> Store:
-    """A store with short values, of which a bulk read takes many calls."""
+    """A store with short values; a bulk read of them makes many calls."""
     values = {f"c/{number}": bytes([number]) * (number + 1) for number in range(COUNT)}
     if kind == "memory":
         return MemoryStore({key: value_of(data) for key, data in values.items()})
@@ -569,7 +569,7 @@ async def test_a_worker_that_finds_the_last_file_taken(
     both, times = threading.Barrier(2, timeout=PATIENCE), count()
 
     class Asked(deque[Any]):
-        """Tells two workers that ask that there is something left, of which one gets nothing."""
+        """A queue that reports one item to two workers, so that one of them gets nothing."""
 
         def __bool__(self) -> bool:
             left = len(self)
