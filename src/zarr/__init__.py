@@ -1,7 +1,8 @@
 """Chunked, compressed, N-dimensional arrays in the Zarr storage formats 2 and 3.
 
-An import of the package loads few modules. The first access to a public name loads all the others,
-including the modules below. So a program starts fast if it imports the package without using it.
+Importing the package loads only a few modules. The first access to a public name, such as
+`zarr.open`, loads the modules that define the public names. A program that imports the package
+without using it therefore starts fast.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ else:
     def __getattr__(name: str) -> Any:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # `from zarr import _names` would call this function again. If this thread is importing
-        # `_names` already, `import_module` returns the partially loaded module.
+        # The statement `from zarr import _names` would call `__getattr__` recursively. If this
+        # thread is importing `_names` already, `import_module` returns the partially loaded module.
         _names = import_module("zarr._names")
         if name in vars(_names):
             globals()[name] = getattr(_names, name)

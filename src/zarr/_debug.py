@@ -67,22 +67,22 @@ def set_log_level(
 ) -> None:
     """Set the minimum level at which log messages of the package are shown.
 
-    Messages go to standard error, unless the program has configured handlers for them.
+    Messages are written to standard error, unless the program has configured a log handler.
 
     Parameters
     ----------
     level : {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET"}
-        Minimum level to show.
+        Minimum level of the messages that are shown.
 
     Raises
     ------
     ValueError
-        If the level does not exist.
+        If `level` is not a known log level.
     """
     logger = _logger()
     logger.setLevel(level)
-    # `hasHandlers` includes the root logger. If the root logger has a handler, a second handler
-    # would show every message twice.
+    # `hasHandlers` also finds a handler of the root logger. If the root logger has a handler, a
+    # second handler would show every message twice.
     if not logger.hasHandlers():
         set_format(logging.BASIC_FORMAT)
 
@@ -93,7 +93,7 @@ def set_format(log_format: str) -> None:
     Parameters
     ----------
     log_format : str
-        Format string of `logging.Formatter`.
+        Format string, as for `logging.Formatter`.
 
     Raises
     ------

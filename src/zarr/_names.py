@@ -1,4 +1,4 @@
-"""Public names of the package; `zarr` imports this module on the first access to one of them."""
+"""Public names of the package; the first access to one of these names imports this module."""
 
 from zarr import abc as abc
 from zarr import api as api

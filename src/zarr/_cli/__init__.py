@@ -1,4 +1,4 @@
-"""Command line interface ``zarr``; it requires the packages of the extra ``cli``."""
+"""Command line interface ``zarr``; it requires the packages that ``zarr[cli]`` installs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from zipfile import BadZipFile
 def main() -> None:
     """Run the command line interface, and end the process with its exit status.
 
-    If a command raises an exception, its type and message are printed without a traceback, and the
-    exit status is 1.
+    If a command raises an exception, the type and message of the exception are printed without a
+    traceback, and the exit status is 1.
     """
     try:
         from zarr._cli.cli import app

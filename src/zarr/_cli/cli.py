@@ -166,7 +166,7 @@ def remove_metadata(
         ),
     ] = False,
 ) -> None:
-    """Delete the metadata of one format."""
+    """Delete the metadata documents of one Zarr format."""
     with _report(ctx, dry_run), ExitStack() as opened:
         if dry_run:
             logger.info(
@@ -180,7 +180,7 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return a `ZipStore` if the location is a ZIP archive, else the location itself.
+    """Return an open `ZipStore` for the path of a ZIP archive, and any other location unchanged.
 
     The store is closed when the exit stack `opened` is closed.
     """
@@ -206,7 +206,7 @@ def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: logging.Handler, name: str, level: int) -> Iterator[None]:
-    """Send the messages of a logger to a handler, from the given level on."""
+    """Context manager that sends the messages of a logger at or above a level to a handler."""
     source = logging.getLogger(name)
     before = source.level
     source.addHandler(handler)
@@ -220,7 +220,11 @@ def _handled_by(handler: logging.Handler, name: str, level: int) -> Iterator[Non
 
 @contextmanager
 def _progress(logger_name: str) -> Iterator[None]:
-    """Show the latest message of a logger on a terminal, and remove the message at the end."""
+    """Context manager that shows the latest message of a logger on a terminal.
+
+    The message is removed from the terminal at the end of the ``with`` block. If standard error is
+    not a terminal, no message is shown.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield

@@ -1,4 +1,4 @@
-"""Protocols for reading and writing one key, and for stores that work in the calling thread."""
+"""Protocols for reading and writing one key, and for stores that do I/O in the calling thread."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ByteSetter(Protocol):
 
 @runtime_checkable
 class SupportsGetSync(Protocol):
-    """A store that reads in the calling thread."""
+    """A store that can read values in the calling thread."""
 
     def get_sync(
         self,
@@ -54,7 +54,7 @@ class SupportsGetSync(Protocol):
 
 @runtime_checkable
 class SupportsSetSync(Protocol):
-    """A store that writes in the calling thread."""
+    """A store that can write values in the calling thread."""
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write the value of a key; see `Store.set`."""
@@ -62,7 +62,7 @@ class SupportsSetSync(Protocol):
 
 @runtime_checkable
 class SupportsDeleteSync(Protocol):
-    """A store that deletes in the calling thread."""
+    """A store that can delete keys in the calling thread."""
 
     def delete_sync(self, key: str) -> None:
         """Delete a key; see `Store.delete`."""
@@ -70,7 +70,7 @@ class SupportsDeleteSync(Protocol):
 
 @runtime_checkable
 class SupportsSyncStore(SupportsGetSync, SupportsSetSync, SupportsDeleteSync, Protocol):
-    """A store that reads, writes and deletes in the calling thread."""
+    """A store that can read and write values and delete keys in the calling thread."""
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Choose between equivalent methods of a store: the most-derived override wins.
 
 A store has several methods for one purpose: `get`, `get_sync` and `get_many`, or `delete` and
-`delete_dir`. A subclass may override only one of these methods; the inherited equivalents would
+`delete_dir`. If a subclass overrides only one of these methods, the inherited equivalents would
 bypass that override. For this reason, the override in the most-derived class is used in place of
 its equivalents. A method that was patched after class creation takes precedence over the other
 methods of its class. A method set on an instance takes precedence over all methods of the class.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# For each primitive method, the methods that are derived from it by default.
+# Maps each primitive method to the methods that call it by default.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
@@ -52,21 +52,21 @@ _RECORDED = (*_METHODS, "set_if_not_exists")  # methods for which a patch is det
 
 @dataclass(frozen=True, slots=True)
 class StoreAccess:
-    """Record of the methods that are used to read and write a store.
+    """Flags that determine which methods are used to read and write a store.
 
     Parameters
     ----------
     reads_in_thread : bool
-        Whether a blocking caller may read with `get_sync`, without the event loop.
+        Whether a blocking caller reads with `get_sync`, instead of a coroutine on the event loop.
     writes_in_thread : bool
-        Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for all
-        operations, without the event loop.
+        Whether a blocking caller uses `get_sync`, `set_sync` and `delete_sync` for every operation,
+        instead of coroutines on the event loop.
     never_waits : bool
-        Whether the calling thread can run coroutines of the store itself, because these coroutines
-        never depend on an event loop.
+        Whether coroutines of the store can run in the calling thread, because they never depend on
+        an event loop.
     overridden : frozenset of str
-        Names of stale methods, which must be derived again. A derived method is stale if the method
-        from which it was derived was patched afterwards.
+        Names of derived methods that are outdated: the method from which they were derived was
+        patched afterwards. An outdated method is derived again before it is used.
     """
 
     reads_in_thread: bool
@@ -76,9 +76,10 @@ class StoreAccess:
 
 
 def settle_access(cls: type[Store]) -> None:
-    """Set the record of a store class.
+    """Determine the `StoreAccess` of a new store class.
 
-    If the class overrides a primitive method, the methods derived from it are derived again.
+    If the class overrides a primitive method such as `get`, methods like `get_many` are derived
+    again from the override.
     """
     for single, derived in _DERIVED.items():
         for name in derived:
@@ -91,10 +92,10 @@ def settle_access(cls: type[Store]) -> None:
 
 
 def access_of(store: Store) -> StoreAccess:
-    """Return the record of the methods that read and write a store.
+    """Return the `StoreAccess` of a store.
 
-    The record is memoized on the class. The record is computed again if a method was patched after
-    the class was created, or was set on the instance.
+    The `StoreAccess` is memoized on the class, and computed again if a method was patched after the
+    class was created, or was set on the instance.
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
@@ -109,21 +110,21 @@ def access_of(store: Store) -> StoreAccess:
 
 
 def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
-    """Return the method of a store for reading or deleting.
+    """Return the method of a store that has the given name.
 
-    If the method was derived from a method that was patched afterwards, the method is derived
-    again. In this way, a patch of `get`, `get_sync` or `delete` applies to every read and every
-    deletion, like an override in a subclass.
+    A method that was derived from another method is derived again if the other method was patched
+    afterwards. In this way, a patch of `get`, `get_sync` or `delete` applies to every read and
+    every deletion, like an override in a subclass.
 
     Parameters
     ----------
     store : object
         The store.
     name : str
-        Name of the method.
+        Name of a method that reads or deletes, such as ``"get_many"``.
     access : StoreAccess or None
         The result of `access_of` for the store. If None, this function calls `access_of`, provided
-        that the store has a record.
+        that the store has a `StoreAccess`.
     """
     if access is None and isinstance(getattr(store, "_access", None), StoreAccess):
         access = access_of(store)
@@ -135,16 +136,16 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
 def _judge(
     cls: type[Store], patched: Collection[str], of_the_object: Collection[str]
 ) -> StoreAccess:
-    """Compute the record of a class, or of an instance that differs from its class."""
+    """Compute the `StoreAccess` of a class, or of an instance with methods of its own."""
 
     def distance(name: str) -> float:
-        """Return the MRO distance of a method; it is smallest for the most-derived override."""
+        """Return the MRO distance of a method; the most-derived override has the smallest one."""
         if name in of_the_object:
             return -1
         return position(cls, name) - (0.5 if name in patched else 0)
 
-    # If one class defines a synchronous method and an equivalent of this method, the synchronous
-    # method is used, unless the store prefers `get_many`.
+    # If the same class defines a synchronous method and its asynchronous equivalent, the
+    # synchronous method is used, unless the store prefers `get_many`.
     is_no_farther = operator.lt if cls._prefers_get_many else operator.le
     in_thread = {
         name: (hasattr(cls, name) or name in of_the_object)
@@ -154,8 +155,8 @@ def _judge(
     return StoreAccess(
         reads_in_thread=in_thread["get_sync"],
         writes_in_thread=all(in_thread.values()),
-        # The flag is not inherited: methods of a subclass, patched methods and methods set on the
-        # instance may depend on an event loop.
+        # `_coroutines_wait` is not inherited: methods of a subclass, patched methods and methods
+        # set on the instance may depend on an event loop.
         never_waits=not (vars(cls).get("_coroutines_wait", True) or patched or of_the_object),
         overridden=frozenset(
             name
@@ -167,7 +168,10 @@ def _judge(
 
 
 def _is_default(cls: type[Store], name: str) -> bool:
-    """Return whether a method is the default `delete_dir` or `clear`, which call `delete`."""
+    """Return whether a method is the `delete_dir` or `clear` that `Store` defines.
+
+    The default implementations of these two methods call `delete`.
+    """
     place = position(cls, name)
     return name in _DERIVED["delete"] and (
         place == len(cls.__mro__) or "_derived" in vars(cls.__mro__[place])
@@ -175,11 +179,11 @@ def _is_default(cls: type[Store], name: str) -> bool:
 
 
 def override_distance(store: Any, name: str) -> float:
-    """Return the distance of a method of a store in the method resolution order (MRO).
+    """Return the distance between a store and the class that defines one of its methods.
 
-    The most-derived override has the smallest distance. A patched method has a smaller distance
-    than the other methods of its class. A method that is set on the instance has the smallest
-    distance of all.
+    The distance is counted in the method resolution order (MRO), so the most-derived override has
+    the smallest distance. A patched method has a smaller distance than the other methods of its
+    class. A method that is set on the instance has the smallest distance of all.
     """
     if name in getattr(store, "__dict__", {}):
         return -1
@@ -195,5 +199,5 @@ def _is_patched(cls: type, name: str) -> bool:
 
 
 def position(cls: type, name: str) -> int:
-    """Return the position in the method resolution order of the class that defines a method."""
+    """Return the position, in the MRO of `cls`, of the first class that defines a method."""
     return next((i for i, base in enumerate(cls.__mro__) if name in vars(base)), len(cls.__mro__))

@@ -1,9 +1,10 @@
 """Abstract base classes of codecs and of the pipeline that runs them.
 
 A codec transforms a chunk in one of three roles: array to array, array to bytes, bytes to bytes. A
-codec defines two plain methods for one chunk, `_decode_sync` and `_encode_sync`; all other methods
-are derived from them. A codec that waits for I/O defines the coroutines `_decode_single` and
-`_encode_single` instead. A codec that processes chunks in batches overrides `decode` and `encode`.
+codec defines two synchronous methods that process one chunk, `_decode_sync` and `_encode_sync`; all
+other methods are derived from them. A codec that waits for I/O defines the coroutines
+`_decode_single` and `_encode_single` instead. A codec that processes chunks in batches overrides
+`decode` and `encode`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ _NameT_co = TypeVar("_NameT_co", bound=str, covariant=True)
 
 
 class CodecJSON_V2(TypedDict, Generic[_NameT_co]):
-    """JSON form of a codec in format 2 metadata: ``id``, and one member per parameter."""
+    """JSON form of a codec in format 2 metadata: ``id`` and the parameters of the codec."""
 
     id: ReadOnly[_NameT_co]
 
@@ -70,14 +71,14 @@ CodecJSON: TypeAlias = str | CodecJSON_V2[str] | NamedConfig[str, Mapping[str, o
 
 
 class GetResult(TypedDict):
-    """Outcome of reading one chunk: present, or proven absent."""
+    """Result of reading one chunk: the chunk is present, or it is proven to be absent."""
 
     status: Literal["present", "missing"]
 
 
 @runtime_checkable
 class SupportsSyncCodec(Protocol[CodecInput, CodecOutput]):
-    """A codec that encodes and decodes a chunk in plain methods, not coroutines."""
+    """A codec with synchronous methods that encode and decode a chunk."""
 
     def _decode_sync(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput: ...
 
@@ -106,12 +107,12 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Returns
         -------
         int
-            Size in bytes.
+            Size of the encoded chunk in bytes.
 
         Raises
         ------
         NotImplementedError
-            If the size depends on the values in the chunk.
+            If the encoded size depends on the values in the chunk.
         """
         raise NotImplementedError(
             f"The encoded size of {type(self).__name__} depends on the values it encodes."
@@ -130,7 +131,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         return chunk_spec
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the codec, completed with the parameters that depend on the array.
+        """Return the codec with the values of all parameters that depend on the array.
 
         Parameters
         ----------
@@ -164,14 +165,14 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         """
 
     async def _decode_single(self, chunk_data: CodecOutput, chunk_spec: ArraySpec) -> CodecInput:
-        """Decode one chunk; the default runs `_decode_sync` in the thread pool."""
+        """Decode one chunk; the default implementation runs `_decode_sync` in the thread pool."""
         function: Callable[..., CodecInput] = _sync_hook(self, "_decode_sync")
         return await in_pool(lambda: function(chunk_data, chunk_spec))
 
     async def _encode_single(
         self, chunk_data: CodecInput, chunk_spec: ArraySpec
     ) -> CodecOutput | None:
-        """Encode one chunk; the default runs `_encode_sync` in the thread pool."""
+        """Encode one chunk; the default implementation runs `_encode_sync` in the thread pool."""
         function: Callable[..., CodecOutput | None] = _sync_hook(self, "_encode_sync")
         return await in_pool(lambda: function(chunk_data, chunk_spec))
 
@@ -183,8 +184,8 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunks_and_specs : iterable of tuple
-            Pairs of an encoded chunk and the spec of the decoded chunk. The encoded chunk is None
-            if it is absent.
+            Pairs of an encoded chunk and the spec of the decoded chunk. None in place of an encoded
+            chunk stands for an absent chunk.
 
         Returns
         -------
@@ -201,7 +202,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         Parameters
         ----------
         chunks_and_specs : iterable of tuple
-            Pairs of a chunk and its spec. The chunk is None if it is absent.
+            Pairs of a chunk and its spec. None in place of a chunk stands for an absent chunk.
 
         Returns
         -------
@@ -238,19 +239,19 @@ async def _each_present(
 
 
 class ArrayArrayCodec(BaseCodec[NDBuffer, NDBuffer]):
-    """A codec from array to array, such as a transposition."""
+    """A codec that encodes an array as another array, for example by transposing it."""
 
     is_fixed_size: bool
 
 
 class ArrayBytesCodec(BaseCodec[NDBuffer, Buffer]):
-    """A codec from array to bytes; every chain of codecs has exactly one such codec."""
+    """A codec that encodes an array as bytes; every chain of codecs has exactly one such codec."""
 
     is_fixed_size: bool
 
 
 class BytesBytesCodec(BaseCodec[Buffer, Buffer]):
-    """A codec from bytes to bytes, such as a compressor."""
+    """A codec that encodes bytes as other bytes, such as a compressor."""
 
     is_fixed_size: bool
 
@@ -276,8 +277,8 @@ class ArrayBytesCodecPartialDecodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: its key, the selection within the chunk, and the spec of the whole
-            chunk.
+            For each chunk: a `ByteGetter` for its key, the selection within the chunk, and the spec
+            of the whole chunk.
 
         Returns
         -------
@@ -309,8 +310,8 @@ class ArrayBytesCodecPartialEncodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: its key, the new values, the selection to replace within the chunk,
-            and the spec of the whole chunk.
+            For each chunk: a `ByteSetter` for its key, the new values, the selection to replace
+            within the chunk, and the spec of the whole chunk.
         """
         await concurrent_map(batch_info, self._encode_partial_single)
 
@@ -319,13 +320,13 @@ class CodecPipeline:
     """Reads and writes the chunks of one array through its codecs.
 
     The configuration ``codec_pipeline.path`` selects a third-party pipeline. No method is abstract:
-    a pipeline defines the methods that its arrays use. By default `validate` accepts every array,
-    partial decoding and encoding are unsupported, and all other methods raise
+    a pipeline has to define only the methods that are called for its arrays. By default `validate`
+    accepts every array, partial decoding and encoding are unsupported, and all other methods raise
     `NotImplementedError`.
     """
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the pipeline with its codecs adapted to chunks of this spec."""
+        """Return the pipeline with its codecs adapted to chunks that have the given spec."""
         raise _not_implemented(type(self), "evolve_from_array_spec")
 
     @classmethod
@@ -340,7 +341,7 @@ class CodecPipeline:
         Raises
         ------
         NotImplementedError
-            If the pipeline is made from codecs; use `from_codecs` instead.
+            If instances of this class are made from codecs; in that case, use `from_codecs`.
         """
         raise NotImplementedError(
             f"{cls.__name__} is made by from_codecs, not from metadata and a store."
@@ -392,17 +393,19 @@ class CodecPipeline:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: the key, the spec, the selection within the chunk, the region of `out`
-            that receives the selected elements, and whether the whole chunk is selected.
+            For each chunk: a `ByteGetter` for the key, the spec, the selection within the chunk,
+            the region of `out` that receives the selected elements, and whether the whole chunk is
+            selected.
         out : NDBuffer
-            Buffer that receives the selected elements, or the fill value if a chunk is absent.
+            Buffer that receives the selected elements. Elements of absent chunks are set to the
+            fill value.
         drop_axes : tuple of int
             Dimensions that have length 1 in the chunk selections and are missing from `out`.
 
         Returns
         -------
         tuple of GetResult
-            One per chunk, in order.
+            One result per chunk, in the order of `batch_info`.
         """
         raise _not_implemented(type(self), "read")
 
@@ -412,14 +415,14 @@ class CodecPipeline:
         value: NDBuffer,
         drop_axes: tuple[int, ...] = (),
     ) -> None:
-        """Write selections of an array into chunks and store the chunks.
+        """Copy elements of an array into a selection of each chunk, and store the chunks.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: the key, the spec, the selection within the chunk, the region of `value`
-            that contains the new values, and whether the whole chunk is selected. If only a part of
-            a chunk is replaced, the stored chunk is read first.
+            For each chunk: a `ByteSetter` for the key, the spec, the selection within the chunk,
+            the region of `value` that contains the new values, and whether the whole chunk is
+            selected. If only a part of a chunk is replaced, the stored chunk is read first.
         value : NDBuffer
             The new values; an array of shape ``()`` contains one value for all elements.
         drop_axes : tuple of int

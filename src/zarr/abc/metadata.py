@@ -23,12 +23,13 @@ class Metadata:
     """
 
     def to_dict(self) -> dict[str, JSON]:
-        """Return the JSON form.
+        """Return the JSON form of this object.
 
         Returns
         -------
         dict
-            One member per field. Nested `Metadata` objects are converted to their JSON form too.
+            A JSON object with one member per field. Nested `Metadata` objects are also converted to
+            their JSON form.
         """
         return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
 
@@ -39,7 +40,7 @@ class Metadata:
         Parameters
         ----------
         data : dict
-            JSON form, as returned by `to_dict`.
+            JSON form of the instance, as returned by `to_dict`.
         """
         return cls(**data)
 

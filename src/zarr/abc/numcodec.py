@@ -12,7 +12,7 @@ __all__ = ["Numcodec"]
 
 
 class Numcodec(Protocol):
-    """A filter or compressor of the numcodecs library, or a compatible one.
+    """A filter or compressor of the numcodecs library, or a compatible codec.
 
     Attributes
     ----------
@@ -44,7 +44,8 @@ class Numcodec(Protocol):
         buf : array or bytes-like
             Encoded data.
         out : array, bytes-like or None
-            Writable memory of exactly the decoded size; None to allocate new memory.
+            Writable memory for the decoded data, of exactly their size; None to allocate new
+            memory.
 
         Returns
         -------

@@ -86,12 +86,12 @@ __all__ = [
 class Store(ABC):
     """A mapping from keys to byte strings: memory, a directory, an object store, …
 
-    A key is a relative path whose parts are separated by ``/``; a prefix may also be empty. A store
-    must implement one reading method, `get`. All other reading methods are derived from `get`; a
-    store overrides those that it can implement faster. If a subclass overrides only `get`,
-    for example to retry or to log, every read uses the new `get`: inherited methods that would
-    bypass it are derived from `get` again. The same applies to `get_sync` for reads in the calling
-    thread.
+    A key is a relative path whose parts are separated by ``/``. A prefix can be empty. A store must
+    implement one reading method, `get`. All other reading methods are derived from `get`; a store
+    can override them with faster implementations. If a subclass overrides only `get`, for example
+    to retry or to log, every read uses the new `get`: inherited methods that would bypass the
+    override are derived again from the new `get`. The same applies to `get_sync` for reads in the
+    calling thread.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ class Store(ABC):
         Parameters
         ----------
         *args
-            Positional arguments of the class.
+            Positional arguments of the constructor.
         **kwargs
-            Keyword arguments of the class.
+            Keyword arguments of the constructor.
         """
         store = cls(*args, **kwargs)
         await store._open()
@@ -162,7 +162,7 @@ class Store(ABC):
                 raise
 
     def close(self) -> None:
-        """Release the resources that the store holds open."""
+        """Release the resources of the store, such as open files."""
         self._is_open = False
 
     def __enter__(self) -> Self:
@@ -177,7 +177,7 @@ class Store(ABC):
         self.close()
 
     def with_read_only(self, read_only: bool = False) -> Store:
-        """Return a store over the same data with the given `read_only`.
+        """Return a store with the same data and the given value of `read_only`.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class Store(ABC):
 
     @abstractmethod
     def __eq__(self, value: object) -> bool:
-        """Return whether `value` is a store over the same data."""
+        """Return whether `value` is a store with the same data."""
 
     # --- reading ------------------------------------------------------------------------
 
@@ -228,12 +228,13 @@ class Store(ABC):
         prototype : BufferPrototype
             The result is an instance of ``prototype.buffer``.
         byte_range : ByteRequest or None
-            The bytes to read; None for all. The result is truncated at the end of the value.
+            The bytes to read; None for the whole value. If the range extends past the end of the
+            value, the result ends there.
 
         Returns
         -------
         Buffer or None
-            The bytes; None only if the key is proven absent.
+            The bytes that were read; None only if the key is proven absent.
 
         Raises
         ------
@@ -254,8 +255,8 @@ class Store(ABC):
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
         key_ranges : iterable of tuple
-            Pairs of key and byte range; the byte range is None for all bytes. A key may occur more
-            than once.
+            Pairs of key and byte range; a byte range of None stands for the whole value. A key may
+            occur more than once.
 
         Returns
         -------
@@ -265,8 +266,9 @@ class Store(ABC):
         Raises
         ------
         Exception
-            The first failure of a read. After a failure no further read starts, and reads in
-            flight are cancelled. At most ``async.concurrency`` reads are in flight at a time.
+            The first exception that a read raises. After a failure no further read starts, and
+            reads in flight are cancelled. At most ``async.concurrency`` reads are in flight at a
+            time.
         """
         return await _partial_values(self, prototype, key_ranges)
 
@@ -275,20 +277,22 @@ class Store(ABC):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many values, or byte ranges of values, in one call.
 
-        The results equal those of a loop over `get`. A store that knows the locations of its values
-        can merge reads of neighbouring byte ranges. The default implementation calls `get`
-        concurrently. Requests for the same bytes share one call, and the read of a whole value also
-        answers requests for parts of that value. A store that can read faster overrides this
-        method. The store decides how much to merge and how many reads are in flight at a time, so
-        this method has no parameters for these limits.
+        The results are the same as those of one call of `get` per request. A store that knows the
+        locations of its values can merge reads of neighbouring byte ranges. The default
+        implementation calls `get` concurrently. Requests for the same bytes share one call, and the
+        read of a whole value also answers requests for parts of that value. A store that has a
+        faster way to read many values overrides this method. The store decides how much to merge
+        and how many reads are in flight at a time, so this method has no parameters for these
+        limits.
 
         Use `contextlib.aclosing` around the iteration if the loop may end early.
 
         Parameters
         ----------
         requests : iterable of str or tuple of (str, ByteRequest or None)
-            Keys, or pairs of key and byte range; the byte range is None for all bytes. The iterable
-            is consumed once. A request may occur more than once; each occurrence is answered.
+            Keys, or pairs of key and byte range; a byte range of None stands for the whole value.
+            The iterable is consumed once. A request may occur more than once; each occurrence has a
+            result of its own.
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
 
@@ -296,17 +300,19 @@ class Store(ABC):
         ------
         sequence of tuple
             ``(index into requests, bytes)``. Every index occurs exactly once, in the order in which
-            reads complete. The first batch is yielded before the last read completes. The bytes are
+            reads complete. Batches are yielded while other reads are still in flight. The bytes are
             None only if the key is proven absent. Results may share memory with each other.
 
         Raises
         ------
         TypeError, ValueError
-            If a request is neither a key nor a pair of key and byte range. Raised before any read.
+            If a request is neither a key nor a pair of key and byte range. This error is raised
+            before any read starts.
         Exception
-            The first failure, as raised by the store, with a note that names key, range and store.
-            After a failure no further read starts, and reads in flight are cancelled. Closing the
-            iterator or cancelling the consumer also cancels the reads.
+            The first exception that the store raises for a read, with a note that names the key,
+            the byte range and the store. After a failure no further read starts, and reads in
+            flight are cancelled. Closing the iterator or cancelling the consumer also cancels the
+            reads.
         """
         wanted = parse_requests(requests)
         plan = plan_reads(wanted, NEVER_MERGE)
@@ -333,7 +339,8 @@ class Store(ABC):
             async for batch in batches:
                 yield [pair for _, answered in batch for pair in answered.answers]
 
-    # The method is abstract here. `settle_access` derives it for a subclass that defines `get`.
+    # `get_partial_values` is abstract in this class. For a subclass that defines `get`,
+    # `settle_access` derives `get_partial_values` from `get`.
     get_partial_values.__isabstractmethod__ = True  # type: ignore[attr-defined]
 
     async def get_ranges(
@@ -353,13 +360,13 @@ class Store(ABC):
         key : str
             The key.
         byte_ranges : iterable of ByteRequest or None
-            The byte ranges; None for the whole value.
+            The byte ranges to read; a byte range of None stands for the whole value.
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
         max_concurrency : int
             Maximum number of reads in flight.
         max_gap_bytes : int
-            Ranges are merged if the gap between them is at most this many bytes; 0 merges only
+            Maximum size of the gap between two ranges that are merged, in bytes; 0 merges only
             adjacent ranges.
         max_coalesced_bytes : int
             Maximum size of a merged read, in bytes; a single range may be larger.
@@ -373,8 +380,8 @@ class Store(ABC):
         Raises
         ------
         ExceptionGroup
-            Contains one error, the first failure: a `FileNotFoundError` if the key is absent. Catch
-            it with ``except*``.
+            Contains exactly one exception, the first that a read raises. If the key is absent, this
+            is a `FileNotFoundError`. Catch the group with ``except*``.
         """
         plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
 
@@ -420,11 +427,11 @@ class Store(ABC):
         key : str
             The key.
         byte_ranges : iterable of ByteRequest or None
-            The byte ranges; None for the whole value.
+            The byte ranges to read; a byte range of None stands for the whole value.
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
         max_gap_bytes : int
-            Ranges are merged if the gap between them is at most this many bytes; 0 merges only
+            Maximum size of the gap between two ranges that are merged, in bytes; 0 merges only
             adjacent ranges.
         max_coalesced_bytes : int
             Maximum size of a merged read, in bytes; a single range may be larger.
@@ -439,8 +446,9 @@ class Store(ABC):
         TypeError
             If the store has no `get_sync`.
         ExceptionGroup
-            Contains a `FileNotFoundError` if the key is absent, as in `get_ranges`. Catch it with
-            ``except*``. Other exceptions are raised directly, not in an `ExceptionGroup`.
+            Raised if the key is absent. The group contains a `FileNotFoundError`, as in
+            `get_ranges`. Catch the group with ``except*``. Other exceptions are raised directly,
+            not in an `ExceptionGroup`.
         """
         if not isinstance(self, SupportsGetSync):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")
@@ -470,7 +478,8 @@ class Store(ABC):
         Parameters
         ----------
         requests : iterable of ReadRequest
-            As for `get_many`, which also describes the batches and the errors.
+            The requests, as for `get_many`. The batches and the errors are also those of
+            `get_many`.
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
         """
@@ -505,7 +514,7 @@ class Store(ABC):
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
     ) -> AsyncIterator[tuple[str, Buffer | None]]:
-        """Yield the key and the result of each of several `get` requests, in the given order."""
+        """Yield the key and the result of `get` for each request, in the order of `requests`."""
         for key, prototype, byte_range in requests:
             yield key, await self.get(key, prototype, byte_range)
 
@@ -519,7 +528,7 @@ class Store(ABC):
         Returns
         -------
         int
-            Size in bytes.
+            Size of the value in bytes.
 
         Raises
         ------
@@ -542,7 +551,7 @@ class Store(ABC):
         Returns
         -------
         int
-            Size in bytes; 0 if no key has the prefix.
+            Total size in bytes; 0 if there is no key below the prefix.
         """
         keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
         return sum(await concurrent_map(keys, self.getsize))
@@ -566,7 +575,7 @@ class Store(ABC):
 
     @property
     def supports_consolidated_metadata(self) -> bool:
-        """Whether consolidated metadata may be read from the store and written to it."""
+        """Whether the store supports reading and writing of consolidated metadata."""
         return True
 
     @abstractmethod
@@ -587,7 +596,7 @@ class Store(ABC):
         """
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        """Write the value of a key unless the key is present.
+        """Write the value of a key if the key is absent.
 
         The default implementation has a race condition: two concurrent writers may both find the
         key absent. A store may override this method with an atomic operation.
@@ -621,7 +630,8 @@ class Store(ABC):
         Parameters
         ----------
         prefix : str
-            The prefix, treated as a directory: ``a`` does not match ``ab``. Empty for all keys.
+            The prefix, treated as a directory: ``a`` does not match ``ab``. An empty prefix stands
+            for all keys.
 
         Raises
         ------

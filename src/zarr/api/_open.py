@@ -56,7 +56,8 @@ async def open(
         ``"a"`` for other stores. If `store` is a read-only `StorePath`, the modes ``"r+"`` and
         ``"a"`` open an existing node as read-only. Mode ``"r"`` always gives a read-only node.
     zarr_format : {2, 3} or None
-        Format of the node; None to detect it. Format 3 is preferred if both formats are stored.
+        Format of the node; None to detect it. Format 3 is preferred if metadata of both formats
+        exist.
     path : str or None
         Path of the node below `store`; None for `store` itself.
     storage_options : dict or None
@@ -76,7 +77,7 @@ async def open(
     FileNotFoundError
         If the directory of the store does not exist and the mode does not create it.
     FileExistsError
-        If the mode is ``"w-"`` and data exist.
+        If the mode is ``"w-"`` and data exist at the location.
     ContainsArrayError, ContainsGroupError
         If the mode is ``"w-"``, `store` is a `StorePath`, and a node exists.
     TypeError, ValueError
@@ -146,7 +147,8 @@ async def open_array(
     store : StoreLike or None
         Location of the array; None for a new store in memory.
     zarr_format : {2, 3} or None
-        Format of the array; None to detect it. Format 3 is preferred if both formats are stored.
+        Format of the array; None to detect it. Format 3 is preferred if metadata of both formats
+        exist.
     path : str or None
         Path of the array below `store`; None for `store` itself.
     storage_options : dict or None
@@ -154,8 +156,9 @@ async def open_array(
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     **kwargs
-        For ``mode``, see `open`; but if ``mode`` is None or not given, no array is created. All
-        other parameters are parameters of `create`, which are ignored if the array exists.
+        The parameter ``mode`` is described in `open`, except that no array is created if ``mode``
+        is None or not given. All other keyword arguments are parameters of `create`; they are
+        ignored if the array exists.
 
     Raises
     ------
@@ -230,16 +233,16 @@ async def open_group(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     zarr_format : {2, 3} or None
-        Format of the group; None to detect it. Format 3 is preferred if both formats are stored.
+        Format of the group; None to detect it. Format 3 is preferred if metadata of both formats
+        exist.
     mode : {"r", "r+", "a", "w", "w-"}
-        Access mode; see `open`. A node that is created is always a group.
+        Access mode; see `open`. If the mode creates a node, the node is a group.
     attributes : dict or None
         User attributes with JSON values for a new group; None for no attributes.
     use_consolidated : bool, str or None
         True to require consolidated metadata, False to ignore them, None to use them if they exist.
-        For a format 2 group, a string has the effect of True; it is the key of the consolidated
-        metadata, relative to the group. Mode ``"a"`` creates no group if consolidated metadata are
-        required.
+        For a format 2 group, a string means True, and is also the key of the consolidated metadata,
+        relative to the group. Mode ``"a"`` creates no group if consolidated metadata are required.
     cache_attrs : bool or None
         Parameter of zarr-python 2; it has no effect.
     synchronizer : object
@@ -252,9 +255,9 @@ async def open_group(
     Raises
     ------
     GroupNotFoundError
-        If no group exists and no group is created. Also raised if the consolidated metadata
-        describe a node, but not the group above that node. With ``use_consolidated=False``,
-        consolidated metadata are ignored.
+        If no group exists and the mode does not create a group. This error is also raised if the
+        consolidated metadata describe a node, but not the group above that node. With
+        ``use_consolidated=False``, consolidated metadata are ignored.
     ContainsArrayError
         If an array is stored at the path.
     ContainsGroupError
@@ -295,7 +298,7 @@ async def open_group(
     except ContainsGroupError:
         if mode != "a":
             raise
-        # Another writer created the group.
+        # Another writer has created the group in the meantime.
         return await AsyncGroup.open(
             store_path, zarr_format=zarr_format, use_consolidated=use_consolidated
         )
@@ -354,15 +357,15 @@ async def open_like(
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        Array that provides the parameters; see `empty_like`.
+        Array whose properties a new array gets; see `empty_like`.
     path : str
         Path of the array below the store.
     zarr_format : {2, 3} or None
         Format of the array; None for the format of `a`, or for the configured format if `a` has no
         format.
     **kwargs
-        Parameters of `open_array`; they override the parameters taken from `a`. If ``mode`` is None
-        or not given, it is ``"a"``.
+        Parameters of `open_array`; they override the parameters taken from `a`. The default of
+        ``mode`` is ``"a"``, and None also means ``"a"``.
     """
     given = {**kwargs, "mode": "a" if kwargs.get("mode") is None else kwargs["mode"]}
     if isinstance(a, Array | AsyncArray):

@@ -1,4 +1,4 @@
-"""Store arrays from memory."""
+"""Write arrays from memory to a store."""
 
 from __future__ import annotations
 
@@ -37,16 +37,17 @@ async def save(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     *args : NDArrayLike
-        NumPy arrays or similar; see `save_group` for their names.
+        NumPy arrays or similar. `save_group` describes the names under which several arrays are
+        stored.
     **kwargs
-        NumPy arrays or similar, by name.
+        NumPy arrays or similar, which are stored under the names of their parameters.
     zarr_format : {2, 3} or None
-        Format of arrays and group; None for the configured ``default_zarr_format``.
+        Format of the arrays and the group; None for the configured ``default_zarr_format``.
 
     Raises
     ------
     ValueError
-        If there is no array, or the store is read-only.
+        If no array is given, or if the store is read-only.
     TypeError
         If an argument is not an array.
     ContainsArrayError, ContainsGroupError
@@ -123,7 +124,7 @@ async def save_group(
     storage_options: dict[str, Any] | None = None,
     **kwargs: NDArrayLike,
 ) -> Begun[None]:
-    """Store arrays in a group; nodes of the same names are replaced.
+    """Store arrays in a group; existing nodes with the same names are replaced.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ async def save_group(
     Raises
     ------
     ValueError
-        If there is no array, or the store is read-only.
+        If no array is given, or if the store is read-only.
     TypeError
         If an argument is not an array.
     """

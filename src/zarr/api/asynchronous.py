@@ -123,7 +123,8 @@ async def group(
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the group; None to detect it. Format 3 is preferred if both formats are stored.
+        Format of the group; None to detect it. Format 3 is preferred if metadata of both formats
+        exist.
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
@@ -177,11 +178,11 @@ async def create_group(
         Location of the new group.
     path : str or None
         Path of the group below `store`; None for `store` itself. Missing groups above the new group
-        are created too.
+        are also created.
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
     overwrite : bool
-        Whether to delete everything stored at that location first.
+        Whether to delete everything stored at the location before the group is created.
     zarr_format : {2, 3} or None
         Format of the group; None for the configured ``default_zarr_format``.
     attributes : dict or None
@@ -216,7 +217,8 @@ async def consolidate_metadata(
     path : str or None
         Path of the group below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the group; None to detect it. Format 3 is preferred if both formats are stored.
+        Format of the group; None to detect it. Format 3 is preferred if metadata of both formats
+        exist.
 
     Returns
     -------
@@ -229,7 +231,7 @@ async def consolidate_metadata(
     TypeError
         If the store does not support consolidated metadata.
     GroupNotFoundError, FileNotFoundError, ContainsArrayError
-        If there is no group.
+        If no group exists at the location.
     ValueError
         If the store is read-only, or stored metadata are not valid.
     """
@@ -285,11 +287,11 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     Parameters
     ----------
     data : array-like
-        The elements. If `data` is an array of this library, the new array keeps its other
-        properties too.
+        The elements. If `data` is an array of this library, the new array also has the other
+        properties of `data`.
     **kwargs
-        Parameters of `create`, of which ``shape`` is ignored. If `data` is an array of this
-        library: parameters of `from_array`.
+        Parameters of `create`; the parameter ``shape`` is ignored. If `data` is an array of this
+        library, the parameters are those of `from_array` instead.
     """
     if isinstance(data, Array | AsyncArray):
         return await begin(from_array, data=data, **kwargs)
@@ -310,7 +312,8 @@ async def load(
     path : str or None
         Path of the array below `store`; None for `store` itself.
     zarr_format : {2, 3} or None
-        Format of the array; None to detect it. Format 3 is preferred if both formats are stored.
+        Format of the array; None to detect it. Format 3 is preferred if metadata of both formats
+        exist.
 
     Returns
     -------
@@ -320,7 +323,7 @@ async def load(
     Raises
     ------
     NodeNotFoundError, FileNotFoundError
-        If there is no array.
+        If no array exists at the location.
     NotImplementedError
         If a group is stored at the path.
     """

@@ -1,4 +1,4 @@
-"""Public names of the buffer classes, for host memory and for GPU memory."""
+"""The public buffer classes, for host memory and for GPU memory."""
 
 from zarr.buffer import cpu, gpu
 from zarr.core.buffer import default_buffer_prototype
