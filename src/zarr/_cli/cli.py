@@ -60,7 +60,7 @@ def common_options(
         ),
     ] = False,
 ) -> None:
-    """Save the options that all commands share."""
+    """Save the option ``--verbose``, which all commands share."""
     ctx.obj = verbose
 
 

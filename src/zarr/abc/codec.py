@@ -131,7 +131,7 @@ class BaseCodec(Metadata, Generic[CodecInput, CodecOutput]):
         return chunk_spec
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the codec with the values of all parameters that depend on the array.
+        """Return a codec whose array-dependent parameters are set for the given array.
 
         Parameters
         ----------

@@ -285,7 +285,7 @@ class Store(ABC):
         and how many reads are in flight at a time, so this method has no parameters for these
         limits.
 
-        Use `contextlib.aclosing` around the iteration if the loop may end early.
+        If the loop over the batches can end early, wrap the iterator in `contextlib.aclosing`.
 
         Parameters
         ----------

@@ -66,8 +66,8 @@ async def open(
         Runtime options of an array, which are not stored. Missing options are taken from
         `zarr.config`. Must be None for a group, because groups have no options.
     **kwargs
-        For a group: parameters of `open_group`. For a new array: parameters of `create`, which are
-        ignored if the array exists.
+        Parameters of `open_group` for a group, or parameters of `create` for an array. The
+        parameters of `create` are used only if the array is created.
 
     Raises
     ------
@@ -157,8 +157,8 @@ async def open_array(
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     **kwargs
         The parameter ``mode`` is described in `open`, except that no array is created if ``mode``
-        is None or not given. All other keyword arguments are parameters of `create`; they are
-        ignored if the array exists.
+        is None or not given. All other keyword arguments are parameters of `create`; they are used
+        only if the array is created.
 
     Raises
     ------

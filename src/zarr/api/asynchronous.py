@@ -233,7 +233,7 @@ async def consolidate_metadata(
     GroupNotFoundError, FileNotFoundError, ContainsArrayError
         If no group exists at the location.
     ValueError
-        If the store is read-only, or stored metadata are not valid.
+        If the store is read-only, or if stored metadata are not valid.
     """
     return await consolidate(await find_place(store, path=path), zarr_format)
 

@@ -45,7 +45,7 @@ def cast_numbers(
     target : numpy.dtype
         The dtype of the result: an integer or floating-point dtype of at most 8 bytes.
     rounding : str
-        How a value between two values of the target type is rounded.
+        How to round a value that lies between two adjacent values of the target type.
     out_of_range : {"clamp", "wrap"} or None
         Treatment of values that are out of range after rounding; None raises an error for them.
 
@@ -57,9 +57,9 @@ def cast_numbers(
     Raises
     ------
     ValueError
-        If a value is out of range and `out_of_range` is None. Also if a value is outside the range
-        of a floating-point `target` and `out_of_range` is "wrap", or if a value is NaN or infinite
-        and `target` is an integer dtype.
+        If a value is out of range and `out_of_range` is None. The error is also raised if a value
+        is outside the range of a floating-point `target` and `out_of_range` is "wrap", or if a
+        value is NaN or infinite and `target` is an integer dtype.
     """
     # A scalar is converted to a one-dimensional array, because NumPy warns about integer overflow
     # in scalars, but not in arrays.
@@ -117,8 +117,9 @@ def _float_to_integer(
         raise ValueError(f"Cannot cast {named} to integer type without scalar_map")
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
-    # The upper bound is the largest integer plus 1. A float cannot always represent the largest
-    # integer, but it represents both bounds exactly, because they are zero or powers of two.
+    # The upper bound is the largest integer of the target type, plus 1. A float cannot always
+    # represent the largest integer, but it represents both bounds exactly, because they are zero or
+    # powers of two.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():
@@ -208,8 +209,8 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
     unsigned = array.astype("u8")
     magnitude = np.where(negative, np.uint64(0) - unsigned, unsigned)
     precision = np.finfo(target).nmant + 1
-    # The number of bits of each integer. If the conversion to float64 rounded an integer up to a
-    # power of two, the number of bits is one too large and is corrected.
+    # `length` is the number of bits of each integer. If the conversion to float64 rounded an
+    # integer up to a power of two, the number of bits is one too large and is corrected.
     length = np.clip(np.frexp(magnitude.astype("f8"))[1], 1, 64).astype("u8")
     length -= ((magnitude >> (length - np.uint64(1))) == 0) & (length > 1)
     dropped = np.maximum(length.astype("i8") - precision, 0).astype("u8")
@@ -227,7 +228,7 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
 
 
 def _rounds_outward(rounding: Rounding, negative: _Array) -> _Array | bool:
-    """Return a mask of the elements that the mode rounds away from zero if they are inexact."""
+    """Return a mask of the elements whose sign makes the rounding mode round away from zero."""
     if rounding == "towards-positive":
         return ~negative
     return negative if rounding == "towards-negative" else False

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 # The Blosc 1 header has one byte each for version, format version, flags and typesize. Three
-# little-endian sizes of 4 bytes each follow. The last one is the size of the whole compressed
-# buffer.
+# little-endian sizes of 4 bytes each follow. The last of these sizes is the size of the whole
+# compressed buffer.
 _BLOSC_HEADER_NBYTES = 16
 _BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
@@ -114,8 +114,8 @@ def decode_blosc(data: npt.NDArray[Any], limit: DecodedLimit = NO_LIMIT) -> byte
 
 
 def _check_blosc_sizes(data: npt.NDArray[Any], limit: DecodedLimit) -> None:
-    # The Blosc library trusts the header. It would read past the end of a truncated buffer or
-    # header, and would allocate as much memory as the header declares.
+    # The Blosc library trusts the header. Without these checks, the library would read past the end
+    # of a truncated buffer or header, and would allocate as much memory as the header declares.
     if data.size < _BLOSC_HEADER_NBYTES:
         raise RuntimeError(
             f"error during blosc decompression: the buffer has {data.size} bytes, fewer than a header"
@@ -155,7 +155,7 @@ def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callabl
     spec : ArraySpec
         Describes the chunk.
     limit : DecodedLimit
-        Maximum number of decoded bytes. The limit is enforced for each codec that can decode a
+        Maximum number of decoded bytes. The limit is enforced only for codecs that can decode a
         small input to a much larger output.
 
     Returns
@@ -199,7 +199,11 @@ def many_decoder_of(
 
 
 def _name_of(codec: Numcodec) -> str:
-    """Return the module and name of a codec class; a subclass has a different name."""
+    """Return the name of the class of a codec, with its module.
+
+    A subclass has a different name, so the special decoders in this module are not used for the
+    subclass.
+    """
     owner = type(codec)
     return f"{owner.__module__}.{owner.__name__}"
 

@@ -1,4 +1,4 @@
-"""Decoders for formats with an element count, which is checked before memory is allocated."""
+"""Decoders that check the stored number of elements before they allocate an array."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decode_vlen(codec: Numcodec, data: Any, shape: tuple[int, ...]) -> npt.NDArr
     Raises
     ------
     ValueError
-        If the count does not match `shape`, or the data are truncated.
+        If the stored number of elements does not match `shape`, or if the data are truncated.
     """
     encoded = byte_view(data)
     if encoded.nbytes >= _COUNT_NBYTES:
@@ -51,8 +51,8 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Parameters
     ----------
     items : list
-        The elements, then the dtype, and last the shape. If there are several dimensions, the
-        elements are nested lists.
+        List that contains the elements, followed by the dtype and the shape. If there are several
+        dimensions, the elements are nested lists.
     shape : tuple of int
         Shape of the chunk in elements.
     limit : int
@@ -61,10 +61,10 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Raises
     ------
     ValueError
-        If `items` does not have this form, if the number of elements does not match `shape`, or if
-        the array would exceed `limit`.
+        If `items` does not have the form described above, if the number of elements does not match
+        `shape`, or if the array would exceed `limit`.
     TypeError
-        If the dtype is not valid.
+        If the dtype in `items` is not valid.
     """
     if (
         not isinstance(items, list)
@@ -94,7 +94,7 @@ def check_count(count: int, shape: tuple[int, ...]) -> None:
     Raises
     ------
     ValueError
-        If the numbers of elements differ. The message gives both numbers.
+        If `count` is not the number of elements of the chunk. The message gives both numbers.
     """
     expected = math.prod(shape)
     if count != expected:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from zarr.abc.numcodec import Numcodec
     from zarr.core.array_spec import ArraySpec
 
-# Both dictionaries have numcodecs codec ids as keys. `_CONVERSIONS` is for codecs that convert
-# elements: it contains the names of two parameters, one for the data type of decoded elements and
-# one for that of encoded elements. `_SIZES` is for other codecs: it contains a function that
-# returns the maximum encoded size for a decoded size.
+# The keys of both dictionaries are numcodecs codec ids. `_CONVERSIONS` is for codecs that convert
+# elements. Its values are the names of two codec parameters: the data type of decoded elements, and
+# the data type of encoded elements. `_SIZES` is for other codecs. Its values are functions that
+# return the maximum encoded size for a decoded size.
 _CONVERSIONS = {
     "astype": ("decode_dtype", "encode_dtype"),
     "categorize": ("dtype", "astype"),

@@ -26,11 +26,11 @@ class NamedCodec(Metadata):
     _configuration_required: ClassVar[bool] = True
 
     def _configuration(self) -> dict[str, JSON] | None:
-        """Return the configuration; None if only the name is stored."""
+        """Return the configuration to store; None to store only the name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to_dict(self) -> dict[str, JSON]:
-        """Return the form stored in array metadata.
+        """Return the JSON form of the codec, which is stored in array metadata.
 
         Returns
         -------
@@ -45,7 +45,7 @@ class NamedCodec(Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Create a codec from the form stored in array metadata.
+        """Create a codec from its JSON form, which is stored in array metadata.
 
         Parameters
         ----------

@@ -19,7 +19,7 @@ def parse_integer(value: object, name: str) -> int:
     Raises
     ------
     TypeError
-        If `value` is anything else. The message contains `name`.
+        If `value` is not a Python integer, or is a bool. The message contains `name`.
     """
     if type(value) is int:
         return value
@@ -32,7 +32,7 @@ def parse_flag(value: object, name: str) -> bool:
     Raises
     ------
     TypeError
-        If `value` is anything else. The message contains `name`.
+        If `value` is not a bool. The message contains `name`.
     """
     if isinstance(value, bool):
         return value
@@ -42,20 +42,23 @@ def parse_flag(value: object, name: str) -> bool:
 def plain_string(value: object) -> object:
     """Return a string, or the string value of an enumeration member, as a plain `str`.
 
-    Any other value is returned unchanged. ``str(value)`` is not used, because for a member of an
-    enumeration of strings it can return the class name and the member name.
+    Any other value is returned unchanged. ``str(value)`` is not used: for a member of a string
+    enumeration, it can return the class name and the member name.
     """
     plain = value.value if isinstance(value, Enum) else value
     return str.__str__(plain) if isinstance(plain, str) else value
 
 
 def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
-    """Return `value`, or the string of an enumeration member; it must be in `choices`.
+    """Return `value` as a plain string, if the string is one of `choices`.
+
+    An enumeration member is converted to its string value.
 
     Raises
     ------
     ValueError
-        If `value` is anything else. The message contains `name`.
+        If `value` is neither one of `choices` nor an enumeration member with such a value. The
+        message contains `name`.
     """
     plain = plain_string(value)
     if isinstance(plain, str) and plain in choices:

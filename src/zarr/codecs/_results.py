@@ -22,7 +22,7 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     encoded : bytes-like or array
         The output. For an array, the buffer contains the bytes of the elements in memory order.
     prototype : BufferPrototype
-        The buffer classes; the result is an instance of the ``buffer`` class.
+        The result is an instance of ``prototype.buffer``.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def check_nbytes(nbytes: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> N
     Raises
     ------
     ValueError
-        If the sizes differ. The message gives both sizes in bytes.
+        If `nbytes` is not the size of the chunk. The message gives both sizes in bytes.
     """
     expected = math.prod(shape) * dtype.itemsize
     if nbytes != expected:

@@ -38,9 +38,9 @@ def decode_gzip(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     Raises
     ------
     EOFError
-        If the last member is truncated, or there is no member.
+        If the last gzip member is truncated, or if the data are empty.
     gzip.BadGzipFile, zlib.error
-        If a member is corrupt.
+        If a gzip member is corrupt.
     ValueError
         If the decompressed size exceeds the limit.
     """
@@ -48,9 +48,9 @@ def decode_gzip(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     if view.nbytes == 0:
         raise EOFError("0 bytes are not a gzip member; not even its header is there.")
     most = limit.of(view.nbytes)
-    # Fast path for one complete member, which is the usual case. It avoids the copy and the file
-    # object that numcodecs makes. Decoding 16 kB takes 36 us instead of 62 us. `GzipFile` handles
-    # all other input.
+    # Fast path for data that are one complete gzip member, which is the usual case. It avoids the
+    # copy and the file object that numcodecs makes. Decoding 16 kB takes 36 us instead of 62 us.
+    # `GzipFile` handles all other input.
     member = zlib.decompressobj(_GZIP_WINDOW_BITS)
     try:
         decoded = member.decompress(view, _one_more(most))
@@ -92,7 +92,7 @@ def decode_zlib(data: Any, limit: DecodedLimit) -> bytes:
 
 
 def decode_bz2(data: Any, limit: DecodedLimit) -> bytes:
-    """Decompress bz2 streams, as `bz2.decompress` does.
+    """Decompress one or more consecutive bz2 streams, as `bz2.decompress` does.
 
     Raises
     ------
@@ -110,14 +110,14 @@ def decode_bz2(data: Any, limit: DecodedLimit) -> bytes:
 
 
 def decode_lzma(data: Any, limit: DecodedLimit, *, format: int, filters: Any) -> bytes:
-    """Decompress lzma streams, as `lzma.decompress` does.
+    """Decompress one or more consecutive lzma streams, as `lzma.decompress` does.
 
     Raises
     ------
     lzma.LZMAError
-        If the first stream is corrupt or any stream is truncated. Also if the first stream needs
-        too much memory: the maximum is 512 MiB, or twice the limit for the decompressed size if
-        that is more. Data after the first stream are ignored if they are not a valid stream.
+        If the first stream is corrupt, if any stream is truncated, or if the first stream needs too
+        much memory. The maximum memory is 512 MiB or twice the limit on the decompressed size,
+        whichever is larger. Data after the first stream are ignored if they are not a valid stream.
     ValueError
         If the decompressed size exceeds the limit.
     """
@@ -140,7 +140,7 @@ def decode_lzma(data: Any, limit: DecodedLimit, *, format: int, filters: Any) ->
 
 
 class _Truncated(ValueError):
-    """A stream ends before its end-of-stream marker."""
+    """Error for a stream that ends before its end-of-stream marker."""
 
 
 def _decode_streams(

@@ -34,7 +34,7 @@ class V2Codec(ArrayBytesCodec):
     """Codec that applies the filters and then the compressor (Zarr v2 specification, "Chunks").
 
     The elements are stored in the memory order of the chunk spec, ``"C"`` or ``"F"``, and in the
-    byte order of its data type. If the elements are Python objects, such as strings of variable
+    byte order of the data type. If the elements are Python objects, such as strings of variable
     length, one of the codecs has to encode these objects as bytes.
 
     Parameters
@@ -58,7 +58,7 @@ class V2Codec(ArrayBytesCodec):
         return {"filters": self.filters, "compressor": self.compressor}
 
     def _decoders(self, chunk_spec: ArraySpec) -> list[Callable[[Any], Any]]:
-        """Return the functions that decode chunks with a given spec, in the order of their use."""
+        """Return the functions that decode chunks of a given spec, in the order of decoding."""
         found = self._settled.get(id(chunk_spec))
         if found is None or found[0] is not chunk_spec:
             if len(self._settled) >= _KEPT_SPECS:
@@ -84,7 +84,7 @@ class V2Codec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_numpy_array(_elements(decoded, chunk_spec))
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes a chunk of the given spec as `_decode_sync` does.
+        """Return a function that does the work of `_decode_sync` for chunks of one spec.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -101,7 +101,7 @@ class V2Codec(ArrayBytesCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[NDBuffer]]:
-        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
+        """Return a function that decodes several chunks of one spec; see `_decode_sync`."""
         if self.filters or self.compressor is None:
             decode = self._decoder_for(chunk_spec)
             return lambda chunks, _: [decode(chunk) for chunk in chunks]
@@ -137,7 +137,7 @@ class V2Codec(ArrayBytesCodec):
         return finish
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes a chunk of the given spec as `_encode_sync` does.
+        """Return a function that does the work of `_encode_sync` for chunks of one spec.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -154,7 +154,7 @@ class V2Codec(ArrayBytesCodec):
         def encode(chunk_data: NDBuffer) -> Buffer | None:
             array = chunk_data.as_numpy_array()
             if is_plain and array.dtype == native:
-                # Fast path for chunks without filters and compressor.
+                # Fast path for arrays that have no filters and no compressor.
                 return wrap(array.ravel(order).view("B"))
             return self._encode_sync(chunk_data, chunk_spec)
 
@@ -171,8 +171,8 @@ class V2Codec(ArrayBytesCodec):
         for codec in self.filters or ():
             encoded = codec.encode(encoded)
             if isinstance(encoded, np.ndarray) and encoded.ndim > 1:
-                # Later codecs read the elements in memory order. Some codecs, such as BitRound,
-                # return arrays in C order even if the input is in F order.
+                # The codecs after this one read the elements in memory order. Some codecs, such as
+                # BitRound, return arrays in C order even if the input is in F order.
                 encoded = np.asarray(encoded, order=order)
         if self.compressor is not None:
             if isinstance(encoded, np.ndarray) and encoded.dtype.names is not None:

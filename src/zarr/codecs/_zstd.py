@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 # The message with which numcodecs rejects invalid data.
 _FAULT = "Zstd decompression error: invalid input data"
 
-# RFC 8878, section 3.1.1: the magic number of a frame; the size in bytes of the content size field,
-# indexed by the two highest bits of the frame descriptor; the type of a block that repeats a byte;
-# and the size in bytes of the smallest frame.
+# Constants of RFC 8878, section 3.1.1: the magic number of a frame; the size in bytes of the
+# content size field, indexed by the two highest bits of the frame descriptor; the type of a block
+# that repeats a byte; and the size in bytes of the smallest frame.
 _MAGIC = bytes.fromhex("28b52ffd")
 _SIZE_NBYTES = (0, 2, 4, 8)
 _RLE_BLOCK = 1
 _LEAST_FRAME_NBYTES = 9
 
-# Input bytes per step for a frame without a content size. The output of one step is at most 32 MiB,
-# because a block takes at least 4 bytes and decompresses to at most 128 KiB.
+# Number of input bytes that are decompressed in one step, for a frame that may lack a content size.
+# The output of one step is at most 32 MiB, because a block takes at least 4 bytes and decompresses
+# to at most 128 KiB.
 _PIECE_NBYTES = 1024
 
 # Maximum total decoded size of the chunks that are decompressed in one call. Each thread keeps a
@@ -46,8 +47,8 @@ _TOGETHER_NBYTES = 1 * MiB
 class _Memory:
     """A buffer that is reused as soon as no view of it exists.
 
-    Allocating a new buffer each time would be slower: when a buffer of this size is freed, its
-    memory returns to the operating system, which clears all memory that it allocates.
+    Allocating a new buffer each time would be slower. When a buffer of this size is freed, its
+    memory returns to the operating system, which has to clear the memory for the next buffer.
     """
 
     def __init__(self) -> None:
@@ -56,8 +57,8 @@ class _Memory:
     def take(self, nbytes: int) -> memoryview:
         """Return a view of `nbytes` bytes with arbitrary content."""
         try:
-            # Adding bytes raises BufferError if a view exists. At least one byte is always added,
-            # so that an existing view is detected.
+            # Adding bytes raises BufferError if a view of the buffer exists. At least one byte is
+            # always added, so that an existing view is detected.
             self._memory.extend(bytes(max(1, nbytes - len(self._memory))))
         except BufferError:
             self._memory = bytearray(nbytes)
@@ -69,8 +70,8 @@ class _Contexts(threading.local):
 
     decompressor: ZstdDecompressor | None = None
 
-    # This function is set together with `decompressor`. It returns the content size of a frame in
-    # bytes, or a negative number if the frame does not store the size.
+    # `content_size` is set together with `decompressor`. This function returns the content size of
+    # a frame in bytes, or a negative number if the frame does not store the size.
     content_size: Callable[[Any], int]
 
     def __init__(self) -> None:
@@ -102,12 +103,12 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     most = limit.of(len(data))
     try:
         if _contexts.content_size(data) > most:
-            # Decoding stops before memory is allocated. The `except` clause catches this error, and
-            # `_decode_frames` raises the same error again.
+            # Decoding stops here, before memory is allocated. The `except` clause catches this
+            # error, and `_decode_frames` raises the same error again.
             raise too_large(most)
-        # This call fails unless the data are exactly one frame with a content size. It returns no
-        # bytes if the first frame is empty. Without `allow_extra_data=False`, data after the frame
-        # would be ignored.
+        # This call fails unless the data are exactly one frame with a content size. The call
+        # returns no bytes if the first frame is empty. Without `allow_extra_data=False`, data after
+        # the frame would be ignored.
         decoded = context.decompress(data, allow_extra_data=False)
     except Exception:
         # The context is dropped, because after a damaged frame it may keep as much memory as the
@@ -160,10 +161,10 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
     total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
     output, in the order of the frames in the input.
 
-    A joint call takes 5 us more per chunk than separate calls. If an event loop runs in
-    another thread, a joint call saves more time than that. Between two separate calls, this thread
-    and the loop would contend for the GIL, and one of them would wait. Without an event loop, a
-    joint call saves no time, even if several threads read concurrently.
+    A joint call takes 5 us more per chunk than separate calls. If an event loop runs in another
+    thread, a joint call saves more than these 5 us. Between two separate calls, this thread and the
+    loop would contend for the GIL, and one of them would wait. Without an event loop, a joint call
+    saves no time, even if several threads read concurrently.
     """
     from numcodecs.zstd import decompress
 
@@ -191,7 +192,7 @@ def _places(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _content_size(frame: memoryview) -> int:
-    """Return the decoded size of a chunk; 0 if it is not exactly one frame with a content size."""
+    """Return the decoded size of a chunk; 0 unless it is exactly one frame with a content size."""
     if len(frame) < _LEAST_FRAME_NBYTES or frame[:4] != _MAGIC:
         return 0
     descriptor = frame[4]
@@ -199,7 +200,7 @@ def _content_size(frame: memoryview) -> int:
         return 0
     is_single_segment = descriptor >> 5 & 1
     nbytes = _SIZE_NBYTES[descriptor >> 6] or is_single_segment
-    # The header of a single-segment frame has no byte for the window size; other headers have one.
+    # The header of a single-segment frame lacks the byte for the window size.
     position = 6 - is_single_segment
     size = int.from_bytes(frame[position : position + nbytes], "little")
     position += nbytes

@@ -34,7 +34,8 @@ BloscCnameLiteral: TypeAlias = Literal["lz4", "lz4hc", "blosclz", "snappy", "zli
 BloscShuffleLiteral: TypeAlias = Literal["noshuffle", "shuffle", "bitshuffle"]
 
 _CNAMES: tuple[BloscCnameLiteral, ...] = ("lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd")
-# The index of each name is its number in format 2 metadata and in the Blosc library.
+# The index of a name in this tuple is the number of the shuffle mode in format 2 metadata and in
+# the Blosc library.
 _SHUFFLES: tuple[BloscShuffleLiteral, ...] = ("noshuffle", "shuffle", "bitshuffle")
 
 _MAX_CLEVEL = 9
@@ -52,7 +53,7 @@ class BloscConfigV2(TypedDict):
 
 
 class BloscConfigV3(TypedDict):
-    """Configuration of the codec in format 3 metadata."""
+    """Configuration of the ``blosc`` codec in format 3 metadata."""
 
     cname: BloscCnameLiteral
     clevel: int
@@ -62,15 +63,15 @@ class BloscConfigV3(TypedDict):
 
 
 class BloscJSON_V3(NamedRequiredConfig[Literal["blosc"], BloscConfigV3]):
-    """The JSON form of the codec in format 3 metadata."""
+    """The JSON form of the ``blosc`` codec in format 3 metadata."""
 
 
 class BloscCname(metaclass=DeprecatedNames, names=_CNAMES):
-    """Deprecated names of the compressors in Blosc."""
+    """Deprecated enumeration of the compressors in Blosc; pass the strings instead."""
 
 
 class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
-    """Deprecated names of the shuffle modes."""
+    """Deprecated enumeration of the shuffle modes of Blosc; pass the strings instead."""
 
     @staticmethod
     def from_int(num: int) -> BloscShuffleLiteral:
@@ -92,7 +93,7 @@ class BloscShuffle(metaclass=DeprecatedNames, names=_SHUFFLES):
 
 
 def parse_typesize(data: object) -> int:
-    """Return `data` if it is a valid element size for shuffling: a number of bytes above 0.
+    """Return `data` if it is a valid element size for shuffling: a positive number of bytes.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def parse_clevel(data: object) -> int:
     TypeError
         If `data` is not an integer.
     ValueError
-        If `data` is out of range.
+        If `data` is less than 0 or greater than 9.
     """
     clevel = parse_integer(data, "clevel")
     if not 0 <= clevel <= _MAX_CLEVEL:
@@ -128,7 +129,7 @@ def parse_clevel(data: object) -> int:
 
 
 def parse_blocksize(data: object) -> int:
-    """Return `data` if it is a valid Blosc block size in bytes; 0 lets Blosc choose.
+    """Return `data` if it is a valid Blosc block size in bytes; 0 lets Blosc choose the size.
 
     Raises
     ------
@@ -168,13 +169,14 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     TypeError
         If `typesize`, `clevel` or `blocksize` is not an integer.
     ValueError
-        If a number is out of range, or a string is not one of the listed values.
+        If a number is out of range, or if `cname` or `shuffle` is not one of the listed values.
     """
 
     is_fixed_size = False
     _name = "blosc"
 
-    # The parameters that the caller did not give. Their values are derived from the data type.
+    # Names of the parameters that the caller did not give. The values of these parameters are
+    # derived from the data type.
     _tunable_attrs: frozenset[Literal["typesize", "shuffle"]] = field(init=False)
     typesize: int
     cname: BloscCnameLiteral
@@ -205,7 +207,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
         object.__setattr__(self, "blocksize", parse_blocksize(blocksize))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Pickles of zarr-python contain a set, which would make the codec unhashable.
+        # Pickles that zarr-python wrote contain a `set`, which would make the codec unhashable.
         self.__dict__.update(state, _tunable_attrs=frozenset(state["_tunable_attrs"]))
 
     def _configuration(self) -> dict[str, JSON] | None:
@@ -238,7 +240,8 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _blosc_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        If a subclass overrides this property, the numcodecs codec also decodes chunks.
+        If a subclass overrides this property, the codec that the property returns also decodes
+        chunks.
         """
         return blosc_library().Blosc(
             cname=self.cname,
@@ -257,7 +260,7 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
+        """Return a function that decodes several chunks of one spec; see `_decode_sync`."""
         if type(self)._blosc_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_blosc, chunk_spec)

@@ -32,7 +32,7 @@ _NUMPY_ORDER: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
 
 
 class Endian(metaclass=DeprecatedNames, names=_ENDIANS):
-    """Deprecated names of the byte orders ``"little"`` and ``"big"``."""
+    """Deprecated enumeration of the byte orders; pass ``"little"`` or ``"big"`` instead."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return nd_buffer.from_ndarray_like(array)
 
     def _decoder_for(self, chunk_spec: ArraySpec) -> Callable[[Buffer], NDBuffer]:
-        """Return a function that decodes a chunk of the given spec as `_decode_sync` does.
+        """Return a function that does the work of `_decode_sync` for chunks of one spec.
 
         Work that depends only on the spec is done once, in this method.
         """
@@ -148,7 +148,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         return decode
 
     def _encoder_for(self, chunk_spec: ArraySpec) -> Callable[[NDBuffer], Buffer | None]:
-        """Return a function that encodes a chunk of the given spec as `_encode_sync` does.
+        """Return a function that does the work of `_encode_sync` for chunks of one spec.
 
         Work that depends only on the spec is done once, in this method.
         """

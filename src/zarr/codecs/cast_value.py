@@ -40,9 +40,9 @@ _ScalarMap: TypeAlias = dict[_Direction, dict[Any, Any]]
 class CastValue(ArrayArrayCodec, NamedCodec):
     """Codec that stores elements as a different number type (zarr-extensions, "cast_value").
 
-    The stored type is an integer or floating-point type. Decoding converts the elements back to
-    the type of the array by the same rules. If `scalar_map` lists a replacement for a value, the
-    replacement is used and the value is not converted.
+    The stored type is an integer or floating-point type. Decoding converts the elements back to the
+    type of the array with the same rounding and range rules. If `scalar_map` lists a replacement
+    for a value, the replacement is used and the value is not converted.
 
     Parameters
     ----------
@@ -50,17 +50,18 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         Data type of the stored elements: its name or JSON form in format 3 metadata, or a `ZDType`
         instance.
     rounding : {"nearest-even", "towards-zero", "towards-positive", "towards-negative", "nearest-away"}
-        How a value between two values of the target type is rounded.
+        How to round a value that lies between two adjacent values of the target type.
     out_of_range : {"clamp", "wrap"} or None
-        Treatment of values outside the range of the target type. ``"clamp"`` uses the nearest
-        value of the target type, or an infinity if the target type is a floating-point type.
-        ``"wrap"`` uses the value modulo 2**bits and is only valid for integer target types. None
-        raises an error. NaN and infinities cannot be converted to integers in any mode.
+        Treatment of values outside the range of the target type. ``"clamp"`` uses the nearest value
+        of the target type, or an infinity if the target type is a floating-point type. ``"wrap"``
+        uses the value modulo 2**bits and is only valid for integer target types. None raises an
+        error for such values. In all cases, converting NaN or an infinity to an integer raises an
+        error.
     scalar_map : dict or None
-        Replacements, in the optional members ``encode`` and ``decode``. Each member is a mapping
-        from values to their replacements, or an iterable of such pairs. A value is a number, or a
-        string in one of the forms of fill values in metadata. NaN matches any NaN. None replaces
-        nothing.
+        Replacements for single values, in the optional members ``encode`` and ``decode``. Each
+        member is a mapping from values to their replacements, or an iterable of pairs of value and
+        replacement. A value is a number, or a string in one of the forms of fill values in
+        metadata. NaN matches any NaN. None replaces nothing.
 
     Raises
     ------
@@ -123,7 +124,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return the `scalar_map` pairs for encoding or decoding, as scalars of the data types."""
+        """Return the `scalar_map` pairs of one direction, converted to scalars of their data types."""
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source
@@ -142,7 +143,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         dtype: ZDType[TBaseDType, TBaseScalar],
         chunk_grid: ChunkGridMetadata,
     ) -> None:
-        """Check that the data type is numeric and compatible with the parameters.
+        """Check that the data type is numeric and compatible with the parameters of the codec.
 
         Raises
         ------

@@ -25,7 +25,7 @@ def parse_gzip_level(data: object) -> int:
     TypeError
         If `data` is not an integer.
     ValueError
-        If `data` is out of range.
+        If `data` is less than 0 or greater than 9.
     """
     level = parse_integer(data, "level")
     if level not in range(10):
@@ -49,7 +49,7 @@ class GzipCodec(BytesBytesCodec, NamedCodec):
     TypeError
         If `level` is not an integer.
     ValueError
-        If `level` is out of range.
+        If `level` is less than 0 or greater than 9.
     """
 
     is_fixed_size = False

@@ -25,11 +25,11 @@ _DEFAULTS = {"offset": 0, "scale": 1}
 
 @dataclass(frozen=True)
 class ScaleOffset(ArrayArrayCodec, NamedCodec):
-    """Codec that stores ``(x - offset) * scale`` (zarr-extensions, "scale_offset").
+    """Codec that stores ``(x - offset) * scale`` for each element ``x``.
 
-    All arithmetic is done in the data type of the array, which is an integer or floating-point
-    type. The stored elements have the same data type. A result that the data type cannot represent
-    raises an error; integers never wrap around.
+    See zarr-extensions, "scale_offset". All arithmetic is done in the data type of the array, which
+    is an integer or floating-point type. The stored elements have the same data type. A result that
+    the data type cannot represent raises an error; integers never wrap around.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Base classes of the ``numcodecs.*`` codecs, one for each kind of codec.
 
-Each codec wraps one codec of the numcodecs library. Its name is ``numcodecs.<id>``, and its
-configuration contains the parameters of the wrapped codec (zarr-extensions, "numcodecs.*").
+Each codec wraps one codec of the numcodecs library. The name of the wrapping codec is
+``numcodecs.<id>``, and its configuration contains the parameters of the wrapped codec
+(zarr-extensions, "numcodecs.*").
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
 _PREFIX = "numcodecs."
-# Maximum number of specs whose decoder is cached.
+# Maximum number of specs whose decoders are cached.
 _KEPT_SPECS = 64
 
 _EXTRAS = {"pcodec": "numcodecs[pcodec]", "zfpy": "numcodecs[zfpy]"}
@@ -80,7 +81,7 @@ class _NumcodecsCodec(Metadata):
 
     @property
     def _configuration(self) -> dict[str, JSON]:
-        """The parameters without the id, which is part of the name."""
+        """The parameters without ``id``; the id is part of the codec name."""
         return {key: value for key, value in self.codec_config.items() if key != "id"}
 
     def __hash__(self) -> int:
@@ -88,7 +89,7 @@ class _NumcodecsCodec(Metadata):
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Create a codec from the form stored in array metadata.
+        """Create a codec from its JSON form, which is stored in array metadata.
 
         Parameters
         ----------
@@ -101,7 +102,7 @@ class _NumcodecsCodec(Metadata):
         TypeError
             If `data` is not a JSON object.
         ValueError
-            If the configuration is missing, or the name is not that of the codec.
+            If the configuration is missing, or if the name is not the name of this codec.
         """
         name, configuration = parse_named_configuration(data)
         if not name.startswith(_PREFIX):
@@ -110,7 +111,7 @@ class _NumcodecsCodec(Metadata):
         return cls(**(parameters | {"id": name.removeprefix(_PREFIX)}))
 
     def to_dict(self) -> dict[str, JSON]:
-        """Return the form stored in array metadata, with name and configuration."""
+        """Return the JSON form of the codec, which contains name and configuration."""
         return {"name": self.codec_name, "configuration": self._configuration}
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
@@ -139,8 +140,8 @@ class _NumcodecsCodec(Metadata):
             ) from error
 
     def _decode(self, data: Any, chunk_spec: ArraySpec) -> Any:
-        # The decoder is cached by the id of the spec. The cache keeps a reference to the spec, so
-        # that no other object can get the same id.
+        # Decoders are cached by the ``id()`` of the spec. The cache keeps a reference to the spec,
+        # so that no other object can get the same ``id()``.
         found = self._settled.get(id(chunk_spec))
         if found is None or found[0] is not chunk_spec:
             if len(self._settled) >= _KEPT_SPECS:
@@ -237,10 +238,10 @@ class _NumcodecsArrayBytesCodec(_NumcodecsCodec, ArrayBytesCodec):
 class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     """A numcodecs codec that encodes an array as an array.
 
-    The wrapped codecs of this kind get the data types of decoded and encoded arrays as parameters.
-    If an array has a different data type, the wrapped codec reinterprets the memory of the array.
-    Therefore, if only the byte order differs, this class converts the array before it calls the
-    wrapped codec.
+    Most wrapped codecs of this kind have parameters for the data types of decoded and encoded
+    arrays. If the data type of an array differs from the parameter, the wrapped codec reinterprets
+    the memory of the array. Therefore, if only the byte order differs, this class converts the
+    array before it calls the wrapped codec.
     """
 
     is_fixed_size = False

@@ -16,6 +16,6 @@ __all__ = [
     "SubchunkWriteOrder",
 ]
 
-# Set the public module path, which the configuration and pickles refer to.
+# Set the public module path of both classes; the configuration and pickles contain this path.
 ShardingCodec.__module__ = __name__
 ShardingCodecIndexLocation.__module__ = __name__

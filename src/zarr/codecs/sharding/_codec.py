@@ -55,7 +55,7 @@ _KEPT_LAYOUTS = 64
 
 
 class ShardingCodecIndexLocation(metaclass=DeprecatedNames, names=_INDEX_LOCATIONS):
-    """Deprecated names for ``"start"`` and ``"end"``; pass the strings instead."""
+    """Deprecated enumeration of index locations; pass ``"start"`` or ``"end"`` instead."""
 
 
 def _parse_index_location(data: object) -> ShardingIndexLocation:
@@ -89,7 +89,7 @@ class ShardingCodec(
         The codecs of an inner chunk.
     index_codecs : iterable of Codec or dict
         The codecs of the index, which is a ``uint64`` array. The size of the encoded index must not
-        depend on the values in the array.
+        depend on the values in the index.
     index_location : {"end", "start"}
         Whether the index is at the end or at the start of the shard.
     subchunk_write_order : {"morton", "unordered", "lexicographic", "colexicographic"}
@@ -245,7 +245,7 @@ class ShardingCodec(
         Returns
         -------
         int
-            Size in bytes, including the index.
+            Size of the shard in bytes, including the index.
         """
         return input_byte_length + index_nbytes(self.index_codecs, self._grid_shape(shard_spec))
 
@@ -408,7 +408,7 @@ class ShardingCodec(
         executor: Executor,
         replaces_all: bool = False,
     ) -> None:
-        """Encode and store a selection of one shard; `executor` runs the codecs.
+        """Encode and store new values for a selection of one shard; `executor` runs the codecs.
 
         `replaces_all` tells whether the selection contains every element of the shard that is
         inside the array. A shard at the end of an array may extend past the array boundary. If
@@ -429,7 +429,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether a codec inherits all methods for coding from `ShardingCodec` unchanged."""
+    """Return whether a codec overrides no encoding or decoding method of `ShardingCodec`."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 
@@ -467,11 +467,12 @@ _PARTIAL: Final = {
 
 
 def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]] | None:
-    """Return the overridden method of the inner codec that decodes or encodes parts of chunks.
+    """Return `decode_partial` or `encode_partial` of the inner codec, if the codec overrides it.
 
-    The method is called for every inner chunk, as for the chunks of an array. The result is None if
-    the codec does not override the method. The result is also None if inner chunks have more than
-    one codec, because only whole chunks can be decoded or encoded in that case.
+    An overriding method is called for every inner chunk, as it would be called for the chunks of an
+    unsharded array. The result is None if the codec does not override the method. The result is
+    also None if inner chunks have more than one codec, because only whole chunks can be decoded or
+    encoded in that case.
     """
     codec = chain.array_bytes_codec
     if len(chain.codecs) > 1 or not isinstance(codec, _PARTIAL[direction]):
@@ -479,5 +480,6 @@ def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]
     names = (f"{direction}_partial", f"_{direction}_partial_single")
     if not any(is_overridden(codec, name) for name in names):
         return None
-    # By default, the method for several chunks calls the method for a single chunk.
+    # By default, `decode_partial` calls `_decode_partial_single`, and `encode_partial` calls
+    # `_encode_partial_single`.
     return cast("Callable[..., Awaitable[Any]]", getattr(codec, names[0]))

@@ -37,8 +37,8 @@ class ShardIndex:
     Parameters
     ----------
     entries : ndarray of uint64
-        Offset and length of each inner chunk in bytes, with the shape ``(number of inner chunks,
-        2)``. Inner chunks are in C order.
+        Array of shape ``(number of inner chunks, 2)`` with the offset and the length of each inner
+        chunk in bytes. The array lists the inner chunks in C order.
     before : int
         Size of the index in bytes if it is at the start of the shard; 0 otherwise.
     after : int
@@ -223,7 +223,7 @@ def index_nbytes(codecs: Iterable[Codec], grid_shape: tuple[int, ...]) -> int:
     Returns
     -------
     int
-        Size in bytes.
+        Size of the encoded index in bytes.
     """
     spec = index_spec(grid_shape)
     nbytes = math.prod(spec.shape) * 8

@@ -1,4 +1,4 @@
-"""Inner chunks in memory, for codecs that override the decoding or encoding of parts of chunks."""
+"""Access to inner chunks in memory, for codecs that override partial decoding or encoding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = "chunk"
 
 
 def inner_key(value: Buffer | None) -> StorePath:
-    """Return a byte getter and setter for an encoded inner chunk.
+    """Return an object with which a codec reads and writes an encoded inner chunk in memory.
 
     Parameters
     ----------

@@ -40,11 +40,11 @@ class ShardLayout:
     nested : ShardLayout or None
         The layout of the inner chunks if their only codec is `ShardingCodec`; None otherwise.
     read_part : callable or None
-        Method `decode_partial` of the inner codec. None if the codec does not override the decoding
-        of parts of chunks; in that case the library reads the inner chunks without this method.
+        Method `decode_partial` of the inner codec. None if the codec does not override partial
+        decoding; in that case the library reads the inner chunks without this method.
     write_part : callable or None
-        Method `encode_partial` of the inner codec. None if the codec does not override the encoding
-        of parts of chunks; in that case the library writes the inner chunks without this method.
+        Method `encode_partial` of the inner codec. None if the codec does not override partial
+        encoding; in that case the library writes the inner chunks without this method.
     is_sync : bool
         Whether all codecs can encode and decode synchronously.
     """
@@ -79,11 +79,11 @@ class ShardLayout:
         Parameters
         ----------
         encoded : Buffer
-            The bytes of the index.
+            The encoded index.
         executor : Executor
             Runs the codecs.
         name : str
-            The name of the shard in messages.
+            Name of the shard for error messages.
 
         Raises
         ------
