@@ -124,7 +124,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return the `scalar_map` pairs of one direction, converted to scalars of their data types."""
+        """Return the `scalar_map` pairs of one direction as scalars of their data types."""
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source
