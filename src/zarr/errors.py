@@ -127,23 +127,23 @@ class DataTypeValidationError(ValueError):
 
 
 class ArrayIndexError(IndexError):
-    """A selection does not fit the array."""
+    """An integer array in a selection must have exactly one element, but does not."""
 
 
 class BoundsCheckError(IndexError):
-    """An index is outside its dimension."""
+    """An index is out of bounds for its dimension."""
 
 
 class NegativeStepError(IndexError):
-    """A slice has a negative step, which chunked selections do not support."""
+    """A slice has a negative step, which selections of a Zarr array do not support."""
 
 
 class VindexInvalidSelectionError(IndexError):
-    """A ``vindex`` selection is neither coordinate arrays nor one mask."""
+    """A ``vindex`` selection consists neither of coordinate arrays nor of a single mask."""
 
 
 class ZarrFutureWarning(FutureWarning):
-    """Warns about behaviour that will change."""
+    """Warns about behaviour that a later version will change."""
 
 
 class UnstableSpecificationWarning(ZarrFutureWarning):
@@ -159,4 +159,4 @@ class ZarrUserWarning(UserWarning):
 
 
 class ZarrRuntimeWarning(RuntimeWarning):
-    """Warns about doubtful behaviour at run time."""
+    """Warns about an argument that has no effect, or that is deprecated."""

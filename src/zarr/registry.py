@@ -4,7 +4,7 @@ An implementation is registered by a call of a ``register_*`` function, by an en
 installed package, or by a dotted path in the configuration. The entry point groups are
 ``zarr.codecs``, ``zarr.codec_pipeline``, ``zarr.buffer``, ``zarr.ndbuffer`` and
 ``zarr.chunk_key_encoding``. Entry points of the older group ``zarr``, with names such as
-``codecs.x``, are read too. An implementation is imported only when it is requested.
+``codecs.x``, are also read. An implementation is imported only when it is requested.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ T = TypeVar("T")
 
 
 class Registry(dict[str, type[T]], Generic[T]):
-    """Map lookup names to classes of one kind; entry points are loaded on first use."""
+    """Maps lookup names to classes of one kind; entry points are loaded on first use."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lazy_load_list: list[EntryPoint] = []
 
     def lazy_load(self, use_entrypoint_name: bool = False) -> None:
-        """Import the entry points that are not loaded yet.
+        """Import the entry points that are not loaded yet, and register their classes.
 
         Parameters
         ----------
@@ -75,8 +75,8 @@ class Registry(dict[str, type[T]], Generic[T]):
         cls : type
             Class to add.
         qualname : str or None
-            Lookup name. If None, the lookup name is the module and the qualified name, joined by a
-            dot.
+            Lookup name. If None, the lookup name is the module and the qualified name of the class,
+            joined by a dot.
         """
         self[fully_qualified_name(cls) if qualname is None else qualname] = cls
 
@@ -91,7 +91,7 @@ _collecting = ProcessLock()
 
 
 def _codecs_of(key: str) -> Registry[Codec]:
-    """Return the registry of a codec by the codec's name in metadata; create it if necessary."""
+    """Return the registry of classes for a codec name; create the registry if it does not exist."""
     found = _codecs.get(key)
     # `setdefault` is atomic. With `_codecs[key]`, two threads could each create a registry. Only
     # one registry would be kept, and a class registered in the other would be lost.
@@ -110,12 +110,13 @@ def _collect_entrypoints() -> None:
     with _collecting:
         if not _entry_points_collected:
             _distribute(entry_points())
-            # The flag is set last. Otherwise other threads could use incomplete registries.
+            # The flag is set last. If it were set earlier, other threads could use incomplete
+            # registries.
             _entry_points_collected = True
 
 
 def _distribute(found: Any) -> None:
-    """Add each entry point to the list of the registry that its group belongs to."""
+    """Add each entry point to the `lazy_load_list` of the registry for its group."""
     for group, registry in (
         ("buffer", _buffers),
         ("ndbuffer", _ndbuffers),
@@ -137,7 +138,7 @@ def fully_qualified_name(cls: type[Any]) -> str:
 
 
 def _import_class(path: str) -> type[Any] | None:
-    """Import the class at a dotted path; return None if module or class does not exist."""
+    """Import the class at a dotted path; return None if the module or the class does not exist."""
     module, _, name = path.rpartition(".")
     if not module:
         return None
@@ -145,7 +146,7 @@ def _import_class(path: str) -> type[Any] | None:
         return cast("type[Any] | None", getattr(importlib.import_module(module), name, None))
     except ModuleNotFoundError as error:
         # Return None only if the configured module or one of its parent packages is missing. If an
-        # import inside the module fails, that error is raised.
+        # import inside the configured module fails, the error of that import is raised.
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             return None
         raise
@@ -182,13 +183,13 @@ def _select(registry: Registry[T], key: str, reload_config: bool) -> type[T]:
 
 
 def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = None) -> None:
-    """Register a codec by its name in metadata.
+    """Register a class for the codec with a given name in metadata.
 
     Parameters
     ----------
     key : str
-        Name in metadata, for example ``"gzip"``. Several classes may implement the same codec; the
-        configuration value ``codecs.<key>`` selects one.
+        Name of the codec in metadata, for example ``"gzip"``. Several classes may implement the
+        same codec; the configuration value ``codecs.<key>`` selects one.
     codec_cls : type of Codec
         Class to register.
     qualname : str or None
@@ -199,22 +200,22 @@ def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = N
 
 
 def register_pipeline(pipe_cls: type[CodecPipeline]) -> None:
-    """Register a codec pipeline; the configured ``codec_pipeline.path`` selects the one in use."""
+    """Register a pipeline class; the setting ``codec_pipeline.path`` selects the class in use."""
     _pipelines.register(pipe_cls)
 
 
 def register_buffer(cls: type[Buffer], qualname: str | None = None) -> None:
-    """Register a class of byte buffers; the configured ``buffer`` selects the one in use."""
+    """Register a class of byte buffers; the setting ``buffer`` selects the class in use."""
     _buffers.register(cls, qualname)
 
 
 def register_ndbuffer(cls: type[NDBuffer], qualname: str | None = None) -> None:
-    """Register a class of array buffers; the configured ``ndbuffer`` selects the one in use."""
+    """Register a class of array buffers; the setting ``ndbuffer`` selects the class in use."""
     _ndbuffers.register(cls, qualname)
 
 
 def register_chunk_key_encoding(key: str, cls: type[ChunkKeyEncoding]) -> None:
-    """Register a chunk key encoding by its name in metadata."""
+    """Register a class for the chunk key encoding with a given name in metadata."""
     _chunk_key_encodings.register(cls, key)
 
 
@@ -229,12 +230,12 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     key : str
         Name of the codec.
     reload_config : bool
-        Whether to reload configuration files and environment variables first.
+        Whether to reload configuration files and environment variables before the lookup.
 
     Raises
     ------
     UnknownCodecError
-        If no implementation is registered, installed or configured.
+        If no implementation of the codec is registered, installed or configured.
     BadConfigError
         If the configured class is neither registered nor importable, but other implementations are
         registered.
@@ -279,12 +280,12 @@ def get_numcodec(data: Mapping[str, Any]) -> Numcodec:
     Parameters
     ----------
     data : mapping
-        ``{"id": ..., ...}``, as stored in ``.zarray``.
+        The codec configuration, ``{"id": ..., ...}``, as stored in ``.zarray``.
 
     Raises
     ------
     UnknownCodecError
-        If numcodecs has no codec with that id.
+        If numcodecs has no codec with the id in `data`.
     """
     import numcodecs.registry
     from numcodecs.errors import UnknownCodecError as NumcodecsUnknownCodecError
@@ -306,7 +307,7 @@ def get_pipeline_class(reload_config: bool = False) -> type[CodecPipeline]:
     Raises
     ------
     BadConfigError
-        If the class is neither registered nor importable.
+        If the configured class is neither registered nor importable.
     """
     return _select(_pipelines, "codec_pipeline.path", reload_config)
 
@@ -317,7 +318,7 @@ def get_buffer_class(reload_config: bool = False) -> type[Buffer]:
     Raises
     ------
     BadConfigError
-        If the class is neither registered nor importable.
+        If the configured class is neither registered nor importable.
     """
     return _select(_buffers, "buffer", reload_config)
 
@@ -328,7 +329,7 @@ def get_ndbuffer_class(reload_config: bool = False) -> type[NDBuffer]:
     Raises
     ------
     BadConfigError
-        If the class is neither registered nor importable.
+        If the configured class is neither registered nor importable.
     """
     return _select(_ndbuffers, "ndbuffer", reload_config)
 
@@ -339,7 +340,7 @@ def get_chunk_key_encoding_class(key: str) -> type[ChunkKeyEncoding]:
     Raises
     ------
     KeyError
-        If no class is registered or installed under that name.
+        If no class is registered or installed under the name `key`.
     """
     if key not in _chunk_key_encodings:
         _collect_entrypoints()

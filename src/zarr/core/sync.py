@@ -1,4 +1,4 @@
-"""Execution of coroutines from synchronous code.
+"""Run coroutines from synchronous code.
 
 One event loop runs in one daemon thread of the process. The loop is created on first use. A forked
 child creates its own loop, because the thread of the parent does not exist in the child. The loop
@@ -29,15 +29,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long a caller waits for a cancelled coroutine to end, in seconds. At the same interval, a
-# waiting caller checks that the event loop still exists.
+# Maximum time in seconds that a caller waits for the end of a cancelled coroutine. A caller that
+# waits for a running coroutine checks at this interval that the event loop still exists.
 _MOMENT = 1.0
 
 _is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attributes at shutdown
 
 _lock = threading.Lock()
-# The event loop of the process and its thread, or None. Each list has one item. The lists are never
-# replaced, because other packages read the item, and set it to None to get a new loop.
+# The event loop of the process, and the thread of the loop; None if there is no loop. Each list has
+# one item. The lists are never replaced, because other packages read the item, and set it to None
+# to get a new loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -53,10 +54,11 @@ class SyncError(Exception):
 def refuse_at_the_end() -> None:
     """Raise an error if the interpreter is shutting down.
 
-    During shutdown no other thread runs. The event loop does not respond, imports fail, and
-    extension modules may already be unloaded, so an operation would hang or crash. An operation may
-    still be started during shutdown, for example by the ``__del__`` method of an object in a global
-    variable. Functions registered with `atexit` run earlier, and have no such restriction.
+    During shutdown, only the thread that ends the interpreter still runs. The event loop does not
+    respond, imports fail, and extension modules may already be unloaded, so an operation would hang
+    or crash. An operation may still be started during shutdown, for example by the ``__del__``
+    method of an object in a global variable. Functions registered with `atexit` run earlier, and
+    have no such restriction.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _end_others() -> None:
-    """Cancel all other tasks of the running loop, and wait briefly until they have ended."""
+    """Cancel all tasks of the running loop except the current task; wait briefly for their end."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -142,10 +144,11 @@ def get_pool() -> ThreadPoolExecutor:
 async def in_pool(function: Callable[[], T]) -> T:
     """Call a function in the worker pool; return its result, or raise its exception unchanged.
 
-    The exception is passed as a value. Otherwise asyncio would replace a `TimeoutError` from a
-    thread by a new `TimeoutError`, and the notes would be lost. If this coroutine is cancelled, the
-    function still runs to its end. Under `run_now` there is no event loop, and the calling thread
-    calls the function.
+    The worker returns the exception as a value, and does not raise it. Otherwise asyncio would
+    replace a `TimeoutError` from a thread with a new `TimeoutError`, and the notes of the original
+    exception would be lost. If this coroutine is cancelled, the function still runs to its end. If
+    `run_now` runs this coroutine, there is no event loop; in that case the calling thread calls the
+    function.
     """
     if not has_event_loop():
         return function()
@@ -159,10 +162,11 @@ async def in_pool(function: Callable[[], T]) -> T:
 async def in_pool_to_its_end(
     function: Callable[[], T], stop: Callable[[], None] | None = None
 ) -> T:
-    """Call a function in the worker pool like `in_pool`, and always wait until it has ended.
+    """Call a function in the worker pool; wait for its end even if this coroutine is cancelled.
 
-    A thread cannot be interrupted. If this coroutine is cancelled and the function has started, the
-    coroutine calls `stop`, if given, and waits until the function has ended.
+    A thread cannot be interrupted. If this coroutine is cancelled after the function has started,
+    the coroutine calls `stop`, if given, and waits until the function has ended. The result and the
+    exceptions are those of `in_pool`.
     """
     job = get_pool().submit(_called, function)
     try:
@@ -211,8 +215,8 @@ def end_all_running() -> None:
     """Cancel all tasks on the event loop when the process ends.
 
     The loop stays usable for later callers. When this function runs, only the main thread and
-    daemon threads are left. A daemon thread that waits for a cancelled task gets no error; it waits
-    until the process ends.
+    daemon threads are left. A daemon thread that waits for a cancelled task gets no error; the
+    thread waits until the process ends.
     """
     global _endings
     current = loop[0]
@@ -245,7 +249,8 @@ def sync(
     coro : coroutine
         The coroutine.
     loop : asyncio.AbstractEventLoop or None
-        A loop that runs in another thread; None for the loop of the process.
+        Event loop that runs the coroutine, in a thread other than the calling thread; None for the
+        loop of the process.
     timeout : float or None
         Maximum time to wait, in seconds; None for no timeout.
 
@@ -257,10 +262,11 @@ def sync(
     Raises
     ------
     SyncError
-        If called on the thread of the loop that runs the coroutine: waiting would deadlock.
+        If called in the thread of the loop that runs the coroutine, because waiting there would
+        deadlock.
     TimeoutError
-        If the coroutine takes longer than `timeout`. The coroutine is cancelled in this case, and
-        also if the wait is interrupted.
+        If the coroutine takes longer than `timeout`; the coroutine is then cancelled. It is also
+        cancelled if an exception such as `KeyboardInterrupt` interrupts the wait.
     RuntimeError
         If the interpreter is shutting down.
     """
@@ -297,11 +303,12 @@ def sync(
 
 
 class _Running(Generic[T]):
-    """A coroutine on the event loop of another thread, with methods for the waiting thread.
+    """A coroutine that runs in another thread, with methods for the thread that waits for it.
 
     A future of `asyncio.run_coroutine_threadsafe` is not sufficient, for three reasons. A cancelled
     future is done immediately, while the coroutine still runs. If the loop has been closed, the
-    future is never done. A `TimeoutError` is replaced by a new one without notes about the key.
+    future is never done. A `TimeoutError` is replaced with a new one, which lacks the notes about
+    the key.
 
     Parameters
     ----------
@@ -324,7 +331,7 @@ class _Running(Generic[T]):
         Raises
         ------
         RuntimeError
-            If the loop has just been closed.
+            If the loop is already closed.
         """
         try:
             self._loop.call_soon_threadsafe(self._start)
@@ -342,7 +349,7 @@ class _Running(Generic[T]):
         Raises
         ------
         RuntimeError
-            If the loop has been closed.
+            If the loop is closed during the wait.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -358,7 +365,10 @@ class _Running(Generic[T]):
                 return False
 
     def stay_if_over(self) -> None:
-        """Block a daemon thread forever if `end_all_running` has cancelled the coroutine."""
+        """Block the calling thread forever if it is a daemon thread and the process is ending.
+
+        The process is ending if `end_all_running` has run since the coroutine was created.
+        """
         if self._began_before != _endings and threading.current_thread().daemon:
             threading.Event().wait()
 
@@ -375,13 +385,13 @@ class _Running(Generic[T]):
             del self, task  # see `sync`
 
     def cancel(self) -> None:
-        """Cancel the coroutine, and wait briefly until it has ended."""
+        """Cancel the coroutine, and wait at most `_MOMENT` seconds for its end."""
         try:
             self._loop.call_soon_threadsafe(self._cancel)
         except RuntimeError:  # the loop is closed, so no coroutine runs on it
             return
-        # Do not wait on the loop thread, because it would wait for itself. Do not wait during
-        # finalization, because no other thread runs.
+        # Do not wait in the loop thread, because the thread would wait for itself. Do not wait
+        # during finalization, because the loop thread no longer runs.
         if not _runs_here(self._loop) and not _is_finalizing():
             self._ended.wait(_MOMENT)
 
@@ -394,7 +404,7 @@ class _Running(Generic[T]):
 
 
 def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine like `sync`, with the configured ``async.timeout``.
+    """Run a coroutine with `sync`; the timeout is the configured ``async.timeout``.
 
     Raises
     ------
@@ -455,7 +465,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
     Raises
     ------
     RuntimeError
-        If the coroutine waits after all. The coroutine is closed in this case.
+        If the coroutine waits for something. The coroutine is closed before the error is raised.
     """
     try:
         coroutine.send(None)
@@ -488,7 +498,7 @@ def collect_aiterator(data: AsyncIterator[T]) -> tuple[T, ...]:
 
 
 class SyncMixin:
-    """Methods for a synchronous class that wraps an asynchronous one."""
+    """Methods for a synchronous class that wraps an asynchronous class."""
 
     def _sync(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine and return its result."""
@@ -500,7 +510,7 @@ class SyncMixin:
 
 
 def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
-    """Iterate over an async iterator that fetches items ahead while the caller is busy.
+    """Yield the items of an async iterator, which fetches the next items while the caller is busy.
 
     Parameters
     ----------
@@ -508,17 +518,18 @@ def iter_ahead(data: AsyncIterator[T], *, ahead: int = 1) -> Iterator[T]:
         The iterator, which runs on the event loop of the process. The iterator is closed at the
         end, even if the returned generator is closed early.
     ahead : int
-        Maximum number of items that wait for the caller. The iterator pauses when this number is
-        reached.
+        Maximum number of fetched items that the caller has not yet taken. The iterator pauses when
+        this number is reached.
 
     Raises
     ------
     SyncError
-        If called on the thread of the loop that runs the coroutine: waiting would deadlock.
+        If called in the thread of the loop that runs the iterator, because waiting there would
+        deadlock.
     RuntimeError
         If the interpreter is shutting down.
     Exception
-        The error of the iterator, unchanged.
+        Any exception that the iterator raises, unchanged.
     """
     refuse_at_the_end()
     loop = get_loop()

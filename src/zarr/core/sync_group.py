@@ -39,8 +39,9 @@ def create_hierarchy(
     store : Store
         The store.
     nodes : mapping
-        Maps paths relative to the root of the store to the metadata of an array or a group. All
-        metadata must have the same format. Missing parent groups are created too.
+        Maps the path of each node to the metadata of the node. The paths are relative to the root
+        of the store. All metadata must have the same Zarr format. Missing parent groups are also
+        created.
     overwrite : bool
         Whether to delete all keys at and below the given paths before the nodes are created.
 
@@ -54,8 +55,9 @@ def create_hierarchy(
     ContainsArrayError, ContainsGroupError
         If a node is already stored at one of the paths and `overwrite` is False.
     ValueError
-        If two normalized paths are equal, if the formats differ, if a path is below an array, or if
-        the store is read-only. In these cases nothing is stored or deleted.
+        If two paths are equal after normalization, if the nodes have different Zarr formats, if a
+        node would be below an array, or if the store is read-only. In all these cases, nothing is
+        stored or deleted.
     """
     created = collect_aiterator(
         _group.create_hierarchy(store=store, nodes=nodes, overwrite=overwrite)

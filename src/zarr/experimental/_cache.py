@@ -30,13 +30,13 @@ Request: TypeAlias = tuple[str, ByteRequest | None]
 # Key prefix of copies of byte ranges. Values whose keys begin with this prefix are not cached.
 _PARTS = "__ranges__/"
 
-# Name of the lock for listing the cache store. The empty string is not a valid key, and all other
-# locks are named by keys.
+# Name of the lock for listing the cache store. No other lock has this name: all others are named by
+# keys, and the empty string is not a valid key.
 _STOCK = ""
 
 
 def can_be_cached(key: str) -> bool:
-    """Return whether the value of a key may be cached.
+    """Return whether the value of a key can be cached.
 
     The result is False if the key begins with the prefix that is reserved for copies of byte
     ranges.
@@ -45,7 +45,7 @@ def can_be_cached(key: str) -> bool:
 
 
 def _name_of(key: str, byte_range: ByteRequest | None) -> str:
-    """Return the key in the cache store for the copy of a value, or of a byte range of a value."""
+    """Return the key under which the cache store keeps the copy of a value or of a byte range."""
     if byte_range is None:
         return key
     # The name contains a hash of the key. If the name contained the key itself, a local cache store
@@ -62,21 +62,22 @@ def _name_of(key: str, byte_range: ByteRequest | None) -> str:
 class Cache:
     """Copies of values, and of byte ranges of values, in a store that only the cache uses.
 
-    If that store fails, the failure is logged and the value is read from the source. There is one
-    exception: before a value of the source changes, its copy is deleted; if the deletion fails, the
-    error is raised and the source is not changed.
+    If the cache store fails, the failure is logged and the value is read from the source. This rule
+    has one exception: before a value of the source changes, its copy is deleted; if the deletion
+    fails, the error is raised and the source is not changed.
 
     Parameters
     ----------
     store : Store
         The store that contains the copies. The copy of a whole value has the same key as the value.
-        Values already in the store at creation are used as copies if `max_age` is infinity. A copy
-        of a byte range is used only by the cache object that wrote the copy.
+        Values that are already in the store when the cache is created are used as copies if
+        `max_age` is infinity. A copy of a byte range is used only by the cache object that wrote
+        the copy.
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None for no limit. After the first write, values
-        that were in the store at creation also count, and may be evicted.
+        Maximum total size of all copies, in bytes; None for no limit. Values that were in the store
+        when the cache was created count after the first write to the cache, and can be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:
@@ -144,7 +145,7 @@ class Cache:
         prototype : BufferPrototype
             The copies are instances of the ``buffer`` class of the prototype.
         since : Since
-            Start of the read.
+            Time at which the read started.
         """
         if not wanted:
             return
@@ -184,7 +185,7 @@ class Cache:
     # --- filling ------------------------------------------------------------------------
 
     async def offer(self, request: Request, value: Buffer, since: Since) -> None:
-        """Store a copy of a value that was read, unless its key has changed since `since`."""
+        """Store a copy of a value that was read, unless the value has changed since `since`."""
         key, byte_range = request
         if byte_range is not None and not len(value):
             return
@@ -248,9 +249,9 @@ class Cache:
         return True
 
     async def _take_stock(self) -> None:
-        """Record the copies that exist in the cache store; later calls do nothing.
+        """Add entries for the copies that exist in the cache store; later calls do nothing.
 
-        The record is necessary only if `max_size` limits the total size of the copies.
+        These entries are necessary only if `max_size` limits the total size of the copies.
         """
         if self._took_stock:
             return
@@ -297,8 +298,8 @@ class Cache:
     async def changing(self, key: str) -> AsyncIterator[Since]:
         """Context manager for changing a source value; deletes the copies of the value first.
 
-        Changes of one key are serialized. Yields the point in time at which the change starts; pass
-        it to `keep`.
+        Changes of the same key run one after the other. Yields the time at which the change starts;
+        the caller passes this time to `keep`.
 
         Raises
         ------

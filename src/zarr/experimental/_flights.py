@@ -25,7 +25,7 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
 
     async def join(self, key: str, how: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of a read: one in flight with the same parameters, or a new read.
+        """Return the result of a read in flight with equal parameters, or else of a new read.
 
         Parameters
         ----------
@@ -34,8 +34,8 @@ class Flights(Generic[T]):
         how : hashable
             Parameters of the read. Only reads with equal parameters are shared.
         fetch : callable
-            Performs the read. It is called only if no read with the same key and parameters is in
-            flight.
+            Performs the read. The function is called only if no read with the same key and equal
+            parameters is in flight.
 
         Returns
         -------
@@ -46,7 +46,8 @@ class Flights(Generic[T]):
         Raises
         ------
         Exception
-            The failure of the read. It is raised to all callers that wait for the read.
+            Any exception that the read raises. All callers that wait for the read receive the
+            exception.
         """
         how = (asyncio.get_running_loop(), how)
         with self._lock:
@@ -74,7 +75,7 @@ class Flights(Generic[T]):
                     del self._by_key[key]
 
     def detach(self, key: str) -> None:
-        """Prevent further callers from sharing the reads of a key that are in flight.
+        """Prevent further callers from sharing those reads of a key that are already in flight.
 
         The data of these reads may be stale.
         """

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 
 class KeyLocks:
-    """A fair (first in, first out) lock per key for coroutines of any event loop.
+    """Fair (first in, first out) locks, one per key, for coroutines on any event loop.
 
     A lock uses memory only while it is held.
     """

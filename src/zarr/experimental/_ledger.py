@@ -18,7 +18,7 @@ from zarr.core._byte_ranges import ByteRequest, resolve_byte_range
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """A cached value, or a byte range of a value.
+    """A cached value, or a cached byte range of a value.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return the size in bytes of the answer to a request that is answered from this copy."""
+        """Return the number of bytes that this copy contains for a request of `byte_range`."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -54,10 +54,7 @@ class Entry:
 
 
 class Since(NamedTuple):
-    """A point in time, as the number of the last change and the time of the monotonic clock.
-
-    The time is in seconds.
-    """
+    """A point in time: the number of the last change, and the value of `time.monotonic`."""
 
     change: int
     time: float
@@ -71,14 +68,14 @@ class Ledger:
     max_age : float
         Entries older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size in bytes; None for no limit.
+        Maximum total size of all copies, in bytes; None for no limit.
     """
 
     def __init__(self, max_age: float, max_size: int | None) -> None:
         self.max_age = max_age
         self.max_size = max_size
         self.nbytes = self.hits = self.misses = self.evictions = 0
-        # Keyed by name, least recently used first.
+        # All entries by name, the least recently used first.
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._parts: dict[str, dict[ByteRequest, Entry]] = {}
         self._lock = threading.Lock()
@@ -116,18 +113,19 @@ class Ledger:
         return self.max_age == float("inf") or monotonic() - entry.read_at < self.max_age
 
     def is_fresh(self, key: str) -> bool:
-        """Return whether a copy of a key is young enough to use; False if its age is unknown.
+        """Return whether the copy of the value of a key is young enough to use.
 
-        If there is no age limit, the result is always True.
+        If there is no age limit, the result is True. Otherwise, it is False if the age is unknown.
         """
         with self._lock:
             entry = self._entries.get(key)
             return self.max_age == float("inf") or (entry is not None and self._is_fresh(entry))
 
     def knows_nothing_of(self, key: str) -> bool:
-        """Return whether the cache store may contain a usable copy of a key that has no entry.
+        """Return whether a value has no entry, but the cache store may contain a usable copy of it.
 
-        Such a copy is older than this cache. It is usable only if the age is not limited.
+        Such a copy was written before the cache object was created, so its age is unknown. The copy
+        is usable only if the age is not limited.
         """
         with self._lock:
             return self.max_age == float("inf") and key not in self._entries
@@ -147,7 +145,7 @@ class Ledger:
 
     @contextmanager
     def watching(self) -> Iterator[Since]:
-        """Context manager that records changes during a read; yields the start of the read."""
+        """Context manager that records changes during a read; yields the start time of the read."""
         with self._lock:
             self._watchers += 1
             since = Since(self._change, monotonic())
@@ -193,7 +191,7 @@ class Ledger:
         return entries
 
     def end_change(self, key: str) -> None:
-        """Record the end of a change of a key."""
+        """Record that a change of the value of a key has ended."""
         with self._lock:
             self._note_change(key)
 
@@ -215,7 +213,7 @@ class Ledger:
             )
 
     def end_change_below(self, base: str) -> None:
-        """Record the end of a change of all keys that begin with `base`."""
+        """Record that a change of the values of all keys that begin with `base` has ended."""
         with self._lock:
             self._changing_below.remove(base)
             self._note_change_below(base)
@@ -257,14 +255,15 @@ class Ledger:
         Parameters
         ----------
         found : iterable of Entry
-            The entries. An entry whose name is already known is skipped.
+            The entries. An entry is skipped if the ledger already has an entry with the same name.
         since : Since
-            Start of the search. Entries whose keys have changed since then are skipped.
+            Time at which the operation that found the entries started. An entry is skipped if the
+            value of its key has changed since this time.
         held : callable
             Returns whether the lock of a key is held. Entries of locked keys are skipped.
         used : bool
-            Whether the entries are added as most recently used. Otherwise they are added as least
-            recently used.
+            Whether the entries are added as the most recently used entries. If False, they are
+            added as the least recently used entries.
         """
         with self._lock:
             for entry in found:
@@ -282,7 +281,7 @@ class Ledger:
             entry.valid = False
 
     def forget(self, entry: Entry) -> None:
-        """Remove an entry whose bytes have been deleted."""
+        """Remove the entry of a copy that has been deleted."""
         with self._lock:
             if self._entries.get(entry.name) is entry:
                 self._take(entry)

@@ -49,21 +49,23 @@ class _CacheState:
 class CacheStore(WrapperStore[Store]):
     """Caches values of a source store in a second store, the cache store.
 
-    The source is authoritative: absent keys are never cached. Before a value of the source is
-    changed through this store, its copies are invalidated. The cache store may be any store that
-    supports deletes. Nothing else may use the cache store, because the cache may delete all of its
-    content. Values already in the cache store at creation are treated as valid copies if
-    `max_age_seconds` is infinity. Otherwise they are ignored, because their age is unknown.
+    The source is authoritative. The absence of a key is never cached. Before a value of the source
+    is changed through this store, the copies of the value are invalidated. The cache store may be
+    any store that supports deletes. Nothing else may use the cache store, because the cache may
+    delete all of its content. Values that are already in the cache store when the `CacheStore` is
+    created are treated as valid copies if `max_age_seconds` is infinity. Otherwise these values are
+    ignored, because their age is unknown.
 
     If a whole value is requested, the whole value is cached; if a byte range is requested, that
-    byte range is cached. The copy of a whole value also answers requests for its byte ranges. A
-    bulk read takes available copies from the cache, and requests all other values from the source
-    in one call. Concurrent reads of one key, except bulk reads, share one read of the source.
+    byte range is cached. The copy of a whole value also answers requests for byte ranges of the
+    value. A bulk read takes available copies from the cache, and requests all other values from the
+    source in one call. Concurrent reads of one key, except bulk reads, share one read of the
+    source.
 
     Failures of the source are raised. Failures of the cache store are logged, and the value is read
-    from the source. There is one exception: if the copy of a value that is about to change cannot
-    be deleted, the error is raised and the value is not changed. The cache does not detect changes
-    of the source that other stores or programs make.
+    from the source. This rule has one exception: if the copy of a value that is about to change
+    cannot be deleted, the error is raised and the value is not changed. The cache does not detect
+    changes of the source that other stores or programs make.
 
     Parameters
     ----------
@@ -72,18 +74,20 @@ class CacheStore(WrapperStore[Store]):
     cache_store : Store
         The store that contains the copies.
     max_age_seconds : float or "infinity"
-        Maximum age of copies, in seconds since they were read. Older copies are not used.
+        Maximum age of copies, in seconds since the values were read from the source. Older copies
+        are not used.
     max_size : int or None
         Maximum total size of all copies, in bytes; None for no limit. The least recently used
-        copies are evicted to make room for a new copy. Values above this size are not cached.
+        copies are evicted to make room for a new copy. A value larger than `max_size` is not
+        cached.
     cache_set_data : bool
         Whether a value is also cached when it is written.
 
     Raises
     ------
     TypeError, ValueError
-        If the cache store does not support deletes, if it is the same store as the source, or if a
-        limit is invalid.
+        If the cache store does not support deletes, if it is the same store as the source, or if
+        `max_age_seconds` or `max_size` is invalid.
     """
 
     def __init__(
@@ -109,7 +113,7 @@ class CacheStore(WrapperStore[Store]):
 
     @classmethod
     async def open(cls, store_cls: type[Store], *args: Any, **kwargs: Any) -> Self:
-        """Make a store of the given class, open it, and put a cache in front of it.
+        """Open a store of the given class, and return a `CacheStore` with that store as its source.
 
         Parameters
         ----------
@@ -118,15 +122,15 @@ class CacheStore(WrapperStore[Store]):
         *args
             Positional arguments of `store_cls`.
         **kwargs
-            Keyword arguments of `store_cls` and of this class.
+            Keyword arguments of `store_cls`, and of `CacheStore`.
         """
         own = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         return cls(await store_cls.open(*args, **kwargs), **own)
 
     @property
     def _state(self) -> CacheState:
-        # A forked process gets a new state. With the old state, it would wait forever for locks and
-        # reads of the parent process.
+        # A forked process gets a new state. With the state of its parent, the process would wait
+        # forever for locks and reads of the parent.
         shared = self._shared
         if shared.process != os.getpid():
             with _renewing:
@@ -161,7 +165,7 @@ class CacheStore(WrapperStore[Store]):
         self._state.cache.ledger.max_size = parse_max_size(value)
 
     def _is_key_fresh(self, key: str) -> bool:
-        """Return whether a copy of a key is young enough to use."""
+        """Return whether the copy of the value of a key is young enough to use."""
         return self._state.cache.ledger.is_fresh(key)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -211,7 +215,8 @@ class CacheStore(WrapperStore[Store]):
         -------
         dict
             The class name of the cache store, the parameters, the total size of all copies in bytes
-            (``current_size``), and their number (both ``tracked_keys`` and ``cached_keys``).
+            (``current_size``), and the number of copies (``tracked_keys``, and equally
+            ``cached_keys``).
         """
         ledger = self._state.cache.ledger
         return {
@@ -346,7 +351,7 @@ class CacheStore(WrapperStore[Store]):
         prototype: BufferPrototype,
         fetch: Callable[[Sequence[Request]], _Batches],
     ) -> _Batches:
-        """Read values that have a copy from the cache, and fetch all others with `fetch`."""
+        """Take available copies from the cache, and read all other values with `fetch`."""
         cache = self._state.cache
         places: dict[Request, list[int]] = defaultdict(list)
         for index, request in enumerate(wanted):
@@ -496,7 +501,7 @@ class _Ahead:
 
 
 def _is_same_place(store: Store, other: Store) -> bool:
-    """Return whether two stores certainly refer to the same values."""
+    """Return whether two stores certainly access the same storage."""
     while isinstance(store, WrapperStore):
         store = store._store
     while isinstance(other, WrapperStore):

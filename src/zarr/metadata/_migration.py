@@ -56,10 +56,10 @@ async def migrate_v2_to_v3(
     input_store : StoreLike
         Location of the array or group.
     output_store : StoreLike or None
-        Location for the documents, at which nothing may be stored yet; no chunks are written there.
-        None to write the documents beside those of format 2.
+        Location to which the format 3 documents are written. The location must be empty. Chunks are
+        not copied. None to write the documents beside those of format 2.
     dry_run : bool
-        Whether to only convert and log, without writing.
+        Whether to only convert the metadata and log the documents, without writing them.
 
     Raises
     ------
@@ -73,14 +73,15 @@ async def migrate_v2_to_v3(
     FileExistsError
         If anything is stored at `output_store`.
     ValueError
-        If metadata of a node have no counterpart in format 3; a note names the node. Also if a node
-        below the root already has different format 3 metadata, or if a store is read-only.
+        If metadata of a node have no counterpart in format 3 (a note names the node), if a node
+        below the root already has format 3 metadata that differ from the converted metadata, or if
+        the store for the documents is read-only.
 
     Warns
     -----
     ZarrUserWarning
-        For each entry of a group listing, if the entry is not a format 2 node. Such entries are not
-        migrated.
+        If the listing of a group contains entries that are not format 2 nodes. Each such entry
+        causes one warning, and is not migrated.
     """
     await migrate(input_store, output_store, dry_run=dry_run)
 
@@ -115,10 +116,12 @@ async def migrate(
     output_store : StoreLike or None
         Location for the format 3 metadata; None for `input_store`.
     dry_run : bool
-        Whether to only log the documents to write, without writing.
+        Whether to only log the documents that would be written or deleted, without changing the
+        stores.
     overwrite : bool
-        Whether to delete the existing format 3 metadata at the output location. They are deleted
-        after all nodes have been converted, and before new metadata are written.
+        Whether to delete the existing format 3 metadata at the output location. The existing
+        metadata are deleted after all nodes have been converted, and before new metadata are
+        written.
     force : bool
         Whether `overwrite` also deletes the format 3 metadata of nodes that have no format 2
         metadata.
@@ -131,8 +134,8 @@ async def migrate(
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
         See `migrate_v2_to_v3`.
     ValueError
-        See `migrate_v2_to_v3`. Also if metadata must be deleted but the store does not support
-        deletes, or if a deletion would leave a node without valid metadata.
+        See `migrate_v2_to_v3`. The error is also raised if metadata must be deleted but the store
+        does not support deletes, or if a deletion would leave a node without valid metadata.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)
@@ -167,7 +170,7 @@ async def migrate(
 
 
 async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) -> StorePath:
-    """Return a location; create a missing directory only if new metadata will be written there."""
+    """Return the location as a `StorePath`; create a missing directory only for new metadata."""
     mode: AccessModeLiteral | None = None
     if not isinstance(store_like, Store | StorePath) and not (writes and creates):
         mode = "r+" if writes else "r"
@@ -200,7 +203,7 @@ async def _root(source: StorePath, zarr_format: ZarrFormat | None) -> NodeMetada
 
 
 async def _convert(source: StorePath, root: NodeMetadata) -> dict[str, Buffer]:
-    """Return the ``zarr.json`` documents of all nodes by path, the deepest first.
+    """Return the ``zarr.json`` documents of all nodes by path, with the deepest nodes first.
 
     Raises
     ------
@@ -294,7 +297,7 @@ async def _missing(
     Raises
     ------
     ValueError
-        If a document with other content is stored at a path that is not in `replaced`.
+        If a different document is already stored at a path that is not in `replaced`.
     """
     paths = [path for path in documents if path not in replaced]
     stored = await concurrent_map([(target / path / ZARR_JSON,) for path in paths], StorePath.get)

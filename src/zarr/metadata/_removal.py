@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("zarr.metadata.migrate_v3")
 
-# Documents in the order of deletion. The document that defines a node is deleted before its
-# attributes, so that a node never appears without attributes. Consolidated metadata are deleted
-# before the documents that they copy.
+# Documents in the order of deletion. The document that defines a node is deleted before the
+# attributes of the node, so that no node is ever visible without its attributes. Consolidated
+# metadata are deleted before the documents that they copy.
 _STAGES: Final[Mapping[ZarrFormat, tuple[tuple[str, ...], ...]]] = {
     2: ((ZMETADATA_V2_JSON,), (ZARRAY_JSON, ZGROUP_JSON), (ZATTRS_JSON,)),
     3: ((ZARR_JSON,),),
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Key relative to the root of the hierarchy."""
+        """Key of the document, relative to the root of the hierarchy."""
         return f"{self.path}/{self.name}" if self.path else self.name
 
 
@@ -62,10 +62,11 @@ async def remove_metadata(
         Format of the documents to delete: ``.zarray``, ``.zgroup``, ``.zattrs`` and ``.zmetadata``,
         or ``zarr.json``.
     force : bool
-        Whether to delete documents even if a node is lost. A node is lost if it has no valid
-        metadata of the other format, or if these describe a different type of node.
+        Whether to delete documents even if a node would be lost. A node is lost if it has no valid
+        metadata of the other format, or if the metadata of the other format describe a different
+        type of node.
     dry_run : bool
-        Whether to only log, without deleting.
+        Whether to only log the documents, without deleting them.
 
     Raises
     ------
@@ -109,7 +110,7 @@ async def find_documents(root: StorePath, zarr_format: ZarrFormat) -> list[Found
     root : StorePath
         Root of the hierarchy.
     zarr_format : {2, 3}
-        Format of the documents.
+        Zarr format of the documents.
     """
     names = [name for stage in _STAGES[zarr_format] for name in stage]
     prefix = f"{root.path}/" if root.path else ""
@@ -137,15 +138,16 @@ async def check_alternatives(
     documents : collection of Found
         Documents to delete.
     zarr_format : {2, 3}
-        Format of the documents.
+        Zarr format of the documents.
     planned : collection of str
         Paths of nodes whose metadata of the other format will be written before the deletion.
 
     Raises
     ------
     ValueError
-        If the node of a document has no valid metadata of the other format, or if these describe a
-        different type of node. The message names the first such document.
+        If the node of a document has no valid metadata of the other format, or if the metadata of
+        the other format describe a different type of node. The message names the first such
+        document.
     """
     names: dict[str, list[str]] = {}
     for path, name in documents:
@@ -197,9 +199,9 @@ async def delete_documents(
     documents : collection of Found
         Documents to delete.
     zarr_format : {2, 3}
-        Format of the documents.
+        Zarr format of the documents.
     dry_run : bool
-        Whether to only log, without deleting.
+        Whether to only log the documents, without deleting them.
     """
 
     async def delete(document: Found) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.abc.numcodec import Numcodec
 
-# Attributes of numcodecs filters with the data types of their input and output.
+# Maps the ids of numcodecs filters to two attribute names. The attributes contain the data types of
+# the input and of the output of the filter.
 _FILTER_DTYPES: Final[Mapping[str, tuple[str, str]]] = {
     "astype": ("decode_dtype", "encode_dtype"),
     "delta": ("dtype", "astype"),
@@ -41,7 +42,7 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
     Parameters
     ----------
     metadata : GroupMetadata
-        Metadata of format 2.
+        Metadata of the format 2 group.
 
     Raises
     ------
@@ -77,8 +78,8 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
     ------
     TypeError
         If a filter or the compressor corresponds to a format 3 codec of the wrong kind. Filters
-        must be array-to-array codecs, except the last filter of an array of objects. A compressor
-        must be a bytes-to-bytes codec.
+        must be array-to-array codecs, except the filter that encodes elements of variable length. A
+        compressor must be a bytes-to-bytes codec.
     ValueError
         If a codec or the data type has no counterpart in format 3, if a filter is applied to
         elements of a data type that it does not accept, or if the fields of a structured data type
@@ -134,7 +135,7 @@ def _object_codec(filters: tuple[Numcodec, ...], codec_id: str) -> Codec:
 
 
 def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[Any]]:
-    """Return the format 3 codec for a filter, and the data type of its output."""
+    """Return the format 3 codec for a filter, and the data type of the output of the filter."""
     config = dict(item.get_config())
     codec_id = str(config.pop("id"))
     codec_class = _counterpart(codec_id)

@@ -1,7 +1,7 @@
 """Migrate the metadata of arrays and groups from format 2 to format 3.
 
-The chunks of an array can be described by format 2 metadata and by format 3 metadata. The metadata
-of both formats can be stored together beside the chunks.
+Metadata of either format can describe the same chunks. The metadata of both formats can therefore
+be stored together beside the chunks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["migrate_to_v3", "migrate_v2_to_v3", "remove_metadata"]
 
 migrate_v2_to_v3 = sync_twin(_migration.migrate_v2_to_v3)
 
-# VirtualiZarr imports this name.
+# The package VirtualiZarr imports this name.
 _convert_array_metadata = convert_array
 
 
@@ -37,15 +37,16 @@ def migrate_to_v3(
     Parameters
     ----------
     zarr_v2 : Array, AsyncArray, Group or AsyncGroup
-        Node of format 2.
+        The format 2 array or group.
     output_path : StorePath
-        Location for the documents. Other keys, such as chunks, may be stored there.
+        Location to which the documents are written. The location can contain other keys, such as
+        chunks.
     dry_run : bool
-        Whether to only convert and log, without writing.
+        Whether to only convert the metadata and log the documents, without writing them.
 
     Raises
     ------
     TypeError, ValueError, NotImplementedError
-        See `migrate_v2_to_v3`. In these cases, nothing is written.
+        See `migrate_v2_to_v3`. If one of these errors is raised, nothing is written.
     """
     sync_in_time(_migration.migrate_node(zarr_v2, output_path, dry_run))
