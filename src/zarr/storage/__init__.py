@@ -34,7 +34,7 @@ __all__ = [
 
 
 class VerboseModule(types.ModuleType):
-    """A module that issues a warning if a removed setting is assigned."""
+    """A module that issues a warning if a value is assigned to a removed setting."""
 
     def __setattr__(self, attr: str, value: Any) -> None:
         if attr != "default_compressor":

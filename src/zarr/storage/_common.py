@@ -79,23 +79,26 @@ async def make_store(
     store_like : Store, StorePath, str, pathlib.Path, upath.UPath, fsspec.FSMap, dict or None
         A store is returned unchanged, whatever the mode. A string is a local path or a URL. For a
         plain path, a ``file:`` URL or a ``local:`` URL, the result is a `LocalStore`. For a
-        ``memory://`` URL, the result is a `ManagedMemoryStore` if one with the name in the URL
-        exists. For all other URLs, including chained URLs (``simplecache::``), the result is an
-        `FsspecStore`. A dict is used without a copy. For None, the result is a new `MemoryStore`.
+        ``memory://`` URL, the result is a `ManagedMemoryStore` if a store with the name in the URL
+        exists, otherwise an `FsspecStore`. For all other URLs, including chained URLs
+        (``simplecache::``), the result is an `FsspecStore`. For a dict, the result is a
+        `MemoryStore` that uses the dict itself, not a copy. For None, the result is a new
+        `MemoryStore`.
     mode : {"r", "r+", "a", "w", "w-"} or None
         ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` require that a local directory
-        exists; the other modes and None create it.
+        exists. With the other modes and None, a missing local directory is created.
     storage_options : dict or None
         Arguments for the file system of an fsspec URL; None for no arguments.
 
     Raises
     ------
     TypeError
-        If `store_like` has any other type, or if `storage_options` are given without an fsspec URL.
+        If `store_like` has an unsupported type, or if `storage_options` are given but `store_like`
+        is not an fsspec URL.
     ValueError
         If the mode is invalid, or if no file system is known for the URL.
     FileNotFoundError
-        If the directory does not exist and the mode does not create it.
+        If the mode is ``"r"`` or ``"r+"`` and the local directory does not exist.
     """
     check_mode(mode)
     read_only = mode == "r"
@@ -125,8 +128,8 @@ async def make_store(
     if isinstance(store_like, str):
         store_like = _local_path(store_like)
     if isinstance(store_like, Path):
-        # The other modes apply only to the node at the path, so they are not passed to the store:
-        # with mode "w", `LocalStore.open` would empty the whole directory.
+        # Modes other than "r" and "r+" apply only to the node at the path, so they are not passed
+        # to the store: with mode "w", `LocalStore.open` would empty the whole directory.
         has_to_exist: AccessModeLiteral | None = "r+" if mode in ("r", "r+") else None
         return await LocalStore.open(store_like, mode=has_to_exist, read_only=read_only)
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")
@@ -175,7 +178,7 @@ async def make_store_path(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        See `make_store`. Also a `TypeError` or `ValueError` if the path is invalid.
+        See `make_store`. A `TypeError` or `ValueError` is also raised if the path is invalid.
     FileExistsError
         If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path contains data.
     """
@@ -194,9 +197,10 @@ async def contains_array(store_path: StorePath, zarr_format: ZarrFormat) -> bool
     Parameters
     ----------
     store_path : StorePath
-        The path in the store.
+        The store and the path in the store.
     zarr_format : {2, 3}
-        The format. The function looks for ``.zarray`` (2) or ``zarr.json`` (3).
+        The format. The function looks for ``.zarray`` in format 2, and for ``zarr.json`` in format
+        3.
 
     Raises
     ------
@@ -212,9 +216,10 @@ async def contains_group(store_path: StorePath, zarr_format: ZarrFormat) -> bool
     Parameters
     ----------
     store_path : StorePath
-        The path in the store.
+        The store and the path in the store.
     zarr_format : {2, 3}
-        The format. The function looks for ``.zgroup`` (2) or ``zarr.json`` (3).
+        The format. The function looks for ``.zgroup`` in format 2, and for ``zarr.json`` in format
+        3.
 
     Raises
     ------
@@ -232,21 +237,21 @@ async def ensure_no_existing_node(
     Parameters
     ----------
     store_path : StorePath
-        The path in the store.
+        The store and the path in the store.
     zarr_format : {2, 3}
         The format.
     node_type : {"array", "group"} or None
-        Type of node to look for; None for both.
+        Type of node to look for; None for both types.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If such a node is stored at the path.
+        If a node of the given format and type is stored at the path.
     ContainsArrayAndGroupError
         If format 2 metadata of both an array and a group are stored at the path.
     MetadataValidationError
-        If ``zarr.json`` exists but is not the metadata of an array or a group. In that case, an
-        overwrite could delete data of an unknown kind.
+        If ``zarr.json`` exists but is not the metadata of an array or a group. Overwriting such a
+        node could delete data of an unknown kind.
     ValueError
         If `zarr_format` is invalid.
     """
@@ -261,14 +266,14 @@ async def ensure_no_existing_node(
 
 
 async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat | None) -> None:
-    """Raise an error if a node is already stored at a path, in one format or in either format.
+    """Raise an error if a node of the given format, or of any format, is stored at a path.
 
     Parameters
     ----------
     store_path : StorePath
-        The path in the store.
+        The store and the path in the store.
     zarr_format : {2, 3} or None
-        Format to look for; None for both.
+        Format of the node to look for; None for both formats.
 
     Raises
     ------
@@ -344,7 +349,7 @@ def _fsspec_url(text: str) -> str | None:
 
 
 def _local_path(text: str) -> Path:
-    """Return the local path that a plain path, a ``file:`` URL or a ``local:`` URL names."""
+    """Return the local path for a plain path, a ``file:`` URL or a ``local:`` URL."""
     match = re.match(r"(?:file:(?://(?:localhost(?=/))?)?|local://)", text, re.IGNORECASE)
     path = text if match is None else text[match.end() :]
     if match is not None and re.match(r"/[A-Za-z]:", path):  # file:///C:/data on Windows
@@ -353,6 +358,6 @@ def _local_path(text: str) -> Path:
 
 
 def _is_instance_of(value: object, module: str, name: str) -> bool:
-    """Return whether a value is an instance of a class, without importing its module."""
+    """Return whether a value is an instance of a class, without importing the class."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))

@@ -19,7 +19,7 @@ class _Fails(Protocol):
 
 @contextmanager
 def naming(store: _Fails, key: str) -> Iterator[None]:
-    """Context manager that passes exceptions to the method `_fail` of a store.
+    """Context manager that passes each exception to the method `_fail` of a store.
 
     `_fail` adds a note that names the key or prefix, and raises the exception.
     """

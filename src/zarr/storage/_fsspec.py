@@ -1,4 +1,7 @@
-"""`FsspecStore`: a store over an fsspec file system. Imports fsspec only on use."""
+"""`FsspecStore`: a store over an fsspec file system.
+
+The module fsspec is imported only when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +59,13 @@ _make_async = as_async  # other packages import this name
 
 def _path_of(target: Target, path: str) -> Hashable:
     """Return a hashable value that identifies the object from which a key is read."""
-    # Direct reads and reads through references are not merged, because a missing object is an
-    # absent key for a direct read, but a failure for a reference.
+    # A direct read is not merged with a read through a reference. If the object is missing, the
+    # direct read means an absent key, but the read through a reference fails.
     return id(target.fs), target.path, target.path == path
 
 
 def _transient(fs: AsyncFileSystem, error: BaseException) -> Transient | None:
-    """Return a `Transient` if a failure is transient and `fs` does not retry reads; else None."""
+    """Return a `Transient` if a failure is transient and `fs` itself does not retry; else None."""
     return None if retries_itself(fs) else transient(error)
 
 
@@ -79,18 +82,20 @@ class FsspecStore(Store):
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Types of exceptions that may indicate an absent key. For the default types, conditions
-        apply. A `FileNotFoundError` means an absent key unless its cause is another failure. An
-        `IsADirectoryError` means an absent key if the directory contains keys. A
+        Types of exceptions that may indicate an absent key. The following conditions apply to the
+        default types. A `FileNotFoundError` means an absent key unless its cause is another
+        failure. An `IsADirectoryError` means an absent key if the directory contains keys. A
         `NotADirectoryError` means an absent key if the key ends in the name of a metadata document.
-        If further types are given, their exceptions always mean an absent key, so that a failed
-        read of a chunk returns fill values.
+        If further types are given, their exceptions always mean an absent key. If the read of a
+        chunk fails with such an exception, the result is fill values.
     max_gap_bytes : int, None or "config"
-        Maximum gap, in bytes, between two requests for one object that are merged into one read;
-        the read includes the gap. Requests of one `get_many` call are merged, and so are requests
-        of concurrent callers. 0 merges adjacent byte ranges only, None merges nothing. ``"config"``
-        means the value of the setting ``bulk_reads.max_gap_bytes`` when the store is created; the
-        options below use ``"config"`` in the same way. The configuration default is 16 KiB.
+        Maximum gap, in bytes, between the byte ranges of two requests that are merged into one read
+        of an object; the read includes the gap. Requests of one `get_many` call are merged, and so
+        are requests of concurrent callers. With 0, only adjacent or overlapping byte ranges are
+        merged; with None, no requests are merged. ``"config"`` means the value of the setting
+        ``bulk_reads.max_gap_bytes`` when the store is created. For the options below, ``"config"``
+        means the setting of the same name, for example ``bulk_reads.max_retries``. The
+        configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
         Maximum size of a merged read, in bytes; a single request may be larger. If the limit is too
         large, a few connections transfer all bytes and the others are idle. The configuration
@@ -100,16 +105,17 @@ class FsspecStore(Store):
         ``bulk_reads.max_concurrency``. If this setting is None too, the maximum is
         ``async.concurrency`` if the user has set it, and 64 otherwise.
     window_seconds : float or "config"
-        Time in seconds that a request waits for other requests, so that they can be merged. The
-        configuration default is 0, so that a read starts immediately if a slot is free.
+        Time in seconds that a request waits for further requests that can be merged with it. The
+        configuration default is 0: a read starts immediately unless the maximum number of reads is
+        in flight.
     read_ahead_bytes : int or "config"
         Number of bytes to read ahead when an object is read sequentially. These bytes are cached
         for all callers, for at most 60 seconds. The size of the cache is four times this number,
-        but at least 16 MiB. Use this option only for objects that no other writer changes. The
+        but at least 16 MiB. Use this option only for objects that no other process changes. The
         configuration default is 0.
     max_retries : int or "config"
         Maximum number of retries of a read after a reset or refused connection, a truncated body, a
-        timeout, or a status of 408, 429, 500, 502, 503 or 504. The option is ignored for file
+        timeout, or an HTTP status of 408, 429, 500, 502, 503 or 504. The option is ignored for file
         systems that have their own retries, such as s3fs. The configuration default is 3.
     on_bulk_read : callable or None
         Function called with a `BulkReadReport` after each `get_many`. Exceptions that the function
@@ -217,7 +223,7 @@ class FsspecStore(Store):
         Raises
         ------
         ValueError
-            If no file system is known for the protocol.
+            If no file system is known for the protocol of the URL.
         """
         fs, path = open_url(url, storage_options)
         return cls(
@@ -255,7 +261,7 @@ class FsspecStore(Store):
         allowed_exceptions: tuple[type[Exception], ...] = ALLOWED_EXCEPTIONS,
         **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
-        """Make a store from a path of universal_pathlib.
+        """Make a store from a `UPath`, a path of the package universal_pathlib.
 
         Parameters
         ----------
@@ -279,7 +285,7 @@ class FsspecStore(Store):
         allowed_exceptions: tuple[type[Exception], ...],
         **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
-        """Make a store; issue no warning if the file system is not asynchronous."""
+        """Make a store, without a warning if `fs` was not made with ``asynchronous=True``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZarrUserWarning)
             return cls(
@@ -330,7 +336,7 @@ class FsspecStore(Store):
 
     @property
     def max_concurrency(self) -> int | None:
-        """Maximum number of reads in flight; None for the configured value."""
+        """Maximum number of reads in flight; None for ``bulk_reads.max_concurrency``."""
         return self.read_options.max_concurrency
 
     # --- reading ------------------------------------------------------------------------
@@ -343,9 +349,9 @@ class FsspecStore(Store):
         Each key is first resolved to an object: the target of a reference if the file system is
         fsspec's reference file system, otherwise the object at the path of the key. The options of
         the store determine which requests for one object are merged. If the file system overrides
-        ``_cat_ranges``, merged reads are passed to it in batches. Otherwise each merged read is a
-        separate call, because fsspec's default ``_cat_ranges`` neither merges reads nor stops them
-        when it is cancelled.
+        ``_cat_ranges``, this method receives the merged reads in batches. Otherwise each merged
+        read is a separate call, because fsspec's default ``_cat_ranges`` does not merge reads, and
+        does not stop its reads when the call is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
@@ -498,11 +504,13 @@ class FsspecStore(Store):
         if prefix.strip("/"):
             targets = [directory]
         else:
-            # Keep the root: the store may be unable to recreate this bucket or directory.
+            # Do not delete the root itself, because the store may be unable to create the bucket or
+            # directory again.
             targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
         if any(has_magic(name) for name in (directory, *keys)):
-            # fsspec would treat this name as a glob pattern, and delete everything that matches.
+            # fsspec would treat such a name as a glob pattern, and delete everything that matches
+            # the pattern.
             await concurrent_map([(key,) for key in keys], self.delete)
             return
         for target in targets:
@@ -590,7 +598,7 @@ class FsspecStore(Store):
     # --- failures -----------------------------------------------------------------------
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure or its original cause, after adding a note that names the request."""
+        """Raise a failure or its original cause, with an added note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
         # If the bucket is missing, raise a `FileNotFoundError`, as code that opens arrays expects.
         failure = error if fault is None or is_missing_bucket(fault) else fault

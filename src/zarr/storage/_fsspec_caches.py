@@ -44,10 +44,10 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache that `fs` wraps, except a cache that `whole_file_cache` returns.
+    """Return the cache that `fs` wraps, or None if `whole_file_cache` returns this cache.
 
-    The result is None if there is no such cache. Such a cache is read through its own methods. They
-    raise a `FileNotFoundError` for any failure to fetch an object.
+    The result is also None if `fs` wraps no cache. A returned cache is read through its own
+    methods, which raise a `FileNotFoundError` for any failure to fetch an object.
     """
     cache = fs.__dict__.get("sync_fs")
     is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None
@@ -86,8 +86,8 @@ async def read_through_cache(
     Raises
     ------
     Exception
-        Any failure of `read`; in that case no cache file is written. An `OSError` if the cache file
-        cannot be written.
+        Any exception that `read` raises; in that case no cache file is written. An `OSError` is
+        raised if the cache file cannot be written.
     """
     path = cache._strip_protocol(path)
     queue = queue_of_cache(cache)
@@ -110,7 +110,7 @@ def _find(cache: Any, path: str) -> str | None:
 
 
 def _read_file(name: str, byte_range: ByteRequest | None) -> bytes | None:
-    """Return bytes of a cache file, or None if another process has deleted the file."""
+    """Return a byte range of a cache file, or None if another process has deleted the file."""
     try:
         with open(name, "rb") as file:
             start, stop = resolve_byte_range(byte_range, os.fstat(file.fileno()).st_size)

@@ -113,10 +113,10 @@ async def _fetch_referenced(
     try:
         data = await read_object(fs, target.path, byte_range)
         if target.nbytes is not None and byte_range == target.locate(part):
-            # According to the reference, the object contains all these bytes. If fewer arrive, the
-            # object has changed. If a merged read returns too few bytes, each request that this
-            # read does not cover is repeated as a separate read. The length of the separate read is
-            # checked here.
+            # According to the reference, the object contains all requested bytes. If the response
+            # contains fewer bytes, the object has changed. If a merged read returns too few bytes,
+            # each request that this read does not cover is repeated as a separate read. The length
+            # of the separate read is checked here.
             assert isinstance(byte_range, RangeByteRequest)
             check_length(data, None, byte_range.end - byte_range.start)
     except Exception as error:

@@ -28,7 +28,8 @@ _begins_as_html = re.compile(
     re.IGNORECASE,
 ).match
 
-# Matches bytes that do not occur in text (section 7.2). The standard examines the first 1445 bytes.
+# Finds bytes that do not occur in text (section 7.2 of this standard). Only the first 1445 bytes of
+# a body are examined, as in the standard.
 _has_binary_data = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]").search
 _SNIFFED_NBYTES = 1445
 
@@ -115,12 +116,12 @@ class HttpReply:
         return body[start:stop]
 
     def _promised(self, described: str) -> int:
-        """Return the length of the range in ``Content-Range``, after checking the range itself.
+        """Return the length of the range in ``Content-Range``, after comparing it with the request.
 
         Raises
         ------
         OSError
-            If the range is not the requested one.
+            If the range in the header is not the requested range.
         """
         match = _parse_content_range(described.strip())
         if match is not None:

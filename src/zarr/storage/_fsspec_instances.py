@@ -55,13 +55,16 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
         return serialize(AsyncFileSystemWrapper(fs, asynchronous=True))
     if fs.asynchronous or is_wrapper(fs) or _has_inner_instances(fs):
         return fs
-    # fsspec caches this instance, so calls with equal arguments return the same instance.
+    # fsspec caches the new instance, so calls with equal arguments return the same instance.
     result = type(fs)(*fs.storage_args, **_async_options(type(fs), fs.storage_options))
     return as_own(result)
 
 
 def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Mark an instance as made for stores; its client is closed after the last store is freed."""
+    """Mark a file system instance as made for stores, and return it.
+
+    The client of a marked instance is closed after the last store that uses the instance is freed.
+    """
     if is_async(fs):
         fs.__dict__[OWN] = True
     return fs

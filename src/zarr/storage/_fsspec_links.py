@@ -54,7 +54,7 @@ async def refuse_links(fs: Any, root: str, path: str) -> None:
 
 
 async def refuse_pipes(fs: Any, path: str) -> None:
-    """Raise an error if a path is a local file that is not a regular file.
+    """Raise an error if a path is a named pipe, a socket or a device of a local file system.
 
     See `zarr.storage._local_files.refuse_pipe`.
 
@@ -63,7 +63,7 @@ async def refuse_pipes(fs: Any, path: str) -> None:
     fs : fsspec.AbstractFileSystem
         The file system.
     path : str
-        The path to read. The file system handles missing paths and directories.
+        The path to read. Missing paths and directories raise no error here.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Child(NamedTuple):
     path : str
         Path of the file or directory in the file system.
     name : str
-        The last part of the path, valid as a part of a key.
+        The last part of the path, which is valid as a part of a key.
     is_directory : bool
         Whether the child is listed as a directory.
     nbytes : int or None
@@ -81,7 +81,7 @@ async def files(fs: AsyncFileSystem, path: str, *, sizes: bool = False) -> list[
     path : str
         The path.
     sizes : bool
-        Whether to return sizes. Some file systems need more time to determine them.
+        Whether to return sizes. Some file systems need more time to determine the sizes.
     """
     if not _walks(fs):
         return await _found(fs, path, sizes)
@@ -120,9 +120,9 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
 async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     """Return the names of all objects below a path, including folder markers, with one call.
 
-    The call lists all names below the parent that begin with the path. If the path itself were
-    listed and nothing were found, the file system would send further requests, to find out whether
-    the path is a file and whether it exists.
+    The call lists the parent directory, and returns only the names that begin with the path. If the
+    path itself were listed and nothing were found, the file system would send further requests, to
+    find out whether the path is a file and whether it exists.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
 
 
 def _name_of(link: str, base: str) -> tuple[str, bool]:
-    """Return the name to which a link on an index page leads, and whether it is a directory.
+    """Return the name of a link target on an index page, and whether the target is a directory.
 
     Parameters
     ----------
@@ -297,7 +297,8 @@ def _name_of(link: str, base: str) -> tuple[str, bool]:
     name = path[len(above) :]
     is_directory = name.endswith("/")
     name = name.removesuffix("/")
-    # In a URL, a question mark or a hash ends the path, so such a name could not be requested.
+    # In a URL, a question mark or a hash ends the path, so a name that contains one of these
+    # characters could not be requested.
     if "?" in name or "#" in name or not can_be_child(name):
         return nowhere
     if name in ("index.html", "index.htm"):

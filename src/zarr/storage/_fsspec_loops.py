@@ -30,9 +30,9 @@ _HOME = "_zarr_home_loop"
 # ``_s3`` for S3.
 _CLIENTS = ("_session", "_s3")
 
-# Guards the variables below, and the marks that `_claim` sets. The lock is reentrant, because
-# garbage collection can run in a thread that holds the lock. If the collection finalizes a store,
-# the thread acquires the lock again.
+# This lock guards the variables below, and the marks that `_claim` sets. The lock is reentrant,
+# because garbage collection can run in a thread that holds the lock. If the collection finalizes a
+# store, the thread acquires the lock again.
 _lock = threading.RLock()
 _states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
 _of_parents: list[object] = []
@@ -54,16 +54,16 @@ if hasattr(os, "register_at_fork"):
 
 
 class _OfLoop:
-    """The instances that serve one event loop; their clients are closed before the loop closes.
+    """The file system instances of one event loop; their clients are closed before the loop closes.
 
-    A suspended asynchronous generator detects that the event loop is about to close, because a loop
-    shuts down such generators before. Each loop has one `_OfLoop`, so that no client is
-    closed twice.
+    Before an event loop closes, it shuts down all suspended asynchronous generators. Each `_OfLoop`
+    keeps such a generator, and closes the clients when the generator is shut down. Each loop has
+    one `_OfLoop`, so that no client is closed twice.
     """
 
     def __init__(self) -> None:
         self.clones: dict[str, AsyncFileSystem] = {}
-        # Keyed by id: fsspec instances with the same arguments compare equal.
+        # The keys are ids, because fsspec instances with the same arguments compare equal.
         self.served: weakref.WeakValueDictionary[int, AsyncFileSystem] = (
             weakref.WeakValueDictionary()
         )
@@ -114,7 +114,7 @@ class _OfLoop:
             try:
                 await client.__aexit__(None, None, None)
             except asyncio.CancelledError:
-                # This client and the remaining clients will be closed at the end of the loop.
+                # This client and the remaining clients will be closed when the loop closes.
                 self._clients.append(client)
                 raise
 
@@ -129,11 +129,11 @@ def _loops() -> list[asyncio.AbstractEventLoop]:
 
 
 def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
-    """Return the instance of a file system that serves the running event loop.
+    """Return the instance of a file system for use on the running event loop.
 
-    The inner file systems of the instance must serve the same loop. fsspec may share one inner
-    instance among several outer instances. If an inner instance already serves another loop, new
-    outer and inner instances are made.
+    An asynchronous instance and its inner instances can be used only on one event loop. fsspec may
+    share one inner instance among several outer instances. If an inner instance is already used on
+    another event loop, new outer and inner instances are made.
     """
     if is_wrapper(fs):
         return fs
@@ -164,7 +164,7 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
 
 
 def _is_free(fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether an instance belongs to this process and serves no other event loop."""
+    """Return whether an instance belongs to this process and is used on no other event loop."""
     home = fs.__dict__.get(_HOME)
     if home is not None:
         return home() is loop
@@ -178,7 +178,7 @@ def _claim(parts: list[AsyncFileSystem], loop: asyncio.AbstractEventLoop, state:
 
 
 def keep_for(store: object, fs: AsyncFileSystem) -> None:
-    """Close the clients of a file system after its last store is garbage collected.
+    """Ensure that the clients of a file system are closed after its last store is freed.
 
     Instances that the user made, and instances in the cache of fsspec, are not closed.
 
@@ -220,7 +220,7 @@ def _close_soon(fs: AsyncFileSystem) -> None:
     """Schedule closing the client of a file system on its event loop, if the loop still runs.
 
     An inner instance in the cache of fsspec may be used by other file systems. The client of such
-    an instance is closed at the end of the loop.
+    an instance is closed when the loop closes.
     """
     for part in list(_with_inner(fs)):
         home = part.__dict__.get(_HOME)

@@ -1,8 +1,8 @@
 """Combine byte ranges that are requested in one event loop iteration into ``_cat_ranges`` calls.
 
-The default ``_cat_ranges`` of fsspec neither merges reads nor stops them when it is cancelled.
-Therefore the method is used only if a file system overrides it. For example, the file system of
-obstore overrides it to read all ranges of an object with one call.
+The default ``_cat_ranges`` of fsspec does not merge reads, and does not stop its reads when the
+call is cancelled. Therefore ``_cat_ranges`` is called only if a file system overrides it. For
+example, the file system of obstore overrides it to read all ranges of an object with one call.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
     """Return whether `fs`, or the file system to which `fs` delegates, overrides ``_cat_ranges``.
 
-    The result is False for caching file systems. `_fsspec_caches` reads these file systems, because
-    fsspec does not write their cache files safely.
+    The result is False for caching file systems. The module `_fsspec_caches` reads through these
+    file systems, because fsspec does not write their cache files safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -46,7 +46,8 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
 def _is_directory(cls: type) -> bool:
     from fsspec.implementations.dirfs import DirFileSystem
 
-    # A subclass of `DirFileSystem` with its own `_cat_ranges` may not delegate this method.
+    # A subclass of `DirFileSystem` that overrides `_cat_ranges` possibly does not delegate the call
+    # to the inner file system.
     return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
 
 
@@ -68,7 +69,7 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        The file system, for the running event loop.
+        The file system instance of the running event loop.
     path : str
         The path of the object in the file system.
     start : int

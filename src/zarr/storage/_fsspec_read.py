@@ -29,7 +29,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     Parameters
     ----------
     fs : fsspec.asyn.AsyncFileSystem
-        The file system, for the running event loop.
+        The file system instance of the running event loop.
     path : str
         The path of the object in the file system.
     byte_range : ByteRequest or None
@@ -38,7 +38,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     Returns
     -------
     bytes
-        The bytes, truncated at the end of the object.
+        The requested bytes; fewer bytes if the byte range extends past the end of the object.
 
     Raises
     ------
@@ -46,7 +46,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
         If the response does not match the request. The length of the response is checked, and for
         HTTP also the status and the headers.
     Exception
-        Any failure of the file system.
+        Any exception that the file system raises.
     """
     cache = whole_file_cache(fs)
     if cache is not None:
@@ -111,9 +111,9 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the HTTP file system that reads for `fs`: `fs` itself, or one to which it delegates.
+    """Return the HTTP file system among `fs` and the file systems to which `fs` delegates.
 
-    The result is None if there is no such HTTP file system.
+    The result is None if none of these is an HTTP file system.
     """
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs

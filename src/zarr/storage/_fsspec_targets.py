@@ -29,7 +29,7 @@ class Target(NamedTuple):
     path : str
         Path of the object in the file system.
     start : int
-        Offset of the region in bytes.
+        Offset of the region in the object, in bytes.
     nbytes : int or None
         Size of the region in bytes; None for the whole object, whose size is unknown.
     """
@@ -54,7 +54,7 @@ class Target(NamedTuple):
 
 
 def has_references(fs: AsyncFileSystem) -> bool:
-    """Return whether keys of a file system are references."""
+    """Return whether a file system finds the values of its keys through references."""
     return hasattr(fs, "references") and hasattr(fs, "fss")
 
 
@@ -71,7 +71,7 @@ def inline_answer(
     Parameters
     ----------
     target : Target, bytes or None
-        The resolved key; see `resolve_references`.
+        The result of resolving the key; see `resolve_references`.
     byte_range : ByteRequest or None
         The requested bytes; None for all.
 

@@ -62,11 +62,12 @@ _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
 
-# Margin added to the expected size of a file. The expected size is estimated from the files that
-# were read before.
+# Margin added to the expected size of a file, which is estimated from the files that were read
+# previously.
 _ROOM_NBYTES = 4 * KiB
 
-# Merge only adjacent or overlapping byte ranges of a file, because reads take only microseconds.
+# Merge only adjacent or overlapping byte ranges of a file. Reads of gaps would not save time,
+# because a separate read takes only microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
 # Whether a relative path may begin with the name of a drive, such as "C:a".
@@ -85,7 +86,7 @@ class LocalStore(Store):
     Parameters
     ----------
     root : str or Path
-        The directory. The first write creates it.
+        The directory. The first write creates a missing directory.
     read_only : bool
         Whether every attempt to change the store raises an error.
 
@@ -131,7 +132,7 @@ class LocalStore(Store):
         mode : {"r", "r+", "a", "w", "w-"} or None
             ``"r"`` makes the store read-only. If the store is read-only, or if the mode is
             ``"r+"``, the directory must exist. Otherwise a missing directory is created. ``"w"``
-            also empties the directory, and ``"w-"`` requires that the directory is missing.
+            also empties the directory, and ``"w-"`` requires that the directory does not exist.
 
         Raises
         ------
@@ -197,8 +198,8 @@ class LocalStore(Store):
 
         If the root is a file, the store has no keys. The directory of a group may contain files
         such as README.md. A search for members requests keys such as README.md/zarr.json, which are
-        absent. Any other file in place of a directory is damage, and chunks below it must not be
-        read as fill values.
+        absent. In all other cases, a file in place of a directory means that the store is damaged,
+        and chunks of this directory must not be read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -472,9 +473,9 @@ class LocalStore(Store):
         Raises
         ------
         NotImplementedError
-            If a parent directory below the root is a symbolic link.
+            If a directory between the root and the prefix is a symbolic link.
         ValueError
-            If the prefix is a file, or the store is read-only.
+            If the prefix names a file, or if the store is read-only.
         """
         self._check_writable()
         path = self._path(prefix)
@@ -492,7 +493,7 @@ class LocalStore(Store):
             await in_pool(delete)
 
     async def _remove_empty(self, prefix: str) -> None:
-        """Remove empty directories below a prefix, after all keys below the prefix were deleted."""
+        """Remove the empty directories that remain after all keys below a prefix were deleted."""
         path = self._path(prefix)
 
         def remove_empty() -> None:
@@ -516,7 +517,7 @@ class LocalStore(Store):
             await in_pool(clear)
 
     async def move(self, dest_root: Path | str) -> None:
-        """Move the directory to a new path and use it as the root of this store.
+        """Move the directory to a new path, and use the new path as the root of this store.
 
         Parameters
         ----------
