@@ -48,7 +48,7 @@ _endings = 0
 
 
 class SyncError(Exception):
-    """A synchronous function was called on the thread of the event loop, where it cannot wait."""
+    """A synchronous function was called in the thread of the event loop, where it must not wait."""
 
 
 def refuse_at_the_end() -> None:
@@ -57,8 +57,8 @@ def refuse_at_the_end() -> None:
     During shutdown, only the thread that ends the interpreter still runs. The event loop does not
     respond, imports fail, and extension modules may already be unloaded, so an operation would hang
     or crash. An operation may still be started during shutdown, for example by the ``__del__``
-    method of an object in a global variable. Functions registered with `atexit` run earlier, and
-    have no such restriction.
+    method of an object in a global variable. Functions registered with `atexit` run before the
+    shutdown, so they can still read and write.
 
     Raises
     ------
@@ -126,8 +126,8 @@ def get_pool() -> ThreadPoolExecutor:
 
     The size of the pool is the value of ``threading.max_workers`` at first use; None means the
     default of `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for
-    example if a codec reads an array. Such jobs run in a second pool of the same size. In the first
-    pool, these jobs would never start if all workers were waiting.
+    example if a codec reads an array. The jobs that a worker waits for run in a second pool of the
+    same size. In the first pool, these jobs would never start if all workers were waiting.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)

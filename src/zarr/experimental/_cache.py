@@ -140,8 +140,8 @@ class Cache:
         ----------
         wanted : dict
             One of the dicts that `sort` returns: requests, mapped to their entries or to None. Each
-            request is deleted from the dict when its copy is yielded. Requests that remain at the
-            end have no usable copy.
+            request is deleted from the dict when its copy is yielded. Requests that remain in the
+            dict at the end have no usable copy.
         prototype : BufferPrototype
             The copies are instances of the ``buffer`` class of the prototype.
         since : Since

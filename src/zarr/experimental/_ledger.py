@@ -287,14 +287,14 @@ class Ledger:
                 self._take(entry)
 
     def evictable(self, key: str, held: Callable[[str], bool]) -> Entry | None:
-        """Return the least recently used entry that may be evicted; None if there is none.
+        """Return the least recently used entry that can be evicted; None if there is no such entry.
 
-        An entry may be evicted if no other caller has locked its key.
+        An entry can be evicted if no other caller has locked the key of the entry.
 
         Parameters
         ----------
         key : str
-            The key that the caller has locked; entries of this key may be evicted.
+            The key that the caller has locked; entries of this key can be evicted.
         held : callable
             Returns whether the lock of a key is held.
         """

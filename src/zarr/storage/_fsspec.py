@@ -575,7 +575,7 @@ class FsspecStore(Store):
     async def _files(
         self, fs: AsyncFileSystem, prefix: str, *, sizes: bool = False
     ) -> Sequence[tuple[str, int | None]]:
-        """Return the keys below a prefix with their sizes in bytes, None if the size is unknown."""
+        """Return the keys below a prefix, each with its size in bytes, or None if this is unknown."""
         root = bare(fs, self._path_of_prefix(""))
         with naming(self, prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)

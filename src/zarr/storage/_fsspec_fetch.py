@@ -68,8 +68,8 @@ async def fetch_bytes(
     path : str
         The path of the key.
     byte_range : ByteRequest or None
-        The bytes of the object to fetch. If requests are merged, these are the bytes of the merged
-        read.
+        The bytes to fetch from the object; None for all. If requests are merged, this is the byte
+        range of the merged read.
     """
     # An HTTP request cannot express an empty range; S3 would reply with the whole object. Therefore
     # one byte is requested instead. The response also shows whether the key is present.

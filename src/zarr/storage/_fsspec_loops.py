@@ -122,8 +122,8 @@ class _OfLoop:
 def _loops() -> list[asyncio.AbstractEventLoop]:
     """Return the event loops that have an entry in `_states`.
 
-    The weak references are copied in one step. Iterating over `_states` itself would fail if a loop
-    was garbage collected in another thread during the iteration.
+    The weak references are copied in one atomic step. Iterating over `_states` itself would fail if
+    a loop was garbage collected in another thread during the iteration.
     """
     return [loop for ref in _states.keyrefs() if (loop := ref()) is not None]
 
