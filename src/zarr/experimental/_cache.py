@@ -355,7 +355,7 @@ class Cache:
         Raises
         ------
         Exception
-            If the copies cannot be deleted.
+            If the copies of the values cannot be deleted.
         """
         base = as_directory(prefix)
         entries = self.ledger.begin_change_below(base)

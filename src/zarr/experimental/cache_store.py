@@ -50,11 +50,11 @@ class CacheStore(WrapperStore[Store]):
     """Caches values of a source store in a second store, the cache store.
 
     The source is authoritative. The absence of a key is never cached. Before a value of the source
-    is changed through this store, the copies of the value are invalidated. The cache store may be
-    any store that supports deletes. Nothing else may use the cache store, because the cache may
-    delete all of its content. Values that are already in the cache store when the `CacheStore` is
-    created are treated as valid copies if `max_age_seconds` is infinity. Otherwise these values are
-    ignored, because their age is unknown.
+    is changed through this store, the copies of the value are invalidated. The cache store can be
+    any store that supports deletes. Do not use the cache store for anything else, because the cache
+    can delete all content of this store. Values that are already in the cache store when the
+    `CacheStore` is created are treated as valid copies if `max_age_seconds` is infinity. Otherwise
+    these values are ignored, because their age is unknown.
 
     If a whole value is requested, the whole value is cached; if a byte range is requested, that
     byte range is cached. The copy of a whole value also answers requests for byte ranges of the

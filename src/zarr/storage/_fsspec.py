@@ -82,7 +82,7 @@ class FsspecStore(Store):
     path : str
         Root of the store within the file system.
     allowed_exceptions : tuple of type
-        Types of exceptions that may indicate an absent key. The following conditions apply to the
+        Types of exceptions that can indicate an absent key. The following conditions apply to the
         default types. A `FileNotFoundError` means an absent key unless its cause is another
         failure. An `IsADirectoryError` means an absent key if the directory contains keys. A
         `NotADirectoryError` means an absent key if the key ends in the name of a metadata document.
@@ -97,7 +97,7 @@ class FsspecStore(Store):
         means the setting of the same name, for example ``bulk_reads.max_retries``. The
         configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
-        Maximum size of a merged read, in bytes; a single request may be larger. If the limit is too
+        Maximum size of a merged read, in bytes; a single request can be larger. If the limit is too
         large, a few connections transfer all bytes and the others are idle. The configuration
         default is 4 MiB.
     max_concurrency : int or None
@@ -210,13 +210,13 @@ class FsspecStore(Store):
         Parameters
         ----------
         url : str
-            A URL that fsspec supports. It may be chained (``simplecache::s3://bucket/key``).
+            A URL that fsspec supports. The URL can be chained (``simplecache::s3://bucket/key``).
         storage_options : dict or None
             Arguments for the file system; None for no arguments.
         read_only : bool
             Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes
-            Types of exceptions that may indicate an absent key; see `FsspecStore`.
+            Types of exceptions that can indicate an absent key; see `FsspecStore`.
         **bulk
             Options of bulk reads; see `FsspecStore`.
 
@@ -243,11 +243,11 @@ class FsspecStore(Store):
         Parameters
         ----------
         fs_map : fsspec.FSMap
-            The mapper; its file system may be synchronous.
+            The mapper; the file system of the mapper can be synchronous.
         read_only : bool
             Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes
-            Types of exceptions that may indicate an absent key; see `FsspecStore`.
+            Types of exceptions that can indicate an absent key; see `FsspecStore`.
         **bulk
             Options of bulk reads; see `FsspecStore`.
         """
@@ -266,11 +266,11 @@ class FsspecStore(Store):
         Parameters
         ----------
         upath : upath.UPath
-            The path; its file system may be synchronous.
+            The path; the file system of the path can be synchronous.
         read_only : bool
             Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes
-            Types of exceptions that may indicate an absent key; see `FsspecStore`.
+            Types of exceptions that can indicate an absent key; see `FsspecStore`.
         **bulk
             Options of bulk reads; see `FsspecStore`.
         """
@@ -458,7 +458,7 @@ class FsspecStore(Store):
         TypeError
             If `value` is not a `Buffer`.
         NotImplementedError
-            If a byte range is given.
+            If `byte_range` is not None.
         ValueError
             If the store is read-only.
         """
@@ -575,7 +575,7 @@ class FsspecStore(Store):
     async def _files(
         self, fs: AsyncFileSystem, prefix: str, *, sizes: bool = False
     ) -> Sequence[tuple[str, int | None]]:
-        """Return the keys below a prefix, each with its size in bytes, or None if this is unknown."""
+        """Return the keys below a prefix, each with its size in bytes (None if unknown)."""
         root = bare(fs, self._path_of_prefix(""))
         with naming(self, prefix):
             found = await files(fs, self._path_of_prefix(prefix), sizes=sizes)

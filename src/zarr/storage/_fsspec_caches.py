@@ -79,7 +79,7 @@ async def read_through_cache(
     path : str
         The path of the object.
     byte_range : ByteRequest or None
-        The bytes to read; None for all.
+        The byte range to read; None for the whole object.
     read : callable
         Reads an object of the underlying file system.
 

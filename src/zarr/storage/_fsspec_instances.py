@@ -76,7 +76,7 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     Parameters
     ----------
     url : str
-        A URL that fsspec supports. It may be chained.
+        A URL that fsspec supports. The URL can be chained.
     options : mapping or None
         Arguments for the file system; None for no arguments.
 

@@ -23,7 +23,7 @@ async def refuse_links(fs: Any, root: str, path: str) -> None:
     fs : fsspec.AbstractFileSystem
         The file system; only local file systems are checked.
     root : str
-        The root of the store, which may itself be a link.
+        The root of the store, which can itself be a link.
     path : str
         The path to delete. A missing path is not an error.
 

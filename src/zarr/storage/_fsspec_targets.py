@@ -73,7 +73,7 @@ def inline_answer(
     target : Target, bytes or None
         The result of resolving the key; see `resolve_references`.
     byte_range : ByteRequest or None
-        The requested bytes; None for all.
+        The requested byte range; None for the whole value.
 
     Returns
     -------

@@ -70,7 +70,7 @@ _ROOM_NBYTES = 4 * KiB
 # because a separate read takes only microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
-# Whether a relative path may begin with the name of a drive, such as "C:a".
+# Whether a relative path can begin with the name of a drive, as "C:a" does.
 _HAS_DRIVES = os.name == "nt"
 
 # Number of names that a listing fetches per task of the thread pool.
@@ -137,9 +137,9 @@ class LocalStore(Store):
         Raises
         ------
         FileNotFoundError
-            If the directory must exist but does not.
+            If the directory does not exist, and the store is read-only or the mode is ``"r+"``.
         FileExistsError
-            If the directory must be absent but exists.
+            If the directory exists and the mode is ``"w-"``.
         ValueError
             If `mode` is invalid.
         """
