@@ -39,8 +39,8 @@ def parse_separator(data: JSON) -> SeparatorLiteral:
 
 
 def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
-    # Some extension points accept a bare name in metadata. A chunk key encoding must be a JSON
-    # object.
+    # In metadata, some extension points may be given as a bare name. A chunk key encoding must be
+    # given as a JSON object.
     if not isinstance(data, Mapping):
         raise TypeError(f"Expected dict, got {type(data)}")
     name, configuration = parse_named_configuration(data, require_configuration=False)
@@ -48,7 +48,7 @@ def _parse_name_and_configuration(data: object) -> tuple[str, dict[str, Any]]:
 
 
 class ChunkKeyEncodingParams(TypedDict):
-    """The short form that users may pass instead of a chunk key encoding."""
+    """The short form of a chunk key encoding, which users may pass instead of the JSON form."""
 
     name: Literal["v2", "default"]
     separator: NotRequired[SeparatorLiteral]
@@ -79,7 +79,7 @@ class ChunkKeyEncoding(ABC, Metadata):
             If `data` or its configuration is not a JSON object, or if a member of the
             configuration is unknown.
         ValueError
-            If the name is missing, or if a value is not allowed.
+            If the name is missing, or if a value in the configuration is not allowed.
         """
         _, configuration = _parse_name_and_configuration(data)
         return cls(**configuration)
@@ -101,7 +101,7 @@ class ChunkKeyEncoding(ABC, Metadata):
         Raises
         ------
         NotImplementedError
-            If the encoding does not implement decoding.
+            If the encoding cannot decode keys.
         ValueError
             If `chunk_key` is not a key of this encoding.
         """
@@ -122,7 +122,7 @@ class ChunkKeyEncoding(ABC, Metadata):
 
     @abstractmethod
     def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
-        """Return the key, relative to the array, of the chunk at a position of the grid.
+        """Return the key of the chunk at a position in the chunk grid, relative to the array.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ ChunkKeyEncodingLike = TypeAliasType(
 
 def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> tuple[int, ...]:
     parts = text.split(separator)
-    # int() also accepts signs, blanks and underscores, but no encoder writes them.
+    # `int` also accepts signs, whitespace and underscores, but no encoding writes them into keys.
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise ValueError(f"Invalid chunk key for {name} encoding: {chunk_key!r}")
     return tuple(map(int, parts))
@@ -152,7 +152,7 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
     Parameters
     ----------
     separator : {"/", "."}
-        The separator between the parts.
+        The separator between the parts of a key.
 
     Raises
     ------
@@ -197,7 +197,7 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
     Parameters
     ----------
     separator : {".", "/"}
-        The separator between the parts.
+        The separator between the parts of a key.
 
     Raises
     ------
@@ -215,7 +215,7 @@ class V2ChunkKeyEncoding(ChunkKeyEncoding):
         """Return the position in the chunk grid that a key encodes.
 
         The key ``"0"`` is ambiguous: it is the first chunk of an array with one dimension, or the
-        only chunk of an array without dimensions. It is decoded as ``(0,)``.
+        only chunk of an array without dimensions. This key is decoded as ``(0,)``.
 
         Parameters
         ----------
@@ -256,7 +256,8 @@ def parse_chunk_key_encoding(data: ChunkKeyEncodingLike) -> ChunkKeyEncoding:
         If `data` is neither an encoding nor a mapping, or if a member of the configuration is
         unknown.
     ValueError
-        If no encoding of that name is registered, or if the separator is not allowed.
+        If the name is missing or no encoding is registered under the name, or if the separator is
+        not allowed.
     """
     if isinstance(data, ChunkKeyEncoding):
         return data

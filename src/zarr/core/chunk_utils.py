@@ -29,7 +29,8 @@ class ChunkTransform:
     Raises
     ------
     TypeError
-        If a codec has only coroutines, or if a codec cannot take the output of its predecessor.
+        If a codec has no synchronous methods, or if a codec cannot take the output of the previous
+        codec.
     ValueError
         If there is no array-to-bytes codec, or more than one.
     """
@@ -94,13 +95,13 @@ class ChunkTransform:
         Parameters
         ----------
         byte_length : int
-            Size of the chunk in bytes.
+            Size of the decoded chunk in bytes.
         array_spec : ArraySpec
             The spec of the chunk.
 
         Raises
         ------
         NotImplementedError
-            If the size depends on the values.
+            If the encoded size depends on the values in the chunk.
         """
         return self._chain.compute_encoded_size(byte_length, array_spec)

@@ -84,7 +84,7 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs: Sequence[BytesBytesCodec],
     require_no_aa_bb: bool,
 ) -> bool:
-    """Return whether a selection of a chunk can be decoded without the rest of the chunk.
+    """Return whether the codecs can read a selection of a chunk instead of the whole chunk.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def pipeline_supports_partial_encode(
     bytes_bytes_codecs: Sequence[BytesBytesCodec],
     require_no_aa_bb: bool,
 ) -> bool:
-    """Return whether a selection of a stored chunk can be replaced without the rest of the chunk.
+    """Return whether the codecs can write a selection of a chunk instead of the whole chunk.
 
     See `pipeline_supports_partial_decode` for the parameters.
     """
@@ -119,14 +119,14 @@ def pipeline_supports_partial_encode(
 
 
 def resolve_batched(codec: Codec, chunk_specs: Iterable[ArraySpec]) -> Iterable[ArraySpec]:
-    """Return the spec that describes each chunk after a codec has encoded it."""
+    """Return the specs of chunks after a codec has encoded the chunks."""
     return [codec.resolve_metadata(spec) for spec in chunk_specs]
 
 
 def resolve_aa_specs(
     aa_codecs: Iterable[ArrayArrayCodec], chunk_spec: ArraySpec
 ) -> tuple[list[ArraySpec], ArraySpec]:
-    """Return the input spec of each array-to-array codec, and the output spec of the last."""
+    """Return the input spec of each array-to-array codec, and the output spec of the last codec."""
     specs: list[ArraySpec] = []
     for codec in aa_codecs:
         specs.append(chunk_spec)
@@ -144,13 +144,14 @@ class BatchedCodecPipeline(CodecPipeline):
     Parameters
     ----------
     array_array_codecs : tuple of ArrayArrayCodec
-        Applied first when encoding.
+        The codecs that encode first.
     array_bytes_codec : ArrayBytesCodec
-        Applied next.
+        The codec that encodes next.
     bytes_bytes_codecs : tuple of BytesBytesCodec
-        Applied last.
+        The codecs that encode last.
     batch_size : int
-        Number of chunks that are passed to a codec per call, if the codec has only coroutines.
+        Number of chunks that are processed by one call of `decode_batch` or `encode_batch`. If a
+        codec has no synchronous methods, `read` also decodes chunks in batches of this size.
     """
 
     array_array_codecs: tuple[ArrayArrayCodec, ...]
@@ -160,7 +161,7 @@ class BatchedCodecPipeline(CodecPipeline):
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Self:
-        """Return a pipeline of codecs.
+        """Return a pipeline that consists of the given codecs.
 
         Parameters
         ----------
@@ -289,7 +290,7 @@ class BatchedCodecPipeline(CodecPipeline):
         if store is not None and access_of(store).reads_in_thread and self._decodes_in_thread:
             inline = self._inline(items, None)
             return await run_in_worker(self._read(items, out, drop_axes, inline, store), inline)
-        with planning(object()):  # the store does not merge reads that this operation separates
+        with planning(object()):  # the store must not merge the separate reads of this operation
             return await self._read(items, out, drop_axes, on_loop(), store)
 
     def read_sync(
@@ -299,21 +300,22 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks and wait for them; decode in the calling thread if possible.
+        """Read chunks synchronously; decode in the calling thread if possible.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `read`. The result and the errors are those of `read`.
+            The chunks and their selections, as for `read`. The method returns the same result and
+            raises the same errors as `read`.
         out : NDBuffer
             Array that receives the elements.
         drop_axes : tuple of int
-            Axes that are removed by integers in the selection.
+            Axes that are selected by an integer and therefore missing in `out`.
         max_workers : int or None
             Maximum number of threads that decode, including the calling thread. None means the
-            configured ``codec_pipeline.max_workers``. If that is None too, the maximum is one
-            thread per processor. Only large chunks, or chunks that are slow to decode, are
-            distributed over several threads.
+            configured ``codec_pipeline.max_workers``. If the configured value is also None, the
+            maximum is one thread per processor. Only large chunks, or chunks that are slow to
+            decode, are distributed over several threads.
         """
         results: list[GetResult] = []
         portions = batched(batch_info, _AT_ONCE)
@@ -373,10 +375,10 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._chain.decodes_sync and not own_way
 
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
-        """Return whether a coroutine has to be called, because of an override or the codec.
+        """Return whether chunks have to be read or written with coroutines that may wait.
 
-        True if a subclass overrides the method `way`, or if chunks are processed in parts and the
-        array-to-bytes codec cannot process parts synchronously.
+        This is the case if a subclass overrides the method `way`. It is also the case if chunks are
+        processed in parts and the array-to-bytes codec cannot process parts synchronously.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
@@ -415,16 +417,17 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...] = (),
         max_workers: int | None = None,
     ) -> None:
-        """Write chunks and wait; encode in the calling thread if store and codecs support it.
+        """Write chunks synchronously; encode in the calling thread if store and codecs allow it.
 
         Parameters
         ----------
         batch_info : iterable of tuple
-            As for `write`. The errors are those of `write`.
+            The chunks and their selections, as for `write`. The method raises the same errors as
+            `write`.
         value : NDBuffer
             The elements to write.
         drop_axes : tuple of int
-            Axes that are removed by integers in the selection.
+            Axes that are selected by an integer and therefore missing in `value`.
         max_workers : int or None
             Maximum number of threads that encode, including the calling thread. For the meaning of
             None, see `read_sync`.
@@ -474,9 +477,10 @@ class BatchedCodecPipeline(CodecPipeline):
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
         The result is None if the codec has no such method. The result is also None if a coroutine
-        for parts of chunks has to be called instead. This is the case if the pipeline overrides its
-        coroutine, if the codec defines a coroutine in a more-derived class than the method, or if
-        a coroutine of the codec was replaced.
+        for parts of chunks has to be called instead of the method. This is the case if a subclass
+        of the pipeline overrides `decode_partial_batch` or `encode_partial_batch`. It is also the
+        case if the codec overrides one of its coroutines for parts of chunks, unless a more-derived
+        class defines the method.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"
@@ -497,9 +501,9 @@ def _each(function: Callable[..., Any], chunks: Iterable[tuple[Any, ArraySpec]])
 class FusedCodecPipeline(BatchedCodecPipeline):
     """`BatchedCodecPipeline` under a second name, with one thread by default.
 
-    The class exists because configurations may name it. Both classes fetch and decode chunks in one
-    step if the calling thread can do both. Only the default of `max_workers` differs: in this class
-    `read_sync` and `write_sync` use one thread.
+    The class exists because existing configurations may contain its name. Both classes fetch and
+    decode chunks in one step if the calling thread can do both. Only the default of `max_workers`
+    differs: in this class `read_sync` and `write_sync` use one thread.
 
     Parameters
     ----------

@@ -141,7 +141,7 @@ def parse_enum(data: object, cls: type[_EnumT]) -> _EnumT:
     TypeError
         If `data` is neither a member nor a string.
     ValueError
-        If no member has that name.
+        If `data` is a string, but not the name of a member.
     """
     if isinstance(data, cls):
         return data
@@ -201,14 +201,14 @@ def _as_tuple(data: object) -> tuple[object, ...]:
 
 
 def parse_name(data: JSON, expected: str | None = None) -> str:
-    """Return a name if it is a string; if `expected` is given, the name must be equal to it.
+    """Return `data` if it is a string and, if `expected` is given, equal to `expected`.
 
     Raises
     ------
     TypeError
         If `data` is not a string.
     ValueError
-        If the name differs from `expected`.
+        If `expected` is given and `data` differs from it.
     """
     if not isinstance(data, str):
         raise TypeError(f"Expected a string, got an instance of {type(data)}.")
@@ -218,7 +218,7 @@ def parse_name(data: JSON, expected: str | None = None) -> str:
 
 
 def parse_configuration(data: JSON) -> JSON:
-    """Return a configuration if it is a mapping.
+    """Return the configuration `data` if it is a mapping.
 
     Raises
     ------
@@ -283,7 +283,8 @@ def parse_chunk_shape(data: object) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If `data` is not an iterable of integers above 0. The message names the invalid dimension.
+        If `data` is neither an integer above 0 nor an iterable of such integers. The message names
+        the invalid dimension.
     """
     lengths = (data,) if _is_index(data) else _as_tuple(data)
     return tuple(parse_chunk_edge(length, axis) for axis, length in enumerate(lengths))
@@ -317,22 +318,22 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
     Parameters
     ----------
     data : sequence
-        Edge lengths and ``[length, count]`` pairs in any mixture (rectilinear chunk grid in the
-        repository zarr-extensions).
+        Edge lengths and ``[length, count]`` pairs, in any order. The repository zarr-extensions
+        defines this form of a rectilinear chunk grid.
     axis : int or None
-        The axis that error messages mention; None if they mention no axis.
+        The axis that error messages mention; None if error messages shall mention no axis.
 
     Returns
     -------
     tuple of int
-        One edge length per chunk.
+        The edge length of each chunk.
 
     Raises
     ------
     TypeError, ValueError
-        If a length or a count is not an integer above 0, if a run is not a pair, or if there are
-        more than 2**24 edges. The limit exists because a count takes only a few bytes in the
-        metadata, but its expansion could take any amount of memory.
+        If a length or a count is not an integer above 0, if a run is not a pair, or if a run
+        extends the result to more than 2**24 edges. The limit exists because a count takes only a
+        few bytes in the metadata, but its expansion could take any amount of memory.
     """
     edges: list[int] = []
     where = "" if axis is None else f" in dimension {axis}"
@@ -361,8 +362,8 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
 def compress_rle(sizes: Sequence[int]) -> list[int | list[int]]:
     """Return run-length encoded chunk edges.
 
-    A run of equal lengths becomes ``[length, count]``. A length that differs from its neighbours
-    stays a number.
+    A run of equal lengths becomes ``[length, count]``. A length that differs from both neighbours
+    is kept as a number.
     """
     runs = [(length, sum(1 for _ in run)) for length, run in groupby(sizes)]
     return [length if count == 1 else [length, count] for length, count in runs]

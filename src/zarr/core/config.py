@@ -1,4 +1,4 @@
-"""Run-time configuration with donfig: defaults, files and environment variables.
+"""Run-time configuration, which donfig collects from defaults, files and environment variables.
 
 Keys are dotted paths such as ``array.order``. ``zarr.config.set`` sets a key for the process. Used
 as a context manager, it sets the key only within the ``with`` block. A key can also be set in a
@@ -24,7 +24,7 @@ from zarr.core._coalesce import (
 
 
 class BadConfigError(ValueError):
-    """A configuration value is not usable. The message names the key."""
+    """A value in the configuration cannot be used. The message names the key of the value."""
 
 
 _NUMCODECS_CLASSES = {
@@ -100,7 +100,8 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-# Keys of earlier releases. Setting such a key raises an error, because it would have no effect.
+# Keys that only earlier releases used. Setting such a key raises an error, because the key would
+# have no effect.
 _REMOVED = (
     "array.v2_default_compressor.numeric",
     "array.v2_default_compressor.string",
@@ -145,7 +146,7 @@ class Config(DConfig):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
 
     def reset(self) -> None:
-        """Discard all values set at run time; defaults, files and environment apply again."""
+        """Discard all values set at run time, and read files and environment variables again."""
         self.refresh()
         with self.config_lock:
             self._times_set.clear()
@@ -154,7 +155,7 @@ class Config(DConfig):  # type: ignore[misc]
         """Read files and environment variables again; discard all values set at run time.
 
         While this method runs, other threads get either the old or the new value of a key. A key
-        that exists before and after the call is never missing.
+        that exists both before and after the call is never missing during the call.
 
         Parameters
         ----------
@@ -205,7 +206,7 @@ class Config(DConfig):  # type: ignore[misc]
         Returns
         -------
         context manager
-            Restores the previous buffers on exit.
+            A context manager that restores the previous buffer classes on exit.
         """
         return self.set(
             {"buffer": "zarr.buffer.gpu.Buffer", "ndbuffer": "zarr.buffer.gpu.NDBuffer"}

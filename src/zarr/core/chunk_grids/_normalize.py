@@ -28,8 +28,8 @@ _INVALID_CHUNKS = (
 class RectilinearChunks(tuple[Any, ...]):
     """Chunk lengths of a rectilinear grid, in a form that `normalize_chunks_nd` accepts.
 
-    Metadata store the grid as rectilinear even if all chunks along each dimension have equal
-    length.
+    The metadata describe such a grid as rectilinear, even if all chunks along each dimension have
+    equal length.
     """
 
 
@@ -57,36 +57,37 @@ def full_span_chunk_size(span: int, unit: int = 1) -> int:
     span : int
         Length of the dimension in elements.
     unit : int
-        A length in elements. The result is a multiple of `unit`.
+        Number of elements; the result is a multiple of this number.
 
     Returns
     -------
     int
-        The length in elements; at least `unit`, even for an empty dimension.
+        Length of the chunk in elements. It is at least `unit`, even for an empty dimension.
     """
     return max(1, -(-span // unit)) * unit
 
 
 def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> DimensionGrid:
-    """Return the grid of one dimension from user input.
+    """Convert user input to the chunk grid of one dimension.
 
     Parameters
     ----------
     chunks : int, iterable of int or VaryingDimension
-        An integer is the length of all chunks in elements, or -1 for one chunk that covers the
-        dimension. An iterable contains the length of each chunk. The edges of a `VaryingDimension`
-        are used unchanged, and may extend past the array.
+        An integer is the length of each chunk in elements; -1 means one chunk that covers the
+        dimension. An iterable contains the length of each chunk. The chunk lengths of a
+        `VaryingDimension` are used unchanged; their sum may exceed `span`.
     span : int
         Length of the dimension in elements.
     unit : int
-        A length in elements. If `chunks` is -1, the chunk length is a multiple of `unit`.
+        Number of elements. If `chunks` is -1, the chunk length is a multiple of this number.
 
     Raises
     ------
     TypeError
         If `chunks` is neither an integer nor an iterable of integers.
     ValueError
-        If a length is not positive, or if the sum of the lengths is not `span`.
+        If an integer is neither positive nor -1. If an iterable is empty, contains a length that is
+        not positive, or has a sum other than `span` (any sum is accepted if `span` is 0).
     """
     if isinstance(chunks, VaryingDimension):
         return VaryingDimension(chunks.edges, span)
@@ -131,15 +132,15 @@ def _normalize_edges(chunks: object, span: int) -> VaryingDimension:
 def normalize_chunks_nd(
     chunks: object, shape: ShapeLike, unit: Iterable[int] | None = None
 ) -> ChunkGrid:
-    """Return a chunk grid from user input.
+    """Convert user input to a chunk grid.
 
     Parameters
     ----------
     chunks : int, False, iterable or metadata of a chunk grid
         Either one length in elements for all dimensions, or an iterable with one item per
         dimension, as accepted by `normalize_chunks_1d`. ``False`` and ``-1`` mean one chunk that
-        covers the array. If metadata of a chunk grid are passed, their chunks may extend past the
-        end of the array.
+        covers the array. The metadata of a chunk grid are also accepted; the chunks of that grid
+        may extend past the end of the array.
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None
@@ -149,7 +150,7 @@ def normalize_chunks_nd(
     Raises
     ------
     TypeError
-        If `chunks` does not consist of integers.
+        If `chunks`, or the item for a dimension, has a type that is not supported.
     ValueError
         If `chunks` is None or True, if it has the wrong number of dimensions, or if it does not fit
         the shape.

@@ -48,20 +48,21 @@ def resolve_outer_and_inner_chunks(
     chunks : ChunkGrid
         The grid of the chunks. With sharding, it is the grid of the inner chunks.
     shard_shape : None, "auto", mapping or what `normalize_chunks_nd` takes
-        None for no sharding. With ``"auto"``, a shard contains as many chunks as fit into the
-        configured ``array.target_shard_size_bytes``. If the configured value is None, a shard
-        contains two chunks along each dimension that has more than eight chunks, and one chunk
-        along the others. A mapping contains the shape under the key ``"shape"``. In a shape, -1
-        means that a single shard of whole chunks covers the dimension.
+        None for no sharding. With ``"auto"``, a shard contains the same number of chunks along each
+        dimension. The number is as large as the array and the configured
+        ``array.target_shard_size_bytes`` allow. If the configured value is None, a shard contains
+        two chunks along each dimension that has more than eight chunks, and one chunk along the
+        other dimensions. In a mapping, the value of the key ``"shape"`` is the shape of a shard. In
+        a shape, -1 means that a single shard of whole chunks covers the dimension.
     item_size : int
         Size of an element in bytes.
 
     Raises
     ------
     KeyError
-        If the mapping has no key ``"shape"``.
+        If `shard_shape` is a mapping without the key ``"shape"``.
     TypeError, ValueError
-        If the shape is not valid, or if sharding is used and `chunks` is not regular.
+        If the shape of a shard is not valid, or if sharding is used and `chunks` is not regular.
     """
     if shard_shape is None:
         return ChunkLayout(chunks)

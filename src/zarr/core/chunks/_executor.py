@@ -1,4 +1,4 @@
-"""Executors for codecs: the calling thread, or the worker pool next to the event loop.
+"""Executors, which run codecs either in the calling thread or in the worker pool.
 
 The coroutines that read and write chunks and shards take an executor. With the executor `Inline`
 and a source that does not wait, these coroutines never suspend, so that `run_now` can run them
@@ -33,7 +33,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # Minimum number of bytes for which it is worthwhile to pass work to another thread. Passing a job
-# takes about 20 us. Decoding this number of bytes with zstd takes 200 us.
+# to another thread takes about 20 us. Decoding this number of bytes with zstd takes 200 us.
 PORTION_BYTES = 256 * KiB
 
 # The number is cached, because `os.cpu_count` takes microseconds.
@@ -44,8 +44,8 @@ _CPUS = os.cpu_count() or 1
 # decodes 16 KiB.
 _SLOW_SECONDS = 100e-6
 
-# A function that takes an item and an executor. The concurrency is divided among the items; the
-# executor has the share of this item.
+# A function that takes an item and an executor. The concurrency of the operation is divided among
+# the items. The executor that is passed with an item has the share of that item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
 # A function that takes some encoded chunks and a flag: whether an event loop is busy at the same
@@ -54,7 +54,7 @@ Work: TypeAlias = Callable[["Batch", bool], None]
 
 
 class _Operation:
-    """Base class of the executors; implements the cancellation of a read or write in threads."""
+    """Base class of the executors; implements the cancellation of reads and writes in threads."""
 
     _is_stopped = False
 
@@ -85,11 +85,11 @@ class Inline(_Operation):
         Whether decoded chunks are large. If so, it is worthwhile to pass chunks to another thread
         even if the encoded chunks are small.
     beside_loop : bool
-        Whether the event loop fetches chunks at the same time.
+        Whether the event loop fetches chunks while the calling thread decodes other chunks.
     """
 
     waits = False  # there is no event loop
-    concurrency = 1  # maximum number of reads or writes of a store in flight
+    concurrency = 1  # maximum number of store reads or writes at a time
 
     def __init__(
         self,
@@ -130,8 +130,8 @@ class Inline(_Operation):
         Raises
         ------
         Exception
-            The first failure. After a failure no further item starts, and the exception is raised
-            when all running items have ended.
+            The first failure. After a failure, no coroutine is started for the remaining items. The
+            exception is raised when all running coroutines have ended.
         """
         is_shared = not self._is_alone and len(items) > 1
 
@@ -155,7 +155,7 @@ class Inline(_Operation):
         batches : async iterator
             Encoded chunks as they arrive. The iterator is closed at the end.
         work : callable
-            Called with some of the chunks, in any thread.
+            Function that is called with some of the chunks, possibly in another thread.
 
         Raises
         ------
@@ -186,8 +186,9 @@ class Inline(_Operation):
                 work([answer], beside_loop)
         if not small:
             return
-        # Pass small chunks only if no other thread reads chunks. Several readers that pass work to
-        # each other do not finish sooner.
+        # Small chunks that decode slowly are passed to the pool if the decoded chunks are large, or
+        # if no other thread reads chunks. If several threads read chunks, passing work between them
+        # does not make them faster.
         may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return
@@ -197,7 +198,7 @@ class Inline(_Operation):
 
 
 class _Helpers:
-    """Context manager for threads of the worker pool that take jobs from the calling thread.
+    """Context manager that submits jobs of the calling thread to the worker pool.
 
     At the end of the ``with`` block, the context manager waits until all jobs have ended.
 
@@ -215,7 +216,8 @@ class _Helpers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # A thread cannot be interrupted, so wait. No job may run after the end of the block.
+        # Wait for the jobs, because no job may run after the end of the ``with`` block, and a
+        # thread cannot be interrupted.
         failed = [ended for ended in (job.exception() for job in self._running) if ended]
         if failed and kind is None:
             raise failed[0]
@@ -245,7 +247,7 @@ class OnLoop(_Operation):
     Parameters
     ----------
     concurrency : int
-        Maximum number of reads or writes of a store in flight.
+        Maximum number of store reads or writes that are in progress at the same time.
     """
 
     waits = True
@@ -289,7 +291,7 @@ class OnLoop(_Operation):
                     for portion in _portions(batch, nbytes // max(1, len(batch))):
                         # Back-pressure: take no more batches while all threads are busy. Meanwhile
                         # the source collects arriving chunks in one batch. The source also limits
-                        # the number of bytes that are read but not decoded.
+                        # the number of bytes that have been read but not yet decoded.
                         await _until_at_most(_CPUS - 1, running)
                         running.add(asyncio.create_task(self.run(work, portion, has_gil())))
             await _until_at_most(0, running)
@@ -307,8 +309,8 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
-# The coroutine of a codec takes no executor. If the coroutine reads or writes a store, its share of
-# the concurrency is stored in this variable.
+# The coroutine methods of a codec have no parameter for an executor. If such a coroutine reads or
+# writes a store, it finds its share of the concurrency in this variable.
 _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
@@ -317,7 +319,7 @@ def on_loop() -> OnLoop:
     return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
 
 
-# Runs CPU-bound functions, and coroutines that use such functions.
+# An executor runs CPU-bound functions, and coroutines that call such functions.
 Executor: TypeAlias = Inline | OnLoop
 
 
@@ -326,9 +328,9 @@ def _nbytes(buffer: Buffer | None) -> int:
 
 
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
-    """Split items of `nbytes` bytes each into runs of about equal size, one run per thread.
+    """Split items of `nbytes` bytes each into portions of about equal size, one per thread.
 
-    If there are several runs, each run has at least about `PORTION_BYTES` bytes.
+    If there are several portions, each one has at least about `PORTION_BYTES` bytes.
     """
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1
@@ -339,7 +341,7 @@ async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> 
     """Run a coroutine that never waits, in a thread of the worker pool.
 
     If this function is cancelled, the coroutine stops before it processes further chunks. This
-    function raises the cancellation only after the coroutine has ended.
+    function raises `asyncio.CancelledError` only after the coroutine has ended.
     """
     try:
         return await in_pool_to_its_end(partial(run_now, coroutine), executor.stop)

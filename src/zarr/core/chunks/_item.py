@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.indexing import SelectorTuple
 
-    # The key of the chunk, its spec, the selection within the chunk, the selection within the
-    # output or input array, and whether the whole chunk is selected.
+    # An item is a tuple of the key of a chunk, the spec of the chunk, the selection within the
+    # chunk, the selection within the output or input array, and a bool: whether the whole chunk is
+    # selected.
     ReadItem: TypeAlias = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
     WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
 
-    # Answers to some requests, each with the index of the request.
+    # The values that answer some requests (None if absent), each with the index of its request.
     Batch: TypeAlias = Sequence[tuple[int, Buffer | None]]
 
 _T = TypeVar("_T")
@@ -70,5 +71,5 @@ class InThread:
 
 
 def key_for(place: Any, executor: Executor) -> Any:
-    """Return a store key whose coroutines suspend only if the executor waits."""
+    """Return a store key whose coroutines suspend only if `executor.waits` is True."""
     return place if executor.waits else InThread(place)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from zarr.core.chunks._item import Batch, ReadItem
 
     # A function that takes a byte getter, a selection, a spec, an executor, and a buffer (or None)
-    # that may receive the selection. It returns the selection; None if the chunk is absent.
+    # that may receive the selected elements. The function returns the selected elements, or None if
+    # the chunk is absent.
     ReadPart: TypeAlias = Callable[..., Awaitable[NDBuffer | None]]
 
-# Maximum decoded size of the small chunks that are decoded together before they are scattered, in
-# bytes. The chunks should still be in the processor cache when they are scattered.
+# Maximum total size, in bytes after decoding, of small chunks that are decoded together before they
+# are scattered. The chunks should still be in the processor cache when they are scattered.
 RUN_BYTES = 512 * 1024
 
 
@@ -46,22 +47,23 @@ async def read_chunks(
     out : NDBuffer
         Array that receives the elements.
     drop_axes : tuple of int
-        Axes that are removed by integers in the selection.
+        Axes that are selected by an integer and therefore missing in `out`.
     executor : Executor
         Runs the codecs.
     chain : CodecChain
         Decodes the chunks.
     source : async iterator or callable
         An iterator over the encoded chunks as they arrive, each with its index in `items`; an
-        absent chunk is None. If a codec can read a selection of a chunk without the rest of the
-        chunk, `source` is the function of the codec for this purpose.
+        absent chunk is None. If a codec can read a selection of a chunk instead of the whole chunk,
+        `source` is a function of the codec, not an iterator.
     batch_size : int
-        Number of chunks that are passed to a codec per call, if the codec has only coroutines.
+        Number of chunks that are passed to the codecs in one call. This number is only used if a
+        codec has no synchronous methods.
 
     Returns
     -------
     list of bool
-        Whether each chunk is present.
+        For each chunk, whether the chunk is present.
     """
     reading = _Reading(items, out, drop_axes, chain, executor)
     if callable(source):
@@ -94,7 +96,7 @@ class _Reading:
         self.contends = True  # becomes False if no permit is available
 
     async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
-        """Read a selection of a chunk with the function of a codec, and scatter the selection."""
+        """Read a selection of a chunk with a function of a codec, and scatter the selection."""
         byte_getter, spec, chunk_selection, out_selection, _ = self.items[index]
         target = None if self.drop_axes else place_of(self.out, out_selection)
         key = key_for(byte_getter, executor)
@@ -159,7 +161,7 @@ class _Reading:
     ) -> bool:
         """Decode several chunks together, then scatter them; return whether this was possible.
 
-        It is not possible if the specs of the chunks differ, or if a chunk cannot be decoded.
+        Returns False if the specs of the chunks differ, or if a chunk cannot be decoded.
         """
         items, out, drop_axes = self.items, self.out, self.drop_axes
         if any(items[index][1] is not chain.spec for index, _ in run):

@@ -58,7 +58,7 @@ def scatter(
         Axes of the chunk selection that have length 1 and are missing in `out`.
     """
     if not drop_axes and type(out) is type(chunk) is CPUNDBuffer:
-        # Skip two intermediate buffers; creating them takes as long as copying a small chunk.
+        # Avoid two intermediate buffers: creating them takes as long as copying a small chunk.
         data: Any = out.as_ndarray_like()
         data[out_selection] = chunk.as_ndarray_like()[chunk_selection]
         return
@@ -73,7 +73,7 @@ def scatter_part(
 
 
 def place_of(out: NDBuffer, out_selection: SelectorTuple) -> NDBuffer | None:
-    """Return a view of the selection in `out`, for direct writes; None if there is no view."""
+    """Return a view of the selected part of `out`; None if the selection is not made of slices."""
     # If `out_selection` is an empty tuple, NumPy may return a scalar, which is not a view.
     if not isinstance(out_selection, tuple) or not out_selection:
         return None
@@ -91,7 +91,7 @@ def gather(value: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, 
     Parameters
     ----------
     value : NDBuffer
-        All values of the write. Shape ``()`` means the same value for all elements.
+        All values of the write. If the shape is ``()``, the value is used for all elements.
     out_selection : tuple
         Selects the values for the chunk from `value`.
     drop_axes : tuple of int
@@ -118,14 +118,14 @@ def merge(
     spec: ArraySpec,
     is_complete_chunk: bool,
 ) -> NDBuffer:
-    """Return the new content of a chunk.
+    """Return the content of a chunk after a write.
 
     Parameters
     ----------
     existing : NDBuffer or None
         The previous content; None if the chunk is absent, or replaced as a whole.
     part : NDBuffer
-        The new values. Shape ``()`` means the same value for all elements.
+        The new values. If the shape is ``()``, the value is used for all elements.
     chunk_selection : tuple
         The elements of the chunk that the new values replace.
     spec : ArraySpec
@@ -136,7 +136,7 @@ def merge(
     Returns
     -------
     NDBuffer
-        A chunk with the shape of the spec. It may share memory with `part`, but never with
+        A chunk with the shape of the spec. The chunk may share memory with `part`, but never with
         `existing`.
     """
     dtype = spec.dtype.to_native_dtype()
@@ -145,7 +145,7 @@ def merge(
     if existing is None:
         chunk = filled(spec, dtype=dtype)
     else:
-        # Copy, because decoded data may be a read-only view of memory of the store.
+        # Copy, because decoded data may be a read-only view of memory that belongs to the store.
         chunk = existing.copy()
     chunk[chunk_selection] = part
     return chunk
@@ -162,7 +162,7 @@ def _in_order(selection: SelectorTuple) -> bool:
 
 
 def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
-    """Return whether a contiguous selection is smaller than the chunk.
+    """Return whether a selection is contiguous and smaller than the chunk.
 
     Such a selection can still contain all elements of the chunk that are within the array, if the
     chunk extends past the end of the array.
@@ -178,8 +178,8 @@ def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
 def is_empty(chunk: NDBuffer, spec: ArraySpec) -> bool:
     """Return whether a chunk contains only the fill value and does not need to be stored.
 
-    If the fill value is None (null in format 2), the elements of an absent chunk are undefined. So
-    every chunk has to be stored.
+    If the fill value is None (null in format 2), the elements of an absent chunk are undefined. In
+    this case, every chunk has to be stored.
     """
     fill_value = spec.fill_value
     if spec.config.write_empty_chunks or fill_value is None:

@@ -2,7 +2,8 @@
 
 Even a system call of one microsecond releases the GIL, and getting the GIL back from another thread
 takes a context switch. If several threads open, read and close many small files at the same time,
-they spend most of their time on these switches. Eight threads were no faster than one.
+they spend most of their time on these switches. In this case, eight threads were no faster than one
+thread.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # After a fork, the child process needs a new lock and new permits: the threads of the
-            # parent process that hold them do not exist in the child process.
+            # After a fork, the child process needs a new lock and new permits, because the threads
+            # that hold the old ones do not exist in the child process.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
@@ -66,14 +67,15 @@ class FairSemaphore:
 
     @property
     def is_uncontended(self) -> bool:
-        """Whether only the calling thread holds a permit; also True if there is no GIL."""
+        """Whether the calling thread holds the only permit in use; also True if there is no GIL."""
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:
-        """Return a context manager that holds a permit; it yields whether it got a permit.
+        """Return a context manager that acquires a permit, and releases the permit at the end.
 
-        A caller that did not get a permit should not try again. A thread may already hold a permit,
-        for example if one of its codecs reads an array. Such a thread continues without waiting.
+        The context manager yields whether it got a permit. A caller that did not get a permit
+        should not try again. A thread may already hold a permit, for example if one of its codecs
+        reads an array. Such a thread continues without waiting.
 
         Parameters
         ----------
@@ -110,7 +112,7 @@ class FairSemaphore:
             self._far_until = time.monotonic() + _FAR_FOR_SECONDS
 
     def _acquire(self) -> bool:
-        """Wait for a permit, limited by `timeout`; return whether a permit was acquired."""
+        """Wait for a permit, at most until the timeout; return whether a permit was acquired."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -158,8 +160,8 @@ class Scheduling:
         chunks.
     readers : FairSemaphore
         The semaphore for work of one or two milliseconds: reading, decoding and scattering some
-        small chunks. A thread that waits for the GIL slows down the thread that holds the GIL. So
-        the total speed is lower if there are more threads than processors.
+        small chunks. A thread that waits for the GIL slows down the thread that holds the GIL.
+        Therefore, the total speed is lower if there are more threads than processors.
     """
 
     def __init__(self) -> None:

@@ -42,13 +42,14 @@ async def answers(
     Parameters
     ----------
     items : sequence of tuple
-        As for `CodecPipeline.read`.
+        The chunks and their selections; see `CodecPipeline.read`.
     store : Store or None
-        The store that contains all chunks; one call of `Store.get_many` requests all keys. If None,
-        each byte getter is called separately; the executor limits the concurrency.
+        The store that contains all chunks; one call of `Store.get_many` requests all keys. If
+        `store` is None, each byte getter is called separately, and the executor limits the
+        concurrency.
     executor : Executor
-        Decodes the chunks. If the executor does not wait, the calling thread reads the store and
-        blocks.
+        Decodes the chunks. If `executor.waits` is False, the store is read in the calling thread,
+        which is blocked during the read.
     """
     if not items:
         return

@@ -45,11 +45,11 @@ async def write_chunks(
     Parameters
     ----------
     items : sequence of WriteItem
-        The chunks and the selections of `value` for them; see `CodecPipeline.write`.
+        The chunks, and the selection of `value` for each chunk; see `CodecPipeline.write`.
     value : NDBuffer
         The elements to write.
     drop_axes : tuple of int
-        Axes that are removed by integers in the selection.
+        Axes that are selected by an integer and therefore missing in `value`.
     executor : Executor
         Runs the codecs, and decides how many chunks are written at the same time.
     chain : CodecChain
@@ -128,13 +128,14 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     place : ByteSetter
         The key of the chunk.
     encode_filled : callable
-        Returns an awaitable. Its result is an encoded chunk that contains only the fill value, or
-        None if the codecs do not encode such a chunk.
+        Returns an awaitable. The result of the awaitable is an encoded chunk that contains only the
+        fill value, or None if the codecs do not encode such a chunk.
 
     Raises
     ------
     NotImplementedError
-        If the key is present and cannot be deleted, and if `encode_filled` returns None.
+        If the key is present, but can neither be deleted nor overwritten, because `encode_filled`
+        gives None.
     """
     if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):
