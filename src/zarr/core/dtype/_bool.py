@@ -44,7 +44,7 @@ class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
         Raises
         ------
         TypeError
-            If `data` is any other string, or not a scalar.
+            If `data` is a string with other content, or is not a scalar.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)

@@ -39,33 +39,35 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON, ZarrFormat
     from zarr.core.dtype.common import DTypeJSON, DTypeSpec_V2, DTypeSpec_V3
 
-# These types have no byte order, but some writers store one.
+# Byte strings have no byte order, but some writers put one into the type string.
 _V2_NAME = re.compile(r"[|<>]([SV])(\d+)")
 _V3_BITS = re.compile(r"r([1-9]\d*)")
 
 
 class NullterminatedBytesJSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `NullTerminatedBytes`, for example ``|S3``."""
+    """The JSON form of `NullTerminatedBytes` in format 2, for example ``|S3``."""
 
 
 class NullTerminatedBytesJSON_V3(NamedConfig[Literal["null_terminated_bytes"], LengthBytesConfig]):
-    """The format 3 form of `NullTerminatedBytes`."""
+    """The JSON form of `NullTerminatedBytes` in format 3."""
 
 
 class RawBytesJSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `RawBytes`, for example ``|V3``."""
+    """The JSON form of `RawBytes` in format 2, for example ``|V3``."""
 
 
 class RawBytesJSON_V3(NamedConfig[Literal["raw_bytes"], LengthBytesConfig]):
-    """The format 3 form of `RawBytes`."""
+    """The JSON form of `RawBytes` in format 3."""
 
 
 class VariableLengthBytesJSON_V2(DTypeConfig_V2[Literal["|O"], Literal["vlen-bytes"]]):
-    """The format 2 form of `VariableLengthBytes`."""
+    """The JSON form of `VariableLengthBytes` in format 2."""
 
 
 def _decode_byte_values(data: JSON) -> bytes | None:
-    """Return bytes from a list of integers (v3, "Fill value" of raw types); None for other data.
+    """Return the bytes that a list of integers represents; None if `data` is no such list.
+
+    The v3 specification defines this form in the section "Fill value", for raw data types.
 
     Raises
     ------
@@ -91,7 +93,7 @@ class FixedLengthBytes(ZDType[TDType_co, TScalar_co], HasLength, HasItemSize):
     Raises
     ------
     ValueError
-        If `length` is less than 1, or an element would have more than 256 MiB.
+        If `length` is less than 1, or if an element would be larger than 256 MiB.
     """
 
     _kind: ClassVar[Literal["S", "V"]]
@@ -157,7 +159,7 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
     Raises
     ------
     ValueError
-        If `length` is less than 1, or an element would have more than 256 MiB.
+        If `length` is less than 1, or if an element would be larger than 256 MiB.
     """
 
     dtype_cls = np.dtypes.BytesDType
@@ -178,9 +180,9 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
         Raises
         ------
         TypeError
-            If `data` has any other type.
+            If `data` is neither bytes, text nor an integer.
         ValueError
-            If text contains non-ASCII characters.
+            If `data` is text with non-ASCII characters.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -205,8 +207,9 @@ class NullTerminatedBytes(FixedLengthBytes["np.dtypes.BytesDType[int]", np.bytes
 class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
     """Opaque elements of a fixed number of bytes: NumPy's ``V`` types without fields.
 
-    In format 3 documents, the name is ``raw_bytes``. The names in the core specification are
-    also accepted. These names contain the number of bits: an element of ``r24`` has three bytes.
+    In format 3 documents, the data type has the name ``raw_bytes``. The names in the core
+    specification are also accepted. These names contain the number of bits of an element: an
+    element of ``r24`` has three bytes.
 
     Parameters
     ----------
@@ -216,7 +219,7 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
     Raises
     ------
     ValueError
-        If `length` is less than 1, or an element would have more than 256 MiB.
+        If `length` is less than 1, or if an element would be larger than 256 MiB.
     """
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast("type[np.dtype[Any]]", np.dtypes.VoidDType)
@@ -233,9 +236,10 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
 
     @staticmethod
     def _bits_of_name(name: str) -> int | None:
-        """Return the number of bits in a name like ``r24``.
+        """Return the number of bits that a name such as ``r24`` contains.
 
-        None if the name does not have this form, or if the number is not a multiple of 8.
+        The result is None if the name does not have this form, or if the number is not a multiple
+        of 8.
         """
         match = _V3_BITS.fullmatch(name)
         return int(match[1]) if match and int(match[1]) % 8 == 0 else None
@@ -244,7 +248,9 @@ class RawBytes(FixedLengthBytes["np.dtypes.VoidDType[int]", np.void]):
         return isinstance(data, bytes | bytearray | np.void)
 
     def cast_scalar(self, data: object) -> np.void:
-        """Convert bytes, padded with null bytes or truncated to the length of the data type.
+        """Convert bytes to an element; pad or truncate the bytes to the length of the data type.
+
+        The padding consists of null bytes.
 
         Raises
         ------
@@ -279,8 +285,8 @@ class VariableLengthBytes(
 ):
     """Byte strings of any length: ``variable_length_bytes`` or ``bytes`` in format 3.
 
-    Format 2 stores them as ``|O`` with the object codec ``vlen-bytes``. In memory, they are Python
-    objects.
+    Format 2 stores the data type as ``|O`` with the object codec ``vlen-bytes``. In memory, the
+    elements are Python objects.
     """
 
     dtype_cls = np.dtypes.ObjectDType
@@ -312,7 +318,7 @@ class VariableLengthBytes(
 
     @classmethod
     def _from_json_v3(cls, data: DTypeJSON) -> Self:
-        # zarr-extensions uses the name "bytes".
+        # The repository zarr-extensions uses the name "bytes" for this data type.
         if data in (cls._zarr_v3_name, "bytes"):
             return cls()
         raise invalid_json(cls, data, f"the string {cls._zarr_v3_name!r}")
@@ -337,7 +343,7 @@ class VariableLengthBytes(
         Raises
         ------
         TypeError
-            If `data` has any other type.
+            If `data` is neither bytes, text nor an integer.
         ValueError
             If `data` is a negative integer.
         """

@@ -44,8 +44,8 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         Raises
         ------
         TypeError
-            If `data` has any other type. A pair of a real and an imaginary part is only accepted by
-            `from_json_scalar`.
+            If `data` is neither a number nor a string. A pair of a real and an imaginary part is
+            only accepted by `from_json_scalar`.
         ValueError
             If `data` is a string that is not a complex number.
         """
@@ -56,12 +56,12 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         return cast("_TComplex", self._scalar_cls(complex(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TComplex:
-        """Parse a pair of a real and an imaginary part, each in a JSON form of floats."""
+        """Parse a pair of a real and an imaginary part, both in the JSON form of a float."""
         if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 2:
             parts = [decode_float(part, self._part_cls, zarr_format=zarr_format) for part in data]
             if None not in parts:
                 # The memory of the pair is viewed as a complex number. Computing the number from
-                # its parts would change the pair (inf, nan), and the bits of NaN.
+                # the two parts would change the pair (inf, nan), and the bits of NaN.
                 pair = np.array(parts, dtype=self._part_cls)
                 return cast("_TComplex", pair.view(self._scalar_cls)[0])
         raise TypeError(

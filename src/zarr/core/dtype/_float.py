@@ -44,7 +44,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         Raises
         ------
         TypeError
-            If `data` is neither a number nor such a string.
+            If `data` is neither a number nor a string that `float` accepts.
         OverflowError
             If `data` is an integer that is too large for a float.
         """
@@ -59,7 +59,7 @@ class BaseFloat(WideNamedDType[_TFloatDType, _TFloat]):
         return cast("_TFloat", self._scalar_cls(number))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TFloat:
-        """Parse a number, the name of a special value or, in format 3, hexadecimal bits."""
+        """Parse a number, the name of a special value or, in format 3, bits in hexadecimal."""
         scalar = decode_float(
             data, cast("type[np.floating[Any]]", self._scalar_cls), zarr_format=zarr_format
         )

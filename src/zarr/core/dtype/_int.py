@@ -34,12 +34,13 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         Parameters
         ----------
         data : object
-            A real number of any type, or a string.
+            A real number of any type, or a string that Python's `int` accepts.
 
         Raises
         ------
         TypeError
-            If `data` has any other type, such as a sequence or a complex number.
+            If `data` is neither a real number nor a string, for example a sequence or a complex
+            number.
         ValueError
             If `data` is NaN, or a string that is not an integer.
         OverflowError
@@ -47,7 +48,7 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
-        # `int` is called first, because NumPy integers that are out of range would wrap around.
+        # `int` is called first, because NumPy would wrap an integer that is out of range.
         return cast("_TInt", self._scalar_cls(int(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TInt:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TFloat = TypeVar("_TFloat", bound="np.floating[Any]")
 
-# NumPy type strings by the number of hexadecimal digits that represent the bits.
+# For each number of hexadecimal digits, the NumPy type string of a float with that many digits.
 _HEX_TYPES = {4: ">f2", 8: ">f4", 16: ">f8"}
 _HEX_DIGITS = re.compile("[0-9a-fA-F]+")
 
@@ -48,7 +48,7 @@ def decode_float(
     data : JSON
         A number, a string that Python's `float` accepts or, in format 3, the bits in hexadecimal.
     scalar_cls : type
-        Class of the result.
+        NumPy class of the result.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def decode_float(
     Raises
     ------
     ValueError
-        If a hexadecimal form is malformed.
+        If `data` begins with ``0x`` in format 3, but is not a valid hexadecimal form.
     """
     if isinstance(data, str):
         if zarr_format == 3 and data.startswith("0x"):
@@ -91,7 +91,7 @@ def encode_bytes(data: bytes) -> str:
 
 
 def decode_bytes(data: str) -> bytes:
-    """Return the bytes of a standard base64 string.
+    """Return the bytes that a standard base64 string encodes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The default registry of data types, and lookups in it."""
+"""The default registry of data types, and functions that look up data types in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_data_type_from_native_dtype(dtype: npt.DTypeLike) -> ZDType[TBaseDType, 
     Parameters
     ----------
     dtype : dtype-like
-        A dtype, or an object that NumPy converts to one. The pandas ``StringDtype`` stands for
+        A dtype, or an object that NumPy converts to a dtype. The pandas ``StringDtype`` stands for
         strings of variable length.
 
     Raises
@@ -55,10 +55,10 @@ def is_pandas_text(dtype: object) -> bool:
 def get_data_type_from_json(
     dtype_spec: DTypeJSON, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for its JSON form in a metadata document.
+    """Return the data type that a JSON form in a metadata document describes.
 
-    For format 3, all spellings that the specification allows are accepted. This package never
-    writes two of these spellings: the raw types ``r8``, ``r16`` …, and objects without a
+    For format 3, the function accepts all forms that the specification allows. This package never
+    writes two of these forms: the names ``r8``, ``r16`` … of raw types, and objects without a
     configuration.
 
     Parameters
@@ -73,7 +73,7 @@ def get_data_type_from_json(
     Raises
     ------
     ValueError
-        If the data type is unknown, or rejects its parameters.
+        If the data type is unknown, or if its parameters are not valid.
     """
     if zarr_format == 3:
         dtype_spec = _plain_name(dtype_spec)

@@ -48,7 +48,7 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
         The NumPy type strings of the data type in format 2: a single one, or one for each byte
         order.
     _scalar_cls : type
-        Class of the scalars.
+        NumPy class of the scalars.
     """
 
     _zarr_v2_names: ClassVar[tuple[str, ...]]
@@ -66,7 +66,8 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
             }
             for name in names:
                 if name.startswith("|"):
-                    # Single bytes have no byte order, but some writers store one.
+                    # Elements of a single byte have no byte order, but some writers put one into
+                    # the type string.
                     cls._order_of_v2_name |= {f"{c}{name[1:]}": "little" for c in "<>"}
             cls._native = {
                 order: np.dtype(names[0]).newbyteorder(c) for order, c in BYTE_ORDER_CHAR.items()

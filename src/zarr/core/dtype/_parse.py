@@ -32,14 +32,14 @@ VLEN_UTF8_ALIAS: Final = ("str", str, "string")
 def parse_dtype(
     dtype_spec: ZDTypeLike, *, zarr_format: ZarrFormat
 ) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type that an object of any supported form describes.
+    """Return the data type that user input describes.
 
     Parameters
     ----------
     dtype_spec : ZDType, dtype-like, str or Mapping
-        A data type, which is returned unchanged; an object that NumPy converts to a dtype (None is
-        float64); or the JSON form of a data type. ``str``, "str", "string" and the pandas
-        ``StringDtype`` stand for strings of variable length.
+        A data type, which is returned unchanged; an object that NumPy converts to a dtype (NumPy
+        converts None to float64); or the JSON form of a data type. ``str``, "str", "string" and the
+        pandas ``StringDtype`` stand for strings of variable length.
     zarr_format : {2, 3}
         Format of `dtype_spec` if it is a JSON form. Names that NumPy does not know are only
         supported for format 3.
@@ -47,7 +47,7 @@ def parse_dtype(
     Raises
     ------
     TypeError
-        If `dtype_spec` is neither a JSON form nor accepted by NumPy.
+        If `dtype_spec` is neither a JSON form nor an object that NumPy converts to a dtype.
     ValueError
         If no data type matches, if several data types match, or if a parameter is out of range.
     """
@@ -93,7 +93,7 @@ def _parse_json_or_native(
 
 
 def _fields_as_tuples(fields: list[Any]) -> list[Any]:
-    """Return structured fields as tuples; NumPy does not accept fields as JSON lists."""
+    """Return fields of a structured dtype as tuples, because NumPy does not accept lists."""
     return [
         (field[0], _fields_as_tuples(field[1]) if isinstance(field[1], list) else field[1])
         if isinstance(field, list) and len(field) == 2

@@ -45,26 +45,26 @@ class LengthBytesConfig(TypedDict):
 
 
 class FixedLengthUTF32JSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `FixedLengthUTF32`, for example ``<U3``."""
+    """The JSON form of `FixedLengthUTF32` in format 2, for example ``<U3``."""
 
 
 class FixedLengthUTF32JSON_V3(NamedConfig[Literal["fixed_length_utf32"], LengthBytesConfig]):
-    """The format 3 form of `FixedLengthUTF32`."""
+    """The JSON form of `FixedLengthUTF32` in format 3."""
 
 
 class VariableLengthUTF8JSON_V2(DTypeConfig_V2[Literal["|O"], Literal["vlen-utf8"]]):
-    """The format 2 form of `VariableLengthUTF8`."""
+    """The JSON form of `VariableLengthUTF8` in format 2."""
 
 
 def length_bytes_of(data: DTypeJSON, name: str) -> int | None:
-    """Return ``length_bytes`` from a format 3 form of a fixed-length type; None for other data.
+    """Return ``length_bytes`` from the format 3 JSON form of a type; None for other data.
 
     Parameters
     ----------
     data : DTypeJSON
         The JSON form.
     name : str
-        The expected name.
+        The name of the fixed-length data type that `data` must describe.
     """
     if not (isinstance(data, Mapping) and len(data) == 2 and data.get("name") == name):
         return None
@@ -89,12 +89,12 @@ class FixedLengthUTF32(
     length : int
         Number of code points in an element, at least 1.
     endianness : {"little", "big"}
-        Byte order of the four bytes of a code point.
+        Byte order of the code points, which have four bytes each.
 
     Raises
     ------
     ValueError
-        If `length` is less than 1, or an element would have more than 256 MiB.
+        If `length` is less than 1, or if an element would be larger than 256 MiB.
     """
 
     dtype_cls = np.dtypes.StrDType
@@ -154,7 +154,7 @@ class FixedLengthUTF32(
         return True
 
     def cast_scalar(self, data: object) -> np.str_:
-        """Convert any object with `str`, and truncate the text to the length of the data type."""
+        """Convert any object to text with `str`; truncate the text to the data type's length."""
         return np.str_(str(data)[: self.length])
 
     def default_scalar(self) -> np.str_:
@@ -231,7 +231,7 @@ class VariableLengthUTF8(
         return True
 
     def cast_scalar(self, data: object) -> str:
-        """Convert any object with `str`."""
+        """Convert any object to text with `str`."""
         return str(data)
 
     def default_scalar(self) -> str:
@@ -239,7 +239,7 @@ class VariableLengthUTF8(
         return ""
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> str:
-        """Parse a string. Numbers, which older writers stored, are converted to text."""
+        """Parse a string. Numbers, which some older writers stored, are converted to text."""
         if isinstance(data, str | int | float):
             return str(data)
         raise TypeError(f"Invalid type: {data}. Expected a string or number.")

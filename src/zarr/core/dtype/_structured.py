@@ -43,17 +43,17 @@ Fields: TypeAlias = tuple[tuple[str, ZDType[TBaseDType, TBaseScalar]], ...]
 
 
 class StructuredJSON_V2(DTypeConfig_V2[StructuredName_V2, None]):
-    """The format 2 form of structured types: a list of ``[name, type]`` pairs."""
+    """The JSON form of structured types in format 2: a list of ``[name, type]`` pairs."""
 
 
 class StructuredJSON_V3(
     NamedConfig[Literal["structured"], dict[str, Sequence[Sequence[DTypeJSON]]]]
 ):
-    """The older format 3 form of structured types: fields are ``[name, data type]`` pairs."""
+    """The older format 3 JSON form of structured types: fields are ``[name, data type]`` pairs."""
 
 
 class StructJSON_V3(NamedConfig[Literal["struct"], dict[str, Sequence[dict[str, DTypeJSON]]]]):
-    """The format 3 form of structured types: fields are objects with ``name`` and ``data_type``."""
+    """The format 3 JSON form of structured types, with ``name`` and ``data_type`` in each field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Structured(
     ZDType["np.dtypes.VoidDType[int]", np.void],
     HasItemSize,
 ):
-    """Elements with named fields, in the older format 3 form; see `Struct` for the current form.
+    """Elements with named fields, stored in the older JSON form of format 3; see also `Struct`.
 
     The fields are stored without padding.
 
@@ -73,7 +73,7 @@ class Structured(
     Raises
     ------
     ValueError
-        If there are no fields, or two fields have the same name.
+        If there are no fields, or if two fields have the same name.
     """
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast("type[np.dtype[Any]]", np.dtypes.VoidDType)
@@ -219,10 +219,10 @@ class Structured(
         Raises
         ------
         TypeError
-            If `data` has any other type.
+            If `data` does not have one of the accepted types.
         ValueError
-            If the number of values is not the number of fields, or if the number of bytes is not
-            the element size.
+            If the number of values differs from the number of fields, or if the number of bytes
+            differs from the element size.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -231,7 +231,7 @@ class Structured(
         if isinstance(data, np.ndarray | np.void):
             if data.dtype.fields is None:
                 return self._from_bytes(data.tobytes())
-            # Conversion to Python values would lose NaN bits and time units.
+            # Do not convert to Python values, because this would lose NaN bits and time units.
             element = np.array(data).astype(self._native)
         else:
             values = tuple(data) if isinstance(data, list) else data
@@ -275,7 +275,7 @@ class Struct(Structured):
     Raises
     ------
     ValueError
-        If there are no fields, or two fields have the same name.
+        If there are no fields, or if two fields have the same name.
     """
 
     _zarr_v3_name: ClassVar[str] = "struct"
@@ -288,15 +288,15 @@ class Struct(Structured):
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> np.void:
         """Parse an element from a JSON object of field values, or from its bytes in base64.
 
-        A field without a value gets the default value of its data type.
+        A field that the JSON object does not contain gets the default value of its data type.
 
         Raises
         ------
         TypeError
-            If `data` is neither a JSON object nor a string, or a field value has the wrong type.
+            If `data` is neither a JSON object nor a string, or if a field value has the wrong type.
         ValueError
-            If a JSON object has values for unknown fields, or if the number of bytes that a string
-            encodes is not the element size.
+            If a JSON object contains an unknown field, or if the number of bytes in a base64 string
+            differs from the element size.
         """
         if isinstance(data, Mapping):
             unknown = data.keys() - {name for name, _ in self.fields}
@@ -355,7 +355,7 @@ def _unsupported_field(dtype: np.dtype[Any], reason: str) -> ValueError:
 
 
 def _is_packed(dtype: np.dtype[Any]) -> bool:
-    """Return whether fields are in order and without padding, at every level of nesting."""
+    """Return whether the fields are in order and without padding, at every level of nesting."""
     end = 0
     for name in dtype.names or ():
         field, offset = dtype.fields[name][:2]  # type: ignore[index]
@@ -374,7 +374,7 @@ def _fields_of_v2(names: DTypeName_V2) -> Fields:
 
 
 def _field_pairs(fields: object) -> list[tuple[str, DTypeJSON]] | None:
-    """Return the names and data types of fields in either format 3 form; None for other data."""
+    """Return the name and the data type of each field of a format 3 form; None for other data."""
     if not isinstance(fields, Sequence) or isinstance(fields, str):
         return None
     pairs: list[tuple[str, DTypeJSON]] = []

@@ -43,7 +43,7 @@ TIME_UNITS: Final = (
 # NumPy stores the scale factor as a C int.
 _SCALE_FACTOR_LIMIT: Final = 2**31
 
-# The count that represents NaT.
+# The count of time steps that represents NaT.
 _NAT: Final = -(2**63)
 
 _V2_NAME = re.compile(rf"([<>])([mM]8)(?:\[(\d*)({'|'.join(TIME_UNITS)})\])?")
@@ -53,26 +53,26 @@ _TTime = TypeVar("_TTime", bound=np.generic, covariant=True)
 
 
 class TimeConfig(TypedDict):
-    """The configuration of a time data type; one step is `scale_factor` times `unit`."""
+    """The configuration of a time data type; a time step is `scale_factor` times `unit`."""
 
     unit: TimeUnit
     scale_factor: int
 
 
 class DateTime64JSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `DateTime64`, for example ``<M8[10s]``."""
+    """The JSON form of `DateTime64` in format 2, for example ``<M8[10s]``."""
 
 
 class DateTime64JSON_V3(NamedRequiredConfig[Literal["numpy.datetime64"], TimeConfig]):
-    """The format 3 form of `DateTime64`."""
+    """The JSON form of `DateTime64` in format 3."""
 
 
 class TimeDelta64JSON_V2(DTypeConfig_V2[str, None]):
-    """The format 2 form of `TimeDelta64`, for example ``<m8[10s]``."""
+    """The JSON form of `TimeDelta64` in format 2, for example ``<m8[10s]``."""
 
 
 class TimeDelta64JSON_V3(NamedRequiredConfig[Literal["numpy.timedelta64"], TimeConfig]):
-    """The format 3 form of `TimeDelta64`."""
+    """The JSON form of `TimeDelta64` in format 3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
     endianness : {"little", "big"}
         Byte order of the counts.
     scale_factor : int
-        Number of units in a step, from 1 to 2**31 - 1.
+        Number of units in a time step, from 1 to 2**31 - 1.
     unit : str
         A NumPy time unit; "generic" means no specific unit.
 
@@ -195,7 +195,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         if self.unit != "generic":
             return cast("_TTime", make(value, self._step))
         # Without a unit, NumPy does not convert counts to datetimes, not even the count that
-        # represents NaT. If `value` is text, NumPy infers a unit from it.
+        # represents NaT. If `value` is text, NumPy infers a unit from the text.
         scalar = make("NaT" if isinstance(value, int) and value == _NAT else value)
         if np.isnat(scalar):
             return cast("_TTime", make("NaT"))
@@ -204,19 +204,20 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         return cast("_TTime", scalar)
 
     def cast_scalar(self, data: object) -> _TTime:
-        """Convert a count of steps, a time value in any unit, or text to a scalar.
+        """Convert a count of time steps, a time value in any unit, or text to a scalar.
 
         Parameters
         ----------
         data : int, str, bytes, None, NumPy or `datetime` value
-            None and "NaT" are converted to NaT. Values between two steps are rounded down.
+            None and "NaT" are converted to NaT. Values between two time steps are rounded down.
 
         Raises
         ------
         TypeError
-            If `data` has any other type.
+            If `data` does not have one of the accepted types.
         ValueError
-            If text cannot be parsed, or if the value needs a unit and the data type has none.
+            If `data` is text that cannot be parsed, or if the value needs a unit, but the data type
+            has no unit.
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
@@ -231,20 +232,23 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
         return self._make_scalar("NaT")
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TTime:
-        """Parse a count of steps, or the string "NaT"."""
+        """Parse a count of time steps, or the string "NaT"."""
         if isinstance(data, int) or data == "NaT":
             return self.cast_scalar(data)
         raise TypeError(f"Invalid type: {data}. Expected an integer.")
 
     def to_json_scalar(self, data: object, *, zarr_format: ZarrFormat) -> int:
-        """Return the count of steps; for NaT, the smallest 64-bit integer."""
+        """Return the count of time steps; for NaT, the smallest 64-bit integer."""
         return int(self.cast_scalar(data).view(np.int64))
 
 
 class DateTime64(
     TimeDTypeBase["np.dtypes.DateTime64DType", np.datetime64],
 ):
-    """Datetimes since 1970: ``numpy.datetime64`` in format 3, ``<M8`` or ``>M8`` in format 2."""
+    """Datetimes: ``numpy.datetime64`` in format 3, ``<M8`` or ``>M8`` in format 2.
+
+    An element is a count of time steps since the start of 1970.
+    """
 
     dtype_cls: ClassVar[type[np.dtype[Any]]] = cast(
         "type[np.dtype[Any]]", np.dtypes.DateTime64DType

@@ -63,7 +63,7 @@ _ObjectCodecT = TypeVar("_ObjectCodecT", bound=str | None)
 
 
 class DTypeConfig_V2(TypedDict, Generic[_NameT, _ObjectCodecT]):
-    """A data type of format 2: its name, and its object codec if the elements are objects."""
+    """The format 2 JSON form of a data type: the type name, and the id of the object codec."""
 
     name: ReadOnly[_NameT]
     object_codec_id: ReadOnly[_ObjectCodecT]
@@ -74,7 +74,7 @@ DTypeSpec_V3: TypeAlias = str | NamedConfig[str, Mapping[str, object]]
 
 
 def moved_error(module: str, name: str) -> type[Exception]:
-    """Return an exception class that other packages import from its former module.
+    """Return the exception class that was moved, for an import from its former module.
 
     Parameters
     ----------
@@ -86,12 +86,12 @@ def moved_error(module: str, name: str) -> type[Exception]:
     Raises
     ------
     AttributeError
-        If the module never had such an attribute.
+        If `name` is not the name of the moved exception class.
 
     Warns
     -----
     ZarrDeprecationWarning
-        If the exception class is returned. The message names its current module.
+        If the exception class is returned. The warning names the current module of the class.
     """
     if name != "DataTypeValidationError":
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -155,7 +155,7 @@ def check_dtype_spec_v2(data: object) -> TypeGuard[DTypeSpec_V2]:
 def check_dtype_spec_no_object_codec_v2(
     data: object,
 ) -> TypeGuard[DTypeConfig_V2[DTypeName_V2, None]]:
-    """Return whether `data` is a format 2 type without an object codec."""
+    """Return whether `data` is a format 2 JSON form without an object codec."""
     return check_dtype_spec_v2(data) and data["object_codec_id"] is None
 
 
@@ -182,8 +182,8 @@ def unpack_dtype_json(data: DTypeSpec_V2 | DTypeSpec_V3) -> DTypeJSON:
     Returns
     -------
     str, list or Mapping
-        For format 2, only the name, because documents store the object codec among the filters. For
-        format 3, `data` itself.
+        For format 2, only the type name, because documents store the object codec among the
+        filters. For format 3, `data` unchanged.
     """
     if isinstance(data, Mapping) and "object_codec_id" in data:
         name: DTypeName_V2 = data["name"]
@@ -276,25 +276,25 @@ class HasObjectCodec:
     object_codec_id: ClassVar[str]
 
 
-# Maximum element size in bytes. NumPy supports up to 2 GiB. A few elements of that size would
-# exceed the available memory when they are read, even if no chunk is stored.
+# Maximum element size in bytes. NumPy supports up to 2 GiB. A few elements of 2 GiB would exceed
+# the available memory when they are read, even if no chunk is stored.
 MAX_ITEM_NBYTES: Final = 1 << 28
 
 
 def check_length(length: int, unit_nbytes: int = 1) -> None:
-    """Check that a length is positive and the element size is within the limit.
+    """Check that a length is positive and that the element size is at most 256 MiB.
 
     Parameters
     ----------
     length : int
-        Number of units in an element.
+        Number of units (bytes or code points) in an element.
     unit_nbytes : int
-        Size of a unit in bytes.
+        Size of one unit in bytes.
 
     Raises
     ------
     ValueError
-        If `length` is 0 or negative, or an element would have more than 256 MiB.
+        If `length` is 0 or negative, or if an element would be larger than 256 MiB.
     """
     if length < 1:
         raise ValueError(f"length must be >= 1, got {length}.")
@@ -302,7 +302,7 @@ def check_length(length: int, unit_nbytes: int = 1) -> None:
 
 
 def check_item_nbytes(nbytes: int) -> None:
-    """Check that an element size is within the limit.
+    """Check that an element size in bytes is at most 256 MiB.
 
     Raises
     ------

@@ -25,7 +25,7 @@ __all__ = ["DataTypeRegistry"]
 # types.
 _MEMO_LIMIT = 256
 
-# Held while a registry is changed. Lookups do not acquire this lock.
+# This lock is held while a registry is changed. Lookups do not acquire this lock.
 _changing = ProcessLock()
 
 _OBJECT_DTYPE = (
@@ -49,17 +49,17 @@ _AMBIGUOUS_DTYPE = (
 class DataTypeRegistry:
     """Registry that finds data types by NumPy dtype or JSON form.
 
-    Entry points are loaded if no registered data type matches. A data type from an entry point
-    never takes precedence over a registered data type that has the same key or matches the same
-    NumPy dtype.
+    Entry points are loaded if a lookup finds no registered data type. A data type from an entry
+    point never takes precedence over a registered data type that has the same key or matches the
+    same NumPy dtype.
 
     Attributes
     ----------
     contents : dict
-        Classes of data types by registration key. Use `register` and `unregister` to change the
-        dictionary.
+        Maps each registration key to the class of a data type. Use `register` and `unregister` to
+        change the dictionary.
     _lazy_load_list : list of EntryPoint
-        Entry points that are not loaded yet.
+        Entry points that have not been loaded yet.
     """
 
     contents: dict[str, type[ZDType[Any, Any]]] = field(default_factory=dict, init=False)
@@ -90,7 +90,7 @@ class DataTypeRegistry:
             self._forget()
 
     def unregister(self, key: str) -> None:
-        """Remove a data type.
+        """Remove a data type from the registry.
 
         Raises
         ------
@@ -126,7 +126,8 @@ class DataTypeRegistry:
         Raises
         ------
         ValueError
-            If no registered type matches, or if several types match. Also if `dtype` is ``O``.
+            If no registered type matches, if several types match, or if `dtype` is ``O``, because
+            the type of the objects is ambiguous.
         """
         memo = self._memo
         # Structured dtypes are not cached, because each conversion may have to emit a warning.
@@ -150,19 +151,19 @@ class DataTypeRegistry:
     def match_json(
         self, data: DTypeJSON, *, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar]:
-        """Return the data type for a JSON form.
+        """Return the data type that a JSON form describes.
 
         Parameters
         ----------
         data : str or Mapping
-            The JSON form, as for `ZDType.from_json`.
+            The JSON form, as accepted by `ZDType.from_json`.
         zarr_format : {2, 3}
             Format of `data`.
 
         Raises
         ------
         ValueError
-            If no registered type has this form, or the type rejects the parameters in `data`.
+            If no registered type has this form, or if a parameter in `data` is not valid.
         """
         found = self._known_for_json(data, zarr_format)
         if found is None:
@@ -175,7 +176,7 @@ class DataTypeRegistry:
     def _known_for_json(
         self, data: DTypeJSON, zarr_format: ZarrFormat
     ) -> ZDType[TBaseDType, TBaseScalar] | None:
-        """Return the registered data type for a JSON form; None if there is none."""
+        """Return the registered data type for a JSON form; None if no registered type matches."""
         memo = self._memo
         key = _memo_key(data, zarr_format)
         if key is not None and (known := memo.get(key)) is not None:
@@ -230,7 +231,7 @@ class DataTypeRegistry:
         self._entry_point_groups.append(group)
 
     def _lazy_load(self) -> None:
-        """Register the data types of the entry points that are not loaded yet.
+        """Register the data types of the entry points that have not been loaded yet.
 
         After this call, the caller must repeat its lookup even if no entry point was loaded.
         Another thread may have registered data types since the first lookup.
@@ -247,18 +248,18 @@ class DataTypeRegistry:
         load_entry_points(self._lazy_load_list, self._offer)
 
     def _offer(self, entry: EntryPoint, cls: type[ZDType[Any, Any]]) -> None:
-        """Register the data type of an entry point, unless its name is registered already."""
+        """Register the data type of an entry point, unless the name is already registered."""
         with _changing:
             if entry.name not in self.contents:
-                # `_offered` is changed before `contents`. In the opposite order, a lookup in
-                # another thread could mistake the data type for one that the user registered.
+                # `_offered` is changed before `contents`. Otherwise, a lookup in another thread
+                # could mistake the data type for one that the user registered.
                 self._offered[entry.name] = cls
                 self.contents[entry.name] = cls
                 self._forget()
 
 
 def remember(memo: dict[Any, Any], key: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> None:
-    """Store the result of a lookup in `memo`, the lookup cache at the time the lookup began."""
+    """Store a lookup result in `memo`, which was the lookup cache when the lookup began."""
     if len(memo) >= _MEMO_LIMIT:
         memo.clear()
     memo[key] = dtype

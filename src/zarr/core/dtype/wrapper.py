@@ -79,12 +79,12 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
     @classmethod
     @abstractmethod
     def _from_json_v2(cls, data: DTypeJSON) -> Self:
-        """Create an instance from the format 2 form; see `from_json`."""
+        """Create an instance from its format 2 JSON form; see `from_json`."""
 
     @classmethod
     @abstractmethod
     def _from_json_v3(cls, data: DTypeJSON) -> Self:
-        """Create an instance from the format 3 form; see `from_json`."""
+        """Create an instance from its format 3 JSON form; see `from_json`."""
 
     @classmethod
     def from_json(cls, data: DTypeJSON, *, zarr_format: ZarrFormat) -> Self:
@@ -103,7 +103,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
         DataTypeValidationError
             If `data` is not a JSON form of this data type.
         ValueError
-            If a parameter in `data` is out of range, or `zarr_format` is unknown.
+            If a parameter in `data` is out of range, or if `zarr_format` is neither 2 nor 3.
         """
         if zarr_format == 3:
             return cls._from_json_v3(data)
@@ -153,7 +153,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 
     @abstractmethod
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> TScalar_co:
-        """Convert the JSON form of a scalar, such as a fill value, to the scalar.
+        """Return the scalar, such as a fill value, that a JSON form represents.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class ZDType(ABC, Generic[TDType_co, TScalar_co]):
 def scalar_failed_type_check_msg(
     cls_instance: ZDType[TBaseDType, TBaseScalar], bad_scalar: object
 ) -> str:
-    """Return the error message for a value whose type is not valid for a scalar."""
+    """Return the error message for a value whose type cannot be converted to a scalar."""
     return (
         f"The value {bad_scalar!r} failed a type check. "
         f"It cannot be safely cast to a scalar compatible with {cls_instance}. "

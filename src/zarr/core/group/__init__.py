@@ -1,4 +1,4 @@
-"""Groups: find, create and delete the nodes of a hierarchy."""
+"""Groups, and functions that find and create the nodes of a hierarchy."""
 
 from zarr.core.group._async import AsyncGroup
 from zarr.core.group._metadata import GROUP_METADATA_KEYS as GROUP_METADATA_KEYS

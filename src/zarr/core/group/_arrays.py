@@ -1,4 +1,4 @@
-"""Create the arrays of a group."""
+"""Creation of arrays in a group."""
 
 from __future__ import annotations
 
@@ -74,48 +74,51 @@ class ArrayCreation(GroupProperties):
             Path relative to this group. Missing groups between this group and the array are
             created.
         shape : iterable of int, int or None
-            Shape in elements; None if `data` is given.
+            Shape of the array in elements; None if `data` is given.
         dtype : dtype-like, ZDType or None
             Data type of the elements; None if `data` is given.
         data : array or None
-            Source of the shape, data type and elements; None for an array without elements.
+            Array that provides the shape, the data type and the elements; None to write no
+            elements.
         chunks : iterable of int, int or "auto"
             Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
             ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk
-            lengths.
-            `chunks` and `shards` may also be metadata of a chunk grid.
+            lengths. The metadata of a chunk grid are accepted for both `chunks` and `shards`.
         shards : iterable of int, int, dict, "auto" or None
             Shape of the shards in elements, a multiple of `chunks`; None for no shards. A
             dictionary contains ``shape`` and optionally ``index_location``. Format 3 only.
         filters : iterable of codec, codec, "auto" or None
-            Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
+            In format 3, the filters are array-to-array codecs; in format 2, they are numcodecs
+            codecs. None for no filters.
         compressors : iterable of codec, codec, "auto" or None
-            Format 3: bytes-to-bytes codecs. Format 2: one numcodecs codec. None for no compression.
+            In format 3, the compressors are bytes-to-bytes codecs; in format 2, there is one
+            compressor, a numcodecs codec. None for no compression.
         serializer : ArrayBytesCodec, dict or "auto"
             Array-to-bytes codec. Format 3 only.
         fill_value : scalar or None
-            Value of elements that are not stored; by default, the default value of the data type.
-            None means an undefined fill value in format 2, and the default in format 3.
+            Value of the elements in absent chunks. By default, it is the default value of the data
+            type. None means an undefined fill value in format 2, and the default value of the data
+            type in format 3.
         order : {"C", "F"} or None
-            Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
+            Memory layout of encoded chunks; None for the configured ``array.order``. Format 2 only.
         attributes : mapping or None
             User attributes with JSON values; None for no attributes.
         chunk_key_encoding : ChunkKeyEncoding, dict or None
             Encoding of the chunk keys; None for the default of the format.
         dimension_names : iterable of str or None, or None
-            One name per dimension, or None for a dimension without a name. None for no names.
-            Format 3 only.
+            For each dimension a name, or None for a dimension without a name. If `dimension_names`
+            itself is None, no dimension has a name. Format 3 only.
         overwrite : bool
-            Whether to delete everything stored at the location first.
+            Whether to delete everything that is stored at the location before the array is created.
         config : ArrayConfig, dict or None
             Runtime options, which are not stored. Missing options are taken from `zarr.config`.
         write_data : bool
             Whether to write the elements of `data`.
         compressor : codec or None
-            One compressor, in place of `compressors`. By default, arrays in a format 2 group are
-            compressed with Blosc.
+            One compressor; may be given instead of `compressors`. By default, arrays in a format 2
+            group are compressed with Blosc.
         storage_options : dict or None
-            Not supported, because the store of the group is already open.
+            Storage options are not supported, because the store of the group is already open.
 
         Returns
         -------
@@ -127,7 +130,7 @@ class ArrayCreation(GroupProperties):
         ContainsArrayError, ContainsGroupError
             If a node exists at the location and `overwrite` is False.
         TypeError, ValueError
-            If a parameter is not valid, or the store is read-only.
+            If a parameter is not valid, or if the store is read-only.
 
         Warns
         -----
@@ -170,12 +173,12 @@ class ArrayCreation(GroupProperties):
         name : str
             Path relative to this group.
         shape : iterable of int or int
-            Shape in elements.
+            Shape of the array in elements.
         dtype : dtype-like, ZDType or None
             Data type of the elements; None to accept the data type of an existing array.
         exact : bool
             Whether the data type of an existing array must equal `dtype`. If False, a data type
-            that casts safely to `dtype` is accepted too.
+            that casts safely to `dtype` is also accepted.
         config : ArrayConfig, dict or None
             Runtime options, which are not stored. Missing options are taken from `zarr.config`.
         **kwargs
@@ -184,8 +187,8 @@ class ArrayCreation(GroupProperties):
         Raises
         ------
         TypeError
-            If a group is stored at the path, or an array with a different shape or an incompatible
-            data type.
+            If a group is stored at the path, or if the array at the path has a different shape or
+            an incompatible data type.
         ValueError
             If the array must be created, but the store is read-only or `dtype` is None.
         """
@@ -219,14 +222,14 @@ class ArrayCreation(GroupProperties):
     # --- creating arrays with one value -------------------------------------------------
 
     def _parameters(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters of `create` for an array in this group, in the format of the group.
+        """Return the parameters of `zarr.create` for an array in this group, in the group's format.
 
         Raises
         ------
         ValueError
-            If a different format is requested.
+            If `kwargs` requests a format that differs from the format of the group.
         TypeError
-            If ``store`` or ``path`` is given.
+            If `kwargs` contains ``store`` or ``path``.
         """
         own, zarr_format = self.metadata.zarr_format, kwargs.get("zarr_format")
         if zarr_format is not None and zarr_format != own:
@@ -247,14 +250,14 @@ class ArrayCreation(GroupProperties):
         name : str
             Path relative to this group.
         shape : iterable of int or int
-            Shape in elements.
+            Shape of the array in elements.
         **kwargs
             Parameters of `zarr.create`. The format is always the format of the group.
 
         Raises
         ------
         ValueError
-            If `zarr_format` differs from the format of the group, or a parameter is not valid.
+            If `zarr_format` differs from the format of the group, or if a parameter is not valid.
         """
         return await begin(_filled.empty, shape, **self._parameters(name, kwargs))
 
@@ -272,7 +275,7 @@ class ArrayCreation(GroupProperties):
     async def full(
         self, *, name: str, shape: ShapeLike, fill_value: Any | None, **kwargs: Any
     ) -> Begun[AsyncArray[Any]]:
-        """Create an array with a fill value; see `empty`."""
+        """Create an array with a given fill value; see `empty`."""
         return await begin(_filled.full, shape, fill_value, **self._parameters(name, kwargs))
 
     @in_two_steps
@@ -306,7 +309,8 @@ class ArrayCreation(GroupProperties):
         return await begin(_filled.full_like, data, **self._parameters(name, kwargs))
 
 
-# The methods are public methods of `AsyncGroup`; errors about their arguments name that class.
+# The methods are public methods of `AsyncGroup`. They get qualified names of this class, so that
+# errors about their arguments mention `AsyncGroup`.
 for _name, _method in vars(ArrayCreation).items():
     if inspect.iscoroutinefunction(_method):
         for _step in (_method, _method._first_step):

@@ -1,7 +1,8 @@
 """Import paths of data types for other packages, with one module per family as in zarr-python.
 
-The modules re-export names from `zarr.core.dtype`. No other part of this package uses them.
-Pickles made with zarr-python contain these import paths, so such pickles can be loaded.
+The modules re-export names from `zarr.core.dtype`. No other part of this package uses the modules.
+Pickles made with zarr-python contain these import paths, so the modules make it possible to load
+such pickles.
 """
 
 from zarr.core.dtype.npy import bool as bool

@@ -80,7 +80,8 @@ NUMPY_ENDIANNESS_STR: Final = (">", "<", "=")
 
 _FloatWord: TypeAlias = Literal["NaN", "Infinity", "-Infinity"]
 SPECIAL_FLOAT_STRINGS: Final = ("NaN", "Infinity", "-Infinity")
-# These aliases are evaluated at run time; `Union` accepts any type form there, also `Literal`.
+# These aliases are evaluated at run time. At run time, `Union` accepts any type form, including
+# `Literal`.
 JSONFloatV2: TypeAlias = Union[float, _FloatWord]  # noqa: UP007
 JSONFloatV3: TypeAlias = Union[float, _FloatWord, str]  # noqa: UP007
 
@@ -97,7 +98,7 @@ FloatishStr = NewType("FloatishStr", str)
 
 
 def endianness_to_numpy_str(endianness: EndiannessStr) -> NumpyEndiannessStr:
-    """Return the NumPy character for a byte order.
+    """Return the character that denotes a byte order in NumPy.
 
     Raises
     ------
@@ -112,12 +113,12 @@ def endianness_to_numpy_str(endianness: EndiannessStr) -> NumpyEndiannessStr:
 
 
 def endianness_from_numpy_str(endianness: NumpyEndiannessStr) -> EndiannessStr:
-    """Return the byte order for a NumPy character; ``=`` is native byte order.
+    """Return the byte order that a NumPy character denotes; ``=`` denotes native byte order.
 
     Raises
     ------
     ValueError
-        If `endianness` is any other character, such as ``|`` for no byte order.
+        If `endianness` is not ``<``, ``>`` or ``=``; for example ``|``, which means no byte order.
     """
     if endianness == "=":
         return sys.byteorder
@@ -145,12 +146,12 @@ def get_endianness_from_numpy_dtype(dtype: np.dtype[Any]) -> EndiannessStr:
 
 
 def bytes_from_json(data: str, *, zarr_format: ZarrFormat) -> bytes:
-    """Return the bytes of a base64 string; both formats store bytes as base64.
+    """Return the bytes that a base64 string encodes; both formats store bytes as base64.
 
     Raises
     ------
     ValueError
-        If `data` is not base64, or the format is unknown.
+        If `data` is not base64, or if `zarr_format` is neither 2 nor 3.
     """
     if zarr_format not in (2, 3):
         raise unknown_format(zarr_format)
@@ -163,7 +164,7 @@ def bytes_to_json(data: bytes, zarr_format: ZarrFormat) -> str:
     Raises
     ------
     ValueError
-        If the format is unknown.
+        If `zarr_format` is neither 2 nor 3.
     """
     if zarr_format not in (2, 3):
         raise unknown_format(zarr_format)
@@ -191,7 +192,7 @@ def _scalar(data: float | np.floating[Any]) -> np.floating[Any]:
 
 
 def float_from_json_v2(data: JSONFloatV2) -> float:
-    """Return the float for a JSON value of format 2.
+    """Return the float for a format 2 JSON value: a number, or a special string.
 
     Raises
     ------
@@ -224,24 +225,24 @@ def float_from_json_v3(data: JSONFloatV3) -> float:
 def complex_float_to_json_v2(
     data: complex | np.complexfloating[Any, Any],
 ) -> tuple[JSONFloatV2, JSONFloatV2]:
-    """Return the JSON forms of the real and imaginary parts in format 2."""
+    """Return the format 2 JSON forms of the real part and the imaginary part of a number."""
     return float_to_json_v2(data.real), float_to_json_v2(data.imag)
 
 
 def complex_float_to_json_v3(
     data: complex | np.complexfloating[Any, Any],
 ) -> tuple[JSONFloatV3, JSONFloatV3]:
-    """Return the JSON forms of the real and imaginary parts in format 3."""
+    """Return the format 3 JSON forms of the real part and the imaginary part of a number."""
     return float_to_json_v3(data.real), float_to_json_v3(data.imag)
 
 
 def complex_float_from_json_v2(data: Sequence[JSONFloatV2]) -> complex:
-    """Return the complex number for format 2 JSON values of its real and imaginary parts."""
+    """Return a complex number, given its real and imaginary parts as format 2 JSON values."""
     return complex(float_from_json_v2(data[0]), float_from_json_v2(data[1]))
 
 
 def complex_float_from_json_v3(data: Sequence[JSONFloatV3]) -> complex:
-    """Return the complex number for format 3 JSON values of its real and imaginary parts."""
+    """Return a complex number, given its real and imaginary parts as format 3 JSON values."""
     return complex(float_from_json_v3(data[0]), float_from_json_v3(data[1]))
 
 
@@ -294,7 +295,7 @@ def check_json_float_v2(data: object) -> TypeGuard[JSONFloatV2]:
 
 
 def check_json_float_v3(data: object) -> TypeGuard[JSONFloatV3]:
-    """Return whether a JSON value is a format 3 float: a format 2 float, or ``0x...`` text."""
+    """Return whether a JSON value is a format 3 float: a format 2 float, or a ``0x...`` string."""
     return check_json_float_v2(data) or (isinstance(data, str) and data.startswith("0x"))
 
 

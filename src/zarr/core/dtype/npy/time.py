@@ -44,16 +44,16 @@ TimeDeltaLike: TypeAlias = str | int | bytes | np.timedelta64 | timedelta | None
 
 
 def datetime_from_int(data: int, *, unit: DateTimeUnit, scale_factor: int) -> np.datetime64:
-    """Return the datetime for a number of steps since the start of 1970.
+    """Return the datetime for a number of time steps since the start of 1970.
 
     Parameters
     ----------
     data : int
-        The number of steps; -2**63 is NaT.
+        The number of steps; -2**63 means NaT.
     unit : str
-        A NumPy time unit; one step is `scale_factor` times this unit.
+        A NumPy time unit; one time step is `scale_factor` times this unit.
     scale_factor : int
-        Number of units in a step, as for `DateTime64`.
+        Number of units in a time step, as for `DateTime64`.
     """
     steps = np.int64(data)
     moment: np.datetime64 = steps.view(f"datetime64[{scale_factor}{unit}]")
@@ -61,10 +61,10 @@ def datetime_from_int(data: int, *, unit: DateTimeUnit, scale_factor: int) -> np
 
 
 def datetimelike_to_int(data: np.datetime64 | np.timedelta64) -> int:
-    """Return the number of steps that represents a time; -2**63 for NaT."""
+    """Return the number of time steps that represents a time; -2**63 for NaT."""
     return int(data.view(np.int64))
 
 
 def check_json_time(data: object) -> TypeGuard[Literal["NaT"] | int]:
-    """Return whether a JSON value can be a time: a number of steps, or ``"NaT"``."""
+    """Return whether a JSON value can be a time: a number of time steps, or ``"NaT"``."""
     return isinstance(data, int) or data == "NaT"
