@@ -58,8 +58,8 @@ class ChunkKeyEncodingParams(TypedDict):
 class ChunkKeyEncoding(ABC, Metadata):
     """Base class of the chunk key encodings.
 
-    A subclass is a frozen dataclass. It sets `name`, the name of the encoding in metadata, and has
-    one field per member of its stored configuration.
+    A subclass is a frozen dataclass. The subclass sets `name`, the name of the encoding in
+    metadata, and has one field per member of the stored configuration.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,8 @@ class ChunkKeyEncoding(ABC, Metadata):
     def decode_chunk_key(self, chunk_key: str) -> tuple[int, ...]:
         """Return the position in the chunk grid that a key encodes.
 
-        This method is optional for subclasses. The built-in encodings implement it.
+        A subclass does not need to implement this method. The built-in encodings implement this
+        method.
 
         Parameters
         ----------
@@ -147,7 +148,7 @@ def _decode_numbers(text: str, separator: str, *, name: str, chunk_key: str) -> 
 
 @dataclass(frozen=True)
 class DefaultChunkKeyEncoding(ChunkKeyEncoding):
-    """The ``default`` encoding: ``c`` followed by the position, as in ``c/0/1`` or ``c.0.1``.
+    """The ``default`` encoding: ``c`` and the chunk position, as in ``c/0/1`` or ``c.0.1``.
 
     Parameters
     ----------
@@ -190,7 +191,7 @@ class DefaultChunkKeyEncoding(ChunkKeyEncoding):
 
 @dataclass(frozen=True)
 class V2ChunkKeyEncoding(ChunkKeyEncoding):
-    """The ``v2`` encoding: only the position, as in ``0.1`` or ``0/1``.
+    """The ``v2`` encoding: only the chunk position, as in ``0.1`` or ``0/1``.
 
     The only chunk of an array without dimensions has the key ``0``.
 

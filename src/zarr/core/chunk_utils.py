@@ -23,8 +23,8 @@ class ChunkTransform:
     Parameters
     ----------
     codecs : tuple of codec
-        The codecs in the order of encoding. The caller has to adapt the codecs to the chunks first,
-        with `Codec.evolve_from_array_spec`.
+        The codecs in the order of encoding. The codecs must already be adapted to the chunks, with
+        `Codec.evolve_from_array_spec`.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class ChunkTransform:
         return self._chain.decode_sync(chunk_bytes, chunk_spec)
 
     def encode_chunk(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        """Encode one chunk; return None if there is nothing to store.
+        """Encode one chunk; return None if the chunk does not need to be stored.
 
         Parameters
         ----------

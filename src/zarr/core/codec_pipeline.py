@@ -95,9 +95,9 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether filters or compressors in the chain make partial decoding impossible. This is the
-        normal case: the bytes of a selection cannot be located in compressed data, and a selection
-        has a different meaning in transposed data.
+        Whether filters or compressors in the chain make partial decoding impossible. This is
+        normally True: the bytes of a selection cannot be located in compressed data, and a
+        selection has a different meaning in transposed data.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -144,11 +144,11 @@ class BatchedCodecPipeline(CodecPipeline):
     Parameters
     ----------
     array_array_codecs : tuple of ArrayArrayCodec
-        The codecs that encode first.
+        The codecs that are applied first when a chunk is encoded.
     array_bytes_codec : ArrayBytesCodec
-        The codec that encodes next.
+        The codec that is applied next when a chunk is encoded.
     bytes_bytes_codecs : tuple of BytesBytesCodec
-        The codecs that encode last.
+        The codecs that are applied last when a chunk is encoded.
     batch_size : int
         Number of chunks that are processed by one call of `decode_batch` or `encode_batch`. If a
         codec has no synchronous methods, `read` also decodes chunks in batches of this size.
@@ -354,7 +354,7 @@ class BatchedCodecPipeline(CodecPipeline):
         executor: Executor,
         store: Store | None,
     ) -> tuple[GetResult, ...]:
-        """Read chunks with an executor; never suspends if the executor does not wait."""
+        """Read chunks with an executor; never suspends if `executor.waits` is False."""
         source: Any = answers(items, store, executor)
         if self.supports_partial_decode:
             source = self._part_hook("decode") or self._decode_part
@@ -365,7 +365,7 @@ class BatchedCodecPipeline(CodecPipeline):
     async def read_batch(
         self, batch_info: Iterable[ReadItem], out: NDBuffer, drop_axes: tuple[int, ...] = ()
     ) -> tuple[GetResult, ...]:
-        """Read chunks; see `read`."""
+        """Read chunks; an alias of `read`."""
         return await self.read(batch_info, out, drop_axes)
 
     @property
@@ -407,7 +407,7 @@ class BatchedCodecPipeline(CodecPipeline):
     async def write_batch(
         self, batch_info: Iterable[WriteItem], value: NDBuffer, drop_axes: tuple[int, ...] = ()
     ) -> None:
-        """Write chunks; see `write`."""
+        """Write chunks; an alias of `write`."""
         await self.write(batch_info, value, drop_axes)
 
     def write_sync(
@@ -458,7 +458,7 @@ class BatchedCodecPipeline(CodecPipeline):
         drop_axes: tuple[int, ...],
         executor: Executor,
     ) -> None:
-        """Write chunks with an executor; never suspends if the executor does not wait."""
+        """Write chunks with an executor; never suspends if `executor.waits` is False."""
         part = None
         if self.supports_partial_encode:
             part = self._part_hook("encode") or self._encode_part

@@ -64,7 +64,8 @@ def product(tup: tuple[int, ...]) -> int:
 def ceildiv_int(a: int, b: int) -> int:
     """Return the quotient of integers, rounded up; exact for integers of any size.
 
-    If `a` is 0 the result is 0, even if `b` is 0 too: no chunk is needed to cover an empty extent.
+    If `a` is 0 the result is 0, even if `b` is also 0, because no chunk is needed to cover an empty
+    dimension.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def enum_names(enum: type[_EnumT]) -> Iterable[str]:
 
 
 def parse_enum(data: object, cls: type[_EnumT]) -> _EnumT:
-    """Return a member of an enumeration, given as the member itself or by its name.
+    """Return a member of an enumeration; `data` is either the member itself or its name.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """Run-time configuration, which donfig collects from defaults, files and environment variables.
 
-Keys are dotted paths such as ``array.order``. ``zarr.config.set`` sets a key for the process. Used
-as a context manager, it sets the key only within the ``with`` block. A key can also be set in a
-YAML file or in an environment variable: ``ZARR_ARRAY__ORDER=F`` sets ``array.order``. Two
-underscores in the name of the variable stand for a dot.
+Keys are dotted paths such as ``array.order``. ``zarr.config.set`` sets a key for the process. If
+``zarr.config.set`` is used as a context manager, the key is set only within the ``with`` block. A
+key can also be set in a YAML file or in an environment variable: ``ZARR_ARRAY__ORDER=F`` sets
+``array.order``. Two underscores in the name of the variable stand for a dot.
 """
 
 from __future__ import annotations

@@ -144,16 +144,16 @@ def normalize_chunks_nd(
     shape : int or iterable of int
         Shape of the array in elements.
     unit : iterable of int or None
-        For each dimension, the parameter `unit` of `normalize_chunks_1d`. None means 1 for every
-        dimension.
+        For each dimension, the value that is passed to `normalize_chunks_1d` as `unit`. None means
+        1 for every dimension.
 
     Raises
     ------
     TypeError
         If `chunks`, or the item for a dimension, has a type that is not supported.
     ValueError
-        If `chunks` is None or True, if it has the wrong number of dimensions, or if it does not fit
-        the shape.
+        If `chunks` is None or True, if it has the wrong number of dimensions, or if the chunk
+        lengths are not valid for the shape.
     """
     if chunks is None or chunks is True:
         raise ValueError(_INVALID_CHUNKS.format(chunks))

@@ -36,7 +36,7 @@ R = TypeVar("R")
 # to another thread takes about 20 us. Decoding this number of bytes with zstd takes 200 us.
 PORTION_BYTES = 256 * KiB
 
-# The number is cached, because `os.cpu_count` takes microseconds.
+# The number of processors is cached, because `os.cpu_count` takes microseconds.
 _CPUS = os.cpu_count() or 1
 
 # If decoding a small chunk takes longer than this time, in seconds, it is worthwhile to decode some
@@ -72,18 +72,18 @@ class Inline(_Operation):
     """Run jobs in the calling thread, which may pass large chunks to the worker pool.
 
     A large job is passed to the pool if fewer than `workers` threads are busy. Otherwise the
-    calling thread does the job itself. So several threads work in parallel, and no job waits in a
-    queue.
+    calling thread does the job itself. In this way, several threads work in parallel, and no job
+    waits in a queue.
 
     Parameters
     ----------
     workers : int or None
-        Maximum number of threads, including the calling thread; None for one per processor.
+        Maximum number of threads, including the calling thread; None for one thread per processor.
     contends : bool
         Whether the calling thread itself reads many small chunks, and so contends for the GIL.
     are_large : bool
-        Whether decoded chunks are large. If so, it is worthwhile to pass chunks to another thread
-        even if the encoded chunks are small.
+        Whether decoded chunks are large. If they are large, it is worthwhile to pass chunks to
+        another thread even if the encoded chunks are small.
     beside_loop : bool
         Whether the event loop fetches chunks while the calling thread decodes other chunks.
     """
@@ -121,11 +121,12 @@ class Inline(_Operation):
         Parameters
         ----------
         function : callable
-            Takes an item and an executor; returns an awaitable.
+            Function that takes an item and an executor, and returns an awaitable.
         items : sequence
             The items.
         nbytes : callable
-            Takes an item, and returns the number of bytes that the codecs process for it.
+            Function that takes an item, and returns the number of bytes that the codecs process for
+            the item.
 
         Raises
         ------
@@ -153,7 +154,7 @@ class Inline(_Operation):
         Parameters
         ----------
         batches : async iterator
-            Encoded chunks as they arrive. The iterator is closed at the end.
+            Yields encoded chunks as they arrive. The iterator is closed at the end of the call.
         work : callable
             Function that is called with some of the chunks, possibly in another thread.
 
@@ -205,7 +206,8 @@ class _Helpers:
     Parameters
     ----------
     spare : deque
-        A queue with one item for each free thread. Only the calling thread removes items.
+        A queue with one item for each free thread. Only the calling thread removes items from the
+        queue.
     """
 
     def __init__(self, spare: deque[None]) -> None:
@@ -315,7 +317,7 @@ _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
 def on_loop() -> OnLoop:
-    """Return an executor with the concurrency of the running operation, or the configured one."""
+    """Return the executor of the running operation, or one with the configured concurrency."""
     return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
 
 

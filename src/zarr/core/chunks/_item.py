@@ -51,18 +51,18 @@ class InThread:
 
     @property
     def store(self) -> Any:
-        """The store of the key; None if unknown."""
+        """The store of the key; None if the store is unknown."""
         return getattr(self.place, "store", None)
 
     async def get(
         self, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Read the value; see `Store.get`."""
+        """Read the value of the key; see `Store.get`."""
         buffer: Buffer | None = self.place.get_sync(prototype=prototype, byte_range=byte_range)
         return buffer
 
     async def set(self, value: Buffer) -> None:
-        """Write the value; see `Store.set`."""
+        """Write the value of the key; see `Store.set`."""
         self.place.set_sync(value)
 
     async def delete(self) -> None:

@@ -115,7 +115,7 @@ class _Reading:
         batch : sequence of tuple
             Encoded chunks, each with its index in `items`; None for an absent chunk.
         beside_loop : bool
-            Whether an event loop is busy at the same time.
+            Whether an event loop is busy while the chunks are decoded.
         """
         present = self._present(batch)
         start = 0

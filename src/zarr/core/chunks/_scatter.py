@@ -93,7 +93,7 @@ def gather(value: NDBuffer, out_selection: SelectorTuple, drop_axes: tuple[int, 
     value : NDBuffer
         All values of the write. If the shape is ``()``, the value is used for all elements.
     out_selection : tuple
-        Selects the values for the chunk from `value`.
+        The selection within `value` that contains the values for the chunk.
     drop_axes : tuple of int
         Axes of the chunk selection that have length 1 and are missing in `value`.
 
@@ -123,7 +123,7 @@ def merge(
     Parameters
     ----------
     existing : NDBuffer or None
-        The previous content; None if the chunk is absent, or replaced as a whole.
+        The previous content; None if the chunk is absent, or if it is replaced as a whole.
     part : NDBuffer
         The new values. If the shape is ``()``, the value is used for all elements.
     chunk_selection : tuple

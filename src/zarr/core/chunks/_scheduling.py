@@ -20,10 +20,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 # Python 3.13 and later can run without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-# A thread may hold a permit for longer than `_FAR_SECONDS` while this process uses less than
-# `_BUSY_SHARE` of a processor. If this happens, the thread waited for a slow disk or network, or it
-# was preempted. After `_FAR_TIMES` such cases in a row, all threads run in parallel without permits
-# for `_FAR_FOR_SECONDS` seconds.
+# If a thread holds a permit for longer than `_FAR_SECONDS`, and this process meanwhile uses less
+# than `_BUSY_SHARE` of a processor, the thread waited for a slow disk or network, or it was
+# preempted. After `_FAR_TIMES` such cases in a row, all threads run in parallel without permits for
+# `_FAR_FOR_SECONDS` seconds.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -31,11 +31,11 @@ _FAR_FOR_SECONDS = 10.0
 
 
 class FairSemaphore:
-    """A semaphore with a timeout that gives permits to threads in the order of arrival.
+    """A semaphore that gives permits to threads in the order of arrival, and has a timeout.
 
     The semaphore is for work that contends only for the GIL. A plain lock would cause starvation:
-    a thread that releases the lock and soon needs it again would get it before another thread has
-    woken up.
+    if a thread releases the lock and soon acquires it again, no other thread wakes up in time to
+    get the lock.
 
     Parameters
     ----------

@@ -55,8 +55,8 @@ async def write_chunks(
     chain : CodecChain
         Encodes the chunks.
     write_part : callable or None
-        The function of a codec that changes a selection of a stored chunk; None if no codec has
-        such a function.
+        Function with which a codec changes a selection of a stored chunk; None if no codec has such
+        a function.
     always : bool
         Whether `write_part` is also called for chunks that are written as a whole.
     """

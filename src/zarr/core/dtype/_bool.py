@@ -38,8 +38,8 @@ class Bool(NamedDType[np.dtypes.BoolDType, np.bool_]):
         Parameters
         ----------
         data : object
-            A number or other scalar, None, or a string. A string is the word "true" or "false" in
-            upper or lower case, or the empty string, which is read as False.
+            A number or other scalar, None, or a string. A string must be the word "true" or "false"
+            in upper or lower case, or the empty string, which is read as False.
 
         Raises
         ------

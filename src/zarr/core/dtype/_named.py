@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
     """Base class of the boolean and number types.
 
-    Types with several bytes per element have one parameter, the byte order; other types have none.
-    Subclasses set `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. The other class attributes
-    are derived from these when a subclass is created, so that conversions are dictionary lookups.
+    Types with several bytes per element have one parameter, the byte order; other types have no
+    parameter. Subclasses set `dtype_cls`, `_zarr_v3_name` and `_zarr_v2_names`. The other class
+    attributes are derived from these attributes when a subclass is created, so that conversions are
+    dictionary lookups.
 
     Attributes
     ----------
@@ -145,6 +146,6 @@ class WideNamedDType(NamedDType[TDType_co, TScalar_co], HasEndianness):
     """Base class of number types with more than one byte per element.
 
     Only this class and `NamedDType` are decorated as dataclasses, because their subclasses add no
-    fields. Creating a dataclass takes half a millisecond. Decorating each number type would
-    add that time to `import zarr` for every one of them.
+    fields. Creating a dataclass takes half a millisecond. Decorating the number types would add
+    this time to `import zarr` once per type.
     """

@@ -82,7 +82,7 @@ class TimeDTypeBase(ZDType[_TTimeDType, _TTime], HasEndianness, HasItemSize):
     Parameters
     ----------
     endianness : {"little", "big"}
-        Byte order of the counts.
+        Byte order of the 64-bit counts.
     scale_factor : int
         Number of units in a time step, from 1 to 2**31 - 1.
     unit : str

@@ -207,7 +207,7 @@ def v3_unstable_dtype_warning(dtype: object) -> None:
     Parameters
     ----------
     dtype : ZDType
-        The data type to name in the warning.
+        The data type that the warning names.
 
     Warns
     -----

@@ -31,10 +31,10 @@ TScalar_co = TypeVar("TScalar_co", bound=TBaseScalar, covariant=True)
 class ZDType(ABC, Generic[TDType_co, TScalar_co]):
     """A Zarr data type, with its name in metadata and its NumPy dtype in memory.
 
-    Subclasses are frozen dataclasses. Their fields are the parameters of the data type, so
-    instances are compared and hashed by value. A third-party type subclasses this class and
-    implements the abstract methods. It is registered with ``data_type_registry``, or by an entry
-    point in the entry point group ``zarr.data_type``.
+    Subclasses are frozen dataclasses. The fields of a subclass are the parameters of the data type,
+    so instances are compared and hashed by value. A third-party data type is a subclass that
+    implements the abstract methods. Such a subclass is registered with ``data_type_registry``, or
+    by an entry point in the entry point group ``zarr.data_type``.
 
     Attributes
     ----------

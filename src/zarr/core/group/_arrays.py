@@ -82,11 +82,12 @@ class ArrayCreation(GroupProperties):
             elements.
         chunks : iterable of int, int or "auto"
             Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
-            ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk
+            ``array.rectilinear_chunks`` is on, the item for a dimension may be a list of chunk
             lengths. The metadata of a chunk grid are accepted for both `chunks` and `shards`.
         shards : iterable of int, int, dict, "auto" or None
             Shape of the shards in elements, a multiple of `chunks`; None for no shards. A
-            dictionary contains ``shape`` and optionally ``index_location``. Format 3 only.
+            dictionary contains the key ``shape`` and optionally the key ``index_location``. Format
+            3 only.
         filters : iterable of codec, codec, "auto" or None
             In format 3, the filters are array-to-array codecs; in format 2, they are numcodecs
             codecs. None for no filters.
