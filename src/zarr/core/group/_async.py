@@ -1,4 +1,4 @@
-"""The group of the asynchronous API."""
+"""The class `AsyncGroup`, a group whose methods are coroutines."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def make_node(store_path: StorePath, metadata: NodeMetadata) -> AsyncNode:
-    """Return the array or the group with given metadata, without reading."""
+    """Return an array or a group object with given metadata, without access to the store."""
     if isinstance(metadata, ImplicitGroupMarker):  # the group exists now
         metadata = GroupMetadata(
             metadata.attributes,
@@ -89,7 +89,7 @@ class AsyncGroup(ArrayCreation):
         attributes : dict or None
             User attributes with JSON values; None for no attributes.
         overwrite : bool
-            Whether to delete everything stored at that location first.
+            Whether to first delete everything stored at the location of the new group.
         zarr_format : {2, 3}
             Format of the group.
 
@@ -99,7 +99,7 @@ class AsyncGroup(ArrayCreation):
             If a node exists at the location and `overwrite` is False.
         TypeError, ValueError
             If a parameter is not valid, if the store is read-only, or if a parent of the group is
-            an array. In that case nothing is stored or deleted.
+            an array. If this error is raised, nothing is stored or deleted.
         """
         metadata = GroupMetadata(attributes=attributes, zarr_format=zarr_format)
         store_path = await make_store_path(store)
@@ -120,23 +120,24 @@ class AsyncGroup(ArrayCreation):
         store : StoreLike
             Location of the group.
         zarr_format : {2, 3} or None
-            Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
+            Zarr format; None to detect it. If metadata of both formats are stored, format 3 is
+            used.
         use_consolidated : bool, str or None
             True to require consolidated metadata, False to ignore them, None to use them if they
-            exist. For a format 2 group, a string has the effect of True; it is the key of the
-            consolidated metadata, relative to the group.
+            exist. A string is allowed only for a format 2 group. It is the key of the consolidated
+            metadata, relative to the group, and requires them as True does.
 
         Raises
         ------
         GroupNotFoundError
-            If there is no group in a matching format.
+            If no group of the requested format is stored at the location.
         FileNotFoundError
             If the directory of the store does not exist.
         ContainsArrayError
             If a format 3 array is stored at the location.
         MetadataValidationError, TypeError, ValueError
             If a parameter or the metadata are not valid. `ValueError` is also raised if
-            consolidated metadata are required and absent.
+            consolidated metadata are required but absent.
         """
         store_path = await find_place(store)
         metadata = await read_group_metadata(store_path, zarr_format, use_consolidated)
@@ -163,7 +164,7 @@ class AsyncGroup(ArrayCreation):
         return self.metadata.attributes
 
     async def info_complete(self) -> GroupInfo:
-        """Return a summary with the number of members at all depths."""
+        """Return a summary of the group, with the number of members at all depths."""
         return self._counted([node async for _, node in self._walk(None)])
 
     # --- for compatibility --------------------------------------------------------------
@@ -172,7 +173,7 @@ class AsyncGroup(ArrayCreation):
     async def _save_metadata(self, ensure_parents: bool = False) -> None:
         """Store the metadata of the group, replacing the stored metadata.
 
-        An override of this method handles every change of the metadata of a group.
+        If a subclass overrides this method, the override stores every change of the metadata.
 
         Parameters
         ----------
@@ -187,7 +188,7 @@ class AsyncGroup(ArrayCreation):
         await store_metadata(self.store_path, self.metadata, ensure_parents=ensure_parents)
 
     async def _save(self, metadata: GroupMetadata) -> None:
-        """Store changed metadata of the group; the metadata in memory do not change."""
+        """Store `metadata` as the metadata of the group; leave `self.metadata` as it was."""
         if not is_overridden(self, "_save_metadata"):
             await store_metadata(self.store_path, metadata)
             return
@@ -208,7 +209,8 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         key : str
-            Path of an array or a group relative to this group. The empty path is the group itself.
+            Path of an array or a group relative to this group. The empty path means the group
+            itself.
 
         Raises
         ------
@@ -231,7 +233,8 @@ class AsyncGroup(ArrayCreation):
         """Return a member, or None if it does not exist."""
         if is_overridden(self, "getitem"):
             return await look_up(self, key)
-        # A `KeyError` raised by `getitem` does not prove absence: it may mean damaged metadata.
+        # Do not call `getitem` here: it raises a `KeyError` not only for an absent member, but
+        # sometimes also for damaged metadata.
         node = await find(self.store_path, self.metadata, key, use_consolidated=use_consolidated)
         return None if node is None else make_node(self.store_path / key, node)
 
@@ -241,7 +244,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         path : str
-            Path relative to this group.
+            Path of the array, relative to this group.
 
         Raises
         ------
@@ -264,7 +267,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         path : str
-            Path relative to this group.
+            Path of the group to return, relative to this group.
 
         Raises
         ------
@@ -286,24 +289,24 @@ class AsyncGroup(ArrayCreation):
     ) -> dict[str, NDArrayLikeOrScalar]:
         """Read several arrays of the group, or selections of them, concurrently.
 
-        Metadata are read with one or two bulk reads, or not at all if consolidated metadata are
-        known. Chunks are read as in `zarr.read_many`.
+        The metadata of the arrays are read with one or two bulk reads. They are not read if
+        consolidated metadata are known. Chunks are read as in `zarr.read_many`.
 
         Parameters
         ----------
         names : iterable of str, or mapping
-            Paths of arrays relative to this group, or a mapping from such paths to selections that
-            can index the arrays. The selection None reads the whole array.
+            Paths of arrays relative to this group, or a mapping from such paths to the selections
+            to read. The selection None reads the whole array.
 
         Returns
         -------
         dict
-            Result of ``group[name][selection]`` by name, in the order of `names`.
+            For each name, the result of ``group[name][selection]``, in the order of `names`.
 
         Raises
         ------
         KeyError
-            If the member does not exist, or is missing from consolidated metadata.
+            If a member does not exist, or is missing from consolidated metadata.
         ContainsGroupError
             If a member is a group.
         TypeError, ValueError
@@ -328,7 +331,7 @@ class AsyncGroup(ArrayCreation):
     async def _walk(
         self, max_depth: int | None, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, NodeMetadata], None]:
-        """Yield paths and metadata of members."""
+        """Yield the path and the metadata of each member."""
         if looks_up_each(self):
             nodes = self.members(
                 max_depth, use_consolidated_for_children=use_consolidated_for_children
@@ -350,7 +353,7 @@ class AsyncGroup(ArrayCreation):
     async def members(
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
     ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-        """Yield the members of the group, and of nested groups up to `max_depth`.
+        """Yield the members of the group, and the members of nested groups down to `max_depth`.
 
         Metadata are read concurrently; nothing is read if consolidated metadata are known.
 
@@ -365,10 +368,10 @@ class AsyncGroup(ArrayCreation):
         Yields
         ------
         tuple
-            Path relative to this group, and array or group. The children of a group are in the
-            order in which the store lists them. A group precedes its members. If a group has
-            consolidated metadata, its members follow directly after it. The members of other groups
-            follow after all nodes of smaller depth.
+            Path of the member relative to this group, and the array or group. The children of a
+            group are in the order in which the store or the consolidated metadata list them. A
+            group precedes its members. If a group has consolidated metadata, its members follow
+            directly after it. The members of other groups follow after all nodes of smaller depth.
 
         Raises
         ------
@@ -444,7 +447,7 @@ class AsyncGroup(ArrayCreation):
         max_nodes: int = 500,
         plain: bool = False,
     ) -> TreeRepr:
-        """Draw the hierarchy below the group.
+        """Return a drawing of the hierarchy below the group.
 
         Parameters
         ----------
@@ -455,12 +458,12 @@ class AsyncGroup(ArrayCreation):
         max_nodes : int
             Maximum number of nodes to draw.
         plain : bool
-            Whether to draw names in regular instead of bold type in the HTML form.
+            Whether the HTML form shows names in regular type instead of bold type.
 
         Raises
         ------
         NotImplementedError
-            If `expand` is given.
+            If `expand` is not None.
         """
         if expand is not None:
             raise NotImplementedError("'expand' is not yet implemented.")
@@ -477,10 +480,10 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         name : str
-            Path relative to this group. Missing groups between this group and the new group are
-            created.
+            Path of the new group, relative to this group. Missing groups between this group and the
+            new group are created.
         overwrite : bool
-            Whether to delete everything stored at that location first.
+            Whether to first delete everything stored at the location of the new group.
         attributes : dict or None
             User attributes with JSON values; None for no attributes.
 
@@ -504,7 +507,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         name : str
-            Path relative to this group.
+            Path of the group, relative to this group.
         overwrite : bool
             Whether to delete everything stored at the path and always create a new group.
 
@@ -549,14 +552,14 @@ class AsyncGroup(ArrayCreation):
         ----------
         nodes : mapping
             Metadata of arrays and groups by path relative to this group. Missing groups between
-            this group and the nodes are created too.
+            this group and the nodes are also created.
         overwrite : bool
-            Whether to delete everything stored at and below the given paths first.
+            Whether to first delete everything stored at and below the given paths.
 
         Yields
         ------
         tuple
-            Path relative to this group, and array or group, for each created node.
+            For each created node: its path relative to this group, and the array or group.
 
         Raises
         ------
@@ -564,7 +567,8 @@ class AsyncGroup(ArrayCreation):
             If a node exists at one of the paths and `overwrite` is False.
         ValueError
             If this group itself is among the nodes, if formats are mixed, if the parent of a node
-            is an array, or if the store is read-only. In that case nothing is stored or deleted.
+            is an array, or if the store is read-only. If this error is raised, nothing is stored or
+            deleted.
         """
         everything = _hierarchy.complete_below(nodes, self.metadata.zarr_format)
         stored = _hierarchy.store_hierarchy(self.store_path, everything, overwrite=overwrite)
@@ -576,14 +580,14 @@ class AsyncGroup(ArrayCreation):
 
     @in_two_steps
     async def setitem(self, key: str, value: Any) -> Begun[None]:
-        """Store an array; replace a node that is already stored at the path.
+        """Store an array, replacing any node at the same path.
 
         Parameters
         ----------
         key : str
-            Path relative to this group.
+            Path of the array, relative to this group.
         value : NumPy array or similar
-            The elements.
+            Elements of the array.
 
         Raises
         ------
@@ -610,7 +614,7 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         key : str
-            Path relative to this group.
+            Path of the member, relative to this group.
 
         Raises
         ------

@@ -22,9 +22,9 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
     Parameters
     ----------
     store_path : StorePath
-        The group.
+        Location of the group.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
+        Zarr format; None to detect it. If metadata of both formats are stored, format 3 is used.
 
     Returns
     -------
@@ -36,14 +36,15 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
     TypeError
         If the store does not support consolidated metadata.
     GroupNotFoundError, ContainsArrayError
-        If there is no group in a matching format.
+        If no group of the requested format is stored at the location.
     ValueError
         If the store is read-only, or metadata are not valid.
 
     Warns
     -----
     ZarrUserWarning
-        If the group has format 3: the Zarr v3 specification does not define consolidated metadata.
+        If a format 3 group that is not empty is consolidated, because the Zarr v3 specification
+        does not define consolidated metadata.
     """
     store = store_path.store
     if not store.supports_consolidated_metadata:

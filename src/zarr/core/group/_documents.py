@@ -46,7 +46,7 @@ from zarr.storage._common import StorePath
 
 Document: TypeAlias = Mapping[str, JSON]
 
-# Documents that define a node.
+# For each Zarr format, the names of the documents that define an array or a group.
 NODE_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
     2: (ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON),
     3: (ZARR_JSON,),
@@ -57,9 +57,9 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
 }
 
 # Maximum number of format 2 nodes for which all documents are requested in one bulk read. If there
-# are more nodes, most of them are usually arrays. In that case a second bulk read requests the
-# group documents of the nodes that are not arrays. This takes one more round trip for groups, but
-# saves a third of the requests for arrays.
+# are more nodes, most of them are usually arrays, so the group documents are requested in a second
+# bulk read, and only for the nodes that are not arrays. The second bulk read takes one more round
+# trip for groups, but saves a third of the requests for arrays.
 _FEW = 10
 
 # Estimated size of a metadata document in bytes. If the size of the values is known, a bulk read
@@ -68,7 +68,7 @@ _DOCUMENT_NBYTES = 64 * KiB
 
 
 def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
-    """Return the formats to look for, in order of preference.
+    """Return the Zarr formats to look for, in order of preference.
 
     Parameters
     ----------
@@ -104,31 +104,32 @@ async def read_group_metadata(
     Parameters
     ----------
     store_path : StorePath
-        The group.
+        Location of the group.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
+        Zarr format; None to detect it. If metadata of both formats are stored, format 3 is used.
     use_consolidated : bool, str or None
         True to require consolidated metadata, False to ignore them, None to use them if they exist.
-        For a format 2 group, a string has the effect of True; it is the key of the consolidated
-        metadata, relative to the group.
+        A string is allowed only for a format 2 group. It is the key of the consolidated metadata,
+        relative to the group, and requires them as True does.
 
     Raises
     ------
     GroupNotFoundError
-        If there is no group in a matching format. `MissingParentError` is raised if consolidated
-        metadata are not ignored, and they describe a node but lack a group above that node.
+        If no group of the requested format is stored at the location. `MissingParentError` is
+        raised if the consolidated metadata describe a node but lack a group above that node, unless
+        `use_consolidated` is False.
     ContainsArrayError
-        If the ``zarr.json`` is the document of an array.
+        If the ``zarr.json`` document describes an array.
     MetadataValidationError, TypeError, ValueError
         If a parameter or the metadata are not valid. `ValueError` is also raised if consolidated
-        metadata are required and absent.
+        metadata are required but absent.
 
     Warns
     -----
     ZarrUserWarning
-        If both formats are stored and `zarr_format` is None. Also if consolidated metadata are
-        invalid but not required. If consolidated metadata lack a group, an error is raised in place
-        of the warning.
+        If metadata of both formats are stored and `zarr_format` is None, or if consolidated
+        metadata are not valid but also not required. Consolidated metadata that lack a group above
+        a node raise `MissingParentError` instead of this warning.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -165,7 +166,7 @@ async def read_node_metadata(
     Raises
     ------
     NodeNotFoundError
-        If there is neither an array nor a group.
+        If neither an array nor a group is stored at the location.
     MissingParentError, MetadataValidationError, TypeError, ValueError
         See `read_group_metadata`.
 
@@ -190,7 +191,7 @@ async def read_node_metadata(
 
 
 def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
-    """Return the metadata of the array that the documents describe; None if they describe none."""
+    """Return the metadata of the array that documents describe; None if they describe no array."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if v3.get("node_type") != "array":
@@ -208,7 +209,7 @@ def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | No
 def _group_of(
     documents: Documents, store_path: StorePath, consolidated: _Consolidated
 ) -> GroupMetadata | None:
-    """Return the metadata of the group that the documents describe; None if they describe none."""
+    """Return the metadata of the group that documents describe; None if they describe no group."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if documents.seems_stored(ZGROUP_JSON):
@@ -235,9 +236,9 @@ def parse_group_v2(
 ) -> GroupMetadata:
     """Return the group metadata of a ``.zgroup`` and a ``.zattrs`` document.
 
-    As in the released package, a ``.zgroup`` document with ``zarr_format`` 3 describes a format 3
-    group, and the members of that group are looked up in format 3. A ``.zgroup`` document without
-    ``zarr_format`` describes a format 2 group.
+    For compatibility with zarr-python, a ``.zgroup`` document with ``zarr_format`` 3 describes a
+    format 3 group, and the members of that group are looked up in format 3. A ``.zgroup`` document
+    without ``zarr_format`` describes a format 2 group.
 
     Raises
     ------
@@ -264,12 +265,12 @@ def parse_group_v2(
 
 
 class _Consolidated:
-    """How to use the consolidated metadata of a group, as requested by the caller.
+    """The caller's choice whether and how to use the consolidated metadata of a group.
 
     Parameters
     ----------
     store_path : StorePath
-        The group.
+        Location of the group.
     wanted : bool, str or None
         See `use_consolidated` of `read_group_metadata`.
 
@@ -292,7 +293,7 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return the names of documents to read; for format 2, include consolidated metadata."""
+        """Return `names`, plus the key of format 2 consolidated metadata if they can be used."""
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
     def into_v3(self, document: Document) -> GroupMetadata:
@@ -357,7 +358,7 @@ class _Consolidated:
 async def read_many(
     store_path: StorePath, paths: Iterable[str], zarr_format: ZarrFormat
 ) -> list[NodeMetadata | None]:
-    """Read the metadata of many nodes with one bulk read, or two for many nodes of format 2.
+    """Read the metadata of many nodes with one bulk read, or two if there are many format 2 nodes.
 
     Parameters
     ----------
@@ -371,13 +372,14 @@ async def read_many(
     Returns
     -------
     list
-        Metadata in the order of `paths`; None if there is no node of that format. The metadata of
-        format 2 groups do not include consolidated metadata, which are in a separate document.
+        Metadata of the nodes, in the order of `paths`; None for a path without a node of the given
+        format. The metadata of format 2 groups do not include consolidated metadata, which are in a
+        separate document.
 
     Raises
     ------
     json.JSONDecodeError, MetadataValidationError, TypeError, ValueError
-        If a document is not valid; a note names the document.
+        If a document is not valid. A note on the error names the document.
     """
     places = [store_path / path for path in paths]
     nodes: list[dict[str, Buffer | None]] = [dict.fromkeys(NODE_KEYS[zarr_format]) for _ in places]
@@ -429,13 +431,13 @@ async def _read_keys(store: Store, keys: list[str]) -> list[Buffer | None]:
 def parse_node(
     documents: Mapping[str, Document | None], zarr_format: ZarrFormat, store_path: StorePath
 ) -> NodeMetadata | None:
-    """Return the metadata of the node that documents of one format describe.
+    """Return the metadata of the node that is described by documents of one format.
 
     Parameters
     ----------
     documents : mapping
-        Parsed documents by name, with the names of `NODE_KEYS`; None for an absent document. Only
-        the documents that are needed are accessed.
+        For each document name that `NODE_KEYS` lists for the format, the parsed document; None for
+        an absent document. Only the documents that are needed are accessed.
     zarr_format : {2, 3}
         Format of the documents.
     store_path : StorePath

@@ -1,4 +1,4 @@
-"""Create many nodes together."""
+"""Create many arrays and groups in one operation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
-    """Return nodes by normalized path.
+    """Return `nodes` with normalized paths as keys.
 
     Raises
     ------
@@ -46,24 +46,24 @@ def normalize_paths(nodes: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
-    """Return a hierarchy, including the groups above its nodes.
+    """Return all nodes of a hierarchy, including missing groups above the given nodes.
 
     Parameters
     ----------
     nodes : mapping
-        Metadata by path. All nodes have the same format.
+        Metadata of the nodes by path. All nodes must have the same Zarr format.
 
     Returns
     -------
     dict
-        Metadata by normalized path, parents before children. If a group above a node is missing
-        from `nodes`, the result contains an `ImplicitGroupMarker` for this group.
+        Metadata of all nodes by normalized path, parents before children. If a group above a node
+        is missing from `nodes`, the result contains an `ImplicitGroupMarker` for this group.
 
     Raises
     ------
     ValueError
-        If two paths are equal after normalization, if formats are mixed, or if a node is below an
-        array.
+        If two paths are equal after normalization, if formats are mixed, or if one of the nodes is
+        an array with other nodes below it.
     """
     given = normalize_paths(nodes)
     zarr_format = _one_format(given)
@@ -84,12 +84,12 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
 def complete_below(
     nodes: Mapping[str, NodeMetadata], zarr_format: ZarrFormat
 ) -> dict[str, NodeMetadata]:
-    """Return a hierarchy below a group, including implicit groups, but not the group itself.
+    """Return all nodes of a hierarchy below an existing group, without the group itself.
 
     Parameters
     ----------
     nodes : mapping
-        Metadata by path relative to the group.
+        Metadata of the nodes by path relative to the group.
     zarr_format : {2, 3}
         Format of the group.
 
@@ -101,8 +101,8 @@ def complete_below(
     Raises
     ------
     ValueError
-        See `complete`. Also raised if the group itself is among the nodes, or if a node does not
-        have the given format.
+        See `complete`. The error is also raised if the group itself is among the nodes, or if a
+        node does not have the given format.
     """
     given = normalize_paths(nodes)
     if "" in given:
@@ -138,12 +138,12 @@ def _one_format(nodes: Mapping[str, NodeMetadata]) -> ZarrFormat:
 
 
 def root_of(nodes: Mapping[str, NodeMetadata]) -> str:
-    """Return the path of the node above all other nodes.
+    """Return the path of the node that is above all other nodes.
 
     Raises
     ------
     ValueError
-        If there is no such node.
+        If no node is above all other nodes.
     """
     paths = sorted(nodes, key=len)
     if paths:
@@ -166,13 +166,13 @@ async def store_hierarchy(
     Parameters
     ----------
     store_path : StorePath
-        Location of the root.
+        Location of the root of the hierarchy.
     nodes : mapping
         Result of `complete`.
     overwrite : bool
-        Whether to delete everything stored at and below the given nodes first. If False, an error
-        is raised if a node is stored at the path of a given node. In either case, existing groups
-        at the paths of implicit groups are kept.
+        Whether to first delete everything stored at and below the paths of nodes that are not
+        implicit groups. If False, an error is raised if a node is already stored at one of these
+        paths. In either case, existing groups at the paths of implicit groups are kept.
 
     Yields
     ------
@@ -182,16 +182,17 @@ async def store_hierarchy(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node exists at the path of a given node and `overwrite` is False, or if an array exists
-        at the path of an implicit group. In that case nothing is stored or deleted.
+        If `overwrite` is False and a node is already stored at the path of a node that is not an
+        implicit group, or if an array is stored at the path of an implicit group. If this error is
+        raised, nothing is stored or deleted.
     ValueError
         If the store is read-only.
     TypeError
         If an attribute cannot be serialized to JSON.
     """
     store_path.store._check_writable()
-    # Copy each node, because the caller may pass one object for several nodes. Afterwards each node
-    # can change independently.
+    # Copy each node, because the caller may pass one object for several nodes. A change of one node
+    # then does not affect the other nodes.
     nodes = {path: replace(node) for path, node in nodes.items()}
     encoded = {path: encode(node) for path, node in nodes.items()}
     overwrite = overwrite and store_path.store.supports_deletes
@@ -217,7 +218,7 @@ async def store_hierarchy(
     async def create(path: str) -> None:
         place, documents = store_path / path, encoded[path]
         if isinstance(nodes[path], ImplicitGroupMarker):
-            # Another writer may have created the same group with attributes.
+            # Another writer may have just created this group with attributes, which must be kept.
             for name, value in documents.items():
                 await (place / name).set_if_not_exists(value)
         elif at_once and not _lies_in(path, doomed):
@@ -236,7 +237,7 @@ def _lies_in(path: str, tops: list[str]) -> bool:
 
 
 def encode(node: NodeMetadata) -> dict[str, Buffer]:
-    """Return the documents of a node; raise an error if the stored node would not be usable."""
+    """Return the encoded documents of a node; raise an error if the node would be unusable."""
     check_usable(node)
     return node.to_buffer_dict(default_buffer_prototype())
 
@@ -244,7 +245,7 @@ def encode(node: NodeMetadata) -> dict[str, Buffer]:
 async def store_encoded(
     places: Mapping[str, StorePath], documents: Mapping[str, Mapping[str, Buffer]]
 ) -> AsyncGenerator[str, None]:
-    """Store the documents of many nodes concurrently; yield the key of a node when it is stored."""
+    """Store the documents of many nodes concurrently, and yield the key of each stored node."""
 
     async def put(key: str) -> None:
         await _put(places[key], documents[key])
@@ -263,7 +264,7 @@ async def _put(place: StorePath, documents: Mapping[str, Buffer]) -> None:
 def _in_order_of_completion(
     keys: Iterable[str], act: Callable[[str], Awaitable[None]]
 ) -> AsyncGenerator[str, None]:
-    """Apply a function to keys concurrently; yield a key when the call for it returns."""
+    """Call `act` for many keys concurrently, and yield each key when its call has returned."""
 
     async def act_on(key: str) -> str:
         await act(key)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class GroupProperties:
-    """Properties derived from metadata and store path."""
+    """Properties of a group that are derived from its metadata and its store path."""
 
     if TYPE_CHECKING:
 
@@ -34,17 +34,17 @@ class GroupProperties:
 
     @property
     def path(self) -> str:
-        """Path of the group in its store, empty for the root."""
+        """Path of the group in its store; the empty string for the root group."""
         return self.store_path.path
 
     @property
     def name(self) -> str:
-        """Path with a leading slash."""
+        """Path of the group in its store, with a leading slash."""
         return f"/{self.path}"
 
     @property
     def basename(self) -> str:
-        """Last part of the path, empty for the root."""
+        """Last part of the path of the group; the empty string for the root group."""
         return self.path.rpartition("/")[2]
 
     @property
@@ -66,7 +66,7 @@ class GroupProperties:
         return self._counted(below.flattened_metadata.values())
 
     def _counted(self, members: Iterable[NodeMetadata]) -> GroupInfo:
-        """Return a summary with the number of members at all depths."""
+        """Return a summary of the group, with the number of members at all depths."""
         is_group = [isinstance(member, GroupMetadata) for member in members]
         return self._summary(len(is_group), is_group.count(False), is_group.count(True))
 
@@ -84,7 +84,7 @@ class GroupProperties:
         )
 
     def _repr_html_(self) -> str:
-        """Return the HTML representation for notebooks, without I/O."""
+        """Return the HTML representation of the group for notebooks, without I/O."""
         from zarr.core._html import node_html  # deferred import
 
         metadata = self.metadata
@@ -102,7 +102,7 @@ class GroupProperties:
 
 
 def shape_and_type(metadata: NodeMetadata) -> str | None:
-    """Return the text to draw after the name of an array in a tree; None for a group."""
+    """Return the shape and data type of an array as text for a drawn tree; None for a group."""
     if isinstance(metadata, GroupMetadata):
         return None
     return f"{metadata.shape} {metadata.dtype.to_native_dtype()}"

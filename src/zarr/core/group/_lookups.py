@@ -1,7 +1,7 @@
-"""Find members of a group with an overridden `getitem`.
+"""Find members of a group whose class overrides `getitem`.
 
-An override of `AsyncGroup.getitem` handles every lookup of a member. Without an override, the
-metadata of members are read in bulk.
+If a subclass overrides `AsyncGroup.getitem`, the override looks up every member. Without an
+override, the metadata of members are read in bulk.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def walk_each(
 async def _look_up_children(
     group: AsyncGroup, use_consolidated: bool
 ) -> AsyncGenerator[tuple[str, AsyncNode], None]:
-    """Yield the children of a group; several children are looked up at a time."""
+    """Yield the children of a group; several children are looked up concurrently."""
     metadata = group.metadata
     names = (
         name

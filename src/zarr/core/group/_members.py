@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zarr.storage._common import StorePath
 
 # Names of the documents of a group. These names occur in the listing of the group, but are not
-# members of the group.
+# names of members.
 _OWN_KEYS: Final[Mapping[ZarrFormat, frozenset[str]]] = {
     2: frozenset({ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZMETADATA_V2_JSON}),
     3: frozenset({ZARR_JSON}),
@@ -42,11 +42,11 @@ async def find(
     Parameters
     ----------
     store_path : StorePath
-        The group.
+        Location of the group.
     group : GroupMetadata
         Metadata of the group.
     key : str
-        Path relative to the group. The empty path is the group itself.
+        Path relative to the group. The empty path means the group itself.
     use_consolidated : bool
         Whether to use consolidated metadata, if they are known.
 
@@ -82,7 +82,7 @@ async def find_many(
     Raises
     ------
     TypeError, ValueError
-        See `find`. Nothing is read if a key is not a path.
+        See `find`. If a key is not a valid path, nothing is read.
     """
     paths = [normalize_path(key) for key in keys]
     below = group.consolidated_metadata
@@ -101,26 +101,27 @@ async def walk(
     """Yield the nodes below a group, level by level.
 
     The metadata of one level are read with one or two bulk reads per 500 nodes. If the consolidated
-    metadata of a group are known, the nodes below the group are not read. These nodes are yielded
-    in one sequence, in which each group is followed directly by the nodes below it.
+    metadata of a group are known, no metadata below the group are read. The nodes below that group
+    are yielded in one sequence, in which each nested group is followed directly by the nodes below
+    it.
 
     Parameters
     ----------
     store_path : StorePath
-        The group.
+        Location of the group.
     group : GroupMetadata
         Metadata of the group.
     max_depth : int or None
         Number of levels of nested groups to descend into; None for all levels, 0 for only the
         children of this group.
     use_consolidated_for_children : bool
-        Whether to use consolidated metadata of nested groups as well.
+        Whether to also use the consolidated metadata of nested groups.
 
     Yields
     ------
     tuple
-        Path relative to this group, and metadata. The children of a group are in the order of the
-        listing by the store, or in the order of the consolidated metadata.
+        Path of the node relative to this group, and metadata of the node. The children of a group
+        are in the order in which the store or the consolidated metadata list them.
 
     Raises
     ------
@@ -132,7 +133,8 @@ async def walk(
     Warns
     -----
     ZarrUserWarning
-        For every name in the listing that is neither a node nor a document of the group.
+        For every listed name that is neither a child of the group nor one of the metadata documents
+        of the group.
     """
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
@@ -168,8 +170,8 @@ async def _children(
 ) -> Iterator[tuple[str, NodeMetadata | None]]:
     """Return paths and known metadata of the children of several groups.
 
-    Nodes at greater depths are included if consolidated metadata describe them. The metadata of a
-    child are None if they are not known and must be read.
+    Nodes below the children are included if consolidated metadata describe these nodes. The
+    metadata of a child are None if they are not known and must be read.
     """
     unknown = [path for path, group in level.items() if group.consolidated_metadata is None]
     if unknown and not store_path.store.supports_listing:
@@ -195,8 +197,8 @@ async def _children(
 def _nested(
     prefix: str, consolidated: ConsolidatedMetadata, max_depth: int | None
 ) -> Iterator[tuple[str, NodeMetadata]]:
-    """Yield paths and metadata of consolidated nodes; a group precedes the nodes below it."""
-    # This is a loop, because a hierarchy may be deeper than the recursion limit.
+    """Yield paths and metadata from consolidated metadata; a group precedes the nodes below it."""
+    # Use a loop and no recursion, because a hierarchy may be deeper than the recursion limit.
     waiting = [(prefix, iter(consolidated.metadata.items()))]
     while waiting:
         prefix, nodes = waiting[-1]
@@ -216,7 +218,7 @@ async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
     names = dict.fromkeys([name async for name in place.store.list_dir(place.path)])
     own = _OWN_KEYS[zarr_format]
     # Ignore invalid names in the listing. Such a name could lead back to the group itself or to a
-    # node outside the group, and the iteration would not end.
+    # node outside the group, so that the iteration would not end.
     return [name for name in names if name not in own and can_be_child(name)]
 
 

@@ -35,8 +35,9 @@ GROUP_METADATA_KEYS: Final = frozenset(
 class MissingParentError(MetadataValidationError, GroupNotFoundError):
     """Raised if consolidated metadata describe a node, but not the group above that node.
 
-    As in the released package, this error is a `GroupNotFoundError`, although the group that stores
-    the consolidated metadata exists. Because that group exists, no new group is created.
+    For compatibility with zarr-python, this error is a `GroupNotFoundError`, although the group
+    that stores the consolidated metadata exists. Functions that create a group if it is not found
+    do not create one after this error.
     """
 
 
@@ -94,13 +95,13 @@ def parse_attributes(data: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ConsolidatedMetadata:
-    """Metadata of all nodes below a group, as they were at consolidation.
+    """Metadata of all nodes below a group, as they were at the time of consolidation.
 
     Parameters
     ----------
     metadata : dict
-        Metadata of the children by name. The metadata of a child group contain the metadata of the
-        children of that group, in `consolidated_metadata`.
+        Metadata of the children of the group, by name. The metadata of a child group contain the
+        metadata of the children of that group, in `consolidated_metadata`.
     kind : "inline"
         Where consolidated metadata are stored: inline, within the metadata of the group.
     must_understand : bool
@@ -113,7 +114,7 @@ class ConsolidatedMetadata:
     must_understand: Literal[False] = False
 
     def to_dict(self) -> dict[str, JSON]:
-        """Return the JSON form.
+        """Return the JSON form of the consolidated metadata.
 
         Returns
         -------
@@ -144,14 +145,14 @@ class ConsolidatedMetadata:
         Raises
         ------
         ValueError
-            If the kind is not ``"inline"``.
+            If the member ``kind`` of `data` is not ``"inline"``.
         TypeError
             If `data` or its member ``metadata`` is not an object, or if a node in ``metadata`` is
             not an object.
         MissingParentError
             If the parent of a node is not in `data`.
         MetadataValidationError
-            If a node is below an array of `data`, or the metadata of a node are not valid.
+            If the parent of a node is an array, or the metadata of a node are not valid.
         """
         if not isinstance(data, Mapping):
             raise TypeError(f"Expected consolidated metadata as a JSON object, got {type(data)}.")
@@ -191,11 +192,11 @@ class ConsolidatedMetadata:
         MissingParentError
             If the parent of a node is not in `nodes`.
         MetadataValidationError
-            If a node is below an array of `nodes`.
+            If the parent of a node is an array.
         """
         top: dict[str, NodeMetadata] = {}
-        # Children by name for each group. The group metadata refer to these dictionaries, which are
-        # filled below.
+        # For each group, the metadata of its children by name. The group metadata refer to these
+        # dictionaries, which are filled below.
         children = {"": top}
         hung = dict(nodes)
         for path, node in nodes.items():
@@ -215,7 +216,9 @@ class ConsolidatedMetadata:
 
     @staticmethod
     def _flat_to_nested(metadata: dict[str, NodeMetadata]) -> None:
-        """Move each node into the metadata of its group, in place; for compatibility.
+        """Nest the metadata of each node in the metadata of its parent group, in place.
+
+        The method is only needed for compatibility with zarr-python.
 
         Parameters
         ----------
@@ -227,8 +230,8 @@ class ConsolidatedMetadata:
         Raises
         ------
         KeyError
-            If the parent of a node is not a group in `metadata`. In that case `metadata` does not
-            change.
+            If the parent of a node is not a group in `metadata`. If this error is raised,
+            `metadata` is not changed.
         """
         try:
             nested = ConsolidatedMetadata.from_nodes(metadata).metadata
@@ -241,7 +244,7 @@ class ConsolidatedMetadata:
     def flattened_metadata(self) -> dict[str, NodeMetadata]:
         """Metadata of the nodes of all depths, by path relative to the group.
 
-        The `consolidated_metadata` of the groups in this dictionary are empty.
+        In this dictionary, the metadata of a group do not contain the metadata of other nodes.
         """
         return dict(self._flatten(""))
 
@@ -257,7 +260,7 @@ class ConsolidatedMetadata:
                 yield from below._flatten(f"{path}/")
 
     def get(self, path: str) -> NodeMetadata | None:
-        """Return the metadata of the node at `path`, relative to the group; None if absent."""
+        """Return the metadata of a node by its path relative to the group; None if it is absent."""
         name, _, rest = path.partition("/")
         node = self.metadata.get(name)
         if not rest:
@@ -266,7 +269,9 @@ class ConsolidatedMetadata:
         return None if below is None else below.get(rest)
 
     def discard(self, path: str) -> bool:
-        """Remove a node and the nodes below it; objects that share these metadata change too.
+        """Remove a node and all nodes below it, in place.
+
+        All objects that share these metadata are changed.
 
         Parameters
         ----------
@@ -276,7 +281,7 @@ class ConsolidatedMetadata:
         Returns
         -------
         bool
-            False if there is no such node.
+            True if the node was removed, False if the node does not exist.
         """
         parent, _, name = path.rpartition("/")
         group = self.get(parent) if parent else None
@@ -366,7 +371,7 @@ class GroupMetadata(Metadata):
         Raises
         ------
         NodeTypeValidationError
-            If `data` is not the document of a group.
+            If `data` has a ``node_type`` other than ``"group"``.
         MetadataValidationError, TypeError, ValueError
             If a field is not valid.
         """
@@ -406,19 +411,19 @@ class GroupMetadata(Metadata):
         return document
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Return the documents to store.
+        """Return the encoded metadata documents of the group.
 
         Parameters
         ----------
         prototype : BufferPrototype
-            Buffer classes; the documents are instances of ``prototype.buffer``.
+            Buffer classes; each document is returned as an instance of ``prototype.buffer``.
 
         Returns
         -------
         dict
-            Format 3: ``zarr.json``. Format 2: ``.zgroup`` and ``.zattrs``, and ``.zmetadata`` if
-            there are consolidated metadata. JSON text is indented by the configured
-            ``json_indent``, except in ``.zmetadata``.
+            Encoded documents by name. Format 3 has only ``zarr.json``. Format 2 has ``.zgroup`` and
+            ``.zattrs``, and also ``.zmetadata`` if there are consolidated metadata. JSON text is
+            indented as configured by ``json_indent``, except in ``.zmetadata``.
 
         Raises
         ------
@@ -439,9 +444,9 @@ class GroupMetadata(Metadata):
 
 @dataclass(frozen=True)
 class ImplicitGroupMarker(GroupMetadata):
-    """Metadata of a group that is created only because there are nodes below it.
+    """Metadata of a group that is created only because nodes below it are created.
 
-    If a group already exists at the location of this group, the existing group is kept.
+    If a group is already stored at the location of this group, the stored group is kept.
     """
 
 
@@ -462,8 +467,8 @@ def consolidated_document_v2(group: GroupMetadata) -> dict[str, JSON]:
     Returns
     -------
     dict
-        All ``.zgroup``, ``.zarray`` and ``.zattrs`` documents by key relative to the group, in the
-        layout that zarr-python 2 wrote.
+        The document in the layout of zarr-python 2. Its member ``metadata`` contains all
+        ``.zgroup``, ``.zarray`` and ``.zattrs`` documents by key relative to the group.
     """
     documents: dict[str, JSON] = {
         ZGROUP_JSON: {"zarr_format": 2},
@@ -486,8 +491,8 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     Parameters
     ----------
     document : mapping
-        The parsed document. Keys that are not names of metadata documents are ignored. Attributes
-        without a node are ignored too.
+        The parsed document. Keys that are not names of metadata documents are ignored. A
+        ``.zattrs`` document of a path without a node is also ignored.
 
     Raises
     ------
@@ -504,7 +509,8 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     nodes: dict[str, dict[str, JSON]] = {}
     for key, content in contents.items():
         path, _, name = key.rpartition("/")
-        # An array takes precedence over a group at the same path, as when opening a single node.
+        # An array takes precedence over a group at the same path. The same rule holds for opening a
+        # single node.
         if path and (name == ZARRAY_JSON or (name == ZGROUP_JSON and path not in nodes)):
             nodes[path] = dict(cast("Mapping[str, JSON]", content))
     for path, node in nodes.items():

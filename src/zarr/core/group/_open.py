@@ -35,7 +35,7 @@ async def get_node(
     Raises
     ------
     NodeNotFoundError
-        If there is neither an array nor a group.
+        If neither an array nor a group is stored at the path.
     ValueError
         If `zarr_format` is not 2 or 3, or the metadata are not valid.
     """
@@ -63,14 +63,15 @@ async def create_nodes(
     Yields
     ------
     tuple
-        Path as given, and array or group, for each node as soon as it is stored.
+        For each node, as soon as it is stored: its path as given in `nodes`, and the array or
+        group.
 
     Raises
     ------
     ValueError
         If a path has a part ``.`` or ``..``, or the store is read-only.
     TypeError
-        If an attribute cannot be serialized to JSON. In that case nothing is stored.
+        If an attribute cannot be serialized to JSON. If this error is raised, nothing is stored.
     """
     store._check_writable()
     places = {path: StorePath(store, path) for path in nodes}
@@ -92,22 +93,23 @@ async def create_hierarchy(
         The store.
     nodes : mapping
         Metadata of arrays and groups by path relative to the root of the store. All nodes have the
-        same format. Missing groups above the nodes are created too.
+        same format. Missing groups above the nodes are also created.
     overwrite : bool
-        Whether to delete everything stored at and below the given paths first.
+        Whether to first delete everything stored at and below the given paths.
 
     Yields
     ------
     tuple
-        Normalized path, and array or group, for each created node.
+        For each created node: its normalized path, and the array or group.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
         If a node exists at one of the paths and `overwrite` is False.
     ValueError
-        If two paths are equal after normalization, if formats are mixed, if a node is below an
-        array, or if the store is read-only. In that case nothing is stored or deleted.
+        If two paths are equal after normalization, if formats are mixed, if one of the nodes is an
+        array with other nodes below it, or if the store is read-only. If this error is raised,
+        nothing is stored or deleted.
     """
     everything = _hierarchy.complete(nodes)
     if not everything:
@@ -127,23 +129,24 @@ async def create_rooted_hierarchy(
     Parameters
     ----------
     store : Store
-        Store for the nodes.
+        Store in which the nodes are created.
     nodes : mapping of str to metadata
-        Metadata of the nodes by path, including the root; see `create_hierarchy`.
+        Metadata of the nodes by path, including the node that is above all others; see
+        `create_hierarchy`.
     overwrite : bool
-        Whether to delete existing nodes first.
+        Whether to first delete everything stored at and below the given paths.
 
     Returns
     -------
     AsyncGroup or AsyncArray
-        The node at the root of the hierarchy.
+        The node that is above all other nodes.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
         See `create_hierarchy`.
     ValueError
-        See `create_hierarchy`. Also raised if no node is above all others.
+        See `create_hierarchy`. The error is also raised if no node is above all others.
     """
     normalized = _hierarchy.normalize_paths(nodes)
     root = _hierarchy.root_of(normalized)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def absence(group: GroupMetadata, name: str) -> KeyError:
-    """Return the error for a missing member of a group."""
+    """Return the exception to raise for a missing member of a group."""
     if group.consolidated_metadata is not None:
         return KeyError(f"'{name}' not found in consolidated metadata.")
     return KeyError(name)
@@ -56,7 +56,7 @@ async def find_arrays(group: AsyncGroup, names: Iterable[str]) -> list[AsyncArra
     Raises
     ------
     KeyError
-        If the member does not exist, or is missing from consolidated metadata.
+        If a member does not exist, or is missing from consolidated metadata.
     ContainsGroupError
         If a member is a group.
     TypeError, ValueError

@@ -1,4 +1,4 @@
-"""The group of the synchronous API."""
+"""The class `Group`, a group whose methods block until the result is available."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _async_of(group: Group) -> AsyncGroup:
 
 
 def _in_thread(group: Group) -> bool:
-    """Return whether the calling thread may look up a member without the event loop."""
+    """Return whether a member can be looked up in the calling thread, without the event loop."""
     inner = group._async_group
     if type(inner) is not AsyncGroup or is_overridden(inner, "getitem"):
         return False  # an overriding coroutine may wait
@@ -235,7 +235,7 @@ class Group(GroupProperties, SyncMixin):
     def create_hierarchy(
         self, nodes: Mapping[str, NodeMetadata], *, overwrite: bool = False
     ) -> Iterator[tuple[str, Array[Any] | Group]]:
-        """Create many nodes below this group; all nodes exist before the first is yielded.
+        """Create many nodes below this group; the first one is yielded when all of them exist.
 
         See `AsyncGroup.create_hierarchy` for the parameters.
         """
@@ -255,7 +255,7 @@ class Group(GroupProperties, SyncMixin):
         return self
 
     async def update_attributes_async(self, new_attributes: dict[str, Any]) -> Group:
-        """Set several user attributes in one write, from a coroutine.
+        """Coroutine that sets several user attributes in one write.
 
         See `AsyncGroup.update_attributes` for the parameters.
         """
@@ -285,7 +285,7 @@ class Group(GroupProperties, SyncMixin):
         return Array(finished(array))
 
     def empty_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
-        """Create an array like `data`; see `AsyncGroup.empty_like`."""
+        """Create an array like `data`, with uninitialized elements; see `AsyncGroup.empty_like`."""
         return Array(finished(begin(self._async_group.empty_like, name=name, data=data, **kwargs)))
 
     def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:

@@ -1,4 +1,4 @@
-"""Selections: conversion of user input to the selected parts of each chunk.
+"""Indexing: conversion of a user's selection to the selected part of each chunk.
 
 An indexer validates a selection for an array shape and a chunk grid, and yields one
 `ChunkProjection` per selected chunk. This package does no I/O.
@@ -188,7 +188,8 @@ __all__ = [
     "wraparound_indices",
 ]
 
-# Pickles refer to objects by module path. The submodules are private, so set the public path.
+# Pickles refer to objects by module path. The submodules are private, so set the module path of the
+# objects to this package, which is public.
 for _name in __all__:
     if getattr(globals()[_name], "__module__", "").startswith(f"{__name__}._"):
         globals()[_name].__module__ = __name__

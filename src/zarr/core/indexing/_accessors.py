@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _SelectsAsync(Protocol):
-    """The methods of an asynchronous array that the accessors use."""
+    """Protocol with the methods of an asynchronous array that the accessors call."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -39,7 +39,7 @@ class _SelectsAsync(Protocol):
 
 
 class _Selects(Protocol):
-    """The methods of an array that the accessors use."""
+    """Protocol with the methods of an array that the accessors call."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -156,7 +156,8 @@ class AsyncVIndex(Generic[_MetadataT]):
         Raises
         ------
         VindexInvalidSelectionError
-            If the selection is neither coordinates nor a mask with the shape of the array.
+            If the selection consists neither of coordinates nor of a mask with the shape of the
+            array.
         BoundsCheckError
             If a point is outside the array.
         """

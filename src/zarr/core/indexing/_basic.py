@@ -27,7 +27,7 @@ class BasicIndexer(Indexer):
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Raises
     ------

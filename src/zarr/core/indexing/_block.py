@@ -25,16 +25,18 @@ class BlockIndexer(Indexer):
     Parameters
     ----------
     selection : int, slice, Ellipsis or tuple of these
-        Chunk positions; negative positions count from the end. Slices must have a step of 1.
+        Positions of the selected chunks in the grid; negative positions count from the end. Slices
+        must have a step of 1.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Raises
     ------
     IndexError
-        If an item has a wrong type, if a step is not 1, or if there are too many items.
+        If an item has a wrong type, if the step of a slice is not 1, or if there are too many
+        items.
     BoundsCheckError
         If an integer is outside the grid.
     """
@@ -57,7 +59,7 @@ class BlockIndexer(Indexer):
 
 
 def _elements(item: Any, grid: DimensionGrid) -> slice:
-    """Return the slice of the elements in the chunks that one item selects."""
+    """Convert an item, which selects chunks along one dimension, to a slice of elements."""
     nchunks = grid.nchunks
     if is_integer(item):
         start = item + nchunks if item < 0 else item

@@ -1,4 +1,4 @@
-"""Combination of projections along single dimensions into projections of chunks."""
+"""Combine projections along single dimensions into n-dimensional projections of chunks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Column = Sequence[DimSelection]
 def combine(
     dim_indexers: Iterable[Iterable[ChunkDimProjection]], *, keep_dims: bool = False
 ) -> Iterator[ChunkProjection]:
-    """Iterate over the selected chunks in C order.
+    """Return an iterator over the projections of the selected chunks, in C order.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def combine(
     if keep_dims:
         chunk_sels = _open_mesh([[_keep_dim(sel) for sel in column] for column in chunk_sels])
         out_sels = _open_mesh(out_sels)
-    # Four aligned products are much faster than creating each projection in Python code.
+    # Combining four aligned products is much faster than creating each projection in Python code.
     return map(
         ChunkProjection,
         product(*coords),
@@ -89,7 +89,7 @@ def _open_mesh(columns: list[Column]) -> list[Column]:
     """Reshape index arrays so that NumPy combines them orthogonally.
 
     A single array among slices needs no change. If there are several arrays, each array needs a
-    dimension of its own. Slices between two arrays are converted to arrays too. Otherwise the
+    dimension of its own. Slices between two arrays are also converted to arrays. Otherwise the
     arrays would not be adjacent, and NumPy would move the selected dimensions to the front.
     """
     axes = [

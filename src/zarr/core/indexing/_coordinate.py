@@ -26,13 +26,13 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     Parameters
     ----------
     selection : tuple of int, list or array of int
-        For each dimension, the coordinates of the points along it. The arrays are broadcast against
-        each other. Negative coordinates count from the end. If the array has one dimension, the
-        tuple is optional.
+        For each dimension, the coordinates of the points along this dimension. The arrays are
+        broadcast against each other. Negative coordinates count from the end. For a one-dimensional
+        array, the coordinates may also be given without a tuple.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         self._bind(tuple(points), chunk_grid)
 
     def _bind(self, points: tuple[npt.NDArray[np.intp], ...], chunk_grid: ChunkGrid) -> None:
-        """Sort valid coordinates by chunk, and set the attributes."""
+        """Sort valid coordinates by chunk, and set the attributes of the indexer."""
         self.dim_grids = chunk_grid.dimensions
         self.cdata_shape = chunk_grid.grid_shape
         self.sel_shape = points[0].shape
@@ -104,11 +104,12 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         self.shape = flat[0].shape
         self.sel_sort = None
         chunks = self._chunks_of(flat)
-        # In one dimension sort by coordinate: sorted coordinates can often be expressed as a slice
-        # within each chunk.
+        # For a one-dimensional array, sort by coordinate, because sorted coordinates can often be
+        # expressed as a slice within each chunk.
         key = flat[0] if len(flat) == 1 else chunks
         if Order.check(key) is not Order.INCREASING:
-            # The sort is stable, so that the last of several duplicates is written last.
+            # Use a stable sort, so that of several values for the same element the last one is
+            # written last.
             self.sel_sort = np.argsort(key, kind="stable")
             flat = tuple(coords[self.sel_sort] for coords in flat)
             chunks = chunks[self.sel_sort]
@@ -133,7 +134,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
 
     @property
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
-        """Cumulative number of points per chunk of the grid."""
+        """Cumulative number of selected points, over all chunks of the grid in C order."""
         counts = np.zeros(int(np.prod(self.cdata_shape, dtype=np.intp)), dtype=np.intp)
         counts[self.chunk_rixs] = np.diff(self.chunk_run_ends, prepend=0)
         return np.cumsum(counts)
@@ -164,8 +165,9 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         chunk_sels = list(zip(*columns, strict=True))
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
-            # A chunk is complete only if it has as many distinct points as elements. Counting
-            # distinct points is slow, so count them only in the few chunks with enough points.
+            # A chunk is selected completely only if the number of distinct points in the chunk
+            # equals its number of elements. Counting distinct points is slow, so count them only in
+            # the few chunks with enough points.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

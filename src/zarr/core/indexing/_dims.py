@@ -33,7 +33,7 @@ from zarr.errors import NegativeStepError
 
 @dataclass(init=False, unsafe_hash=True)
 class IntDimIndexer:
-    """A selection of a dimension by a single index; the output does not have the dimension.
+    """A selection along one dimension by a single index, which drops the dimension.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class IntDimIndexer:
 
 @dataclass(init=False, unsafe_hash=True)
 class SliceDimIndexer:
-    """A selection of a dimension by a slice.
+    """A selection along one dimension by a slice.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class SliceDimIndexer:
     ValueError
         If the step is 0.
     TypeError
-        If a bound is not an integer.
+        If the start, stop or step of the slice is neither an integer nor None.
     """
 
     dim_len: int
@@ -124,9 +124,10 @@ class SliceDimIndexer:
         return self._iter_any() if columns is None else map(ChunkDimProjection, *columns)
 
     def columns(self) -> Columns | None:
-        """Return the fields of all projections as lazy columns; None if not supported.
+        """Return the fields of all projections as lazy columns; None if this is not supported.
 
         The columns take constant memory, and `itertools` does all work that is needed per chunk.
+        This is supported only for a step of 1, a regular grid, and at least one selected element.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):
@@ -148,7 +149,7 @@ class SliceDimIndexer:
         return range(first, end), sels, outs, completes
 
     def _edge(self, grid: FixedDimension, ix: int) -> tuple[slice, bool]:
-        """Return the slice within an edge chunk, and whether the slice covers the whole chunk."""
+        """Return the slice in the first or last selected chunk, and whether it covers the chunk."""
         offset = ix * grid.size
         first, last = max(self.start - offset, 0), min(self.stop - offset, grid.size)
         whole = last == grid.size or self.stop == grid.extent
@@ -162,7 +163,8 @@ class SliceDimIndexer:
             offset, length = grid.chunk_offset(ix), grid.data_size(ix)
             count = ceildiv_int(min(offset + length, self.stop) - position, step)
             first, last = position - offset, position - offset + (count - 1) * step
-            # A single element gets step 1, so that the slice is recognized as contiguous.
+            # A slice of a single element gets step 1, so that the slice is recognized as
+            # contiguous.
             part = slice(first, last + 1, step if count > 1 else 1)
             yield ChunkDimProjection(ix, part, slice(taken, taken + count, 1), count == length)
             position += count * step
@@ -170,7 +172,7 @@ class SliceDimIndexer:
 
 
 class _ArrayDimIndexer(ComparedByIdentity):
-    """Base class of the indexers that store sorted indices, given by an index array or a mask."""
+    """Base class of the indexers for an index array or a mask, which store sorted indices."""
 
     dim_grid: DimensionGrid
     dim_chunk_ixs: npt.NDArray[np.intp]
@@ -190,20 +192,20 @@ class _ArrayDimIndexer(ComparedByIdentity):
 
     @property
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
-        """Cumulative number of selected elements per chunk."""
+        """Cumulative number of selected elements, over all chunks along the dimension."""
         return np.cumsum(self.chunk_nitems)
 
     def _project(
         self, indices: npt.NDArray[np.intp], out: npt.NDArray[np.intp] | None
     ) -> Iterator[ChunkDimProjection]:
-        """Iterate over the projections of sorted indices.
+        """Iterate over the chunk projections of a selection that is given by sorted indices.
 
         Parameters
         ----------
         indices : array of int
             The selected indices, sorted.
         out : array of int or None
-            Output position of each index; None if the output has the same order.
+            Output position of each index; None if the output is in the order of `indices`.
         """
         yield from project_sorted(
             indices, out, self.dim_grid, self.dim_chunk_ixs, self.chunk_run_ends
@@ -211,7 +213,7 @@ class _ArrayDimIndexer(ComparedByIdentity):
 
 
 def chunk_values(values: Iterator[int], count: int) -> npt.NDArray[np.intp]:
-    """Return an array from an iterator that yields one number per chunk."""
+    """Return an array of the numbers that an iterator yields, one number per chunk."""
     return np.fromiter(values, dtype=np.intp, count=count)
 
 
@@ -222,22 +224,23 @@ def project_sorted(
     chunk_ixs: npt.NDArray[np.intp],
     run_ends: npt.NDArray[np.intp],
 ) -> Iterator[ChunkDimProjection]:
-    """Return the projections of sorted indices.
+    """Return the chunk projections of a selection that is given by sorted indices.
 
-    The arithmetic is vectorized over all chunks. Only a few look-ups are made per chunk.
+    The arithmetic is vectorized over all chunks. Only the offset and the size of each chunk are
+    looked up separately.
 
     Parameters
     ----------
     indices : array of int
         The selected indices, sorted; duplicates are allowed.
     out : array of int or None
-        Output position of each index; None if the output has the same order.
+        Output position of each index; None if the output is in the order of `indices`.
     dim_grid : DimensionGrid
         Division of the dimension into chunks.
     chunk_ixs : array of int
-        The indices of the selected chunks.
+        Indices of the selected chunks along the dimension.
     run_ends : array of int
-        For each selected chunk, the end of its run in `indices`.
+        For each selected chunk, one past the position of its last index in `indices`.
     """
     if indices.size == 0:
         return iter(())
@@ -260,7 +263,7 @@ def project_sorted(
 
 @dataclass(init=False, eq=False)
 class IntArrayDimIndexer(_ArrayDimIndexer):
-    """A selection of a dimension by indices, in any order and with duplicates.
+    """A selection along one dimension by indices, in any order and possibly with duplicates.
 
     Parameters
     ----------
@@ -283,11 +286,11 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
     dim_sel : array of int
         The sorted indices.
     dim_out_sel : array of int or None
-        Output position of each sorted index; None if the output has the same order.
+        Output position of each sorted index; None if the indices were already sorted.
     dim_chunk_ixs : array of int
-        The indices of the selected chunks.
+        Indices of the selected chunks along the dimension.
     chunk_run_ends : array of int
-        For each selected chunk, the end of its run in `dim_sel`.
+        For each selected chunk, one past the position of its last index in `dim_sel`.
     nitems : int
         Number of selected elements.
     nchunks : int
@@ -330,7 +333,8 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
         self.order = Order.check(indices) if order is Order.UNKNOWN else order
         self.dim_out_sel = None
         if self.order is not Order.INCREASING:
-            # The sort is stable, so that the last of several duplicates is written last.
+            # Use a stable sort, so that of several values for the same element the last one is
+            # written last.
             self.dim_out_sel = np.argsort(indices, kind="stable")
             indices = indices[self.dim_out_sel]
         self.dim_sel = indices
@@ -342,12 +346,12 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
 
 @dataclass(init=False, eq=False)
 class BoolArrayDimIndexer(_ArrayDimIndexer):
-    """A selection of a dimension by a boolean mask.
+    """A selection along one dimension by a boolean mask.
 
     Parameters
     ----------
     dim_sel : array of bool
-        One bool per index of the dimension.
+        One bool for each index along the dimension.
     dim_len : int
         Length of the dimension in elements.
     dim_grid : DimensionGrid
@@ -356,7 +360,7 @@ class BoolArrayDimIndexer(_ArrayDimIndexer):
     Attributes
     ----------
     dim_chunk_ixs : array of int
-        The indices of the selected chunks.
+        Indices of the selected chunks along the dimension.
     nitems : int
         Number of selected elements.
     nchunks : int

@@ -1,4 +1,4 @@
-"""Predicates for the kinds of selections. They raise no errors."""
+"""Predicates for the kinds of selections. The predicates raise no errors."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     """Return whether NumPy treats a selection as a selection of points.
 
-    A bool array selects points. One integer array or list per dimension also selects points. Some
-    of these arrays or lists, but not all, may be integers instead.
+    A bool array selects points. One integer array or list per dimension also selects points. Single
+    integers can replace some of these arrays or lists, but not all of them.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        False if all items are integers, because such a selection is a single element.
+        False if all items are integers, because such a selection selects a single element.
     """
     if is_bool_array(selection):
         return True
@@ -136,7 +136,7 @@ def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
 
 
 def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
-    """Return whether a selection is orthogonal.
+    """Return whether a selection can be treated as an orthogonal selection.
 
     Parameters
     ----------
@@ -148,9 +148,9 @@ def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        True if the selection consists of integers, slices and at most one list or array. Also True
-        if it consists of one list or array per dimension. False if it has more items than
-        dimensions, or if the indexed array is zero-dimensional.
+        True if the selection consists of integers, slices and at most one list or array, or if the
+        selection consists of one list or array per dimension. False if the selection has more items
+        than the indexed array has dimensions, or if that array is zero-dimensional.
     """
     if ndim == 0:
         return False
@@ -165,15 +165,15 @@ def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
 
 
 def is_scalar(value: Any, dtype: np.dtype[Any]) -> bool:
-    """Return whether `value` is a single element of a data type.
+    """Return whether `value` is a single element, as opposed to an array of elements.
 
     Parameters
     ----------
     value : object
         The value to test. Scalars and zero-dimensional arrays are single elements. For a structured
-        data type, a tuple with one item per field is a single element too.
+        data type, a tuple with one item per field is also a single element.
     dtype : numpy.dtype
-        The data type.
+        Data type of the element.
     """
     if np.isscalar(value) or getattr(value, "shape", None) == ():
         return True

@@ -35,12 +35,13 @@ def made_arrays(selection: Any) -> Any:
     Parameters
     ----------
     selection : object
-        One item or a tuple of items. Zero-dimensional integer arrays become integers.
+        One item or a tuple of items. Lazy items that are zero-dimensional integer arrays become
+        integers.
 
     Returns
     -------
     object
-        `selection` itself if no item is lazy.
+        The converted selection; `selection` itself if no item is lazy.
     """
     if not isinstance(selection, tuple):
         return _made_array(selection) if is_lazy(selection) else selection
@@ -50,7 +51,7 @@ def made_arrays(selection: Any) -> Any:
 
 
 async def made_arrays_async(selection: Any) -> Any:
-    """Convert lazy items like `made_arrays`, but in a separate thread.
+    """Return the result of `made_arrays`, which runs in a separate thread if an item is lazy.
 
     The thread is not taken from the worker pool. The conversion may read other arrays, and these
     reads need free workers.

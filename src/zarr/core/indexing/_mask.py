@@ -23,7 +23,7 @@ class MaskIndexer(CoordinateIndexer):
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Raises
     ------

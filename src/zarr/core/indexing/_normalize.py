@@ -23,12 +23,12 @@ _NO_FIELDS = "invalid 'fields' argument, array does not have any fields"
 
 
 def ensure_tuple(v: Any) -> tuple[Any, ...]:
-    """Return `v` if it is a tuple, otherwise a tuple that contains it."""
+    """Return `v` if it is a tuple, otherwise a tuple that contains only `v`."""
     return v if isinstance(v, tuple) else (v,)
 
 
 def err_too_many_indices(selection: Sequence[Any], shape: tuple[int, ...]) -> NoReturn:
-    """Raise the error for a selection with more items than dimensions.
+    """Raise the error for a selection that has more items than the array has dimensions.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def replace_ellipsis(selection: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
         If there are more items than dimensions, or more than one ``...``.
     """
     items = ensure_tuple(selection)
-    # Items are compared by identity, because `==` would compare arrays element by element.
+    # Compare the items by identity, because `==` would compare arrays element by element.
     at = [axis for axis, item in enumerate(items) if item is Ellipsis]
     if len(at) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -120,7 +120,7 @@ def normalize_integer_selection(dim_sel: int, dim_len: int) -> int:
 
 
 def wraparound_indices(x: npt.NDArray[np.intp], dim_len: int) -> npt.NDArray[np.intp]:
-    """Return a copy of indices, with `dim_len` added to the negative ones."""
+    """Return a copy of the indices, in which `dim_len` is added to each negative index."""
     return np.where(x < 0, x + dim_len, x)
 
 
@@ -139,7 +139,7 @@ def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
 def normalize_indices(
     x: npt.NDArray[Any], dim_len: int, *, wraparound: bool = True, boundscheck: bool = True
 ) -> npt.NDArray[np.intp]:
-    """Return indices of any integer data type, converted to the data type `intp`.
+    """Convert indices of any integer data type to the data type `intp`.
 
     If `wraparound` is True, negative indices are counted from the end.
 
@@ -148,8 +148,8 @@ def normalize_indices(
     BoundsCheckError
         If `boundscheck` is True and an index is outside the dimension.
     """
-    # Check before the conversion to a signed type, because large unsigned numbers could become
-    # negative.
+    # Check the bounds before the conversion to a signed type, because large unsigned numbers could
+    # become negative.
     if boundscheck and x.dtype.kind == "u" and x.size and int(x.max()) >= dim_len:
         _out_of_bounds(dim_len)
     indices = x.astype(np.intp, copy=False)
@@ -208,11 +208,12 @@ def pop_fields(selection: Any) -> tuple[Fields | None, Any]:
     Returns
     -------
     fields : str, list of str or None
-        A string if there is one name, otherwise a list of names. The list is empty if `selection`
-        is a tuple without names. None if `selection` is neither a string nor a tuple.
+        The name as a string if there is one field name, otherwise a list of field names. The list
+        is empty if `selection` is a tuple without field names. None if `selection` is neither a
+        string nor a tuple.
     selection : object
-        The items that are not names. If only one item of a tuple remains, it is returned without
-        the tuple.
+        The items that are not field names. If only one item of a tuple remains, it is returned
+        without the tuple.
     """
     if isinstance(selection, str):
         return selection, ()
@@ -229,8 +230,9 @@ def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
     Parameters
     ----------
     fields : str, list of str or None
-        One name gives the data type of the field. Several names give a structured data type with
-        these fields in this order. None and an empty list select all fields.
+        For one name, the result is the data type of the field. For several names, the result is a
+        structured data type with these fields in this order. None and an empty list select all
+        fields.
     dtype : numpy.dtype
         Data type of the array.
 
@@ -259,12 +261,14 @@ def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_no_multi_fields(fields: Fields | None) -> Fields | None:
-    """Return the field of a one-item list, for operations that support only one field.
+    """Return the only field name of a list; return other values of `fields` unchanged.
+
+    The function is used by operations that support only one field.
 
     Raises
     ------
     IndexError
-        If the list has several fields.
+        If `fields` is a list of several field names.
     """
     if isinstance(fields, list) and fields:
         if len(fields) > 1:

@@ -10,12 +10,13 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-# Size of the caches. Writing shards needs the orders of the same few grids again and again.
+# Maximum number of grids in each cache of chunk orders. Writing shards needs the orders of the same
+# few grids again and again.
 _GRIDS_REMEMBERED = 16
 
 
 def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the axis and the coordinate bit of each bit in a Morton code, lowest bit first.
+    """For each bit of a Morton code, lowest first, yield its axis and its coordinate bit.
 
     The axes alternate, beginning with the first axis. Each axis has only as many bits as its
     largest coordinate needs, so that the codes of elongated grids have fewer gaps.
@@ -40,8 +41,8 @@ def decode_morton(z: int, chunk_shape: tuple[int, ...]) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        The position. It may be outside the grid if the number of chunks along a dimension is not a
-        power of two.
+        The position, which can be outside the grid if the number of chunks along a dimension is not
+        a power of two.
     """
     coords = [0] * len(chunk_shape)
     for place, (axis, bit) in enumerate(_morton_bits(chunk_shape)):

@@ -45,7 +45,7 @@ class OrthogonalIndexer(Indexer):
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ def oindex(a: npt.NDArray[Any], selection: Any) -> npt.NDArray[Any]:
     a : array
         Array to read.
     selection : object
-        As for `OrthogonalIndexer`. In addition, slices may have a negative step.
+        A selection that `OrthogonalIndexer` supports. In addition, slices may have a negative step.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def oindex_set(a: npt.NDArray[Any], selection: Any, value: Any) -> None:
     a : array
         Array to write to.
     selection : object
-        As for `oindex`.
+        A selection that `oindex` supports.
     value : object
         Any value that NumPy can broadcast to the shape of the selection.
 

@@ -20,15 +20,15 @@ class Order(Enum):
     DECREASING = 2
     UNORDERED = 3
 
-    # The signature that `inspect` shows from Python 3.12 on. Earlier versions show the signature of
-    # the functional API of `enum`.
+    # Set the signature that `inspect` shows from Python 3.12 on, because earlier versions show the
+    # signature of the functional API of `enum`.
     __signature__ = inspect.Signature(
         [inspect.Parameter("values", inspect.Parameter.VAR_POSITIONAL)]
     )
 
     @staticmethod
     def check(a: npt.NDArray[np.intp]) -> Order:
-        """Return the order of a one-dimensional array.
+        """Return the order of the elements of a one-dimensional array.
 
         Returns
         -------
@@ -52,7 +52,7 @@ def sorted_run_ends(
     Parameters
     ----------
     a : array of int
-        One-dimensional and sorted.
+        A one-dimensional, sorted array.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def sorted_run_ends(
 
 
 def run_starts(run_ends: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Return the starts of consecutive runs."""
+    """Return the start of each run; every run begins where the previous run ends."""
     return (
         np.concatenate((np.zeros(1, dtype=np.intp), run_ends[:-1])) if run_ends.size else run_ends
     )
@@ -87,7 +87,7 @@ def select_runs(
     values : array of int
         Non-negative indices.
     run_ends : array of int
-        End of each run in `values`. No run may be empty.
+        For each run, one past the position of its last index in `values`. No run may be empty.
     """
     starts = run_starts(run_ends)
     steps = _uniform_steps(values, starts, run_ends).tolist()

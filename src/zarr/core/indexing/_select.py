@@ -63,7 +63,7 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Raises
     ------
@@ -98,13 +98,13 @@ def item_indexer(
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid
-        The chunks of the array.
+        Division of the array into chunks.
 
     Returns
     -------
     tuple
         The indexer, the fields, and a bool. The bool says whether the indexer is a `BasicIndexer`.
-        If it is True, the caller returns a zero-dimensional result as a scalar.
+        If the bool is True, the caller returns a zero-dimensional result as a scalar.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def item_indexer(
 
 
 def _flatten_mesh(selection: Any, ndim: int) -> tuple[Any, ...] | None:
-    """Return an open mesh with its arrays made one-dimensional; None for other selections.
+    """Make the arrays of an open mesh one-dimensional; return None for other selections.
 
     In an open mesh, several adjacent items are arrays, and all other items are slices. Each array
     extends along its own axis and has length one along the axes of the other arrays, as in the

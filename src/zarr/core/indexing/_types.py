@@ -35,7 +35,7 @@ Columns: TypeAlias = tuple[
 
 
 class ChunkDimProjection(NamedTuple):
-    """The part of a selection in one chunk along one dimension.
+    """The part of a selection that lies in one chunk, along one dimension.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class ChunkDimProjection(NamedTuple):
     dim_chunk_sel : int, slice or array
         Selected indices, counted from the start of the chunk. Never negative.
     dim_out_sel : slice, array or None
-        Position of these elements in the output; None if the dimension is dropped.
+        Position of the selected elements in the output; None if the dimension is dropped.
     is_complete_chunk : bool
         Whether all elements of the chunk that are within the array are selected.
     """
@@ -56,11 +56,12 @@ class ChunkDimProjection(NamedTuple):
 
 
 class ChunkProjection(NamedTuple):
-    """The part of a selection in one chunk.
+    """The part of a selection that lies in one chunk.
 
     To read, assign ``out[out_selection] = chunk[chunk_selection]`` with NumPy semantics. To write,
-    assign in the other direction. If `drop_axes` of the indexer is not empty, these axes have
-    length 1 in ``chunk[chunk_selection]``, and are missing in ``out[out_selection]``.
+    assign ``chunk[chunk_selection] = out[out_selection]``. If `drop_axes` of the indexer is not
+    empty, the axes in `drop_axes` have length 1 in ``chunk[chunk_selection]``, and are missing in
+    ``out[out_selection]``.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class ChunkProjection(NamedTuple):
     chunk_selection : tuple of int, slice or array
         Selected indices, counted from the start of the chunk. Never negative.
     out_selection : tuple of slice or array
-        Position of these elements in the output.
+        Position of the selected elements in the output.
     is_complete_chunk : bool
         Whether all elements of the chunk that are within the array are selected. If True, a write
         does not need to read the chunk first.

@@ -28,13 +28,13 @@ RectilinearDimSpecJSON: TypeAlias = int | Sequence[int | Sequence[int]]
 
 
 class RegularChunkGridMetadataConfig(TypedDict):
-    """Configuration of the ``regular`` chunk grid."""
+    """JSON form of the configuration of a ``regular`` chunk grid."""
 
     chunk_shape: Sequence[int]
 
 
 class RectilinearChunkGridMetadataConfig(TypedDict):
-    """Configuration of the ``rectilinear`` chunk grid."""
+    """JSON form of the configuration of a ``rectilinear`` chunk grid."""
 
     kind: Literal["inline"]
     chunk_shapes: Sequence[RectilinearDimSpecJSON]
@@ -49,7 +49,7 @@ RectilinearChunkGridMetadataJSON: TypeAlias = NamedRequiredConfig[
 
 
 class RectilinearChunksDisabledError(ValueError):
-    """A rectilinear chunk grid is used although ``array.rectilinear_chunks`` is off."""
+    """Raised if a rectilinear chunk grid is used although ``array.rectilinear_chunks`` is off."""
 
 
 def check_rectilinear_enabled() -> None:
@@ -75,13 +75,13 @@ class RegularChunkGridMetadata(Metadata):
     Parameters
     ----------
     chunk_shape : tuple of int
-        Shape of every chunk in elements, with lengths of at least 1. The last chunk along a
+        Shape of every chunk in elements; each length is at least 1. The last chunk along a
         dimension may extend past the end of the array.
 
     Raises
     ------
     TypeError, ValueError
-        If a length is not an integer above 0.
+        If a chunk length is not a positive integer.
     """
 
     chunk_shape: tuple[int, ...]
@@ -100,8 +100,8 @@ class RegularChunkGridMetadata(Metadata):
 
     @property
     def _chunk_sizes(self) -> tuple[int, ...]:
-        # `normalize_chunks_nd` recognizes metadata of a chunk grid by this property. That function
-        # belongs to a lower layer, which cannot import this class.
+        # The function `normalize_chunks_nd` recognizes chunk grid metadata by this property. That
+        # function belongs to a lower layer, which cannot import this class.
         return self.chunk_shape
 
     @classmethod
@@ -128,15 +128,15 @@ class RectilinearChunkGridMetadata(Metadata):
     Parameters
     ----------
     chunk_shapes : tuple
-        For each dimension, an integer or a tuple of integers. An integer is the length of all
-        chunks along the dimension; the number of chunks follows from the length of the array. A
-        tuple lists the length of each chunk in order. Its sum is at least the length of the array.
-        Lengths are in elements and at least 1.
+        For each dimension, an integer or a tuple of integers. An integer is the common length of
+        all chunks along the dimension; the number of chunks follows from the length of the array. A
+        tuple lists the length of each chunk in order. The sum of the listed lengths is at least the
+        length of the array. Lengths are in elements and at least 1.
 
     Raises
     ------
     TypeError, ValueError
-        If a length is not an integer above 0, or a dimension has no chunk.
+        If a chunk length is not a positive integer, or if the tuple of a dimension is empty.
     """
 
     chunk_shapes: tuple[int | tuple[int, ...], ...]
@@ -190,7 +190,7 @@ class RectilinearChunkGridMetadata(Metadata):
         return {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": shapes}}
 
     def update_shape(self, old_shape: tuple[int, ...], new_shape: tuple[int, ...]) -> Self:
-        """Return the grid of the resized array.
+        """Return the metadata of the chunk grid after a resize of the array.
 
         Parameters
         ----------
@@ -202,9 +202,10 @@ class RectilinearChunkGridMetadata(Metadata):
         Returns
         -------
         RectilinearChunkGridMetadata
-            If the listed chunks of a dimension are too short in total for the new length, the grid
-            has one additional chunk in that dimension. Existing chunks are never removed or
-            shortened. Shrinking an array and extending it again therefore restores the same grid.
+            The new grid. If the listed chunk lengths of a dimension add up to less than the new
+            length of the dimension, the grid gets one additional chunk in that dimension. Existing
+            chunks are never removed or shortened. If an array is shrunk and then extended to its
+            old shape, the grid is therefore the same as before.
         """
         dimensions = tuple(
             edges
@@ -236,12 +237,12 @@ ChunkGridMetadata: TypeAlias = RegularChunkGridMetadata | RectilinearChunkGridMe
 
 
 def parse_chunk_grid(data: object) -> ChunkGridMetadata:
-    """Return chunk grid metadata for a JSON form; an instance is returned unchanged.
+    """Return chunk grid metadata for a JSON form; chunk grid metadata are returned unchanged.
 
     Raises
     ------
     ValueError
-        If the name is not ``regular`` or ``rectilinear``.
+        If the name of the grid is neither ``regular`` nor ``rectilinear``.
     RectilinearChunksDisabledError
         If the grid is rectilinear and ``array.rectilinear_chunks`` is off.
     TypeError, ValueError, KeyError
@@ -266,8 +267,8 @@ def create_chunk_grid_metadata(
     Parameters
     ----------
     chunks : ChunkGrid or iterable
-        A grid, or an iterable with one item for each dimension: the length of all chunks, or a
-        sequence with the length of each chunk, in elements.
+        A grid, or an iterable with one item for each dimension: the common length of all chunks, or
+        a sequence with the length of each chunk, in elements.
 
     Returns
     -------

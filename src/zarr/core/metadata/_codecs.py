@@ -1,4 +1,4 @@
-"""The ``codecs`` of format 3 metadata: parsing, validation of the order, and evolution."""
+"""The ``codecs`` of format 3 metadata: parsing, check of the order, and adaptation to an array."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
     from zarr.core.metadata._chunk_grid import ChunkGridMetadata
 
-# Maximum number of nested sharding codecs. Each level evolves all levels inside it, so the work
-# grows with the square of this number.
+# Maximum number of nested sharding codecs. Each sharding codec evolves all codecs that are nested
+# in it, so the work grows with the square of the number of levels.
 _DEEPEST: Final = 32
 
 
 def parse_codecs(data: object) -> tuple[Codec, ...]:
-    """Return codecs from their JSON forms; codec instances are returned unchanged.
+    """Create codecs from their JSON forms; codec instances are returned unchanged.
 
     Raises
     ------
     TypeError, ValueError
-        If `data` is not an iterable, or an item is neither a codec nor the JSON form of one.
+        If `data` is not an iterable, or an item is neither a codec nor the JSON form of a codec.
     UnknownCodecError
         If no implementation of a codec is available.
     """
@@ -69,16 +69,16 @@ def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseSc
     """Check the order of a codec chain, and check that the chain can encode a data type.
 
     The order is: array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs. If the
-    array-to-bytes codec is a sharding codec, the codecs of the inner chunks are checked as well.
+    array-to-bytes codec is a sharding codec, the codecs of the inner chunks are also checked.
 
     Raises
     ------
     ValueError
-        If there is not exactly one array-to-bytes codec, or if shards are nested more than 32
-        levels deep. Also if `dtype` is ``string`` and the array-to-bytes codec is not
-        ``vlen-utf8``; for a sharding codec, this condition is checked for the inner chunks.
+        If there is not exactly one array-to-bytes codec, if shards are nested more than 32 levels
+        deep, or if `dtype` is ``string`` and the array-to-bytes codec is not ``vlen-utf8``. For a
+        sharding codec, the last condition is checked for the codecs of the inner chunks.
     TypeError
-        If the order is wrong.
+        If the codecs are in a wrong order.
     """
     _validate(codecs, dtype, 0)
 
@@ -116,7 +116,7 @@ def _check_successor(before: Codec, codec: Codec) -> None:
 
 
 def inner_codecs_of(codec: object) -> tuple[Codec, ...] | None:
-    """Return the codecs of the inner chunks for a sharding codec; None for other codecs."""
+    """Return the inner chunk codecs of a sharding codec; None for other codecs."""
     # A sharding codec is detected by its attributes, because its class is configurable and cannot
     # be imported in this layer.
     if all(hasattr(codec, name) for name in ("chunk_shape", "codecs", "index_codecs")):
@@ -131,7 +131,7 @@ def settle_codecs(
     fill_value: object,
     chunk_grid: ChunkGridMetadata,
 ) -> tuple[Codec, ...]:
-    """Evolve and validate each codec for the output of the previous codecs.
+    """Evolve each codec for the output of the previous codecs, and validate the evolved codec.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def settle_codecs(
     Raises
     ------
     ValueError
-        If a codec does not support the array.
+        If a codec does not support the shape, the data type or the chunk grid of the array.
     """
     spec = ArraySpec(
         shape, dtype, fill_value, ArrayConfig.from_dict({}), default_buffer_prototype()

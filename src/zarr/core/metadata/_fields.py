@@ -1,4 +1,4 @@
-"""Validation of the simple fields of a ``zarr.json`` document."""
+"""Validation of those fields of a ``zarr.json`` document that are plain JSON values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AllowedExtraField(TypedDict):
-    """An unknown field that readers may ignore."""
+    """JSON form of an unknown field that readers are allowed to ignore."""
 
     must_understand: Literal[False]
 
@@ -28,7 +28,7 @@ def parse_zarr_format(data: object) -> Literal[3]:
     Raises
     ------
     MetadataValidationError
-        If `data` is anything else.
+        If `data` is not 3.
     """
     if data == 3:
         return 3
@@ -43,7 +43,7 @@ def parse_node_type_array(data: object) -> Literal["array"]:
     Raises
     ------
     NodeTypeValidationError
-        If `data` is anything else.
+        If `data` is not ``"array"``.
     """
     if data == "array":
         return "array"
@@ -53,7 +53,7 @@ def parse_node_type_array(data: object) -> Literal["array"]:
 
 
 def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
-    """Return dimension names as a tuple, or None if there are none.
+    """Return dimension names as a tuple; None if `data` is None.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def parse_dimension_names(data: object) -> tuple[str | None, ...] | None:
 
 
 def parse_storage_transformers(data: object) -> tuple[dict[str, JSON], ...]:
-    """Return storage transformers as a tuple, which is empty for None.
+    """Return storage transformers as a tuple; an empty tuple if `data` is None.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def parse_extra_fields(
     Parameters
     ----------
     data : mapping or None
-        The fields; None for no fields.
+        Unknown fields by name; None for no unknown fields.
     reserved_keys : set of str
         Field names that the specification defines.
     node_type : {"array", "group"}
@@ -111,9 +111,9 @@ def parse_extra_fields(
     Raises
     ------
     MetadataValidationError
-        If a field is not a JSON object with ``must_understand: false``.
+        If an unknown field is not a JSON object with ``must_understand: false``.
     ValueError
-        If a field has a reserved name.
+        If an unknown field has a name in `reserved_keys`.
     """
     fields: dict[str, object] = {} if data is None else copied(dict(data))
     reserved = sorted(reserved_keys & fields.keys())

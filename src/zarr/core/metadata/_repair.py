@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def repair_chunk_grid(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
     """Return a document with its chunk lengths repaired; None if no repair is needed.
 
-    Earlier releases stored invalid regular grids. In these grids, a chunk length is 0, or ``true``
-    or ``false`` instead of 1 or 0, or a list of lengths. Only rectilinear grids allow such lists.
+    Earlier releases stored invalid regular grids. In these grids, an item of the chunk shape is 0,
+    a boolean (``true`` for 1, ``false`` for 0), or a list of lengths. Only rectilinear grids allow
+    such lists.
     """
     grid = document.get("chunk_grid")
     if not isinstance(grid, Mapping) or grid.get("name") != "regular":
@@ -73,7 +74,7 @@ def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridM
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape of a sharding codec in JSON form; None without such a codec."""
+    """Return the inner chunk shape from the JSON form of codecs; None without a sharding codec."""
     if not isinstance(codecs, list | tuple):
         return None
     for codec in codecs:

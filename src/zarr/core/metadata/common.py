@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class MissingFieldError(MetadataValidationError, KeyError, TypeError):
-    """A metadata document lacks a required field.
+    """Raised if a metadata document lacks a required field.
 
     The class derives from `KeyError` and `TypeError`, so that handlers for either type catch the
     error.
     """
 
     def __str__(self) -> str:
-        # KeyError.__str__ would return the repr of the message.
+        # Do not inherit `KeyError.__str__`, which returns the repr of the message.
         return str(self.args[0])
 
 
 class FillValueRangeError(MetadataValidationError, ValueError, OverflowError):
-    """A fill value is out of the range of its data type.
+    """Raised if a fill value is out of the range of its data type.
 
     The class derives from `OverflowError`, so that handlers for that type catch the error.
     """
@@ -44,7 +44,7 @@ def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | 
     data : object
         The fill value, or its JSON form.
     dtype : ZDType
-        The data type.
+        Data type of the fill value.
     zarr_format : {2, 3} or None
         Format of the document if `data` is a JSON form; None if `data` is the value itself.
 
@@ -53,7 +53,7 @@ def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | 
     FillValueRangeError
         If the value is out of the range of the data type.
     TypeError, ValueError
-        If the value cannot be converted. A note on the error shows the value.
+        If the value cannot be converted to the data type. A note on the error shows the value.
     """
     try:
         if zarr_format is None:
@@ -76,7 +76,7 @@ def _shown(value: object) -> str:
 
 
 def required_field(document: Mapping[str, JSON], name: str, *, path: str | None) -> JSON:
-    """Return a field of a metadata document.
+    """Return a required field of a metadata document.
 
     Parameters
     ----------
@@ -102,9 +102,8 @@ def required_field(document: Mapping[str, JSON], name: str, *, path: str | None)
 def copied(value: Any) -> Any:
     """Return a copy of a JSON value that shares no containers with the original.
 
-    Lists, dictionaries and tuples are copied as by `copy.deepcopy`; other objects are not copied.
-    For lists and dictionaries, the function uses a loop and no recursion, because documents can be
-    nested deeply.
+    Lists, dictionaries and tuples are copied deeply; other objects are not copied. For lists and
+    dictionaries, the function uses a loop and no recursion, because documents can be nested deeply.
     """
     if not isinstance(value, (dict, list, tuple)):
         return value
@@ -117,7 +116,7 @@ def copied(value: Any) -> Any:
         for key, item in list(items):
             if not isinstance(item, (dict, list, tuple)):
                 continue
-            # A container that contains itself is copied, too; JSON encoding rejects it later.
+            # A container that contains itself is also copied; JSON encoding rejects the copy later.
             copy = copies.get(id(item))
             if copy is None:
                 if isinstance(item, tuple):
@@ -150,7 +149,7 @@ def parse_attributes(data: object) -> dict[str, JSON]:
 
 
 def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffer:
-    """Encode a metadata document.
+    """Encode a metadata document as JSON text.
 
     Parameters
     ----------
@@ -159,7 +158,7 @@ def json_to_buffer(data: Mapping[str, Any], prototype: BufferPrototype) -> Buffe
         ``NaN`` and ``Infinity``. Strict JSON does not allow these words, but Zarr libraries read
         and write them.
     prototype : BufferPrototype
-        The buffer classes; the result is an instance of the ``buffer`` class.
+        Buffer classes; the result is an instance of ``prototype.buffer``.
 
     Returns
     -------
@@ -207,8 +206,9 @@ def repair_chunk_shape(
     path : str or None
         Location of the document, for the warning; None if unknown.
     inner_chunk_shape : sequence of int or None
-        Shape of the inner chunks in elements if the chunks are shards. A chunk length of 0 is
-        replaced by the length of the inner chunks, or by 1 if this parameter is None.
+        Shape of the inner chunks in elements if the chunks are shards; None otherwise. A chunk
+        length of 0 is replaced by the length of the inner chunks, or by 1 if this parameter is
+        None.
 
     Returns
     -------
@@ -247,7 +247,8 @@ def repair_chunk_shape(
 def without_flags(value: Any) -> Any:
     """Return a stored chunk shape with booleans replaced by integers.
 
-    Earlier releases wrote booleans. A value without booleans is returned unchanged.
+    Earlier releases stored some chunk lengths as booleans. A value without booleans is returned
+    unchanged.
     """
     if isinstance(value, bool):
         return int(value)

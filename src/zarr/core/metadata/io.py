@@ -26,7 +26,7 @@ async def save_metadata(
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Metadata of the node.
     ensure_parents : bool
-        Whether to store missing parent groups first.
+        Whether to first store missing groups above the node.
 
     Raises
     ------

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 CompressorLikev2: TypeAlias = "dict[str, JSON] | Numcodec | None"
 
-# Codecs that encode NumPy object arrays as bytes. The codec id determines the data type.
+# Ids of the codecs that encode NumPy object arrays as bytes. The data type of such an array depends
+# on the id.
 OBJECT_CODEC_IDS: Final = ("vlen-utf8", "vlen-bytes", "vlen-array", "pickle", "json2", "msgpack2")
 
 
@@ -69,7 +70,7 @@ def parse_zarr_format(data: object) -> Literal[2]:
     Raises
     ------
     MetadataValidationError
-        If `data` is anything else.
+        If `data` is not 2.
     """
     if data == 2:
         return 2
@@ -109,7 +110,7 @@ def parse_chunks(chunks: ShapeLike, shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        If `chunks` is not a shape, or does not have as many dimensions as the array.
+        If `chunks` is not a shape, or does not have one length for each dimension of the array.
     """
     lengths = parse_shapelike(chunks)
     if len(lengths) != len(shape):
@@ -128,14 +129,14 @@ def _is_numcodec(value: object) -> TypeIs[Numcodec]:
 
 
 def parse_filters(data: object) -> tuple[Numcodec, ...] | None:
-    """Return filters as codecs; None if there are none.
+    """Return filters as codecs; None if there are no filters.
 
     Raises
     ------
     TypeError
         If `data` is neither None nor an iterable of numcodecs codecs or their configurations.
     UnknownCodecError
-        If numcodecs has no codec with the id in a configuration.
+        If numcodecs has no codec with the id that a configuration contains.
     """
     if data is None:
         return None
@@ -162,14 +163,14 @@ def _parse_filter(data: object, index: int) -> Numcodec:
 
 
 def parse_compressor(data: object) -> Numcodec | None:
-    """Return a compressor as a codec; None if there is none.
+    """Return a compressor as a codec; None if there is no compressor.
 
     Raises
     ------
     ValueError
-        If `data` is neither None, a numcodecs codec, nor the configuration of one.
+        If `data` is neither None, a numcodecs codec, nor the configuration of such a codec.
     UnknownCodecError
-        If numcodecs has no codec with the id in a configuration.
+        If numcodecs has no codec with the id that a configuration contains.
     """
     if data is None or _is_numcodec(data):
         return data
@@ -192,7 +193,7 @@ def get_object_codec_id(maybe_object_codecs: Sequence[JSON]) -> str | None:
     Returns
     -------
     str or None
-        None if there is no such codec.
+        The id; None if none of the codecs encodes object arrays.
     """
     for codec in maybe_object_codecs:
         if isinstance(codec, Mapping) and codec.get("id") in OBJECT_CODEC_IDS:
@@ -248,7 +249,8 @@ class ArrayV2Metadata(Metadata):
     attributes: dict[str, JSON]
     zarr_format: Literal[2] = field(default=2, init=False)
 
-    # The document as it was read, if it was repaired; see `ArrayV3Metadata`.
+    # The original document if the document was repaired on reading, None otherwise; see the
+    # attribute of `ArrayV3Metadata`.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -321,7 +323,7 @@ class ArrayV2Metadata(Metadata):
         return ChunkGrid.from_sizes(self.shape, self.chunks)
 
     def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
-        """Return the key of a chunk, relative to the array; ``"0"`` if there are no dimensions.
+        """Return the key of a chunk, relative to the array; ``"0"`` for a zero-dimensional array.
 
         Parameters
         ----------
@@ -331,7 +333,7 @@ class ArrayV2Metadata(Metadata):
         return self.dimension_separator.join(map(str, chunk_coords)) or "0"
 
     def _key_template(self) -> str | None:
-        """Return a template for chunk keys (``template % position``)."""
+        """Return a template for chunk keys; ``template % position`` is the key of a chunk."""
         return self.dimension_separator.join(["%d"] * len(self.shape)) or "0"
 
     def get_chunk_spec(
@@ -340,7 +342,7 @@ class ArrayV2Metadata(Metadata):
         array_config: ArrayConfig,
         prototype: BufferPrototype,
     ) -> ArraySpec:
-        """Return the spec of a chunk, which is the same for all chunks.
+        """Return the `ArraySpec` of a chunk, which is the same for all chunks.
 
         Parameters
         ----------
@@ -359,12 +361,13 @@ class ArrayV2Metadata(Metadata):
         Parameters
         ----------
         prototype : BufferPrototype
-            The buffer classes; the documents are encoded as instances of the ``buffer`` class.
+            Buffer classes; each document is encoded as an instance of ``prototype.buffer``.
 
         Returns
         -------
         dict
-            The keys ``.zarray`` and ``.zattrs``, relative to the array, with the encoded documents.
+            The encoded documents under the keys ``.zarray`` and ``.zattrs``, which are relative to
+            the array.
 
         Raises
         ------
@@ -483,7 +486,7 @@ def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> An
 
 def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
     config = dict(compressor.get_config())
-    # Older readers reject the zstd parameter ``checksum``. A missing parameter means False.
+    # Older readers reject the zstd parameter ``checksum``. A missing ``checksum`` means False.
     if config["id"] == "zstd" and config.get("checksum") is False:
         del config["checksum"]
     return config

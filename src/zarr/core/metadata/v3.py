@@ -135,7 +135,7 @@ class ArrayV3Metadata(Metadata):
     fill_value : scalar
         Value of elements that are not stored, in any form that `data_type` can convert.
     codecs : iterable of Codec or dict
-        The codecs of a chunk, in order of encoding.
+        Codecs that encode a chunk, in order of encoding.
     attributes : mapping or None
         User attributes, which are JSON values; None for no attributes.
     dimension_names : iterable of str or None
@@ -143,10 +143,12 @@ class ArrayV3Metadata(Metadata):
         that no dimension has a name. For an array of zero dimensions, an empty iterable is stored
         as an empty list.
     storage_transformers : iterable of dict or None
-        Storage transformers; None for no transformers. The metadata object stores them, but an
-        array with storage transformers can be neither opened nor created; see `check_usable`.
+        Storage transformers; None for no transformers. Metadata with storage transformers are
+        valid, but an array with such metadata can be neither opened nor created; see
+        `check_usable`.
     extra_fields : mapping or None
-        Unknown fields of the document, each with ``must_understand: false``.
+        Unknown fields of the document, each with ``must_understand: false``; None for no unknown
+        fields.
 
     Raises
     ------
@@ -172,9 +174,9 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
-    # The document as it was read, if it was repaired; None otherwise. Other packages use this
-    # attribute, so its name must not change. Saving the metadata stores the repaired document. In
-    # modified copies of the metadata, the attribute is None.
+    # The original document if the document was repaired on reading; None otherwise. Other packages
+    # use this attribute, so its name must not change. Saving the metadata stores the repaired
+    # document. In modified copies of the metadata, the attribute is None.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -259,7 +261,8 @@ class ArrayV3Metadata(Metadata):
     def sharding_codec(self) -> ShardingCodec | None:
         """The sharding codec if it is the only codec; None otherwise.
 
-        If there are additional codecs, shards can only be read and written as a whole.
+        If there are other codecs besides the sharding codec, shards can only be read and written as
+        a whole.
         """
         if len(self.codecs) == 1 and inner_codecs_of(self.codecs[0]) is not None:
             return cast("ShardingCodec", self.codecs[0])
@@ -313,7 +316,7 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return a template for chunk keys (``template % position``); None if none is defined."""
+        """Return a template: ``template % position`` is a chunk key. None if there is no template."""
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
@@ -322,12 +325,12 @@ class ArrayV3Metadata(Metadata):
         Parameters
         ----------
         prototype : BufferPrototype
-            The buffer classes; the document is encoded as an instance of the ``buffer`` class.
+            Buffer classes; the document is encoded as an instance of ``prototype.buffer``.
 
         Returns
         -------
         dict
-            One item: the key ``zarr.json``, relative to the array, with the encoded document.
+            The encoded document under the key ``zarr.json``, which is relative to the array.
 
         Raises
         ------
@@ -407,13 +410,13 @@ class ArrayV3Metadata(Metadata):
         return document
 
     def update_shape(self, shape: tuple[int, ...]) -> Self:
-        """Return the metadata of the resized array.
+        """Return the metadata of the array after a resize.
 
         Parameters
         ----------
         shape : tuple of int
-            The new shape in elements. If the grid is rectilinear and the listed chunks of a
-            dimension are too short in total, the dimension gets one additional chunk.
+            The new shape in elements. If the grid is rectilinear and the listed chunk lengths of a
+            dimension add up to less than its new length, the dimension gets one additional chunk.
         """
         grid = self.chunk_grid
         if isinstance(grid, RectilinearChunkGridMetadata):
@@ -454,7 +457,7 @@ def check_usable(metadata: object, place: object = None) -> None:
     Parameters
     ----------
     metadata : ArrayV2Metadata or ArrayV3Metadata
-        The metadata.
+        Metadata to check.
     place : StorePath or None
         Location of the metadata, for a note on the error; None if unknown.
 
@@ -480,7 +483,7 @@ def check_storable(metadata: object) -> None:
     Parameters
     ----------
     metadata : ArrayV2Metadata or ArrayV3Metadata
-        The metadata.
+        Metadata to check.
 
     Raises
     ------
