@@ -124,8 +124,9 @@ class AsyncGroup(ArrayCreation):
             used.
         use_consolidated : bool, str or None
             True to require consolidated metadata, False to ignore them, None to use them if they
-            exist. A string is allowed only for a format 2 group. It is the key of the consolidated
-            metadata, relative to the group, and requires them as True does.
+            exist. A string is allowed only for a format 2 group. Such a string is the key of the
+            consolidated metadata, relative to the group; in this case the consolidated metadata are
+            required.
 
         Raises
         ------
@@ -289,8 +290,9 @@ class AsyncGroup(ArrayCreation):
     ) -> dict[str, NDArrayLikeOrScalar]:
         """Read several arrays of the group, or selections of them, concurrently.
 
-        The metadata of the arrays are read with one or two bulk reads. They are not read if
-        consolidated metadata are known. Chunks are read as in `zarr.read_many`.
+        The metadata of the arrays are taken from consolidated metadata if those are known.
+        Otherwise the metadata are read with one or two bulk reads. Chunks are read as in
+        `zarr.read_many`.
 
         Parameters
         ----------
@@ -312,7 +314,7 @@ class AsyncGroup(ArrayCreation):
         TypeError, ValueError
             If a name is not a valid path, or if the metadata of a member are not valid.
         IndexError
-            If a selection is not valid or out of bounds. This error and the errors above are raised
+            If a selection is not valid or out of bounds. The errors listed up to here are raised
             before any chunk is read.
         Exception
             See `zarr.read_many`.

@@ -109,8 +109,8 @@ async def read_group_metadata(
         Zarr format; None to detect it. If metadata of both formats are stored, format 3 is used.
     use_consolidated : bool, str or None
         True to require consolidated metadata, False to ignore them, None to use them if they exist.
-        A string is allowed only for a format 2 group. It is the key of the consolidated metadata,
-        relative to the group, and requires them as True does.
+        A string is allowed only for a format 2 group. Such a string is the key of the consolidated
+        metadata, relative to the group; in this case the consolidated metadata are required.
 
     Raises
     ------
@@ -127,9 +127,9 @@ async def read_group_metadata(
     Warns
     -----
     ZarrUserWarning
-        If metadata of both formats are stored and `zarr_format` is None, or if consolidated
-        metadata are not valid but also not required. Consolidated metadata that lack a group above
-        a node raise `MissingParentError` instead of this warning.
+        If metadata of both formats are stored and `zarr_format` is None, or if `use_consolidated`
+        is None and the consolidated metadata are not valid. Consolidated metadata that lack a group
+        above a node raise `MissingParentError` instead of this warning.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)

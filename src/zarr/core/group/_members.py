@@ -101,9 +101,9 @@ async def walk(
     """Yield the nodes below a group, level by level.
 
     The metadata of one level are read with one or two bulk reads per 500 nodes. If the consolidated
-    metadata of a group are known, no metadata below the group are read. The nodes below that group
-    are yielded in one sequence, in which each nested group is followed directly by the nodes below
-    it.
+    metadata of a group are known, the metadata of the nodes below that group are not read. The
+    nodes below that group are yielded in one sequence, in which each nested group is followed
+    directly by the nodes below it.
 
     Parameters
     ----------

@@ -36,8 +36,8 @@ class MissingParentError(MetadataValidationError, GroupNotFoundError):
     """Raised if consolidated metadata describe a node, but not the group above that node.
 
     For compatibility with zarr-python, this error is a `GroupNotFoundError`, although the group
-    that stores the consolidated metadata exists. Functions that create a group if it is not found
-    do not create one after this error.
+    that stores the consolidated metadata exists. Functions that create a missing group do not
+    create a group after this error.
     """
 
 
@@ -105,8 +105,8 @@ class ConsolidatedMetadata:
     kind : "inline"
         Where consolidated metadata are stored: inline, within the metadata of the group.
     must_understand : bool
-        Always False: readers without support for consolidated metadata may ignore them and list the
-        store.
+        Always False: readers without support for consolidated metadata are allowed to ignore them
+        and list the store.
     """
 
     metadata: dict[str, NodeMetadata]

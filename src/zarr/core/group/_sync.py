@@ -45,7 +45,7 @@ def _in_thread(group: Group) -> bool:
     """Return whether a member can be looked up in the calling thread, without the event loop."""
     inner = group._async_group
     if type(inner) is not AsyncGroup or is_overridden(inner, "getitem"):
-        return False  # an overriding coroutine may wait
+        return False  # the override may need the event loop
     return access_of(inner.store_path.store).never_waits
 
 

@@ -31,8 +31,8 @@ def combine(
         For each dimension, the projections along this dimension.
     keep_dims : bool
         Whether to convert integers to slices of length one, so that chunk selections keep all
-        dimensions. This is needed if a chunk selection contains arrays. In such a selection NumPy
-        treats an integer like an index array.
+        dimensions. The conversion is needed if a chunk selection contains arrays, because NumPy
+        treats an integer in such a selection like an index array.
     """
     indexers = list(dim_indexers)
     columns = [_columns_of(projections) for projections in indexers]

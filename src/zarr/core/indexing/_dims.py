@@ -124,10 +124,11 @@ class SliceDimIndexer:
         return self._iter_any() if columns is None else map(ChunkDimProjection, *columns)
 
     def columns(self) -> Columns | None:
-        """Return the fields of all projections as lazy columns; None if this is not supported.
+        """Return the fields of all projections as lazy columns; None if columns are not supported.
 
         The columns take constant memory, and `itertools` does all work that is needed per chunk.
-        This is supported only for a step of 1, a regular grid, and at least one selected element.
+        Columns are supported only for a step of 1, a regular grid, and at least one selected
+        element.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):

@@ -316,7 +316,7 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return a template: ``template % position`` is a chunk key. None if there is no template."""
+        """Return a template: ``template % position`` is a chunk key. None if no template exists."""
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
