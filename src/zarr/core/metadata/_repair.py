@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def repair_chunk_grid(document: Mapping[str, JSON], path: str | None) -> dict[str, JSON] | None:
     """Return a document with its chunk lengths repaired; None if no repair is needed.
 
-    Earlier releases stored invalid regular grids. In these grids, an item of the chunk shape is 0,
-    a boolean (``true`` for 1, ``false`` for 0), or a list of lengths. Only rectilinear grids allow
-    such lists.
+    Earlier releases of zarr-python stored invalid regular grids. In these grids, an item of the
+    chunk shape is 0, a boolean (``true`` for 1, ``false`` for 0), or a list of lengths. Only
+    rectilinear grids allow such lists.
     """
     grid = document.get("chunk_grid")
     if not isinstance(grid, Mapping) or grid.get("name") != "regular":

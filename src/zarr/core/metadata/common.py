@@ -247,8 +247,8 @@ def repair_chunk_shape(
 def without_flags(value: Any) -> Any:
     """Return a stored chunk shape with booleans replaced by integers.
 
-    Earlier releases stored some chunk lengths as booleans. A value without booleans is returned
-    unchanged.
+    Earlier releases of zarr-python stored some chunk lengths as booleans. A value without booleans
+    is returned unchanged.
     """
     if isinstance(value, bool):
         return int(value)
