@@ -66,7 +66,7 @@ class TransposeCodec(ArrayArrayCodec, NamedCodec):
     TypeError
         If `order` is not an iterable of integers.
     ValueError
-        If `order` is not a permutation of 0, 1, 2, ...
+        If `order` is not a permutation of the integers from 0 to ``len(order) - 1``.
     """
 
     is_fixed_size = True

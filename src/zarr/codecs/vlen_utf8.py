@@ -1,8 +1,8 @@
-"""The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
+"""The ``vlen-utf8`` and ``vlen-bytes`` codecs, for elements of variable length.
 
-The codecs use the stored form of numcodecs, which zarr-extensions adopted. A stored chunk begins
-with the number of elements. For each element in C order, its length in bytes and its bytes follow.
-All numbers have 4 bytes and are little-endian.
+The codecs use the encoding that numcodecs defined and that zarr-extensions adopted. A stored chunk
+begins with the number of elements. For each element in C order, its length in bytes and its bytes
+follow. The number of elements and the lengths are little-endian integers of 4 bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _VLenCodec(ArrayBytesCodec, NamedCodec):
-    """Base class of both codecs, which differ in element type and wrapped numcodecs codec."""
+    """Base class of the vlen codecs; they differ in the element type and in the numcodecs codec."""
 
     is_fixed_size = False
     _configuration_required = False
@@ -37,7 +37,7 @@ class _VLenCodec(ArrayBytesCodec, NamedCodec):
     @staticmethod
     @abstractmethod
     def _codec() -> Any:
-        """Return the numcodecs codec."""
+        """Return the numcodecs codec that encodes and decodes the elements."""
 
     def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         # docstring inherited

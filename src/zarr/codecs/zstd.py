@@ -56,8 +56,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     Parameters
     ----------
     level : int
-        Compression level, at most 22 (smallest output). 0 selects the default level of the
-        library. Negative levels are faster.
+        Compression level, at most 22 (smallest output). 0 selects the default level of the library.
+        Negative levels are faster than positive levels and compress less.
     checksum : bool
         Whether encoding adds a checksum to each chunk. If a chunk has a checksum, decoding
         verifies it.
@@ -67,7 +67,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     TypeError
         If `level` is not an integer, or `checksum` is not a bool.
     ValueError
-        If `level` is out of range.
+        If `level` is greater than 22.
     """
 
     is_fixed_size = False
@@ -84,7 +84,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _zstd_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        If a subclass overrides this property, the numcodecs codec also decodes chunks.
+        If a subclass overrides this property, the numcodecs codec decodes the chunks too. Otherwise
+        `decode_zstd` decodes the chunks.
         """
         from numcodecs.zstd import Zstd
 
@@ -103,7 +104,7 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _many_decoder_for(
         self, chunk_spec: ArraySpec
     ) -> Callable[[Sequence[Buffer], bool], list[Buffer]]:
-        """Return a function that decodes several chunks of one spec as `_decode_sync` does."""
+        """Return a function that decodes several chunks of the same spec; see `_decode_sync`."""
         if type(self)._zstd_codec is not _OWN:
             return lambda chunks, _: [self._decode_sync(each, chunk_spec) for each in chunks]
         return many_decoder(decode_many_zstd, chunk_spec)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import NDBuffer as NDBuffer
     from zarr.core.codec_pipeline import BatchedCodecPipeline as BatchedCodecPipeline
 else:
-    # Names that other packages import from `zarr.core`. The modules that define them depend on most
-    # of this package, so the names are looked up lazily.
+    # Names that other packages import from `zarr.core`. The modules that define these names depend
+    # on most of this package, so the names are looked up lazily.
     _HOMES = {
         "BatchedCodecPipeline": "zarr.core.codec_pipeline",
         "Buffer": "zarr.core.buffer",
@@ -23,7 +23,7 @@ else:
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
         if not name.startswith("__"):
-            # A module that has not been imported yet.
+            # The name may be a submodule that has not been imported yet.
             module = f"{__name__}.{name}"
             try:
                 return import_module(module)

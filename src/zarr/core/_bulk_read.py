@@ -45,8 +45,8 @@ async def bulk_read(
         the answer is already known, the item is that answer: the bytes, or None for an absent
         object.
     make_source : callable
-        Takes the index of a request, and returns the `Source` of the requested object. Called once
-        per read, not once per request.
+        Takes the index of a request, and returns the `Source` of the requested object. The function
+        is called once per read, not once per request.
     make_buffer : callable
         Makes a buffer from bytes.
     on_bulk_read : callable or None
@@ -55,8 +55,9 @@ async def bulk_read(
     Yields
     ------
     list of tuple
-        Pairs ``(index into requests, bytes)`` in the order of arrival. Each index occurs once. None
-        replaces the bytes if the object is absent. Answers that are already known come first.
+        Pairs ``(index into requests, bytes)`` in the order of arrival. Each index occurs exactly
+        once. If the object is absent, the pair contains None instead of bytes. Answers that are
+        known without a read come first.
 
     Raises
     ------

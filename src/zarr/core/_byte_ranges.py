@@ -13,15 +13,15 @@ from zarr.core._states import set_fields
 class RangeByteRequest:
     """The bytes from `start` up to, but not including, `end`.
 
-    If `end` is past the end of the value, the answer ends with the value. So the answer may be
-    shorter than ``end - start``, or empty.
+    If `end` is past the end of the value, the answer ends at the end of the value. So the answer
+    may be shorter than ``end - start``, or empty.
 
     Parameters
     ----------
     start : int
-        First byte, counted from the start of the value.
+        Position of the first byte, counted from the start of the value.
     end : int
-        One past the last byte.
+        One past the position of the last byte.
     """
 
     start: int
@@ -42,7 +42,7 @@ class OffsetByteRequest:
     Parameters
     ----------
     offset : int
-        First byte, counted from the start of the value.
+        Position of the first byte, counted from the start of the value.
     """
 
     offset: int
@@ -75,13 +75,14 @@ ByteRequest: TypeAlias = RangeByteRequest | OffsetByteRequest | SuffixByteReques
 
 
 def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
-    # Chunk manifests contain offsets as NumPy integers, and NumPy integers can overflow.
+    # Chunk manifests contain offsets as NumPy integers. These are converted to Python integers,
+    # because NumPy integers can overflow.
     if isinstance(bound, Integral):
         object.__setattr__(request, name, int(bound))
 
 
 class ByteRangeError(TypeError, ValueError):
-    """An argument is not a byte request, although a byte request is required.
+    """An argument that has to be a byte request has another type.
 
     Some stores of other packages raise a `TypeError` in this case, others raise a `ValueError`.
     This error is both, so that handlers of either type catch it.
@@ -106,7 +107,7 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
     Raises
     ------
     ByteRangeError
-        If `byte_range` is not a byte request.
+        If `byte_range` is neither a byte request nor None.
     ValueError
         If `byte_range` has a negative bound.
     """

@@ -21,13 +21,13 @@ from zarr.core._byte_ranges import (
 KiB = 1 << 10
 MiB = 1 << 20
 
-# Defaults for ranges of one value, for example the chunks of a shard. Later requests are likely to
-# ask for the bytes between such ranges.
+# Default limits for merging ranges of one value, for example the chunks of a shard. Later requests
+# are likely to ask for the bytes between such ranges.
 DEFAULT_MAX_GAP_BYTES: Final = 1 * MiB
 DEFAULT_MAX_COALESCED_BYTES: Final = 16 * MiB
 
-# Defaults for bulk reads of an fsspec store. "How `FsspecStore` merges" in docs/bulk-reads.md
-# explains the values.
+# Default limits for merging the requests of bulk reads of an fsspec store. "How `FsspecStore`
+# merges" in docs/bulk-reads.md explains the values.
 FSSPEC_MAX_GAP_BYTES: Final = 16 * KiB
 FSSPEC_MAX_COALESCED_BYTES: Final = 4 * MiB
 
@@ -40,8 +40,9 @@ class CoalescePolicy:
     ----------
     max_gap_bytes : int or None
         Maximum gap between two neighbouring ranges that are merged, in bytes. A gap of exactly this
-        size is allowed. The bytes of a gap are read and discarded. 0 merges only touching and
-        overlapping ranges; None merges no ranges.
+        size is allowed. The bytes of a gap are read and discarded. With 0, only touching and
+        overlapping ranges are merged. With None, a range is merged only with a range that contains
+        it.
     max_coalesced_bytes : int
         Maximum size of a merged read, in bytes. A read of exactly this size is allowed. A request
         for more bytes gets a read of its own. Other requests share that read only if their ranges
@@ -50,7 +51,7 @@ class CoalescePolicy:
     Raises
     ------
     ValueError
-        If a number is negative.
+        If `max_gap_bytes` or `max_coalesced_bytes` is negative.
     """
 
     max_gap_bytes: int | None
@@ -79,8 +80,8 @@ class Slice(NamedTuple):
 class Read(NamedTuple):
     """One physical read, and the requests that it answers.
 
-    `path` names the object, `byte_range` is the range to read (None for all), and `slices` has one
-    entry per request.
+    `path` names the object. `byte_range` is the range to read; None means the whole object.
+    `slices` has one entry for each request that the read answers.
     """
 
     path: Hashable
@@ -89,7 +90,7 @@ class Read(NamedTuple):
 
     @property
     def nbytes(self) -> int | None:
-        """Maximum size in bytes; None if the size depends on the object."""
+        """Maximum size of the read in bytes; None if the size depends on the object."""
         if isinstance(self.byte_range, RangeByteRequest):
             return self.byte_range.end - self.byte_range.start
         return getattr(self.byte_range, "suffix", None)
@@ -111,12 +112,12 @@ def plan_reads(
 
     - Requests for the same bytes of the same object share one read.
     - If a whole object is requested, its read answers all other requests for that object.
-    - Bounded ranges are merged with their neighbours as `policy` allows. A range within another
-      range always shares the read of the other range.
+    - Bounded ranges are merged with neighbouring ranges if `policy` allows it. A range within
+      another range always shares the read of the other range.
     - Suffix and open-ended requests are not merged with other ranges, because their position
       depends on the size of the object.
-    - An empty range shares any other read of its object. If there is no other read, the empty range
-      is still read, to find out whether the object exists.
+    - A request for an empty range is answered by any other read of its object. If there is no other
+      read, the empty range is still read, to find out whether the object exists.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def plan_reads(
     Returns
     -------
     list of Read
-        Ordered by the first request of each object, then by offset.
+        The reads, grouped by object, in the order of the first request for each object. Within a
+        group, the reads of bounded ranges come first, in the order of their offsets.
 
     Raises
     ------
@@ -241,7 +243,7 @@ def merge_around(
     Returns
     -------
     tuple of int
-        Index of the first range to merge, and one past the index of the last.
+        Index of the first range to merge, and one past the index of the last range to merge.
     """
     first = last = index
     start, end = ranges[index][:2]

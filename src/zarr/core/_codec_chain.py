@@ -1,4 +1,4 @@
-"""The ordered codecs of a chunk, with the spec of each codec resolved once per chunk spec."""
+"""Chains of codecs. The input spec of each codec is computed once per chunk spec."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 _ROLES = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
 
 # Maximum number of chunk specs whose resolved chains are cached. An array with a regular grid has
-# one chunk spec. If it has shards, it has two: one for shards and one for inner chunks.
+# one chunk spec. If the array has shards, there are two chunk specs: one for shards and one for
+# inner chunks.
 _KEPT_SPECS = 64
 
 
 def split_codecs(
     codecs: Iterable[Codec], *, check_order: bool = True
 ) -> tuple[tuple[ArrayArrayCodec, ...], ArrayBytesCodec, tuple[BytesBytesCodec, ...]]:
-    """Sort codecs by role.
+    """Split codecs by role: array-to-array, array-to-bytes and bytes-to-bytes codecs.
 
     Parameters
     ----------
@@ -45,8 +46,8 @@ def split_codecs(
         number of array-to-array codecs, one array-to-bytes codec, and any number of bytes-to-bytes
         codecs.
     check_order : bool
-        Whether to raise an error if the codecs are in a wrong order, and to warn if codecs before
-        or after a sharding codec prevent partial reads of a shard.
+        Whether to check the order. If True, codecs in a wrong order raise an error. If codecs
+        before or after a sharding codec prevent partial reads of a shard, a warning is given.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def split_codecs(
 
 
 def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int) -> None:
-    """Raise an error if the output of the previous codec is not a valid input of a codec."""
+    """Raise an error if a codec cannot take the output of the previous codec as its input."""
     if role < 2 and previous_role == 0:
         return
     if role == 2 and previous_role > 0:
@@ -108,10 +109,11 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 def _is_sync(codec: Codec, direction: str) -> bool:
     """Return whether a codec can decode or encode synchronously.
 
-    The most-derived override decides. A subclass that overrides only the coroutine or the batch
-    method expects that override to be called; such a codec is not synchronous. If the most-derived
-    override is a synchronous method, the codec is synchronous unless its attribute `_is_sync` is
-    False. Only codecs that run other codecs have this attribute.
+    The most-derived class that overrides a method for `direction` decides. A subclass that
+    overrides only the coroutine or the batch method expects that override to be called; such a
+    codec is not synchronous. If that class overrides the synchronous method, the codec is
+    synchronous unless its attribute `_is_sync` is False. Only codecs that run other codecs have
+    this attribute.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -133,7 +135,7 @@ class ResolvedChain:
     Parameters
     ----------
     stages : sequence
-        Pairs of a codec and its spec, in the order of encoding.
+        Pairs of a codec and its input spec, in the order of encoding.
     """
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
@@ -164,7 +166,7 @@ class ResolvedChain:
         Raises
         ------
         ValueError
-            If the shape of the decoded chunk is not that of the spec.
+            If the shape of the decoded chunk differs from the shape in the spec.
         """
         data: Any = buffer
         for decode in self._decoders:
@@ -172,7 +174,7 @@ class ResolvedChain:
         return data if data.shape == self._shape else self.checked(data)
 
     def at_once(self, nbytes: int) -> int:
-        """Return how many chunks decode to at most `nbytes` bytes in total; at least 1."""
+        """Return how many decoded chunks fit into `nbytes` bytes; at least 1."""
         size = self.spec._nbytes
         # The size is None if the elements have a variable length.
         return 1 if size is None else max(1, nbytes // max(1, size))
@@ -204,7 +206,7 @@ class ResolvedChain:
         return data  # type: ignore[no-any-return]
 
     def checked(self, chunk: NDBuffer) -> NDBuffer:
-        """Return a decoded chunk, or raise an error if its shape is not that of the spec.
+        """Return a decoded chunk; raise an error if its shape differs from the shape in the spec.
 
         Without this check, NumPy would broadcast the chunk into the result.
 
@@ -225,9 +227,9 @@ def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
     """Return a function that decodes or encodes one chunk; None if the codec has only coroutines.
 
     A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends
-    only on the spec, and return a function that takes a chunk. The most-derived override wins: a
-    subclass that overrides only `_decode_sync` or `_encode_sync` expects that its override is
-    called.
+    only on the spec, and return a function that takes a chunk. These methods are not used for a
+    subclass that overrides only `_decode_sync` or `_encode_sync`, because it expects that its
+    override is called.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)
@@ -252,8 +254,8 @@ def _bound_many_decoder(
     Like `_decoder_for`, this method does the work that depends only on the spec, and returns a
     function. That function takes the chunks and a flag: whether an event loop contends for the GIL.
     Between two chunks the function should do as little as possible, because it holds the GIL while
-    other threads wait. A subclass that overrides only `_decode_sync` expects that its override is
-    called.
+    other threads wait. The method is not used for a subclass that overrides only `_decode_sync`,
+    because it expects that its override is called.
     """
     for cls in type(stage.codec).__mro__:
         if "_many_decoder_for" in vars(cls):
@@ -264,7 +266,7 @@ def _bound_many_decoder(
 
 
 def _encoded_limit(codec: Codec, nbytes: int | None, spec: ArraySpec) -> int | None:
-    """Return the maximum size of the encoded form of `nbytes` bytes; None if unknown."""
+    """Return the maximum encoded size, in bytes, of `nbytes` bytes of data; None if unknown."""
     if nbytes is None or isinstance(codec, ArrayArrayCodec):
         return None
     try:
@@ -300,7 +302,7 @@ class CodecChain:
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
-        """Return the chain of codecs in encoding order. For the errors, see `split_codecs`."""
+        """Make a chain from codecs in encoding order. For the errors, see `split_codecs`."""
         return cls(*split_codecs(codecs))
 
     @property
@@ -328,7 +330,7 @@ class CodecChain:
         return {}
 
     def for_spec(self, spec: ArraySpec) -> ResolvedChain:
-        """Return the chain with the spec of each codec for chunks of one spec, and cache it.
+        """Return the chain for chunks of one spec, with the input spec of each codec. Cached.
 
         Parameters
         ----------
@@ -348,7 +350,7 @@ class CodecChain:
 
     def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
         # Maximum size in bytes of the data that the previous codec passes to this codec. During
-        # decoding, this codec must not return more bytes.
+        # decoding, this codec must not return more than this number of bytes.
         nbytes: int | None = None
         for codec in self.codecs:
             if isinstance(codec, BytesBytesCodec):
@@ -382,7 +384,7 @@ class CodecChain:
         Raises
         ------
         NotImplementedError
-            If the size depends on the values.
+            If the encoded size depends on the values of the elements.
         """
         for codec in self.codecs:
             nbytes = codec.compute_encoded_size(nbytes, spec)

@@ -83,7 +83,7 @@ async def concurrent_results(
     """Yield the results of ``func(*item)`` in the order of completion.
 
     At most `limit` calls run at a time. An item is consumed only when its call starts. Under
-    `run_now` there is no event loop; the calls run one after the other.
+    `run_now` there is no event loop, so the calls run one after the other.
 
     Parameters
     ----------
@@ -103,9 +103,10 @@ async def concurrent_results(
     ------
     Exception
         The first failure, unchanged. If several calls fail in the same turn of the event loop, the
-        failure of the earliest item is raised. If other calls also fail, even during their
-        cancellation, the cause of the raised exception is an exception group of all failures. Calls
-        that still run are cancelled and awaited, also when the consumer closes the iterator.
+        failure of the call whose item comes first in `items` is raised. If other calls also fail,
+        even during their cancellation, the cause of the raised exception is an exception group of
+        all failures. Calls that are still running are cancelled and awaited. The same happens when
+        the consumer closes the iterator.
     """
     most = int(zarr_config.get("async.concurrency")) if limit is None else _parse_limit(limit)
     if not has_event_loop():
@@ -159,7 +160,7 @@ async def _raise_first(
 
 
 class closing(Generic[_R]):
-    """Close an async iterator at the end of an ``async with`` block, if it can be closed.
+    """Close an async iterator at the end of an ``async with`` block, if it has an ``aclose``.
 
     This class works like `contextlib.aclosing`, but also accepts third-party iterators that have no
     ``aclose``.
@@ -167,7 +168,8 @@ class closing(Generic[_R]):
     Parameters
     ----------
     items : async iterator
-        The iterator; the ``async with`` statement returns it.
+        The iterator to close. The ``async with`` statement binds this iterator to the name after
+        ``as``.
     """
 
     def __init__(self, items: AsyncIterator[_R]) -> None:

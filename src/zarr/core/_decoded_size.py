@@ -20,7 +20,7 @@ _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
 # If the decoded size is unknown, for example for strings of variable length, the limit is the
-# larger of two numbers: `_UNKNOWN_NBYTES`, and `_UNKNOWN_RATIO` times the stored size.
+# larger of two numbers: `_UNKNOWN_NBYTES`, and `_UNKNOWN_RATIO` times the encoded size.
 _UNKNOWN_NBYTES = 256 << 20
 _UNKNOWN_RATIO = 1000
 
@@ -32,9 +32,10 @@ class DecodedLimit:
     Parameters
     ----------
     known : int or None
-        Maximum size in bytes; None if unknown.
+        Maximum decoded size in bytes; None if unknown.
     base : int
-        Number of bytes added to the limit if `known` is None.
+        Number of bytes that are added to the limit that is computed from the encoded size. Used
+        only if `known` is None.
     """
 
     known: int | None
@@ -57,14 +58,14 @@ def limit_of(spec: ArraySpec) -> DecodedLimit:
 
 
 def unknown(spec: ArraySpec) -> DecodedLimit:
-    """Return the limit for data whose size depends on the values of the elements."""
+    """Return the limit for data whose decoded size depends on the values of the elements."""
     # Some codecs write the length of each element, in four bytes. Allow four bytes per
     # element, or twice the item size, whichever is larger.
     return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (spec._itemsize or 0)))
 
 
 def compressed_limit(nbytes: int | None) -> int | None:
-    """Return the maximum compressed size of `nbytes` bytes; None if unknown."""
+    """Return the maximum compressed size of `nbytes` bytes; None if `nbytes` is None."""
     return None if nbytes is None else _SLACK_FACTOR * nbytes + _SLACK_NBYTES
 
 

@@ -26,7 +26,7 @@ S = TypeVar("S")
 
 
 class Move(Protocol):
-    """A pending write of elements into an array, the last step of creating the array."""
+    """A pending write of elements into a new array; the last step of creating the array."""
 
     @property
     def runs_here(self) -> bool:
@@ -85,7 +85,7 @@ def in_two_steps(
     """Return a coroutine function that runs `first`, then the writes that `first` leaves pending.
 
     The returned function runs the writes on the event loop. Its synchronous twin runs them in the
-    calling thread instead, like an assignment to the array.
+    calling thread instead, as an assignment to the array does.
 
     Parameters
     ----------
@@ -185,8 +185,8 @@ def sync_twin(
     function : callable
         The coroutine function.
     wrap : callable or None
-        Converts the result to the synchronous type, for example `AsyncArray` to `Array`; None
-        returns the result unchanged.
+        Converts the result to the synchronous type, for example `AsyncArray` to `Array`; if None,
+        the result is not converted.
     in_thread : callable or None
         Takes the same arguments as `function`, and returns whether the calling thread may run
         `function`; see `sync_opening`. None means never.
@@ -194,8 +194,9 @@ def sync_twin(
     Returns
     -------
     callable
-        Runs `function` on the event loop of the process and waits for the result. If `function` is
-        decorated with `in_two_steps`, the calling thread writes the elements.
+        Runs `function` and waits for the result. `function` runs on the event loop of the process,
+        or in the calling thread if `in_thread` allows it. If `function` is decorated with
+        `in_two_steps`, the calling thread writes the elements.
     """
 
     @wraps(function)
@@ -260,12 +261,12 @@ def sync_iteration(
     to : callable
         Takes the synchronous object, and returns the asynchronous object that it wraps.
     wrap : callable or None
-        Applied to each item; None yields the items unchanged.
+        Converts each item to the synchronous type; if None, the items are not converted.
 
     Returns
     -------
     callable
-        A method that collects all items of `function`, then yields them.
+        A generator method that first collects all items of `function`, and then yields the items.
     """
 
     @wraps(function)
@@ -283,7 +284,7 @@ def _run(
     *,
     in_thread: bool,
 ) -> A:
-    """Run a coroutine function and wait; its second step, if any, runs in the calling thread."""
+    """Run a coroutine function and wait; a second step, if any, runs in the calling thread."""
     if hasattr(function, "_first_step"):
         return finished(begin(function, *args, **kwargs), in_thread=in_thread)
     return sync_opening(function(*args, **kwargs), in_thread=in_thread)
@@ -296,6 +297,6 @@ def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[.
     # which the twin is assigned to a variable.
     twin.__module__ = sys._getframe(2).f_globals["__name__"]
     # Without this deletion, `inspect` would follow `__wrapped__` to the coroutine function, and
-    # report that the twin is a coroutine function too.
+    # report that the twin is also a coroutine function.
     del twin.__wrapped__  # type: ignore[attr-defined]
     return twin

@@ -22,19 +22,19 @@ _loading = _Loading()
 
 
 def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any], object]) -> None:
-    """Load entry points, and remove them from their list.
+    """Load the entry points of a list, and remove each entry point from the list.
 
-    An entry point is removed only after its object was added, or after its import failed. So if a
-    thread finds the list empty, all objects that can be imported have been added. Two threads may
-    load and add the same entry point, but Python imports its module only once. No lock is held,
-    because a module may look up an implementation during its own import. Such a lookup calls this
-    function again in the same thread, and the inner call skips the entry point whose module is
-    being imported.
+    An entry point is removed only after `add` was called with its object, or after its import
+    failed. So if a thread finds the list empty, `add` was called with all objects that can be
+    imported. Two threads may load and add the same entry point, but Python imports its module only
+    once. No lock is held during an import, because the imported module may itself look up an
+    implementation. Such a lookup calls this function again in the same thread, and the inner call
+    skips the entry point whose module is being imported.
 
     Parameters
     ----------
     waiting : list of EntryPoint
-        The entry points; other threads may use the list too.
+        The entry points. Other threads may use the same list at the same time.
     add : callable
         Called with each entry point and the object that it refers to. A second call with the same
         arguments must have no effect.

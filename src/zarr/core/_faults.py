@@ -1,4 +1,4 @@
-"""Clear errors for stored bytes that cannot be decoded, with the location of the bytes."""
+"""Errors for stored bytes that cannot be decoded, with clear messages and the location."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def told(error: Exception, where: str | None = None) -> Exception:
     error : Exception
         The error that a decoder raised.
     where : str or None
-        Description of the stored object, which is added to the error as a note; None if a caller
-        adds the note.
+        Description of the stored object, which is added to the error as a note; None if the caller
+        of this function adds the note itself.
 
     Returns
     -------

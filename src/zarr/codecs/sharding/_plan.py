@@ -1,4 +1,4 @@
-"""Compute which inner chunks a selection touches, and in which order a shard stores them."""
+"""Compute which inner chunks a selection touches, and the order of the inner chunks in a shard."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SUBCHUNK_WRITE_ORDERS: Final = ("morton", "unordered", "lexicographic", "colexic
 class InnerChunk(NamedTuple):
     """One inner chunk that a selection touches.
 
-    `number` is the position of the inner chunk in the index, in C order. `chunk_selection` is the
-    selected part of the chunk, and `out_selection` is the place of this part in the result.
-    `is_complete` tells whether every element of the chunk is selected. `is_identity` tells whether
-    the selection returns the chunk unchanged; a fancy selection can select all elements in a
-    different order.
+    `number` is the position of the inner chunk in the shard index, which lists the inner chunks in
+    C order. `chunk_selection` is the selected part of the chunk, and `out_selection` is the
+    position of this part in the result. `is_complete` tells whether every element of the chunk is
+    selected. `is_identity` tells whether the selected part is the whole chunk with its elements in
+    their original order. A fancy selection can select all elements in a different order.
     """
 
     number: int
@@ -37,11 +37,11 @@ class InnerChunk(NamedTuple):
 
 
 class SelectionPlan(NamedTuple):
-    """A selection of a shard, split by inner chunk.
+    """A selection of elements of a shard, split into one part per inner chunk.
 
-    `shape` is the shape of the selection in elements. `touches_all` tells whether at least one
-    element of every inner chunk is selected. `covers_all` tells whether all elements of every inner
-    chunk are selected.
+    `shape` is the shape of the selected array, in elements. `touches_all` tells whether at least
+    one element of every inner chunk is selected. `covers_all` tells whether all elements of every
+    inner chunk are selected.
     """
 
     shape: tuple[int, ...]
@@ -53,14 +53,14 @@ class SelectionPlan(NamedTuple):
 def plan_selection(
     selection: SelectorTuple, shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> SelectionPlan:
-    """Split a selection of a shard by inner chunk.
+    """Split a selection of elements of a shard into one part per inner chunk.
 
     Parameters
     ----------
     selection : tuple
         The selection within the shard, one item per dimension.
     shard_shape : tuple of int
-        Shape of the shard in elements, a multiple of `chunk_shape`.
+        Shape of the shard in elements. Each length is a multiple of the length in `chunk_shape`.
     chunk_shape : tuple of int
         Shape of an inner chunk in elements.
     """
@@ -90,12 +90,12 @@ def plan_selection(
 
 @lru_cache(maxsize=8)
 def plan_whole(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> SelectionPlan:
-    """Return the plan of a whole shard, with the inner chunks in C order.
+    """Return the plan for a selection of a whole shard, with the inner chunks in C order.
 
     Parameters
     ----------
     shard_shape : tuple of int
-        Shape of the shard in elements, a multiple of `chunk_shape`.
+        Shape of the shard in elements. Each length is a multiple of the length in `chunk_shape`.
     chunk_shape : tuple of int
         Shape of an inner chunk in elements.
     """
@@ -148,16 +148,16 @@ def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple
     grid_shape : tuple of int
         Number of inner chunks along each dimension.
     order : str
-        With ``"lexicographic"``, the last coordinate varies fastest. With ``"colexicographic"``,
-        the first coordinate varies fastest. ``"morton"`` is the Z-order curve, which interleaves
-        the bits of the coordinates; the lowest bit comes from the first dimension.
-        ``"unordered"`` guarantees no order.
+        With ``"lexicographic"``, the last coordinate of successive inner chunks varies fastest.
+        With ``"colexicographic"``, the first coordinate varies fastest. ``"morton"`` is the Z-order
+        curve: the bits of the coordinates are interleaved, and the lowest bit of the result comes
+        from the first dimension. With ``"unordered"``, no particular order is guaranteed.
 
     Returns
     -------
     tuple of int
-        The position of each inner chunk in the index, listed in the order of storage. Positions
-        count the inner chunks in C order.
+        The position of each inner chunk in the shard index, with the inner chunks in the order of
+        storage. The index lists the inner chunks in C order.
     """
     numbers = np.arange(math.prod(grid_shape)).reshape(grid_shape)
     if order == "colexicographic":

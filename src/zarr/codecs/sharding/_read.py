@@ -50,7 +50,7 @@ async def read_shard(
         The selection.
     target : NDBuffer or None
         Buffer for the result. The buffer is used if it has the shape of the selection and the data
-        type of the shard. Otherwise, or if `target` is None, a new buffer is allocated.
+        type of the shard. Otherwise a new buffer is allocated. None always allocates a new buffer.
 
     Returns
     -------
@@ -60,7 +60,7 @@ async def read_shard(
     Raises
     ------
     ValueError
-        If the index is corrupt, or if fewer bytes of an inner chunk are read than the index states.
+        If the shard index is corrupt, or if an inner chunk has fewer bytes than the index states.
     FileNotFoundError
         If the shard disappears after its index was read.
     """
@@ -81,7 +81,7 @@ async def read_shard(
 
 
 class _Selection:
-    """State that is shared by the steps of reading one selection of a stored shard."""
+    """State that is shared by the steps that read one selection of a stored shard."""
 
     def __init__(
         self, layout: ShardLayout, source: Source, plan: SelectionPlan, target: NDBuffer | None
@@ -105,7 +105,8 @@ class _Selection:
             raise
         out = self._out = _allocate(layout, plan.shape, self._out, filled=None in places)
         if layout.read_part is not None:
-            # Absent inner chunks are included, because the codec may give them values.
+            # Absent inner chunks are included, because the codec may produce values for these
+            # chunks.
             await executor.each(self._read_own, list(zip(plan.chunks, places)), lambda _: 0)
             return out
         parts: list[tuple[InnerChunk, RangeByteRequest, SelectionPlan]] = []
@@ -125,7 +126,7 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Return the plan for a part of a nested shard; None if the shard is read as a whole."""
+        """Return the plan for reading a part of a nested shard; None to read all of the chunk."""
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None
@@ -149,7 +150,7 @@ class _Selection:
     async def _read_own(
         self, part: tuple[InnerChunk, tuple[int, int] | None], _executor: Executor
     ) -> None:
-        """Read a selection of an inner chunk with the overridden method of its codec."""
+        """Read a selection of an inner chunk by the method `decode_partial` of the inner codec."""
         chunk, place = part
         read_part: Any = self._layout.read_part
         spec = self._layout.inner_spec
@@ -195,7 +196,7 @@ class _Selection:
             raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
 
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
-        """Yield the batches as they arrive; an error names the first chunk still to arrive."""
+        """Yield batches as they arrive; an error names the first chunk that has not yet arrived."""
         try:
             async with closing(batches):
                 async for batch in batches:
@@ -282,7 +283,7 @@ class _Selection:
 def _allocate(
     layout: ShardLayout, shape: tuple[int, ...], target: NDBuffer | None, *, filled: bool
 ) -> NDBuffer:
-    """Return a buffer for a selection: `target` if its shape and dtype match, or a new buffer.
+    """Return a buffer for a selection: `target` if its shape and dtype match, else a new buffer.
 
     If `filled` is True, the buffer contains the fill value; otherwise its content is arbitrary.
     """

@@ -39,7 +39,7 @@ class KeySource:
 
     @property
     def name(self) -> str:
-        """The name of the shard in messages."""
+        """Name of the shard for error messages."""
         place = self._place
         return str(place) if hasattr(place, "path") else f"<{type(place).__name__}>"
 
@@ -55,14 +55,16 @@ class KeySource:
     ) -> AsyncIterator[Batch]:
         """Yield batches of ``(index into ranges, bytes)`` pairs as they arrive.
 
-        Each index occurs once. At most `concurrency` reads are in flight at a time.
+        Each index into `ranges` occurs exactly once. At most `concurrency` reads are in flight at a
+        time.
         """
         key: Any = self._key
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # If a subclass of `StorePath` overrides `get`, its `get` may do more than read the key.
-            # That method is therefore called for each range.
+            # The method `get` of another byte getter, or of a subclass of `StorePath` that
+            # overrides `get`, may do more than read the key. So this method is called for each
+            # range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}
@@ -100,7 +102,7 @@ class MemorySource:
     shard : Buffer
         The bytes of the whole shard.
     name : str
-        The name of the shard in messages.
+        Name of the shard for error messages.
     """
 
     def __init__(self, shard: Buffer, name: str) -> None:
@@ -123,8 +125,8 @@ class MemorySource:
 class WindowSource:
     """A stored inner chunk, whose bytes are a byte range of the outer shard.
 
-    Either the inner chunk is itself a shard, or its codec overrides the decoding of parts of
-    chunks. In the second case the codec receives this object as a byte getter.
+    Either the inner chunk is itself a shard, or its codec overrides the method that decodes parts
+    of chunks. In the second case the method receives this object as a byte getter.
 
     Parameters
     ----------
@@ -135,7 +137,7 @@ class WindowSource:
     stop : int
         Position after the last byte of the inner chunk within the outer shard.
     name : str
-        The name of the inner chunk in messages.
+        Name of the inner chunk for error messages.
     """
 
     def __init__(self, outer: Source, start: int, stop: int, name: str) -> None:

@@ -34,21 +34,23 @@ async def rewrite_shard(
     layout : ShardLayout
         The layout of the shard.
     existing : Buffer or None
-        The stored shard; None if it is absent or the selection covers the whole shard.
+        The stored shard; None if the shard is absent, or if the selection covers the whole shard.
     value : NDBuffer
-        The new values. The shape is that of the selection, or ``()`` for a single value.
+        The new values, in the shape of the selection. The shape ``()`` means one value for all
+        selected elements.
     plan : SelectionPlan
         The selection.
     executor : Executor
         Runs the codecs.
     name : str
-        The name of the shard in messages.
+        Name of the shard for error messages.
 
     Returns
     -------
     Buffer or None
-        The new shard; None if it contains no inner chunk and need not be stored. Inner chunks that
-        contain only the fill value are omitted, unless ``write_empty_chunks`` is on.
+        The new shard; None if the shard would contain no inner chunk, so that it need not be
+        stored. Inner chunks that contain only the fill value are omitted, unless
+        ``write_empty_chunks`` is on.
 
     Raises
     ------
@@ -117,12 +119,13 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Execut
 
 
 def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
-    # `combine` allocates the shard once. Appending the parts one by one would copy repeatedly.
+    # `combine` allocates the shard once. Appending the parts one by one would copy the same bytes
+    # repeatedly.
     return layout.spec.prototype.buffer.create_zero_length().combine(parts)
 
 
 class _Rewriting:
-    """State that is shared by the steps of writing new values into inner chunks."""
+    """State that is shared by the steps that write new values into inner chunks."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str
@@ -133,7 +136,7 @@ class _Rewriting:
         self._name = name
 
     def encode(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an encoded inner chunk with its new values; None if it need not be stored."""
+        """Return an inner chunk, encoded with its new values; None if it need not be stored."""
         layout, spec = self._layout, self._layout.inner_spec
         encoded = None if chunk.is_complete else self._stored.get(chunk.number)
         if layout.nested is not None and not chunk.is_complete:
@@ -151,7 +154,7 @@ class _Rewriting:
             raise
 
     async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
-        """Encode several inner chunks as `encode` does, but with async codecs."""
+        """Return inner chunks, encoded with their new values by async codecs; see `encode`."""
         if self._layout.write_part is not None:
             return await concurrent_map([(chunk,) for chunk in chunks], self._encode_own)
         if self._layout.nested is not None:
@@ -170,7 +173,7 @@ class _Rewriting:
             raise
 
     async def _encode_own(self, chunk: InnerChunk) -> Buffer | None:
-        """Encode an inner chunk like `encode`, with the overridden method of its codec."""
+        """Return an inner chunk, encoded by the method `encode_partial` of the inner codec."""
         write_part: Any = self._layout.write_part
         key = inner_key(self._stored.get(chunk.number))
         spec = self._layout.inner_spec
@@ -182,7 +185,7 @@ class _Rewriting:
         return await key.get(spec.prototype)
 
     async def _encode_nested(self, chunk: InnerChunk) -> Buffer | None:
-        """Encode an inner chunk that is itself a shard, like `encode`."""
+        """Return a nested shard, encoded with its new values; see `encode`."""
         nested = cast("ShardLayout", self._layout.nested)
         existing = None if chunk.is_complete else self._stored.get(chunk.number)
         plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)
