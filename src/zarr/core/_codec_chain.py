@@ -46,8 +46,9 @@ def split_codecs(
         number of array-to-array codecs, one array-to-bytes codec, and any number of bytes-to-bytes
         codecs.
     check_order : bool
-        Whether to check the order. If True, codecs in a wrong order raise an error. If codecs
-        before or after a sharding codec prevent partial reads of a shard, a warning is given.
+        Whether to check the order of the codecs. If True, codecs in a wrong order raise an error.
+        If codecs before or after a sharding codec prevent partial reads of a shard, a warning is
+        given.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 def _is_sync(codec: Codec, direction: str) -> bool:
     """Return whether a codec can decode or encode synchronously.
 
-    The most-derived class that overrides a method for `direction` decides. A subclass that
+    This depends on the most-derived class that overrides a method for `direction`. A subclass that
     overrides only the coroutine or the batch method expects that override to be called; such a
     codec is not synchronous. If that class overrides the synchronous method, the codec is
     synchronous unless its attribute `_is_sync` is False. Only codecs that run other codecs have
@@ -227,9 +228,9 @@ def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
     """Return a function that decodes or encodes one chunk; None if the codec has only coroutines.
 
     A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends
-    only on the spec, and return a function that takes a chunk. These methods are not used for a
-    subclass that overrides only `_decode_sync` or `_encode_sync`, because it expects that its
-    override is called.
+    only on the spec, and return a function that takes a chunk. Neither method is used for a
+    subclass that overrides only `_decode_sync` or `_encode_sync`, because such a subclass expects
+    that its override is called.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)
@@ -254,8 +255,8 @@ def _bound_many_decoder(
     Like `_decoder_for`, this method does the work that depends only on the spec, and returns a
     function. That function takes the chunks and a flag: whether an event loop contends for the GIL.
     Between two chunks the function should do as little as possible, because it holds the GIL while
-    other threads wait. The method is not used for a subclass that overrides only `_decode_sync`,
-    because it expects that its override is called.
+    other threads wait. `_many_decoder_for` is not used for a subclass that overrides only
+    `_decode_sync`, because such a subclass expects that its override is called.
     """
     for cls in type(stage.codec).__mro__:
         if "_many_decoder_for" in vars(cls):

@@ -1,4 +1,4 @@
-"""Errors for stored bytes that cannot be decoded, with clear messages and the location."""
+"""Errors for stored bytes that cannot be decoded, with the location of the bytes as a note."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Maximum number of bytes in flight or not yet consumed, per bulk read: twice the number
+# Maximum number of bytes of one bulk read that are in flight or not yet consumed. It is twice
 # `DEFAULT_MAX_COALESCED_BYTES`, which is the largest default for the size of a merged read.
 MAX_PENDING_BYTES = 32 * MiB
 
-# Assumed size of a read of unknown size until the first answer has arrived. `MAX_PENDING_BYTES`
-# allows four such reads at the same time.
+# Until the first answer has arrived, this size is assumed for each read of unknown size.
+# `MAX_PENDING_BYTES` allows four such reads at the same time.
 _UNKNOWN_NBYTES = 8 * MiB
 
 # Compressed values may differ in size. Once an answer has arrived, the size of each further value
@@ -47,10 +47,10 @@ _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", defaul
 
 @contextmanager
 def expecting(nbytes: int | None) -> Iterator[None]:
-    """Set the expected size of whole values for the bulk reads in this context.
+    """Context manager that sets the expected size of whole values for bulk reads in its block.
 
-    A bulk read starts only as many reads as its limit on bytes allows, but it does not know the
-    size of a value before the value arrives. A caller that reads chunks knows their decoded size.
+    A bulk read starts only as many reads as its limit on bytes allows, but the size of a value is
+    unknown before the value arrives. A caller that reads chunks knows their decoded size.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ _planned_by: ContextVar[object] = ContextVar("_planned_by", default=None)
 
 @contextmanager
 def planning(plan: object) -> Iterator[None]:
-    """Mark the reads in this context as planned by one operation.
+    """Context manager that marks all reads in its block as planned by one operation.
 
-    A store may merge reads of several callers. It does not merge two reads of one plan, because the
-    plan separates them on purpose. So partial reads of shards make the same requests for every
-    merging policy of the store.
+    A store may merge reads of several callers. Two reads of one plan are not merged, because the
+    plan separates them on purpose. So a partial read of a shard makes the same requests, whatever
+    the merging policy of the store is.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ _MAX_PINNED = 2
 class _Stream(Generic[R, T]):
     """Run reads in the background while a consumer processes the answers that have arrived.
 
-    A new read starts when an earlier read finishes. It does not wait until the consumer asks for
-    more, so that fetching and decoding overlap. No read starts while `max_pending_bytes` bytes are
-    in flight or not consumed.
+    A new read starts when an earlier read finishes, even if the consumer has not asked for more
+    answers. So fetching and decoding overlap. No read starts while `max_pending_bytes` bytes are in
+    flight or have arrived but are not yet consumed.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class _Stream(Generic[R, T]):
                 task.add_done_callback(self._finished)
 
     def _estimate(self) -> int:
-        """Return the estimated size of a read of unknown size, in bytes."""
+        """Return the estimated size, in bytes, of a read whose size is unknown."""
         if self._largest:
             return max(self._largest, (self._expected or 0) // _LEAST_PART)
         return _UNKNOWN_NBYTES if self._expected is None else self._expected
@@ -236,13 +236,14 @@ async def stream(
     max_concurrency : int
         Maximum number of reads in flight.
     max_pending_bytes : int
-        Maximum number of bytes in flight or not consumed; a single read may be larger. The bytes of
-        a yielded batch count as not consumed until the next batch is requested.
+        Maximum number of bytes that are in flight, or have arrived but are not yet consumed. A
+        single read may be larger. The bytes of a yielded batch count as not yet consumed until the
+        next batch is requested.
 
     Yields
     ------
     list of tuple
-        All answers that have arrived since the last batch, each with its read.
+        Pairs of a read and its answer, for all answers that have arrived since the last batch.
 
     Raises
     ------
@@ -263,25 +264,25 @@ async def stream(
 
 
 class Answered(NamedTuple):
-    """The answers of one read to its requests, and the size of the read in bytes."""
+    """The answers to the requests of one read, and the size of the read in bytes."""
 
     answers: Sequence[tuple[int, Buffer | None]]
     nbytes: int
 
 
 def answered_nbytes(answered: Answered) -> int:
-    """Return the size in bytes of the read that gave these answers."""
+    """Return the size in bytes of the read that returned the answers."""
     return answered.nbytes
 
 
 async def answer(
     read: Read, get: Callable[[ByteRequest | None, int], Awaitable[Buffer | None]]
 ) -> Answered:
-    """Perform one read and return the bytes of each of its requests.
+    """Perform one read, and return the answer to each of its requests.
 
     The answer to a request is taken from the merged read only if the returned bytes cover the
     request. Otherwise a separate read is made for the request, so that the request gets the same
-    bytes or the same error as without merging.
+    bytes or the same error as without merged reads.
 
     Parameters
     ----------
@@ -289,7 +290,7 @@ async def answer(
         The read.
     get : callable
         Takes a byte range (None for the whole object) and the index of a request, and reads that
-        range of the object of the request. Returns None if the object is absent.
+        range of the requested object. Returns None if the object is absent.
 
     Returns
     -------
@@ -305,14 +306,14 @@ async def divide(
     buffer: Buffer | None,
     get: Callable[[ByteRequest | None, int], Awaitable[Buffer | None]],
 ) -> list[tuple[int, Buffer | None]]:
-    """Return the bytes of each request of a read.
+    """Return the answer to each request of a read.
 
     Parameters
     ----------
     read : Read
         The merged read.
     get : callable
-        As for `answer`. Called for each request that `buffer` does not cover.
+        As for `answer`. Called for each request whose bytes are not completely in `buffer`.
     buffer : Buffer or None
         The result of the read; None if the object is absent.
     """
@@ -385,7 +386,7 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
 class Outstanding:
     """The requests of a bulk read that have no answer yet.
 
-    A request without an answer must not be treated as an absent key.
+    A request without an answer must not be treated as a request for an absent key.
 
     Parameters
     ----------
@@ -403,7 +404,7 @@ class Outstanding:
         Raises
         ------
         ValueError
-            If no request has that index.
+            If no request has the index `index`.
         """
         if not 0 <= index < self._count:
             raise ValueError(f"The store answered for {index} of {self._count} requests.")
@@ -435,12 +436,13 @@ class BulkReadReport:
     requests : int
         Number of requests of the caller.
     reads : int
-        Number of physical reads for these requests.
+        Number of physical reads that were made for the requests of the caller.
     nbytes_wanted : int
-        Number of bytes returned to the caller, without the answers that were known before any read.
+        Number of bytes returned to the caller. Answers that were known without a read are not
+        counted.
     nbytes_fetched : int
-        Number of bytes read. This number is smaller than `nbytes_wanted` if requests share bytes,
-        and larger if gaps were read.
+        Number of bytes read. If requests share bytes, this number can be smaller than
+        `nbytes_wanted`; if gaps were read, it can be larger.
     shared : int
         Number of reads of other callers that answered requests of this caller. These reads count in
         the reports of the other callers.
@@ -450,7 +452,7 @@ class BulkReadReport:
         Number of bytes read ahead, before any request asked for them. `nbytes_fetched` includes
         these bytes.
     nbytes_from_read_ahead : int
-        Number of bytes returned to the caller that had been read ahead.
+        Number of bytes that had been read ahead and were then returned to the caller.
     """
 
     requests: int
@@ -464,7 +466,7 @@ class BulkReadReport:
 
 
 class BulkReadCounter:
-    """Counter for a `BulkReadReport`.
+    """Counts of reads and bytes of one bulk read, for its `BulkReadReport`.
 
     Parameters
     ----------
@@ -495,7 +497,7 @@ class BulkReadCounter:
         self._read_ahead += nbytes
 
     def served(self, nbytes: int) -> None:
-        """Count bytes returned to the caller that had been read ahead."""
+        """Count bytes that were read ahead and are now returned to the caller."""
         self._served += nbytes
 
     def wanted(self, answers: Sequence[tuple[int, Buffer | None]]) -> None:

@@ -13,9 +13,10 @@ from html import escape
 from itertools import islice
 from typing import Final
 
-# Maximum number of attributes, and of members, that are listed. A line states how many more exist.
+# Maximum number of attributes, and of members, that are listed. If there are more, a line states
+# how many.
 MAX_ROWS: Final = 40
-# Maximum length of one text, in characters.
+# Maximum length of each displayed text, in characters.
 MAX_TEXT: Final = 200
 
 # The style inherits the colours of the page, so that the text is readable in light and dark themes.
@@ -34,7 +35,7 @@ _STYLE: Final = (
 # noncharacters.
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
-# Rows of a summary that the title already shows.
+# Labels of the summary rows that are omitted, because the title shows their values.
 _IN_TITLE: Final = {"Type", "Name"}
 
 
@@ -51,7 +52,7 @@ def node_html(
     Parameters
     ----------
     kind : str
-        The kind of node.
+        Name of the class of the node, for example ``Array``.
     place : str
         The location of the node.
     summary : iterable of tuple
@@ -59,8 +60,8 @@ def node_html(
     attributes : mapping
         The user attributes, shown as JSON.
     members : iterable of tuple or None
-        Pairs of the name and the description of a member of a group; None if the members are
-        unknown. Only the pairs that are shown are consumed.
+        One pair per member of a group: the name and the description of the member. None for an
+        array, or if the members are unknown. Only the pairs that are shown are consumed.
     n_members : int
         Number of members.
 

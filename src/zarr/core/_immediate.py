@@ -1,4 +1,4 @@
-"""A future that, once done, calls a function immediately, in the same turn of the event loop."""
+"""A future that calls a function in the same turn of the event loop in which it becomes done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ImmediateFuture(asyncio.Future[T]):
 
     asyncio runs the done callbacks of a future in the next turn of the event loop, and creates a
     handle for each callback. A bulk read has one future per read, and these handles took a
-    twentieth of its time.
+    twentieth of the time of the bulk read.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ class ImmediateFuture(asyncio.Future[T]):
         Parameters
         ----------
         function : callable
-            Takes this future. A second call of this method replaces the function, if it has not
-            been called yet.
+            Takes this future. If this method is called again before this future is done, the new
+            function replaces the previous one.
         """
         if self.done():
             self.add_done_callback(function)

@@ -16,10 +16,11 @@ _UNITS = "KMGTP"
 
 
 def human_readable_size(nbytes: int) -> str:
-    """Return a number of bytes in the largest unit that fits, for example ``7.6M`` for 8000000.
+    """Return a number of bytes as text with a unit, for example ``7.6M`` for 8000000.
 
-    The result has one decimal. Each unit is 1024 times the previous one. Numbers below 1024 have no
-    unit; the largest unit is ``P``.
+    Numbers below 1024 are returned without a unit. Otherwise the result has one decimal and the
+    largest unit that is not larger than the number. Each unit is 1024 times the previous one; the
+    largest unit is ``P``.
     """
     if nbytes < 1024:
         return str(nbytes)
@@ -28,7 +29,7 @@ def human_readable_size(nbytes: int) -> str:
 
 
 def byte_info(nbytes: int) -> str:
-    """Return a number of bytes as text; from 1024 bytes on, append the readable form."""
+    """Return a number of bytes as text; from 1024 bytes on, also with a unit, in parentheses."""
     return str(nbytes) if nbytes < 1024 else f"{nbytes} ({human_readable_size(nbytes)})"
 
 
@@ -45,7 +46,7 @@ class GroupInfo:
     _name : str
         Path of the group in its store, empty for the root.
     _zarr_format : {2, 3}
-        Format of the metadata of the group.
+        Zarr format of the group.
     _read_only : bool
         Whether the store is read-only.
     _store_type : str
@@ -88,11 +89,11 @@ class ArrayInfo:
     Parameters
     ----------
     _zarr_format : {2, 3}
-        Format of the metadata of the array.
+        Zarr format of the array.
     _data_type : ZDType
         Data type of the elements.
     _fill_value : scalar or None
-        Value of elements that are not stored.
+        Value that reads return for elements that are not stored.
     _shape : tuple of int
         Shape in elements.
     _shard_shape : tuple of int or None
@@ -107,13 +108,13 @@ class ArrayInfo:
     _store_type : str
         Name of the class of the store.
     _filters : tuple of codec
-        Codecs before the serializer.
+        Codecs that encoding applies before the serializer.
     _compressors : tuple of codec
-        Codecs after the serializer.
+        Codecs that encoding applies after the serializer.
     _serializer : ArrayBytesCodec or None
         The array-to-bytes codec; None in format 2.
     _count_bytes : int or None
-        Size of all elements in bytes.
+        Size of all elements in bytes, before encoding; None if not counted.
     _count_bytes_stored : int or None
         Stored size of the array in bytes, including metadata; None if not requested.
     _count_chunks_initialized : int or None

@@ -1,4 +1,4 @@
-"""Decoding of JSON documents. All errors are subclasses of `MetadataValidationError`."""
+"""Decoding of JSON documents. All errors here are subclasses of `MetadataValidationError`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from zarr.errors import MetadataValidationError
 class JSONDecodeError(MetadataValidationError, json.JSONDecodeError):
     """The bytes of a metadata document are not JSON, or exceed a limit of the decoder.
 
-    The class has the name of its base class in `json`, because some packages compare names.
+    The class has the name of its base class in `json`, because some packages compare the names of
+    exception classes.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ class JSONDecodeError(MetadataValidationError, json.JSONDecodeError):
         The document. Empty for a defect without a position, for example if the document is not
         text.
     pos : int
-        Position in `doc`, in characters.
+        Position of the defect in `doc`, in characters.
     """
 
     def __init__(self, msg: str, doc: str, pos: int) -> None:
@@ -39,12 +40,14 @@ def parse_json(data: bytes) -> Any:
     ----------
     data : bytes
         The document in UTF-8, UTF-16 or UTF-32. The bare words ``NaN`` and ``Infinity`` are
-        numbers, because Zarr libraries write them. If a name occurs twice, the last member wins.
+        accepted as numbers, because Zarr libraries write these words. If an object contains a name
+        twice, the last value is used.
 
     Raises
     ------
     JSONDecodeError
-        If `data` is not JSON, if it is nested too deeply, or if an integer has too many digits.
+        If `data` is not JSON, if the JSON value is nested too deeply, or if an integer has too many
+        digits.
     """
     try:
         return json.loads(data)
@@ -57,7 +60,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """Return the object of a JSON document as a dictionary.
+    """Return the JSON object that a document contains, as a dictionary.
 
     Parameters
     ----------

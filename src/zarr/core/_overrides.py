@@ -1,9 +1,9 @@
 """Detection of overridden or patched internal methods.
 
 Some released packages subclass the asynchronous arrays, groups and codecs, or replace methods of
-these classes. They expect the library to call the replaced methods. So the library checks for an
-override before it uses a faster path that does not call the method. A check takes about a tenth of
-a microsecond, so it is done once per operation, never once per chunk.
+these classes. These packages expect the library to call their methods. So the library checks
+whether a method is overridden before it uses a faster path that does not call this method. A check
+takes about a tenth of a microsecond. It is done once per operation, never once per chunk.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _OWN: set[object] = set()
 
 
 def overridable(method: F) -> F:
-    """Register a method for `is_overridden`."""
+    """Register a method that the library defines, so that `is_overridden` can recognize it."""
     _OWN.add(method)
     return method
 
 
 def is_overridden(obj: object, name: str) -> bool:
-    """Return whether a method of an object is not the method that the library defines.
+    """Return whether a method that the library defines has been overridden for an object.
 
     Parameters
     ----------
@@ -38,5 +38,6 @@ def is_overridden(obj: object, name: str) -> bool:
         True if a subclass overrides the method, or if the method was replaced on the class or on
         the object.
     """
-    # Functions are compared by identity, because a wrapper copies the attributes of its function.
+    # Functions are compared by identity, because a wrapper copies the attributes of the function
+    # that it wraps.
     return getattr(getattr(obj, name), "__func__", None) not in _OWN

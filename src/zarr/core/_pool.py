@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Nesting depth of the running code: 0 outside of worker pools, 1 in a job of the pool, 2 in a job
-# that such a job has submitted. If a worker waits for a coroutine, the coroutine inherits the depth
-# of the worker.
+# Nesting depth of the running code: 0 outside of worker pools, 1 in a job of a worker pool, 2 in a
+# job that such a job has submitted. If a worker waits for a coroutine, the coroutine inherits the
+# depth of the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 
@@ -30,7 +30,7 @@ class Pool(ThreadPoolExecutor):
     Parameters
     ----------
     name : str
-        Name prefix of the threads.
+        Prefix of the names of the threads.
     max_workers : int or None
         Maximum number of threads; None for the default of `concurrent.futures.ThreadPoolExecutor`.
     depth : int or None

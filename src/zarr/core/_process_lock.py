@@ -7,11 +7,12 @@ import threading
 
 
 class ProcessLock:
-    """A reentrant lock that no thread holds at the start of a forked child; a context manager.
+    """A reentrant lock that is free at the start of a forked child; used in a ``with`` statement.
 
     If another thread of the parent holds a plain lock during a fork, the lock is never released in
-    the child. This lock is replaced in the child. It is reentrant because the thread that holds it
-    may run a garbage collection, which may call a finalizer that acquires the same lock.
+    the child. A `ProcessLock` is therefore replaced by a new lock in the child. The lock is
+    reentrant because the thread that holds the lock may run a garbage collection, which may call a
+    finalizer that acquires the same lock.
 
     An instance exists until the process ends, so create one per module, not one per object. Hold
     the lock only for a few operations on dictionaries. Do not import modules while you hold it:

@@ -1,4 +1,4 @@
-"""Read-ahead for immutable objects: when to read additional bytes, and a cache for them."""
+"""Read-ahead for immutable objects: decides when to read additional bytes, and caches the bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ MAX_AGE_SECONDS: Final = 60.0
 _TIMES: Final = 4
 _LEAST_BYTES: Final = 16 * MiB
 
-# Maximum number of pieces kept. The limit exists because each piece takes memory in addition to its
-# bytes, and because a look-up is a linear search over the pieces of an object.
+# Maximum number of kept pieces. A piece is a byte range of an object that was read ahead. The limit
+# exists because each piece takes memory in addition to its bytes, and because a look-up is a linear
+# search over the pieces of an object.
 _MOST_PIECES: Final = 256
 
-# Number of recent reads remembered per object, and number of objects remembered. Several reads are
-# remembered because several threads may read parts of an object at the same time.
+# Number of recent reads that are remembered per object, and number of objects whose reads are
+# remembered. Several reads are remembered because several threads may read parts of an object at
+# the same time.
 _READS: Final = 64
 _OBJECTS: Final = 256
 
@@ -61,9 +63,9 @@ class ReadAhead:
         path : hashable
             The object.
         start : int
-            First requested byte.
+            Position of the first requested byte.
         end : int
-            One past the last requested byte.
+            One past the position of the last requested byte.
         max_gap_bytes : int
             Two reads count as sequential if the gap between them is at most this large, in bytes.
         """
@@ -92,7 +94,8 @@ class ReadAhead:
         data : bytes
             The bytes.
         epoch : int
-            The epoch in which the bytes were read; see `find`.
+            The epoch in which the read of the bytes started. An epoch ends with each write in this
+            process.
         """
         if not data or len(data) > self._max_bytes:
             return
@@ -104,20 +107,22 @@ class ReadAhead:
             self._drop(*next(iter(self._kept)))
 
     def find(self, path: Hashable, start: int, end: int, epoch: int) -> bytes | None:
-        """Return bytes that were read ahead; None if no valid piece contains the bytes.
+        """Return requested bytes from the pieces read ahead; None if no valid piece contains them.
 
-        A piece is valid if it is not stale, and not older than `MAX_AGE_SECONDS`.
+        A piece is valid if it was read in the current epoch, and is not older than
+        `MAX_AGE_SECONDS`.
 
         Parameters
         ----------
         path : hashable
             The object.
         start : int
-            First requested byte.
+            Position of the first requested byte.
         end : int
-            One past the last requested byte.
+            One past the position of the last requested byte.
         epoch : int
-            The current epoch. Bytes that were read in an earlier epoch are stale.
+            The current epoch. Bytes that were read in an earlier epoch are stale and are not
+            returned.
         """
         for offset in list(self._offsets.get(path, ())):
             data, since, of_epoch = self._kept[path, offset]

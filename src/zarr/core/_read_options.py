@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from zarr.core._fetch import BulkReadReport
 
-# This string stands for the configured value of the option under ``bulk_reads``.
+# An option with this string as its value gets the value that is configured under ``bulk_reads``.
 Configured: TypeAlias = Literal["config"]
 
 # Default maximum number of reads in flight. With 64 reads in flight, 1000 small reads of 20 ms each
-# take a third of a second. The default of ``async.concurrency`` is not used, because that option
-# counts operations, and one operation may make many reads.
+# take a third of a second in total. The default of ``async.concurrency`` is not used, because that
+# option counts operations, and one operation may make many reads.
 DEFAULT_CONCURRENCY: Final = 64
 
 
@@ -35,13 +35,14 @@ class ReadOptions:
     ----------
     max_concurrency : int or None
         Maximum number of reads of the store in flight, for all callers together. None means the
-        configured ``bulk_reads.max_concurrency``. If that is None too, the maximum is
-        ``async.concurrency`` if a user has set it, and 64 otherwise.
+        configured ``bulk_reads.max_concurrency``. If the configured value is also None, the maximum
+        is ``async.concurrency`` if a user has set this option, and 64 otherwise.
     max_gap_bytes : int or None
-        Largest gap, in bytes, between two requests that are merged into one read. 0 merges only
-        touching and overlapping requests; None merges no ranges.
+        Maximum gap, in bytes, between two requests that are merged into one read. With 0, only
+        touching and overlapping requests are merged. With None, a request is merged only with a
+        request whose range contains its range.
     max_coalesced_bytes : int
-        Largest merged read, in bytes; a single request may be larger.
+        Maximum size of a merged read, in bytes; a single request may be larger.
     window_seconds : float
         Time that a request waits, in seconds, so that other requests can be merged with it.
     read_ahead_bytes : int
@@ -53,9 +54,9 @@ class ReadOptions:
     Raises
     ------
     TypeError
-        If a value is not a number.
+        If an option has a wrong type.
     ValueError
-        If a number is negative, or `max_concurrency` is below 1.
+        If an option is negative, or if `max_concurrency` is below 1.
     """
 
     max_concurrency: int | None = None
@@ -67,7 +68,7 @@ class ReadOptions:
 
     @classmethod
     def configured(cls, **options: Any) -> ReadOptions:
-        """Return options; an option that is missing or ``"config"`` gets its configured value.
+        """Return options. An option that is missing or ``"config"`` gets its configured value.
 
         `max_concurrency` is an exception: its configured value is looked up when a read starts.
         """

@@ -1,11 +1,11 @@
-"""Queue of the requests of one event loop for objects of a store, and the reads that answer them.
+"""The read requests of one event loop: the requests that wait, and the reads that answer requests.
 
 A slot permits one read in flight. A request waits for a free slot, usually at least until the end
-of the current turn of the event loop. When the request gets a slot, it is merged with waiting
-requests of any caller for the same object, as far as `merge_around` allows. Each caller gets its
-own bytes. If a merged read fails, a separate read is made for each of its requests. So a request of
-one caller cannot make a request of another caller fail. If a caller is cancelled, only the reads
-that no other caller waits for are cancelled.
+of the current turn of the event loop. When the request gets a slot, other waiting requests for the
+same object are merged with it as far as `merge_around` allows. They may come from other callers.
+Each caller gets only the bytes that it requested. If a merged read fails, a separate read is made
+for each of its requests. So a request of one caller cannot make a request of another caller fail.
+If a caller is cancelled, only the reads that no other caller waits for are cancelled.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from zarr.core._read_request import Flight, Request, Source, covers, detach, fai
 from zarr.core._retry import AdaptiveLimit, RetryPolicy
 from zarr.core._writes import epoch
 
-# Maximum number of bytes in flight for a store. In addition, each caller has its own limit on bytes
-# that it has not consumed yet.
+# Maximum number of bytes in flight for a store. In addition, each bulk read has its own limit on
+# bytes that are in flight or not yet consumed.
 MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 
 # Maximum time between the first failure of a read and the decision to retry it, in seconds. Some
 # failures take minutes, for example if a server does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
-# If the size of a read is unknown, `_UNKNOWN_NBYTES` is assumed until an answer arrives. Later
-# estimates are at least the size that the caller expects, divided by `_LEAST_PART`.
+# If the size of a read is unknown, `_UNKNOWN_NBYTES` is assumed until an answer arrives. The lower
+# bound of later estimates is the size that the caller expects, divided by `_LEAST_PART`.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
 
@@ -56,7 +56,7 @@ class _Object:
 
 
 class ReadQueue:
-    """The requests of one event loop, and its reads in flight."""
+    """The waiting requests of one event loop, and the reads in flight that answer requests."""
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
@@ -69,8 +69,8 @@ class ReadQueue:
         self._ahead = ReadAhead(options.read_ahead_bytes)
         self._numbers = itertools.count()
         self._objects: dict[Hashable, _Object] = {}
-        # The keys are ids, because a caller may be unhashable. The first entry is the caller that
-        # is served next.
+        # The keys are ids, because a caller may be unhashable. The first entry is the caller whose
+        # request is read next.
         self._callers: OrderedDict[int, deque[Request]] = OrderedDict()
         self._again: deque[Flight] = deque()  # reads to retry
         self._in_flight: dict[Hashable, list[Flight]] = {}
@@ -99,7 +99,7 @@ class ReadQueue:
         source : Source
             The object.
         byte_range : ByteRequest or None
-            The bytes to read; None for all.
+            The bytes to read; None for the whole object.
         max_concurrency : int
             Current maximum number of reads in flight.
         caller : object or None
@@ -123,7 +123,7 @@ class ReadQueue:
         return request
 
     def _answer_or_queue(self, request: Request, max_concurrency: int) -> None:
-        """Answer a request from bytes read ahead or a read in flight; otherwise queue it."""
+        """Answer a request from bytes read ahead or by a read in flight, or start or queue it."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if self._options.read_ahead_bytes and isinstance(wanted, RangeByteRequest):
@@ -158,7 +158,7 @@ class ReadQueue:
         self._wake(self._options.window_seconds)
 
     def _has_slot(self) -> bool:
-        """Return whether a slot is free and no other request waits for a slot."""
+        """Return whether a slot is free and a request need not wait for other requests."""
         return (
             not self._callers
             and not self._again
@@ -194,8 +194,8 @@ class ReadQueue:
     def _take(self, request: Request) -> None:
         """Remove a request from the queue."""
         request.is_waiting = False
-        # Remove the entry of the caller if none of its requests wait, because the entry would keep
-        # the store of the caller alive.
+        # If no request of the caller waits any more, remove the entry of the caller, because the
+        # entry would keep the store of the caller alive.
         requests = self._callers[id(request.caller)]
         while requests and not requests[0].is_waiting:
             requests.popleft()
@@ -255,7 +255,7 @@ class ReadQueue:
         return not self._active or self._active_bytes + nbytes <= MAX_IN_FLIGHT_BYTES
 
     def _next(self) -> Request | None:
-        """Return the next request, or None if no request waits; callers are served round robin."""
+        """Return the next request, or None if no request waits; callers take turns."""
         requests = next(iter(self._callers.values()), None)
         return None if requests is None else requests[0]
 
@@ -272,7 +272,7 @@ class ReadQueue:
         return request.nbytes or _UNKNOWN_NBYTES
 
     def _plan(self, request: Request) -> Flight:
-        """Remove a request from the queue, and all requests that can be merged with it."""
+        """Remove a request and all requests that can be merged with it; return their read."""
         path = request.source.path
         entry = self._objects[path]
         byte_range = request.byte_range
@@ -309,7 +309,8 @@ class ReadQueue:
             items,
             index,
             self._policy,
-            # Do not merge two ranges of one caller, because its plan has separated them.
+            # Do not merge two ranges of one caller, because the plan of the caller has separated
+            # the ranges.
             lambda left, right: items[left][3].caller is not items[right][3].caller,
         )
         group = items[first:last]
@@ -353,7 +354,7 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: Flight) -> None:
-        """Perform a read; in the turn in which the bytes arrive, deliver them and free the slot."""
+        """Perform a read. When its bytes arrive, deliver them and free the slot in that turn."""
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
         if task is not None and on_done is not None:  # the callback would take one more turn
@@ -406,7 +407,7 @@ class ReadQueue:
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
-        """Retry a failed read, or read separately for each request, or pass the error on."""
+        """After a failed read, retry it, read separately for each request, or pass on the error."""
         if not flight.requests:
             return
         lead = flight.lead
@@ -447,14 +448,15 @@ class ReadQueue:
         self._come_back(flight)
 
     def _deliver(self, flight: Flight, data: bytes | None) -> None:
-        """Set the result of each request."""
+        """Set the result of each request of a read that succeeded."""
         nbytes = 0 if data is None else len(data)
         if flight.byte_range is None:  # after small values, the estimate becomes smaller again
             self._largest = max(nbytes, self._largest // 2)
         reader = flight.lead
         requests = flight.requests
         if len(requests) == 1 and requests[0] is reader and reader.byte_range is flight.byte_range:
-            # In the common case, the read answers one request and has the same byte range.
+            # In the common case, the read answers one request and has the same byte range as the
+            # request.
             if reader.counter is not None:
                 reader.counter.fetched(nbytes)
             if not reader.done():
@@ -492,6 +494,6 @@ class ReadQueue:
                 start, stop = resolve_byte_range(part, nbytes)
                 request.set_result(bytes(memoryview(data)[start:stop]))
             else:
-                # The object ends before the end of the requested range. Only a separate read of
-                # this request shows whether the source treats that as an error.
+                # The object ends before the end of the requested range. Only a separate read for
+                # this request shows whether the source raises an error in this case.
                 self._read_alone(request, flight)

@@ -30,7 +30,7 @@ class Source(NamedTuple):
     transient : callable or None
         Takes an exception. Returns a `Transient` if the failure is transient, None otherwise. Pass
         None instead of a callable if the client library retries failed reads itself. In that case
-        the queue does not retry them.
+        the queue does not retry failed reads.
     """
 
     path: Hashable

@@ -69,11 +69,11 @@ class ReadScheduler:
         source : Source
             The object.
         byte_range : ByteRequest or None
-            The bytes to read; None for all.
+            The bytes to read; None for the whole object.
         caller : object or None
-            Identifies the operation that makes the read; compared by identity. Operations are
-            served round robin. Neighbouring ranges of one operation are not merged, because the
-            operation has already planned its reads. None if the operation makes only this read.
+            Identifies the operation that makes the read; compared by identity. Operations take
+            turns. Neighbouring ranges of one operation are not merged, because the operation has
+            already planned its reads. None if the operation makes only this read.
         counter : BulkReadCounter or None
             Counts reads and bytes.
         nbytes : int or None

@@ -18,7 +18,7 @@ _SCHEME_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 )
 # In URLs with these schemes, the part before ``@`` is not secret if it has no password. For
-# example, it is a container in ``abfs://container@account``.
+# example, it is the name of a container in ``abfs://container@account``.
 _NAMES_USERS: Final = frozenset(
     {"abfs", "abfss", "adl", "az", "wasb", "wasbs", "ssh", "sftp", "scp", "hdfs", "webhdfs"}
 )
@@ -39,8 +39,8 @@ def redact_url(url: str, *, relative: bool = False) -> str:
     Parameters
     ----------
     url : str
-        The URL, which may be chained. A string without a scheme, such as a path, is returned
-        unchanged.
+        The URL, which may be a chain of URLs joined by ``::``. A string without a scheme, such as a
+        path, is returned unchanged.
     relative : bool
         Whether a string without a scheme may be the end of a URL, such as
         ``bucket/key?signature=...``. If so, its query is redacted. An absolute path is never
@@ -80,7 +80,7 @@ def redact_failure(error: BaseException) -> None:
     waiting = [error]
     while waiting:
         error = waiting.pop()
-        # Chains of causes and contexts may have cycles.
+        # The causes and contexts of exceptions may form a cycle.
         if id(error) in seen:
             continue
         seen.add(id(error))

@@ -44,17 +44,18 @@ class RetryPolicy:
     max_retries : int
         Maximum number of retries after the first attempt; 0 for none.
     base_seconds : float
-        Upper bound of the delay before the first retry, in seconds. The bound doubles with each
-        retry.
+        Upper bound of the random delay before the first retry, in seconds. The upper bound doubles
+        with each retry.
     max_seconds : float
-        Largest upper bound of the delay before any retry, in seconds.
+        Largest random delay before any retry, in seconds.
     max_retry_after_seconds : float
-        Upper bound for the ``Retry-After`` of a server, in seconds.
+        Maximum ``Retry-After`` time, in seconds. If a server asks for a longer time, this maximum
+        is used.
 
     Raises
     ------
     ValueError
-        If a number is negative, or if a time is not finite.
+        If a parameter is negative, or if a time is not finite.
     """
 
     max_retries: int = MAX_RETRIES
@@ -79,9 +80,9 @@ class RetryPolicy:
         """Return the delay before a retry, in seconds.
 
         The delay is a uniform random number between 0 and a bound that grows exponentially
-        ("exponential backoff with full jitter"). So clients that failed at the same time do not
-        retry at the same time. If the server sends ``Retry-After``, the random delay is added to
-        that time, for the same reason.
+        ("exponential backoff with full jitter"). So clients whose requests failed at the same time
+        do not retry at the same time. If the server sends ``Retry-After``, the random delay is
+        added to the ``Retry-After`` time, for the same reason.
 
         Parameters
         ----------
@@ -95,7 +96,7 @@ class RetryPolicy:
         Returns
         -------
         float
-            Seconds, from 0 to ``max_retry_after_seconds + max_seconds``.
+            Delay in seconds, from 0 to ``max_retry_after_seconds + max_seconds``.
         """
         most = min(self.max_seconds, self.base_seconds * 2.0 ** min(attempt, _MAX_EXPONENT))
         jitter = uniform(0.0, most)
@@ -114,7 +115,7 @@ class AdaptiveLimit:
     is no limit any more.
 
     An instance belongs to one event loop. The methods take constant time. While there is no limit,
-    they take almost no time.
+    the methods take almost no time.
     """
 
     __slots__ = ("_generation", "_limit", "_maximum")
@@ -130,12 +131,12 @@ class AdaptiveLimit:
         Parameters
         ----------
         maximum : int
-            Upper bound of the result, at least 1. It may differ from call to call.
+            Upper bound of the result, at least 1. Each call may pass a different upper bound.
 
         Returns
         -------
         int
-            From 1 to `maximum`.
+            Number of requests, from 1 to `maximum`.
         """
         if self._limit is None:
             return maximum
@@ -144,7 +145,7 @@ class AdaptiveLimit:
         return min(maximum, int(self._limit))
 
     def began(self) -> int:
-        """Return a token for a request that starts now, to pass to `overloaded`."""
+        """Return a token for a request that starts now; `overloaded` takes this token as `mark`."""
         return self._generation
 
     def overloaded(self, mark: int, maximum: int) -> None:
@@ -156,7 +157,7 @@ class AdaptiveLimit:
         Parameters
         ----------
         mark : int
-            The result of `began` for the refused request.
+            The result of `began` for the request that the server refused.
         maximum : int
             Upper bound of the requests in flight, at least 1; see `allowed`.
         """

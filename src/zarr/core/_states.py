@@ -1,7 +1,8 @@
 """Functions for unpickling objects that zarr-python pickled.
 
-In zarr-python the classes of these objects have slots, so the pickled state has a different form.
-The functions are used as ``__setstate__`` of the classes here. They accept both forms of the state.
+In zarr-python the classes of these objects have slots, so the form of the pickled state differs
+from the form in this package. The functions are used as ``__setstate__`` of the classes of this
+package. They accept both forms of the state.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 
 def set_fields(self: Any, state: dict[str, Any] | list[Any]) -> None:
-    """Set the fields of a dataclass.
+    """Set the fields of a dataclass instance to the values in a pickled state.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def set_fields(self: Any, state: dict[str, Any] | list[Any]) -> None:
 
 
 def set_codecs(self: Any, state: dict[str, Any] | tuple[None, dict[str, Any]]) -> None:
-    """Initialize an object whose only parameter is `codecs`.
+    """Initialize an object from a pickled state; `codecs` is the only parameter of its class.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ async def draw_tree(
     bold : bool
         Whether names are bold in the HTML form.
     max_nodes : int
-        Maximum number of nodes drawn. At most one more node is consumed from `nodes`.
+        Maximum number of nodes drawn. At most ``max_nodes + 1`` nodes are consumed from `nodes`.
     """
     from html import escape
 

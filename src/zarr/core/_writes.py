@@ -1,4 +1,4 @@
-"""A counter of the writes to stores in this process. Reads use it to detect stale bytes."""
+"""A counter of the writes to stores in this process, with which reads detect stale bytes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def epoch() -> int:
 
 
 def note_write() -> None:
-    """Mark reads in flight and bytes that were read ahead as stale.
+    """Mark as stale all reads in flight, and all bytes that were read ahead.
 
-    Call this function when a write or a deletion has ended. A read that starts after the call
-    returns the written value. It does not share a read that started before the call, and it does
-    not use bytes that were read ahead before the call.
+    Call this function when a write or a deletion has ended. Every read that starts later returns
+    the written value: it does not share a read that started before the call, and it does not use
+    bytes that were read ahead before the call.
     """
     global _epoch
     with _lock:  # without the GIL, two simultaneous writes could otherwise be counted as one
@@ -33,7 +33,7 @@ def note_write() -> None:
 
 
 def writes(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Decorate a method that changes a store, so that `note_write` is called when it ends.
+    """Decorate a method that changes a store, so that `note_write` is called when the method ends.
 
     `note_write` is called even if the method fails.
     """

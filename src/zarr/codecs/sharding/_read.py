@@ -50,7 +50,8 @@ async def read_shard(
         The selection.
     target : NDBuffer or None
         Buffer for the result. The buffer is used if it has the shape of the selection and the data
-        type of the shard. Otherwise a new buffer is allocated. None always allocates a new buffer.
+        type of the shard. Otherwise a new buffer is allocated. If `target` is None, a new buffer is
+        always allocated.
 
     Returns
     -------

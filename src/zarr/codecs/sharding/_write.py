@@ -173,7 +173,7 @@ class _Rewriting:
             raise
 
     async def _encode_own(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an inner chunk, encoded by the method `encode_partial` of the inner codec."""
+        """Write new values into an inner chunk with `encode_partial` of the inner codec."""
         write_part: Any = self._layout.write_part
         key = inner_key(self._stored.get(chunk.number))
         spec = self._layout.inner_spec
@@ -185,7 +185,7 @@ class _Rewriting:
         return await key.get(spec.prototype)
 
     async def _encode_nested(self, chunk: InnerChunk) -> Buffer | None:
-        """Return a nested shard, encoded with its new values; see `encode`."""
+        """Return an inner chunk that is a shard, encoded with its new values; see `encode`."""
         nested = cast("ShardLayout", self._layout.nested)
         existing = None if chunk.is_complete else self._stored.get(chunk.number)
         plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)

@@ -1,4 +1,4 @@
-"""The array of the asynchronous API."""
+"""`AsyncArray`, the array class of the asynchronous API."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     Raises
     ------
     TypeError, ValueError
-        If the metadata or the options are not valid, or the array has storage transformers.
+        If the metadata or the options are not valid, or if the array has storage transformers.
     """
 
     metadata: T_ArrayMetadata
@@ -112,8 +112,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return type(self), (self.metadata, self.store_path, self.config)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Called only for pickles of zarr-python. Attributes that depend on the metadata, such as
-        # the pipeline, are computed again, as with `__reduce__`.
+        # Called only to unpickle an array that zarr-python pickled. Attributes that depend on the
+        # metadata, such as the pipeline, are computed again, as for arrays pickled by `__reduce__`.
         self.__dict__.update(state)
         AsyncArray.__init__(self, self.metadata, self.store_path, self.config)
 
@@ -124,7 +124,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         object.__setattr__(self, "_kept_spec", None)
 
     def _regular_spec(self, prototype: BufferPrototype) -> ArraySpec:
-        """Return the chunk spec of a regular grid; cached for the prototype of the last call."""
+        """Return the chunk spec of a regular grid. The spec for the last prototype is cached."""
         spec = self._kept_spec
         if spec is None or spec.prototype != prototype:
             spec = chunk_spec(self.metadata, self.config, self._chunk_grid.chunk_shape, prototype)
@@ -172,7 +172,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ArrayNotFoundError
-            If there is no array in a matching format.
+            If no array is stored at the location, or if the stored array has another Zarr format.
         TypeError, ValueError
             If the metadata are not valid.
         """
@@ -181,7 +181,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return cls(metadata, store_path, config)
 
     def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
-        """Return the same array with changed options.
+        """Return an object for the same stored array, with changed runtime options.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         TypeError
-            If an option does not exist.
+            If `config` contains an option that does not exist.
         """
         if not isinstance(config, ArrayConfig):
             options: dict[str, Any] = {**self.config.to_dict(), **config}
@@ -310,12 +310,13 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     async def getitem(
         self, selection: BasicSelection, *, prototype: BufferPrototype | None = None
     ) -> NDArrayLikeOrScalar:
-        """Read a box, selected by integers and slices.
+        """Read a rectangular region, selected by integers and slices.
 
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing items select the whole dimension. Steps are positive.
+            One item per dimension. Dimensions without an item are selected completely. Steps are
+            positive.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -445,14 +446,16 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         value: npt.ArrayLike | NDBuffer | AsyncArray[Any],
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write a box, selected by integers and slices.
+        """Write a rectangular region, selected by integers and slices.
 
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing items select the whole dimension. Steps are positive.
+            One item per dimension. Dimensions without an item are selected completely. Steps are
+            positive.
         value : scalar or array-like
-            New values; converted to the data type of the array, and broadcast to the selection.
+            New values. They are converted to the data type of the array, and broadcast to the
+            selection.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -501,19 +504,19 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         new_shape : iterable of int or int
-            Shape in elements, with as many dimensions as the array has.
+            New shape in elements, with the same number of dimensions as the array.
         delete_outside_chunks : bool
             Whether to delete chunks that are completely outside the new shape.
 
         Raises
         ------
         TypeError, ValueError
-            If `new_shape` is not valid, or the store is read-only.
+            If `new_shape` is not valid, or if the store is read-only.
         """
         await resize(self, new_shape, delete_outside_chunks=delete_outside_chunks)
 
     async def update_attributes(self, new_attributes: Mapping[str, JSON]) -> Self:
-        """Add user attributes; replace existing attributes of the same names.
+        """Add user attributes; existing attributes with the same names are replaced.
 
         Parameters
         ----------
@@ -538,7 +541,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     # --- stored chunks and size ---------------------------------------------------------
 
     async def nchunks_initialized(self) -> int:
-        """Return the number of stored chunks; a stored shard counts as all chunks in it."""
+        """Return the number of stored chunks; each stored shard counts as all its inner chunks."""
         return await nchunks_initialized(self)
 
     async def nbytes_stored(self) -> int:
@@ -546,7 +549,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         return await nbytes_stored(self)
 
     async def info_complete(self) -> ArrayInfo:
-        """Return a summary that includes the number of stored chunks and bytes; lists the store."""
+        """Return a summary with the numbers of stored chunks (or shards) and of stored bytes."""
         return self._summary(
             count_chunks_initialized=len(await initialized_chunks(self)),
             count_bytes_stored=await nbytes_stored(self),
@@ -554,7 +557,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
 
 async def converted(value: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a value as an array of a data type; lazy values are computed in the worker pool."""
+    """Convert a value to an array of a data type; lazy values are computed in the worker pool."""
     value = await in_memory(value)
     if isinstance(value, np.ndarray):
         return convert(value, dtype)
@@ -562,6 +565,6 @@ async def converted(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 async def in_memory(value: Any) -> Any:
-    """Return a value that can be indexed without waiting; arrays of this library are read first."""
+    """Return `value`, or all its elements in memory if it is an array of this library."""
     inner = getattr(value, "async_array", value)
     return await inner.getitem(...) if isinstance(inner, AsyncArray) else value

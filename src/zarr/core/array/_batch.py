@@ -23,7 +23,7 @@ BatchItem: TypeAlias = "tuple[StorePath, ArraySpec, SelectorTuple, SelectorTuple
 def make_batch(
     array: AsyncArray[Any], projections: Iterable[ChunkProjection], prototype: BufferPrototype
 ) -> Iterator[BatchItem]:
-    """Yield one item per chunk of a selection, for ``read`` or ``write`` of a codec pipeline.
+    """Yield one item per chunk of a selection, as input for methods of a codec pipeline.
 
     Chunks of the same shape share one spec, because codecs are prepared once per spec.
 
@@ -32,7 +32,8 @@ def make_batch(
     array : AsyncArray
         The array.
     projections : iterable of ChunkProjection
-        Items of an indexer: chunk, selection within the chunk, selection within the result.
+        Items of an indexer: grid position of a chunk, selection within the chunk, selection within
+        the result, and whether the whole chunk is selected.
     prototype : BufferPrototype
         Buffer classes for encoded and decoded data.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def resolve_zarr_format(zarr_format: object) -> ZarrFormat:
-    """Return the format of a new array.
+    """Return the Zarr format of a new array.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def resolve_zarr_format(zarr_format: object) -> ZarrFormat:
     Raises
     ------
     ValueError
-        If the format is neither 2 nor 3.
+        If the chosen format is neither 2 nor 3.
     """
     chosen = zarr_config.get("default_zarr_format") if zarr_format is None else zarr_format
     if chosen not in (2, 3):
@@ -72,7 +72,7 @@ def join_codecs(
     layout: ChunkLayout,
     shards: object,
 ) -> tuple[Codec, ...]:
-    """Return the codecs in encoding order, inside a sharding codec if there are shards."""
+    """Return the codecs in encoding order; with shards, one sharding codec that contains them."""
     filters, serializer, compressors = chain
     codecs: tuple[Codec, ...] = (*filters, serializer, *compressors)
     if layout.inner is None:
@@ -104,7 +104,7 @@ def build_v2(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not valid, or the chunks are not regular.
+        If a parameter is not valid, or if the chunk grid is not regular.
     """
     if not grid.is_regular:
         raise ValueError("Zarr format 2 does not support rectilinear chunk grids.")
@@ -149,6 +149,7 @@ def build_v3(
         fill_value=dtype.default_scalar() if undefined else fill_value,
         codecs=codecs,
         attributes=attributes,
-        # An empty sequence means no names, for any number of dimensions.
+        # An empty sequence means that no dimension has a name, whatever the number of dimensions
+        # is.
         dimension_names=dimension_names or None,
     )

@@ -22,7 +22,8 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
     """Return the grid positions of stored chunks, or of stored shards in a sharded array.
 
     If the store supports listing, the keys below the array are listed, so the cost depends on the
-    number of stored keys. Otherwise the key of every grid position is checked.
+    number of stored keys. Otherwise the store is asked for every grid position whether its key
+    exists.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def can_list_chunks(array: AsyncArray[Any]) -> bool:
 
 
 async def stored_chunks(array: AsyncArray[Any]) -> AsyncIterator[Coords]:
-    """Yield the grid positions of stored chunks, in the order of the store's listing."""
+    """Yield the grid positions of stored chunks, in the order in which the store lists the keys."""
     decode = _key_decoder(array)
     assert decode is not None
     async with closing(_keys_below(array)) as keys:
@@ -115,7 +116,7 @@ def chunks_within(array: AsyncArray[Any], coords: Coords) -> int:
 
 
 async def nchunks_initialized(array: AsyncArray[Any]) -> int:
-    """Return the number of stored chunks; a stored shard counts as all chunks in it."""
+    """Return the number of stored chunks; each stored shard counts as all its inner chunks."""
     return sum(chunks_within(array, coords) for coords in await initialized_chunks(array))
 
 

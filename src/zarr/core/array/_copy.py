@@ -2,7 +2,7 @@
 
 If both arrays encode chunks in the same way, the encoded chunks are copied. Otherwise chunks are
 read, decoded, encoded and written, several neighbouring chunks at a time. In this way bulk reads
-and writes are used, but the whole array is never in memory.
+and bulk writes are used, but the whole array is never in memory at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Coords = tuple[int, ...]
     Region = tuple[slice, ...]
 
-# Maximum number of decoded bytes copied together, unless a single chunk is larger.
+# Approximate maximum number of decoded bytes that are copied together; see `boxes`.
 _TOGETHER_BYTES = 16 * 2**20
 
 # Number of encoded chunks that one bulk read requests. The store limits the number of reads in
@@ -64,8 +64,8 @@ def concurrency() -> int:
 async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     """Copy all elements; see `copy_sync`.
 
-    While one part is read, the previous part is written. Each store has as many requests in flight
-    as during a single read or write.
+    While one part is read, the previous part is written. Each store has at most as many requests in
+    flight as during a single read or write.
     """
     if not encodes_alike(source, target):
         await _copy_decoded(source, target, boxes(target))
@@ -129,7 +129,7 @@ def copy_sync(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` of the source is off.
     Exception
-        An error from reading, decoding, encoding or writing. Chunks that were already copied stay
+        If a chunk cannot be read, decoded, encoded or written. Chunks that were already copied stay
         in the store.
     """
     if not encodes_alike(source, target):
@@ -170,7 +170,8 @@ def _copy_decoded_sync(
 async def _take(source: AsyncArray[Any], region: Region) -> Any:
     if is_overridden(source, "_get_selection"):
         return await get_selection(source, _box(source, region))
-    # The result is always an array, because some scalars cannot be distinguished from arrays.
+    # The result is always an array, never a scalar, because some scalars cannot be distinguished
+    # from arrays.
     return (await read(plan_read(source, _box(source, region)))).as_ndarray_like()
 
 
@@ -216,7 +217,7 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return, as text, the metadata that affect encoded chunks; -0.0 differs from 0.0."""
+    """Return as text the metadata that affect encoded chunks; -0.0 and 0.0 give different text."""
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 
@@ -261,8 +262,9 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
-    A region contains as many chunks as fit into 16 MiB. The minimum number of chunks is half of the
-    maximum number of requests in flight: the other half are writes of another region.
+    A region contains about as many decoded chunks as fit into 16 MiB, or about half of the maximum
+    number of requests in flight if this is more. Two regions share that maximum: one is read while
+    the other is written.
 
     Parameters
     ----------
