@@ -84,8 +84,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _zstd_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        If a subclass overrides this property, the numcodecs codec decodes the chunks too. Otherwise
-        `decode_zstd` decodes the chunks.
+        If a subclass overrides this property, the numcodecs codec also decodes the chunks.
+        Otherwise `decode_zstd` decodes the chunks.
         """
         from numcodecs.zstd import Zstd
 

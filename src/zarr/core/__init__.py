@@ -23,7 +23,7 @@ else:
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
         if not name.startswith("__"):
-            # The name may be a submodule that has not been imported yet.
+            # `name` may be the name of a submodule that has not been imported yet.
             module = f"{__name__}.{name}"
             try:
                 return import_module(module)

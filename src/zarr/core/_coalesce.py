@@ -238,7 +238,7 @@ def merge_around(
     policy : CoalescePolicy
         The merging policy. A range within the merged read always shares that read.
     may_join : callable
-        Takes the indices of two neighbours, and returns whether they may be merged.
+        Takes the indices of two neighbouring ranges, and returns whether the ranges may be merged.
 
     Returns
     -------

@@ -112,8 +112,8 @@ def _is_sync(codec: Codec, direction: str) -> bool:
 
     This depends on the most-derived class that overrides a method for `direction`. A subclass that
     overrides only the coroutine or the batch method expects that override to be called; such a
-    codec is not synchronous. If that class overrides the synchronous method, the codec is
-    synchronous unless its attribute `_is_sync` is False. Only codecs that run other codecs have
+    codec is not synchronous. If the most-derived class overrides the synchronous method, the codec
+    is synchronous unless its attribute `_is_sync` is False. Only codecs that run other codecs have
     this attribute.
     """
     for cls in type(codec).__mro__:
@@ -331,7 +331,9 @@ class CodecChain:
         return {}
 
     def for_spec(self, spec: ArraySpec) -> ResolvedChain:
-        """Return the chain for chunks of one spec, with the input spec of each codec. Cached.
+        """Return the chain for chunks of one spec, with the input spec of each codec.
+
+        The chain is cached.
 
         Parameters
         ----------

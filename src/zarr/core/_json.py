@@ -1,4 +1,4 @@
-"""Decoding of JSON documents. All errors here are subclasses of `MetadataValidationError`."""
+"""Decoding of JSON documents; every error that is raised is a `MetadataValidationError`."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 A slot permits one read in flight. A request waits for a free slot, usually at least until the end
 of the current turn of the event loop. When the request gets a slot, other waiting requests for the
-same object are merged with it as far as `merge_around` allows. They may come from other callers.
-Each caller gets only the bytes that it requested. If a merged read fails, a separate read is made
-for each of its requests. So a request of one caller cannot make a request of another caller fail.
-If a caller is cancelled, only the reads that no other caller waits for are cancelled.
+same object are merged with it as far as `merge_around` allows. These requests may come from other
+callers. Each caller gets only the bytes that it requested. If a merged read fails, a separate read
+is made for each of its requests. So a request of one caller cannot make a request of another caller
+fail. If a caller is cancelled, only the reads that no other caller waits for are cancelled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from zarr.core._writes import epoch
 MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 
 # Maximum time between the first failure of a read and the decision to retry it, in seconds. Some
-# failures take minutes, for example if a server does not answer.
+# reads take minutes to fail, for example if a server does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
 # If the size of a read is unknown, `_UNKNOWN_NBYTES` is assumed until an answer arrives. The lower
@@ -123,7 +123,7 @@ class ReadQueue:
         return request
 
     def _answer_or_queue(self, request: Request, max_concurrency: int) -> None:
-        """Answer a request from bytes read ahead or by a read in flight, or start or queue it."""
+        """Answer a request without a new read if possible; otherwise start its read or queue it."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if self._options.read_ahead_bytes and isinstance(wanted, RangeByteRequest):
@@ -354,7 +354,7 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: Flight) -> None:
-        """Perform a read. When its bytes arrive, deliver them and free the slot in that turn."""
+        """Perform a read; deliver its bytes and free the slot in the turn in which they arrive."""
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
         if task is not None and on_done is not None:  # the callback would take one more turn

@@ -159,7 +159,7 @@ class AdaptiveLimit:
         mark : int
             The result of `began` for the request that the server refused.
         maximum : int
-            Upper bound of the requests in flight, at least 1; see `allowed`.
+            Upper bound of the number of requests in flight, at least 1; see `allowed`.
         """
         if mark != self._generation:
             return

@@ -60,7 +60,8 @@ def plan_selection(
     selection : tuple
         The selection within the shard, one item per dimension.
     shard_shape : tuple of int
-        Shape of the shard in elements. Each length is a multiple of the length in `chunk_shape`.
+        Shape of the shard in elements. Each length is a multiple of the corresponding length in
+        `chunk_shape`.
     chunk_shape : tuple of int
         Shape of an inner chunk in elements.
     """
@@ -95,7 +96,8 @@ def plan_whole(shard_shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> Se
     Parameters
     ----------
     shard_shape : tuple of int
-        Shape of the shard in elements. Each length is a multiple of the length in `chunk_shape`.
+        Shape of the shard in elements. Each length is a multiple of the corresponding length in
+        `chunk_shape`.
     chunk_shape : tuple of int
         Shape of an inner chunk in elements.
     """

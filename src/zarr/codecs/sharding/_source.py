@@ -62,7 +62,7 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # The method `get` of another byte getter, or of a subclass of `StorePath` that
+            # The method `get` of a byte getter that is not a `StorePath`, or of a subclass that
             # overrides `get`, may do more than read the key. So this method is called for each
             # range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
@@ -135,7 +135,7 @@ class WindowSource:
     start : int
         Position of the first byte of the inner chunk within the outer shard.
     stop : int
-        Position after the last byte of the inner chunk within the outer shard.
+        One past the position of the last byte of the inner chunk within the outer shard.
     name : str
         Name of the inner chunk for error messages.
     """

@@ -198,8 +198,8 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
     A chunk is empty if all its elements equal the fill value. If only the source stores empty
     chunks, the result is False: chunks must be decoded, so that the target omits empty chunks. If
-    only the target stores empty chunks and the arrays have shards, the result is False too, because
-    empty chunks are absent from the shards of the source.
+    only the target stores empty chunks and the arrays have shards, the result is also False,
+    because empty chunks are absent from the shards of the source.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
