@@ -1,7 +1,8 @@
 """Write, delete, list and move files and directories of a local file system.
 
-Deletion never follows a symbolic link below the root: it deletes the link itself, or nothing. No
-function is recursive, because keys may have thousands of parts.
+Deletion never follows a symbolic link below the root: it deletes the link itself, or it raises an
+error. The functions that create, delete and list directories are not recursive, because a key may
+have thousands of parts, more than the recursion limit of Python.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from typing import NamedTuple
 from zarr.core.buffer import Buffer
 from zarr.storage._utils import can_be_key
 
-# Prefix of the names of temporary files that are being written. Such a name is never a key.
+# Prefix of the names of temporary files that are being written. A file with such a name is never
+# listed as a key.
 PARTIAL = ".__zarr_partial-"
 
 # Error numbers that file systems without hard links report for `os.link`.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
-# Error numbers of `os.open` with O_NOFOLLOW for a link, and of `os.stat` for a broken link or a
-# link to itself.
+# Error numbers that occur if a path is a symbolic link: those of `os.open` with O_NOFOLLOW, and
+# those of `os.stat` if the link is broken or leads to itself.
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether system calls accept names relative to an open directory. With such names, a deletion
-# cannot be redirected by another process that replaces a directory with a link after the check.
+# Whether system calls accept names relative to an open directory. If the names are relative,
+# another process cannot redirect a deletion by replacing a directory with a link after the check.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -47,16 +49,16 @@ _PASS = getattr(os, "O_PATH", os.O_RDONLY) | _REAL_DIRECTORY
 
 
 def refuse_irregular(status: os.stat_result, path: str) -> None:
-    """Raise an error unless a file is a regular file.
+    """Raise an error if a path is not a regular file.
 
-    A read of a named pipe or device could block or never end.
+    Reading a named pipe or a device could block, or never reach an end.
 
     Raises
     ------
     IsADirectoryError
-        If the file is a directory.
+        If the path is a directory.
     OSError
-        If the file is a named pipe, a socket or a device.
+        If the path is a named pipe, a socket or a device.
     """
     if stat.S_ISREG(status.st_mode):
         return
@@ -85,7 +87,7 @@ def refuse_pipe(path: str) -> None:
 
 
 def irregular(path: str, mode: int) -> OSError:
-    """Return an exception for a path that is not a regular file; the message names its type."""
+    """Return an error for a path that is not a regular file; the message names the file type."""
     kinds = (
         (stat.S_ISFIFO, "a named pipe"),
         (stat.S_ISSOCK, "a socket"),
@@ -147,7 +149,7 @@ def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
 def _take_place(partial: str, path: str) -> None:
     """Move a file to a path, unless the path exists."""
     try:
-        # This is atomic: only one of several writers creates the link.
+        # Creating a link is atomic: if several writers try it, only one of them succeeds.
         os.link(partial, path)
     except FileExistsError:
         if os.path.isdir(path):
@@ -155,8 +157,9 @@ def _take_place(partial: str, path: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # The check and the replacement are not one atomic step. The file is always complete, but if
-        # several writers run concurrently, one of them may replace the file of another.
+        # This check and the replacement of the file are two steps, not one atomic step. The file is
+        # always complete, but if several writers run concurrently, one of them may replace the file
+        # of another.
         if not os.path.exists(path):
             os.replace(partial, path)
             return
@@ -164,7 +167,7 @@ def _take_place(partial: str, path: str) -> None:
 
 
 def make_directories(path: str) -> None:
-    """Create a directory and its missing parents, without recursion, unlike `os.makedirs`.
+    """Create a directory and its missing parents; unlike `os.makedirs`, do not use recursion.
 
     Raises
     ------
@@ -224,7 +227,7 @@ def remove(root: str, parts: Sequence[str]) -> None:
     root : str
         The root directory of the store, which may be a link.
     parts : sequence of str
-        The parts of the path below the root, at least one.
+        The parts of the path relative to the root; at least one part.
 
     Raises
     ------
@@ -281,7 +284,8 @@ def _remove_in(folder: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except (IsADirectoryError, PermissionError):
-        # If the name belongs to a directory, the operating system raises one of these two errors.
+        # If the name belongs to a directory, `os.unlink` raises `IsADirectoryError` on some
+        # operating systems, and `PermissionError` on others.
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise
@@ -312,7 +316,10 @@ def _empty_relative(root: str) -> None:
 
 
 def _empty_open(top: int) -> None:
-    """Delete the content of an open directory; open only one subdirectory at a time."""
+    """Delete the content of a directory, which is given by an open file descriptor.
+
+    Only one subdirectory is kept open at a time, however deep the directory tree is.
+    """
     folder = os.dup(top)
     try:
         above = [_Level(*_identity(folder), "", _delete_files(folder))]
@@ -361,7 +368,7 @@ def _identity(folder: int) -> tuple[int, int]:
 
 
 def _delete_files(folder: int) -> list[str]:
-    """Delete the files and links in an open directory, and return its subdirectories."""
+    """Delete the files and links in an open directory; return the names of its subdirectories."""
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in found:
@@ -427,14 +434,14 @@ def _leads_out(part: str, path: str) -> NotImplementedError:
 
 
 def names_in(path: str, base: str) -> Iterator[str]:
-    """Yield the names of the files and directories in a directory that can be parts of keys.
+    """Yield the names in a directory that can be parts of keys: names of files and directories.
 
     Parameters
     ----------
     path : str
         The directory.
     base : str
-        Prefix of the keys in the directory.
+        Prefix that all keys in the directory start with.
     """
     for entry in _entries(path):
         if can_be_key(base + entry.name) and (_leads_to_file(entry) is not None):
@@ -452,10 +459,10 @@ def walk(top: str, base: str) -> Iterator[str]:
     top : str
         The directory.
     base : str
-        Prefix of all keys.
+        Prefix of each yielded key; the path relative to `top` follows it.
     """
-    # The identities of the parent directories are tracked only below links, because without a link
-    # there is no loop.
+    # The device and inode numbers of the parent directories are recorded only below links, because
+    # only a link can lead to an endless loop.
     pending: list[tuple[str, str, frozenset[tuple[int, int]] | None]] = [(top, base, None)]
     while pending:
         path, base, above = pending.pop()

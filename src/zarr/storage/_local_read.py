@@ -19,8 +19,8 @@ _NOT_OF_FILES = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ESPIPE, errno.EINVAL, er
 def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes:
     """Read a file, or a byte range of it.
 
-    Functions of `os` are used, because `open` creates three objects and requests the file size
-    twice.
+    The file is opened with `os.open`, because the built-in `open` creates three objects and
+    requests the file size twice.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     descriptor = _open(path)
     try:
         if byte_range is None:
-            # Most values are small. To check that the whole file was read, a seek to the end is
-            # used, which is faster than `fstat`. Pipes and devices have no fixed end and fail the
-            # check.
+            # Most values are small, so one call usually reads the whole file. A seek to the end of
+            # the file checks this, because a seek is faster than `fstat`. Pipes and devices fail
+            # this check, because they have no fixed end.
             data = os.read(descriptor, expected)
             if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
                 return data
@@ -91,5 +91,6 @@ def _seek_and_read(descriptor: int, nbytes: int, offset: int, /) -> bytes:
     return os.read(descriptor, nbytes)
 
 
-# Not every system has `pread`. Both functions may return fewer bytes than requested.
+# Not every operating system has `os.pread`. Both `os.pread` and `_seek_and_read` may return fewer
+# bytes than requested.
 _read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)

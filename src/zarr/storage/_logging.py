@@ -29,21 +29,22 @@ _lock = ProcessLock()  # held while counters or handlers of loggers are changed
 
 
 class LoggingStore(WrapperStore[T_Store]):
-    """Logs every call before and after it is forwarded, and counts the calls.
+    """Logs every call before and after forwarding it to the wrapped store, and counts the calls.
 
     Parameters
     ----------
     store : Store
         The wrapped store.
     log_level : str
-        Name of the log level.
+        Name of the log level, for example ``"INFO"``.
     log_handler : logging.Handler or None
-        Handler of the log; None for standard output.
+        Handler for the log records. If None, the records go to the handlers that are already
+        configured, or to standard output if there are none.
 
     Attributes
     ----------
     counter : dict of str to int
-        Number of calls per method.
+        Number of calls of each method, by the name of the method.
 
     Raises
     ------

@@ -33,13 +33,13 @@ __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 # A random name that this process shares with its forks, but with no other process.
 _PROCESS = os.urandom(16).hex()
 
-# Number of keys per batch of a bulk read. A batch takes some hundred microseconds. Other tasks run
-# between batches.
+# Number of keys per batch of a bulk read. A batch takes a few hundred microseconds. Other tasks can
+# run between two batches.
 _ANSWERED_AT_ONCE = 256
 
 
 def _as_asked(value: Buffer, byte_range: ByteRequest | None, buffer_class: type[Buffer]) -> Buffer:
-    """Return the byte range of a value as an instance of a buffer class."""
+    """Return a byte range of a value, or the whole value, as an instance of `buffer_class`."""
     if byte_range is not None:
         start, stop = resolve_byte_range(byte_range, len(value))
         value = value[start:stop]
@@ -47,7 +47,7 @@ def _as_asked(value: Buffer, byte_range: ByteRequest | None, buffer_class: type[
 
 
 class MemoryStore(Store):
-    """A store in a dictionary.
+    """A store that keeps its values in a dictionary.
 
     Parameters
     ----------
@@ -176,8 +176,8 @@ class MemoryStore(Store):
         # docstring inherited
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
-        # Reads from memory never wait, so no task per key is needed. Other tasks run between
-        # batches.
+        # Reads from memory never wait, so the keys need no separate tasks. Other tasks can run
+        # between two batches.
         for portion in read_method(self, "_get_many_in_thread")(wanted, prototype):
             yield portion
             await asyncio.sleep(0)
@@ -280,10 +280,11 @@ class ManagedMemoryStore(MemoryStore):
     Parameters
     ----------
     name : str or None
-        The name, without ``/``. None means a number that is not the name of another store in the
-        process.
+        The name, without ``/``. If None, the name is a number that no other store in the process
+        has as its name.
     path : str
-        Prefix that the store adds to its keys to find the shared values.
+        Path below which the store finds its values: with a path ``p``, the key ``k`` of this store
+        refers to the shared value ``p/k``.
     read_only : bool
         Whether every attempt to change the store raises an error.
 
@@ -319,7 +320,7 @@ class ManagedMemoryStore(MemoryStore):
 
     @classmethod
     def from_url(cls, url: str, *, read_only: bool = False) -> Self:
-        """Return a store with the name and the path in a URL; the name must already be in use.
+        """Return a new store for the values of an existing store, with name and path from a URL.
 
         Parameters
         ----------
@@ -331,11 +332,12 @@ class ManagedMemoryStore(MemoryStore):
         Raises
         ------
         ValueError
-            If there is no store of that name in this process.
+            If the URL does not contain the name of a store in this process.
         """
         scheme, _, place = url.partition("://")
         name, _, path = place.partition("/")
-        # Hold a reference, so that the values are not freed before the new store refers to them.
+        # Hold a reference to the shared values, so that they are not freed before the new store
+        # refers to them.
         shared = cls._registry.get(name) if scheme == "memory" and name else None
         if shared is None:
             raise ValueError(
@@ -366,14 +368,15 @@ class ManagedMemoryStore(MemoryStore):
     __hash__ = None
 
     def __reduce__(self) -> Any:
-        # Pickle the name only. In this process, the name refers to the same values.
+        # The values are not pickled. In this process, the name refers to the same values after
+        # unpickling.
         state = {"path": self.path, "read_only": self.read_only, "created_pid": os.getpid()}
         return type(self), (self._name,), {**state, "process": _PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # In another process the name may refer to no values or to other values, so raise an error.
-        # The process id alone does not identify a process: processes in different containers may
-        # have the same id.
+        # In another process, the name may refer to no values, or to different values. Unpickling in
+        # another process therefore raises an error. The process id alone does not identify a
+        # process: processes in different containers may have the same id.
         there = (state["created_pid"], state.get("process", _PROCESS))
         if there != (os.getpid(), _PROCESS):
             raise RuntimeError(
@@ -405,7 +408,8 @@ class ManagedMemoryStore(MemoryStore):
         # docstring inherited
         super().delete_sync(self._full(key))
 
-    # Both methods call `delete_sync` of this class for each key.
+    # `delete_dir` and `clear` of `MemoryStore` call `delete_sync` of this class for each key. They
+    # are assigned here, so that `settle_access` does not replace them with the defaults of `Store`.
     delete_dir = MemoryStore.delete_dir
     clear = MemoryStore.clear
 
@@ -475,7 +479,7 @@ class GpuMemoryStore(MemoryStore):
 
 def _on_gpu(value: Buffer) -> Buffer:
     """Return a value as a buffer in GPU memory that no caller can modify; copy if necessary."""
-    # Imported here, because the module imports CuPy.
+    # `zarr.buffer.gpu` is imported only when it is needed, because it imports CuPy.
     buffer_class = cast("type[Buffer]", import_module("zarr.buffer.gpu").Buffer)
     if not isinstance(value, buffer_class):
         value = buffer_class.from_buffer(value)

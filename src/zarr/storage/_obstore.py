@@ -1,4 +1,4 @@
-"""`ObjectStore`: a store over an obstore store. Imports obstore only on use."""
+"""`ObjectStore`: a store over an obstore store. obstore is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ObjectStore(Store, Generic[T_Store]):
     def with_read_only(self, read_only: bool = False) -> ObjectStore[T_Store]:
         # docstring inherited
         view = type(self)(self.store, read_only=read_only)
-        # The two stores share one limit on reads in flight.
+        # The view and the original store share one limit on the number of reads in flight.
         view._reads, view.on_bulk_read = self._reads, self.on_bulk_read
         return view
 
@@ -173,8 +173,8 @@ class ObjectStore(Store, Generic[T_Store]):
     ) -> Any:
         """Read the bytes in `byte_range`; return None if the key is absent.
 
-        `byte_range` contains `wanted`, the byte range that the caller requested. Errors name
-        `wanted`.
+        `wanted` is the byte range that the caller requested, which error messages name.
+        `byte_range` includes `wanted`, and may be larger because of merging.
         """
         try:
             _check_runtime()
@@ -189,13 +189,13 @@ class ObjectStore(Store, Generic[T_Store]):
             self._fail(error, key, wanted)
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Redact secrets in a failure, add a note that names the request, and raise the failure."""
+        """Raise an exception, after redacting secrets and adding a note that names the request."""
         redact_failure(error)
         note_failure(error, self, key, byte_range)
         raise error
 
     async def _read_range(self, key: str, byte_range: ByteRequest) -> Any:
-        """Return a byte range as an object that supports the buffer protocol."""
+        """Return the bytes in a byte range, as an object that supports the buffer protocol."""
         import obstore
 
         if is_empty_request(byte_range):
@@ -211,7 +211,7 @@ class ObjectStore(Store, Generic[T_Store]):
             return await self._read_by_size(key, byte_range, error)
 
     async def _refuse_pipe(self, key: str) -> None:
-        """Raise an error if the local file of a key is a pipe, because obstore would block."""
+        """Raise an error if the local file of a key is a pipe: obstore would block on a pipe."""
         if self._directory is not None:
             path = os.path.join(self._directory, key)
             await in_pool(lambda: refuse_pipe(path))
@@ -220,12 +220,12 @@ class ObjectStore(Store, Generic[T_Store]):
         """Return the bytes after checking that their length matches the range in the response.
 
         obstore checks the range of a response against the request, but it does not check the length
-        of the body. It also does not detect or decode a compressed body.
+        of the body. obstore also neither detects nor decodes a compressed body.
 
         Raises
         ------
         OSError
-            If the bytes do not match the request.
+            If the body of the response has the wrong length or is compressed.
         """
         import obstore
 
@@ -243,9 +243,9 @@ class ObjectStore(Store, Generic[T_Store]):
         answer = await obstore.get_async(self.store, key, options=options)
         if is_http:
             coding = answer.attributes.get("Content-Encoding", "identity")
-            # This check is made only for HTTP. On other backends, Content-Encoding is an attribute
-            # that is stored with the object, and does not show that the server compressed the
-            # response.
+            # Content-Encoding is checked only for HTTP servers. On other backends, Content-Encoding
+            # is an attribute that is stored with the object; it does not show that the server
+            # compressed the response.
             if coding != "identity":
                 raise OSError(errno.EIO, f"the server applied Content-Encoding {coding!r}")
         data = await answer.bytes_async()
@@ -446,10 +446,10 @@ class ObjectStore(Store, Generic[T_Store]):
 
     @property
     def _has_folders(self) -> bool:
-        """Whether the store may contain folder markers: empty objects with a trailing slash.
+        """Whether the store may contain folder markers: empty objects whose names end with a slash.
 
-        obstore lists folder markers without the slash. No object has the name without the slash, so
-        `exists` returns False for a folder marker.
+        obstore omits the slash from the listed name of a folder marker. No object has the name
+        without the slash, so `exists` returns False for the listed name.
         """
         from obstore.store import LocalStore, MemoryStore
 
@@ -463,8 +463,8 @@ class ObjectStore(Store, Generic[T_Store]):
         with naming(self, prefix):
             found = await obstore.list_with_delimiter_async(self.store, prefix=prefix or None)
         paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        # If the prefix itself has a folder marker, one name is empty; `can_be_key` rejects this
-        # name.
+        # If there is a folder marker for the prefix itself, one of the names is empty. `can_be_key`
+        # rejects the empty name.
         names = dict.fromkeys(path[len(prefix) :].strip("/") for path in paths)
         for name in names:
             if can_be_key(name):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MODES: Final = ("r", "r+", "a", "w", "w-")
 # Matches keys that `normalize_path` returns unchanged. Nearly all keys that are appended to a path
-# are of this kind.
+# match this pattern.
 _is_normal = re.compile(r"(?:(?!\.\.?(?:/|\Z))[^/\\]+(?:/(?!\Z)|\Z))+").fullmatch
 
 
@@ -107,7 +107,7 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            The result has the prototype's ``buffer`` class. None means the configured prototype.
+            Prototype whose ``buffer`` class the result has; None for the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -127,7 +127,7 @@ class StorePath:
         Parameters
         ----------
         byte_range : ByteRequest or None
-            The bytes of the document; None for all.
+            The bytes of the document to read; None for all.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            The result has the prototype's ``buffer`` class. None means the configured prototype.
+            Prototype whose ``buffer`` class the result has; None for the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -267,7 +267,7 @@ class StorePath:
 
 
 class _About:
-    """Context manager that adds a note with key, byte range and store to failures."""
+    """Context manager that adds a note with the key, byte range and store to exceptions."""
 
     __slots__ = ("_byte_range", "_place")
 

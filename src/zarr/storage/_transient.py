@@ -1,4 +1,4 @@
-"""Find out whether to retry a failed read, and whether a client has retries of its own.
+"""Find out whether to retry a failed read, and whether a client library retries requests itself.
 
 Client libraries are optional and slow to import, so their classes are recognized by name.
 """
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _OVERLOADS = frozenset({429, 503})
 
-# Error codes of S3 and compatible servers, and the equivalent statuses. The response itself may
-# have a different status: S3 sends RequestTimeout with status 400.
+# Error codes of S3 and compatible servers, and the equivalent HTTP statuses. The response itself
+# may have a different status: S3 sends RequestTimeout with status 400.
 _CODES = {
     "InternalError": 500,
     "ServiceUnavailable": 503,
@@ -104,8 +104,8 @@ _NAMED: dict[str, dict[str, bool | None]] = {
     "httpcore": {"TimeoutException": True, "NetworkError": True, "RemoteProtocolError": True},
     "http": {"IncompleteRead": True},
     "ssl": {
-        # The first three classes mean that the connection was closed. Other SSL errors concern
-        # certificates, versions and ciphers.
+        # `SSLEOFError`, `SSLZeroReturnError` and `SSLSyscallError` mean that the connection was
+        # closed. Other SSL errors concern certificates, versions and ciphers.
         "SSLEOFError": True,
         "SSLZeroReturnError": True,
         "SSLSyscallError": True,
@@ -128,8 +128,9 @@ def transient(error: BaseException) -> Transient | None:
 
     Transient failures are: a refused or prematurely closed connection, a timeout, a temporary DNS
     failure, and the statuses 408, 429, 500, 502, 503 and 504. The failure and its causes are
-    examined in order; the first one that can be classified decides. The ``__context__`` of a
-    failure is ignored, because it may be unrelated, for example the failure of an earlier attempt.
+    examined in order; the first exception that can be classified determines the result. The
+    ``__context__`` of a failure is ignored, because it may be unrelated, for example the failure of
+    an earlier attempt.
 
     Parameters
     ----------
@@ -139,8 +140,9 @@ def transient(error: BaseException) -> Transient | None:
     Returns
     -------
     Transient or None
-        Details for the retry. None for all other failures, such as wrong responses, refused access,
-        untrusted certificates, and failures that cannot be classified.
+        For a transient failure, whether the server is overloaded, and how long it asks the client
+        to wait. None for all other failures, such as wrong responses, refused access, untrusted
+        certificates, and failures that cannot be classified.
     """
     if not isinstance(error, Exception):
         return None
@@ -232,8 +234,8 @@ def _goes_away(error: BaseException) -> bool | None:
         return goes_away
     if isinstance(error, OSError) and error.errno in _ERRNOS:
         return True
-    # A missing errno means that connections to several addresses failed for different reasons, or
-    # that the reason is unknown.
+    # If a `ClientConnectorError` has no errno, connections to several addresses failed for
+    # different reasons, or the reason is unknown.
     unknown = name == "ClientConnectorError" and getattr(error, "errno", None) is None
     return True if unknown else None
 
@@ -294,7 +296,7 @@ def _retry_after(headers: Mapping[str, Any]) -> float | None:
     moment = _date(value)
     if moment is None:
         return None
-    # Use the clock of the server if the response has a ``Date``.
+    # Use the clock of the server if the response has a ``Date`` header.
     now = _date(str(headers.get("date", ""))) or datetime.now(UTC)
     return max(0.0, (moment - now).total_seconds())
 
@@ -322,7 +324,8 @@ def retries_itself(fs: AbstractFileSystem) -> bool:
     ----------
     fs : fsspec.spec.AbstractFileSystem
         The file system. For a wrapper, a cache or an archive, the underlying file system is
-        examined. For a reference file system, pass the file system of the target.
+        examined. For a reference file system, pass the file system of the files that are
+        referenced.
 
     Returns
     -------

@@ -30,13 +30,13 @@ METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZM
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
 
 
-# The same pattern, for a text of many keys joined by line breaks. This pattern may match valid keys
-# (false positives), but never misses an invalid key.
+# The pattern `_SUSPICIOUS`, for a text of many keys joined by line breaks. This pattern may match
+# valid keys (false positives), but never misses an invalid key.
 _SUSPICIOUS_LINES = re.compile(_SUSPICIOUS.pattern, re.MULTILINE)
 
 
 def check_keys(keys: Sequence[str]) -> None:
-    """Check many keys at once; see `check_key`.
+    """Check many keys in one call; see `check_key`.
 
     Raises
     ------
@@ -110,9 +110,9 @@ def normalize_path(path: str | bytes | Path | None) -> str:
     Raises
     ------
     TypeError
-        If `path` has any other type.
+        If `path` is not a string, bytes, a `pathlib.Path` or None.
     ValueError
-        If a part is ``.`` or ``..``.
+        If a part of the path is ``.`` or ``..``.
     """
     if path is None:
         return ""
@@ -184,7 +184,7 @@ def check_value(value: object, store: str) -> None:
 
 
 def check_write(store: Store, key: str, value: object, name: str) -> None:
-    """Check the arguments of a write before it starts.
+    """Raise an error if the arguments of a write are invalid.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def _relativize_path(*, path: str, prefix: str) -> str:
 
 
 def _normalize_byte_range_index(data: Buffer, byte_range: ByteRequest | None) -> tuple[int, int]:
-    """Return the slice bounds of a byte range of a value.
+    """Return the bounds of the slice that selects a byte range of a value.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def _normalize_byte_range_index(data: Buffer, byte_range: ByteRequest | None) ->
     Raises
     ------
     ValueError
-        If `byte_range` is not a byte range.
+        If `byte_range` is neither None nor an instance of a byte range class.
     """
     stop = len(data) + 1
     if byte_range is None:

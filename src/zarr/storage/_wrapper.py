@@ -66,7 +66,7 @@ class WrapperStore(Store, Generic[T_Store]):
 
     @classmethod
     async def open(cls, store_cls: type[T_Store], *args: Any, **kwargs: Any) -> Self:
-        """Make a store of the given class, open it, and wrap it.
+        """Create a store of the given class, open the store, and return a wrapper of the store.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ class WrapperStore(Store, Generic[T_Store]):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many byte ranges of one value; see `Store.get_ranges`.
 
-        If an argument is None, the wrapped store uses its own default.
+        For each option that is None, the wrapped store uses its own default.
         """
         given = {
             "max_concurrency": max_concurrency,
@@ -232,7 +232,8 @@ class WrapperStore(Store, Generic[T_Store]):
         await self._store.set_if_not_exists(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        # This call is not forwarded to the wrapped store, so that an overridden `set` is called.
+        # `_set_many` of the wrapped store is not called, so that a `set` that a subclass overrides
+        # is called for each value.
         await super()._set_many(values)
 
     async def delete(self, key: str) -> None:
@@ -328,8 +329,9 @@ class WrapperStore(Store, Generic[T_Store]):
         self._store.delete_sync(key)
 
 
-# The synchronous methods of this class call the wrapped store. If a subclass overrides only the
-# asynchronous method, one of these functions replaces the synchronous method.
+# The synchronous methods of `WrapperStore` call the wrapped store. If a subclass overrides, for
+# example, `get` but not `get_sync`, the function `get_sync` below becomes a method of the subclass,
+# so that synchronous reads also call the overriding `get`.
 
 
 def get_sync(

@@ -62,10 +62,10 @@ class ZipStore(Store):
     """A store in a ZIP archive.
 
     The archive is opened on first use. If a key is written twice, the archive contains two members
-    of this name, and the second contains the value. Keys cannot be deleted. `close` writes the
-    central directory; until then, other readers cannot open an archive to which this store writes.
-    Several threads may read concurrently. In a forked child and after unpickling, an archive opened
-    for reading is reopened, but an archive opened for writing cannot be used.
+    of this name, and the second member contains the current value. Keys cannot be deleted. `close`
+    writes the central directory; until then, other readers cannot open an archive to which this
+    store writes. Several threads may read concurrently. In a forked child and after unpickling, an
+    archive opened for reading is reopened, but an archive opened for writing cannot be used.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class ZipStore(Store):
         Raises
         ------
         ValueError
-            If the store is open.
+            If the store is already open.
         """
         with self._lock:
             if self._is_open:
@@ -165,7 +165,7 @@ class ZipStore(Store):
 
     @property
     def _zf(self) -> ZipFile:
-        """The archive, open or closed.
+        """The `ZipFile` of the archive, which may be open or closed.
 
         If an attribute such as ``comment`` is changed while the archive is open, `close` writes the
         new value.
@@ -283,7 +283,7 @@ class ZipStore(Store):
         key : str
             The key.
         prototype : BufferPrototype or None
-            The result has the prototype's ``buffer`` class. None means the configured prototype.
+            Prototype whose ``buffer`` class the result has; None for the configured prototype.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -327,7 +327,7 @@ class ZipStore(Store):
     def _in_archive_order(
         self, wanted: Sequence[tuple[str, ByteRequest | None]], archive: ZipFile
     ) -> deque[_Wanted]:
-        """Return the requests with their indices, sorted by the offset of their members."""
+        """Return the requests and their indices, in the order of the members in the archive."""
 
         def offset(request: _Wanted) -> int:
             member = archive.NameToInfo.get(request[1])
@@ -339,7 +339,7 @@ class ZipStore(Store):
     def _read_some(
         self, remaining: deque[_Wanted], prototype: BufferPrototype
     ) -> list[tuple[int, Buffer | None]]:
-        """Answer the next requests, up to about 1 MiB of data."""
+        """Read the members of the next requests: at most 64 members and about 1 MiB of data."""
         answers: list[tuple[int, Buffer | None]] = []
         nbytes = 0
         while nbytes < _BYTES_A_HOP and len(answers) < _MEMBERS_A_HOP:
@@ -499,7 +499,7 @@ class ZipStore(Store):
             raise NotImplementedError(f"{type(self).__name__} cannot delete {key!r}.")
 
     async def delete_dir(self, prefix: str) -> None:
-        """Raise an error if keys are below the prefix, because members cannot be deleted.
+        """Raise an error if keys are below the prefix, because archive members cannot be deleted.
 
         Raises
         ------
@@ -563,7 +563,7 @@ class ZipStore(Store):
     # --- listing ------------------------------------------------------------------------
 
     async def _keys(self) -> tuple[str, ...]:
-        """Return the names of members that are valid keys; ``../x``, for example, is not."""
+        """Return the names of the members, except directories and invalid keys such as ``../x``."""
 
         def listed() -> tuple[str, ...]:
             archive = self._opened()

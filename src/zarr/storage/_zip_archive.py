@@ -47,7 +47,7 @@ class Archive(ZipFile):
     Raises
     ------
     zipfile.BadZipFile
-        If the target is damaged or is not an archive. The message names the target.
+        If the file is damaged or is not a ZIP archive. The message names the file.
     """
 
     _nbytes_before: int | None = None
@@ -86,8 +86,9 @@ class Archive(ZipFile):
         if mode == "a" and nbytes:
             self._nbytes_before = self.start_dir = nbytes
 
-    # `zipfile` counts the open members, and closes the file when the count reaches zero. It changes
-    # the count without a lock, so the two following methods acquire one.
+    # `zipfile` counts the open members, and closes the file when the count reaches zero. `zipfile`
+    # changes this count without acquiring a lock, so the methods `open` and `_fpclose` acquire the
+    # lock.
 
     def open(self, *args: Any, **kwargs: Any) -> IO[bytes]:
         # docstring inherited
@@ -104,7 +105,8 @@ class Archive(ZipFile):
         Raises
         ------
         OSError
-            If writing fails. In that case the archive keeps the content it had when it was opened.
+            If the central directory cannot be written. An archive that was opened for appending
+            keeps the content that it had when it was opened.
         """
         try:
             super().close()
@@ -147,7 +149,8 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 def as_damage(error: Exception) -> Exception:
     """Convert an error caused by damaged bytes to a `BadZipFile`; return other errors unchanged."""
-    # `UnsupportedOperation` means that the file object is not readable; it is no sign of damage.
+    # `UnsupportedOperation` means that the file object is not readable, not that the archive is
+    # damaged.
     if isinstance(error, (BadZipFile, UnsupportedOperation)):
         return error
     is_damage = isinstance(error, _DAMAGED) or (

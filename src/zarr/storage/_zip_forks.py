@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# Serializes forks. Otherwise a thread could, after its own fork, release locks that another thread
-# has acquired for another fork.
+# Held during a fork, so that two threads never fork at the same time. Otherwise, a thread that has
+# forked could release the locks of stores that another thread has acquired for its own fork.
 _forking = threading.Lock()
 
 

@@ -1,4 +1,4 @@
-"""Read a ZIP archive with positional reads, or through file objects that are not `io.IOBase`."""
+"""Read ZIP archives: by offset, or through file objects that do not derive from `io.IOBase`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _LOCAL_HEADER_NBYTES = 30  # fixed part (APPNOTE.TXT 4.3.7), before the name and
 
 
 class PositionalReader:
-    """Reads from a file by offset, so threads need no lock; open while the object is referenced.
+    """Reads bytes of a file by offset, so that several threads can read without a lock.
+
+    The file stays open as long as the reader is referenced.
 
     Parameters
     ----------
@@ -30,9 +32,10 @@ class PositionalReader:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY)
         self._starts: dict[int, int] = {}
-        # The file is closed when the last reference to this object is gone. Other threads may still
-        # read while the store is closed. If the file were closed at that time, another file could
-        # get the same descriptor number, and these threads would read the other file.
+        # The file is closed only when the last reference to this reader is gone, because other
+        # threads may still be reading while the store is being closed. If `ZipStore.close` closed
+        # the file, a file that is opened later could get the same descriptor number, and these
+        # threads would read that file.
         weakref.finalize(self, os.close, self._fd)
 
     def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:
@@ -71,12 +74,12 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
     Raises
     ------
     zipfile.BadZipFile
-        If the member does not lie within the archive file, or if it is uncompressed and its two
-        recorded sizes differ.
+        If the member does not lie within the archive file, or if it is not compressed but its
+        recorded compressed and uncompressed sizes differ.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
-    # `_nbytes` is the size of the file. `ZipFile` objects that are not an `Archive` lack this
-    # attribute; for such objects the end of the member is not checked.
+    # `_nbytes` is the size of the archive file. A `ZipFile` that is not an `Archive` lacks this
+    # attribute; in that case the end of the member is not checked.
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 
@@ -95,8 +98,8 @@ class ForeignReader(io.RawIOBase):
     Parameters
     ----------
     source : object
-        The object, for example a reader of obstore. Its ``read`` may return any object that
-        supports the buffer protocol.
+        The object to read from, for example a reader of obstore. Its ``read`` method may return any
+        object that supports the buffer protocol.
     """
 
     def __init__(self, source: Any) -> None:
@@ -116,7 +119,7 @@ class ForeignReader(io.RawIOBase):
         Raises
         ------
         OSError
-            If the object returns more bytes than requested.
+            If ``read`` of the source returns more bytes than requested.
         """
         data = memoryview(self.source.read(len(buffer))).cast("B")
         if len(data) > len(buffer):
@@ -175,7 +178,7 @@ def is_directory(member: ZipInfo) -> bool:
 
 
 def of_size(nbytes: int, data: bytes) -> bytes:
-    """Return the data of a member after checking its size.
+    """Return the data of a member after checking the size of the data.
 
     Raises
     ------

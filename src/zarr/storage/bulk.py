@@ -42,23 +42,23 @@ __all__ = [
     "transient_failure",
 ]
 
-# Takes an object and a byte range (None for all bytes); returns the bytes, or None if the object is
-# absent.
+# A function that takes an object and a byte range (None for all bytes), and returns the bytes, or
+# None if the object is absent.
 FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, Any, bytes | None]]
 
 
 class ReadScheduler:
-    """Merges, shares, limits and retries the reads of byte ranges of objects by many callers.
+    """Reads byte ranges of objects for many callers: merges, shares, limits and retries the reads.
 
-    A store uses one scheduler on all event loops. A scheduler can be pickled if `fetch` can be
-    pickled.
+    A store needs only one scheduler, even if it is used on several event loops. A scheduler can be
+    pickled if `fetch` can be pickled.
 
     Parameters
     ----------
     fetch : callable
-        A coroutine function with two parameters: an object, in the form used in the requests, and a
+        A coroutine function with two parameters: an object, as it appears in the requests, and a
         byte range (None for all bytes). It returns the bytes, truncated at the end of the object,
-        or None if the object is absent. For any other failure it raises an exception.
+        or None if the object is absent. If the read fails, it raises an exception.
     is_transient : callable or None
         A function that returns a `Transient` for a transient failure, and None for any other
         failure. The default, `transient_failure`, recognizes the exceptions of common client
@@ -100,7 +100,7 @@ class ReadScheduler:
         Parameters
         ----------
         path : hashable
-            The object, in the form that `fetch` takes.
+            The object to read, in the form that `fetch` expects.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
         prototype : BufferPrototype
@@ -114,7 +114,7 @@ class ReadScheduler:
         Raises
         ------
         Exception
-            Any failure that `fetch` raises.
+            Any exception that `fetch` raises.
         """
         check_byte_range(byte_range)
         data = await self._reads.read(
@@ -134,7 +134,7 @@ class ReadScheduler:
         ----------
         requests : iterable of tuple or None
             Pairs of an object and a byte range (None for all bytes). If a key is known to be
-            absent, pass None in place of the pair; the result is None.
+            absent, pass None in place of the pair; the bytes of this request are None.
         prototype : BufferPrototype
             The results are instances of the ``buffer`` class of the prototype.
 
@@ -142,13 +142,13 @@ class ReadScheduler:
         ------
         sequence of tuple
             A batch of pairs ``(index into requests, bytes)``, as `Store.get_many` yields them. Each
-            index occurs once, in the order in which the reads complete. The bytes are None if the
-            object is absent.
+            index occurs once; the order is the order in which the reads complete. The bytes are
+            None if the object is absent.
 
         Raises
         ------
         Exception
-            The first failure, as `fetch` raised it.
+            The first exception that `fetch` raises and that is not retried.
         """
         wanted = list(requests)
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StoreTests", "assert_bytes_equal"]
 
-# Imported on first use, because `StoreTests` needs pytest, but the stores for tests do not.
+# Both names are imported on first use, because `zarr.testing.store` needs pytest; other modules of
+# this package can be used without pytest.
 _WHERE = {"StoreTests": "zarr.testing.store", "assert_bytes_equal": "zarr.testing.utils"}
 
 

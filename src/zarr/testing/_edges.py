@@ -9,7 +9,7 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Suf
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
-# Byte ranges at and past every edge of a value of 10 bytes.
+# Byte ranges for a value of 10 bytes: within the value, at its edges, and past its end.
 EDGE_RANGES: tuple[ByteRequest | None, ...] = (
     None,
     RangeByteRequest(1, 4),

@@ -1,4 +1,4 @@
-"""A store with the latency of a network."""
+"""A store that simulates the latency of a network."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LatencyStore(WrapperStore[S]):
     Parameters
     ----------
     store : Store
-        Store that serves the reads and writes.
+        The wrapped store, which performs the reads and writes.
     get_latency : float or tuple of float
-        Seconds before each read; concurrent reads wait concurrently. A tuple is the mean and
-        standard deviation of a normal distribution, from which the delay of each read is drawn; a
-        negative delay counts as 0.
+        Delay before each read, in seconds; concurrent reads wait at the same time. A tuple contains
+        the mean and the standard deviation of a normal distribution. The delay of each read is
+        drawn from this distribution; a negative delay counts as 0.
     set_latency : float or tuple of float
-        Seconds before each write: a number or a tuple, as for `get_latency`.
+        Delay before each write, in seconds: a number or a tuple, as for `get_latency`.
 
     Raises
     ------
@@ -85,7 +85,8 @@ class LatencyStore(WrapperStore[S]):
             "max_coalesced_bytes": max_coalesced_bytes,
         }
         given = {name: value for name, value in limits.items() if value is not None}
-        # Call `get` of this store for every merged read, so that every merged read is delayed.
+        # This class, not the wrapped store, merges the reads and calls `get` for each merged read,
+        # so that each merged read is delayed.
         async for batch in Store.get_ranges(self, key, byte_ranges, prototype=prototype, **given):
             yield batch
 

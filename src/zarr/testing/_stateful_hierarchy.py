@@ -1,4 +1,4 @@
-"""A state machine that compares a hierarchy in a store with a model in memory."""
+"""A state machine that compares groups and arrays in a store with a model in memory."""
 
 from __future__ import annotations
 
@@ -45,23 +45,24 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     After every step the store and the model must have the same keys. Elements read from arrays are
     also compared with NumPy arrays that receive the same changes. Pass a function that returns a
-    machine to `hypothesis.stateful.run_state_machine_as_test`; each run makes a new machine.
+    machine to `hypothesis.stateful.run_state_machine_as_test`, which calls the function for each
+    run.
 
     Parameters
     ----------
     store : Store
-        Store under test. The store must support writes, listing and clearing. All its content is
-        deleted. If the store does not support deletes, no node is deleted, no array shrinks, and
-        chunks that contain only the fill value are also stored.
+        Store under test. The store must support writes, listing and clearing. All content of the
+        store is deleted. If the store does not support deletes, no node is deleted, no array
+        shrinks, and chunks that contain only the fill value are also stored.
 
     Attributes
     ----------
     zarr_format : {2, 3}
-        Zarr format of all nodes; a subclass may set it.
+        Zarr format of all nodes; a subclass may choose another format.
     store : Store
         Store under test.
     model : MemoryStore
-        Model with the expected content.
+        Store in memory with the expected content of the store under test.
     all_groups : set of str
         Paths of the groups below the root.
     all_arrays : set of str
@@ -79,7 +80,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @initialize()
     def init_store(self) -> None:
-        """Start with only a root group."""
+        """Delete all content, and create a root group."""
         self._sync(self.store.clear())
         self._sync(self.model.clear())
         self.all_groups.clear()
@@ -89,7 +90,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @initialize(_=st.random_module())
     def init_run(self, _: object) -> None:
-        """Draw a random seed in every run; it determines when rules with a frequency may run."""
+        """Draw the random seed of a run, which determines when rules of low frequency may run."""
 
     # --- helpers ------------------------------------------------------------------------
 
@@ -100,14 +101,15 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @property
     def config(self) -> ArrayConfigParams:
-        """Options of all arrays.
+        """Configuration with which all arrays are created and opened.
 
-        If the store does not support deletes, chunks of fill values must also be stored.
+        If the store does not support deletes, chunks that contain only the fill value must also be
+        stored.
         """
         return {"write_empty_chunks": not self.store.supports_deletes}
 
     def can_add(self, path: str) -> bool:
-        """Return whether a node may be created: the path is free and no array is above it."""
+        """Return whether a node can be created: its path is unused, and no parent is an array."""
         taken = {folded(self.store, other) for other in self.all_groups | self.all_arrays}
         return folded(self.store, path) not in taken and self.all_arrays.isdisjoint(above(path))
 
@@ -215,7 +217,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         elements = np.array(arrays[1][...])
         selection: Any = data.draw(basic_indices(shape=elements.shape), label="selection")
         new = data.draw(arrays_of(elements.dtype, part_of(elements, selection).shape), label="new")
-        # If `new` is a zero-dimensional array of objects, `[()]` returns the object. Otherwise
+        # If `new` is a zero-dimensional array of objects, `new[()]` is the object. Without `[()]`,
         # NumPy would store the array itself as an object.
         elements[selection] = new[()]
         for array in arrays:
@@ -230,7 +232,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         arrays = self.open_arrays(path)
         elements = np.array(arrays[1][...])
         drawn, _ = data.draw(orthogonal_indices(shape=elements.shape), label="selection")
-        # If a position is repeated, it is undefined which of the values is stored there.
+        # If a selection contained a position twice, it would be undefined which of the two values
+        # is stored.
         selection = tuple(map(_without_repeats, drawn, elements.shape))
         positions = spread_out(selection, elements.shape)
         new = data.draw(arrays_of(elements.dtype, part_of(elements, positions).shape), label="new")
@@ -259,7 +262,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @precondition(lambda self: self.store.supports_deletes and self.all_arrays)
     @rule(data=st.data())
     def delete_chunk(self, data: st.DataObject) -> None:
-        """Delete a stored chunk; later reads return the fill value for its elements."""
+        """Delete a chunk; later reads return the fill value for the elements of the chunk."""
         path = self.draw_array(data)
         arrays = self.open_arrays(path)
         metadata, elements = arrays[1].metadata, np.array(arrays[1][...])
@@ -332,7 +335,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     @with_frequency(0.05)
     @rule()
     def clear(self) -> None:
-        """Delete everything and start again."""
+        """Delete all content of the store, and create a root group again."""
         self._sync(self.store.clear())
         assert self._sync(self.store.is_empty(""))
         self.init_store()
@@ -383,7 +386,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
 
 def _without_repeats(index: Any, length: int) -> Any:
-    """Drop repeated positions from an integer array; return other indices unchanged."""
+    """Remove repeated positions from an integer array; return other indices unchanged."""
     if not isinstance(index, np.ndarray) or index.dtype == np.bool_:
         return index
     return np.array(list(dict.fromkeys((index % length).tolist())), index.dtype)
@@ -392,18 +395,18 @@ def _without_repeats(index: Any, length: int) -> Any:
 def part_of(elements: np.ndarray[Any, Any], selection: Any) -> np.ndarray[Any, Any]:
     """Return the selected elements as an array.
 
-    NumPy returns a single text or object as a scalar. The scalar is converted to an array.
+    If a single text or object is selected, NumPy returns a scalar, which is converted to an array.
     """
     return np.asarray(elements[selection], elements.dtype)
 
 
 def assert_same(found: Any, expected: np.ndarray[Any, Any]) -> None:
-    """Check shape and elements of an array or scalar against an array; NaN equals NaN.
+    """Check that an array or scalar has the same shape and elements as an array; NaN equals NaN.
 
     Raises
     ------
     AssertionError
-        If shape or elements differ.
+        If the shapes or elements differ.
     """
     actual = np.asarray(found, getattr(found, "dtype", expected.dtype))
     assert actual.shape == expected.shape

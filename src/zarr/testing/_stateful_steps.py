@@ -18,17 +18,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def split_prefix_name(path: str) -> tuple[str, str]:
-    """Split the path of a node.
+    """Split the path of a node into the path of the parent and the name of the node.
 
     Parameters
     ----------
     path : str
-        Names separated by ``/``; empty for the root.
+        Path of the node: names separated by ``/``; empty for the root.
 
     Returns
     -------
     tuple of (str, str)
-        The path of the parent, empty for a child of the root, and the name.
+        The path of the parent, which is empty for a child of the root, and the name of the node.
     """
     prefix, _, name = path.rpartition("/")
     return prefix, name
@@ -42,8 +42,8 @@ def above(path: str) -> list[str]:
 def folded(store: Store, path: str) -> str:
     """Return a path in lower case if the store ignores case; else return the path unchanged.
 
-    The case is ignored by `LocalStore` on macOS and Windows, whose file systems by default treat
-    names that differ only in case as the same name.
+    `LocalStore` ignores case on macOS and Windows, because their file systems by default treat
+    names that differ only in case as equal.
     """
     is_forgiving = isinstance(store, LocalStore) and sys.platform in ("darwin", "win32")
     return path.lower() if is_forgiving else path
@@ -59,11 +59,12 @@ def check_names(
     found : list of str
         Names from `Store.list_dir`.
     expected : collection of str
-        Names that must be listed. Other listed names must be those of folders without keys.
+        Names that must be in `found`. Any additional name in `found` must be the name of a folder
+        without keys.
     prefix : str
-        The folder; empty for the root.
+        Path of the folder; empty for the root.
     is_empty : callable
-        Callable that returns whether a folder in the store contains no keys.
+        Function that takes the path of a folder, and returns whether the folder contains no keys.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def with_frequency(frequency: float) -> Callable[[F], F]:
     Parameters
     ----------
     frequency : float
-        Probability that the rule is a candidate, from 0 for never to 1 for always.
+        Probability that the rule is a candidate for a step, from 0 (never) to 1 (always).
 
     Raises
     ------

@@ -26,9 +26,9 @@ MAX_BINARY_SIZE: Final = 100
 
 _VALUES: Final = st.binary(max_size=MAX_BINARY_SIZE)
 
-# There are only a few names, so that keys repeat. The folder name ``a`` is a string prefix of the
-# name ``ab``, although the folder ``a`` does not contain the folder ``ab`` beside it. The last name
-# is never a folder, so keys can always be created below folders.
+# Only a few different names are used, so that keys repeat. The name of the folder ``a`` is a string
+# prefix of ``ab``, but the folder ``a`` does not contain the folder ``ab``. The last name of a key
+# is never the name of a folder, so that keys can always be created in folders.
 _FOLDERS: Final = ("a", "ab")
 _NEIGHBOURS: Final = st.builds(
     lambda folders, name: "/".join((*folders, name)),
@@ -44,7 +44,7 @@ class SyncStoreWrapper(SyncMixin):
     Parameters
     ----------
     store : Store
-        Store that serves the calls.
+        The wrapped store, whose asynchronous methods are called.
     """
 
     def __init__(self, store: Store) -> None:
@@ -92,7 +92,7 @@ class SyncStoreWrapper(SyncMixin):
         Returns
         -------
         list of tuple
-            ``(index into requests, bytes)`` of all batches, in order of arrival.
+            Pairs ``(index into requests, bytes)`` of all batches, in order of arrival.
         """
         batches = self._sync_iter(self.store.get_many(requests, prototype=prototype))
         return [answer for batch in batches for answer in batch]
@@ -153,7 +153,7 @@ class SyncStoreWrapper(SyncMixin):
         Returns
         -------
         list of tuple
-            ``(index into byte_ranges, bytes)``, in order of arrival.
+            Pairs ``(index into byte_ranges, bytes)``, in order of arrival.
         """
         batches = self._sync_iter(self.store.get_ranges(key, byte_ranges, prototype=prototype))
         return [answer for batch in batches for answer in batch]
@@ -162,22 +162,24 @@ class SyncStoreWrapper(SyncMixin):
 class ZarrStoreStateMachine(RuleBasedStateMachine):
     """Random calls to a store, compared with the same operations on a dictionary.
 
-    Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`; each
-    run makes a new machine. No key that is written or read is a folder of another key, because a
-    file system cannot store both, and Zarr never uses such keys.
+    Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`, which
+    calls the function for each run. No key that is written or read is also the path of a folder
+    that contains other keys: a file system cannot store a file and a folder under the same path,
+    and Zarr never uses such keys.
 
     Parameters
     ----------
     store : Store
-        Store under test. The store must support writes, listing and clearing. All its content is
-        deleted. If the store does not support deletes, `delete` and `delete_dir` are not called.
+        Store under test. The store must support writes, listing and clearing. All content of the
+        store is deleted. If the store does not support deletes, `delete` and `delete_dir` are not
+        called.
 
     Attributes
     ----------
     store : SyncStoreWrapper
         Wrapper of the store under test.
     model : dict from str to Buffer
-        Model with the expected content.
+        Dictionary with the expected content of the store under test.
     prototype : BufferPrototype
         Buffer classes of the values that are read.
     """
@@ -187,7 +189,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         self.store = SyncStoreWrapper(store)
         self.model: dict[str, Buffer] = {}
         self.prototype = default_buffer_prototype()
-        # A file system may keep empty folders after their keys are deleted.
+        # All folders so far; a file system may keep a folder after all keys in the folder are
+        # deleted.
         self._folders: set[str] = set()
 
     @initialize()
@@ -220,14 +223,14 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
 
     def is_folder(self, prefix: str) -> bool:
-        """Return whether a prefix may be a folder: neither the prefix nor a parent is a key."""
+        """Return whether a prefix may be a folder: neither it nor one of its parents is a key."""
         is_below = any(folder in self.model for folder in (*above(prefix), prefix))
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return False if a path or a parent differs only in case from an existing path.
+        """Return False if a path or one of its parents differs only in case from an existing path.
 
-        This applies only to stores that ignore case; for all others the result is True.
+        This applies only to stores that ignore case; for other stores the result is always True.
         """
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)
@@ -239,7 +242,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return None if value is None else part_of(value.to_bytes(), byte_range)
 
     def put(self, key: str, value: Buffer) -> None:
-        """Record that a value was written."""
+        """Record in the model that a value was written."""
         self.model[key] = value
         self._folders.update(above(key))
 
@@ -263,8 +266,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         """Draw a folder, which may be the root or a folder without keys."""
         folders = [*filter(self.is_folder, sorted({"", *_FOLDERS, *self.folders()}))]
         drawn = st.sampled_from(folders)
-        # The path of such a folder is a string prefix of keys that are not in the folder, so a
-        # store may confuse the two.
+        # Folders whose path is a string prefix of keys outside the folder. A store might mistake
+        # such keys for keys in the folder.
         with_neighbours = [
             folder
             for folder in folders
@@ -279,7 +282,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return {folder for key in self.model for folder in above(key)}
 
     def below(self, prefix: str) -> dict[str, Buffer]:
-        """Return the items of the model below a folder."""
+        """Return the keys below a folder, and their values, according to the model."""
         base = f"{prefix}/" if prefix else ""
         return {key: value for key, value in self.model.items() if key.startswith(base)}
 
@@ -324,7 +327,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     @with_frequency(0.5)
     @rule(data=st.data())
     def delete_dir(self, data: st.DataObject) -> None:
-        """Delete the keys below a folder and no others."""
+        """Delete the keys below a folder; all other keys remain."""
         prefix = self.draw_prefix(data)
         self.store.delete_dir(prefix)
         for key in self.below(prefix):
@@ -388,7 +391,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @rule(key=_KEYS)
     def exists(self, key: str) -> None:
-        """Check whether one key exists, and that all written keys exist."""
+        """Check the result of `exists` for a drawn key and for all written keys."""
         for each in filter(self.is_key, (key, *self.model)):
             assert self.store.exists(each) == (each in self.model), each
 
@@ -410,7 +413,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @rule()
     def is_empty(self) -> None:
-        """Check whether the store and each of its folders are empty."""
+        """Check the result of `is_empty` for the store and for folders."""
         assert self.store.is_empty("") == (not self.model)
         for folder in self.folders():
             assert not self.store.is_empty(folder), folder
@@ -452,7 +455,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @invariant()
     def check_zarr_keys(self) -> None:
-        """Check that all listing methods agree."""
+        """Check that `list`, `list_prefix`, `exists` and `is_empty` agree."""
         found = self.store.list_prefix("")
         assert sorted(found) == sorted(self.store.list())
         assert all(self.store.exists(key) for key in found)
@@ -460,7 +463,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
 
 def part_of(value: bytes, byte_range: ByteRequest | None) -> bytes:
-    """Return the bytes of a byte range; a range past the end is truncated."""
+    """Return the bytes of a value in a byte range, which may extend past the end of the value."""
     if byte_range is None:
         return value
     if isinstance(byte_range, RangeByteRequest):

@@ -127,7 +127,7 @@ def _shardings(
     *,
     write_orders: st.SearchStrategy[SubchunkWriteOrder] = subchunk_write_orders,
 ) -> ShardingCodec:
-    """Draw a sharding codec around chunks of one shape."""
+    """Draw a sharding codec whose inner chunks have the given shape and codecs."""
     return ShardingCodec(
         chunk_shape=chunk_shape,
         codecs=tuple(codecs),
@@ -162,7 +162,7 @@ def array_metadata(
     zarr_formats: st.SearchStrategy[ZarrFormat] = zarr_formats,
     attributes: st.SearchStrategy[Attributes] = attrs,
 ) -> ArrayV2Metadata | ArrayV3Metadata:
-    """Draw the metadata of an array: any data type, matching codecs, any chunks.
+    """Draw the metadata of an array with any data type, matching codecs and any chunks.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def store_values(
 ) -> AnyArray:
     """Create an array and write its elements."""
     elements, dtype = values
-    # Rectilinear grids are also drawn if the user has not enabled them.
+    # The chunk grid may be rectilinear even if the user has not enabled rectilinear grids.
     with config.set({"array.rectilinear_chunks": True}):
         array = zarr.create_array(store, name=name, shape=elements.shape, dtype=dtype, **parameters)
     array[...] = elements
@@ -251,7 +251,7 @@ def store_values(
 def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
     """Draw a fill value: the default, any value, or one of the elements.
 
-    If the fill value is an element, whole chunks may consist of the fill value.
+    If the fill value equals an element, some chunks may contain only the fill value.
     """
     elements = values[0]
     kinds: list[st.SearchStrategy[Any]] = [fill_values(elements.dtype)]
@@ -351,12 +351,12 @@ def arrays(
     stores : strategy for StoreLike
         Store in which the root group is opened or created.
     paths : strategy for str
-        Path of the group for the array; missing groups are created.
+        Path of the group that contains the array; missing groups are created.
     array_names : strategy for str
-        Name of the array in that group.
+        Name of the array in its group.
     arrays : strategy for numpy.ndarray, or None
-        Elements; the elements of object arrays must be `bytes`. If None, the elements are drawn
-        from `numpy_arrays`, or are variable-length bytes.
+        Elements of the array; the elements of object arrays must be `bytes`. If None,
+        `numpy_arrays` draws the elements, which may also be variable-length bytes.
     attrs : strategy for a mapping or None
         User attributes of the array.
     zarr_formats : strategy for 2 or 3
@@ -364,7 +364,7 @@ def arrays(
     subchunk_write_orders : strategy for str
         Order in which chunks are stored within shards, if there are shards.
     open_mode : str
-        Mode for the root group; ``"w"`` deletes the content of the store.
+        Mode in which the root group is opened; ``"w"`` deletes the content of the store.
 
     Returns
     -------
@@ -394,7 +394,7 @@ def arrays(
 def simple_arrays(
     *, shapes: st.SearchStrategy[tuple[int, ...]] = array_shapes
 ) -> st.SearchStrategy[AnyArray]:
-    """Return a strategy for arrays with default compressor, short paths and no attributes.
+    """Return a strategy for arrays with the default compressor, short paths and no attributes.
 
     Parameters
     ----------
@@ -434,7 +434,7 @@ def sharded_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves. If None, this is drawn.
+        Whether the chunks in a shard are shards themselves. None to draw True or False.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape
@@ -497,7 +497,7 @@ def complex_rectilinear_arrays(
     Parameters
     ----------
     stores : strategy for StoreLike
-        Store for the array; its content is deleted.
+        Store in which the array is created; all other content of the store is deleted.
     paths : strategy
         See `arrays`.
     array_names : strategy
@@ -536,8 +536,8 @@ def block_test_arrays(draw: st.DrawFn) -> tuple[AnyArray, np.ndarray[Any, Any]]:
     Returns
     -------
     tuple of (zarr.Array, numpy.ndarray)
-        Some arrays have shards; in this case ``blocks`` selects whole shards. The other arrays have
-        chunks of different lengths.
+        Some arrays have shards; ``blocks`` of such an array selects whole shards. The other arrays
+        have chunks of different lengths.
     """
     array = draw(sharded_arrays() | rectilinear_arrays())
     return array, np.asarray(array[...])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RunLengths: TypeAlias = int | list[int | list[int]]
 """One dimension in JSON: a length for all chunks, or lengths and ``[length, count]`` pairs."""
 
-# More chunks make a test slower and reveal nothing new.
+# A larger number of chunks would make tests slower, but would not reveal more errors.
 _MOST_CHUNKS: Final = 120
 
 _NUMPY_ARRAYS: Final = numpy_arrays()
@@ -34,13 +34,13 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
     Parameters
     ----------
     shape : tuple of int
-        Shape of the array. The chunk length is 1 along an empty dimension.
+        Shape of the array. Along a dimension of length 0, the chunk length is 1.
 
     Returns
     -------
     tuple of int
-        Lengths between 1 and the array length. The last chunk of a dimension may extend past the
-        array.
+        For each dimension, a chunk length between 1 and the length of the array. The last chunk of
+        a dimension may extend past the end of the array.
     """
     lengths = []
     left = _MOST_CHUNKS
@@ -55,7 +55,7 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def shard_shapes(
     draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Draw the shape of a shard: a multiple of the chunk shape, no larger than the array needs.
+    """Draw the shape of a shard: a multiple of the chunk shape, at most enough to cover the array.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def np_array_and_chunks(
 
 @st.composite
 def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: bool = True) -> str:
-    """Draw the grid position of a chunk, with numbers joined by ``/``.
+    """Draw the grid position of a chunk, as numbers joined by ``/``.
 
     Parameters
     ----------
@@ -102,8 +102,9 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
         Number of chunks along each dimension. If a number is 0, the index 0 is drawn for this
         dimension, although there is no such chunk.
     subset : bool
-        Whether some or all trailing numbers may be omitted. If all are omitted, the path is the
-        empty string. With the default chunk keys, such a shorter path is a directory of chunks.
+        Whether some or all trailing numbers may be omitted. If all numbers are omitted, the path is
+        the empty string. With the default chunk keys, such a shortened path is the path of a
+        directory that contains chunks.
     """
     kept = draw(st.integers(0, ndim)) if subset else ndim
     return "/".join(str(draw(st.integers(0, max(0, count - 1)))) for count in numblocks[:kept])
@@ -126,8 +127,8 @@ def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20)
     Returns
     -------
     list of int
-        Lengths of at least 1 whose sum is `extent`. For an empty dimension, up to five lengths are
-        drawn; these are the lengths of chunks that exist only after the array grows.
+        Lengths of at least 1 whose sum is `extent`. For a dimension of length 0, up to five lengths
+        are drawn, for chunks that become part of the array only when the array grows.
     """
     if extent == 0:
         return draw(st.lists(st.integers(1, 10), min_size=1, max_size=min(5, max_chunks)))
@@ -138,7 +139,7 @@ def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20)
 
 @st.composite
 def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int | list[int]]:
-    """Draw rectilinear chunks for `zarr.create_array`, at most 120 chunks.
+    """Draw the lengths of at most 120 rectilinear chunks, as an argument of `zarr.create_array`.
 
     Parameters
     ----------
@@ -148,8 +149,8 @@ def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int |
     Returns
     -------
     list of (list of int, or int)
-        Length of each chunk per dimension; the lengths add up to the length of the array. The entry
-        of an empty dimension is 1, because no positive lengths add up to 0.
+        For each dimension, the length of each chunk; the lengths add up to the length of the array.
+        For a dimension of length 0, the entry is 1, because positive lengths cannot add up to 0.
     """
     chunks: list[int | list[int]] = []
     left = _MOST_CHUNKS
@@ -169,7 +170,7 @@ def _rectilinear_dimensions(
 ) -> tuple[int | tuple[int, ...], ...]:
     """Draw one chunk length, or a list of chunk lengths, for each dimension.
 
-    Listed chunks reach the end of the array or extend past it.
+    If the lengths are listed, the chunks reach the end of the array, or extend past the end.
     """
     dimensions: list[int | tuple[int, ...]] = []
     for extent in shape:
@@ -197,8 +198,9 @@ def rectilinear_chunk_grids(
     Returns
     -------
     RectilinearChunkGridMetadata
-        Each dimension has one length for all chunks, or a list of lengths. Listed chunks may extend
-        past the end of the array, as is the case after an array has been made smaller.
+        Each dimension has one length for all chunks, or a list of lengths. If the lengths are
+        listed, the chunks may extend past the end of the array, as they do after an array has been
+        made smaller.
     """
     return RectilinearChunkGridMetadata(chunk_shapes=draw(_rectilinear_dimensions(shape)))
 
@@ -217,9 +219,9 @@ def rectilinear_chunk_shape_declarations(
     Returns
     -------
     tuple
-        The field in its JSON form, and the lengths. In the field, each run of equal lengths may be
-        given as ``[length, count]`` pairs. The lengths are given per dimension: a single length, or
-        the length of each chunk.
+        The field in its JSON form, and the lengths. In the field, equal lengths in a row may be
+        written as a pair ``[length, count]``. The second item contains, for each dimension, one
+        length for all chunks, or the length of each chunk.
     """
     dimensions = draw(_rectilinear_dimensions(shape))
     return [draw(_declarations(dimension)) for dimension in dimensions], dimensions

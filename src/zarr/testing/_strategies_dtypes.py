@@ -64,7 +64,8 @@ def _fixed_size_dtypes() -> st.SearchStrategy[AnyDType]:
 def _dtype(byte_order: str, code: str, suffix: int | str = "") -> AnyDType:
     """Return the data type with this byte order and type code (NumPy array protocol).
 
-    A suffix that is a string is a time unit. A suffix that is a number is a length.
+    If `suffix` is a string, it is the unit of a time. If `suffix` is a number, it is the length of
+    the data type.
     """
     unit = f"[{suffix}]" if isinstance(suffix, str) and suffix else suffix
     return np.dtype(f"{byte_order}{code}{unit}")
@@ -171,13 +172,14 @@ def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
     Parameters
     ----------
     max_leaves : int
-        Maximum number of fields that are not structures themselves, at all depths together.
+        Maximum number of fields that are not structures themselves, counted over all levels of
+        nesting.
 
     Returns
     -------
     ZDType
-        Data types of `v2_dtypes`, void types, times in multiples of a unit, time deltas without a
-        unit, and structures.
+        A data type of `v2_dtypes`, a void type, a time in multiples of a unit, a time delta without
+        a unit, or a structure.
     """
     return draw(_zdtypes(max_leaves))
 
@@ -188,7 +190,7 @@ def _zdtypes(max_leaves: int) -> st.SearchStrategy[AnyZDType]:
     times = st.sampled_from([DateTime64, TimeDelta64])
     units = st.sampled_from(_UNITS)
     scaled = st.builds(_time, times, order, st.integers(1, 2**31 - 1), units)
-    # Dates without a unit are not drawn, because NaT is the only value of this type in NumPy.
+    # Dates without a unit are not drawn, because NaT is the only such date in NumPy.
     unitless = st.builds(_time, st.just(TimeDelta64), order, st.just(1), st.just("generic"))
     plain = _fixed_size_dtypes().map(get_data_type_from_native_dtype)
     return st.recursive(plain | scaled | unitless, _structs, max_leaves=max_leaves)
@@ -277,7 +279,8 @@ def arrays_of(
         # Hypothesis does not support arrays of variable-length text.
         text = npst.arrays(np.dtype(object), shape, elements=elements, fill=elements)
         return text.map(lambda array: array.astype(dtype))
-    # With `fill`, only a few elements are drawn, so that large arrays are drawn quickly.
+    # With `fill`, hypothesis draws only a few elements separately, and one value for all others, so
+    # that large arrays are drawn quickly.
     return npst.arrays(dtype, shape, elements=elements, fill=elements)
 
 
@@ -295,14 +298,15 @@ def numpy_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     dtype : numpy.dtype, strategy for it, or None
-        Data type of the elements. If None, it is drawn from `dtypes`, void types, structures, and
-        variable-length text.
+        Data type of the elements. If None, the data type is drawn from `dtypes`, void types,
+        structures, and variable-length text.
 
     Returns
     -------
     numpy.ndarray
         The array. Structures contain neither NaN nor NaT, because
-        `numpy.testing.assert_array_equal` would treat an array and its copy as different.
+        `numpy.testing.assert_array_equal` would treat an array with such structures as different
+        from its copy.
     """
     if dtype is None:
         dtype = array_dtypes()

@@ -39,8 +39,8 @@ zarr_key_chars: st.SearchStrategy[str] = st.sampled_from(
 def _is_node_name(name: str) -> bool:
     """Return whether a string is a valid node name (Zarr v3 core specification, "Node names").
 
-    Names of metadata documents are not valid either. For example, the directory of a node named
-    ``zarr.json`` would have the same path as the metadata document of its parent.
+    The name of a metadata document is not a valid node name. For example, the directory of a node
+    named ``zarr.json`` would have the same path as the metadata document of its parent.
     """
     return bool(name.strip(".")) and not name.startswith("__") and name not in METADATA_NAMES
 
@@ -90,7 +90,7 @@ def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
     Parameters
     ----------
     max_num_nodes : int or None
-        Maximum number of names, at least 1; None for eight.
+        Maximum number of names, at least 1; None for a maximum of eight.
     """
     most = _MOST_NODES if max_num_nodes is None else max_num_nodes
     return "/".join(draw(_lists_of_names(most)))
@@ -103,7 +103,7 @@ def paths(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
     Parameters
     ----------
     max_num_nodes : int or None
-        Maximum number of names, at least 1; None for eight.
+        Maximum number of names, at least 1; None for a maximum of eight.
     """
     return draw(st.just("/") | keys(max_num_nodes=max_num_nodes))
 
@@ -126,8 +126,8 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
     Returns
     -------
     list or None
-        A list with a name or None for each dimension; or None instead of the list. Names may be
-        empty or repeated.
+        Either None, or a list that contains a name or None for each dimension. Names may be empty
+        or repeated.
     """
     count = draw(st.integers(0, 4)) if ndim is None else ndim
     return draw(_names_of_dimensions(count))
@@ -145,7 +145,7 @@ def key_ranges(
         Keys to request.
     max_size : int
         Maximum of all offsets and lengths in byte ranges, in bytes. Byte ranges may be empty, may
-        extend past the end of a value, or may start beyond it.
+        extend past the end of a value, or may start past the end.
 
     Returns
     -------

@@ -70,9 +70,9 @@ def basic_indices(
     min_dims : int
         Minimum number of dimensions of the selection.
     max_dims : int or None
-        Maximum number of dimensions of the selection, as for
-        `hypothesis.extra.numpy.basic_indices`; None for the number of dimensions of the array, or a
-        few more if `allow_newaxis` is True.
+        Maximum number of dimensions of the selection. If None, the maximum is the number of
+        dimensions of the array, or a few more if `allow_newaxis` is True, as in
+        `hypothesis.extra.numpy.basic_indices`.
     allow_newaxis : bool
         Whether to draw None, which adds a dimension of length 1; Zarr arrays do not support None.
     allow_ellipsis : bool
@@ -117,10 +117,11 @@ def orthogonal_indices(
     Returns
     -------
     tuple
-        Two indices. The first is for ``oindex`` of a Zarr array: for each dimension an integer, a
-        slice, a boolean mask, or an array of integers. These integers are in any order, and may be
-        negative or repeated. The second selects the same elements of a NumPy array: it consists of
-        integer arrays in the shape of the result.
+        Two indices that select the same elements. The first index is for ``oindex`` of a Zarr
+        array. For each dimension it contains an integer, a slice, a boolean mask, or an array of
+        integers, which may be unordered, negative or repeated. The second index is for a NumPy
+        array. For each dimension it contains an array of integers, which has the shape of the
+        result.
     """
     index = tuple(draw(_along(length)) for length in shape)
     return index, spread_out(index, shape)
@@ -134,15 +135,16 @@ def spread_out(
     Parameters
     ----------
     index : tuple
-        For each dimension, an integer, a slice or an array. An integer drops the dimension.
+        For each dimension, an integer, a slice or an array. An integer removes the dimension from
+        the result.
     shape : tuple of int
         Shape of the array in elements.
 
     Returns
     -------
     tuple of numpy.ndarray
-        For each dimension of the array, an array with the shape of the result. It contains the
-        positions of the selected elements along this dimension, counted from 0.
+        For each dimension of the array, an array with the shape of the result. Each array contains
+        the positions of the selected elements along its dimension, counted from 0.
     """
     kept = [axis for axis, along in enumerate(index) if not isinstance(along, int)]
     positions = []
@@ -161,19 +163,20 @@ def spread_out(
 def block_indices(
     draw: st.DrawFn, *, chunk_sizes: Sequence[Sequence[int]]
 ) -> tuple[tuple[int | slice, ...], tuple[slice, ...]]:
-    """Draw an index of whole chunks.
+    """Draw an index that selects whole chunks.
 
     Parameters
     ----------
     chunk_sizes : sequence of sequence of int
-        Number of elements in each chunk per dimension, as in `zarr.Array.write_chunk_sizes`.
+        For each dimension, the length of each chunk in elements, as in
+        `zarr.Array.write_chunk_sizes`.
 
     Returns
     -------
     tuple
-        Two indices. The first is for ``blocks`` of a Zarr array: for each dimension a slice or an
-        integer, which may be negative. The second selects the elements of these chunks in a NumPy
-        array: a slice for each dimension.
+        Two indices that select the same elements. The first index is for ``blocks`` of a Zarr
+        array. For each dimension it contains a slice, or an integer, which may be negative. The
+        second index is for a NumPy array, and contains a slice for each dimension.
     """
     blocks: list[int | slice] = []
     elements = []

@@ -63,9 +63,9 @@ class NDBufferUsingTestNDArrayLike(cpu.NDBuffer):
 
 
 class StoreExpectingTestBuffer(MemoryStore):
-    """Store that accepts only `TestBuffer` for chunks, in writes and in requests.
+    """Memory store that checks the buffer class of chunks when they are written and read.
 
-    For any other buffer class, an `AssertionError` is raised.
+    If the buffer class of a chunk is not `TestBuffer`, the store raises an `AssertionError`.
     """
 
     async def set(self, key: str, value: Buffer, byte_range: None = None) -> None:

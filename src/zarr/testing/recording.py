@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     method : str
         Name of the called method.
     key : str
-        Key of the request; for a listing method, the prefix.
+        Key of the request; for a listing method, the prefix of the listed keys.
     byte_range : ByteRequest or None
         Requested bytes of the value; None for all bytes, or if the method reads no value.
     """
@@ -66,7 +66,7 @@ class _Traffic:
 
     @contextmanager
     def call(self, method: str, items: Sequence[tuple[str, Any]]) -> Iterator[float]:
-        """Record a call; yield the delay in seconds."""
+        """Record a call of a method, and yield the delay of the call in seconds."""
         with self._lock:
             self.asked += [Asked(method, key, byte_range) for key, byte_range in items]
             self.in_flight += 1
@@ -79,14 +79,14 @@ class _Traffic:
 
     @asynccontextmanager
     async def awaited(self, method: str, items: Sequence[tuple[str, Any]]) -> AsyncIterator[None]:
-        """Record an asynchronous call, wait for its delay, and raise its exception, if any."""
+        """Record an asynchronous call, wait for the delay, and raise a configured exception."""
         with self.call(method, items) as seconds:
             await asyncio.sleep(seconds)
             self.fail(items)
             yield
 
     def fail(self, items: Sequence[tuple[str, Any]]) -> None:
-        """Raise the configured exception of the first item that has one."""
+        """Raise the exception of the first item for which an exception is configured, if any."""
         for key, _ in items:
             if key in self.failures:
                 raise self.failures[key]
@@ -95,15 +95,15 @@ class _Traffic:
 class RecordingStore(WrapperStore[S]):
     """Forwards every read to another store, and records the requests in order.
 
-    A bulk read is one call with one entry per request. Read-only views share the records and the
-    configured failures with the original store.
+    A bulk read counts as one call, but each of its requests is recorded. Read-only views share the
+    records and the configured failures with the original store.
 
     Parameters
     ----------
     store : Store
-        Store that serves the reads.
+        The wrapped store, which performs the reads.
     delays : mapping or None
-        Mapping from keys to the delay of a read in seconds. Concurrent reads wait concurrently.
+        Mapping from keys to the delay of a read in seconds. Concurrent reads wait at the same time.
         None for no delays.
     failures : mapping or None
         Mapping from keys to the exception that a read raises after its delay. None for no failures.
@@ -121,17 +121,17 @@ class RecordingStore(WrapperStore[S]):
 
     @property
     def delays(self) -> dict[str, float]:
-        """Delay of a read in seconds, by key; may be changed at any time."""
+        """Mapping from keys to the delay of a read in seconds; it may be changed at any time."""
         return self._traffic.delays
 
     @property
     def failures(self) -> dict[str, Exception]:
-        """Exception that a read raises, by key; may be changed at any time."""
+        """Mapping from keys to the exception that a read raises; it may be changed at any time."""
         return self._traffic.failures
 
     @property
     def asked(self) -> list[Asked]:
-        """Requests so far, in the order in which their calls began."""
+        """Requests recorded so far, in the order in which their calls began."""
         return self._traffic.asked
 
     @property

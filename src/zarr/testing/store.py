@@ -1,4 +1,4 @@
-"""A conformance kit for stores, and a store with the latency of a network.
+"""Conformance tests for stores, and a store that simulates the latency of a network.
 
 Derive a test class from `StoreTests`, and define how to make a store and how to access its data
 directly. Pytest then tests the store against the contract of `zarr.abc.store.Store`::
@@ -13,7 +13,8 @@ directly. Pytest then tests the store against the contract of `zarr.abc.store.St
         @pytest.fixture
         def store_kwargs(self): return {...}
 
-The kit needs pytest and pytest-asyncio; both modes of pytest-asyncio work.
+The tests need pytest and pytest-asyncio, and work in both modes of pytest-asyncio (auto and
+strict).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class StoreTests(Generic[S, B]):
 
     @pytest.fixture
     def store_kwargs(self) -> dict[str, Any]:
-        """Arguments for a new, empty store."""
+        """Arguments of the constructor for a new, empty store."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -219,7 +220,7 @@ class StoreTests(Generic[S, B]):
             assert await store.get(key, default_buffer_prototype(), RangeByteRequest(0, 0)) is None
 
     async def test_get_empty_value(self, store: S) -> None:
-        """An empty value is present, not absent."""
+        """A key with an empty value is present: a read returns an empty buffer, not None."""
         await self._fill(store, a=b"")
         observed = await store.get("a", default_buffer_prototype())
         assert observed is not None
@@ -311,7 +312,7 @@ class StoreTests(Generic[S, B]):
 
     @pytest.mark.parametrize("max_gap_bytes", [0, 100])
     async def test_get_ranges_like_get(self, store: S, max_gap_bytes: int) -> None:
-        """Each range is answered once, with the same bytes that `get` returns."""
+        """`get_ranges` returns each byte range once, with the same bytes as `get`."""
         await self.set(store, "c/0", self._buffer(TEN_BYTES))
         prototype = default_buffer_prototype()
         wanted = [*EDGE_RANGES, *EDGE_RANGES]
@@ -336,7 +337,7 @@ class StoreTests(Generic[S, B]):
     async def _read_many(
         self, store: S, requests: Iterable[str | tuple[str, ByteRequest | None]]
     ) -> dict[int, bytes | None]:
-        """Run `Store.get_many` to its end; check that no index repeats."""
+        """Return all results of `Store.get_many` by index; check that no index is repeated."""
         found: dict[int, bytes | None] = {}
         batches = store.get_many(requests, prototype=default_buffer_prototype())
         async with closing(batches):
@@ -377,7 +378,7 @@ class StoreTests(Generic[S, B]):
             await self._read_many(store, ["a", "../up"])
 
     async def test_get_many_left_early(self, store: S) -> None:
-        """After the iterator is closed early, no tasks are left."""
+        """If the iterator of `get_many` is closed early, no tasks keep running."""
         for i in range(30):
             await self.set(store, f"c/{i}", self._buffer(b"x"))
         before = asyncio.all_tasks()

@@ -1,8 +1,9 @@
 """Hypothesis strategies for authors of stores, codecs, and other code that handles arrays.
 
-Functions return a strategy. The following names are strategies: `array_names`, `array_shapes`,
-`attrs`, `compressors`, `node_names`, `sharding_inner_codecs`, `short_node_names`, `stores`,
-`subchunk_write_orders`, `zarr_formats` and `zarr_key_chars`.
+Most names of this module are functions that return a strategy. The following names are strategies
+themselves: `array_names`, `array_shapes`, `attrs`, `compressors`, `node_names`,
+`sharding_inner_codecs`, `short_node_names`, `stores`, `subchunk_write_orders`, `zarr_formats` and
+`zarr_key_chars`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ __all__ = ["assert_bytes_equal", "gpu_test", "has_cupy"]
 if TYPE_CHECKING:
     import pytest
 
-    # Other test suites use these names. `__getattr__` imports pytest on their first use.
+    # Test suites outside this package use these two marks. `__getattr__` creates them when they are
+    # used, because creating them requires an import of pytest.
     gpu_mark: pytest.MarkDecorator
     skip_if_no_gpu: pytest.MarkDecorator
 
@@ -31,7 +32,7 @@ def assert_bytes_equal(
     Raises
     ------
     AssertionError
-        If the values differ.
+        If the bytes differ, or if only one of the values is None.
     """
     one, other = (value.to_bytes() if isinstance(value, Buffer) else value for value in (b1, b2))
     assert (one is None) == (other is None), f"{one!r} is not {other!r}"
