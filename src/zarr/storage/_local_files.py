@@ -116,8 +116,8 @@ def replace(path: str, value: Buffer, *, unless_exists: bool = False) -> None:
     if unless_exists and os.path.isfile(path):
         return
     folder = os.path.dirname(path)
-    # The name is random, because process and thread ids can be the same on other hosts or after a
-    # crash.
+    # The name of the temporary file is random, because process and thread ids can be the same on
+    # other hosts or after a crash.
     partial = os.path.join(folder, f"{PARTIAL}{os.urandom(12).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -232,13 +232,13 @@ def remove(root: str, parts: Sequence[str]) -> None:
     Raises
     ------
     NotImplementedError
-        If a directory between the root and the path is a symbolic link. The target of such a link
+        If a part of the path, except the last part, is a symbolic link. The target of such a link
         may be outside the store.
     """
     path = os.sep.join((root, *parts))
     try:
-        # Most keys to delete are absent, because chunks that contain only the fill value are
-        # usually not stored.
+        # Most deleted keys are absent already: writing only the fill value to a chunk deletes its
+        # key, and such a chunk is usually not stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
@@ -452,7 +452,7 @@ def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
     Symbolic links are followed. A link to a directory that contains this link is not followed,
-    because the listing would never end.
+    because otherwise the listing would never end.
 
     Parameters
     ----------

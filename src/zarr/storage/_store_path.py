@@ -239,7 +239,7 @@ class StorePath:
         return method
 
     def __truediv__(self, other: str) -> StorePath:
-        """Return the path `other` below this path."""
+        """Return the `StorePath` for the path `other` below this path."""
         joined = "/".join((self.path, other)) if self.path else other
         if _is_normal(other) is None:
             return StorePath(self.store, joined)

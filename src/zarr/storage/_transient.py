@@ -223,7 +223,7 @@ def _status(error: BaseException) -> int | None:
 def _goes_away(error: BaseException) -> bool | None:
     """Return whether a failure without a status is transient.
 
-    The result is None if this depends on the cause of the failure.
+    The result is None if the failure itself does not show this, so that its cause must be examined.
     """
     if isinstance(error, asyncio.CancelledError):
         return False

@@ -1,4 +1,4 @@
-"""Checks of keys, values and paths shared by all stores."""
+"""Checks of keys, values and paths, for use by all stores."""
 
 from __future__ import annotations
 
@@ -214,8 +214,9 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    A method must call this function if it keeps a value, for example to store it. The caller of the
-    method may modify the memory of the value after the method has returned.
+    A method that keeps a value after it returns, for example to store the value, must call this
+    function. The caller of the method may modify the memory of the value after the method has
+    returned.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])

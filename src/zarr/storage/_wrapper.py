@@ -33,9 +33,9 @@ T_Store = TypeVar("T_Store", bound=Store)
 class WrapperStore(Store, Generic[T_Store]):
     """Forwards all calls to a wrapped store.
 
-    If a subclass overrides `get`, all reads call the overridden `get`, including reads of byte
-    ranges (see `Store`) and reads in the calling thread. An overridden `set` is also called by
-    `set_sync`. An overridden `delete` is also called by `delete_sync`, `delete_dir` and `clear`.
+    If a subclass overrides `get`, all reads call the overriding `get`, including reads of byte
+    ranges (see `Store`) and reads in the calling thread. An overriding `set` is also called by
+    `set_sync`. An overriding `delete` is also called by `delete_sync`, `delete_dir` and `clear`.
     All other writes and deletions are forwarded to the wrapped store.
 
     Parameters
@@ -232,8 +232,8 @@ class WrapperStore(Store, Generic[T_Store]):
         await self._store.set_if_not_exists(key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
-        # `_set_many` of the wrapped store is not called, so that a `set` that a subclass overrides
-        # is called for each value.
+        # `_set_many` of the wrapped store is not called, so that the `set` method of a subclass is
+        # called for each value.
         await super()._set_many(values)
 
     async def delete(self, key: str) -> None:

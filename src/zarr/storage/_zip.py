@@ -302,7 +302,7 @@ class ZipStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, or byte ranges, in archive order; see `Store.get_many`."""
+        """Read many values, or byte ranges, in the order of the archive; see `Store.get_many`."""
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
         if not wanted:
@@ -393,7 +393,7 @@ class ZipStore(Store):
         """Return the lock, or a null context for an archive that was opened by path for reading.
 
         `zipfile` synchronizes the readers of an archive, but it does not synchronize readers with a
-        writer. It also cannot prevent other code from moving the position of a file object.
+        writer. `zipfile` also cannot prevent other code from moving the position of a file object.
         """
         return nullcontext() if self._next_mode == "r" and self._file is None else self._lock
 

@@ -15,7 +15,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 from zarr.storage._local_files import refuse_irregular
 
-# Exceptions that `zipfile` and the decompressors raise for damaged bytes, besides `BadZipFile`.
+# Exceptions that `zipfile` and the decompressors raise for damaged bytes, in addition to
+# `BadZipFile`.
 _DAMAGED = (
     struct.error,
     zlib.error,

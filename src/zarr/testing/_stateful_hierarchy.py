@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
-    """Random changes of groups and arrays in a store, compared with a model in memory.
+    """Makes random changes to nodes in a store, and compares the store with a model in memory.
 
     After every step the store and the model must have the same keys. Elements read from arrays are
     also compared with NumPy arrays that receive the same changes. Pass a function that returns a

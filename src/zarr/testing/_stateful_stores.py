@@ -160,7 +160,7 @@ class SyncStoreWrapper(SyncMixin):
 
 
 class ZarrStoreStateMachine(RuleBasedStateMachine):
-    """Random calls to a store, compared with the same operations on a dictionary.
+    """Makes random calls to a store, and compares the results with those of a dictionary.
 
     Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`, which
     calls the function for each run. No key that is written or read is also the path of a folder
@@ -217,7 +217,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         """Return whether a key exists or may be created.
 
         The result is False if the key is the path of a folder, or if it is below an existing key.
-        Stores treat such keys differently: some report an absent key, others raise an error.
+        Stores treat such keys differently: for some stores the key is absent, other stores raise an
+        error.
         """
         lies_below = any(folder in self.model for folder in above(key))
         return key not in self._folders and not lies_below and self.is_one_spelling(key)

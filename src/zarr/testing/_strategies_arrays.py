@@ -469,7 +469,7 @@ def rectilinear_arrays(
     Parameters
     ----------
     shapes : strategy for tuple of int
-        Shape in elements. The grid of an array without elements is regular.
+        Shape in elements. Along a dimension of length 0, all chunks have length 1.
     """
     values = draw(elements_and_dtypes(shapes))
     shape = values[0].shape

@@ -167,7 +167,7 @@ def _structs(draw: st.DrawFn, kinds: st.SearchStrategy[AnyZDType]) -> AnyZDType:
 
 @st.composite
 def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
-    """Draw a fixed-size data type, including nested structures.
+    """Draw a fixed-size data type, which may be a nested structure.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
     Parameters
     ----------
     ndim : int or None
-        Number of dimensions; None for any from 0 to 4.
+        Number of dimensions; None to draw a number from 0 to 4.
 
     Returns
     -------

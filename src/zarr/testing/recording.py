@@ -136,7 +136,7 @@ class RecordingStore(WrapperStore[S]):
 
     @property
     def most_in_flight(self) -> int:
-        """Maximum number of concurrent calls."""
+        """Maximum number of calls that were in flight at the same time."""
         return self._traffic.most_in_flight
 
     def reset(self) -> None:
