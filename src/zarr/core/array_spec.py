@@ -38,7 +38,7 @@ _CONFIG_KEYS = (
 
 
 class ArrayConfigParams(TypedDict, total=False):
-    """The options of `ArrayConfig` as a dictionary. `zarr.config` supplies missing options."""
+    """The options of `ArrayConfig` as a dictionary; `zarr.config` supplies missing options."""
 
     order: MemoryOrder
     write_empty_chunks: bool
@@ -62,9 +62,10 @@ class ArrayConfig:
         Whether reading an absent chunk returns the fill value. If False, reading an absent chunk
         raises `ChunkNotFoundError`.
     sharding_coalesce_max_gap_bytes : int
-        Largest gap, in bytes, between two inner chunks of a shard that are merged into one read.
+        Inner chunks of a shard are read together only if the gap between them has at most this
+        number of bytes.
     sharding_coalesce_max_bytes : int
-        Maximum size of a merged read of inner chunks, in bytes.
+        Maximum number of bytes that one read of several inner chunks covers.
     """
 
     order: MemoryOrder
@@ -100,7 +101,7 @@ class ArrayConfig:
         Raises
         ------
         TypeError
-            If `data` contains an option that does not exist.
+            If `data` contains an unknown option.
         """
         options: dict[str, Any] = {key: zarr_config.get(f"array.{key}") for key in _CONFIG_KEYS}
         return cls(**(options | dict(data)))
@@ -114,18 +115,18 @@ ArrayConfigLike: TypeAlias = ArrayConfig | ArrayConfigParams  # for other packag
 
 
 def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayConfig:
-    """Return an array configuration with all options.
+    """Convert an argument to an array configuration with all options.
 
     Parameters
     ----------
     data : ArrayConfig, dict or None
-        A configuration, or a dictionary of some options, or None. `zarr.config` supplies the
-        options that are missing.
+        A configuration, a dictionary with some or all options, or None for no options.
+        `zarr.config` supplies the options that are missing.
 
     Raises
     ------
     TypeError
-        If a dictionary contains an option that does not exist.
+        If `data` is a dictionary with an unknown option.
     """
     if isinstance(data, ArrayConfig):
         return data
@@ -141,7 +142,7 @@ def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayCon
 
 @dataclass(frozen=True, eq=False)
 class ArraySpec:
-    """The description of one decoded chunk, for codecs.
+    """The description of one decoded chunk that codecs receive.
 
     Two specs are equal if all parameters below are equal. Fill values are compared bit by bit.
 
@@ -165,7 +166,8 @@ class ArraySpec:
     config: ArrayConfig
     prototype: BufferPrototype
 
-    # See `zarr.core._decoded_size.limit_of`. Comparison and hashing ignore the limit.
+    # See `zarr.core._decoded_size.limit_of`. Comparison and hashing of specs ignore the limit on
+    # the decoded size.
     _decoded_limit: ClassVar[DecodedLimit | None] = None
 
     def __init__(
@@ -183,7 +185,7 @@ class ArraySpec:
         object.__setattr__(self, "prototype", prototype)
 
     def _limited(self, limit: DecodedLimit) -> ArraySpec:
-        """Return a copy for a bytes-to-bytes codec, with a limit on the decoded size."""
+        """Return a copy of this spec with a limit on the decoded size, for a bytes-to-bytes codec."""
         limited = copy(self)
         object.__setattr__(limited, "_decoded_limit", limit)
         return limited
@@ -219,7 +221,7 @@ class ArraySpec:
     def _fill_bits(self) -> bytes | str | None:
         """The fill value in a hashable form for bitwise comparison.
 
-        In this form -0.0 differs from 0.0, and NaT equals NaT.
+        In this form, -0.0 is different from 0.0, and NaT is equal to NaT.
         """
         value = self.fill_value
         if value is None or isinstance(value, str | bytes):

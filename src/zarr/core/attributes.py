@@ -25,12 +25,12 @@ async def replace_attributes(
     node : AsyncArray or AsyncGroup
         The node. If storing the new attributes fails, the node keeps the old attributes.
     attributes : mapping
-        The new attributes. The values are JSON values.
+        The new attributes. The values must be JSON values.
 
     Raises
     ------
     TypeError
-        If a key is not a string, or if a value has no JSON form.
+        If a key is not a string, or if a value cannot be serialized to JSON.
     ValueError
         If the store is read-only.
     """
@@ -43,7 +43,8 @@ async def replace_attributes(
         metadata = replace(old, attributes=dict(attributes))
     await node._save(metadata)
     # Change the dictionary in place, because the consolidated metadata of the parent group contain
-    # the same dictionary. A node that is opened later from the group must have the new attributes.
+    # the same dictionary. If the node is opened from this group later, the node must have the new
+    # attributes.
     old.attributes.clear()
     old.attributes.update(metadata.attributes)
 
@@ -51,8 +52,9 @@ async def replace_attributes(
 class Attributes(MutableMapping[str, JSON]):
     """The user attributes of an array or a group.
 
-    Every change stores all attributes, and so overwrites concurrent changes by other processes. A
-    change inside a nested value is not detected. To store it, assign the whole value again.
+    Every change of an attribute stores all attributes of the node, and so overwrites concurrent
+    changes by other processes. A change inside a nested value is not detected. To store such a
+    change, assign the whole value again.
 
     Parameters
     ----------
@@ -87,17 +89,17 @@ class Attributes(MutableMapping[str, JSON]):
         return attributes
 
     def put(self, d: Mapping[str, JSON]) -> None:
-        """Replace all attributes at once.
+        """Replace all attributes in one write.
 
         Parameters
         ----------
         d : mapping
-            The new attributes. The values are JSON values.
+            The new attributes. The values must be JSON values.
 
         Raises
         ------
         TypeError
-            If a key is not a string, or if a value has no JSON form.
+            If a key is not a string, or if a value cannot be serialized to JSON.
         ValueError
             If the store is read-only.
         """
@@ -111,6 +113,6 @@ class Attributes(MutableMapping[str, JSON]):
             self.put({**self.asdict(), **changed})
 
     def clear(self) -> None:
-        """Remove all attributes in one write; write nothing if there are none."""
+        """Remove all attributes in one write; write nothing if there are no attributes."""
         if len(self):
             self.put({})

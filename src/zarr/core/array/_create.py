@@ -63,14 +63,15 @@ async def open_array_node(
     store_path : StorePath
         Location of the array.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
+        Zarr format of the array; None to detect the format. If metadata of both formats are stored,
+        format 3 is used.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
     Raises
     ------
     ArrayNotFoundError
-        If there is no array in a matching format.
+        If no array of the requested format is stored at the location.
     TypeError, ValueError
         If the metadata are not valid.
     """
@@ -105,32 +106,35 @@ async def init_array(
     overwrite: bool = False,
     config: ArrayConfig | ArrayConfigParams | None = None,
 ) -> AsyncArray[Any]:
-    """Create an array without elements, by storing its metadata.
+    """Create an array by storing its metadata; no elements are written.
 
     Parameters
     ----------
     store_path : StorePath
         Location of the new array. Missing groups above the array are created.
     shape : iterable of int or int
-        Shape in elements.
+        Shape of the array in elements.
     dtype : dtype-like or ZDType
         Data type of the elements.
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
-        ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
-        `chunks` and `shards` may also be metadata of a chunk grid.
+        ``array.rectilinear_chunks`` is on, a list of chunk lengths may be given for a dimension
+        instead of one length. `chunks` and `shards` also accept the metadata object of a chunk
+        grid.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
         contains ``shape`` and optionally ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
-        Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
+        Array-to-array codecs (format 3) or numcodecs codecs (format 2); None for no filters.
     compressors : iterable of codec, codec, "auto" or None
-        Format 3: bytes-to-bytes codecs. Format 2: one numcodecs codec. None for no compression.
+        Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None for no
+        compression.
     serializer : ArrayBytesCodec, dict or "auto"
         Array-to-bytes codec. Format 3 only.
     fill_value : scalar or None
-        Value of elements that are not stored; by default, the default value of the data type. None
-        means an undefined fill value in format 2, and the default in format 3.
+        Value of elements that are not stored; if omitted, the default value of the data type. None
+        means an undefined fill value in format 2, and the default value of the data type in format
+        3.
     order : {"C", "F"} or None
         Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
     zarr_format : {2, 3} or None
@@ -138,12 +142,12 @@ async def init_array(
     attributes : mapping or None
         User attributes with JSON values; None for no attributes.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        Encoding of the chunk keys; None for the default of the format.
+        Encoding of the chunk keys; None for the default encoding of the format.
     dimension_names : iterable of str or None, or None
-        One name per dimension, or None for a dimension without a name. None for no names. Format 3
-        only.
+        One item per dimension: its name, or None for a dimension without a name. If the parameter
+        itself is None, no dimension has a name. Format 3 only.
     overwrite : bool
-        Whether to delete everything stored at `store_path` first.
+        Whether to delete everything stored at `store_path` before the array is created.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
@@ -156,7 +160,8 @@ async def init_array(
     ------
     TypeError, ValueError
         If a parameter is not valid, if it conflicts with the format or with another parameter, or
-        if the store is read-only. In that case nothing is stored or deleted.
+        if the store is read-only. If one of these errors is raised, nothing has been stored or
+        deleted.
     ContainsArrayError, ContainsGroupError
         If a node exists at the location and `overwrite` is False.
     """
@@ -235,37 +240,41 @@ async def create_array(
     config: ArrayConfig | ArrayConfigParams | None = None,
     write_data: bool = True,
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array without elements, or from data.
+    """Create an array; if `data` is given, also write the elements of `data`.
 
     Parameters
     ----------
     store : StoreLike
         Location of the new array.
     name : str or None
-        Path of the array below `store`; None for `store` itself.
+        Path of the array relative to `store`; None if `store` is itself the location of the array.
     shape : iterable of int, int or None
-        Shape in elements; None if `data` is given.
+        Shape of the array in elements; None if `data` is given.
     dtype : dtype-like, ZDType or None
         Data type of the elements; None if `data` is given.
     data : array or None
-        Source of the shape, data type and elements; None for an array without elements. An array
-        of this library also provides the fill value, attributes and dimension names.
+        Source of the shape, data type and elements; None to write no elements. If `data` is an
+        array of this library, it also provides the fill value, attributes and dimension names,
+        unless these parameters are given.
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
-        ``array.rectilinear_chunks`` is on, the item of a dimension may be a list of chunk lengths.
-        `chunks` and `shards` may also be metadata of a chunk grid.
+        ``array.rectilinear_chunks`` is on, a list of chunk lengths may be given for a dimension
+        instead of one length. `chunks` and `shards` also accept the metadata object of a chunk
+        grid.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
         contains ``shape`` and optionally ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
-        Format 3: array-to-array codecs. Format 2: numcodecs codecs. None for no filters.
+        Array-to-array codecs (format 3) or numcodecs codecs (format 2); None for no filters.
     compressors : iterable of codec, codec, "auto" or None
-        Format 3: bytes-to-bytes codecs. Format 2: one numcodecs codec. None for no compression.
+        Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None for no
+        compression.
     serializer : ArrayBytesCodec, dict or "auto"
         Array-to-bytes codec. Format 3 only.
     fill_value : scalar or None
-        Value of elements that are not stored; by default, the default value of the data type. None
-        means an undefined fill value in format 2, and the default in format 3.
+        Value of elements that are not stored; if omitted, the default value of the data type. None
+        means an undefined fill value in format 2, and the default value of the data type in format
+        3.
     order : {"C", "F"} or None
         Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
     zarr_format : {2, 3} or None
@@ -273,12 +282,12 @@ async def create_array(
     attributes : mapping or None
         User attributes with JSON values; None for no attributes.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        Encoding of the chunk keys; None for the default of the format.
+        Encoding of the chunk keys; None for the default encoding of the format.
     dimension_names : iterable of str or None, or None
-        One name per dimension, or None for a dimension without a name. None for no names. Format 3
-        only.
+        One item per dimension: its name, or None for a dimension without a name. If the parameter
+        itself is None, no dimension has a name. Format 3 only.
     overwrite : bool
-        Whether to delete everything stored at the location first.
+        Whether to delete everything stored at the location before the array is created.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     storage_options : dict or None
@@ -294,8 +303,8 @@ async def create_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. `ValueError` is also raised if shape or data type is missing, or is given
-        together with `data`.
+        See `init_array`. `ValueError` is also raised if `shape` or `dtype` is None although `data`
+        is not given, or if `shape` or `dtype` is given together with `data`.
     """
     given = dict(locals())  # all parameters, before other local variables exist
     given["zarr_format"] = resolve_zarr_format(zarr_format)
@@ -364,18 +373,18 @@ async def from_array(
     store : StoreLike
         Location of the new array.
     data : Array, AsyncArray or array-like
-        Source of the shape, data type and elements. If the data are not in memory, a few stored
-        chunks are copied at a time.
+        Source of the shape, data type and elements. If `data` is not in memory, it is copied in
+        parts, a limited number of chunks at a time.
     write_data : bool
-        Whether to write the elements.
+        Whether to write the elements of `data`.
     name : str or None
-        Path of the array below `store`; None for `store` itself.
+        Path of the array relative to `store`; None if `store` is itself the location of the array.
     chunks : iterable of int, int, "auto" or "keep"
         Shape of the chunks in elements. ``"keep"`` uses the chunks of `data` if `data` is an array
         of this library, and means ``"auto"`` otherwise.
     shards : iterable of int, int, dict, "auto", "keep" or None
-        Shape of the shards in elements, a multiple of `chunks`. ``"keep"`` uses the shards of
-        `data` if `data` is an array of this library, and means None otherwise. None for no shards.
+        Shape of the shards in elements, a multiple of `chunks`; None for no shards. ``"keep"`` uses
+        the shards of `data` if `data` is an array of this library, and means None otherwise.
     filters : iterable of codec, codec, "auto", "keep" or None
         Filters, as for `create_array`. ``"keep"`` uses the filters of `data` if `data` is an array
         of this library and of the same format, and means ``"auto"`` otherwise.
@@ -386,24 +395,28 @@ async def from_array(
         Array-to-bytes codec. ``"keep"`` uses the codec of `data` if `data` is an array of this
         library and of the same format, and means ``"auto"`` otherwise.
     fill_value : scalar or None
-        Value of elements that are not stored; by default the fill value of `data`, if `data` has
-        one.
+        Value of elements that are not stored. If omitted, it is the fill value of `data` if `data`
+        is an array of this library, and the default value of the data type otherwise.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for the layout of `data` if `data` is
-        an array of this library, otherwise for the configured ``array.order``.
+        Memory layout of encoded chunks, format 2 only. None means the layout of `data` if `data` is
+        an array of this library, and the configured ``array.order`` otherwise.
     attributes : mapping or None
-        User attributes with JSON values; None for the attributes of `data`, if `data` has any.
+        User attributes with JSON values. None means the attributes of `data` if `data` is an array
+        of this library, and no attributes otherwise.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        Encoding of the chunk keys; None for the encoding of `data`, if `data` has one.
+        Encoding of the chunk keys. None means the encoding of `data` if `data` is an array of this
+        library and of the same format, and the default encoding of the format otherwise.
     dimension_names : iterable of str or None, or None
-        One name per dimension, or None for a dimension without a name. If it
-        is None, the array gets the names of `data`, if `data` has names.
+        One item per dimension: its name, or None for a dimension without a name. If the parameter
+        itself is None, the names of `data` are used if `data` is an array of this library with
+        dimension names.
     zarr_format : {2, 3} or None
-        Format of the array; None for the format of `data`, or for 3 if `data` has no format.
+        Format of the new array. None means the format of `data` if `data` is an array of this
+        library, and format 3 otherwise.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     overwrite : bool
-        Whether to delete everything stored at the location first.
+        Whether to delete everything stored at the location before the array is created.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
 
@@ -412,19 +425,18 @@ async def from_array(
     AsyncArray
         The new array.
 
-    Notes
-    -----
-    Encoded chunks of an array of this library are copied without decoding, if the new array has
-    the same chunks, shards, data type, fill value and codecs. A damaged chunk is copied unchanged;
-    reading it from the copy raises an error. A stored chunk whose elements all equal the fill value
-    is stored in the copy too, unless ``write_empty_chunks`` is on for `data` and off for the new
-    array. If ``write_empty_chunks`` is on for the new array, chunks that are absent in `data` are
-    written too.
+    Notes ----- If `data` is an array of this library, and the new array has the same chunks,
+    shards, data type, fill value and codecs, the encoded chunks are copied without decoding. A
+    damaged chunk is copied unchanged; reading it from the copy raises an error. A stored chunk
+    whose elements all equal the fill value is also stored in the copy, unless
+    ``write_empty_chunks`` is on for `data` and off for the new array. If ``write_empty_chunks`` is
+    on for the new array, chunks that are absent in `data` are also written.
 
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. `ValueError` is also raised if `overwrite` would delete `data`.
+        See `init_array`. `ValueError` is also raised if overwriting the location would delete the
+        stored elements of `data`.
     """
     given = _without_place_and_data(locals())  # before other local variables exist
     source = array_of(data)

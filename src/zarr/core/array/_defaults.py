@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
-    """Return the filters of a format 2 array.
+    """Return the default filters of a new format 2 array.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
     Returns
     -------
     tuple of numcodecs codec or None
-        The codec for objects if the data type has variable length; None for other data types.
+        A tuple with the codec for objects if the data type has variable length; None for other data
+        types.
     """
     if isinstance(dtype, HasObjectCodec):
         return (get_numcodec({"id": dtype.object_codec_id}),)
@@ -37,18 +38,18 @@ def default_filters_v2(dtype: ZDType[Any, Any]) -> tuple[Numcodec, ...] | None:
 
 
 def default_compressor_v2(dtype: ZDType[Any, Any]) -> Numcodec:
-    """Return the compressor of a format 2 array: Zstandard at its default level.
+    """Return the default compressor of a format 2 array: Zstandard at its default level.
 
     Parameters
     ----------
     dtype : ZDType
-        Data type of the array; it is ignored.
+        Data type of the array, which has no effect on the result.
     """
     return get_numcodec({"id": "zstd", "level": 0})
 
 
 def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesCodec:
-    """Return the array-to-bytes codec of a format 3 array.
+    """Return the default array-to-bytes codec of a new format 3 array.
 
     Parameters
     ----------
@@ -58,8 +59,9 @@ def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesC
     Returns
     -------
     ArrayBytesCodec
-        ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length. ``bytes`` for other data
-        types: little-endian, or without a byte order if the data type has no byte order.
+        The codec ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length, and the codec
+        ``bytes`` for other data types. The codec ``bytes`` is little-endian, or has no byte order
+        if the data type has none.
     """
     if isinstance(dtype, HasObjectCodec):
         return cast("type[ArrayBytesCodec]", get_codec_class(dtype.object_codec_id))()
@@ -80,11 +82,11 @@ def _is_wide(dtype: np.dtype[Any]) -> bool:
 
 
 def default_compressors_v3(dtype: ZDType[Any, Any]) -> tuple[BytesBytesCodec, ...]:
-    """Return the bytes-to-bytes codecs of a format 3 array: Zstandard at its default level.
+    """Return the default bytes-to-bytes codecs for format 3: Zstandard at its default level.
 
     Parameters
     ----------
     dtype : ZDType
-        Data type of the array; it is ignored.
+        Data type of the array, which has no effect on the result.
     """
     return (ZstdCodec(),)

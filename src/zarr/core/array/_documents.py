@@ -43,7 +43,7 @@ class Storable(Protocol):
         """Zarr format of the metadata."""
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Return the encoded documents by name, relative to the node."""
+        """Return a mapping from the name of each document, relative to the node, to its bytes."""
 
 
 # --- reading ----------------------------------------------------------------------------
@@ -62,7 +62,7 @@ async def find_place(
     store : StoreLike or None
         Location of the node; None for a new store in memory.
     path : str or None
-        Path of the node below `store`; None for `store` itself.
+        Path of the node relative to `store`; None if `store` is itself the location of the node.
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None for no options.
 
@@ -103,18 +103,18 @@ async def find_array(
 
 @contextmanager
 def naming(place: StorePath) -> Iterator[None]:
-    """Add the name of a metadata document to errors.
+    """Add a note with the path of a metadata document to errors raised in a ``with`` block.
 
     Parameters
     ----------
     place : StorePath
-        Key of the document.
+        Location of the document.
 
     Raises
     ------
     MetadataValidationError
-        Raised in place of an error that does not describe the invalid value, such as a bare
-        `KeyError`. A caller could mistake a `KeyError` for an absent node.
+        Raised instead of an error that does not describe the invalid value, such as a bare
+        `KeyError`. A caller could take a `KeyError` to mean that the node is absent.
     """
     try:
         yield
@@ -142,7 +142,8 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
     store_path : StorePath
         The node.
     values : mapping
-        Stored values by name relative to the node; None for an absent document.
+        Mapping from the name of each document, relative to the node, to the stored value; None for
+        an absent document.
     """
 
     def __init__(self, store_path: StorePath, values: Mapping[str, Buffer | None]) -> None:
@@ -158,7 +159,7 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         JSONDecodeError, NotAnObjectError
             If the document is not a JSON object.
         KeyError
-            If the document was not read.
+            If `name` is not the name of one of the documents that were read.
         """
         value = self._values[name]
         if value is None:
@@ -174,11 +175,11 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         return len(self._values)
 
     def is_stored(self, name: str) -> bool:
-        """Return whether a value of that name is stored; its content is not checked."""
+        """Return whether a value is stored under `name`, without checking the content."""
         return self._values.get(name) is not None
 
     def seems_stored(self, name: str) -> bool:
-        """Return whether a stored value starts like a JSON object; the value is not parsed."""
+        """Return whether the value under `name` is present and starts with a brace, like JSON."""
         value = self._values.get(name)
         return value is not None and value.to_bytes().lstrip()[:1] == b"{"
 
@@ -191,7 +192,7 @@ async def read_documents(store_path: StorePath, names: Iterable[str]) -> Documen
     store_path : StorePath
         The node.
     names : iterable of str
-        Keys relative to the node.
+        Names of the documents, which are keys relative to the node.
     """
     keys = list(names)
 
@@ -210,7 +211,7 @@ def parse_document(buffer: Buffer, place: StorePath) -> dict[str, JSON]:
     buffer : Buffer
         The stored bytes.
     place : StorePath
-        Key of the document, used in a note on errors.
+        Location of the document, which is added to errors as a note.
 
     Raises
     ------
@@ -233,30 +234,31 @@ async def get_array_metadata(
     store_path : StorePath
         The array.
     zarr_format : {2, 3} or None
-        Zarr format; None to detect it. Format 3 is preferred if both formats are stored.
+        Zarr format of the array; None to detect the format. If metadata of both formats are stored,
+        format 3 is used.
 
     Returns
     -------
     dict
-        The parsed ``zarr.json``; or the parsed ``.zarray`` with the content of ``.zattrs`` under
-        ``attributes``.
+        For format 3, the parsed ``zarr.json``. For format 2, the parsed ``.zarray``, with the
+        content of ``.zattrs`` under the key ``attributes``.
 
     Raises
     ------
     ArrayNotFoundError
         If the metadata document is absent.
     NodeTypeValidationError
-        If the ``zarr.json`` is not the document of an array.
+        If the ``zarr.json`` does not describe an array.
     MetadataValidationError
         If `zarr_format` is not 2, 3 or None.
     json.JSONDecodeError, TypeError
-        If a document is not a JSON object. The error is also a `MetadataValidationError`. Format 2
-        documents are ignored if a ``zarr.json`` is stored too.
+        If a document is not a JSON object. The exception is also an instance of
+        `MetadataValidationError`. Format 2 documents are ignored if a ``zarr.json`` is stored too.
 
     Warns
     -----
     ZarrUserWarning
-        If both formats are stored and `zarr_format` is None.
+        If metadata of both formats are stored and `zarr_format` is None.
     """
     _, document = await _find_document(store_path, zarr_format)
     return document
@@ -318,15 +320,15 @@ def parse_stored(
     zarr_format : {2, 3}
         Zarr format, determined from the file name of the document.
     store_path : StorePath
-        Location of the array, for error messages and notes.
+        Location of the array, which is named in error messages and notes.
 
     Raises
     ------
     NodeTypeValidationError
-        If a ``zarr.json`` is not the document of an array.
+        If a ``zarr.json`` does not describe an array.
     TypeError, ValueError
         If the ``zarr_format`` in the document differs from the parameter, or if the document is not
-        valid. A note names the document.
+        valid. The exception has a note that names the document.
     """
     path = str(store_path)
     with naming(store_path / (ZARR_JSON if zarr_format == 3 else ZARRAY_JSON)):
@@ -342,7 +344,7 @@ def parse_stored(
 async def store_metadata(
     store_path: StorePath, metadata: Storable, *, ensure_parents: bool = False
 ) -> None:
-    """Store the metadata documents of a node, replacing the stored documents.
+    """Store the metadata documents of a node; overwrite documents that are already stored.
 
     Parameters
     ----------
@@ -356,7 +358,8 @@ async def store_metadata(
     Raises
     ------
     ValueError
-        If the store is read-only, or if `ensure_parents` is True and a parent is an array.
+        If the store is read-only, or if `ensure_parents` is True and a parent of the node is an
+        array.
     TypeError
         If an attribute cannot be serialized to JSON.
     """
@@ -368,7 +371,7 @@ async def store_metadata(
 
 
 async def store_documents(store_path: StorePath, documents: Mapping[str, Buffer]) -> None:
-    """Store encoded documents of a node by name, concurrently."""
+    """Store the encoded metadata documents of a node concurrently."""
 
     async def put(name: str, buffer: Buffer) -> None:
         await (store_path / name).set(buffer)
@@ -382,21 +385,21 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     Parameters
     ----------
     store_path : StorePath
-        The array or group.
+        Location of the array or group.
     metadata : ArrayV2Metadata, ArrayV3Metadata or GroupMetadata
         Metadata of the node.
     overwrite : bool
-        Whether to delete everything stored at that location first. Nothing is deleted if one of the
-        errors below is raised.
+        Whether to delete everything stored at `store_path` before the node is created. Nothing is
+        deleted if one of the errors below is raised.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node of the same format exists and `overwrite` is False. If several callers create the
-        node concurrently, one call succeeds and the others raise this error, provided that the
-        store can create a key atomically; see `create_documents`.
+        If a node of the same format exists at `store_path` and `overwrite` is False. If several
+        callers create the node concurrently, and the store can create a key atomically, one call
+        succeeds and the others raise this error; see `create_documents`.
     ValueError
-        If the store is read-only, or a parent of the node is an array.
+        If the store is read-only, or if a parent of the node is an array.
     TypeError
         If an attribute cannot be serialized to JSON.
     """
@@ -427,9 +430,9 @@ async def create_documents(
     zarr_format: ZarrFormat,
     before: Mapping[str, Buffer | None] | None = None,
 ) -> None:
-    """Store encoded documents of a node; the caller has checked that no node exists.
+    """Store encoded documents of a node; the caller must have checked that no node exists.
 
-    Another writer may have created a node since the check. If the store has an atomic
+    Another writer may have created a node after the caller checked. If the store has an atomic
     `set_if_not_exists`, the node of the other writer stays unchanged; otherwise that node is
     overwritten.
 
@@ -438,17 +441,18 @@ async def create_documents(
     store_path : StorePath
         The node.
     documents : mapping
-        Documents of the node by name; the first one defines the node.
+        Mapping from the name of each document to its encoded bytes. The first document defines the
+        node.
     zarr_format : {2, 3}
         Format of the documents.
     before : mapping or None
-        Result of `leftovers`, called before the caller checked that no node exists. None to call
-        `leftovers` in this function.
+        Result of `leftovers`, which the caller called before it checked that no node exists. None
+        to call `leftovers` in this function.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If another writer has created a node with other metadata since the check.
+        If another writer created a node with different metadata after the caller checked.
     """
     if not creates_in_one_step(store_path.store):
         await store_documents(store_path, documents)
@@ -472,11 +476,12 @@ async def create_documents(
 async def leftovers(
     store_path: StorePath, documents: Mapping[str, Buffer]
 ) -> dict[str, Buffer | None]:
-    """Return the stored values of all given documents except the first, which defines the node.
+    """Return the values already stored under the names of `documents`, except the first name.
 
-    In format 2, the attributes of a deleted node may still be stored. `create_documents` uses the
-    result to distinguish such attributes from the attributes of a node that another writer creates.
-    The result is empty for format 3, and if `create_documents` does not need it for this store.
+    The first document defines the node. In format 2, the attributes of a deleted node may still be
+    stored. `create_documents` uses the result to distinguish such attributes from the attributes of
+    a node that another writer creates. The result is empty for format 3, and for stores that cannot
+    create a key atomically, because `create_documents` does not need the result in these cases.
     """
     names = list(documents)[1:]
     if not names or not creates_in_one_step(store_path.store):
@@ -499,7 +504,7 @@ def creates_in_one_step(store: Store) -> bool:
 
 
 def _is_overridden_by_others(store: Store, name: str) -> bool:
-    """Return whether code outside this library defines a method of a store or its wrapped store."""
+    """Return whether a method of a store or of its inner store is defined outside this library."""
     while True:
         kind = type(store)
         owner = kind.__mro__[_depth(kind, name)]
@@ -512,7 +517,7 @@ def _is_overridden_by_others(store: Store, name: str) -> bool:
 
 
 def _depth(kind: type, name: str) -> int:
-    """Return the index in the MRO of the class that defines a method."""
+    """Return the position, in the MRO of `kind`, of the class that defines the method `name`."""
     return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
 
 
@@ -520,7 +525,8 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
     """Store the groups that `missing_parents` returned, unless other writers have stored them."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # Store the defining document first: without it, other documents would look like leftovers.
+        # Store the document that defines the group first: without this document, the others would
+        # look like leftovers of a deleted group.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)
 
@@ -532,9 +538,9 @@ async def missing_parents(
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
     """Return the missing groups above a new node, or all groups above it if `every` is True.
 
-    For each group, the result contains its location and its documents by name. These groups are
-    implied by the nodes below them, and have no attributes (Zarr v3 core specification,
-    "Hierarchy"; v2, "Groups").
+    For each group, the result contains the location of the group and a mapping from the names of
+    its documents to their encoded bytes. These groups are implied by the nodes below them, and have
+    no attributes (Zarr v3 core specification, "Hierarchy"; v2, "Groups").
 
     Raises
     ------
@@ -550,7 +556,7 @@ async def missing_parents(
     names = [ZARR_JSON] if zarr_format == 3 else [ZARR_JSON, ZARRAY_JSON, *group]
     found = await concurrent_map([(parent, names) for parent in parents], read_documents)
     if zarr_format == 3:
-        # If a parent has a ``zarr.json``, readers ignore its documents of format 2. So documents of
+        # If a parent has a ``zarr.json``, readers ignore its format 2 documents. So documents of
         # format 2 are read only for parents that have no ``zarr.json``.
         without = [p for p, v in zip(parents, found, strict=True) if v[ZARR_JSON] is None]
         more = await concurrent_map([(p, [ZARRAY_JSON]) for p in without], read_documents)
@@ -574,6 +580,6 @@ async def missing_parents(
 
 
 def _parents(store_path: StorePath) -> list[StorePath]:
-    """Return the locations above a node, the root first."""
+    """Return the locations above a node, starting with the root."""
     parts = store_path.path.split("/") if store_path.path else []
     return [StorePath(store_path.store, "/".join(parts[:depth])) for depth in range(len(parts))]

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @in_two_steps
 async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-    """Create an array with uninitialized elements.
+    """Create an array without writing elements.
 
-    No elements are stored; reading the array returns the fill value.
+    Until elements are written, reading them returns the fill value of the array.
 
     Parameters
     ----------
     shape : iterable of int or int
-        Shape in elements.
+        Shape of the array in elements.
     **kwargs
         Parameters of `create`.
     """
@@ -48,14 +48,14 @@ async def ones(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
 
 @in_two_steps
 async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
-    """Create an array with a fill value.
+    """Create an array in which all elements have the same value.
 
     Parameters
     ----------
     shape : iterable of int or int
-        Shape in elements.
+        Shape of the array in elements.
     fill_value : scalar
-        Value of all elements.
+        Value of all elements, stored as the fill value of the array.
     **kwargs
         Parameters of `create`.
     """
@@ -66,17 +66,17 @@ async def full(shape: ShapeLike, fill_value: Any, **kwargs: Any) -> Begun[AsyncA
 async def empty_like(
     a: Any, *, zarr_format: ZarrFormat | None = None, **kwargs: Any
 ) -> Begun[AsyncArray[Any]]:
-    """Create an array like `a`, with uninitialized elements.
+    """Create an array like `a`, without writing elements.
 
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        Source of the shape and data type. An array of this library also provides chunks and fill
-        value. Such an array also provides format and codecs, unless a different format is
-        requested.
+        Array whose shape and data type are used. If `a` is an array of this library, its chunks and
+        fill value are also used. Its codecs are used if the new array has the same format and
+        `dtype` is not given.
     zarr_format : {2, 3} or None
-        Format of the array; None for the format of `a`, or for the configured format if `a` has no
-        format.
+        Format of the new array. None means the format of `a` if `a` is an array of this library,
+        and the configured ``default_zarr_format`` otherwise.
     **kwargs
         Parameters of `create`; they override the parameters taken from `a`.
     """
@@ -108,11 +108,12 @@ async def full_like(
     Parameters
     ----------
     a : array-like
-        Array that provides shape, data type and layout; see `empty_like`.
+        Array whose shape, data type and layout are used; see `empty_like`.
     zarr_format : {2, 3} or None
         Format of the new array; see `empty_like`.
     **kwargs
-        Parameters of `create`. A ``fill_value`` is required unless `a` has one.
+        Parameters of `create`. ``fill_value`` is required, unless `a` is an array of this library:
+        in that case the fill value of `a` is the default.
     """
     if "fill_value" not in kwargs and isinstance(a, Array | AsyncArray):
         kwargs["fill_value"] = a.metadata.fill_value
@@ -124,7 +125,7 @@ def _fill_value(a: object) -> Any:
 
 
 def like(a: Any, zarr_format: ZarrFormat | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters of `create` for an array like `a`.
+    """Return the parameters of `create` for an array like `a`.
 
     Parameters
     ----------

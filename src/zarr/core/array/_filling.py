@@ -1,8 +1,8 @@
 """Write the initial elements of a new array, from memory, a stored array or an array-like.
 
-Each class is a `zarr.core._derive.Move`. The API that creates the array runs the move. The
-synchronous API writes in the calling thread with `set_selection_sync`; the asynchronous API writes
-with `set_selection`.
+Each class implements the protocol `zarr.core._derive.Move`, which describes a pending write. The
+API that creates the array runs this write. The synchronous API writes in the calling thread with
+`set_selection_sync`; the asynchronous API writes with `set_selection`.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
         The new array.
     data : array-like
         A NumPy array is written in one operation. A stored array is copied; see
-        `zarr.core.array._copy`. Any other object needs ``shape`` and ``dtype``. That object is
-        indexed once for each shard of `array`, or for each chunk if there are no shards. The number
-        of results in memory is limited.
+        `zarr.core.array._copy`. Any other object must have the attributes ``shape`` and ``dtype``.
+        Such an object is indexed once for each shard of `array`, or once for each chunk if `array`
+        has no shards. Only a limited number of the results is in memory at a time.
     """
     if isinstance(data, np.ndarray):
         return FromMemory(array, data)
@@ -56,7 +56,7 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class FromMemory:
-    """Write values from memory, like an assignment to the whole array."""
+    """Write values that are in memory, like an assignment to the whole array."""
 
     array: AsyncArray[Any]
     values: Any
@@ -77,7 +77,7 @@ class FromMemory:
 
 @dataclass(frozen=True, slots=True)
 class FromArray:
-    """Copy a stored array."""
+    """Copy the elements of a stored array."""
 
     array: AsyncArray[Any]
     source: AsyncArray[Any]
@@ -106,9 +106,9 @@ class FromArray:
 class FromArrayLike:
     """Write the elements of an array-like, which computes or reads them when it is indexed.
 
-    The array-like is indexed region by region. This may be slow, or may wait for tasks on the event
-    loop of this library. Several workers of the thread pool therefore index the array-like
-    concurrently.
+    The array-like is indexed region by region. Indexing can be slow, and some array-likes wait for
+    tasks on the event loop of this library. Therefore several workers of the thread pool index the
+    array-like concurrently.
     """
 
     array: AsyncArray[Any]

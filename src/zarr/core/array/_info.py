@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class ArrayProperties(Generic[T_ArrayMetadata]):
-    """Properties derived from metadata, store path and options.
+    """Properties of an array, derived from its metadata, store path and options.
 
-    A chunk is the smallest unit of reading. A shard contains several chunks and is stored under one
-    key. In an array without shards, each chunk is stored under a key of its own. Shapes are in
-    elements.
+    A chunk is the smallest part of the array that can be read. A shard contains several chunks and
+    is stored under one key. In an array without shards, each chunk is stored under a key of its
+    own. All shapes are in elements.
     """
 
     if TYPE_CHECKING:
@@ -74,12 +74,12 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def name(self) -> str:
-        """Path with a leading slash."""
+        """Path of the array in its store, with a leading slash."""
         return "/" + self.path
 
     @property
     def basename(self) -> str:
-        """Last part of the path."""
+        """Last component of the path of the array."""
         return self.path.rpartition("/")[2]
 
     @property
@@ -91,7 +91,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape in elements."""
+        """Shape of the array in elements."""
         return self.metadata.shape
 
     @property
@@ -119,7 +119,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def order(self) -> MemoryOrder:
-        """Memory layout of the result of a read; in format 2, also the layout of stored chunks."""
+        """Memory layout of arrays that a read returns; in format 2, also of stored chunks."""
         metadata = self.metadata
         return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
 
@@ -127,29 +127,29 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of the chunks.
+        """Shape of the chunks in elements.
 
         Raises
         ------
         NotImplementedError
-            If chunks differ in shape; see `read_chunk_sizes`.
+            If the chunks have different shapes; see `read_chunk_sizes`.
         """
         return self.metadata.chunks
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Shape of the shards; None for an array without shards.
+        """Shape of the shards in elements; None for an array without shards.
 
         Raises
         ------
         NotImplementedError
-            If shards differ in shape; see `write_chunk_sizes`.
+            If the shards have different shapes; see `write_chunk_sizes`.
         """
         return self.metadata.shards
 
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Lengths of the chunks along each dimension, in array elements."""
+        """Lengths of the chunks along each dimension in elements, without padding."""
         inner = _inner_chunk_shape(self.metadata)
         if inner is None:
             return self._chunk_grid.chunk_sizes
@@ -160,7 +160,10 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Lengths of the shards along each dimension, in array elements."""
+        """Lengths of the shards along each dimension in elements, without padding.
+
+        If the array has no shards, the result contains the lengths of the chunks.
+        """
         return self._chunk_grid.chunk_sizes
 
     @property
@@ -175,7 +178,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def nchunks(self) -> int:
-        """Number of chunks, stored or not."""
+        """Number of chunks of the array, including absent chunks."""
         return product(self.cdata_shape)
 
     # --- codecs ---
@@ -236,11 +239,11 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         Raises
         ------
         ValueError
-            If an argument does not have one item per dimension of the array.
+            If a parameter does not have one item per dimension of the array.
         """
         return self._chunk_grid.iter_chunk_regions(origin=origin, selection_shape=selection_shape)
 
-    # As in the released package, the regions are whole shards if the array has shards.
+    # As in zarr-python, the regions are whole shards if the array has shards.
     def _iter_chunk_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
     ) -> Iterator[tuple[slice, ...]]:
@@ -251,7 +254,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def info(self) -> ArrayInfo:
-        """Readable summary of the array, without I/O; see `info_complete`."""
+        """Summary for display, without I/O; `info_complete` also counts the stored chunks."""
         return self._summary()
 
     def _summary(

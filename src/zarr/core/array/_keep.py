@@ -1,4 +1,4 @@
-"""Parameters of a new array that keeps properties of another array; for compatibility."""
+"""Compatibility function for the parameters of an array that keeps properties of another."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _parse_keep_array_attr(
     zarr_format : {2, 3} or None
         Format of the new array; None for the format of `data`.
     chunk_key_encoding : ChunkKeyEncodingLike or None
-        Encoding of the chunk keys.
+        Encoding of the chunk keys of the new array.
     dimension_names : sequence of str or None, or None
         Names of the dimensions.
     attributes : dict or None
@@ -63,9 +63,11 @@ def _parse_keep_array_attr(
     Returns
     -------
     tuple
-        The parameters from `chunks` to `attributes`, in this order. If `data` has no filters or no
-        compressors, None is kept for them. Shards to keep are a shape. If the shard index is stored
-        at the start of a shard, they are a dictionary with ``shape`` and ``index_location``.
+        The values of the parameters from `chunks` to `attributes`, in the order of the signature.
+        If `data` has no filters to keep, the value of `filters` is None; the same holds for
+        `compressors`. If the shards of `data` are kept, the value of `shards` is their shape, or a
+        dictionary with ``shape`` and ``index_location`` if the shard index is stored at the start
+        of a shard.
 
     Raises
     ------

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 def warn_without_effect(**parameters: object) -> None:
-    """Warn for each given parameter that it has no effect in this version."""
+    """Issue a warning for each given parameter: none of them has an effect in this version."""
     for name, value in parameters.items():
         if value is not None:
             warnings.warn(
@@ -64,21 +64,21 @@ def warn_without_effect(**parameters: object) -> None:
 def merge_config(
     config: ArrayConfig | ArrayConfigParams | None, write_empty_chunks: bool | None
 ) -> ArrayConfig | None:
-    """Return the options of an array, with `write_empty_chunks` merged in.
+    """Return the options of an array, including the value of `write_empty_chunks`.
 
     Parameters
     ----------
     config : ArrayConfig, dict or None
-        Options of the array; None for the defaults.
+        Options of the array; None for the configured defaults.
     write_empty_chunks : bool or None
-        Value that overrides the option in `config`; None to keep the option.
+        Value that overrides ``write_empty_chunks`` in `config`; None to use the value in `config`.
 
     Warns
     -----
     ZarrRuntimeWarning
         If `write_empty_chunks` is given.
     ZarrUserWarning
-        If both parameters are given.
+        If both `config` and `write_empty_chunks` are given.
     """
     if write_empty_chunks is None:
         return None if config is None else parse_array_config(config)
@@ -135,15 +135,16 @@ async def create(
 ) -> Begun[AsyncArray[Any]]:
     """Create an array, with separate codec parameters for each format.
 
-    `create_array` has one set of parameters for both formats, and supports shards.
+    `create_array` has one set of codec parameters for both formats, and supports shards.
 
     Parameters
     ----------
     shape : iterable of int or int
-        Shape in elements.
+        Shape of the array in elements.
     fill_value : scalar or None
-        Value of elements that are not stored; by default, the default value of the data type. None
-        means an undefined fill value in format 2, and the default in format 3.
+        Value of elements that are not stored; if omitted, the default value of the data type. None
+        means an undefined fill value in format 2, and the default value of the data type in format
+        3.
     zarr_format : {2, 3} or None
         Format of the array; None for the configured ``default_zarr_format``.
     attributes : mapping or None
@@ -151,38 +152,42 @@ async def create(
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     chunks : iterable of int, int, False or None
-        Shape of the chunks in elements; False for one chunk, None to choose automatically.
+        Shape of the chunks in elements. False means one chunk that covers the array, and None means
+        that the shape is chosen automatically.
     chunk_shape : iterable of int, int, False or None
         Alias of `chunks`.
     dtype : dtype-like, ZDType or None
         Data type of the elements; None for ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
-        Format 2: codec for the last step of encoding; None for no compressor.
+        Codec for the last step of encoding, format 2 only; None for no compressor.
     order : {"C", "F"} or None
-        Format 2: memory layout of encoded chunks; None for the layout in `config`.
+        Memory layout of encoded chunks, format 2 only; None for the layout in `config`.
     store : StoreLike or None
         Location of the new array; None for a new store in memory.
     overwrite : bool
-        Whether to delete everything stored at that location first.
+        Whether to delete everything stored at the location before the array is created.
     path : str or None
-        Path of the array below `store`; None for `store` itself.
+        Path of the array relative to `store`; None if `store` is itself the location of the array.
     filters : iterable of numcodecs codec or dict, or None
-        Format 2: encoding steps before the compressor; None for the filters that the data type
-        requires.
+        Codecs that are applied before the compressor, format 2 only; None for the filters that the
+        data type requires.
     dimension_separator : {".", "/"} or None
-        Format 2: character between the numbers of a chunk key; None for ``"."``.
+        Character between the numbers of a chunk key, format 2 only; None for ``"."``.
     write_empty_chunks : bool or None
-        Option ``write_empty_chunks``; None for the value in `config`.
+        Deprecated way to set the option ``write_empty_chunks``; None for the value in `config`.
     chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
-        Format 3: encoding of the chunk keys; a tuple contains name and separator.
+        Encoding of the chunk keys, format 3 only; a tuple contains the name and the separator of
+        the encoding. None for the default encoding.
     codecs : iterable of codec or dict, or None
-        Format 3: all codecs in encoding order; None for the defaults.
+        All codecs in encoding order, format 3 only; None for the default codecs.
     dimension_names : iterable of str or None, or None
-        Format 3: one name per dimension, or None for a dimension without a name.
+        One item per dimension, format 3 only: its name, or None for a dimension without a name. If
+        the parameter itself is None, no dimension has a name.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     mode : {"a", "w", "w-"} or None
-        Access mode of the store. ``"w"`` overwrites, ``"w-"`` never overwrites, None means ``"a"``.
+        Access mode of the store. ``"w"`` overwrites a stored node, ``"w-"`` never overwrites a
+        stored node, and None means ``"a"``.
     data : array-like or None
         Elements to write; None to write no elements.
     synchronizer : object
@@ -208,15 +213,16 @@ async def create(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not valid or belongs to the other format, or if the store is read-only.
-        In that case nothing is stored or deleted.
+        If a parameter is not valid, if it is not available for the format of the array, or if the
+        store is read-only. If one of these errors is raised, nothing has been stored or deleted.
     ContainsArrayError, ContainsGroupError
-        If a node exists at the location and is not overwritten.
+        If a node exists at the location, and neither `overwrite` nor `mode` requests to overwrite
+        it.
 
     Warns
     -----
     ZarrRuntimeWarning
-        For parameters that have no effect or are deprecated.
+        If a given parameter has no effect or is deprecated.
     """
     warn_without_effect(
         synchronizer=synchronizer,
@@ -301,7 +307,7 @@ async def create(
 
 
 def _refuse(zarr_format: int, *parameters: tuple[bool, str, str | None]) -> None:
-    """Raise an error if a parameter of the other format is given; the error names a substitute."""
+    """Raise an error with a hint if a given parameter is not available for this Zarr format."""
     for is_given, name, instead in parameters:
         if is_given:
             hint = "" if instead is None else f" Use {instead} instead."
@@ -330,8 +336,8 @@ async def store_elements(
     Raises
     ------
     TypeError
-        If `arr` is not a NumPy array or similar: for example, if it is a list or an array of this
-        library.
+        If `arr` does not have the interface of a NumPy array. Lists and arrays of this library do
+        not have this interface.
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
         See `create`.
     """

@@ -46,15 +46,15 @@ def parse_array_metadata(data: object, path: str | None = None) -> ArrayMetadata
     Parameters
     ----------
     data : dict, ArrayV2Metadata or ArrayV3Metadata
-        A ``zarr.json`` document; or a ``.zarray`` document with the content of ``.zattrs`` under
-        ``attributes``. Metadata objects are returned unchanged.
+        A parsed ``zarr.json`` document, or a parsed ``.zarray`` document with the content of
+        ``.zattrs`` under the key ``attributes``. A metadata object is returned unchanged.
     path : str or None
-        Location of the document, for error messages; None if unknown.
+        Location of the document, for error messages; None if the location is unknown.
 
     Raises
     ------
     NodeTypeValidationError
-        If a ``zarr.json`` document is not the document of an array.
+        If a ``zarr.json`` document does not describe an array.
     MetadataValidationError
         If the format is neither 2 nor 3.
     TypeError, ValueError
@@ -84,15 +84,15 @@ def item_size(dtype: ZDType[TBaseDType, TBaseScalar]) -> int:
 def parse_chunk_layout(
     chunks: object, shards: object, shape: tuple[int, ...], dtype: ZDType[TBaseDType, TBaseScalar]
 ) -> ChunkLayout:
-    """Return the chunks of a new array, or its shards with the chunks inside them.
+    """Return the layout of a new array: its chunks, or its shards and the chunks within a shard.
 
     Parameters
     ----------
     chunks : "auto" or what `normalize_chunks_nd` takes
-        Shape of the chunks. ``"auto"`` chooses the shape from the size of the array. The chosen
-        chunks are smaller if `shards` is ``"auto"`` too.
+        Shape of the chunks in elements. ``"auto"`` chooses the shape from the size of the array.
+        The chosen chunks are smaller if `shards` is also ``"auto"``.
     shards : None, "auto", mapping or what `normalize_chunks_nd` takes
-        Shape of the shards; None for no shards.
+        Shape of the shards in elements; None for no shards.
     shape : tuple of int
         Shape of the array in elements.
     dtype : ZDType
@@ -101,7 +101,7 @@ def parse_chunk_layout(
     Raises
     ------
     TypeError, ValueError
-        If the chunks are not valid, or do not fit the shape.
+        If `chunks` or `shards` is not valid, or does not fit `shape`.
     """
     nbytes = item_size(dtype)
     if isinstance(chunks, str) and chunks == "auto":
@@ -135,10 +135,10 @@ def parse_codecs_v2(
     Raises
     ------
     TypeError
-        If a filter is not a numcodecs codec, or there is more than one compressor.
+        If a filter is not a numcodecs codec, or if more than one compressor is given.
     ValueError
         If the compressor is not a numcodecs codec, or if the data type requires a codec for objects
-        and none is given.
+        and no such codec is given.
     """
     chosen = _filters_v2(filters, dtype)
     compressor = _compressor_v2(compressors, dtype)
@@ -233,9 +233,9 @@ def parse_codecs_v3(
     TypeError
         If an argument is not a codec of the expected role.
     KeyError
-        If the JSON form of a codec has no name.
+        If a codec is given in its JSON form without a name.
     UnknownCodecError
-        If no implementation of a codec is available.
+        If no implementation of a given codec is available.
     """
     return (
         () if _is_auto(filters) else _chain(filters, ArrayArrayCodec, "an ArrayArrayCodec"),

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 
 def create_codec_pipeline(metadata: ArrayMetadata, *, store: Store | None = None) -> CodecPipeline:
-    """Make the configured codec pipeline for the codecs of an array.
+    """Create a codec pipeline of the configured class for the codecs of an array.
 
     Parameters
     ----------
     metadata : ArrayV2Metadata or ArrayV3Metadata
         Metadata of the array.
     store : Store or None
-        Store for pipelines that access the store directly; None if there is no store yet.
+        Store of the array, passed to pipeline classes that access the store directly; None if the
+        array has no store yet.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def chunk_spec(
     shape: tuple[int, ...],
     prototype: BufferPrototype,
 ) -> ArraySpec:
-    """Return the spec of chunks of a given shape.
+    """Return the `ArraySpec` of the chunks that have a given shape.
 
     Parameters
     ----------

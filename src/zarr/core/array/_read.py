@@ -1,4 +1,4 @@
-"""Read a selection of an array: a plan without I/O, and two ways to execute it."""
+"""Plan the read of a selection without I/O; execute the plan asynchronously or synchronously."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReadPlan:
         The chunks of the selection, as items for the codec pipeline. The iterator can be consumed
         only once.
     target : NDBuffer
-        Buffer that receives whole elements, in the shape of the indexer.
+        Buffer that receives whole elements; it has the shape of the indexer.
     drop_axes : tuple of int
         Dimensions that have length 1 in the chunk selections and are missing from `target`.
     shape : tuple of int
@@ -74,8 +74,8 @@ class ReadPlan:
         Raises
         ------
         ChunkNotFoundError
-            If chunks are absent and ``array.read_missing_chunks`` is off. The message names each
-            absent chunk.
+            If chunks are absent and ``array.read_missing_chunks`` is off. The message lists all
+            absent chunks.
         """
         if not self.array.config.read_missing_chunks:
             self._check_present(results)
@@ -113,7 +113,7 @@ class ReadPlan:
 
 
 def _take_fields(buffer: NDBuffer, fields: Fields, dtype: np.dtype[Any]) -> NDBuffer:
-    """Return fields of structured elements as a copy in the same memory order."""
+    """Return a copy of some fields of structured elements, in the same memory order."""
     elements = buffer.as_numpy_array()
     if isinstance(fields, str):
         return type(buffer).from_numpy_array(elements[fields].copy(order="K"))
@@ -151,7 +151,7 @@ def plan_read(
     Raises
     ------
     TypeError
-        If `out` is not an `NDBuffer`, or has an unsuitable data type.
+        If `out` is not an `NDBuffer`, or if the result cannot be cast to the data type of `out`.
     ValueError
         If the shape of `out` differs from the shape of the result.
     IndexError
@@ -196,7 +196,7 @@ def _check_out(
 
 
 async def read(plan: ReadPlan) -> NDBuffer:
-    """Execute a planned read.
+    """Execute a planned read asynchronously.
 
     Raises
     ------
@@ -210,7 +210,7 @@ async def read(plan: ReadPlan) -> NDBuffer:
 
 
 def read_sync(plan: ReadPlan) -> NDBuffer:
-    """Execute a planned read and wait; the calling thread decodes if the pipeline supports it.
+    """Execute a planned read synchronously, in the calling thread if the pipeline has `read_sync`.
 
     Raises
     ------

@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Maximum number of arrays read concurrently. This maximum limits the number of tasks, and the
-# amount of data that is fetched but not yet decoded. `async.concurrency` is a separate limit, for
-# the requests of a store. A store merges concurrent requests, so many small arrays should be read
-# together.
+# Maximum number of arrays that are read concurrently. This maximum limits the number of tasks, and
+# the amount of data that is fetched but not yet decoded. `async.concurrency` is a separate limit,
+# for the requests of a store. A store merges concurrent requests, so many small arrays should be
+# read together.
 _AT_ONCE: Final = 256
 
-# Size of one unit of memory, in bytes. There are `_AT_ONCE` units for all reads. A read that needs
-# more memory than one unit takes several units, so all reads together need at most about `_AT_ONCE`
-# times this size.
+# Size of one unit of the memory budget, in bytes. All reads of one call share `_AT_ONCE` units. A
+# read that needs more memory than one unit takes several units, so all reads together need at most
+# about `_AT_ONCE` times this size.
 _PART_NBYTES: Final = 4 * MiB
 # Maximum number of chunks that are counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
@@ -51,7 +51,7 @@ _MOST_COUNTED: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A validated but unread selection of an array.
+    """A selection of an array that is validated, but not read yet.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ class Reading:
         grid = self.array._chunk_grid
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
-        # Whole chunks are fetched even for a small selection. This matters only for large chunks.
+        # Whole chunks are fetched even for a small selection. Only large chunks affect the
+        # estimate.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
@@ -93,22 +94,22 @@ class Reading:
         )
 
     def count_chunks(self, most: int) -> int:
-        """Return the number of chunks or shards to read, at most `most`."""
+        """Count the chunks or shards to read; stop counting at `most`."""
         return sum(1 for _ in islice(iter(self.indexer), most))
 
     async def run(self) -> NDArrayLikeOrScalar:
-        """Read on the event loop; `Reading.run_sync` reads in the calling thread."""
+        """Read the selection on the event loop; `run_sync` reads in the calling thread."""
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
-        """Read in the calling thread if possible, in the same way as indexing does."""
+        """Read the selection in the calling thread if possible, in the same way as indexing."""
         with _naming(self.array):
             return get_selection_sync(self.array, self.indexer, fields=self.fields)
 
 
 @contextmanager
 def _naming(array: AsyncArray[Any]) -> Iterator[None]:
-    """Add the location of the array to an exception, as a note."""
+    """Add a note with the location of the array to errors raised in a ``with`` block."""
     try:
         yield
     except Exception as error:
@@ -127,7 +128,7 @@ def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
     TypeError
         If `selections` is not an iterable of arrays, or of pairs of an array and a selection.
     """
-    # Reject an array or a group: it is iterable too, but iterating over it would read it.
+    # Reject an array or a group. Both are iterable, but the iteration would read data.
     if hasattr(selections, "store_path") or not isinstance(selections, Iterable):
         raise TypeError(
             "Expected an iterable of arrays, or of pairs of an array and a selection. "
@@ -151,12 +152,12 @@ def _parse_pair(item: object, at: int) -> tuple[AsyncArray[Any], Any]:
 
 
 async def prepare(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]:
-    """Validate selections of arrays, without reading.
+    """Validate selections of arrays, without reading these arrays.
 
     Raises
     ------
     IndexError
-        If a selection is not valid or out of bounds. A note names the array.
+        If a selection is not valid or out of bounds. The exception has a note that names the array.
     """
     readings: list[Reading] = []
     for array, selection in pairs:
@@ -200,8 +201,8 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
     Raises
     ------
     Exception
-        The first failure, with a note that names the array. The error is raised after all other
-        reads have ended.
+        The first error of a read, with a note that names the array. This error is raised after all
+        other reads have ended.
     """
     arrays = _Budget(_AT_ONCE)
     stores: dict[int, _Budget] = {}  # keyed by identity: stores need not be hashable
@@ -215,7 +216,8 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
         store = _innermost(reading.array.store_path.store)
         if type(store).get_many is not Store.get_many:
             return await reading.run()
-        # The default `get_many` uses the whole `async.concurrency` for one bulk read.
+        # With the default `get_many`, a single bulk read may use all requests that
+        # `async.concurrency` allows.
         concurrency = max(1, int(config.get("async.concurrency")))
         budget = stores.setdefault(id(store), _Budget(concurrency))
         in_parts = reading.array.codec_pipeline.supports_partial_decode
@@ -227,10 +229,10 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
 
 
 def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
-    """Read selections of arrays and wait for them.
+    """Read selections of arrays synchronously.
 
-    If the store of an array can read in the calling thread, the array is read in this thread, in
-    the same way as indexing reads it. These arrays are read one after another. After that, all
+    If the store of an array can read in the calling thread, the array is read in the calling
+    thread, in the same way as by indexing. Such arrays are read one after another. After that, all
     other arrays are read concurrently.
 
     See `read_all` for parameters, results and errors.
@@ -263,7 +265,7 @@ class _Budget:
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine while holding `share` units, but at most all units."""
+        """Run a coroutine while holding `share` units, or all units if there are fewer."""
         taken = 0
         try:
             async with self._turn:
@@ -277,7 +279,7 @@ class _Budget:
 
 
 def _innermost(store: Store) -> Store:
-    """Return the innermost store, without its wrappers."""
+    """Return the store itself, or the innermost store if the store is a wrapper."""
     while isinstance(store, WrapperStore):
         store = store._store
     return store
@@ -289,15 +291,15 @@ def _innermost(store: Store) -> Store:
 async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:
     """Read several arrays, or selections of them, concurrently.
 
-    A store that merges requests, such as `FsspecStore`, merges requests for different arrays in the
-    same way as requests for the chunks of one array.
+    A store that merges requests for the chunks of one array, such as `FsspecStore`, also merges
+    requests for different arrays.
 
     Parameters
     ----------
     selections : iterable
         Arrays, or pairs of an array and a selection. A selection is anything that can index the
         array, including field names. An array without a selection, or with the selection None, is
-        read whole. Stores and formats may differ.
+        read completely. The arrays may belong to different stores and have different formats.
 
     Returns
     -------
@@ -307,24 +309,22 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
     Raises
     ------
     TypeError
-        If an item of `selections` is neither an array nor a pair of an array and a selection. In
-        that case nothing is read.
+        If an item of `selections` is neither an array nor a pair of an array and a selection. The
+        error is raised before anything is read.
     IndexError
-        If a selection is not valid or out of bounds. In that case nothing is read.
+        If a selection is not valid or out of bounds. The error is raised before anything is read.
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` is off.
     Exception
-        The first failure of a read, with a note that names the array. The other reads are
-        cancelled.
+        The first error of a read, with a note that names the array. All other reads are cancelled.
 
-    Notes
-    -----
-    At most 256 arrays are read at a time, fewer if they are large. If arrays are stored in memory
-    or in local files, the synchronous function reads them one after another, as a loop would.
+    Notes ----- At most 256 arrays are read at a time, or fewer if the arrays are large. If arrays
+    are stored in memory or in local files, the synchronous function reads them one after another,
+    like a loop over the arrays.
     """
     return await read_all(await prepare(parse_selections(selections)))
 
 
 def read_many_sync(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrScalar]:
-    """Read several arrays and wait for them; see `read_many`."""
+    """Read several arrays synchronously; see `read_many`."""
     return read_all_sync(prepare_sync(parse_selections(selections)))

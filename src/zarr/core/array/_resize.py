@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from zarr.core.array._async import AsyncArray
 
-# If more than this number of chunks may be stored outside the new shape, list the store to find the
-# stored chunks.
+# If the number of grid positions outside the new shape exceeds this limit, the store is listed to
+# find the chunks that are stored there.
 _MAX_BLIND_DELETES = 1000
 
-# Maximum number of chunk positions collected before the chunks are deleted.
+# Maximum number of grid positions that are collected from a listing before the chunks at these
+# positions are deleted.
 _DELETED_AT_ONCE = 10_000
 
 
@@ -41,8 +42,9 @@ async def resize(
     array : AsyncArray
         The array.
     new_shape : iterable of int or int
-        Shape in elements, with as many dimensions as the array has. New elements have the fill
-        value. If a chunk was partly outside the old shape, its new elements have the stored values.
+        New shape in elements, with as many dimensions as the array has. New elements have the fill
+        value. In a stored chunk that extended beyond the old shape, however, new elements have the
+        values that the chunk contains.
     delete_outside_chunks : bool
         Whether to delete chunks that are completely outside the new shape. If the store cannot
         delete keys, these chunks are overwritten with the fill value instead.
@@ -53,8 +55,8 @@ async def resize(
         If `new_shape` is not a shape or has the wrong number of dimensions, or if the store is
         read-only.
     Exception
-        The first failure to delete a chunk. In that case no more chunks are deleted, and the shape
-        does not change.
+        The first error of a deletion. After such an error no more chunks are deleted, and the shape
+        of the array does not change.
     """
     shape = parse_shapelike(new_shape)
     if len(shape) != array.ndim:
@@ -79,8 +81,8 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
         await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
         return
     # On some file systems, and on servers that list page by page, a deletion during a listing can
-    # hide other keys. Therefore the store is listed again until no chunk is deleted during a
-    # listing.
+    # hide other keys. Therefore the store is listed again and again, until no chunk has been
+    # deleted during a listing.
     is_whole = False
     deleted: tuple[int, ...] | None = None  # first chunk deleted during the previous listing
     while not is_whole:
@@ -141,7 +143,7 @@ def _difference(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[in
 def plan_append(
     array: AsyncArray[Any], data: Any, axis: int
 ) -> tuple[tuple[int, ...], tuple[slice, ...]]:
-    """Return the shape after appending, and the region of the appended data.
+    """Return the shape of the array after appending, and the region of the appended data.
 
     Parameters
     ----------
@@ -150,15 +152,15 @@ def plan_append(
     data : array
         Data to append. The shapes of `data` and of the array must be equal, except along `axis`.
     axis : int
-        Dimension that grows; negative numbers count from the last dimension.
+        Dimension along which the array grows; negative numbers count from the last dimension.
 
     Raises
     ------
     numpy.exceptions.AxisError
-        If the dimension does not exist, or `data` has no dimensions. `AxisError` is a subclass of
-        `ValueError` and of `IndexError`.
+        If the array has no dimension `axis`, or if `data` is zero-dimensional. `AxisError` is a
+        subclass of `ValueError` and of `IndexError`.
     ValueError
-        If the shapes do not match.
+        If the shapes of `data` and of the array differ, apart from the lengths along `axis`.
     """
     ndim = array.ndim
     if not -ndim <= axis < ndim:

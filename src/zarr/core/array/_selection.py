@@ -1,8 +1,8 @@
-"""Read or write a selection, through overridden methods of the array if there are any.
+"""Read or write a selection of an array; call the methods that a subclass has overridden.
 
 An override of `AsyncArray._get_selection` handles every read of elements. An override of
 `AsyncArray._set_selection` handles every write of elements. Without an override, the synchronous
-functions avoid the event loop as far as possible.
+functions use the event loop only if necessary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def taken(result: NDBuffer, indexer: Indexer) -> NDArrayLikeOrScalar:
-    """Return the result of indexing: a scalar if a `BasicIndexer` selects one element."""
+    """Return a scalar if a `BasicIndexer` selects a single element, otherwise an array."""
     if result.shape == () and isinstance(indexer, BasicIndexer):
         return result.as_scalar()
     return result.as_ndarray_like()
@@ -53,7 +53,7 @@ def get_selection_sync(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> NDArrayLikeOrScalar:
-    """Read a selection and wait; the calling thread decodes if the pipeline supports it."""
+    """Read a selection synchronously, in the calling thread if possible; see `get_selection`."""
     if is_overridden(array, "_get_selection"):
         return sync(get_selection(array, indexer, out=out, fields=fields, prototype=prototype))
     plan = plan_read(array, indexer, out=out, fields=fields, prototype=prototype)
@@ -84,7 +84,7 @@ def set_selection_sync(
     fields: Fields | None = None,
     prototype: BufferPrototype | None = None,
 ) -> None:
-    """Write a selection and wait; the calling thread encodes if the pipeline supports it."""
+    """Write a selection synchronously, in the calling thread if possible; see `set_selection`."""
     if is_overridden(array, "_set_selection"):
         sync(set_selection(array, indexer, value, fields=fields, prototype=prototype))
     else:

@@ -23,17 +23,17 @@ _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
 
 
 def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a new array; take the parameters to keep from the source.
+    """Return the parameters of a new array, some of which are taken from the source.
 
     Parameters
     ----------
     source : AsyncArray or None
-        Source of the elements; None for data that are not an array of this library.
+        Array of this library that provides the elements; None if the elements come from other data.
     given : mapping
-        Parameters of `from_array` that describe the array, with ``zarr_format`` 2 or 3. The value
-        ``"keep"`` is replaced with the parameter of the source. If a parameter does not accept
-        ``"keep"``, the value None or `DEFAULT_FILL_VALUE` is replaced in the same way. Codecs and
-        chunk key encoding are kept only if the source has the same format.
+        Parameters of `from_array` that describe the new array; ``zarr_format`` must be 2 or 3. The
+        value ``"keep"`` is replaced with the parameter of the source. If a parameter does not
+        accept ``"keep"``, the value None or `DEFAULT_FILL_VALUE` is replaced in the same way.
+        Codecs and chunk key encoding are kept only if the source has the format ``zarr_format``.
 
     Warns
     -----
@@ -116,9 +116,9 @@ def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
     Parameters
     ----------
     source : AsyncArray
-        Source of the elements.
+        Array that is copied.
     target : StorePath
-        Location to be overwritten.
+        Location that the copy overwrites.
 
     Raises
     ------

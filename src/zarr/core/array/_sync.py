@@ -63,7 +63,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     """An array whose chunks are in a store.
 
     Indexing reads elements into a new NumPy array, and assignment writes elements to the store. No
-    elements are cached. The calling thread decodes, so several threads can read in parallel.
+    elements are cached. Chunks are decoded in the calling thread, so several threads can read in
+    parallel.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ArrayNotFoundError
-            If there is no array of format 3.
+            If no array of format 3 is stored at the location.
         TypeError, ValueError
             If the metadata are not valid.
         """
@@ -107,7 +108,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def async_array(self) -> AsyncArray[T_ArrayMetadata]:
-        """The same array for the asynchronous API."""
+        """The same array as an object of the asynchronous API."""
         return self._async_array
 
     @property
@@ -122,7 +123,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def config(self) -> ArrayConfig:
-        """Runtime options, which are not stored."""
+        """Runtime options of the array, which are not stored."""
         return self._async_array.config
 
     @property
@@ -131,7 +132,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape in elements; assigning to it resizes the array."""
+        """Shape of the array in elements; assigning a new shape resizes the array."""
         return self._async_array.metadata.shape
 
     @shape.setter
@@ -150,7 +151,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
 
     @property
     def nchunks_initialized(self) -> int:
-        """Number of stored chunks; a stored shard counts as all chunks in it."""
+        """Number of stored chunks; if a shard is stored, all its chunks are counted."""
         return sync_in_time(self._async_array.nchunks_initialized())
 
     def with_config(self, config: ArrayConfig | ArrayConfigParams) -> Self:
@@ -171,13 +172,13 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         """Read a selection, with the semantics of NumPy.
 
         Integers and slices select a box. An integer or boolean array combined with integers and
-        slices selects the product of the items; see `oindex`. Several integer arrays select single
+        slices makes an orthogonal selection; see `oindex`. Several integer arrays select single
         elements; see `vindex`. The items may include field names of a structured data type.
 
         Returns
         -------
         array or scalar
-            Usually an array; zero-dimensional if a single element is selected.
+            A scalar if every dimension is selected by an integer, otherwise an array.
 
         Raises
         ------
@@ -250,7 +251,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing items select the whole dimension. Steps are positive.
+            One item per dimension; a dimension without an item is selected completely. Steps are
+            positive.
         out : NDBuffer or None
             Buffer that receives the result; None for a new array. `out` must have the shape of the
             result. NumPy must be able to cast the result to the data type of `out` with
@@ -263,14 +265,14 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            A scalar if every dimension is selected by an integer.
+            A scalar if every dimension is selected by an integer, otherwise an array.
 
         Raises
         ------
         IndexError
             If the selection is not valid or out of bounds.
         TypeError, ValueError
-            If `out` does not fit the result.
+            If `out` is not an `NDBuffer`, or has an unsuitable shape or data type.
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
@@ -290,7 +292,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, integer array, boolean array or tuple of them
-            One item per dimension; missing items select the whole dimension.
+            One item per dimension; a dimension without an item is selected completely.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
@@ -343,16 +345,16 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read single elements by coordinates.
+        """Read single elements, selected by their coordinates.
 
         Parameters
         ----------
         selection : integer array or tuple of them
-            One array per dimension. The arrays are broadcast to a common shape, which is the shape
-            of the result.
+            One array of indices per dimension. The arrays are broadcast to a common shape, which is
+            the shape of the result.
         out : NDBuffer or None
-            Buffer that receives the result, as for `get_basic_selection`; None for a new array. The
-            buffer may also be one-dimensional.
+            Buffer that receives the result, as for `get_basic_selection`; None for a new array. In
+            addition, `out` may be one-dimensional.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -379,7 +381,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         selection : int, slice, Ellipsis or tuple of them
-            One item per dimension; missing items select the whole dimension. The step must be 1.
+            One item per dimension; a dimension without an item is selected completely. Slices must
+            have the step 1.
         out : NDBuffer or None
             Buffer that receives the result, as for `get_basic_selection`; None for a new array.
         fields : str, list of str or None
@@ -423,10 +426,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             As for `get_basic_selection`.
         value : scalar or array-like
-            New values; converted to the data type of the array, and broadcast to the selection.
+            New values, which are converted to the data type of the array and broadcast to the
+            selection.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None to set
-            whole elements.
+            Field of a structured data type to write; None to write whole elements. Other fields do
+            not change.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -435,8 +439,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         IndexError
             If the selection is not valid or out of bounds.
         TypeError, ValueError, OverflowError
-            If `value` does not fit the selection or the data type, or if the store is read-only. In
-            that case nothing is written.
+            If `value` does not fit the selection or the data type, or if the store is read-only. If
+            one of these errors is raised, nothing has been written.
         """
         indexer = BasicIndexer(selection, self.shape, self._chunk_grid)
         self._write(indexer, value, fields=fields, prototype=prototype)
@@ -456,10 +460,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, integer array, boolean array or tuple of them
             As for `get_orthogonal_selection`.
         value : scalar or array-like
-            New values; converted to the data type of the array, and broadcast to the selection.
+            New values, which are converted to the data type of the array and broadcast to the
+            selection.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None to set
-            whole elements.
+            Field of a structured data type to write; None to write whole elements. Other fields do
+            not change.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -486,11 +491,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         mask : boolean array
             Mask with the shape of the array; True selects an element.
         value : scalar or array-like
-            New values; converted to the data type of the array, and broadcast to the selection. An
-            array of values must be one-dimensional.
+            New values, which are converted to the data type of the array and broadcast to the
+            selection. If `value` is an array, it must be one-dimensional.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None to set
-            whole elements.
+            Field of a structured data type to write; None to write whole elements. Other fields do
+            not change.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -510,18 +515,18 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write single elements by coordinates; for repeated coordinates, the last value wins.
+        """Write single elements by coordinates; if coordinates are repeated, the last value is stored.
 
         Parameters
         ----------
         selection : integer array or tuple of them
             As for `get_coordinate_selection`.
         value : scalar or array-like
-            See `set_basic_selection`. An array must have the shape of the coordinates, or be
-            one-dimensional.
+            See `set_basic_selection`. If `value` is an array, it must be one-dimensional or have
+            the shape of the coordinate arrays.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None to set
-            whole elements.
+            Field of a structured data type to write; None to write whole elements. Other fields do
+            not change.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -548,10 +553,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, Ellipsis or tuple of them
             As for `get_block_selection`.
         value : scalar or array-like
-            New values; converted to the data type of the array, and broadcast to the selection.
+            New values, which are converted to the data type of the array and broadcast to the
+            selection.
         fields : str or None
-            Field of a structured data type to set; the other fields do not change. None to set
-            whole elements.
+            Field of a structured data type to write; None to write whole elements. Other fields do
+            not change.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
 
@@ -577,14 +583,14 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         new_shape : iterable of int or int
-            Shape in elements, with as many dimensions as the array has. New elements have the fill
-            value. If a chunk was partly outside the old shape, its new elements have the stored
-            values.
+            New shape in elements, with as many dimensions as the array has. New elements have the
+            fill value. In a stored chunk that extended beyond the old shape, however, new elements
+            have the values that the chunk contains.
 
         Raises
         ------
         TypeError, ValueError
-            If `new_shape` is not valid, or the store is read-only.
+            If `new_shape` is not valid, or if the store is read-only.
         """
         sync_in_time(self._async_array.resize(new_shape))
 

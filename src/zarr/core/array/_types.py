@@ -36,7 +36,7 @@ DEFAULT_FILL_VALUE: Final = DefaultFillValue()
 
 
 class ShardsConfigParam(TypedDict):
-    """Shape of the shards and further options."""
+    """Dictionary with the shape of the shards, and optionally the position of the shard index."""
 
     shape: tuple[int, ...]
     index_location: NotRequired[Literal["start", "end"] | None]

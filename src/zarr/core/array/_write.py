@@ -1,4 +1,4 @@
-"""Write a selection of an array: a plan with converted values, and two ways to execute it."""
+"""Plan the write of a selection; execute the plan asynchronously or synchronously."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ class WritePlan:
     is_empty : bool
         Whether the selection is empty.
     batch : iterator of tuple
-        Chunks for the codec pipeline; the iterator can be consumed only once.
+        The chunks of the selection, as items for the codec pipeline. The iterator can be consumed
+        only once.
     value : NDBuffer
-        Values in the data type of `field`, or of the array if `field` is None. The shape is the
-        shape of the indexer, or ``()`` if one value replaces all elements.
+        Values to write, in the data type of `field`, or of the array if `field` is None. The values
+        have the shape of the indexer, or the shape ``()`` if one value replaces all elements.
     drop_axes : tuple of int
         Dimensions that have length 1 in the chunk selections and are missing from `value`.
     current : ReadPlan or None
-        Plan for reading the current elements, if only one field is replaced; None to replace whole
-        elements.
+        Plan to read the current elements if only one field is replaced; None if whole elements are
+        replaced.
     field : str or None
-        The field to replace; None to replace whole elements.
+        The field that is replaced; None if whole elements are replaced.
     """
 
     array: AsyncArray[Any]
@@ -80,9 +81,9 @@ def plan_write(
     indexer : Indexer
         The selection.
     value : scalar, array-like or NDBuffer
-        New values; converted to the data type of the array, and broadcast to the selection as in a
-        NumPy assignment. If coordinate arrays have several dimensions, one-dimensional values are
-        accepted too.
+        New values, which are converted to the data type of the array and broadcast to the selection
+        as in a NumPy assignment. If coordinate arrays have several dimensions, one-dimensional
+        values are also accepted.
     fields : str, list of str or None
         One field of a structured data type to set; None to set whole elements.
     prototype : BufferPrototype or None
@@ -91,11 +92,11 @@ def plan_write(
     Raises
     ------
     ValueError
-        If the store is read-only, or `value` cannot be broadcast to the selection.
+        If the store is read-only, or if `value` cannot be broadcast to the selection.
     TypeError, OverflowError
-        If `value` cannot be converted.
+        If `value` cannot be converted to the data type of the array.
     IndexError
-        If the data type lacks the field, or several fields are given.
+        If the data type lacks the field, or if several fields are given.
     """
     array.store_path.store._check_writable()
     classes = default_buffer_prototype() if prototype is None else prototype
@@ -142,7 +143,7 @@ def refuse_missing_text(value: Any, dtype: object) -> None:
 
 
 def convert(value: object, dtype: np.dtype[Any]) -> Any:
-    """Convert a value to an array of a data type; data on a GPU stay on the GPU.
+    """Convert a value to an array with the data type `dtype`; data on a GPU stay on the GPU.
 
     Raises
     ------
@@ -157,15 +158,16 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     kind: Any = getattr(value, "dtype", None)
     if kind is not None and not isinstance(kind, np.dtype):
         refuse_missing_text(value, kind)
-    # Arrays are cast as in a NumPy assignment; other objects are converted with checks.
+    # As in a NumPy assignment, arrays are cast without checks, but other objects are checked: a
+    # Python integer that is out of range raises `OverflowError`.
     return np.asarray(value, dtype=dtype)
 
 
 def _broadcast(values: Any, indexer: Indexer, element_shape: tuple[int, ...]) -> Any:
-    """Return values in the shape of a selection, or in shape ``()``.
+    """Broadcast values to the shape of a selection; values with the shape ``()`` stay unchanged.
 
-    `element_shape` is ``()``, except for a field that is a subarray: in that case it is the shape
-    of the subarray.
+    `element_shape` is the shape of the subarray if a field with subarrays is written, and ``()``
+    otherwise.
     """
     flat = (*indexer.shape, *element_shape)
     if values.shape in ((), flat):
@@ -197,7 +199,7 @@ def _as_buffer(values: Any, prototype: BufferPrototype) -> NDBuffer:
 
 
 async def write(plan: WritePlan) -> None:
-    """Execute a planned write."""
+    """Execute a planned write asynchronously."""
     if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(await read(plan.current))
@@ -205,7 +207,7 @@ async def write(plan: WritePlan) -> None:
 
 
 def write_sync(plan: WritePlan) -> None:
-    """Execute a planned write and wait; the calling thread encodes if the pipeline supports it."""
+    """Execute a planned write synchronously, in the calling thread if the pipeline can do that."""
     if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(read_sync(plan.current))
