@@ -62,10 +62,9 @@ class ArrayConfig:
         Whether reading an absent chunk returns the fill value. If False, reading an absent chunk
         raises `ChunkNotFoundError`.
     sharding_coalesce_max_gap_bytes : int
-        Inner chunks of a shard are read together only if the gap between them has at most this
-        number of bytes.
+        Maximum gap, in bytes, between two inner chunks of a shard that are read together.
     sharding_coalesce_max_bytes : int
-        Maximum number of bytes that one read of several inner chunks covers.
+        Maximum size, in bytes, of one read that covers several inner chunks.
     """
 
     order: MemoryOrder
@@ -185,7 +184,7 @@ class ArraySpec:
         object.__setattr__(self, "prototype", prototype)
 
     def _limited(self, limit: DecodedLimit) -> ArraySpec:
-        """Return a copy of this spec with a limit on the decoded size, for a bytes-to-bytes codec."""
+        """Return a copy of this spec that limits the decoded size of a bytes-to-bytes codec."""
         limited = copy(self)
         object.__setattr__(limited, "_decoded_limit", limit)
         return limited

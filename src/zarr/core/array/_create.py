@@ -123,7 +123,7 @@ async def init_array(
         grid.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
-        contains ``shape`` and optionally ``index_location``. Format 3 only.
+        must contain ``shape`` and may contain ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
         Array-to-array codecs (format 3) or numcodecs codecs (format 2); None for no filters.
     compressors : iterable of codec, codec, "auto" or None
@@ -263,7 +263,7 @@ async def create_array(
         grid.
     shards : iterable of int, int, dict, "auto" or None
         Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
-        contains ``shape`` and optionally ``index_location``. Format 3 only.
+        must contain ``shape`` and may contain ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
         Array-to-array codecs (format 3) or numcodecs codecs (format 2); None for no filters.
     compressors : iterable of codec, codec, "auto" or None
@@ -426,11 +426,12 @@ async def from_array(
         The new array.
 
     Notes ----- If `data` is an array of this library, and the new array has the same chunks,
-    shards, data type, fill value and codecs, the encoded chunks are copied without decoding. A
-    damaged chunk is copied unchanged; reading it from the copy raises an error. A stored chunk
-    whose elements all equal the fill value is also stored in the copy, unless
-    ``write_empty_chunks`` is on for `data` and off for the new array. If ``write_empty_chunks`` is
-    on for the new array, chunks that are absent in `data` are also written.
+    shards, data type, fill value and codecs, the encoded chunks are copied without decoding. If
+    encoded chunks are copied, a damaged chunk stays unchanged, and reading the chunk from the copy
+    raises an error. A stored chunk whose elements all equal the fill value is also stored in the
+    copy, unless ``write_empty_chunks`` is on for `data` and off for the new array. If
+    ``write_empty_chunks`` is on for the new array, chunks that are absent in `data` are also
+    written.
 
     Raises
     ------

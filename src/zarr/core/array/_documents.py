@@ -179,7 +179,7 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         return self._values.get(name) is not None
 
     def seems_stored(self, name: str) -> bool:
-        """Return whether the value under `name` is present and starts with a brace, like JSON."""
+        """Return whether a value is stored under `name` and starts with ``{``, like a JSON object."""
         value = self._values.get(name)
         return value is not None and value.to_bytes().lstrip()[:1] == b"{"
 
@@ -432,7 +432,7 @@ async def create_documents(
 ) -> None:
     """Store encoded documents of a node; the caller must have checked that no node exists.
 
-    Another writer may have created a node after the caller checked. If the store has an atomic
+    Another writer may have created a node after this check. If the store has an atomic
     `set_if_not_exists`, the node of the other writer stays unchanged; otherwise that node is
     overwritten.
 
@@ -452,7 +452,8 @@ async def create_documents(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If another writer created a node with different metadata after the caller checked.
+        If another writer created a node with different metadata after the caller had checked that
+        no node exists.
     """
     if not creates_in_one_step(store_path.store):
         await store_documents(store_path, documents)
@@ -476,7 +477,7 @@ async def create_documents(
 async def leftovers(
     store_path: StorePath, documents: Mapping[str, Buffer]
 ) -> dict[str, Buffer | None]:
-    """Return the values already stored under the names of `documents`, except the first name.
+    """Return the values that are stored under all names in `documents` except the first.
 
     The first document defines the node. In format 2, the attributes of a deleted node may still be
     stored. `create_documents` uses the result to distinguish such attributes from the attributes of
@@ -504,7 +505,7 @@ def creates_in_one_step(store: Store) -> bool:
 
 
 def _is_overridden_by_others(store: Store, name: str) -> bool:
-    """Return whether a method of a store or of its inner store is defined outside this library."""
+    """Return whether a method of a store or a wrapped store is defined outside this library."""
     while True:
         kind = type(store)
         owner = kind.__mro__[_depth(kind, name)]

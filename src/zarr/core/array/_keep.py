@@ -1,4 +1,4 @@
-"""Compatibility function for the parameters of an array that keeps properties of another."""
+"""Parameters of an array that keeps properties of another array; a compatibility function."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class ReadPlan:
     drop_axes : tuple of int
         Dimensions that have length 1 in the chunk selections and are missing from `target`.
     shape : tuple of int
-        Shape of the result in elements. If coordinate arrays have several dimensions, this shape
-        differs from the shape of `target`, which has one dimension in that case.
+        Shape of the result in elements. If the coordinate arrays of a selection have several
+        dimensions, the result also has several dimensions, but `target` is one-dimensional.
     fields : str, list of str or None
         Fields of a structured data type to return; None to return whole elements.
     field_dtype : numpy.dtype

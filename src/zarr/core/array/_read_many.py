@@ -102,7 +102,7 @@ class Reading:
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
-        """Read the selection in the calling thread if possible, in the same way as indexing."""
+        """Read the selection in the calling thread if possible, in the same way as indexing does."""
         with _naming(self.array):
             return get_selection_sync(self.array, self.indexer, fields=self.fields)
 
@@ -201,8 +201,8 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
     Raises
     ------
     Exception
-        The first error of a read, with a note that names the array. This error is raised after all
-        other reads have ended.
+        The first error that a read raises, with a note that names the array. This error is raised
+        after all other reads have ended.
     """
     arrays = _Budget(_AT_ONCE)
     stores: dict[int, _Budget] = {}  # keyed by identity: stores need not be hashable
@@ -232,8 +232,8 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     """Read selections of arrays synchronously.
 
     If the store of an array can read in the calling thread, the array is read in the calling
-    thread, in the same way as by indexing. Such arrays are read one after another. After that, all
-    other arrays are read concurrently.
+    thread, in the same way as when it is indexed. Such arrays are read one after another. After
+    that, all other arrays are read concurrently.
 
     See `read_all` for parameters, results and errors.
     """
@@ -316,7 +316,8 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` is off.
     Exception
-        The first error of a read, with a note that names the array. All other reads are cancelled.
+        The first error that a read raises, with a note that names the array. All other reads are
+        cancelled.
 
     Notes ----- At most 256 arrays are read at a time, or fewer if the arrays are large. If arrays
     are stored in memory or in local files, the synchronous function reads them one after another,

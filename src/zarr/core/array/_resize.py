@@ -55,8 +55,8 @@ async def resize(
         If `new_shape` is not a shape or has the wrong number of dimensions, or if the store is
         read-only.
     Exception
-        The first error of a deletion. After such an error no more chunks are deleted, and the shape
-        of the array does not change.
+        The first error that the deletion of a chunk raises. After such an error, no more chunks are
+        deleted, and the shape of the array does not change.
     """
     shape = parse_shapelike(new_shape)
     if len(shape) != array.ndim:

@@ -515,7 +515,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write single elements by coordinates; if coordinates are repeated, the last value is stored.
+        """Write single elements by coordinates; for repeated coordinates, the last value is stored.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Buffers for encoded bytes and decoded chunks, in host memory or on a device."""
+"""Buffers for encoded bytes and decoded chunks, in host memory or in GPU memory."""
 
 from zarr.core.buffer.core import (
     ArrayLike,

@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Elements of these sizes (in bytes) are compared as integers, because that is fastest.
+# Elements of these sizes (in bytes) are compared as integers, because integers are compared
+# fastest.
 _INTEGERS = {1: np.dtype("u1"), 2: np.dtype("u2"), 4: np.dtype("u4"), 8: np.dtype("u8")}
 
 
 def holds_only(array: Any, value: Any) -> bool:
     """Return whether every element has the same bits as one value.
 
-    So -0.0 differs from 0.0, and NaNs with different bits differ. Strings and other objects of
-    variable length are compared by type and value. Padding between fields is ignored.
+    Therefore -0.0 differs from 0.0, and a NaN differs from a NaN with other bits. Strings and other
+    objects of variable length are compared by type and value. Padding between fields is ignored.
 
     Parameters
     ----------
     array : array
-        The elements. Arrays of numbers may be on a device; other arrays are in host memory.
+        The elements. Arrays of numbers may be in GPU memory; other arrays must be in host memory.
     value : scalar
         A value that NumPy can convert to the data type of `array`.
     """
@@ -43,7 +44,8 @@ def holds_only(array: Any, value: Any) -> bool:
 def _bits_only(array: Any, value: Any) -> bool:
     """Return whether every element of `array` has the same bits as `value`.
 
-    `value` is an array of the same dtype with one element, or with the shape of one subarray.
+    `value` is a zero-dimensional array of the same dtype. If the elements are subarrays of a field,
+    `value` has the shape of one subarray.
     """
     dtype = array.dtype
     if dtype.names is not None and not _is_solid(dtype):
@@ -69,12 +71,12 @@ def _bits_only(array: Any, value: Any) -> bool:
 
 
 def _repeats(array: Any, value: Any) -> bool:
-    """Return whether the bytes of an array repeat the bytes of one element."""
+    """Return whether the bytes of every element of `array` equal the bytes of `value`."""
     nbytes = array.dtype.itemsize
     if array[(*(0,) * array.ndim, ...)].tobytes() != value.tobytes():
         return False
-    # Compare the bytes of each element with those of the next element. `ravel` copies the array
-    # only if its memory has gaps.
+    # Compare the bytes of each element with the bytes of the next element. `ravel` copies the array
+    # only if there are gaps between the elements in memory.
     unit = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
     flat: Any = np.ravel(array, order="K")
     flat = flat.view(_INTEGERS[unit])
@@ -82,7 +84,7 @@ def _repeats(array: Any, value: Any) -> bool:
 
 
 def _is_solid(dtype: np.dtype[Any]) -> bool:
-    """Return whether the fields have a fixed size and are stored in order, without padding."""
+    """Return whether the fields of a dtype have fixed sizes and are in order, without padding."""
     end = 0
     for field, offset, *_ in (dtype.fields or {}).values():
         base = field.base
@@ -98,23 +100,23 @@ def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
         # A str or bytes object equals only objects of the same type, so `==` is sufficient.
         return bool(np.all(array == value))
     wanted = repr(value)
-    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently. This
-    # also holds for these values within containers.
+    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently. The
+    # same is true if such values are items of a container.
     return all(type(item) is cls and repr(item) == wanted for item in array.flat)
 
 
 def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
-    """Return whether every element equals a value; the value is not converted.
+    """Return whether every element equals a value, which keeps its own data type.
 
     Parameters
     ----------
     data : array
-        The elements, at least one. The data type is neither object nor structured.
+        Array with at least one element. Its data type must be neither object nor structured.
     other : scalar
         The value to compare with.
     equal_nan : bool
-        Whether NaN equals NaN and NaT equals NaT, independent of their bits. A complex number is
-        NaN if its real or imaginary part is NaN.
+        Whether NaN equals NaN and NaT equals NaT, regardless of their bits. A complex number is NaN
+        if its real or imaginary part is NaN.
     """
     value = np.asarray(other)
     kinds = data.dtype.kind + value.dtype.kind
@@ -138,7 +140,7 @@ def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
 
 
 def _equal(data: Any, value: Any, kinds: str) -> Any:
-    """Compare element by element; 0.0 and -0.0 differ if both sides are floating-point numbers."""
+    """Compare each element with a value; floating-point 0.0 differs from floating-point -0.0."""
     if kinds[1] in "fc":
         if np.isnan(value):
             return np.isnan(data)

@@ -48,10 +48,10 @@ class ArrayLike(Protocol):
         """Number of elements."""
 
     def __getitem__(self, key: slice) -> Self:
-        """Return a slice."""
+        """Return a slice of the array."""
 
     def __setitem__(self, key: slice, value: Any) -> None:
-        """Assign to a slice."""
+        """Assign new values to a slice of the array."""
 
     def copy(self) -> Self:
         """Return a copy."""
@@ -81,29 +81,29 @@ class NDArrayLike(Protocol):
         """Return the length of the first dimension."""
 
     def __getitem__(self, key: Any) -> Self:
-        """Return a selection."""
+        """Return a selection of the elements."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Assign to a selection."""
+        """Assign new values to a selection of the elements."""
 
     def __array__(self) -> npt.NDArray[Any]:
-        """Return a NumPy array."""
+        """Return the elements as a NumPy array."""
 
     def __eq__(self, other: object) -> Self:  # type: ignore[override]
-        """Compare element by element."""
+        """Compare element by element, and return an array of booleans."""
 
-    # Type checkers must accept NumPy arrays as this type. In the stubs of NumPy, shape and dtype
-    # are type parameters, so a method that changes the shape or dtype does not return `Self`. Also,
-    # no overload of `reshape` accepts both a tuple and a number.
+    # Type checkers must accept NumPy arrays as `NDArrayLike`. In the stubs of NumPy, shape and
+    # dtype are type parameters, so a method that changes the shape or dtype does not return `Self`.
+    # Moreover, in these stubs no single overload of `reshape` accepts both a tuple and a number.
 
     def reshape(self, shape: Any, /, *, order: Any = ..., copy: bool | None = ...) -> NDArrayLike:
-        """Return the same elements in another shape; the shape -1 means one dimension."""
+        """Return the same elements with a new shape; -1 makes the result one-dimensional."""
 
     def view(self, dtype: npt.DTypeLike) -> NDArrayLike:
-        """Return a view of the same memory with another data type."""
+        """Return a view of the same memory with a new data type."""
 
     def astype(self, dtype: npt.DTypeLike, order: Any = ..., *, copy: bool = ...) -> NDArrayLike:
-        """Return the elements converted to another data type."""
+        """Return the elements converted to the data type `dtype`."""
 
     def fill(self, value: Any) -> None:
         """Set every element to the same value."""
@@ -125,7 +125,7 @@ NDArrayLikeOrScalar = ScalarType | NDArrayLike
 
 
 def check_item_key_is_1d_contiguous(key: Any) -> None:
-    """Raise an error if a key is not a slice of step 1.
+    """Raise an error if `key` is not a slice with the step 1.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
 
 
 def _restore(value: object, state: Any) -> None:
-    """Set the attributes of an unpickled buffer; also accept pickles of classes without slots."""
+    """Set the attributes of an unpickled buffer from a pickled state with or without slots."""
     for part in state if isinstance(state, tuple) else (state,):
         for name, member in (part or {}).items():
             setattr(value, name, member)
@@ -158,12 +158,12 @@ class Buffer(ABC):
     Parameters
     ----------
     array_like : ArrayLike
-        A one-dimensional array with a data type of one byte per element. The array is not copied.
+        A one-dimensional array whose elements have a size of one byte. The array is not copied.
 
     Raises
     ------
     ValueError
-        If `array_like` is not one-dimensional, or if its item size is not one byte.
+        If `array_like` is not one-dimensional, or if the size of its elements is not one byte.
     """
 
     __slots__ = ("_data",)
@@ -181,16 +181,16 @@ class Buffer(ABC):
     @classmethod
     @abstractmethod
     def create_zero_length(cls) -> Self:
-        """Return an empty buffer."""
+        """Return a buffer without any bytes."""
 
     @classmethod
     def from_array_like(cls, array_like: ArrayLike) -> Self:
-        """Return a buffer over a one-dimensional array of bytes, without a copy.
+        """Return a buffer that wraps a one-dimensional array of bytes, without copying the array.
 
         Raises
         ------
         ValueError
-            If `array_like` is not one-dimensional, or if its item size is not one byte.
+            If `array_like` is not one-dimensional, or if the size of its elements is not one byte.
         """
         return cls(array_like)
 
@@ -299,12 +299,12 @@ class NDBuffer:
 
     @classmethod
     def from_ndarray_like(cls, ndarray_like: NDArrayLike) -> Self:
-        """Return a buffer over an array, without a copy."""
+        """Return a buffer that wraps an array, without copying the array."""
         return cls(ndarray_like)
 
     @classmethod
     def from_numpy_array(cls, array_like: npt.ArrayLike) -> Self:
-        """Return a buffer over a NumPy array, or over an object that NumPy can convert to one."""
+        """Return a buffer with the elements of a NumPy array; convert other objects to an array."""
         raise NotImplementedError
 
     def as_ndarray_like(self) -> NDArrayLike:
@@ -339,7 +339,7 @@ class NDBuffer:
 
     @property
     def byteorder(self) -> Literal["little", "big"]:
-        """Byte order of the elements; native byte order if the data type has none."""
+        """Byte order of the elements; the native byte order if the data type has no byte order."""
         if self.dtype.byteorder == "<":
             return "little"
         if self.dtype.byteorder == ">":
@@ -347,22 +347,22 @@ class NDBuffer:
         return sys.byteorder
 
     def reshape(self, newshape: tuple[int, ...] | Literal[-1]) -> Self:
-        """Return the same elements in another shape; -1 makes the array one-dimensional."""
+        """Return the same elements with a new shape; -1 makes the result one-dimensional."""
         return self.__class__(self._data.reshape(newshape))
 
     def squeeze(self, axis: tuple[int, ...]) -> Self:
-        """Remove dimensions of length 1.
+        """Return the elements without the dimensions in `axis`, which must have length 1.
 
         Raises
         ------
         ValueError
-            If the length of one of the dimensions is not 1.
+            If a dimension in `axis` does not have length 1.
         """
         kept = tuple(length for index, length in enumerate(self.shape) if index not in axis)
         return self.__class__(self._data.reshape(kept))
 
     def astype(self, dtype: npt.DTypeLike, order: Literal["K", "A", "C", "F"] = "K") -> Self:
-        """Return the elements converted to another data type."""
+        """Return the elements converted to the data type `dtype`."""
         return self.__class__(self._data.astype(dtype=dtype, order=order))
 
     def __getitem__(self, key: Any) -> Self:
@@ -378,17 +378,18 @@ class NDBuffer:
         return f"<NDBuffer shape={self.shape} dtype={self.dtype} {self._data!r}>"
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
-        """Return whether every element equals a value; the value is not converted.
+        """Return whether every element equals a value, which keeps its own data type.
 
-        The floating-point zeros -0.0 and 0.0 differ. The integer 0 has no sign and equals both.
+        The floating-point zeros -0.0 and 0.0 are different in this comparison. The integer 0 equals
+        both of these zeros.
 
         Parameters
         ----------
         other : scalar or None
-            The value to compare with. No element equals None.
+            The value to compare with. If `other` is None, the result is False.
         equal_nan : bool
-            Whether NaN equals NaN and NaT equals NaT, independent of their bits. A complex number
-            is NaN if its real or imaginary part is NaN.
+            Whether NaN equals NaN and NaT equals NaT, regardless of their bits. A complex number is
+            NaN if its real or imaginary part is NaN.
         """
         raise NotImplementedError
 
@@ -425,5 +426,5 @@ class BufferPrototype(NamedTuple):
 
 
 def default_buffer_prototype() -> BufferPrototype:
-    """Return the configured buffer classes (``buffer`` and ``ndbuffer``)."""
+    """Return the buffer classes that are configured as ``buffer`` and ``ndbuffer``."""
     return BufferPrototype(get_buffer_class(), get_ndbuffer_class())

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# The data type is cached, because parsing its string takes as long as creating an array.
+# This data type is created once, because parsing its string takes as long as creating an array.
 _BYTE = np.dtype("B")
 
 
@@ -37,7 +37,7 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        A one-dimensional array with a data type of one byte per element. The array is not copied.
+        A one-dimensional array whose elements have a size of one byte. The array is not copied.
     """
 
     __slots__ = ()
@@ -113,7 +113,7 @@ class NDBuffer(core.NDBuffer):
     def __getitem__(self, key: Any) -> Self:
         found: Any = self._data[key]
         if not isinstance(found, np.ndarray):
-            # Do not use `asanyarray`, because for bytes it drops trailing zeros.
+            # Do not use `asanyarray` here, because it drops trailing zeros of a bytes object.
             element, found = found, np.empty((), dtype=self._data.dtype)
             found[()] = element
         return self.__class__(found)
@@ -145,16 +145,16 @@ class NDBuffer(core.NDBuffer):
 def as_numpy_array_wrapper(
     func: Callable[[npt.NDArray[Any]], bytes], buf: core.Buffer, prototype: core.BufferPrototype
 ) -> core.Buffer:
-    """Apply a function on NumPy arrays to a buffer, and return the result as a buffer.
+    """Apply a function for NumPy arrays to a buffer, and return the result as a buffer.
 
     Parameters
     ----------
     func : callable
-        Takes a one-dimensional NumPy array of bytes and returns bytes.
+        Function that takes a one-dimensional NumPy array of bytes and returns bytes.
     buf : Buffer
-        The input of the function.
+        Buffer that is passed to `func` as a NumPy array.
     prototype : BufferPrototype
-        Its ``buffer`` class is the class of the result.
+        Buffer classes; the result has the class ``prototype.buffer``.
     """
     return prototype.buffer.from_bytes(func(buf.as_numpy_array()))
 

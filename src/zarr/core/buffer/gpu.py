@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffer", "NDBuffer", "buffer_prototype"]
 
-# Kinds of data types that can be compared on the GPU.
+# Kinds (`dtype.kind`) of the data types that can be compared on the GPU.
 _NUMBERS = "biufc"
 
 
@@ -35,7 +35,7 @@ def _cupy(wanted_by: type) -> Any:
     Raises
     ------
     ImportError
-        If CuPy is not installed. The message names the class `wanted_by`.
+        If CuPy is not installed. The message contains the name of the class `wanted_by`.
     """
     try:
         import cupy
@@ -58,7 +58,7 @@ def _is_on_device(data: object) -> bool:
 
 
 def _moved(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array; warn and copy if the array is not on the device."""
+    """Return an array as a CuPy array; if the array is not on the device, warn and copy it."""
     if not _is_on_device(data):
         warnings.warn(
             f"Creating a zarr.buffer.gpu.{_public_name(cls)} with an array that does not support "
@@ -71,7 +71,7 @@ def _moved(cls: type, data: Any) -> Any:
 
 
 def _to_device(cls: type, data: Any) -> Any:
-    """Return an array as a CuPy array; copy it only if it is not on the device.
+    """Return an array as a CuPy array; copy the array only if it is not on the device.
 
     A copy is converted to native byte order, because code on the device assumes that order.
     """
@@ -92,7 +92,7 @@ class Buffer(core.Buffer):
     Parameters
     ----------
     array_like : ArrayLike
-        A one-dimensional array with a data type of one byte per element. An array on the device is
+        A one-dimensional array whose elements have a size of one byte. An array on the device is
         not copied. An array is on the device if it has the attribute ``__cuda_array_interface__``.
 
     Raises
@@ -100,7 +100,7 @@ class Buffer(core.Buffer):
     ImportError
         If CuPy is not installed.
     ValueError
-        If `array_like` is not one-dimensional, or if its item size is not one byte.
+        If `array_like` is not one-dimensional, or if the size of its elements is not one byte.
 
     Warns
     -----
@@ -216,7 +216,7 @@ class NDBuffer(core.NDBuffer):
         super().__setitem__(self._key(key), _operand(type(self), value))
 
     def _key(self, key: Any) -> Any:
-        """Return a key in which index arrays are copied to the device."""
+        """Return an indexing key whose index arrays have been copied to the device."""
         if isinstance(key, tuple):
             return tuple(self._key(item) for item in key)
         return _to_device(type(self), key) if isinstance(key, np.ndarray) else key

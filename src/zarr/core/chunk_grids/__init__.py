@@ -5,8 +5,8 @@ equal length (Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or
 (rectilinear chunk grid, zarr-extensions). All lengths and offsets are in elements.
 
 Along a dimension, a chunk has two lengths. `chunk_size` is the length of the encoded chunk, and
-`data_size` is the length of the part within the array. They differ only if the array ends within
-the chunk.
+`data_size` is the length of the part within the array. The two lengths differ only if the array
+ends within the chunk.
 """
 
 from zarr.core.chunk_grids._dimensions import DimensionGrid, FixedDimension, VaryingDimension
@@ -47,7 +47,7 @@ __all__ = [
     "resolve_outer_and_inner_chunks",
 ]
 
-# Pickles refer to objects by module path, so set the public path.
+# Pickles refer to classes and functions by module path, so set the path of the public module.
 for _public in (
     ChunkGrid,
     ChunkLayout,

@@ -54,7 +54,7 @@ class DimensionGrid(Protocol):
         ...
 
     def chunk_size(self, chunk_ix: int) -> int:
-        """Return the length of a chunk as encoded, in elements."""
+        """Return the length of the encoded chunk in elements, including padding."""
         ...
 
     def data_size(self, chunk_ix: int) -> int:
@@ -67,14 +67,15 @@ class DimensionGrid(Protocol):
         Raises
         ------
         ValueError
-            If `new_extent` is negative, or if the chunks do not cover `new_extent`.
+            If `new_extent` is negative, or if the chunks have given lengths whose sum is less than
+            `new_extent`.
         """
         ...
 
     def resize(self, new_extent: int) -> DimensionGrid:
-        """Return the grid of the resized array.
+        """Return the grid for the array after it is resized to the length `new_extent`.
 
-        If the chunks do not cover `new_extent`, a chunk is added.
+        If the chunks have given lengths and do not cover `new_extent`, one chunk is added.
 
         Raises
         ------
@@ -100,7 +101,7 @@ class FixedDimension:
     TypeError
         If a parameter is not an integer.
     ValueError
-        If a parameter is too small.
+        If `size` is less than 1, or if `extent` is negative.
     """
 
     size: int
@@ -155,22 +156,24 @@ class VaryingDimension:
     Parameters
     ----------
     edges : sequence of int
-        Length of each chunk in elements, at least 1. The sum may exceed `extent`, for example
-        after the array has shrunk.
+        Length of each chunk in elements, at least 1. The sum of the lengths may exceed `extent`,
+        for example after the array has shrunk.
     extent : int
         Length of the array in elements, at least 0.
 
     Attributes
     ----------
     cumulative : tuple of int
-        End position of each chunk in elements.
+        End of each chunk in elements, that is, the sum of the lengths up to and including this
+        chunk.
 
     Raises
     ------
     TypeError
         If a length is not an integer.
     ValueError
-        If there are no edges, if a length is too small, or if the edges do not cover `extent`.
+        If `edges` is empty, if a length is too small, or if the sum of `edges` is less than
+        `extent`.
     """
 
     edges: tuple[int, ...]
@@ -241,6 +244,6 @@ class VaryingDimension:
 
 
 def _set(instance: object, **values: object) -> None:
-    """Set fields of a frozen dataclass in its constructor."""
+    """Set fields of an instance of a frozen dataclass; only for use in constructors."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)

@@ -29,7 +29,7 @@ class ChunkSpec:
         The region of the array that the chunk covers, in elements. The region does not extend past
         the array.
     codec_shape : tuple of int
-        The shape of the encoded chunk in elements.
+        The shape of the encoded chunk in elements, including padding.
     """
 
     slices: tuple[slice, ...]
@@ -70,7 +70,7 @@ class ChunkGrid:
     _dimensions: tuple[DimensionGrid, ...]
     _is_regular: bool
 
-    # Whether metadata store this grid as a rectilinear grid, even if the grid is regular.
+    # Whether this grid is stored as rectilinear in array metadata, even if the grid is regular.
     _is_stored_rectilinear: ClassVar[bool] = False
 
     def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
@@ -80,7 +80,7 @@ class ChunkGrid:
         object.__setattr__(self, "_is_regular", regular)
 
     def _as_rectilinear(self) -> Self:
-        """Return a copy of this grid that metadata store as a rectilinear grid."""
+        """Return a copy of this grid that is stored as rectilinear in array metadata."""
         grid = type(self)(dimensions=self._dimensions)
         object.__setattr__(grid, "_is_stored_rectilinear", True)
         return grid
@@ -94,13 +94,13 @@ class ChunkGrid:
         metadata : object
             The metadata, with the attributes ``shape`` and ``chunk_grid``. The object
             ``chunk_grid`` has one of two attributes: ``chunk_shape`` contains one length per
-            dimension; ``chunk_shapes`` contains, for each dimension, either one length or the
-            length of each chunk.
+            dimension; ``chunk_shapes`` contains, for each dimension, either one length for all
+            chunks or the length of each chunk.
 
         Raises
         ------
         ValueError
-            If the grid does not fit the shape.
+            If the chunk grid does not fit the shape of the array.
         """
         grid = metadata.chunk_grid
         sizes = grid.chunk_shapes if hasattr(grid, "chunk_shapes") else grid.chunk_shape
@@ -110,15 +110,16 @@ class ChunkGrid:
     def from_sizes(
         cls, array_shape: Sequence[int], chunk_sizes: Sequence[int | Sequence[int]]
     ) -> Self:
-        """Return the grid of an array.
+        """Return the grid of an array with given chunk lengths.
 
         Parameters
         ----------
         array_shape : sequence of int
             Shape of the array in elements.
         chunk_sizes : sequence
-            For each dimension the length of all chunks, or a sequence with the length of each
-            chunk. The sum of a sequence is at least the length of the array.
+            One item per dimension: either one length for all chunks, or a sequence with the length
+            of each chunk. The sum of a sequence must be at least the length of the array. All
+            lengths are in elements.
 
         Raises
         ------
@@ -152,7 +153,7 @@ class ChunkGrid:
 
     @property
     def dimensions(self) -> tuple[DimensionGrid, ...]:
-        """The division of each dimension."""
+        """The division of each dimension into chunks."""
         return self._dimensions
 
     @property
@@ -188,7 +189,7 @@ class ChunkGrid:
 
     @property
     def chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """For each dimension, the number of elements of the array in each chunk."""
+        """For each dimension, the lengths of all chunks in elements, without padding."""
         return tuple(tuple(map(dim.data_size, range(dim.nchunks))) for dim in self._dimensions)
 
     def get_nchunks(self) -> int:
@@ -245,9 +246,9 @@ class ChunkGrid:
         Parameters
         ----------
         origin : sequence of int or None
-            Position of the first chunk; None for the first chunk of the grid.
+            Position of the first chunk of the box; None for the first chunk of the grid.
         selection_shape : sequence of int or None
-            Number of chunks along each dimension; None for all chunks from `origin` on.
+            Number of chunks of the box along each dimension; None for all chunks from `origin` on.
 
         Raises
         ------
@@ -286,7 +287,7 @@ class ChunkGrid:
         return (cast("ChunkSpec", self[coords]).slices for coords in box)
 
     def update_shape(self, new_shape: Sequence[int]) -> Self:
-        """Return the grid of the resized array.
+        """Return the grid of the array after it is resized to `new_shape`.
 
         The chunks keep their positions. If the length of each chunk is given and the chunks do not
         cover the new length of a dimension, one chunk is added for the rest.
@@ -294,12 +295,13 @@ class ChunkGrid:
         Parameters
         ----------
         new_shape : sequence of int
-            New shape in elements.
+            New shape of the array in elements.
 
         Raises
         ------
         ValueError
-            If the number of dimensions differs, or if a length is negative.
+            If `new_shape` has another number of dimensions than the grid, or if a length is
+            negative.
         """
         if len(new_shape) != self.ndim:
             raise ValueError(
@@ -316,8 +318,8 @@ class ChunkGrid:
 def positions(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
     """Iterate over the positions in a box, in C order.
 
-    The result is the same as with `itertools.product`, but the numbers of long ranges are not kept
-    in memory.
+    The result is the same as that of `itertools.product`, but the numbers of long ranges are not
+    kept in memory.
 
     Parameters
     ----------

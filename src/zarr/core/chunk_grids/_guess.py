@@ -52,8 +52,8 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
     for axis in itertools.cycle(range(len(sizes))):
         elements = product(tuple(sizes))
         nbytes = elements * typesize
-        # Accept up to 1.5 times the target size. Half of such a chunk would be less than 0.75 times
-        # the target size.
+        # Accept a chunk of less than 1.5 times the target size. Half of such a chunk would have
+        # less than 0.75 times the target size.
         if elements == 1 or (nbytes < limit and nbytes < 1.5 * wanted):
             break
         sizes[axis] = ceildiv_int(sizes[axis], 2)
