@@ -179,7 +179,7 @@ class Documents(Mapping[str, "dict[str, JSON] | None"]):
         return self._values.get(name) is not None
 
     def seems_stored(self, name: str) -> bool:
-        """Return whether a value is stored under `name` and starts with ``{``, like a JSON object."""
+        """Return whether a value is stored under `name` and begins like a JSON object."""
         value = self._values.get(name)
         return value is not None and value.to_bytes().lstrip()[:1] == b"{"
 

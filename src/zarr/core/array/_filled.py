@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def empty(shape: ShapeLike, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     """Create an array without writing elements.
 
-    Until elements are written, reading them returns the fill value of the array.
+    Reading elements that have not been written returns the fill value of the array.
 
     Parameters
     ----------

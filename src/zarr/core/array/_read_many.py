@@ -102,7 +102,7 @@ class Reading:
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
-        """Read the selection in the calling thread if possible, in the same way as indexing does."""
+        """Read the selection in the calling thread if possible, as indexing the array does."""
         with _naming(self.array):
             return get_selection_sync(self.array, self.indexer, fields=self.fields)
 

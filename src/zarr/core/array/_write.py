@@ -82,10 +82,10 @@ def plan_write(
         The selection.
     value : scalar, array-like or NDBuffer
         New values, which are converted to the data type of the array and broadcast to the selection
-        as in a NumPy assignment. If coordinate arrays have several dimensions, one-dimensional
-        values are also accepted.
+        as in a NumPy assignment. If the selection consists of coordinate arrays with several
+        dimensions, one-dimensional values are also accepted.
     fields : str, list of str or None
-        One field of a structured data type to set; None to set whole elements.
+        One field of a structured data type to write; None to write whole elements.
     prototype : BufferPrototype or None
         Buffer classes for encoded and decoded data; None for the configured classes.
 
