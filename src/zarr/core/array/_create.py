@@ -425,13 +425,14 @@ async def from_array(
     AsyncArray
         The new array.
 
-    Notes ----- If `data` is an array of this library, and the new array has the same chunks,
-    shards, data type, fill value and codecs, the encoded chunks are copied without decoding. If
-    encoded chunks are copied, a damaged chunk stays unchanged, and reading the chunk from the copy
-    raises an error. A stored chunk whose elements all equal the fill value is also stored in the
-    copy, unless ``write_empty_chunks`` is on for `data` and off for the new array. If
-    ``write_empty_chunks`` is on for the new array, chunks that are absent in `data` are also
-    written.
+    Notes
+    -----
+    If `data` is an array of this library, and the new array has the same chunks, shards, data type,
+    fill value and codecs, the encoded chunks are copied without decoding. If encoded chunks are
+    copied, a damaged chunk stays unchanged, and reading the chunk from the copy raises an error. A
+    stored chunk whose elements all equal the fill value is also stored in the copy, unless
+    ``write_empty_chunks`` is on for `data` and off for the new array. If ``write_empty_chunks`` is
+    on for the new array, chunks that are absent in `data` are also written.
 
     Raises
     ------

@@ -319,9 +319,11 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
         The first error that a read raises, with a note that names the array. All other reads are
         cancelled.
 
-    Notes ----- At most 256 arrays are read at a time, or fewer if the arrays are large. If arrays
-    are stored in memory or in local files, the synchronous function reads them one after another,
-    like a loop over the arrays.
+    Notes
+    -----
+    At most 256 arrays are read at a time, or fewer if the arrays are large. If arrays are stored in
+    memory or in local files, the synchronous function reads them one after another, like a loop
+    over the arrays.
     """
     return await read_all(await prepare(parse_selections(selections)))
 
