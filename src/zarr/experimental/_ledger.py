@@ -122,7 +122,7 @@ class Ledger:
             return self.max_age == float("inf") or (entry is not None and self._is_fresh(entry))
 
     def knows_nothing_of(self, key: str) -> bool:
-        """Return whether a value has no entry, but the cache store may contain a usable copy of it.
+        """Return whether the cache store may contain a usable copy of a value that has no entry.
 
         Such a copy was written before the cache object was created, so its age is unknown. The copy
         is usable only if the age is not limited.

@@ -237,8 +237,8 @@ def remove(root: str, parts: Sequence[str]) -> None:
     """
     path = os.sep.join((root, *parts))
     try:
-        # Most deleted keys are absent already: writing only the fill value to a chunk deletes its
-        # key, and such a chunk is usually not stored.
+        # Most calls are for keys that do not exist: when only the fill value is written to a chunk,
+        # the key of the chunk is deleted, although such a chunk was usually never stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return

@@ -25,7 +25,7 @@ class LatencyStore(WrapperStore[S]):
     store : Store
         The wrapped store, which performs the reads and writes.
     get_latency : float or tuple of float
-        Delay before each read, in seconds; concurrent reads wait at the same time. A tuple contains
+        Delay before each read, in seconds; the delays of concurrent reads overlap. A tuple contains
         the mean and the standard deviation of a normal distribution. The delay of each read is
         drawn from this distribution; a negative delay counts as 0.
     set_latency : float or tuple of float

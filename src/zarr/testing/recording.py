@@ -103,7 +103,7 @@ class RecordingStore(WrapperStore[S]):
     store : Store
         The wrapped store, which performs the reads.
     delays : mapping or None
-        Mapping from keys to the delay of a read in seconds. Concurrent reads wait at the same time.
+        Mapping from keys to the delay of a read in seconds. The delays of concurrent reads overlap.
         None for no delays.
     failures : mapping or None
         Mapping from keys to the exception that a read raises after its delay. None for no failures.

@@ -196,10 +196,11 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     two classes do nothing but apply the codecs. The method that reads the source and the method
     that writes the target must not be overridden.
 
-    A chunk is empty if all its elements equal the fill value. If only the source stores empty
-    chunks, the result is False: chunks must be decoded, so that the target omits empty chunks. If
-    only the target stores empty chunks and the arrays have shards, the result is also False,
-    because empty chunks are absent from the shards of the source.
+    A chunk is empty if all its elements equal the fill value. If empty chunks are stored in the
+    source but not in the target, the result is False: chunks must be decoded, so that empty chunks
+    can be omitted from the target. If the arrays have shards, and empty chunks are stored in the
+    target but not in the source, the result is also False, because the shards of the source lack
+    the empty chunks.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
@@ -262,9 +263,9 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
-    A region contains about as many decoded chunks as fit into 16 MiB, or about half of the maximum
-    number of requests in flight if this is more. Two regions share that maximum: one is read while
-    the other is written.
+    The number of chunks in a region is the larger of two numbers: how many decoded chunks fit into
+    16 MiB, and half of the maximum number of requests in flight (both approximately). Two regions
+    share the requests in flight: one region is read while the other region is written.
 
     Parameters
     ----------

@@ -157,7 +157,7 @@ async def prepare(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]
     Raises
     ------
     IndexError
-        If a selection is not valid or out of bounds. The exception has a note that names the array.
+        If a selection is invalid or out of bounds. The exception has a note that names the array.
     """
     readings: list[Reading] = []
     for array, selection in pairs:
@@ -312,7 +312,7 @@ async def read_many(selections: Iterable[ArraySelection]) -> list[NDArrayLikeOrS
         If an item of `selections` is neither an array nor a pair of an array and a selection. The
         error is raised before anything is read.
     IndexError
-        If a selection is not valid or out of bounds. The error is raised before anything is read.
+        If a selection is invalid or out of bounds. The error is raised before anything is read.
     ChunkNotFoundError
         If a chunk is absent and ``array.read_missing_chunks`` is off.
     Exception

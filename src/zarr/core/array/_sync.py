@@ -183,7 +183,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         IndexError
-            If the selection is not valid or out of bounds.
+            If the selection is invalid or out of bounds.
         ChunkNotFoundError
             If a chunk is absent and ``array.read_missing_chunks`` is off.
         """
@@ -270,7 +270,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         IndexError
-            If the selection is not valid or out of bounds.
+            If the selection is invalid or out of bounds.
         TypeError, ValueError
             If `out` is not an `NDBuffer`, or has an unsuitable shape or data type.
         ChunkNotFoundError
@@ -437,7 +437,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         IndexError
-            If the selection is not valid or out of bounds.
+            If the selection is invalid or out of bounds.
         TypeError, ValueError, OverflowError
             If `value` does not fit the selection or the data type, or if the store is read-only. If
             one of these errors is raised, nothing has been written.

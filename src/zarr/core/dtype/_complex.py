@@ -47,7 +47,7 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
             If `data` is neither a number nor a string. A pair of a real and an imaginary part is
             only accepted by `from_json_scalar`.
         ValueError
-            If `data` is a string that is not a complex number.
+            If `data` is a string that does not represent a complex number.
         """
         if isinstance(data, self._scalar_cls):
             return cast("_TComplex", data)

@@ -314,7 +314,7 @@ class AsyncGroup(ArrayCreation):
         TypeError, ValueError
             If a name is not a valid path, or if the metadata of a member are not valid.
         IndexError
-            If a selection is not valid or out of bounds. The errors listed up to here are raised
+            If a selection is invalid or out of bounds. The errors listed up to here are raised
             before any chunk is read.
         Exception
             See `zarr.read_many`.

@@ -124,29 +124,30 @@ async def create_hierarchy(
 async def create_rooted_hierarchy(
     *, store: Store, nodes: Mapping[str, NodeMetadata], overwrite: bool = False
 ) -> AsyncArray[Any] | AsyncGroup:
-    """Create a hierarchy of arrays and groups in which one node is above all others.
+    """Create a hierarchy of arrays and groups that has a single root node.
+
+    The root node is above all other nodes. It can be at any path in the store.
 
     Parameters
     ----------
     store : Store
         Store in which the nodes are created.
     nodes : mapping of str to metadata
-        Metadata of the nodes by path, including the node that is above all others; see
-        `create_hierarchy`.
+        Metadata of the nodes by path, including the root node; see `create_hierarchy`.
     overwrite : bool
         Whether to first delete everything stored at and below the given paths.
 
     Returns
     -------
     AsyncGroup or AsyncArray
-        The node that is above all other nodes.
+        The root node.
 
     Raises
     ------
     ContainsArrayError, ContainsGroupError
         See `create_hierarchy`.
     ValueError
-        See `create_hierarchy`. The error is also raised if no node is above all others.
+        See `create_hierarchy`. The error is also raised if no node is above all the other nodes.
     """
     normalized = _hierarchy.normalize_paths(nodes)
     root = _hierarchy.root_of(normalized)

@@ -102,7 +102,7 @@ def parse_extra_fields(
     Parameters
     ----------
     data : mapping or None
-        Unknown fields by name; None for no unknown fields.
+        Unknown fields by name; None if there are none.
     reserved_keys : set of str
         Field names that the specification defines.
     node_type : {"array", "group"}
