@@ -161,7 +161,7 @@ def both_formats(cases: Sequence[Case]) -> Iterator[Case]:
         yield replace(
             case,
             name=f"formats-{case.name}",
-            title=f"format 2 over format 3: {case.title}",
+            title=f"time with format 2 / time with format 3: {case.title}",
             operation="formats",
             options={**case.options, formats.DOES: case.operation},
             group="formats",
@@ -185,25 +185,35 @@ def local(sizes: Sizes) -> Iterator[Case]:
     count = (sizes.side // 64) ** 2
     of_large = (sizes.large_side // 512) * (sizes.large_side // 1024)
 
-    yield Case("small-full-local", f"read {count} chunks of 64 x 64, zstd", "read", small)
-    yield Case("small-write-local", f"write {count} chunks of 64 x 64, zstd", "write", small)
-    yield Case("slice-local", "slice of 16 chunks of 64 x 64", "read", small, selection=window)
-    yield Case("large-full-local", f"read {of_large} chunks of 2 MiB, zstd", "read", large)
-    yield Case("one-chunk-local", "read one chunk of 64 bytes, zstd", "read", one)
+    yield Case("small-full-local", f"read {count} zstd chunks of 64 x 64", "read", small)
+    yield Case("small-write-local", f"write {count} zstd chunks of 64 x 64", "write", small)
+    yield Case(
+        "slice-local", "read a slice of 16 chunks of 64 x 64", "read", small, selection=window
+    )
+    yield Case("large-full-local", f"read {of_large} zstd chunks of 2 MiB", "read", large)
+    yield Case("one-chunk-local", "read one zstd chunk of 64 bytes", "read", one)
     described = f"{count} chunks in shards of {sizes.shard} x {sizes.shard}"
     yield Case("sharded-full-local", f"read {described}", "read", sharded)
     yield Case(
-        "sharded-slice-local", "slice of 16 chunks in shards", "read", sharded, selection=window
+        "sharded-slice-local",
+        "read a slice of 16 chunks in shards",
+        "read",
+        sharded,
+        selection=window,
     )
     for what in ("read", "write"):
-        title = f"{what} {sizes.chunks_in_memory} chunks of 100 in memory, not compressed"
+        title = f"{what} {sizes.chunks_in_memory} uncompressed chunks of 100 elements in memory"
         yield Case(f"small-{what}-memory", title, what, flat, transport="memory")
     yield Case("open-array-local", "open an array", "open", small)
-    title = f"open a group and its {sizes.children} children"
+    title = f"open a group and its {sizes.children} members"
     yield Case("open-group-local", title, "members", group)
     for name, text, use in (
-        ("import", "import the package, above numpy", False),
-        ("import-use", "the same, and name the function that opens an array", True),
+        ("import", "import the package, minus the time to import numpy", False),
+        (
+            "import-use",
+            "import the package and get its function that opens an array, minus the time of numpy",
+            True,
+        ),
     ):
         yield Case(name, text, "import", one, options={"use": use})
 
@@ -212,7 +222,7 @@ def remote(sizes: Sizes) -> Iterator[Case]:
     """Yield cases that read from a server."""
     keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
     group = Dataset((4,), (4,), zstd=False, values="ramp", children=sizes.children)
-    latency = f"HTTP, {1000 * sizes.delay:.0f} ms each"
+    latency = f"HTTP, {1000 * sizes.delay:.0f} ms per request"
     yield Case(
         "keys-http",
         f"read {sizes.keys} keys of 7 kB, {latency}",
@@ -231,13 +241,13 @@ def remote(sizes: Sizes) -> Iterator[Case]:
     )
     yield Case(
         "members-http",
-        f"list {sizes.children} children of a group, {latency}",
+        f"list {sizes.children} members of a group, {latency}",
         "members",
         group,
         transport="http",
         group="remote",
     )
-    title = f"read {sizes.keys} keys of 7 kB, S3, {1000 * sizes.delay:.0f} ms each"
+    title = f"read {sizes.keys} keys of 7 kB, S3, {1000 * sizes.delay:.0f} ms per request"
     yield Case("s3-keys", title, "read", keys, transport="s3", group="remote")
 
 
@@ -246,7 +256,7 @@ def readers(sizes: Sizes) -> Iterator[Case]:
     side, copies = sizes.reader_side, max(sizes.readers)
     large = min(512, side // 2)
     few = max(1, sizes.keys // 10)
-    latency = f"HTTP, {1000 * sizes.delay:.0f} ms each"
+    latency = f"HTTP, {1000 * sizes.delay:.0f} ms per request"
     for kind, transport, dataset, described in (
         (
             "small",
@@ -288,36 +298,36 @@ def flows(sizes: Sizes) -> Iterator[Case]:
     of_callers = Dataset((100 * sizes.keys * callers,), (100,), zstd=False, values="ramp")
     few = {"bulk_reads.max_concurrency": 8}
     ahead = {"bulk_reads.read_ahead_bytes": 8 << 20}
-    tasks = f"xarray and dask, {sizes.keys} references, a chunk a task"
-    variables = f"{sizes.variables} small variables of one object"
+    tasks = f"xarray and dask, {sizes.keys} references, one chunk per task"
+    variables = f"read {sizes.variables} small variables in one object"
     for name, title, flow, transport, options in (
-        ("fsspec-keys", f"read {sizes.keys} keys by fsspec", "fsspec-keys", "http", {}),
-        ("obstore-keys", f"read {sizes.keys} keys by obstore", "obstore-keys", "http", {}),
+        ("fsspec-keys", f"read {sizes.keys} keys with fsspec", "fsspec-keys", "http", {}),
+        ("obstore-keys", f"read {sizes.keys} keys with obstore", "obstore-keys", "http", {}),
         ("dask-references", f"{tasks}, 2 threads", "dask", "references", {"threads": 2}),
         (
             "dask-read-ahead",
-            f"{tasks}, 2 threads, 8 MiB ahead",
+            f"{tasks}, 2 threads, read-ahead of 8 MiB",
             "dask",
             "references",
             {"threads": 2, "settings": ahead},
         ),
         (
             "dask-64-threads",
-            f"{tasks}, 64 threads, 8 in flight",
+            f"{tasks}, 64 threads, at most 8 requests in flight",
             "dask",
             "references",
             {"threads": 64, "settings": few},
         ),
         (
             "coordinates",
-            f"{variables}, one call",
+            f"{variables} in one call",
             "coordinates",
             "references",
             {"variables": sizes.variables},
         ),
         (
             "load-async",
-            f"{variables}, gathered",
+            f"{variables} with asyncio.gather",
             "load-async",
             "references",
             {"variables": sizes.variables},
@@ -329,23 +339,35 @@ def flows(sizes: Sizes) -> Iterator[Case]:
             "http",
             {"threads": callers},
         ),
-        ("s3-fsspec-keys", f"read {sizes.keys} keys of S3 by s3fs", "fsspec-keys", "s3", {}),
-        ("s3-obstore-keys", f"read {sizes.keys} keys of S3 by obstore", "obstore-keys", "s3", {}),
+        ("s3-fsspec-keys", f"read {sizes.keys} keys from S3 with s3fs", "fsspec-keys", "s3", {}),
+        (
+            "s3-obstore-keys",
+            f"read {sizes.keys} keys from S3 with obstore",
+            "obstore-keys",
+            "s3",
+            {},
+        ),
         (
             "s3-fsspec-references",
-            f"read {sizes.keys} references to S3 by s3fs",
+            f"read {sizes.keys} references to S3 with s3fs",
             "fsspec-references",
             "s3-references",
             {},
         ),
         (
             "s3-obstore-references",
-            f"read {sizes.keys} references to S3 by obstore",
+            f"read {sizes.keys} references to S3 with obstore",
             "obstore-references",
             "s3-references",
             {},
         ),
-        ("503", f"read {sizes.keys} keys, 5 % answered by 503", "busy", "http", {}),
+        (
+            "503",
+            f"read {sizes.keys} keys, 5 % of the requests answered with status 503",
+            "busy",
+            "http",
+            {},
+        ),
     ):
         yield Case(
             f"flows-{name}",
@@ -375,7 +397,7 @@ def properties(sizes: Sizes) -> Iterator[Case]:
     ):
         yield Case(
             f"memory-{name}",
-            f"memory above the result of a read of {described}, {name}",
+            f"memory that a read of {described} needs in addition to its result, {name}",
             "memory",
             dataset,
             group="memory",
@@ -389,7 +411,7 @@ def properties(sizes: Sizes) -> Iterator[Case]:
     ):
         yield Case(
             f"overlap-{name}",
-            f"fetching as long as decoding: read over the longer, {name} chunks",
+            f"duration of a read / duration of fetching or decoding alone, {name} chunks",
             "overlap",
             array,
             group="overlap",
@@ -400,7 +422,7 @@ def properties(sizes: Sizes) -> Iterator[Case]:
         for nchunks in sizes.scales:
             yield Case(
                 f"scale-{kind}-{nchunks}",
-                f"{kind} selection of {nchunks:,} missing chunks",
+                f"{kind} selection of {nchunks:,} absent chunks",
                 "scale",
                 scale.dataset(nchunks),
                 transport="memory",

@@ -64,7 +64,7 @@ def starters(
             command, variables = environments.command(peer)
         except Unavailable as error:
             absent[peer.name] = str(error)
-            say(f"  not to be had: {error}")
+            say(f"  not available: {error}")
             continue
 
         def start(command: list[str] = command, variables: dict[str, str] = variables) -> Worker:
@@ -124,18 +124,40 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--filter", default="", help="only cases whose names contain this; several by commas")
-    add("--peers", help=f"which peers, by commas: {', '.join(peer.name for peer in PEERS)}")
-    add("--main", metavar="REV", help="the commit that main is, before Store.get_many if left out")
-    add("--rounds", type=int, default=Limits.rounds, help="rounds of a case at most (7)")
-    add("--seconds", type=float, default=Limits.seconds, help="after which no round begins (8)")
-    add("--minutes", type=float, default=Limits.minutes, help="for all, fewer rounds if late (16)")
-    add("--quick", action="store_true", help="small sizes, three rounds")
-    add("--python", help="the interpreter that environments are made of, 3.12 or later")
-    add("--output", type=Path, default=Path("bench-output"), help="for results, tables and plots")
-    add("--list", action="store_true", help="name the cases, and do nothing")
-    add("--render", action="store_true", help="measure nothing, use results in the output")
-    add("--write-docs", action="store_true", help="write the page of the documentation as well")
+    add(
+        "--filter",
+        default="",
+        help="run only cases whose names contain this text; separate texts by commas",
+    )
+    add(
+        "--peers",
+        help=f"names of the peers to run, separated by commas: {', '.join(peer.name for peer in PEERS)}",
+    )
+    add("--main", metavar="REV", help="commit of the peer main; default: before Store.get_many")
+    add("--rounds", type=int, default=Limits.rounds, help="maximum number of rounds per case (7)")
+    add(
+        "--seconds",
+        type=float,
+        default=Limits.seconds,
+        help="start no round of a case after this time (8)",
+    )
+    add(
+        "--minutes",
+        type=float,
+        default=Limits.minutes,
+        help="aim for this total, with fewer rounds (16)",
+    )
+    add("--quick", action="store_true", help="use small sizes and three rounds")
+    add("--python", help="Python for the environments of the peers, 3.12 or later")
+    add(
+        "--output",
+        type=Path,
+        default=Path("bench-output"),
+        help="directory for results, tables, plots",
+    )
+    add("--list", action="store_true", help="only print the names of the cases")
+    add("--render", action="store_true", help="only draw tables and plots of the previous run")
+    add("--write-docs", action="store_true", help="also write docs/benchmarks.md")
     return parser.parse_args(given)
 
 

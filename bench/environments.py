@@ -133,7 +133,9 @@ def find_python() -> str:
             return run([name, "-c", "import sys; print(sys.executable)"]).decode().strip()
         except Unavailable:
             continue
-    raise Unavailable(f"no Python from {'.'.join(map(str, OLDEST))} on; name one by --python")
+    raise Unavailable(
+        f"no Python {'.'.join(map(str, OLDEST))} or later was found; specify one with --python"
+    )
 
 
 def uv() -> list[str] | None:

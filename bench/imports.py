@@ -30,7 +30,7 @@ def workload(task: Task) -> Workload:
     module, settings = task.worker
     chosen = json.loads(settings)
     if chosen.get("config") and not chosen.get("imports"):
-        raise Unsupported("the package is that of another peer")
+        raise Unsupported("this peer imports the same package as another peer")
     package = module.removesuffix("_api")
     names = ["numpy", *chosen.get("imports", ()), package]
     code = f"import {', '.join(names)}"

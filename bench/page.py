@@ -32,9 +32,10 @@ def write_docs(report: Report, pictures: Sequence[Path], docs: Path) -> None:
 
 
 CAPTIONS = {
-    "ratios": "Time of each peer over that of this checkout. Hollow: format 2.",
-    "scale": "Time for each chunk, by how many there are in a selection.",
-    "requests": "Requests of one run, as the server counted them; format 2 where it takes others.",
+    "ratios": "Time of each peer divided by the time of this checkout. Hollow markers: format 2.",
+    "scale": "Time per chunk against the number of chunks in the selection.",
+    "requests": "Number of requests in one run, counted at the server. Format 2 is shown only if its "
+    "number of requests differs.",
 }
 
 
@@ -43,21 +44,23 @@ def lines(report: Report, pictures: Sequence[Path]) -> Iterator[str]:
     told = report.machine
     yield "# Benchmarks"
     yield ""
-    yield "`hatch run bench:docs` takes all figures and writes this page with its pictures; it is the one"
-    yield "command to run, on a quiet machine. `hatch run bench:compare --filter TEXT` runs some of the"
-    yield "cases, `--list` names them; with `--main REV` the peer `main` is another commit."
+    yield "`hatch run bench:docs` measures all figures, and writes this page and its pictures. Run this"
+    yield "command on a machine that does nothing else. `hatch run bench:compare --filter TEXT` runs only"
+    yield "the cases whose names contain TEXT, and `hatch run bench:compare --list` prints the names of all"
+    yield "cases. With `--main REV`, the commit REV is measured as the peer `main`."
     yield ""
     yield (
-        f"Taken on {told['date']}: {told['processor']}, {told['cores']} cores, {told['system']}, "
-        f"{report.sizes} sizes."
+        f"The figures were measured on {told['date']}: {told['processor']}, {told['cores']} cores, {told['system']}, "
+        f"arrays of the {report.sizes} sizes."
     )
     yield tables.noise(report)
     yield ""
-    yield "Each peer has an interpreter of its own. In each round every peer does the case once, and each"
-    yield "round begins with another peer. Results are compared with NumPy's before anything is timed."
-    yield "A figure is the median of all rounds, with the interquartile range (IQR) in percent of the"
-    yield "median; of fewer than four rounds, the whole range. HTTP and S3 are servers on this machine,"
-    yield "which wait before each answer and read no signatures."
+    yield "Each peer runs in its own Python interpreter. In each round, every peer runs the case once, and"
+    yield "the first peer of the round changes from round to round. Before a peer is timed, its results are"
+    yield "compared with those of NumPy. A figure is the median of all rounds. The interquartile range (IQR)"
+    yield "is given in percent of the median; if there were fewer than four rounds, the full range is given"
+    yield "instead. The HTTP server and the S3 server run on the same machine as the peers. They wait before"
+    yield "each response, and do not check signatures."
     yield ""
     yield from tables.versions(report)
     for name, caption in CAPTIONS.items():

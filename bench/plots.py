@@ -97,7 +97,7 @@ def ratios(report: Report) -> Any:
     axis.set_yticks(range(len(rows)), rows)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlabel(
-        "time over that of this checkout: to the right of the line, this checkout is faster"
+        "time of the peer / time of this checkout; right of the line, this checkout is faster"
     )
     axis.grid(axis="x", color="0.85", linewidth=0.6)
     axis.legend(
@@ -105,7 +105,7 @@ def ratios(report: Report) -> Any:
         bbox_to_anchor=(0, 1),
         ncols=len(others),
         frameon=False,
-        title="hollow: format 2",
+        title="hollow markers: format 2",
     )
     return figure
 
@@ -134,7 +134,7 @@ def scales(report: Report) -> Any:
         axis.set_xlabel("chunks")
         axis.grid(which="both", color="0.9", linewidth=0.6)
     axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes[0, 0].set_ylabel("time a chunk [µs]")
+    axes[0, 0].set_ylabel("time per chunk [µs]")
     handles: dict[str, Any] = {}
     for axis in axes[0]:
         handles |= dict(zip(*reversed(axis.get_legend_handles_labels())))

@@ -100,7 +100,12 @@ def ratios(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
     ]
     working = [result for result in results if not result.name.startswith("import")]
     means = (summary.geometric_mean([r.ratio(peer) for r in working]) for peer in others)
-    rows.append(["**geometric mean**, without imports", *(f"**{times(mean)}**" for mean in means)])
+    rows.append(
+        [
+            "**geometric mean** of all cases except imports",
+            *(f"**{times(mean)}**" for mean in means),
+        ]
+    )
     yield from table(["case", *others], rows)
 
 
@@ -131,7 +136,7 @@ def formats(report: Report) -> Iterator[str]:
         ]
         for new, old in report.twins()
     ]
-    yield from table(["format 2 over format 3", *report.peers], rows)
+    yield from table(["time with format 2 / time with format 3", *report.peers], rows)
 
 
 def throughput(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
@@ -154,7 +159,7 @@ def throughput(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]
         if "threads" in name and processes is not None:
             label = threads.title.replace(" threads read", ":")
             rows.append([label, *(cell(threads, processes, peer) for peer in peers)])
-    yield from table(["readers: threads / processes", *peers], rows)
+    yield from table(["throughput with threads / with processes = ratio", *peers], rows)
 
 
 def scales(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
@@ -173,7 +178,7 @@ def scales(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
         ]
         for result in results
     ]
-    yield from table(["selection, chunks: time a chunk", *peers], rows)
+    yield from table(["time per chunk: kind of selection, number of chunks", *peers], rows)
     yield from reasons(results, peers)
 
 
@@ -186,10 +191,10 @@ def versions(report: Report) -> Iterator[str]:
             [
                 name,
                 title,
-                f"not to be had: {plain(report.absent[name])}" if name in report.absent else used,
+                f"not available: {plain(report.absent[name])}" if name in report.absent else used,
             ]
         )
-    yield "| peer | what it is | versions |"
+    yield "| peer | description | versions |"
     yield "|---|---|---|"
     for row in rows:
         yield f"| {' | '.join(row)} |"
@@ -201,9 +206,10 @@ def noise(report: Report) -> str:
     told = report.noise
     loads = " and ".join(str(load) for load in told["load"])
     return (
-        f"A fixed loop, run before each of {told['rounds']} rounds, had an IQR of "
-        f"{100 * told['iqr']:.0f} % of its median, and a range of {100 * told['range']:.0f} %. "
-        f"The load average was {loads} before and after."
+        f"To show how steady the machine was, a fixed loop was timed before each of the "
+        f"{told['rounds']} rounds: the IQR of its times was {100 * told['iqr']:.0f} % of their median, "
+        f"and their full range was {100 * told['range']:.0f} % of the median. "
+        f"The load averages before and after the measurement were {loads}."
     )
 
 
@@ -215,19 +221,23 @@ def all_tables(report: Report) -> str:
     flows = report.group("flows")
     if flows:
         those = [p for p in peers if any(p in result.outcomes for result in flows)]
-        lines += ["## What users do", "", "Reads of arrays at a server.", ""]
+        lines += ["## What users do", "", "These cases read arrays from a server.", ""]
         lines += figures(flows, those)
-        lines += ["Of one run, counted at the server:", ""]
+        lines += ["Requests and bytes of one run, counted at the server:", ""]
         lines += requests(flows, those, with_peak=True)
     if timed:
         lines += ["## Single operations", ""]
         lines += figures(timed, peers)
         if REFERENCE in peers and len(peers) > 1:
             lines += ["## Against this checkout", ""]
-            lines += [f"How many times as long as `{REFERENCE}`: more than 1 is slower.", ""]
+            lines += [
+                f"Time of each peer divided by the time of `{REFERENCE}`: if the ratio is more than 1, "
+                "the peer is slower than this checkout.",
+                "",
+            ]
             lines += ratios(timed, peers)
     if report.group("remote"):
-        lines += ["## Requests", "", "Of one run, counted at the server.", ""]
+        lines += ["## Requests", "", "Requests and bytes of one run, counted at the server.", ""]
         lines += requests(timed, peers)
     if report.twins():
         lines += ["## Format 2 and format 3", "", *formats(report)]
@@ -235,7 +245,7 @@ def all_tables(report: Report) -> str:
         lines += [
             "## Many readers",
             "",
-            "Each reads its own array. All together, in MB a second:",
+            "Each reader reads its own array. The table shows the total throughput of all readers:",
             "",
         ]
         lines += throughput(report.group("readers"), peers)
@@ -243,20 +253,23 @@ def all_tables(report: Report) -> str:
         (
             "formats",
             "Format 2 over format 3, in turn",
-            "The same work on the same values in both formats, in one process and in turn: "
-            f"1 is ideal, {FORMATS_TARGET} the target.",
+            "Each ratio is the time of a case with format 2, divided by its time with format 3. Both "
+            "formats are measured alternately in one process, with the same values. A ratio of 1 is "
+            f"ideal; the target is {FORMATS_TARGET}.",
         ),
         (
             "memory",
             "Memory",
-            "Peak memory of a new process, minus the size of the result and the memory that the process "
-            "used before the read.",
+            "Peak memory of a new process that reads an array, minus the size of the result and the "
+            "memory that the process used before the read.",
         ),
         (
             "overlap",
             "Overlap",
-            "The store takes as long as decoding does. The read over the longer of the two: "
-            f"1 is ideal, {OVERLAP_TARGET} the target, 2 one after the other.",
+            "The store is slowed down so that fetching all chunks takes as long as decoding them. The "
+            "figure is the duration of the read, divided by the longer one of these two times. It is 1 "
+            "if fetching and decoding overlap completely, and 2 if they do not overlap; the target is "
+            f"{OVERLAP_TARGET}.",
         ),
     ):
         results = report.group(group)
@@ -266,6 +279,12 @@ def all_tables(report: Report) -> str:
     results = report.group("scale")
     if results:
         measured = [p for p in peers if any(r.figures(p) for r in results)]
-        lines += ["## Number of chunks", "", "Planning included; no chunk is stored.", ""]
+        lines += [
+            "## Number of chunks",
+            "",
+            "No chunk of these arrays is stored, so the times include only planning, requests and "
+            "filling the result with the fill value.",
+            "",
+        ]
         lines += scales(results, measured)
     return "\n".join(lines).rstrip() + "\n"

@@ -152,7 +152,7 @@ def read(task: Task) -> Workload:
             check,
             close=one.close,
         )
-    raise Unsupported(f"no bare loop over {task.transport}")
+    raise Unsupported(f"the loop without zarr does not read from {task.transport}")
 
 
 def over_http(

@@ -41,7 +41,7 @@ def kvstore(task: Task, copy: int | None = None) -> dict[str, Any]:
         }
     if task.transport == "memory":
         return {"driver": "memory"}
-    raise Unsupported(f"no {task.transport} in tensorstore")
+    raise Unsupported(f"tensorstore does not support {task.transport}")
 
 
 def driver(dataset: Dataset) -> str:
@@ -150,7 +150,7 @@ def select(task: Task) -> Workload:
 
 def members(task: Task) -> Workload:
     """Raise `Unsupported`: there are no groups in tensorstore."""
-    raise Unsupported("tensorstore has no groups")
+    raise Unsupported("tensorstore does not support groups")
 
 
 def flow(task: Task) -> Workload:
@@ -163,7 +163,7 @@ def flow(task: Task) -> Workload:
     if name == "concurrent":
         array = tensorstore.open(open_spec(task), read=True).result()
         return readers.parts_in_threads(task, lambda part: array[part].read().result())
-    raise Unsupported("no references in tensorstore")
+    raise Unsupported("tensorstore does not support references")
 
 
 OPERATIONS: dict[str, Callable[[Task], Workload]] = {
