@@ -131,7 +131,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--peers",
-        help=f"names of the peers to run, separated by commas: {', '.join(peer.name for peer in PEERS)}",
+        help=f"peers to run, separated by commas: {', '.join(peer.name for peer in PEERS)}",
     )
     add("--main", metavar="REV", help="commit of the peer main; default: before Store.get_many")
     add("--rounds", type=int, default=Limits.rounds, help="maximum number of rounds per case (7)")

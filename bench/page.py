@@ -34,8 +34,8 @@ def write_docs(report: Report, pictures: Sequence[Path], docs: Path) -> None:
 CAPTIONS = {
     "ratios": "Time of each peer divided by the time of this checkout. Hollow markers: format 2.",
     "scale": "Time per chunk against the number of chunks in the selection.",
-    "requests": "Number of requests in one run, counted at the server. Format 2 is shown only if its "
-    "number of requests differs.",
+    "requests": "Number of requests in one run, counted at the server. "
+    "Format 2 is shown only if its number of requests differs.",
 }
 
 
@@ -44,23 +44,25 @@ def lines(report: Report, pictures: Sequence[Path]) -> Iterator[str]:
     told = report.machine
     yield "# Benchmarks"
     yield ""
-    yield "`hatch run bench:docs` measures all figures, and writes this page and its pictures. Run this"
-    yield "command on a machine that does nothing else. `hatch run bench:compare --filter TEXT` runs only"
-    yield "the cases whose names contain TEXT, and `hatch run bench:compare --list` prints the names of all"
-    yield "cases. With `--main REV`, the commit REV is measured as the peer `main`."
+    yield "`hatch run bench:docs` measures all figures, and writes this page and its pictures. Run"
+    yield "this command on a machine that does nothing else."
+    yield "`hatch run bench:compare --filter TEXT` runs only the cases whose names contain TEXT, and"
+    yield "`hatch run bench:compare --list` prints the names of all cases. With `--main REV`, the"
+    yield "commit REV is measured as the peer `main`."
     yield ""
     yield (
-        f"The figures were measured on {told['date']}: {told['processor']}, {told['cores']} cores, {told['system']}, "
-        f"arrays of the {report.sizes} sizes."
+        f"The figures were measured on {told['date']}: {told['processor']}, {told['cores']} cores, "
+        f"{told['system']}, sizes of the cases: {report.sizes}."
     )
     yield tables.noise(report)
     yield ""
-    yield "Each peer runs in its own Python interpreter. In each round, every peer runs the case once, and"
-    yield "the first peer of the round changes from round to round. Before a peer is timed, its results are"
-    yield "compared with those of NumPy. A figure is the median of all rounds. The interquartile range (IQR)"
-    yield "is given in percent of the median; if there were fewer than four rounds, the full range is given"
-    yield "instead. The HTTP server and the S3 server run on the same machine as the peers. They wait before"
-    yield "each response, and do not check signatures."
+    yield "Each peer runs in its own Python interpreter. In each round, every peer runs the case"
+    yield "once, and the first peer of the round changes from round to round. Before a peer is"
+    yield "timed, its results are compared with those of NumPy. A figure is the median of all"
+    yield "rounds. The interquartile range (IQR) is given in percent of the median; if there were"
+    yield "fewer than four rounds, the full range is given instead. The HTTP server and the S3"
+    yield "server run on the same machine as the peers. They wait before each response, and do"
+    yield "not check signatures."
     yield ""
     yield from tables.versions(report)
     for name, caption in CAPTIONS.items():

@@ -207,8 +207,8 @@ def noise(report: Report) -> str:
     loads = " and ".join(str(load) for load in told["load"])
     return (
         f"To show how steady the machine was, a fixed loop was timed before each of the "
-        f"{told['rounds']} rounds: the IQR of its times was {100 * told['iqr']:.0f} % of their median, "
-        f"and their full range was {100 * told['range']:.0f} % of the median. "
+        f"{told['rounds']} rounds: the IQR of its times was {100 * told['iqr']:.0f} % of their "
+        f"median, and their full range was {100 * told['range']:.0f} % of the median. "
         f"The load averages before and after the measurement were {loads}."
     )
 
@@ -231,8 +231,8 @@ def all_tables(report: Report) -> str:
         if REFERENCE in peers and len(peers) > 1:
             lines += ["## Against this checkout", ""]
             lines += [
-                f"Time of each peer divided by the time of `{REFERENCE}`: if the ratio is more than 1, "
-                "the peer is slower than this checkout.",
+                f"Time of each peer divided by the time of `{REFERENCE}`: "
+                "if the ratio is more than 1, the peer is slower than this checkout.",
                 "",
             ]
             lines += ratios(timed, peers)
@@ -253,23 +253,23 @@ def all_tables(report: Report) -> str:
         (
             "formats",
             "Format 2 over format 3, in turn",
-            "Each ratio is the time of a case with format 2, divided by its time with format 3. Both "
-            "formats are measured alternately in one process, with the same values. A ratio of 1 is "
-            f"ideal; the target is {FORMATS_TARGET}.",
+            "Each ratio is the time of a case with format 2, divided by its time with format 3. "
+            "Both formats are measured alternately in one process, with the same values. "
+            f"A ratio of 1 is ideal; the target is {FORMATS_TARGET}.",
         ),
         (
             "memory",
             "Memory",
-            "Peak memory of a new process that reads an array, minus the size of the result and the "
-            "memory that the process used before the read.",
+            "Peak memory of a new process that reads an array, minus the size of the result and "
+            "the memory that the process used before the read.",
         ),
         (
             "overlap",
             "Overlap",
-            "The store is slowed down so that fetching all chunks takes as long as decoding them. The "
-            "figure is the duration of the read, divided by the longer one of these two times. It is 1 "
-            "if fetching and decoding overlap completely, and 2 if they do not overlap; the target is "
-            f"{OVERLAP_TARGET}.",
+            "The store is slowed down so that fetching all chunks takes as long as decoding them. "
+            "The figure is the duration of the read, divided by the longer one of these two "
+            "times. The figure is 1 if fetching and decoding overlap completely, and 2 if they do "
+            f"not overlap; the target is {OVERLAP_TARGET}.",
         ),
     ):
         results = report.group(group)
