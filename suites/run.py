@@ -56,8 +56,10 @@ def command(
         # Options are kept. Paths are dropped, because they would add all tests below them.
         chosen = [one for one in package.arguments if one.startswith("-")]
         tests = [*chosen, *tests]
+    # The configuration in the sdist may require plugins for tests that the sdist does not contain.
+    ours = ("-c", os.devnull, "--rootdir=.") if package.imports else ()
     return [
-        *(str(python), "-m", "pytest", *tests),
+        *(str(python), "-m", "pytest", *ours, *tests),
         *(f"--deselect={known.test}" for known in package.deselect),
         *("-p", "no:cacheprovider", "-p", "suites_offline"),
         *("-o", "addopts=", "-o", "junit_family=xunit2", f"--junit-xml={report}"),

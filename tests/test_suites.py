@@ -388,12 +388,13 @@ class TestRun:
         number: int,
         suite: str,
         visit: Callable[[float], None] = lambda _: None,
+        configuration: str = "",
         **more: Any,
     ) -> Ran:
         place = folder / f"peer-{number}"
         place.mkdir()
         (place / "peer.py").write_text(f"NUMBER = {number}\n")
-        (place / "pytest.ini").write_text("[pytest]\n")
+        (place / "pytest.ini").write_text(f"[pytest]\n{configuration}")
         (place / "test_it.py").write_text(suite)
         package = replace(PACKAGE, arguments=("test_it.py",), **more)
         return run_suite(package, sys.executable, place, folder / f"{number}.xml", visit=visit)
@@ -438,7 +439,8 @@ class TestRun:
         assert (ran.outcomes, ran.fault) == ({}, "pytest ended with 7")
 
     def test_modules_are_imported(self, tmp_path: Path) -> None:
-        ran = self.run(tmp_path, 1, "", imports=("json", "peer"))
+        strict = "absent_plugin = enabled\nfilterwarnings = error\n"
+        ran = self.run(tmp_path, 1, "", configuration=strict, imports=("json", "peer"))
         assert ran.outcomes["import_modules.py::test_import[json.decoder]"] == PASSED
         assert ran.outcomes["import_modules.py::test_import[peer]"] == PASSED
         assert json.dumps(ran.fault) == '""'
