@@ -377,8 +377,9 @@ class BatchedCodecPipeline(CodecPipeline):
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
         """Return whether chunks have to be read or written with coroutines that may wait.
 
-        This is the case if a subclass overrides the method `way`. It is also the case if chunks are
-        processed in parts and the array-to-bytes codec cannot process parts synchronously.
+        This is the case if a subclass overrides the method whose name is `way`. It is also the case
+        if chunks are processed in parts and the array-to-bytes codec cannot process parts
+        synchronously.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
@@ -479,8 +480,8 @@ class BatchedCodecPipeline(CodecPipeline):
         The result is None if the codec has no such method. The result is also None if a coroutine
         for parts of chunks has to be called instead of the method. This is the case if a subclass
         of the pipeline overrides `decode_partial_batch` or `encode_partial_batch`. It is also the
-        case if the codec overrides one of its coroutines for parts of chunks, unless a more-derived
-        class defines the method.
+        case if the class that defines the method, or a subclass of this class, overrides one of the
+        codec's coroutines for parts of chunks.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"
@@ -501,9 +502,9 @@ def _each(function: Callable[..., Any], chunks: Iterable[tuple[Any, ArraySpec]])
 class FusedCodecPipeline(BatchedCodecPipeline):
     """`BatchedCodecPipeline` under a second name, with one thread by default.
 
-    The class exists because existing configurations may contain its name. Both classes fetch and
-    decode chunks in one step if the calling thread can do both. Only the default of `max_workers`
-    differs: in this class `read_sync` and `write_sync` use one thread.
+    The class exists because existing configurations may contain its name. In both classes, the
+    calling thread fetches and decodes chunks itself if the store and the codecs allow it. Only the
+    default of `max_workers` differs: in this class `read_sync` and `write_sync` use one thread.
 
     Parameters
     ----------

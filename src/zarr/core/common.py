@@ -245,7 +245,7 @@ def parse_named_configuration(
         ``{"name": ..., "configuration": ...}``. A bare name is also valid if no configuration is
         required (Zarr v3 core specification, "Extension points").
     expected_name : str or None
-        The required name; None for any name.
+        The required name. If `expected_name` is None, every name is accepted.
     require_configuration : bool
         Whether the configuration is required.
 
@@ -319,10 +319,11 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
     Parameters
     ----------
     data : sequence
-        Edge lengths and ``[length, count]`` pairs, in any order. The repository zarr-extensions
-        defines this form of a rectilinear chunk grid.
+        Edge lengths and ``[length, count]`` pairs, which may be mixed. The repository
+        zarr-extensions defines this form of a rectilinear chunk grid.
     axis : int or None
-        The axis that error messages mention; None if error messages shall mention no axis.
+        The axis that error messages mention. If `axis` is None, error messages mention no
+        axis.
 
     Returns
     -------

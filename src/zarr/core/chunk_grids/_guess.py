@@ -31,8 +31,9 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
     typesize : int
         Size of an element in bytes.
     max_bytes : int or None
-        Upper bound (exclusive) of the chunk size in bytes; None for 64 MiB. The bound must be
-        greater than 128 KiB. A larger chunk is chosen only if a single element exceeds the bound.
+        Upper bound (exclusive) of the chunk size in bytes. If `max_bytes` is None, the bound is
+        64 MiB. The bound must be greater than 128 KiB. A larger chunk is chosen only if a single
+        element exceeds the bound.
 
     Raises
     ------

@@ -86,8 +86,8 @@ def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> Dimensi
     TypeError
         If `chunks` is neither an integer nor an iterable of integers.
     ValueError
-        If an integer is neither positive nor -1. If an iterable is empty, contains a length that is
-        not positive, or has a sum other than `span` (any sum is accepted if `span` is 0).
+        If an integer is neither positive nor -1. If an iterable is empty or contains a length that
+        is not positive. If `span` is not 0 and the sum of the lengths differs from `span`.
     """
     if isinstance(chunks, VaryingDimension):
         return VaryingDimension(chunks.edges, span)

@@ -48,12 +48,14 @@ def resolve_outer_and_inner_chunks(
     chunks : ChunkGrid
         The grid of the chunks. With sharding, it is the grid of the inner chunks.
     shard_shape : None, "auto", mapping or what `normalize_chunks_nd` takes
-        None for no sharding. With ``"auto"``, a shard contains the same number of chunks along each
-        dimension. The number is as large as the array and the configured
-        ``array.target_shard_size_bytes`` allow. If the configured value is None, a shard contains
-        two chunks along each dimension that has more than eight chunks, and one chunk along the
-        other dimensions. In a mapping, the value of the key ``"shape"`` is the shape of a shard. In
-        a shape, -1 means that a single shard of whole chunks covers the dimension.
+        If `shard_shape` is None, the array has no shards. With ``"auto"``, a shard contains the
+        same number of chunks along each dimension. This number is the largest for which a shard
+        fits into the array and is not larger than the configured
+        ``array.target_shard_size_bytes``. The number is at least 1, even if a shard of one chunk
+        exceeds these limits. If the configured value is None, a shard contains two chunks along
+        each dimension that has more than eight chunks, and one chunk along the other dimensions. In
+        a mapping, the value of the key ``"shape"`` is the shape of a shard. In a shape, -1 stands
+        for the smallest multiple of the chunk length that covers the dimension.
     item_size : int
         Size of an element in bytes.
 

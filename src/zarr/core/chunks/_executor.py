@@ -48,8 +48,8 @@ _SLOW_SECONDS = 100e-6
 # the items. The executor that is passed with an item has the share of that item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
-# A function that takes some encoded chunks and a flag: whether an event loop is busy at the same
-# time. If the flag is True, the function should release the GIL as rarely as possible.
+# A function that takes some encoded chunks and a bool: whether an event loop is busy while the
+# function runs. If the bool is True, the function should release the GIL as rarely as possible.
 Work: TypeAlias = Callable[["Batch", bool], None]
 
 
@@ -78,7 +78,8 @@ class Inline(_Operation):
     Parameters
     ----------
     workers : int or None
-        Maximum number of threads, including the calling thread; None for one thread per processor.
+        Maximum number of threads, including the calling thread. If `workers` is None, the maximum
+        is one thread per processor.
     contends : bool
         Whether the calling thread itself reads many small chunks, and so contends for the GIL.
     are_large : bool
@@ -317,7 +318,10 @@ _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
 def on_loop() -> OnLoop:
-    """Return the executor of the running operation, or one with the configured concurrency."""
+    """Return the executor of the running operation.
+
+    If no operation is running, return a new executor with the configured ``async.concurrency``.
+    """
     return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
 
 

@@ -55,7 +55,7 @@ async def read_chunks(
     source : async iterator or callable
         An iterator over the encoded chunks as they arrive, each with its index in `items`; an
         absent chunk is None. If a codec can read a selection of a chunk instead of the whole chunk,
-        `source` is a function of the codec, not an iterator.
+        `source` is the function that reads such a selection.
     batch_size : int
         Number of chunks that are passed to the codecs in one call. This number is only used if a
         codec has no synchronous methods.
@@ -96,7 +96,7 @@ class _Reading:
         self.contends = True  # becomes False if no permit is available
 
     async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
-        """Read a selection of a chunk with a function of a codec, and scatter the selection."""
+        """Read a selection of a chunk with the parameter `read_part`, and scatter the selection."""
         byte_getter, spec, chunk_selection, out_selection, _ = self.items[index]
         target = None if self.drop_axes else place_of(self.out, out_selection)
         key = key_for(byte_getter, executor)
@@ -113,7 +113,7 @@ class _Reading:
         Parameters
         ----------
         batch : sequence of tuple
-            Encoded chunks, each with its index in `items`; None for an absent chunk.
+            Encoded chunks, each with its index in `items`. An absent chunk is represented by None.
         beside_loop : bool
             Whether an event loop is busy while the chunks are decoded.
         """

@@ -123,7 +123,8 @@ def merge(
     Parameters
     ----------
     existing : NDBuffer or None
-        The previous content; None if the chunk is absent, or if it is replaced as a whole.
+        The content of the chunk before the write. It is None if the chunk is absent, or if the new
+        values replace all elements of the chunk.
     part : NDBuffer
         The new values. If the shape is ``()``, the value is used for all elements.
     chunk_selection : tuple

@@ -67,7 +67,7 @@ class FairSemaphore:
 
     @property
     def is_uncontended(self) -> bool:
-        """Whether the calling thread holds the only permit in use; also True if there is no GIL."""
+        """Whether there is no GIL, or the calling thread is the only one that holds a permit."""
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:

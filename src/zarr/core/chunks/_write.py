@@ -134,8 +134,8 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     Raises
     ------
     NotImplementedError
-        If the key is present, but can neither be deleted nor overwritten, because `encode_filled`
-        gives None.
+        If the key is present, the store cannot delete keys, and `encode_filled` provides None
+        instead of a chunk.
     """
     if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON, ZarrFormat
     from zarr.core.dtype.common import DTypeJSON, DTypeSpec_V2, DTypeSpec_V3
 
-# Byte strings have no byte order, but some writers put one into the type string.
+# Byte strings have no byte order, but some writers store type strings that begin with a byte order,
+# such as ``<S3``.
 _V2_NAME = re.compile(r"[|<>]([SV])(\d+)")
 _V3_BITS = re.compile(r"r([1-9]\d*)")
 
@@ -338,7 +339,7 @@ class VariableLengthBytes(
     def cast_scalar(self, data: object) -> bytes:
         """Convert bytes, text or an integer to a byte string.
 
-        Text is encoded as UTF-8. An integer is converted to that number of null bytes.
+        Text is encoded as UTF-8. An integer n is converted to n null bytes.
 
         Raises
         ------

@@ -39,8 +39,8 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         Raises
         ------
         TypeError
-            If `data` is neither a real number nor a string, for example a sequence or a complex
-            number.
+            If `data` is neither a real number nor a string. Sequences and complex numbers raise
+            this error, for example.
         ValueError
             If `data` is NaN, or a string that is not an integer.
         OverflowError

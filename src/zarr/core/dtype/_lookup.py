@@ -66,7 +66,7 @@ def get_data_type_from_json(
     dtype_spec : str or Mapping
         For format 3, the ``data_type`` member of the document. For format 2, an object with two
         members: ``name`` is the ``dtype`` member of the document, and ``object_codec_id`` is the id
-        of the object codec among the filters, or None.
+        of the filter that is an object codec. The id is None if there is no such filter.
     zarr_format : {2, 3}
         Format of the document.
 

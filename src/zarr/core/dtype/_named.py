@@ -46,8 +46,8 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
     Attributes
     ----------
     _zarr_v2_names : tuple of str
-        The NumPy type strings of the data type in format 2: a single one, or one for each byte
-        order.
+        The NumPy type strings of the data type in format 2. The tuple contains one string if an
+        element is a single byte, and otherwise one string for each byte order.
     _scalar_cls : type
         NumPy class of the scalars.
     """
@@ -67,8 +67,8 @@ class NamedDType(ZDType[TDType_co, TScalar_co], HasItemSize):
             }
             for name in names:
                 if name.startswith("|"):
-                    # Elements of a single byte have no byte order, but some writers put one into
-                    # the type string.
+                    # Elements of a single byte have no byte order, but some writers store type
+                    # strings that begin with a byte order, such as ``<i1``.
                     cls._order_of_v2_name |= {f"{c}{name[1:]}": "little" for c in "<>"}
             cls._native = {
                 order: np.dtype(names[0]).newbyteorder(c) for order, c in BYTE_ORDER_CHAR.items()

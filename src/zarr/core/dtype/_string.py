@@ -57,7 +57,9 @@ class VariableLengthUTF8JSON_V2(DTypeConfig_V2[Literal["|O"], Literal["vlen-utf8
 
 
 def length_bytes_of(data: DTypeJSON, name: str) -> int | None:
-    """Return ``length_bytes`` from the format 3 JSON form of a type; None for other data.
+    """Return ``length_bytes`` from the format 3 JSON form of a fixed-length data type.
+
+    The result is None if `data` is not such a JSON form.
 
     Parameters
     ----------

@@ -374,7 +374,10 @@ def _fields_of_v2(names: DTypeName_V2) -> Fields:
 
 
 def _field_pairs(fields: object) -> list[tuple[str, DTypeJSON]] | None:
-    """Return the name and the data type of each field of a format 3 form; None for other data."""
+    """Return the name and the data type of each field of a format 3 form.
+
+    The result is None if `fields` is not the list of fields of such a form.
+    """
     if not isinstance(fields, Sequence) or isinstance(fields, str):
         return None
     pairs: list[tuple[str, DTypeJSON]] = []

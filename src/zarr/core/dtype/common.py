@@ -74,24 +74,25 @@ DTypeSpec_V3: TypeAlias = str | NamedConfig[str, Mapping[str, object]]
 
 
 def moved_error(module: str, name: str) -> type[Exception]:
-    """Return the exception class that was moved, for an import from its former module.
+    """Return `DataTypeValidationError` when it is imported from a module that no longer defines it.
 
     Parameters
     ----------
     module : str
-        The former module, whose ``__getattr__`` is called.
+        The module whose ``__getattr__`` is called.
     name : str
         Name of the requested attribute.
 
     Raises
     ------
     AttributeError
-        If `name` is not the name of the moved exception class.
+        If `name` is not ``"DataTypeValidationError"``.
 
     Warns
     -----
     ZarrDeprecationWarning
-        If the exception class is returned. The warning names the current module of the class.
+        If `name` is ``"DataTypeValidationError"``. The warning names the module that now defines
+        the class.
     """
     if name != "DataTypeValidationError":
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -121,7 +122,7 @@ def _is_list(data: object) -> TypeGuard[Sequence[object]]:
 
 
 def check_dtype_name_v2(data: object) -> TypeGuard[DTypeName_V2]:
-    """Return whether `data` has the form of a format 2 type name: a string or list of fields."""
+    """Return whether `data` is a format 2 type name: either a string, or a list of fields."""
     return isinstance(data, str) or check_structured_dtype_name_v2(data)
 
 

@@ -251,8 +251,9 @@ class DataTypeRegistry:
         """Register the data type of an entry point, unless the name is already registered."""
         with _changing:
             if entry.name not in self.contents:
-                # `_offered` is changed before `contents`. Otherwise, a lookup in another thread
-                # could mistake the data type for one that the user registered.
+                # `_offered` is changed before `contents`. In the opposite order, a lookup in
+                # another thread could find the data type in `contents` and treat it as a data
+                # type that the user registered.
                 self._offered[entry.name] = cls
                 self.contents[entry.name] = cls
                 self._forget()
@@ -266,7 +267,10 @@ def remember(memo: dict[Any, Any], key: object, dtype: ZDType[TBaseDType, TBaseS
 
 
 def _memo_key(data: DTypeJSON, zarr_format: ZarrFormat) -> tuple[object, ...] | None:
-    """Return the cache key of a JSON form; None for forms with a configuration or fields."""
+    """Return the cache key of a JSON form.
+
+    The result is None if the form has a configuration or fields. Such a form is not cached.
+    """
     if isinstance(data, str):
         return (zarr_format, data)
     if isinstance(data, Mapping) and data.keys() == {"name", "object_codec_id"}:

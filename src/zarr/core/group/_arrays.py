@@ -78,22 +78,22 @@ class ArrayCreation(GroupProperties):
         dtype : dtype-like, ZDType or None
             Data type of the elements; None if `data` is given.
         data : array or None
-            Array that provides the shape, the data type and the elements; None to write no
-            elements.
+            Array that provides the shape, the data type and the elements. If `data` is None, no
+            elements are written.
         chunks : iterable of int, int or "auto"
             Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
             ``array.rectilinear_chunks`` is on, the item for a dimension may be a list of chunk
             lengths. The metadata of a chunk grid are accepted for both `chunks` and `shards`.
         shards : iterable of int, int, dict, "auto" or None
-            Shape of the shards in elements, a multiple of `chunks`; None for no shards. A
-            dictionary contains the key ``shape`` and optionally the key ``index_location``. Format
-            3 only.
+            Shape of the shards in elements, a multiple of `chunks`. If `shards` is None, the array
+            has no shards. A dictionary contains the key ``shape`` and optionally the key
+            ``index_location``. Format 3 only.
         filters : iterable of codec, codec, "auto" or None
             In format 3, the filters are array-to-array codecs; in format 2, they are numcodecs
-            codecs. None for no filters.
+            codecs. If `filters` is None, the array has no filters.
         compressors : iterable of codec, codec, "auto" or None
             In format 3, the compressors are bytes-to-bytes codecs; in format 2, there is one
-            compressor, a numcodecs codec. None for no compression.
+            compressor, a numcodecs codec. If `compressors` is None, chunks are not compressed.
         serializer : ArrayBytesCodec, dict or "auto"
             Array-to-bytes codec. Format 3 only.
         fill_value : scalar or None
@@ -101,11 +101,13 @@ class ArrayCreation(GroupProperties):
             type. None means an undefined fill value in format 2, and the default value of the data
             type in format 3.
         order : {"C", "F"} or None
-            Memory layout of encoded chunks; None for the configured ``array.order``. Format 2 only.
+            Memory layout of encoded chunks. If `order` is None, the configured ``array.order`` is
+            used. Format 2 only.
         attributes : mapping or None
-            User attributes with JSON values; None for no attributes.
+            User attributes with JSON values. If `attributes` is None, the array has no attributes.
         chunk_key_encoding : ChunkKeyEncoding, dict or None
-            Encoding of the chunk keys; None for the default of the format.
+            Encoding of the chunk keys. If `chunk_key_encoding` is None, the default of the format
+            is used.
         dimension_names : iterable of str or None, or None
             For each dimension a name, or None for a dimension without a name. If `dimension_names`
             itself is None, no dimension has a name. Format 3 only.
@@ -176,7 +178,7 @@ class ArrayCreation(GroupProperties):
         shape : iterable of int or int
             Shape of the array in elements.
         dtype : dtype-like, ZDType or None
-            Data type of the elements; None to accept the data type of an existing array.
+            Data type of the elements. If `dtype` is None, an existing array may have any data type.
         exact : bool
             Whether the data type of an existing array must equal `dtype`. If False, a data type
             that casts safely to `dtype` is also accepted.
@@ -223,7 +225,9 @@ class ArrayCreation(GroupProperties):
     # --- creating arrays with one value -------------------------------------------------
 
     def _parameters(self, name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of `zarr.create` for an array in this group, in the group's format.
+        """Return the arguments with which `zarr.create` creates an array in this group.
+
+        The format of the array is the format of the group.
 
         Raises
         ------
@@ -310,8 +314,8 @@ class ArrayCreation(GroupProperties):
         return await begin(_filled.full_like, data, **self._parameters(name, kwargs))
 
 
-# The methods are public methods of `AsyncGroup`. They get qualified names of this class, so that
-# errors about their arguments mention `AsyncGroup`.
+# The methods are public methods of `AsyncGroup`. Their `__qualname__` is changed to
+# ``AsyncGroup.<name>``, so that errors about wrong arguments mention `AsyncGroup`.
 for _name, _method in vars(ArrayCreation).items():
     if inspect.iscoroutinefunction(_method):
         for _step in (_method, _method._first_step):

@@ -1,8 +1,8 @@
-"""Import paths of data types for other packages, with one module per family as in zarr-python.
+"""Import paths of data types for other packages, with one module per family of data types.
 
 The modules re-export names from `zarr.core.dtype`. No other part of this package uses the modules.
-Pickles made with zarr-python contain these import paths, so the modules make it possible to load
-such pickles.
+The names of the modules are the same as in zarr-python. Pickles made with zarr-python contain these
+import paths, so the modules make it possible to load such pickles.
 """
 
 from zarr.core.dtype.npy import bool as bool

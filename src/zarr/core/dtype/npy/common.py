@@ -118,7 +118,8 @@ def endianness_from_numpy_str(endianness: NumpyEndiannessStr) -> EndiannessStr:
     Raises
     ------
     ValueError
-        If `endianness` is not ``<``, ``>`` or ``=``; for example ``|``, which means no byte order.
+        If `endianness` is none of the characters ``<``, ``>`` and ``=``. The error is also raised
+        for ``|``, which means that a data type has no byte order.
     """
     if endianness == "=":
         return sys.byteorder
