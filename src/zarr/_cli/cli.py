@@ -182,7 +182,7 @@ def _store(
 ) -> str | ZipStore:
     """Return an open `ZipStore` for the path of a ZIP archive, and any other location unchanged.
 
-    The store is closed when the exit stack `opened` is closed.
+    The exit stack `opened` closes the `ZipStore`.
     """
     path = Path(location)
     if path.suffix.lower() == ".zip" and (path.is_file() or (creates and not path.exists())):

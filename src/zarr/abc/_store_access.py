@@ -28,8 +28,8 @@ _DERIVED = {
     "delete_dir": ("clear",),
 }
 
-# A synchronous method is used in place of the methods listed for it, unless a more-derived class in
-# the MRO defines one of the listed methods.
+# Maps each synchronous method to its asynchronous equivalents. A blocking caller uses the
+# synchronous method, unless one of the equivalents is defined in a more-derived class in the MRO.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -65,8 +65,9 @@ class StoreAccess:
         Whether coroutines of the store can run in the calling thread, because they never depend on
         an event loop.
     overridden : frozenset of str
-        Names of derived methods that are outdated: the method from which they were derived was
-        patched afterwards. An outdated method is derived again before it is used.
+        Names of outdated methods. A method is outdated if it was derived from another method, and
+        that other method was patched afterwards. An outdated method is derived again before it is
+        used.
     """
 
     reads_in_thread: bool
@@ -100,8 +101,8 @@ def access_of(store: Store) -> StoreAccess:
     cls = type(store)
     members = getattr(store, "__dict__", {})
     # This function is called several times per read. For speed, it uses functions written in C to
-    # detect changed methods. Methods are compared by identity, because a mock records a comparison
-    # with `==` as a call.
+    # detect changed methods. Methods are compared with `is` and not with `==`: if a method was
+    # replaced by a mock, the mock would record each comparison with `==` as a call.
     unchanged = all(map(operator.is_, cls._methods, cls._find_methods(cls)))
     if unchanged and _NAMES.isdisjoint(members):
         return cls._access
@@ -113,8 +114,8 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
     """Return the method of a store that has the given name.
 
     A method that was derived from another method is derived again if the other method was patched
-    afterwards. In this way, a patch of `get`, `get_sync` or `delete` applies to every read and
-    every deletion, like an override in a subclass.
+    afterwards. A patched `get` or `get_sync` therefore applies to every read, and a patched
+    `delete` to every deletion. An override in a subclass has the same effect.
 
     Parameters
     ----------
@@ -123,8 +124,8 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
     name : str
         Name of a method that reads or deletes, such as ``"get_many"``.
     access : StoreAccess or None
-        The result of `access_of` for the store. If None, this function calls `access_of`, provided
-        that the store has a `StoreAccess`.
+        The result of `access_of` for the store. If `access` is None and the store has a
+        `StoreAccess`, this function calls `access_of`.
     """
     if access is None and isinstance(getattr(store, "_access", None), StoreAccess):
         access = access_of(store)
@@ -145,7 +146,8 @@ def _judge(
         return position(cls, name) - (0.5 if name in patched else 0)
 
     # If the same class defines a synchronous method and its asynchronous equivalent, the
-    # synchronous method is used, unless the store prefers `get_many`.
+    # synchronous method is used by default. If `_prefers_get_many` is True, the asynchronous
+    # method is used instead.
     is_no_farther = operator.lt if cls._prefers_get_many else operator.le
     in_thread = {
         name: (hasattr(cls, name) or name in of_the_object)

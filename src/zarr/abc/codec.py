@@ -341,7 +341,7 @@ class CodecPipeline:
         Raises
         ------
         NotImplementedError
-            If instances of this class are made from codecs; in that case, use `from_codecs`.
+            If the class makes pipelines only with `from_codecs`.
         """
         raise NotImplementedError(
             f"{cls.__name__} is made by from_codecs, not from metadata and a store."
@@ -373,13 +373,19 @@ class CodecPipeline:
     async def decode(
         self, chunk_bytes_and_specs: Iterable[tuple[Buffer | None, ArraySpec]]
     ) -> Iterable[NDBuffer | None]:
-        """Decode chunks, with None for an absent chunk; see `BaseCodec.decode`."""
+        """Decode several chunks; see `BaseCodec.decode`.
+
+        In the input and in the result, None stands for an absent chunk.
+        """
         raise _not_implemented(type(self), "decode")
 
     async def encode(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
     ) -> Iterable[Buffer | None]:
-        """Encode chunks, with None for an absent chunk; see `BaseCodec.encode`."""
+        """Encode several chunks; see `BaseCodec.encode`.
+
+        In the input and in the result, None stands for an absent chunk.
+        """
         raise _not_implemented(type(self), "encode")
 
     async def read(

@@ -44,8 +44,8 @@ class Numcodec(Protocol):
         buf : array or bytes-like
             Encoded data.
         out : array, bytes-like or None
-            Writable memory for the decoded data, of exactly their size; None to allocate new
-            memory.
+            Writable memory that has exactly the size of the decoded data. If `out` is None, the
+            codec allocates new memory.
 
         Returns
         -------
@@ -59,5 +59,5 @@ class Numcodec(Protocol):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make a codec from its JSON form without the member ``id``."""
+        """Make a codec from its JSON form, from which the member ``id`` has been removed."""
         ...

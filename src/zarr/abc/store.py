@@ -299,9 +299,10 @@ class Store(ABC):
         Yields
         ------
         sequence of tuple
-            ``(index into requests, bytes)``. Every index occurs exactly once, in the order in which
-            reads complete. Batches are yielded while other reads are still in flight. The bytes are
-            None only if the key is proven absent. Results may share memory with each other.
+            ``(index into requests, bytes)``. Every index occurs exactly once. The results are
+            yielded in the order in which the reads complete. Batches are yielded while other reads
+            are still in flight. The bytes are None only if the key is proven absent. Results may
+            share memory with each other.
 
         Raises
         ------
@@ -374,14 +375,15 @@ class Store(ABC):
         Yields
         ------
         sequence of tuple
-            ``(index into byte_ranges, bytes)``, in the order in which reads complete; each index
-            occurs exactly once.
+            ``(index into byte_ranges, bytes)``. Every index occurs exactly once. The results are
+            yielded in the order in which the reads complete.
 
         Raises
         ------
         ExceptionGroup
-            Contains exactly one exception, the first that a read raises. If the key is absent, this
-            is a `FileNotFoundError`. Catch the group with ``except*``.
+            If a read fails. The `ExceptionGroup` contains exactly one exception: the first
+            exception that a read raises. If the key is absent, this exception is a
+            `FileNotFoundError`. Catch the `ExceptionGroup` with ``except*``.
         """
         plan = _plan_one_key(byte_ranges, max_gap_bytes, max_coalesced_bytes)
 
@@ -446,9 +448,9 @@ class Store(ABC):
         TypeError
             If the store has no `get_sync`.
         ExceptionGroup
-            Raised if the key is absent. The group contains a `FileNotFoundError`, as in
-            `get_ranges`. Catch the group with ``except*``. Other exceptions are raised directly,
-            not in an `ExceptionGroup`.
+            If the key is absent. The `ExceptionGroup` contains exactly one exception, a
+            `FileNotFoundError`. Catch the `ExceptionGroup` with ``except*``. Other exceptions are
+            raised directly, not in an `ExceptionGroup`.
         """
         if not isinstance(self, SupportsGetSync):
             raise TypeError(f"{type(self).__name__} does not support synchronous reads")
@@ -478,8 +480,7 @@ class Store(ABC):
         Parameters
         ----------
         requests : iterable of ReadRequest
-            The requests, as for `get_many`. The batches and the errors are also those of
-            `get_many`.
+            The requests. `get_many` describes the requests, the batches and the errors.
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
         """
@@ -493,7 +494,7 @@ class Store(ABC):
     def _get_many_in_thread(
         self, requests: Sequence[tuple[str, ByteRequest | None]], prototype: BufferPrototype
     ) -> Iterator[Sequence[tuple[int, Buffer | None]]]:
-        """Yield batches like `get_many`, calling `get_sync` for one request after the other."""
+        """Call `get_sync` for one request after the other, and yield the results in batches."""
         get_sync = cast("SupportsGetSync", self).get_sync
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -672,11 +673,17 @@ class Store(ABC):
 
     @abstractmethod
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Yield all keys that begin with a prefix, as full keys, in no particular order."""
+        """Yield all keys that begin with a prefix, in no particular order.
+
+        The yielded keys include the prefix.
+        """
 
     @abstractmethod
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Yield the names of keys and subdirectories directly below a prefix, without ``/``."""
+        """Yield the names of the keys and subdirectories directly below a prefix.
+
+        A name contains no ``/``.
+        """
 
     async def is_empty(self, prefix: str) -> bool:
         """Return whether no key is present below a prefix.

@@ -156,9 +156,9 @@ async def open_array(
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     **kwargs
-        The parameter ``mode`` is described in `open`, except that no array is created if ``mode``
-        is None or not given. All other keyword arguments are parameters of `create`; they are used
-        only if the array is created.
+        The parameter ``mode`` has the meaning described in `open`, with one exception: if ``mode``
+        is None or not given, no array is created. All other keyword arguments are parameters of
+        `create`; they are used only if the array is created.
 
     Raises
     ------
@@ -241,8 +241,9 @@ async def open_group(
         User attributes with JSON values for a new group; None for no attributes.
     use_consolidated : bool, str or None
         True to require consolidated metadata, False to ignore them, None to use them if they exist.
-        For a format 2 group, a string means True, and is also the key of the consolidated metadata,
-        relative to the group. Mode ``"a"`` creates no group if consolidated metadata are required.
+        A string is allowed only for a format 2 group. Such a string is the key of the consolidated
+        metadata, relative to the group; in this case the consolidated metadata are required. Mode
+        ``"a"`` creates no group if consolidated metadata are required.
     cache_attrs : bool or None
         Parameter of zarr-python 2; it has no effect.
     synchronizer : object
@@ -311,7 +312,7 @@ async def new_group(
     overwrite: bool,
     attributes: dict[str, Any] | None,
 ) -> AsyncGroup:
-    """Create a group, in the configured format if no format is given."""
+    """Create a group; if `zarr_format` is None, use the configured ``default_zarr_format``."""
     if zarr_format is None:
         zarr_format = cast("ZarrFormat", zarr_config.get("default_zarr_format"))
     return await AsyncGroup.from_store(
@@ -357,12 +358,13 @@ async def open_like(
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        Array whose properties a new array gets; see `empty_like`.
+        Object that determines the properties of a new array; see `empty_like`.
     path : str
         Path of the array below the store.
     zarr_format : {2, 3} or None
-        Format of the array; None for the format of `a`, or for the configured format if `a` has no
-        format.
+        Format of the array. None means the format of `a` if `a` is an array of this library. For
+        any other `a`, None means that the format of an existing array is detected, and that a new
+        array is created in the configured ``default_zarr_format``.
     **kwargs
         Parameters of `open_array`; they override the parameters taken from `a`. The default of
         ``mode`` is ``"a"``, and None also means ``"a"``.

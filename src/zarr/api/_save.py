@@ -40,7 +40,7 @@ async def save(
         NumPy arrays or similar. `save_group` describes the names under which several arrays are
         stored.
     **kwargs
-        NumPy arrays or similar, which are stored under the names of their parameters.
+        NumPy arrays or similar. Each array is stored under the name of its keyword argument.
     zarr_format : {2, 3} or None
         Format of the arrays and the group; None for the configured ``default_zarr_format``.
 
@@ -139,7 +139,7 @@ async def save_group(
     *args : NumPy arrays or similar
         Arrays to store under the names ``arr_0``, ``arr_1``, ...
     **kwargs : NumPy arrays or similar
-        Arrays to store under the names of their parameters.
+        Arrays to store. Each array is stored under the name of its keyword argument.
 
     Raises
     ------

@@ -287,8 +287,8 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
     Parameters
     ----------
     data : array-like
-        The elements. If `data` is an array of this library, the new array also has the other
-        properties of `data`.
+        The elements. If `data` is an array of this library, the new array has by default the
+        chunks, codecs, fill value and attributes of `data`; see `from_array`.
     **kwargs
         Parameters of `create`; the parameter ``shape`` is ignored. If `data` is an array of this
         library, the parameters are those of `from_array` instead.
