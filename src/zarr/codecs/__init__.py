@@ -60,6 +60,7 @@ __all__ = [
     "ZstdCodec",
 ]
 
-# The default configuration registers the other codecs by their import path.
+# Only these two codecs are registered here. The default configuration registers all other codecs by
+# their import path.
 register_codec("cast_value", CastValue)
 register_codec("scale_offset", ScaleOffset)

@@ -57,9 +57,9 @@ def cast_numbers(
     Raises
     ------
     ValueError
-        If a value is out of range and `out_of_range` is None. The error is also raised if a value
-        is outside the range of a floating-point `target` and `out_of_range` is "wrap", or if a
-        value is NaN or infinite and `target` is an integer dtype.
+        If a value is out of range and `out_of_range` is None. If `target` is a floating-point
+        dtype, "wrap" has the same effect as None. If `target` is an integer dtype, NaN and
+        infinities always raise this error.
     """
     # A scalar is converted to a one-dimensional array, because NumPy warns about integer overflow
     # in scalars, but not in arrays.
@@ -228,7 +228,11 @@ def _integer_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) 
 
 
 def _rounds_outward(rounding: Rounding, negative: _Array) -> _Array | bool:
-    """Return a mask of the elements whose sign makes the rounding mode round away from zero."""
+    """Return a mask of the elements that a directed rounding mode rounds away from zero.
+
+    "towards-positive" rounds positive numbers away from zero, and "towards-negative" rounds
+    negative numbers away from zero.
+    """
     if rounding == "towards-positive":
         return ~negative
     return negative if rounding == "towards-negative" else False

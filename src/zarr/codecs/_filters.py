@@ -63,7 +63,8 @@ def _encoded_nbytes(codec: Any, nbytes: int | None, spec: ArraySpec) -> int | No
     """Return the maximum encoded size for `nbytes` decoded bytes; None if unknown."""
     name = str(getattr(codec, "codec_id", None))
     if name == "categorize":
-        # Each element is encoded as one code of fixed size.
+        # Each element is encoded as the number of its category. The number has the dtype
+        # ``codec.astype``.
         return math.prod(spec.shape) * int(np.dtype(codec.astype).itemsize)
     if nbytes is None:
         return None

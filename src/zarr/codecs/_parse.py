@@ -57,8 +57,8 @@ def parse_choice(value: object, name: str, choices: Sequence[T]) -> T:
     Raises
     ------
     ValueError
-        If `value` is neither one of `choices` nor an enumeration member with such a value. The
-        message contains `name`.
+        If `value` is not one of `choices`; for an enumeration member, its string value is checked.
+        The message contains `name`.
     """
     plain = plain_string(value)
     if isinstance(plain, str) and plain in choices:

@@ -70,7 +70,7 @@ class _Contexts(threading.local):
 
     decompressor: ZstdDecompressor | None = None
 
-    # `content_size` is set together with `decompressor`. This function returns the content size of
+    # `content_size` is set together with `decompressor`. `content_size` returns the content size of
     # a frame in bytes, or a negative number if the frame does not store the size.
     content_size: Callable[[Any], int]
 
@@ -103,8 +103,8 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     most = limit.of(len(data))
     try:
         if _contexts.content_size(data) > most:
-            # Decoding stops here, before memory is allocated. The `except` clause catches this
-            # error, and `_decode_frames` raises the same error again.
+            # Decoding stops here, before memory is allocated. The `except` clause below catches the
+            # error that is raised here. `_decode_frames` then raises an error with the same message.
             raise too_large(most)
         # This call fails unless the data are exactly one frame with a content size. The call
         # returns no bytes if the first frame is empty. Without `allow_extra_data=False`, data after
@@ -192,7 +192,10 @@ def _places(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _content_size(frame: memoryview) -> int:
-    """Return the decoded size of a chunk; 0 unless it is exactly one frame with a content size."""
+    """Return the decoded size of a chunk that is exactly one frame with a content size.
+
+    For any other chunk, return 0.
+    """
     if len(frame) < _LEAST_FRAME_NBYTES or frame[:4] != _MAGIC:
         return 0
     descriptor = frame[4]

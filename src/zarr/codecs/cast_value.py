@@ -41,8 +41,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     """Codec that stores elements as a different number type (zarr-extensions, "cast_value").
 
     The stored type is an integer or floating-point type. Decoding converts the elements back to the
-    type of the array with the same rounding and range rules. If `scalar_map` lists a replacement
-    for a value, the replacement is used and the value is not converted.
+    type of the array. Encoding and decoding use the same rounding and range rules. If `scalar_map`
+    lists a replacement for a value, the replacement is used and the value is not converted.
 
     Parameters
     ----------
@@ -124,7 +124,11 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     def _pairs(
         self, direction: _Direction, array_dtype: ZDType[TBaseDType, TBaseScalar]
     ) -> tuple[tuple[Any, Any], ...]:
-        """Return the `scalar_map` pairs of one direction as scalars of their data types."""
+        """Return the `scalar_map` pairs for encoding or for decoding, as pairs of scalars.
+
+        In a pair for encoding, the first scalar has the data type of the array, and the second
+        scalar has the stored data type. In a pair for decoding, the data types are exchanged.
+        """
         source, target = array_dtype, self.dtype
         if direction == "decode":
             source, target = target, source

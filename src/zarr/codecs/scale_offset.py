@@ -148,7 +148,10 @@ def _decode(array: npt.NDArray[Any], offset: Any, scale: Any) -> npt.NDArray[Any
 
 
 def _extremes(array: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Return the smallest and largest element, at which a linear function has its extremes."""
+    """Return the smallest and the largest element.
+
+    A linear function of the elements has its extreme values at these two elements.
+    """
     return (int(array.min()), int(array.max())) if array.size else ()
 
 

@@ -247,8 +247,9 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     is_fixed_size = False
 
     # The names of two numcodecs parameters: the data type of decoded arrays, and the data type of
-    # encoded arrays. The first parameter defaults to the data type of the array. The two data types
-    # are the same if the second name is None, or if the second parameter is not given.
+    # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. If
+    # `_encoded_parameter` is None, or if the parameter for encoded arrays is not given, encoded
+    # arrays have the same data type as decoded arrays.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 

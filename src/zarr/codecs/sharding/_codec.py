@@ -429,7 +429,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether a codec overrides no encoding or decoding method of `ShardingCodec`."""
+    """Return whether a codec uses the encoding and decoding methods of `ShardingCodec` unchanged."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

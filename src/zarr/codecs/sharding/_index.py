@@ -173,7 +173,8 @@ class IndexFormat:
         Parameters
         ----------
         lengths : mapping
-            Size in bytes of each stored inner chunk, by its position in the index.
+            Maps the index position of each stored inner chunk to the size of the inner chunk in
+            bytes.
         order : iterable of int
             The index positions of all inner chunks, in the order of storage.
 

@@ -30,11 +30,11 @@ class ShardLayout:
     inner_spec : ArraySpec
         Describes an inner chunk.
     chain : CodecChain
-        The codecs of an inner chunk, evolved for its spec.
+        The codecs of an inner chunk, adapted to `inner_spec`.
     index : IndexFormat
         The storage format of the index.
     index_chain : CodecChain
-        The codecs of the index, evolved for its spec.
+        The codecs of the index, adapted to the array spec of the index.
     order : str
         Order in which the inner chunks are stored; see `write_order`.
     nested : ShardLayout or None
