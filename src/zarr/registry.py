@@ -183,7 +183,7 @@ def _select(registry: Registry[T], key: str, reload_config: bool) -> type[T]:
 
 
 def register_codec(key: str, codec_cls: type[Codec], *, qualname: str | None = None) -> None:
-    """Register a class for the codec with a given name in metadata.
+    """Register a class that implements a codec.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def register_ndbuffer(cls: type[NDBuffer], qualname: str | None = None) -> None:
 
 
 def register_chunk_key_encoding(key: str, cls: type[ChunkKeyEncoding]) -> None:
-    """Register a class for the chunk key encoding with a given name in metadata."""
+    """Register a class for a chunk key encoding; `key` is the name of the encoding in metadata."""
     _chunk_key_encodings.register(cls, key)
 
 
@@ -223,12 +223,12 @@ def register_chunk_key_encoding(key: str, cls: type[ChunkKeyEncoding]) -> None:
 
 
 def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
-    """Return the class of the codec with a given name in metadata.
+    """Return the class that implements a codec.
 
     Parameters
     ----------
     key : str
-        Name of the codec.
+        Name of the codec in metadata.
     reload_config : bool
         Whether to reload configuration files and environment variables before the lookup.
 
@@ -237,8 +237,8 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     UnknownCodecError
         If no implementation of the codec is registered, installed or configured.
     BadConfigError
-        If the configured class is neither registered nor importable, but other implementations are
-        registered.
+        If the configured class is not registered and cannot be imported, although other
+        implementations of the codec are registered.
     """
     if reload_config:
         config.refresh()
@@ -335,7 +335,7 @@ def get_ndbuffer_class(reload_config: bool = False) -> type[NDBuffer]:
 
 
 def get_chunk_key_encoding_class(key: str) -> type[ChunkKeyEncoding]:
-    """Return the class of the chunk key encoding with a given name in metadata.
+    """Return the class for a chunk key encoding; `key` is the name of the encoding in metadata.
 
     Raises
     ------

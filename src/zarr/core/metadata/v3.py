@@ -174,9 +174,10 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
-    # The original document if the document was repaired on reading; None otherwise. Other packages
-    # use this attribute, so its name must not change. Saving the metadata stores the repaired
-    # document. In modified copies of the metadata, the attribute is None.
+    # If the stored document was repaired on reading, this is the document before the repair.
+    # Otherwise the attribute is None. Other packages use this attribute, so its name must not
+    # change. Saving the metadata stores the repaired document. In modified copies of the metadata,
+    # the attribute is None.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -316,7 +317,10 @@ class ArrayV3Metadata(Metadata):
         return self.chunk_key_encoding.encode_chunk_key(chunk_coords)
 
     def _key_template(self) -> str | None:
-        """Return a template: ``template % position`` is a chunk key. None if no template exists."""
+        """Return a template for chunk keys, or None if there is no template.
+
+        The key of a chunk is ``template % position``.
+        """
         return self.chunk_key_encoding._key_template(len(self.shape))
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
@@ -337,7 +341,7 @@ class ArrayV3Metadata(Metadata):
         RectilinearChunksDisabledError
             If the chunk grid is rectilinear and ``array.rectilinear_chunks`` is off.
         TypeError
-            If an attribute has no JSON form.
+            If an attribute cannot be represented in JSON.
         """
         check_storable(self)
         return {ZARR_JSON: json_to_buffer(self.to_dict(), prototype)}
@@ -424,7 +428,10 @@ class ArrayV3Metadata(Metadata):
         return replace(self, shape=shape, chunk_grid=grid)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return a copy that has `attributes` as its user attributes; None for no attributes."""
+        """Return a copy that has `attributes` as its user attributes.
+
+        If `attributes` is None, the copy has no user attributes.
+        """
         return replace(self, attributes=cast("Any", attributes))
 
 
