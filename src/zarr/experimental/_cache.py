@@ -70,14 +70,15 @@ class Cache:
     ----------
     store : Store
         The store that contains the copies. The copy of a whole value has the same key as the value.
-        Values that are already in the store when the cache is created are used as copies if
-        `max_age` is infinity. A copy of a byte range is used only by the cache object that wrote
-        the copy.
+        Values that are already in the cache store when the cache is created are treated as valid
+        copies if `max_age` is infinity. A copy of a byte range is used only by the cache object
+        that wrote the copy.
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None for no limit. Values that were in the store
-        when the cache was created count after the first write to the cache, and can be evicted.
+        Maximum total size of all copies, in bytes; None for no limit. Values that were already in
+        the cache store when the cache was created are included in the total size once the cache has
+        written a copy. From that time these values can be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:
@@ -112,9 +113,9 @@ class Cache:
         Returns
         -------
         tuple
-            Three collections. First, a dict of the requests that have a copy; the values are the
-            entries of the copies. Second, a dict of the requests that may have a copy; the values
-            are None. Third, a list of all other requests.
+            Three collections. The first is a dict that maps each request that has a copy to the
+            entry of the copy. The second is a dict that maps each request that may have a copy to
+            None. The third is a list of all other requests.
         """
         held: dict[Request, Entry | None] = {}
         unknown: dict[Request, Entry | None] = {}
@@ -139,9 +140,9 @@ class Cache:
         Parameters
         ----------
         wanted : dict
-            One of the dicts that `sort` returns: requests, mapped to their entries or to None. Each
-            request is deleted from the dict when its copy is yielded. Requests that remain in the
-            dict at the end have no usable copy.
+            One of the dicts that `sort` returns. The dict maps each request to an entry or to None.
+            Each request is deleted from the dict when its copy is yielded. Requests that remain in
+            the dict at the end have no usable copy.
         prototype : BufferPrototype
             The copies are instances of the ``buffer`` class of the prototype.
         since : Since

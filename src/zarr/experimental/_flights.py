@@ -25,7 +25,10 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
 
     async def join(self, key: str, how: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of a read in flight with equal parameters, or else of a new read.
+        """Return the result of reading a key.
+
+        If a read of the key with equal parameters is in flight, the caller shares this read.
+        Otherwise a new read starts.
 
         Parameters
         ----------

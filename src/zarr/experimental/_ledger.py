@@ -46,7 +46,7 @@ class Entry:
     valid: bool = False
 
     def expects(self, byte_range: ByteRequest | None) -> int:
-        """Return the number of bytes that this copy contains for a request of `byte_range`."""
+        """Return the number of bytes that a request for `byte_range` reads from this copy."""
         start, stop = resolve_byte_range(
             byte_range if self.byte_range is None else None, self.nbytes
         )
@@ -54,7 +54,7 @@ class Entry:
 
 
 class Since(NamedTuple):
-    """A point in time: the number of the last change, and the value of `time.monotonic`."""
+    """A point in time: the sequence number of the last change, and a `time.monotonic` value."""
 
     change: int
     time: float
@@ -161,8 +161,9 @@ class Ledger:
     def unchanged(self, key: str, since: Since) -> bool:
         """Return whether the value of a key has certainly not changed since a point in time.
 
-        The result is False if a change of the value has started or ended since that time, or if all
-        keys below a prefix of this key are being changed now.
+        The result is False if a change of the value has started or ended since that time. The
+        result is also False while the values of all keys with a common prefix are being changed, if
+        this key has that prefix.
         """
         with self._lock:
             return self._unchanged(key, since)

@@ -40,7 +40,7 @@ _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 
 
 class _CacheState:
-    """Placeholder for the cache state in pickles of zarr-python; the state is ignored."""
+    """Lets pickles made by zarr-python be loaded; the cache state in these pickles is ignored."""
 
     def __setstate__(self, state: object) -> None:
         pass
@@ -51,8 +51,8 @@ class CacheStore(WrapperStore[Store]):
 
     The source is authoritative. The absence of a key is never cached. Before a value of the source
     is changed through this store, the copies of the value are invalidated. The cache store can be
-    any store that supports deletes. Do not use the cache store for anything else, because the cache
-    can delete all content of this store. Values that are already in the cache store when the
+    any store that supports deletes. Do not keep other data in the cache store, because the cache
+    can delete all content of the cache store. Values that are already in the cache store when the
     `CacheStore` is created are treated as valid copies if `max_age_seconds` is infinity. Otherwise
     these values are ignored, because their age is unknown.
 
@@ -178,7 +178,7 @@ class CacheStore(WrapperStore[Store]):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Pickles of zarr-python also contain its cache state, which is ignored.
+        # Pickles made by zarr-python contain one more item, the cache state. This item is ignored.
         self._store = state["_store"]
         self._cache_store = state["_cache"]
         self.cache_set_data = state["cache_set_data"]
@@ -215,8 +215,8 @@ class CacheStore(WrapperStore[Store]):
         -------
         dict
             The class name of the cache store, the parameters, the total size of all copies in bytes
-            (``current_size``), and the number of copies (``tracked_keys``, and equally
-            ``cached_keys``).
+            (``current_size``), and the number of copies (``tracked_keys`` and ``cached_keys``,
+            which are equal).
         """
         ledger = self._state.cache.ledger
         return {
@@ -433,7 +433,8 @@ class CacheStore(WrapperStore[Store]):
     async def _changing(self, key: str) -> AsyncIterator[tuple[Cache, Since] | None]:
         """Context manager for changing the value of a key in the source.
 
-        Yields the cache and the start time of the change, or None if the key cannot be cached.
+        If the key can be cached, yields a pair: the cache, and the start time of the change.
+        Otherwise yields None.
         """
         self._check_writable()
         if not can_be_cached(check_key(key)):

@@ -57,7 +57,7 @@ async def migrate_v2_to_v3(
         Location of the array or group.
     output_store : StoreLike or None
         Location to which the format 3 documents are written. The location must be empty. Chunks are
-        not copied. None to write the documents beside those of format 2.
+        not copied. If None, the format 3 documents are written beside the format 2 documents.
     dry_run : bool
         Whether to only convert the metadata and log the documents, without writing them.
 
@@ -170,7 +170,11 @@ async def migrate(
 
 
 async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) -> StorePath:
-    """Return the location as a `StorePath`; create a missing directory only for new metadata."""
+    """Return the location as a `StorePath`.
+
+    If `writes` and `creates` are both True, a missing local directory is created. Otherwise a
+    missing local directory is an error.
+    """
     mode: AccessModeLiteral | None = None
     if not isinstance(store_like, Store | StorePath) and not (writes and creates):
         mode = "r+" if writes else "r"

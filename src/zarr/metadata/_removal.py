@@ -59,8 +59,8 @@ async def remove_metadata(
     store : StoreLike
         Root of the hierarchy.
     zarr_format : {2, 3}
-        Format of the documents to delete: ``.zarray``, ``.zgroup``, ``.zattrs`` and ``.zmetadata``,
-        or ``zarr.json``.
+        Format of the documents to delete. The documents of format 2 are ``.zarray``, ``.zgroup``,
+        ``.zattrs`` and ``.zmetadata``. The document of format 3 is ``zarr.json``.
     force : bool
         Whether to delete documents even if a node would be lost. A node is lost if it has no valid
         metadata of the other format, or if the metadata of the other format describe a different

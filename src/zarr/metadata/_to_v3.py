@@ -62,7 +62,7 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
 
     The chunks keep their keys and bytes, and reads return the same values. In format 3, the fill
     value cannot be undefined. An undefined fill value is replaced by the default value of the data
-    type, which reads of the format 2 array also return.
+    type. The format 2 array uses the same default for elements that are not stored.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ async def make_store(
         `MemoryStore`.
     mode : {"r", "r+", "a", "w", "w-"} or None
         ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` require that a local directory
-        exists. With the other modes and None, a missing local directory is created.
+        exists. For all other modes, and for None, a missing local directory is created.
     storage_options : dict or None
         Arguments for the file system of an fsspec URL; None for no arguments.
 
@@ -165,9 +165,10 @@ async def make_store_path(
     Parameters
     ----------
     store_like : StoreLike or None
-        A store, or another argument that `make_store` accepts. An error is raised if the store does
-        not support `mode`. If `store_like` is a `StorePath`, there is no such check, but the mode
-        ``"r"`` makes the result read-only.
+        A store, or another argument that `make_store` accepts. If `store_like` is not a
+        `StorePath`, an error is raised if the store does not support `mode`. If `store_like` is a
+        `StorePath`, `mode` is not checked against the store, but the mode ``"r"`` makes the result
+        read-only.
     mode : {"r", "r+", "a", "w", "w-"} or None
         Access mode, as for `make_store` and `StorePath.open`.
     storage_options : dict or None
@@ -180,7 +181,8 @@ async def make_store_path(
     TypeError, ValueError, FileNotFoundError
         See `make_store`. A `TypeError` or `ValueError` is also raised if the path is invalid.
     FileExistsError
-        If the mode is ``"w-"``, `store_like` is not a `StorePath`, and the path contains data.
+        If the mode is ``"w-"`` and the path contains data. If `store_like` is a `StorePath`, this
+        error is not raised.
     """
     place = normalize_path(path)
     store = await make_store(store_like, mode=mode, storage_options=storage_options)
@@ -341,7 +343,10 @@ def _memory_store(url: str, read_only: bool) -> Store:
 
 
 def _fsspec_url(text: str) -> str | None:
-    """Return the string if it is a URL for fsspec; None for a local path or a local URL."""
+    """Return the string if it is a URL for fsspec.
+
+    Returns None if the string is a local path or a local URL.
+    """
     if _is_chained(text) is not None:
         return text
     scheme, separator, _ = text.partition("://")

@@ -59,8 +59,8 @@ _make_async = as_async  # other packages import this name
 
 def _path_of(target: Target, path: str) -> Hashable:
     """Return a hashable value that identifies the object from which a key is read."""
-    # A direct read is not merged with a read through a reference. If the object is missing, the
-    # direct read means an absent key, but the read through a reference fails.
+    # A direct read is not merged with a read through a reference. If the object is missing, a
+    # direct read shows that the key is absent, but a read through a reference raises an error.
     return id(target.fs), target.path, target.path == path
 
 
@@ -285,7 +285,7 @@ class FsspecStore(Store):
         allowed_exceptions: tuple[type[Exception], ...],
         **bulk: Unpack[BulkOptions],
     ) -> FsspecStore:
-        """Make a store, without a warning if `fs` was not made with ``asynchronous=True``."""
+        """Make a store; suppress the warning that `fs` was made without ``asynchronous=True``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZarrUserWarning)
             return cls(

@@ -28,8 +28,8 @@ _begins_as_html = re.compile(
     re.IGNORECASE,
 ).match
 
-# Finds bytes that do not occur in text (section 7.2 of this standard). Only the first 1445 bytes of
-# a body are examined, as in the standard.
+# Finds bytes that do not occur in text (WHATWG MIME Sniffing Standard, section 7.2). Only the first
+# 1445 bytes of a body are examined, as in this standard.
 _has_binary_data = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]").search
 _SNIFFED_NBYTES = 1445
 
@@ -147,8 +147,8 @@ def _is_page(content_type: str, body: bytes) -> bool:
     """
     if _begins_as_html(body) is not None:
         return True
-    # Some servers also declare binary data as HTML. Binary data are recognized by bytes that do not
-    # occur in text.
+    # The content type is not sufficient, because some servers declare binary data as HTML. Binary
+    # data are recognized by bytes that do not occur in text.
     return content_type in _PAGE_TYPES and _has_binary_data(body[:_SNIFFED_NBYTES]) is None
 
 

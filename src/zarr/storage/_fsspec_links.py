@@ -63,7 +63,7 @@ async def refuse_pipes(fs: Any, path: str) -> None:
     fs : fsspec.AbstractFileSystem
         The file system.
     path : str
-        The path to read. Missing paths and directories raise no error here.
+        The path to read. If the path is missing, or if it is a directory, no error is raised here.
 
     Raises
     ------

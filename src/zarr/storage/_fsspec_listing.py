@@ -118,11 +118,11 @@ async def _found(fs: AsyncFileSystem, path: str, sizes: bool) -> list[File]:
 
 
 async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
-    """Return the names of all objects below a path, including folder markers, with one call.
+    """Find all objects below a path with a single call, and return their names.
 
-    The call lists the parent directory, and returns only the names that begin with the path. If the
-    path itself were listed and nothing were found, the file system would send further requests, to
-    find out whether the path is a file and whether it exists.
+    Folder markers are included. The call lists the parent directory, and returns only the names
+    that begin with the path. If the path itself were listed and nothing were found, the file system
+    would send further requests, to find out whether the path is a file and whether it exists.
 
     Parameters
     ----------
@@ -267,14 +267,14 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
 
 
 def _name_of(link: str, base: str) -> tuple[str, bool]:
-    """Return the name of a link target on an index page, and whether the target is a directory.
+    """Return the name of the target of a link, and whether the target is a directory.
 
     Parameters
     ----------
     link : str
         The link, as written in the page.
     base : str
-        URL of the page.
+        URL of the index page that contains the link.
 
     Returns
     -------

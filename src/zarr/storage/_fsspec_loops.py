@@ -43,7 +43,8 @@ if hasattr(os, "register_at_fork"):
 
     def _after_fork() -> None:
         global _lock, _states
-        _lock = threading.RLock()  # another thread of the parent may have held the old lock
+        # Another thread of the parent may have held the old lock.
+        _lock = threading.RLock()
         # The child cannot close the clients of the parent, because the event loops of the parent do
         # not run in the child. References to these clients are kept, because an open client issues
         # a warning when it is garbage collected.
@@ -164,7 +165,11 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
 
 
 def _is_free(fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether an instance belongs to this process and is used on no other event loop."""
+    """Return whether an instance can be used on the given event loop.
+
+    The instance must already be in use on this loop. Otherwise it must be an asynchronous instance
+    that was made in this process and has not been used on any loop.
+    """
     home = fs.__dict__.get(_HOME)
     if home is not None:
         return home() is loop
@@ -178,7 +183,7 @@ def _claim(parts: list[AsyncFileSystem], loop: asyncio.AbstractEventLoop, state:
 
 
 def keep_for(store: object, fs: AsyncFileSystem) -> None:
-    """Ensure that the clients of a file system are closed after its last store is freed.
+    """Close the clients of a file system when the last store that uses the file system is freed.
 
     Instances that the user made, and instances in the cache of fsspec, are not closed.
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 def root_marker(fs: AsyncFileSystem) -> str:
     """Return the prefix of absolute paths in a file system: a slash, or the empty string.
 
-    The path of a key ``a`` in the root is ``a`` in a reference file system, and ``/a`` in a local
-    file system, which would treat ``a`` as relative to the working directory.
+    For example, the key ``a`` in the root of a reference file system has the path ``a``. In the
+    root of a local file system, the key has the path ``/a``, because the path ``a`` would be
+    relative to the working directory.
     """
     return str(getattr(fs, "sync_fs", fs).root_marker)
 

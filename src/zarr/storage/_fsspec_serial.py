@@ -48,7 +48,8 @@ class Queue:
         if self._pid != os.getpid():
             with _lock:
                 if self._pid != os.getpid():
-                    self._start()  # the thread of the parent does not exist in a forked child
+                    # The thread of the parent does not exist in a forked child.
+                    self._start()
         # Run in a copy of the caller's context variables, like `asyncio.to_thread`.
         call = functools.partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
