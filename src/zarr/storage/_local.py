@@ -62,8 +62,8 @@ _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
 
-# Margin added to the expected size of a file, which is estimated from the files that were read
-# previously.
+# Margin in bytes that is added to the expected size of a file. The expected size is estimated from
+# the sizes of the files that were read previously.
 _ROOM_NBYTES = 4 * KiB
 
 # Merge only adjacent or overlapping byte ranges of a file. Reads of gaps would not save time,
@@ -189,7 +189,8 @@ class LocalStore(Store):
     def _path_of_value(self, key: str) -> str:
         path = self._path(key)
         if not _parts(key):
-            # Raise the error here, before a temporary file is created beside the root directory.
+            # The root directory cannot be replaced by a file. Raise the error here, before
+            # `replace` creates a temporary file beside the directory.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
@@ -198,8 +199,8 @@ class LocalStore(Store):
 
         If the root is a file, the store has no keys. The directory of a group may contain files
         such as README.md. A search for members requests keys such as README.md/zarr.json, which are
-        absent. In all other cases, a file in place of a directory means that the store is damaged,
-        and chunks of this directory must not be read as fill values.
+        absent. For any other key, the store is damaged if a file is found in place of a directory.
+        The key then does not count as absent, because absent chunks are read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -264,8 +265,8 @@ class LocalStore(Store):
     ) -> tuple[list[tuple[int, Buffer | None]], int]:
         """Read the next files in the calling thread; return the results and their size in bytes.
 
-        The list of results is empty if no requests remain. Other threads may wait until this method
-        returns, so it makes few Python calls.
+        The list of results is empty if no requests remain. Other threads can be blocked while this
+        method runs, so the method makes few Python calls.
         """
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -578,7 +579,7 @@ async def _in_steps(items: Iterator[_T]) -> AsyncIterator[_T]:
 
 
 def _parts(key: str) -> list[str]:
-    """Return the parts of a key; an empty list for the root."""
+    """Return the parts of a key as a list, which is empty for the root."""
     return [part for part in key.split("/") if part not in ("", ".")]
 
 

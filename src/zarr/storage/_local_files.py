@@ -237,8 +237,8 @@ def remove(root: str, parts: Sequence[str]) -> None:
     """
     path = os.sep.join((root, *parts))
     try:
-        # Most calls are for keys that do not exist: when only the fill value is written to a chunk,
-        # the key of the chunk is deleted, although such a chunk was usually never stored.
+        # Usually, the path to delete does not exist. For example, writing only the fill value to a
+        # chunk deletes the key of the chunk, and most such chunks were never stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return

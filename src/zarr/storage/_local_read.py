@@ -29,15 +29,15 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     byte_range : ByteRequest or None
         The bytes to read; None for all.
     expected : int
-        Expected size of the file in bytes. Whole files that are smaller than this number are read
-        by a faster method.
+        Expected size of the file in bytes. If the whole file is requested, and if it has fewer
+        bytes than `expected`, it is read by a faster method.
     """
     descriptor = _open(path)
     try:
         if byte_range is None:
-            # Most values are small, so one call usually reads the whole file. A seek to the end of
-            # the file checks this, because a seek is faster than `fstat`. Pipes and devices fail
-            # this check, because they have no fixed end.
+            # Most values are small, so one call usually reads the whole file. To check whether the
+            # call has read the whole file, seek to the end of the file: a seek is faster than
+            # `fstat`. Pipes and devices fail this check, because they have no fixed end.
             data = os.read(descriptor, expected)
             if 0 < len(data) < expected and os.lseek(descriptor, 0, os.SEEK_END) == len(data):
                 return data

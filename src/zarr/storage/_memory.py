@@ -52,8 +52,8 @@ class MemoryStore(Store):
     Parameters
     ----------
     store_dict : mutable mapping or None
-        Mapping from keys to `Buffer`. The store uses the mapping itself, not a copy. None for a new
-        dictionary.
+        Mapping from keys to `Buffer`. The store uses the mapping itself, not a copy. If None, the
+        store creates a new dictionary.
     read_only : bool
         Whether every attempt to change the store raises an error.
     """
@@ -320,7 +320,9 @@ class ManagedMemoryStore(MemoryStore):
 
     @classmethod
     def from_url(cls, url: str, *, read_only: bool = False) -> Self:
-        """Return a new store for the values of an existing store, with name and path from a URL.
+        """Return a new store that shares the values of the existing store named in a URL.
+
+        The path of the new store is the path in the URL.
 
         Parameters
         ----------
@@ -408,8 +410,9 @@ class ManagedMemoryStore(MemoryStore):
         # docstring inherited
         super().delete_sync(self._full(key))
 
-    # `delete_dir` and `clear` of `MemoryStore` call `delete_sync` of this class for each key. They
-    # are assigned here, so that `settle_access` does not replace them with the defaults of `Store`.
+    # `delete_dir` and `clear` of `MemoryStore` call `delete_sync` of this class for each key.
+    # Without these assignments, `settle_access` would replace the two methods with the defaults of
+    # `Store`.
     delete_dir = MemoryStore.delete_dir
     clear = MemoryStore.clear
 
@@ -448,7 +451,7 @@ class GpuMemoryStore(MemoryStore):
     ----------
     store_dict : mutable mapping or None
         Mapping from keys to `zarr.buffer.gpu.Buffer`. The store uses the mapping itself, not a
-        copy. None for a new dictionary.
+        copy. If None, the store creates a new dictionary.
     read_only : bool
         Whether every attempt to change the store raises an error.
     """

@@ -173,8 +173,8 @@ class ObjectStore(Store, Generic[T_Store]):
     ) -> Any:
         """Read the bytes in `byte_range`; return None if the key is absent.
 
-        `wanted` is the byte range that the caller requested, which error messages name.
-        `byte_range` includes `wanted`, and may be larger because of merging.
+        `wanted`, the byte range that the caller requested, appears in error messages. `byte_range`
+        includes `wanted`, and may be larger because of merging.
         """
         try:
             _check_runtime()

@@ -107,7 +107,8 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            Prototype whose ``buffer`` class the result has; None for the configured prototype.
+            The result is an instance of the ``buffer`` class of this prototype. If None, the
+            configured prototype is used.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -186,7 +187,8 @@ class StorePath:
         Parameters
         ----------
         prototype : BufferPrototype or None
-            Prototype whose ``buffer`` class the result has; None for the configured prototype.
+            The result is an instance of the ``buffer`` class of this prototype. If None, the
+            configured prototype is used.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 

@@ -57,7 +57,8 @@ _ERRNOS = frozenset(
 )
 
 # Names of exception classes per package, and whether the exceptions are transient. None means that
-# the causes of the exception decide. A class is classified by the first class in its MRO that is in
+# the class alone does not show whether an exception is transient: the error number and the causes
+# of the exception are then examined. A class is classified by the first class in its MRO that is in
 # this table.
 _NAMED: dict[str, dict[str, bool | None]] = {
     "aiohttp": {
@@ -223,7 +224,8 @@ def _status(error: BaseException) -> int | None:
 def _goes_away(error: BaseException) -> bool | None:
     """Return whether a failure without a status is transient.
 
-    The result is None if the failure itself does not show this, so that its cause must be examined.
+    The result is None if the failure itself does not show whether it is transient. In that case,
+    the cause of the failure must be examined.
     """
     if isinstance(error, asyncio.CancelledError):
         return False

@@ -30,8 +30,8 @@ METADATA_NAMES = frozenset({ZARR_JSON, ZARRAY_JSON, ZGROUP_JSON, ZATTRS_JSON, ZM
 _SUSPICIOUS = re.compile(r"(?:^|/)\.\.(?:/|$)|^/|^[A-Za-z]:[/\\]|[\\\0]")
 
 
-# The pattern `_SUSPICIOUS`, for a text of many keys joined by line breaks. This pattern may match
-# valid keys (false positives), but never misses an invalid key.
+# The pattern `_SUSPICIOUS`, compiled to search one string in which many keys are joined by line
+# breaks. This pattern may match valid keys (false positives), but never misses an invalid key.
 _SUSPICIOUS_LINES = re.compile(_SUSPICIOUS.pattern, re.MULTILINE)
 
 

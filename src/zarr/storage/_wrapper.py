@@ -329,9 +329,9 @@ class WrapperStore(Store, Generic[T_Store]):
         self._store.delete_sync(key)
 
 
-# The synchronous methods of `WrapperStore` call the wrapped store. If a subclass overrides, for
-# example, `get` but not `get_sync`, the function `get_sync` below becomes a method of the subclass,
-# so that synchronous reads also call the overriding `get`.
+# The synchronous methods of `WrapperStore` call the wrapped store. If a subclass overrides `get`
+# without overriding `get_sync`, the function `get_sync` below becomes a method of the subclass.
+# Synchronous reads then call the overriding `get`. The same holds for `set` and `delete`.
 
 
 def get_sync(

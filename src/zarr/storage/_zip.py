@@ -74,9 +74,10 @@ class ZipStore(Store):
         ``tell``. A file object that is not an `io.IOBase`, such as a reader of obstore, can only be
         read. The store does not close a file object.
     mode : {"r", "w", "a", "x"}
-        As for `zipfile.ZipFile`: ``"r"`` reads, ``"w"`` creates or truncates the file, ``"a"``
-        appends, and ``"x"`` creates a new file. If a store with mode ``"w"``, ``"a"`` or ``"x"`` is
-        used after `close`, the store reopens the archive for appending.
+        Mode of the archive. The modes have the same meaning as in `zipfile.ZipFile`: ``"r"`` reads,
+        ``"w"`` creates or truncates the file, ``"a"`` appends, and ``"x"`` creates a new file. If a
+        store with mode ``"w"``, ``"a"`` or ``"x"`` is used after `close`, the store reopens the
+        archive for appending.
     read_only : bool or None
         Whether every attempt to change the store raises an error. None means True for mode ``"r"``,
         and False for the other modes.
@@ -283,7 +284,8 @@ class ZipStore(Store):
         key : str
             The key.
         prototype : BufferPrototype or None
-            Prototype whose ``buffer`` class the result has; None for the configured prototype.
+            The result is an instance of the ``buffer`` class of this prototype. If None, the
+            configured prototype is used.
         byte_range : ByteRequest or None
             The bytes to read; None for all.
 
@@ -302,7 +304,10 @@ class ZipStore(Store):
     async def get_many(
         self, requests: Iterable[ReadRequest], *, prototype: BufferPrototype
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
-        """Read many values, or byte ranges, in the order of the archive; see `Store.get_many`."""
+        """Read many values, or byte ranges of values; see `Store.get_many`.
+
+        The values are read in the order of the members in the archive.
+        """
         wanted = parse_requests(requests)
         check_keys([key for key, _ in wanted])
         if not wanted:

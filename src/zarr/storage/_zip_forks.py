@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# Held during a fork, so that two threads never fork at the same time. Otherwise, a thread that has
-# forked could release the locks of stores that another thread has acquired for its own fork.
+# Held during a fork, so that two threads never fork at the same time. Otherwise, the thread that
+# forks first could release locks in `_held` that the other thread has acquired.
 _forking = threading.Lock()
 
 

@@ -134,7 +134,7 @@ class ReadScheduler:
         ----------
         requests : iterable of tuple or None
             Pairs of an object and a byte range (None for all bytes). If a key is known to be
-            absent, pass None in place of the pair; the bytes of this request are None.
+            absent, pass None in place of the pair; the result of this request is then None.
         prototype : BufferPrototype
             The results are instances of the ``buffer`` class of the prototype.
 
