@@ -1,4 +1,7 @@
-"""Type aliases for annotations: arrays of both APIs and formats, JSON, data types in metadata."""
+"""Type aliases for annotations: arrays, JSON values, and data types in metadata.
+
+There are aliases for `Array` and for `AsyncArray`, with metadata of Zarr format 2, 3 or either.
+"""
 
 from __future__ import annotations
 

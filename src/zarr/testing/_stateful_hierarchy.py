@@ -401,7 +401,7 @@ def part_of(elements: np.ndarray[Any, Any], selection: Any) -> np.ndarray[Any, A
 
 
 def assert_same(found: Any, expected: np.ndarray[Any, Any]) -> None:
-    """Check that an array or scalar has the same shape and elements as an array; NaN equals NaN.
+    """Check that `found` has the same shape and elements as `expected`; NaN equals NaN.
 
     Raises
     ------

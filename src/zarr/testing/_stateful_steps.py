@@ -43,7 +43,7 @@ def folded(store: Store, path: str) -> str:
     """Return a path in lower case if the store ignores case; else return the path unchanged.
 
     `LocalStore` ignores case on macOS and Windows, because their file systems by default treat
-    names that differ only in case as equal.
+    names that differ only in upper and lower case as equal.
     """
     is_forgiving = isinstance(store, LocalStore) and sys.platform in ("darwin", "win32")
     return path.lower() if is_forgiving else path

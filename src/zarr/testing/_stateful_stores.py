@@ -114,7 +114,7 @@ class SyncStoreWrapper(SyncMixin):
         self._sync(self.store.set(key, data_buffer))
 
     def set_if_not_exists(self, key: str, data_buffer: Buffer) -> None:
-        """Write the value of a key if it is absent; see `Store.set_if_not_exists`."""
+        """Write the value of a key if the key is absent; see `Store.set_if_not_exists`."""
         self._sync(self.store.set_if_not_exists(key, data_buffer))
 
     def delete(self, path: str) -> None:
@@ -163,9 +163,9 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     """Makes random calls to a store, and compares the results with those of a dictionary.
 
     Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`, which
-    calls the function for each run. No key that is written or read is also the path of a folder
-    that contains other keys: a file system cannot store a file and a folder under the same path,
-    and Zarr never uses such keys.
+    calls the function for each run. The machine never uses the same path both as a key and as a
+    folder that contains keys. A file system cannot store a file and a folder under the same path,
+    and Zarr never uses a path in both ways.
 
     Parameters
     ----------
@@ -224,14 +224,15 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
 
     def is_folder(self, prefix: str) -> bool:
-        """Return whether a prefix may be a folder: neither it nor one of its parents is a key."""
+        """Return whether a prefix may be a folder: the prefix and its parents are not keys."""
         is_below = any(folder in self.model for folder in (*above(prefix), prefix))
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return False if a path or one of its parents differs only in case from an existing path.
+        """Return whether the store distinguishes a path and its parents from other existing paths.
 
-        This applies only to stores that ignore case; for other stores the result is always True.
+        For stores that ignore case, the result is False if the path or one of its parents differs
+        from an existing path only in upper and lower case. For other stores it is always True.
         """
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)

@@ -162,7 +162,7 @@ def array_metadata(
     zarr_formats: st.SearchStrategy[ZarrFormat] = zarr_formats,
     attributes: st.SearchStrategy[Attributes] = attrs,
 ) -> ArrayV2Metadata | ArrayV3Metadata:
-    """Draw the metadata of an array with any data type, matching codecs and any chunks.
+    """Draw the metadata of an array: any data type, any chunks, and codecs that support both.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def _fills(draw: st.DrawFn, values: Values) -> dict[str, Any]:
 
 
 def _codecs(compressor: Any) -> tuple[Any, ...]:
-    """Convert a value that was drawn from `compressors` to format 3 codecs."""
+    """Return the format 3 codecs for a value that the strategy `compressors` has drawn."""
     if isinstance(compressor, str):
         return (ZstdCodec(),)
     if compressor is None:
@@ -347,7 +347,8 @@ def arrays(
         Shape in elements; used only if `arrays` is None.
     compressors : strategy
         ``"default"`` for the default compressor, None for no compressor, or another value that
-        ``compressors`` of `zarr.create_array` accepts in the drawn format.
+        `zarr.create_array` accepts as its argument ``compressors``. The value must be valid for the
+        Zarr format that is drawn from `zarr_formats`.
     stores : strategy for StoreLike
         Store in which the root group is opened or created.
     paths : strategy for str
@@ -434,7 +435,7 @@ def sharded_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves. None to draw True or False.
+        Whether the chunks in a shard are shards themselves. If None, True or False is drawn.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape

@@ -55,7 +55,10 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def shard_shapes(
     draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Draw the shape of a shard: a multiple of the chunk shape, at most enough to cover the array.
+    """Draw the shape of a shard.
+
+    Along each dimension, a shard contains at least one chunk, and at most the number of chunks that
+    is needed to cover the array.
 
     Parameters
     ----------
@@ -99,8 +102,8 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
     ndim : int
         Number of dimensions.
     numblocks : tuple of int
-        Number of chunks along each dimension. If a number is 0, the index 0 is drawn for this
-        dimension, although there is no such chunk.
+        Number of chunks along each dimension. If a dimension has no chunks, the index 0 is drawn
+        for this dimension, although no chunk has this index.
     subset : bool
         Whether some or all trailing numbers may be omitted. If all numbers are omitted, the path is
         the empty string. With the default chunk keys, such a shortened path is the path of a

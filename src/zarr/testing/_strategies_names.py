@@ -90,7 +90,7 @@ def keys(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
     Parameters
     ----------
     max_num_nodes : int or None
-        Maximum number of names, at least 1; None for a maximum of eight.
+        Maximum number of names, at least 1. If None, the maximum is eight.
     """
     most = _MOST_NODES if max_num_nodes is None else max_num_nodes
     return "/".join(draw(_lists_of_names(most)))
@@ -103,7 +103,7 @@ def paths(draw: st.DrawFn, *, max_num_nodes: int | None = None) -> str:
     Parameters
     ----------
     max_num_nodes : int or None
-        Maximum number of names, at least 1; None for a maximum of eight.
+        Maximum number of names, at least 1. If None, the maximum is eight.
     """
     return draw(st.just("/") | keys(max_num_nodes=max_num_nodes))
 
@@ -121,7 +121,7 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
     Parameters
     ----------
     ndim : int or None
-        Number of dimensions; None to draw a number from 0 to 4.
+        Number of dimensions. If None, a number from 0 to 4 is drawn.
 
     Returns
     -------
@@ -150,8 +150,8 @@ def key_ranges(
     Returns
     -------
     list of tuple
-        At least one pair of a key and a byte range, which is None for the whole value. Pairs may be
-        repeated.
+        At least one pair ``(key, byte range)``. If the byte range is None, the pair requests the
+        whole value. Pairs may be repeated.
     """
     bounds = st.integers(0, max_size)
     byte_ranges = st.one_of(

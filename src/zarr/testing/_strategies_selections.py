@@ -70,9 +70,9 @@ def basic_indices(
     min_dims : int
         Minimum number of dimensions of the selection.
     max_dims : int or None
-        Maximum number of dimensions of the selection. If None, the maximum is the number of
-        dimensions of the array, or a few more if `allow_newaxis` is True, as in
-        `hypothesis.extra.numpy.basic_indices`.
+        Maximum number of dimensions of the selection. If None,
+        `hypothesis.extra.numpy.basic_indices` chooses the maximum: the number of dimensions of the
+        array, or a few more if `allow_newaxis` is True.
     allow_newaxis : bool
         Whether to draw None, which adds a dimension of length 1; Zarr arrays do not support None.
     allow_ellipsis : bool
@@ -168,8 +168,8 @@ def block_indices(
     Parameters
     ----------
     chunk_sizes : sequence of sequence of int
-        For each dimension, the length of each chunk in elements, as in
-        `zarr.Array.write_chunk_sizes`.
+        For each dimension, the length of each chunk in elements. The attribute
+        `zarr.Array.write_chunk_sizes` has this form.
 
     Returns
     -------

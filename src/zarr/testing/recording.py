@@ -37,7 +37,8 @@ class Asked(NamedTuple):
     key : str
         Key of the request; for a listing method, the prefix of the listed keys.
     byte_range : ByteRequest or None
-        Requested bytes of the value; None for all bytes, or if the method reads no value.
+        Requested bytes of the value. None if the whole value is requested, or if the method reads
+        no value.
     """
 
     method: str
@@ -104,9 +105,10 @@ class RecordingStore(WrapperStore[S]):
         The wrapped store, which performs the reads.
     delays : mapping or None
         Mapping from keys to the delay of a read in seconds. The delays of concurrent reads overlap.
-        None for no delays.
+        If None, no read is delayed.
     failures : mapping or None
-        Mapping from keys to the exception that a read raises after its delay. None for no failures.
+        Mapping from keys to the exception that a read raises after its delay. If None, no such
+        exceptions are raised.
     """
 
     def __init__(

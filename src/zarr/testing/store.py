@@ -81,7 +81,7 @@ class StoreTests(Generic[S, B]):
 
     @pytest.fixture
     def open_kwargs(self, store_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments for the class method ``open``; by default those of the constructor."""
+        """Arguments for the class method ``open``; by default, the arguments of the constructor."""
         return store_kwargs
 
     @pytest.fixture
