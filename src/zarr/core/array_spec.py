@@ -184,7 +184,7 @@ class ArraySpec:
         object.__setattr__(self, "prototype", prototype)
 
     def _limited(self, limit: DecodedLimit) -> ArraySpec:
-        """Return a copy of this spec that limits the decoded size of a bytes-to-bytes codec."""
+        """Return a copy of this spec that limits the number of bytes that decoding may return."""
         limited = copy(self)
         object.__setattr__(limited, "_decoded_limit", limit)
         return limited

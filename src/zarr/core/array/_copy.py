@@ -64,8 +64,8 @@ def concurrency() -> int:
 async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     """Copy all elements; see `copy_sync`.
 
-    While one part is read, the previous part is written. Each store has at most as many requests in
-    flight as during a single read or write.
+    While one part is read, the previous part is written. For each store, the maximum number of
+    requests in flight is the same as for a single read or write.
     """
     if not encodes_alike(source, target):
         await _copy_decoded(source, target, boxes(target))
@@ -170,8 +170,8 @@ def _copy_decoded_sync(
 async def _take(source: AsyncArray[Any], region: Region) -> Any:
     if is_overridden(source, "_get_selection"):
         return await get_selection(source, _box(source, region))
-    # The result is always an array, never a scalar, because some scalars cannot be distinguished
-    # from arrays.
+    # Do not convert a zero-dimensional array to a scalar: the scalar could be an object that would
+    # be mistaken for an array.
     return (await read(plan_read(source, _box(source, region)))).as_ndarray_like()
 
 
@@ -191,10 +191,11 @@ def _box(array: AsyncArray[Any], region: Region) -> BasicIndexer:
 def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     """Return whether encoded chunks of one array can be copied to another array unchanged.
 
-    Both arrays need the same grid, data type, fill value and codecs in their metadata documents.
-    The class of each pipeline must be one of the two classes of this library, not a subclass: these
-    two classes do nothing but apply the codecs. The method that reads the source and the method
-    that writes the target must not be overridden.
+    The metadata documents of both arrays must contain the same grid, data type, fill value and
+    codecs. The pipeline of each array must be an instance of one of the two pipeline classes of
+    this library. An instance of a subclass is not sufficient, because a subclass may do more than
+    apply the codecs. The method that reads the source and the method that writes the target must
+    not be overridden.
 
     A chunk is empty if all its elements equal the fill value. If empty chunks are stored in the
     source but not in the target, the result is False: chunks must be decoded, so that empty chunks
@@ -224,10 +225,11 @@ def _encoding(metadata: ArrayMetadata) -> str:
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Return whether chunks that are absent in the source must be handled; if False, skip them.
+    """Return whether chunks that are absent in the source need handling.
 
-    If the target stores empty chunks, absent chunks must be written. If
-    ``array.read_missing_chunks`` of the source is off, absent chunks must cause an error.
+    If ``array.write_empty_chunks`` of the target is on, such chunks must be written to the target.
+    If ``array.read_missing_chunks`` of the source is off, such chunks must cause an error.
+    Otherwise such chunks can be skipped.
     """
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 
@@ -263,9 +265,9 @@ def _owned(encoded: Buffer) -> Buffer:
 def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
-    The number of chunks in a region is the larger of two numbers: how many decoded chunks fit into
-    16 MiB, and half of the maximum number of requests in flight (both approximately). Two regions
-    share the requests in flight: one region is read while the other region is written.
+    The number of chunks in a region is approximately the larger of two numbers: the number of
+    decoded chunks that fit into 16 MiB, and half of the maximum number of requests in flight. Two
+    regions share the requests in flight: one region is read while the other region is written.
 
     Parameters
     ----------

@@ -339,7 +339,7 @@ async def _place(
 
 
 def _without_place_and_data(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of `create_array` or `from_array` that `init_array` also has."""
+    """Return the arguments in `given` that `init_array` accepts."""
     other = ("store", "name", "storage_options", "data", "write_data")
     return {name: value for name, value in given.items() if name not in other}
 
@@ -429,10 +429,11 @@ async def from_array(
     -----
     If `data` is an array of this library, and the new array has the same chunks, shards, data type,
     fill value and codecs, the encoded chunks are copied without decoding. If encoded chunks are
-    copied, a damaged chunk stays unchanged, and reading the chunk from the copy raises an error. A
-    stored chunk whose elements all equal the fill value is also stored in the copy, unless
-    ``write_empty_chunks`` is on for `data` and off for the new array. If ``write_empty_chunks`` is
-    on for the new array, chunks that are absent in `data` are also written.
+    copied, a damaged chunk stays unchanged, and reading the chunk from the copy raises an error.
+    Stored chunks whose elements all equal the fill value are normally copied as well. There is one
+    exception: if ``write_empty_chunks`` is on for `data` and off for the new array, such chunks are
+    omitted from the new array. If ``write_empty_chunks`` is on for the new array, every chunk of
+    the new array is stored, even if the chunk is absent in `data`.
 
     Raises
     ------

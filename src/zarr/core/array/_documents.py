@@ -113,8 +113,8 @@ def naming(place: StorePath) -> Iterator[None]:
     Raises
     ------
     MetadataValidationError
-        Raised instead of an error that does not describe the invalid value, such as a bare
-        `KeyError`. A caller could take a `KeyError` to mean that the node is absent.
+        Raised instead of a `KeyError` or a similar error that does not describe the invalid value.
+        A caller could take a `KeyError` to mean that the node is absent.
     """
     try:
         yield
@@ -320,7 +320,7 @@ def parse_stored(
     zarr_format : {2, 3}
         Zarr format, determined from the file name of the document.
     store_path : StorePath
-        Location of the array, which is named in error messages and notes.
+        Location of the array, for error messages and notes.
 
     Raises
     ------
@@ -408,7 +408,7 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
         await ensure_no_existing_node(store_path, zarr_format=metadata.zarr_format)
     store_path.store._check_writable()
     # If code outside this library overrides `set_if_not_exists`, the override is called for every
-    # group above the node, because the override may decide differently whether a key exists.
+    # group above the node. The override may treat a key as absent although the key can be read.
     every = _is_overridden_by_others(store_path.store, "set_if_not_exists")
     missing = await missing_parents(store_path, metadata.zarr_format, every=every)
     replace = overwrite and store_path.store.supports_deletes
@@ -477,7 +477,7 @@ async def create_documents(
 async def leftovers(
     store_path: StorePath, documents: Mapping[str, Buffer]
 ) -> dict[str, Buffer | None]:
-    """Return the values that are stored under all names in `documents` except the first.
+    """Return the stored value of each document in `documents`, except the first document.
 
     The first document defines the node. In format 2, the attributes of a deleted node may still be
     stored. `create_documents` uses the result to distinguish such attributes from the attributes of
@@ -505,7 +505,10 @@ def creates_in_one_step(store: Store) -> bool:
 
 
 def _is_overridden_by_others(store: Store, name: str) -> bool:
-    """Return whether a method of a store or a wrapped store is defined outside this library."""
+    """Return whether code outside this library defines the method `name` of a store.
+
+    If the store is a wrapper, the store inside the wrapper is checked as well.
+    """
     while True:
         kind = type(store)
         owner = kind.__mro__[_depth(kind, name)]
@@ -539,9 +542,9 @@ async def missing_parents(
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
     """Return the missing groups above a new node, or all groups above it if `every` is True.
 
-    For each group, the result contains the location of the group and a mapping from the names of
-    its documents to their encoded bytes. These groups are implied by the nodes below them, and have
-    no attributes (Zarr v3 core specification, "Hierarchy"; v2, "Groups").
+    For each group, the result contains the location of the group, and a mapping from document names
+    to encoded bytes. These groups are implied by the nodes below them, and have no attributes (Zarr
+    v3 core specification, "Hierarchy"; v2, "Groups").
 
     Raises
     ------

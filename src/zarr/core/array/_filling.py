@@ -1,8 +1,8 @@
 """Write the initial elements of a new array, from memory, a stored array or an array-like.
 
 Each class implements the protocol `zarr.core._derive.Move`, which describes a pending write. The
-API that creates the array runs this write. The synchronous API writes in the calling thread with
-`set_selection_sync`; the asynchronous API writes with `set_selection`.
+function that creates the array executes the pending write as its last step. A synchronous function
+writes in the calling thread if possible; an asynchronous function writes on the event loop.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
         A NumPy array is written in one operation. A stored array is copied; see
         `zarr.core.array._copy`. Any other object must have the attributes ``shape`` and ``dtype``.
         Such an object is indexed once for each shard of `array`, or once for each chunk if `array`
-        has no shards. Only a limited number of the results is in memory at a time.
+        has no shards. Only a limited number of the indexed regions is in memory at a time.
     """
     if isinstance(data, np.ndarray):
         return FromMemory(array, data)
@@ -56,7 +56,7 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class FromMemory:
-    """Write values that are in memory, like an assignment to the whole array."""
+    """Write values that are in memory to the whole array."""
 
     array: AsyncArray[Any]
     values: Any
@@ -104,7 +104,7 @@ class FromArray:
 
 @dataclass(frozen=True, slots=True)
 class FromArrayLike:
-    """Write the elements of an array-like, which computes or reads them when it is indexed.
+    """Write the elements of an array-like that computes or reads elements when it is indexed.
 
     The array-like is indexed region by region. Indexing can be slow, and some array-likes wait for
     tasks on the event loop of this library. Therefore several workers of the thread pool index the

@@ -119,7 +119,10 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def order(self) -> MemoryOrder:
-        """Memory layout of arrays that a read returns; in format 2, also of stored chunks."""
+        """Memory layout of the arrays that a read returns.
+
+        In format 2, the stored chunks have the same memory layout.
+        """
         metadata = self.metadata
         return metadata.order if isinstance(metadata, ArrayV2Metadata) else self.config.order
 

@@ -1,4 +1,7 @@
-"""Parameters of an array that keeps properties of another array; a compatibility function."""
+"""Parameters of an array that keeps properties of another array.
+
+The function in this module exists only for compatibility; this library does not call it.
+"""
 
 from __future__ import annotations
 

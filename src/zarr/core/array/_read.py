@@ -48,8 +48,8 @@ class ReadPlan:
     field_dtype : numpy.dtype
         Data type of the result.
     out : NDBuffer or None
-        Buffer that the caller passed; None if the caller passed no buffer, or if that buffer is
-        `target`.
+        Buffer of the caller, to which the result must be copied. None if the caller passed no
+        buffer, or if `target` is the buffer of the caller.
     """
 
     array: AsyncArray[Any]
@@ -113,7 +113,7 @@ class ReadPlan:
 
 
 def _take_fields(buffer: NDBuffer, fields: Fields, dtype: np.dtype[Any]) -> NDBuffer:
-    """Return a copy of some fields of structured elements, in the same memory order."""
+    """Return a copy of some fields of structured elements, in the memory order of `buffer`."""
     elements = buffer.as_numpy_array()
     if isinstance(fields, str):
         return type(buffer).from_numpy_array(elements[fields].copy(order="K"))

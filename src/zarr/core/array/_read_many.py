@@ -102,7 +102,7 @@ class Reading:
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:
-        """Read the selection in the calling thread if possible, as indexing the array does."""
+        """Read the selection synchronously, in the calling thread if possible."""
         with _naming(self.array):
             return get_selection_sync(self.array, self.indexer, fields=self.fields)
 
@@ -167,7 +167,10 @@ async def prepare(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]
 
 
 def prepare_sync(pairs: Iterable[tuple[AsyncArray[Any], Any]]) -> list[Reading]:
-    """Validate selections as `prepare` does; the calling thread computes lazy selections."""
+    """Validate selections of arrays synchronously; see `prepare`.
+
+    If an item of a selection is lazy, the calling thread computes the item.
+    """
     readings: list[Reading] = []
     for array, selection in pairs:
         with _naming(array):

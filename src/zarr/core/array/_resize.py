@@ -43,8 +43,8 @@ async def resize(
         The array.
     new_shape : iterable of int or int
         New shape in elements, with as many dimensions as the array has. New elements have the fill
-        value. In a stored chunk that extended beyond the old shape, however, new elements have the
-        values that the chunk contains.
+        value, with one exception: a stored chunk that extends beyond the old shape may contain
+        other values for new elements, and these values are kept.
     delete_outside_chunks : bool
         Whether to delete chunks that are completely outside the new shape. If the store cannot
         delete keys, these chunks are overwritten with the fill value instead.

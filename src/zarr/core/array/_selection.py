@@ -1,8 +1,8 @@
-"""Read or write a selection of an array; call the methods that a subclass has overridden.
+"""Read or write a selection of an array.
 
-An override of `AsyncArray._get_selection` handles every read of elements. An override of
-`AsyncArray._set_selection` handles every write of elements. Without an override, the synchronous
-functions use the event loop only if necessary.
+If a subclass overrides `AsyncArray._get_selection`, every read of elements calls the override. If a
+subclass overrides `AsyncArray._set_selection`, every write of elements calls the override. Without
+an override, the synchronous functions use the event loop only if necessary.
 """
 
 from __future__ import annotations

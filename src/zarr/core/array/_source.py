@@ -106,7 +106,7 @@ def _parameters_of(source: AsyncArray[Any]) -> dict[str, Any]:
 
 
 def _lengths(dimension: DimensionGrid) -> int | VaryingDimension:
-    # These are the lengths of stored chunks, which may extend beyond the array.
+    # Use the lengths of stored chunks, including the padding beyond the end of the array.
     return dimension.size if isinstance(dimension, FixedDimension) else cast("Any", dimension)
 
 

@@ -287,14 +287,14 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read an orthogonal selection: the product of one selection per dimension.
+        """Read an orthogonal selection: all combinations of the indices selected per dimension.
 
         Parameters
         ----------
         selection : int, slice, integer array, boolean array or tuple of them
             One item per dimension; a dimension without an item is selected completely.
         out : NDBuffer or None
-            Buffer that receives the result, as for `get_basic_selection`; None for a new array.
+            Buffer that receives the result; see `get_basic_selection`. None for a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -323,7 +323,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         mask : boolean array
             Mask with the shape of the array; True selects an element.
         out : NDBuffer or None
-            Buffer that receives the result, as for `get_basic_selection`; None for a new array.
+            Buffer that receives the result; see `get_basic_selection`. None for a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -353,8 +353,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One array of indices per dimension. The arrays are broadcast to a common shape, which is
             the shape of the result.
         out : NDBuffer or None
-            Buffer that receives the result, as for `get_basic_selection`; None for a new array. In
-            addition, `out` may be one-dimensional.
+            Buffer that receives the result; see `get_basic_selection`. None for a new array. If the
+            result has several dimensions, `out` may also be one-dimensional, with one element for
+            each element of the result.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -384,7 +385,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One item per dimension; a dimension without an item is selected completely. Slices must
             have the step 1.
         out : NDBuffer or None
-            Buffer that receives the result, as for `get_basic_selection`; None for a new array.
+            Buffer that receives the result; see `get_basic_selection`. None for a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -453,7 +454,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> None:
-        """Write an orthogonal selection: the product of one selection per dimension.
+        """Write an orthogonal selection: all combinations of the indices selected per dimension.
 
         Parameters
         ----------
@@ -584,8 +585,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         new_shape : iterable of int or int
             New shape in elements, with as many dimensions as the array has. New elements have the
-            fill value. In a stored chunk that extended beyond the old shape, however, new elements
-            have the values that the chunk contains.
+            fill value, with one exception: a stored chunk that extends beyond the old shape may
+            contain other values for new elements, and these values are kept.
 
         Raises
         ------

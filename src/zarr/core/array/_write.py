@@ -148,8 +148,8 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     Raises
     ------
     ValueError
-        If the value is a pandas string array with missing values, which NumPy would convert to
-        ``"<NA>"``.
+        If the value is a pandas string array in which strings are missing. NumPy would convert a
+        missing string to ``"<NA>"``.
     """
     if isinstance(value, NDBuffer):
         value = value.as_ndarray_like()

@@ -1,4 +1,4 @@
-"""Comparison of all elements of an array with one value, either bit by bit or by value."""
+"""Compare all elements of an array with a scalar, either bit by bit or by equality."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INTEGERS = {1: np.dtype("u1"), 2: np.dtype("u2"), 4: np.dtype("u4"), 8: np.dtyp
 
 
 def holds_only(array: Any, value: Any) -> bool:
-    """Return whether every element has the same bits as one value.
+    """Return whether every element of `array` has the same bits as `value`.
 
     Therefore -0.0 differs from 0.0, and a NaN differs from a NaN with other bits. Strings and other
     objects of variable length are compared by type and value. Padding between fields is ignored.
@@ -29,8 +29,8 @@ def holds_only(array: Any, value: Any) -> bool:
         return True
     dtype = array.dtype
     # Compare the first element before all others. Most chunks contain data, so the first element
-    # usually differs from the value. Unequal values have different bits, except that NaN is unequal
-    # even to itself.
+    # usually differs from the value. If two elements are not equal, their bits differ. The only
+    # exception is NaN, which is not equal to itself.
     in_host = isinstance(array, np.ndarray)
     if in_host and type(value) is dtype.type and dtype.kind in "biuf":
         first = array.item((0,) * array.ndim)
@@ -84,7 +84,7 @@ def _repeats(array: Any, value: Any) -> bool:
 
 
 def _is_solid(dtype: np.dtype[Any]) -> bool:
-    """Return whether the fields of a dtype have fixed sizes and are in order, without padding."""
+    """Return whether the fields of a dtype have fixed sizes and follow each other without gaps."""
     end = 0
     for field, offset, *_ in (dtype.fields or {}).values():
         base = field.base
@@ -106,7 +106,9 @@ def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
 
 
 def all_same(data: Any, other: Any, equal_nan: bool) -> bool:
-    """Return whether every element equals a value, which keeps its own data type.
+    """Return whether every element of `data` equals `other`.
+
+    `other` is compared without conversion to the data type of `data`.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def check_item_key_is_1d_contiguous(key: Any) -> None:
 
 
 def _restore(value: object, state: Any) -> None:
-    """Set the attributes of an unpickled buffer from a pickled state with or without slots."""
+    """Set the attributes of an unpickled buffer, whether or not its class uses slots."""
     for part in state if isinstance(state, tuple) else (state,):
         for name, member in (part or {}).items():
             setattr(value, name, member)
@@ -378,10 +378,11 @@ class NDBuffer:
         return f"<NDBuffer shape={self.shape} dtype={self.dtype} {self._data!r}>"
 
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
-        """Return whether every element equals a value, which keeps its own data type.
+        """Return whether every element equals `other`.
 
-        The floating-point zeros -0.0 and 0.0 are different in this comparison. The integer 0 equals
-        both of these zeros.
+        `other` is compared without conversion to the data type of the elements. The floating-point
+        zeros -0.0 and 0.0 are different in this comparison. The integer 0 equals both of these
+        zeros.
 
         Parameters
         ----------
@@ -394,7 +395,7 @@ class NDBuffer:
         raise NotImplementedError
 
     def _holds_only(self, value: Any) -> bool:
-        """Return whether every element has the same bits as one value; see `holds_only`."""
+        """Return whether every element has the same bits as `value`; see `holds_only`."""
         return self.all_equal(value) and holds_only(self.as_numpy_array(), value)
 
     def fill(self, value: Any) -> None:

@@ -1,6 +1,6 @@
 """Chunk grids of arrays, and the functions that choose a grid.
 
-A grid is the product of one `DimensionGrid` per dimension. A dimension is divided into chunks of
+A grid consists of one `DimensionGrid` for each dimension. A dimension is divided into chunks of
 equal length (Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or of given lengths
 (rectilinear chunk grid, zarr-extensions). All lengths and offsets are in elements.
 
@@ -47,7 +47,7 @@ __all__ = [
     "resolve_outer_and_inner_chunks",
 ]
 
-# Pickles refer to classes and functions by module path, so set the path of the public module.
+# Pickles refer to classes and functions by `__module__`, so set it to the path of this package.
 for _public in (
     ChunkGrid,
     ChunkLayout,

@@ -172,8 +172,8 @@ class VaryingDimension:
     TypeError
         If a length is not an integer.
     ValueError
-        If `edges` is empty, if a length is too small, or if the sum of `edges` is less than
-        `extent`.
+        If `edges` is empty, if a length in `edges` is less than 1, if `extent` is negative, or if
+        the sum of `edges` is less than `extent`.
     """
 
     edges: tuple[int, ...]

@@ -70,7 +70,7 @@ class ChunkGrid:
     _dimensions: tuple[DimensionGrid, ...]
     _is_regular: bool
 
-    # Whether this grid is stored as rectilinear in array metadata, even if the grid is regular.
+    # Whether array metadata describe this grid as rectilinear, even if the grid is regular.
     _is_stored_rectilinear: ClassVar[bool] = False
 
     def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
@@ -80,7 +80,7 @@ class ChunkGrid:
         object.__setattr__(self, "_is_regular", regular)
 
     def _as_rectilinear(self) -> Self:
-        """Return a copy of this grid that is stored as rectilinear in array metadata."""
+        """Return a copy of this grid that array metadata must describe as a rectilinear grid."""
         grid = type(self)(dimensions=self._dimensions)
         object.__setattr__(grid, "_is_stored_rectilinear", True)
         return grid
@@ -118,8 +118,8 @@ class ChunkGrid:
             Shape of the array in elements.
         chunk_sizes : sequence
             One item per dimension: either one length for all chunks, or a sequence with the length
-            of each chunk. The sum of a sequence must be at least the length of the array. All
-            lengths are in elements.
+            of each chunk. The sum of a sequence must be at least the length of the array along
+            that dimension. All lengths are in elements.
 
         Raises
         ------
