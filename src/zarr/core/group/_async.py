@@ -87,7 +87,7 @@ class AsyncGroup(ArrayCreation):
         store : StoreLike
             Location of the new group. Missing groups above the new group are created.
         attributes : dict or None
-            User attributes with JSON values; None for no attributes.
+            User attributes with JSON values. If `attributes` is None, the group has no attributes.
         overwrite : bool
             Whether to first delete everything stored at the location of the new group.
         zarr_format : {2, 3}
@@ -174,7 +174,8 @@ class AsyncGroup(ArrayCreation):
     async def _save_metadata(self, ensure_parents: bool = False) -> None:
         """Store the metadata of the group, replacing the stored metadata.
 
-        If a subclass overrides this method, the override stores every change of the metadata.
+        If a subclass overrides this method, the overriding method is called to store each change of
+        the metadata.
 
         Parameters
         ----------
@@ -487,7 +488,7 @@ class AsyncGroup(ArrayCreation):
         overwrite : bool
             Whether to first delete everything stored at the location of the new group.
         attributes : dict or None
-            User attributes with JSON values; None for no attributes.
+            User attributes with JSON values. If `attributes` is None, the group has no attributes.
 
         Raises
         ------

@@ -128,8 +128,9 @@ async def read_group_metadata(
     -----
     ZarrUserWarning
         If metadata of both formats are stored and `zarr_format` is None, or if `use_consolidated`
-        is None and the consolidated metadata are not valid. Consolidated metadata that lack a group
-        above a node raise `MissingParentError` instead of this warning.
+        is None and the consolidated metadata are not valid. If the consolidated metadata describe a
+        node but not the group above that node, `MissingParentError` is raised, and there is no
+        warning about invalid consolidated metadata.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)
@@ -293,7 +294,10 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return `names`, plus the key of format 2 consolidated metadata if they can be used."""
+        """Return `names`, followed by the key of format 2 consolidated metadata if it is needed.
+
+        The key is needed if consolidated metadata are not ignored and `chosen` contains format 2.
+        """
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 
     def into_v3(self, document: Document) -> GroupMetadata:
@@ -379,7 +383,8 @@ async def read_many(
     Raises
     ------
     json.JSONDecodeError, MetadataValidationError, TypeError, ValueError
-        If a document is not valid. A note on the error names the document.
+        If a document is not valid. The path of the document is added to the error as a note (see
+        ``BaseException.add_note``).
     """
     places = [store_path / path for path in paths]
     nodes: list[dict[str, Buffer | None]] = [dict.fromkeys(NODE_KEYS[zarr_format]) for _ in places]

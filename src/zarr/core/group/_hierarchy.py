@@ -172,7 +172,8 @@ async def store_hierarchy(
     overwrite : bool
         Whether to first delete everything stored at and below the paths of nodes that are not
         implicit groups. If False, an error is raised if a node is already stored at one of these
-        paths. In either case, existing groups at the paths of implicit groups are kept.
+        paths. Groups that already exist at the paths of implicit groups are not deleted, except if
+        they are below a path that is deleted because `overwrite` is True.
 
     Yields
     ------
@@ -237,7 +238,11 @@ def _lies_in(path: str, tops: list[str]) -> bool:
 
 
 def encode(node: NodeMetadata) -> dict[str, Buffer]:
-    """Return the encoded documents of a node; raise an error if the node would be unusable."""
+    """Return the encoded metadata documents of a node.
+
+    Raises `ValueError` if the node is an array with storage transformers, because such an array
+    could not be read or written.
+    """
     check_usable(node)
     return node.to_buffer_dict(default_buffer_prototype())
 

@@ -75,7 +75,7 @@ def parse_node_type(data: Any) -> NodeType:
 
 
 def parse_attributes(data: Any) -> dict[str, Any]:
-    """Return a deep copy of user attributes; an empty dictionary for None.
+    """Return a deep copy of user attributes; if `data` is None, return an empty dictionary.
 
     Raises
     ------
@@ -195,8 +195,8 @@ class ConsolidatedMetadata:
             If the parent of a node is an array.
         """
         top: dict[str, NodeMetadata] = {}
-        # For each group, the metadata of its children by name. The group metadata refer to these
-        # dictionaries, which are filled below.
+        # For each group, the metadata of its children by name. The metadata of each group refer to
+        # one of these dictionaries, and the second loop adds the children to the dictionaries.
         children = {"": top}
         hung = dict(nodes)
         for path, node in nodes.items():
@@ -260,7 +260,10 @@ class ConsolidatedMetadata:
                 yield from below._flatten(f"{path}/")
 
     def get(self, path: str) -> NodeMetadata | None:
-        """Return the metadata of a node by its path relative to the group; None if it is absent."""
+        """Return the metadata of the node at a path relative to the group.
+
+        Returns None if there is no node at the path.
+        """
         name, _, rest = path.partition("/")
         node = self.metadata.get(name)
         if not rest:
@@ -314,7 +317,7 @@ class GroupMetadata(Metadata):
     Parameters
     ----------
     attributes : dict or None
-        User attributes with JSON values; None for no attributes.
+        User attributes with JSON values. If `attributes` is None, the group has no attributes.
     zarr_format : {2, 3}
         Format of the group.
     consolidated_metadata : ConsolidatedMetadata or None
@@ -322,7 +325,8 @@ class GroupMetadata(Metadata):
         they are not used.
     extra_fields : mapping or None
         Fields of the ``zarr.json`` document that the specification does not define. Each field is
-        an object with ``must_understand: false``. None for no extra fields.
+        an object with ``must_understand: false``. If `extra_fields` is None, there are no such
+        fields.
 
     Raises
     ------

@@ -29,7 +29,7 @@ def parse_names(names: object) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        If `names` is a string, or neither an iterable of strings nor a mapping with string keys.
+        If `names` is a string or bytes, if it is not iterable, or if a name is not a string.
     """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(

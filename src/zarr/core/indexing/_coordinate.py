@@ -57,8 +57,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     Raises
     ------
     IndexError
-        If `selection` does not contain one integer or one array or list of integers per dimension,
-        or if the array is zero-dimensional.
+        If `selection` does not have one item for each dimension, if an item is neither an integer,
+        an integer array, nor a list of integers, or if the indexed array is zero-dimensional.
     ValueError
         If the coordinates cannot be broadcast against each other.
     BoundsCheckError
@@ -108,8 +108,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         # expressed as a slice within each chunk.
         key = flat[0] if len(flat) == 1 else chunks
         if Order.check(key) is not Order.INCREASING:
-            # Use a stable sort, so that of several values for the same element the last one is
-            # written last.
+            # If several values are given for the same element, the last of these values must be
+            # written last. Therefore use a stable sort.
             self.sel_sort = np.argsort(key, kind="stable")
             flat = tuple(coords[self.sel_sort] for coords in flat)
             chunks = chunks[self.sel_sort]
@@ -134,7 +134,11 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
 
     @property
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
-        """Cumulative number of selected points, over all chunks of the grid in C order."""
+        """Number of selected points up to the end of each chunk.
+
+        For each chunk of the grid in C order, the number is the sum of the numbers of selected
+        points in this chunk and in all previous chunks.
+        """
         counts = np.zeros(int(np.prod(self.cdata_shape, dtype=np.intp)), dtype=np.intp)
         counts[self.chunk_rixs] = np.diff(self.chunk_run_ends, prepend=0)
         return np.cumsum(counts)

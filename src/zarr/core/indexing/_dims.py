@@ -124,11 +124,11 @@ class SliceDimIndexer:
         return self._iter_any() if columns is None else map(ChunkDimProjection, *columns)
 
     def columns(self) -> Columns | None:
-        """Return the fields of all projections as lazy columns; None if columns are not supported.
+        """Return the projections as one iterable per field, each with one value per chunk.
 
-        The columns take constant memory, and `itertools` does all work that is needed per chunk.
-        Columns are supported only for a step of 1, a regular grid, and at least one selected
-        element.
+        The iterables take constant memory, and `itertools` does all work that is needed per chunk.
+        The method returns None if the step is not 1, if the grid is not regular, or if no element
+        is selected.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):
@@ -150,7 +150,10 @@ class SliceDimIndexer:
         return range(first, end), sels, outs, completes
 
     def _edge(self, grid: FixedDimension, ix: int) -> tuple[slice, bool]:
-        """Return the slice in the first or last selected chunk, and whether it covers the chunk."""
+        """Return the selected slice of chunk `ix`, and whether this slice covers the chunk.
+
+        The chunk is the first or the last of the selected chunks.
+        """
         offset = ix * grid.size
         first, last = max(self.start - offset, 0), min(self.stop - offset, grid.size)
         whole = last == grid.size or self.stop == grid.extent
@@ -173,7 +176,10 @@ class SliceDimIndexer:
 
 
 class _ArrayDimIndexer(ComparedByIdentity):
-    """Base class of the indexers for an index array or a mask, which store sorted indices."""
+    """Base class of `IntArrayDimIndexer` and `BoolArrayDimIndexer`.
+
+    Each of these indexers stores the selected indices in sorted order.
+    """
 
     dim_grid: DimensionGrid
     dim_chunk_ixs: npt.NDArray[np.intp]
@@ -193,7 +199,11 @@ class _ArrayDimIndexer(ComparedByIdentity):
 
     @property
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
-        """Cumulative number of selected elements, over all chunks along the dimension."""
+        """Number of selected elements up to the end of each chunk.
+
+        For each chunk along the dimension, the number is the sum of the numbers of selected
+        elements in this chunk and in all previous chunks.
+        """
         return np.cumsum(self.chunk_nitems)
 
     def _project(
@@ -280,7 +290,8 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
         Whether to check that all indices are within the dimension. If False, the caller must have
         checked the indices.
     order : Order
-        Order of the indices; ``UNKNOWN`` if the constructor has to determine the order.
+        Whether the indices are increasing, decreasing or unordered. If `order` is ``UNKNOWN``, the
+        constructor compares the indices to find out.
 
     Attributes
     ----------
@@ -334,8 +345,8 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
         self.order = Order.check(indices) if order is Order.UNKNOWN else order
         self.dim_out_sel = None
         if self.order is not Order.INCREASING:
-            # Use a stable sort, so that of several values for the same element the last one is
-            # written last.
+            # If several values are given for the same element, the last of these values must be
+            # written last. Therefore use a stable sort.
             self.dim_out_sel = np.argsort(indices, kind="stable")
             indices = indices[self.dim_out_sel]
         self.dim_sel = indices

@@ -87,7 +87,10 @@ def is_basic_selection(selection: Any) -> bool:
 
 
 def is_coordinate_selection(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether `selection` is a tuple of one integer or integer array per dimension."""
+    """Return whether `selection` is a tuple of coordinates with one item per dimension.
+
+    Each item must be an integer or an integer array.
+    """
     return (
         isinstance(selection, tuple)
         and len(selection) == len(shape)

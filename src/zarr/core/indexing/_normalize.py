@@ -261,7 +261,7 @@ def check_fields(fields: Fields | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_no_multi_fields(fields: Fields | None) -> Fields | None:
-    """Return the only field name of a list; return other values of `fields` unchanged.
+    """Return `fields`; if it is a list of exactly one field name, return this name instead.
 
     The function is used by operations that support only one field.
 

@@ -16,7 +16,10 @@ _GRIDS_REMEMBERED = 16
 
 
 def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """For each bit of a Morton code, lowest first, yield its axis and its coordinate bit.
+    """For each bit of a Morton code, beginning with the lowest, yield an axis and a bit number.
+
+    The bit of the code equals the bit with this number (0 for the lowest) of the coordinate along
+    this axis.
 
     The axes alternate, beginning with the first axis. Each axis has only as many bits as its
     largest coordinate needs, so that the codes of elongated grids have fewer gaps.
@@ -104,7 +107,8 @@ def morton_order_coords(chunk_shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
         return ((),)
     coords = np.indices(chunk_shape, dtype=np.intp).reshape(len(chunk_shape), -1)
     # Sort the codes of the positions in the grid, so that the time does not depend on the shape of
-    # the grid. An iteration over all codes would visit up to twice as many codes per dimension.
+    # the grid. A loop over all possible codes would visit up to ``2**ndim`` times as many codes as
+    # there are positions.
     return tuple(map(tuple, coords.T[np.argsort(morton_codes(chunk_shape))].tolist()))
 
 

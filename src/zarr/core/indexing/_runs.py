@@ -13,22 +13,22 @@ from zarr.core.indexing._types import DimSelection
 
 
 class Order(Enum):
-    """The order of the elements of an index array."""
+    """Sorting of an index array: increasing, decreasing, unordered or not known."""
 
     UNKNOWN = 0
     INCREASING = 1
     DECREASING = 2
     UNORDERED = 3
 
-    # Set the signature that `inspect` shows from Python 3.12 on, because earlier versions show the
-    # signature of the functional API of `enum`.
+    # Before Python 3.12, `inspect` shows the signature of the functional API of `enum` for this
+    # class. Set the signature that `inspect` shows in later versions of Python.
     __signature__ = inspect.Signature(
         [inspect.Parameter("values", inspect.Parameter.VAR_POSITIONAL)]
     )
 
     @staticmethod
     def check(a: npt.NDArray[np.intp]) -> Order:
-        """Return the order of the elements of a one-dimensional array.
+        """Return whether a one-dimensional array is increasing, decreasing or unordered.
 
         Returns
         -------
@@ -112,8 +112,9 @@ def _uniform_steps(
     if longer.size == 0:
         return steps
     between = np.diff(values)
-    # Cumulative number of step changes. If the step of a run is constant, the number is the same at
-    # the start and at the end of the run.
+    # ``changes[i]`` is the number of times that the step changes within ``between[: i + 1]``. The
+    # step of a run is constant if this number is the same for the first and the last step of the
+    # run.
     changes = np.zeros(between.size, dtype=np.intp)
     np.cumsum(between[1:] != between[:-1], out=changes[1:])
     head, tail = starts[longer], ends[longer] - 2

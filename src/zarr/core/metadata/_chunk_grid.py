@@ -100,8 +100,8 @@ class RegularChunkGridMetadata(Metadata):
 
     @property
     def _chunk_sizes(self) -> tuple[int, ...]:
-        # The function `normalize_chunks_nd` recognizes chunk grid metadata by this property. That
-        # function belongs to a lower layer, which cannot import this class.
+        # The function `normalize_chunks_nd` recognizes chunk grid metadata by the attribute
+        # `_chunk_sizes`. That function belongs to a lower layer, which cannot import this class.
         return self.chunk_shape
 
     @classmethod
@@ -267,8 +267,9 @@ def create_chunk_grid_metadata(
     Parameters
     ----------
     chunks : ChunkGrid or iterable
-        A grid, or an iterable with one item for each dimension: the common length of all chunks, or
-        a sequence with the length of each chunk, in elements.
+        A grid, or an iterable with one item for each dimension. An item is the length that all
+        chunks have along this dimension, or a sequence with the length of each chunk along this
+        dimension. Lengths are in elements.
 
     Returns
     -------

@@ -75,8 +75,9 @@ def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseSc
     ------
     ValueError
         If there is not exactly one array-to-bytes codec, if shards are nested more than 32 levels
-        deep, or if `dtype` is ``string`` and the array-to-bytes codec is not ``vlen-utf8``. For a
-        sharding codec, the last condition is checked for the codecs of the inner chunks.
+        deep, or if `dtype` is ``string`` and the array-to-bytes codec that encodes the elements is
+        not ``vlen-utf8``. If the array has shards, the codec that encodes the elements is one of
+        the codecs of the innermost chunks.
     TypeError
         If the codecs are in a wrong order.
     """

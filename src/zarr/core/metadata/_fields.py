@@ -102,7 +102,7 @@ def parse_extra_fields(
     Parameters
     ----------
     data : mapping or None
-        Unknown fields by name; None if there are none.
+        Unknown fields by name. If `data` is None, the document has no unknown fields.
     reserved_keys : set of str
         Field names that the specification defines.
     node_type : {"array", "group"}

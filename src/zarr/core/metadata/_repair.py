@@ -74,7 +74,10 @@ def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridM
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape from the JSON form of codecs; None without a sharding codec."""
+    """Return the inner chunk shape of the sharding codec in the JSON form of codecs.
+
+    Returns None if there is no sharding codec whose ``chunk_shape`` is a list of integers.
+    """
     if not isinstance(codecs, list | tuple):
         return None
     for codec in codecs:

@@ -53,7 +53,8 @@ def as_fill_value(data: Any, dtype: ZDType[Any, Any], zarr_format: ZarrFormat | 
     FillValueRangeError
         If the value is out of the range of the data type.
     TypeError, ValueError
-        If the value cannot be converted to the data type. A note on the error shows the value.
+        If the value cannot be converted to the data type. The value is added to the error as a note
+        (see ``BaseException.add_note``).
     """
     try:
         if zarr_format is None:
@@ -135,7 +136,7 @@ def parse_attributes(data: object) -> dict[str, JSON]:
     Parameters
     ----------
     data : mapping or None
-        The attributes; None for no attributes.
+        The attributes. If `data` is None, the result is an empty dictionary.
 
     Raises
     ------

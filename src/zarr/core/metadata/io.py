@@ -1,4 +1,4 @@
-"""Storage of node metadata, at an import path that other packages use."""
+"""The function `save_metadata`, which other packages import from this module."""
 
 from __future__ import annotations
 

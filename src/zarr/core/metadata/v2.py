@@ -85,7 +85,8 @@ def parse_dtype(data: Any) -> np.dtype[Any]:
     Parameters
     ----------
     data : str or list
-        An array protocol type string of NumPy, or a list of fields for a structured dtype.
+        A type string of the NumPy array protocol, such as ``"<f8"``; or, for a structured dtype, a
+        list of fields.
     """
     return np.dtype(_fields(data) if isinstance(data, list) else data)
 
@@ -224,11 +225,12 @@ class ArrayV2Metadata(Metadata):
     dimension_separator : {".", "/"}
         Separator of the numbers in a chunk key.
     compressor : numcodecs codec, dict or None
-        Codec for the last step of encoding; None for no compressor.
+        Codec for the last step of encoding. If `compressor` is None, the array has no compressor.
     filters : iterable of numcodecs codec or dict, or None
-        Codecs that are applied in order before the compressor; None for no filters.
+        Codecs that are applied in order before the compressor. If `filters` is None, the array has
+        no filters.
     attributes : mapping or None
-        User attributes, which are JSON values; None for no attributes.
+        User attributes with JSON values. If `attributes` is None, the array has no attributes.
 
     Raises
     ------
@@ -249,8 +251,8 @@ class ArrayV2Metadata(Metadata):
     attributes: dict[str, JSON]
     zarr_format: Literal[2] = field(default=2, init=False)
 
-    # The original document if the document was repaired on reading, None otherwise; see the
-    # attribute of `ArrayV3Metadata`.
+    # The original document if the document was repaired on reading; None otherwise. See
+    # `ArrayV3Metadata._stored_document`.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -467,14 +469,17 @@ class ArrayV2Metadata(Metadata):
         return replace(self, shape=shape)
 
     def update_attributes(self, attributes: Mapping[str, JSON] | None) -> Self:
-        """Return a copy that has `attributes` as its user attributes; None for no attributes."""
+        """Return a copy that has `attributes` as its user attributes.
+
+        If `attributes` is None, the copy has no attributes.
+        """
         return replace(self, attributes=cast("Any", attributes))
 
 
 def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
     """Return a fill value as it would be read back from stored metadata.
 
-    A NaN is converted to JSON and back, because the JSON form represents only one NaN.
+    A NaN is converted to JSON and back, because all NaNs have the same JSON form.
     """
     if fill_value is None:
         return None
