@@ -82,7 +82,7 @@ def _make_plain(request: ByteRequest, name: str, bound: int) -> None:
 
 
 class ByteRangeError(TypeError, ValueError):
-    """An argument that has to be a byte request has another type.
+    """An argument has a wrong type: it must be a byte request.
 
     Some stores of other packages raise a `TypeError` in this case, others raise a `ValueError`.
     This error is both, so that handlers of either type catch it.
@@ -123,7 +123,7 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
 
 
 def is_empty_request(byte_range: ByteRequest | None) -> bool:
-    """Return whether a request asks for zero bytes, whatever the size of the value."""
+    """Return whether the bounds of a byte request alone show that the request is empty."""
     if isinstance(byte_range, RangeByteRequest):
         return byte_range.end <= byte_range.start
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0

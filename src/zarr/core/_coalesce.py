@@ -1,8 +1,8 @@
 """Planning of bulk reads: which requests share a read, and where their bytes are in that read.
 
 The functions are pure: they use no I/O, no clock and no configuration. A *request* is a key and a
-byte range that a caller asks for. A *read* is one physical operation. In a plan, exactly one read
-covers each request.
+byte range that a caller asks for. A *read* is one physical operation. In a plan, each request is
+covered by exactly one read.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class CoalescePolicy:
     max_gap_bytes : int or None
         Maximum gap between two neighbouring ranges that are merged, in bytes. A gap of exactly this
         size is allowed. The bytes of a gap are read and discarded. With 0, only touching and
-        overlapping ranges are merged. With None, a range is merged only with a range that contains
-        it.
+        overlapping ranges are merged. With None, two ranges are merged only if one range contains
+        the other.
     max_coalesced_bytes : int
         Maximum size of a merged read, in bytes. A read of exactly this size is allowed. A request
         for more bytes gets a read of its own. Other requests share that read only if their ranges
@@ -90,7 +90,10 @@ class Read(NamedTuple):
 
     @property
     def nbytes(self) -> int | None:
-        """Maximum size of the read in bytes; None if the size depends on the object."""
+        """Maximum number of bytes that the read returns.
+
+        None if `byte_range` sets no maximum: it is None or an open-ended range.
+        """
         if isinstance(self.byte_range, RangeByteRequest):
             return self.byte_range.end - self.byte_range.start
         return getattr(self.byte_range, "suffix", None)
@@ -122,8 +125,8 @@ def plan_reads(
     Parameters
     ----------
     requests : iterable of tuple
-        Pairs of an object and the byte range to read, None for the whole object. The index of a
-        request is its position in this iterable.
+        Pairs of an object and the byte range to read. The byte range None means the whole object.
+        The index of a request is its position in this iterable.
     policy : CoalescePolicy
         The merging policy.
 
@@ -188,7 +191,7 @@ def _plan_object(
 def _groups(
     ranges: list[tuple[int, int, int]], policy: CoalescePolicy
 ) -> Iterable[list[tuple[int, int, int]]]:
-    """Split sorted tuples ``(start, end, index)`` into groups, one group for each read."""
+    """Split a sorted list of ``(start, end, index)`` into groups, one group for each read."""
     group: list[tuple[int, int, int]] = []
     first = last = 0
     for item in ranges:
@@ -231,8 +234,8 @@ def merge_around(
     Parameters
     ----------
     ranges : sequence of tuple
-        The waiting ranges: sorted tuples of start, end, and further items. Because many ranges may
-        wait, only ranges near `index` are examined.
+        The waiting ranges, in sorted order. Each range is a tuple of start, end, and further items.
+        Because many ranges may wait, only ranges near `index` are examined.
     index : int
         Index of the range that is read next.
     policy : CoalescePolicy

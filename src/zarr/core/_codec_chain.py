@@ -110,11 +110,11 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 def _is_sync(codec: Codec, direction: str) -> bool:
     """Return whether a codec can decode or encode synchronously.
 
-    This depends on the most-derived class that overrides a method for `direction`. A subclass that
-    overrides only the coroutine or the batch method expects that override to be called; such a
-    codec is not synchronous. If the most-derived class overrides the synchronous method, the codec
-    is synchronous unless its attribute `_is_sync` is False. Only codecs that run other codecs have
-    this attribute.
+    `direction` is ``"decode"`` or ``"encode"``. The result depends on the most-derived class that
+    overrides a method that decodes (or encodes). A subclass that overrides only the coroutine or
+    the batch method expects that override to be called; such a codec is not synchronous. If the
+    most-derived class overrides the synchronous method, the codec is synchronous unless its
+    attribute `_is_sync` is False. Only codecs that run other codecs have this attribute.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -143,7 +143,8 @@ class ResolvedChain:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         self._shape = self.spec.shape
-        # The methods are bound once: looking them up for every chunk takes as long as a fast codec.
+        # The methods are looked up once. A look-up for every chunk would take as much time as
+        # decoding or encoding the chunk with a fast codec.
         self._decoders: list[Any] = [_bound(s, "decode") for s in reversed(self.stages)]
         self._many_decoders = [
             _bound_many_decoder(stage, decode)
@@ -352,8 +353,8 @@ class CodecChain:
         return resolved
 
     def _stages(self, spec: ArraySpec) -> Iterable[_Stage]:
-        # Maximum size in bytes of the data that the previous codec passes to this codec. During
-        # decoding, this codec must not return more than this number of bytes.
+        # Maximum number of bytes that this codec receives from the previous codec during encoding.
+        # During decoding, this codec must not return more than this number of bytes.
         nbytes: int | None = None
         for codec in self.codecs:
             if isinstance(codec, BytesBytesCodec):
@@ -416,7 +417,8 @@ class CodecChain:
         Returns
         -------
         list of NDBuffer or None
-            The decoded chunks in the same order, None for an absent chunk.
+            One item per pair, in the order of `chunks`: the decoded chunk, or None if the chunk is
+            absent.
         """
         chains = [self.for_spec(spec) for _, spec in chunks]
         data: list[Any] = [chunk for chunk, _ in chunks]
@@ -446,7 +448,8 @@ class CodecChain:
         Returns
         -------
         list of Buffer or None
-            The encoded chunks in the same order, None for a chunk that is not stored.
+            One item per pair, in the order of `chunks`: the encoded chunk, or None if the chunk is
+            not stored.
         """
         chains = [self.for_spec(spec) for _, spec in chunks]
         data: list[Any] = [chunk for chunk, _ in chunks]

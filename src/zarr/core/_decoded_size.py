@@ -34,8 +34,8 @@ class DecodedLimit:
     known : int or None
         Maximum decoded size in bytes; None if unknown.
     base : int
-        Number of bytes that are added to the limit that is computed from the encoded size. Used
-        only if `known` is None.
+        If `known` is None, the limit is computed from the encoded size, and this number of bytes is
+        added to the limit. Otherwise this number is not used.
     """
 
     known: int | None

@@ -84,8 +84,8 @@ def in_two_steps(
 ) -> Callable[P, Coroutine[Any, Any, A]]:
     """Return a coroutine function that runs `first`, then the writes that `first` leaves pending.
 
-    The returned function runs the writes on the event loop. Its synchronous twin runs them in the
-    calling thread instead, as an assignment to the array does.
+    The returned function runs the writes on the event loop. Its synchronous twin runs the writes in
+    the calling thread. An assignment to elements of an array also runs in the calling thread.
 
     Parameters
     ----------

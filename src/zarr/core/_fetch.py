@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Maximum number of bytes of one bulk read that are in flight or not yet consumed. It is twice
-# `DEFAULT_MAX_COALESCED_BYTES`, which is the largest default for the size of a merged read.
+# Maximum number of bytes of one bulk read that are in flight or not yet consumed. The value is
+# twice `DEFAULT_MAX_COALESCED_BYTES`, which is the larger of the two default limits on the size of
+# a merged read.
 MAX_PENDING_BYTES = 32 * MiB
 
 # Until the first answer has arrived, this size is assumed for each read of unknown size.
@@ -47,7 +48,7 @@ _expected_nbytes: ContextVar[int | None] = ContextVar("_expected_nbytes", defaul
 
 @contextmanager
 def expecting(nbytes: int | None) -> Iterator[None]:
-    """Context manager that sets the expected size of whole values for bulk reads in its block.
+    """Context manager that sets the expected size of the values that are read in its block.
 
     A bulk read starts only as many reads as its limit on bytes allows, but the size of a value is
     unknown before the value arrives. A caller that reads chunks knows their decoded size.
@@ -72,8 +73,8 @@ def planning(plan: object) -> Iterator[None]:
     """Context manager that marks all reads in its block as planned by one operation.
 
     A store may merge reads of several callers. Two reads of one plan are not merged, because the
-    plan separates them on purpose. So a partial read of a shard makes the same requests, whatever
-    the merging policy of the store is.
+    plan separates them on purpose. So the physical reads for a part of a shard do not depend on
+    the merging policy of the store.
 
     Parameters
     ----------
@@ -97,8 +98,8 @@ def expected_nbytes() -> int | None:
     return _expected_nbytes.get()
 
 
-# A slice is a view of its read, and a view keeps the whole read in memory. If the read is more than
-# this many times as large as the slice, the slice is copied instead.
+# A slice is a view of its read, and a view keeps the whole read in memory. So a slice is copied
+# if its read has more than `_MAX_PINNED` times as many bytes as the slice.
 _MAX_PINNED = 2
 
 
@@ -227,8 +228,8 @@ async def stream(
     Parameters
     ----------
     reads : iterable of tuple
-        Pairs of a read and its size in bytes, None if the size is unknown. Each pair is consumed
-        only when the limits allow its read to start.
+        Pairs of a read and its size in bytes. The size is None if it is unknown. Each pair is
+        consumed only when the limits allow its read to start.
     fetch : callable
         Performs one read; returns an awaitable.
     size : callable
@@ -444,8 +445,8 @@ class BulkReadReport:
         Number of bytes read. If requests share bytes, this number can be smaller than
         `nbytes_wanted`; if gaps were read, it can be larger.
     shared : int
-        Number of reads of other callers that answered requests of this caller. These reads count in
-        the reports of the other callers.
+        Number of reads that were made for other callers, and that also answered requests of this
+        caller. These reads count in the reports of the other callers.
     retries : int
         Number of retries after transient failures.
     nbytes_read_ahead : int
@@ -485,7 +486,7 @@ class BulkReadCounter:
         self._fetched += nbytes
 
     def shared(self) -> None:
-        """Count a read of another caller that answers requests of this caller."""
+        """Count a read that was made for another caller, but answers requests of this caller."""
         self._shared += 1
 
     def retried(self) -> None:

@@ -1,4 +1,8 @@
-"""A future that calls a function in the same turn of the event loop in which it becomes done."""
+"""A future that calls a function as soon as the future is done.
+
+The call happens in the turn of the event loop in which the future becomes done, not in the next
+turn.
+"""
 
 from __future__ import annotations
 

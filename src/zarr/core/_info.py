@@ -29,7 +29,10 @@ def human_readable_size(nbytes: int) -> str:
 
 
 def byte_info(nbytes: int) -> str:
-    """Return a number of bytes as text; from 1024 bytes on, also with a unit, in parentheses."""
+    """Return a number of bytes as text, for example ``8000000 (7.6M)``.
+
+    For numbers below 1024, the part in parentheses is omitted.
+    """
     return str(nbytes) if nbytes < 1024 else f"{nbytes} ({human_readable_size(nbytes)})"
 
 

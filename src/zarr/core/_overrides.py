@@ -1,9 +1,10 @@
 """Detection of overridden or patched internal methods.
 
 Some released packages subclass the asynchronous arrays, groups and codecs, or replace methods of
-these classes. These packages expect the library to call their methods. So the library checks
-whether a method is overridden before it uses a faster path that does not call this method. A check
-takes about a tenth of a microsecond. It is done once per operation, never once per chunk.
+these classes. These packages expect the library to call their methods. Some faster paths
+do not call these methods. The library uses such a path only after a check that the methods are not
+overridden. A check takes about a tenth of a microsecond. It is done once per operation, never once
+per chunk.
 """
 
 from __future__ import annotations

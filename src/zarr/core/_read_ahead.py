@@ -45,8 +45,9 @@ class ReadAhead:
         self._clock = clock
         self._max_bytes = max(_TIMES * nbytes, _LEAST_BYTES)
         self._reads: OrderedDict[Hashable, deque[tuple[int, int]]] = OrderedDict()
-        # LRU cache: object and offset -> bytes, time at which they were stored, and epoch. The
-        # least recently used entry is the first.
+        # LRU cache. A key is a pair of an object and an offset. A value consists of the bytes, the
+        # time at which the bytes were stored, and the epoch. The least recently used entry is the
+        # first.
         self._kept: OrderedDict[tuple[Hashable, int], tuple[bytes, float, int]] = OrderedDict()
         self._offsets: dict[Hashable, list[int]] = {}
         self.nbytes_kept = 0

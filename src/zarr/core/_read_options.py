@@ -39,8 +39,8 @@ class ReadOptions:
         is ``async.concurrency`` if a user has set this option, and 64 otherwise.
     max_gap_bytes : int or None
         Maximum gap, in bytes, between two requests that are merged into one read. With 0, only
-        touching and overlapping requests are merged. With None, a request is merged only with a
-        request whose range contains its range.
+        touching and overlapping requests are merged. With None, two requests are merged only if the
+        range of one request contains the range of the other.
     max_coalesced_bytes : int
         Maximum size of a merged read, in bytes; a single request may be larger.
     window_seconds : float

@@ -70,7 +70,7 @@ class ReadQueue:
         self._numbers = itertools.count()
         self._objects: dict[Hashable, _Object] = {}
         # The keys are ids, because a caller may be unhashable. The first entry is the caller whose
-        # request is read next.
+        # turn is next.
         self._callers: OrderedDict[int, deque[Request]] = OrderedDict()
         self._again: deque[Flight] = deque()  # reads to retry
         self._in_flight: dict[Hashable, list[Flight]] = {}
@@ -123,7 +123,7 @@ class ReadQueue:
         return request
 
     def _answer_or_queue(self, request: Request, max_concurrency: int) -> None:
-        """Answer a request without a new read if possible; otherwise start its read or queue it."""
+        """Answer a request without a new read if possible; otherwise start or queue a read."""
         self._max_concurrency = max_concurrency
         path, wanted = request.source.path, request.byte_range
         if self._options.read_ahead_bytes and isinstance(wanted, RangeByteRequest):
@@ -272,7 +272,10 @@ class ReadQueue:
         return request.nbytes or _UNKNOWN_NBYTES
 
     def _plan(self, request: Request) -> Flight:
-        """Remove a request and all requests that can be merged with it; return their read."""
+        """Return one read for a request and for all waiting requests that can be merged with it.
+
+        These requests are removed from the queue.
+        """
         path = request.source.path
         entry = self._objects[path]
         byte_range = request.byte_range
@@ -407,7 +410,12 @@ class ReadQueue:
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
-        """After a failed read, retry it, read separately for each request, or pass on the error."""
+        """Handle a failed read.
+
+        The read is retried if the failure is transient and retries remain. Otherwise, a merged or
+        extended read is replaced by a separate read for each of its requests. For any other read,
+        the error becomes the result of its request.
+        """
         if not flight.requests:
             return
         lead = flight.lead

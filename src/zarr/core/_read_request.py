@@ -26,7 +26,7 @@ class Source(NamedTuple):
     path : hashable
         Identifies the object. Requests with equal paths may be merged.
     fetch : callable
-        Reads the object, and raises errors in the form that the caller expects.
+        Reads the object. Raises errors of the types that the caller expects.
     transient : callable or None
         Takes an exception. Returns a `Transient` if the failure is transient, None otherwise. Pass
         None instead of a callable if the client library retries failed reads itself. In that case
@@ -106,9 +106,9 @@ class Flight:
 
 
 def detach(flight: Flight) -> None:
-    """Break the reference cycle between a read and those of its requests that are done.
+    """Break the reference cycles between a read and its finished requests.
 
-    The cycle would keep the bytes of the requests in memory until the next garbage collection.
+    Such a cycle would keep the bytes of a request in memory until the next garbage collection.
     """
     for request in flight.requests:
         if request.flight is flight and request.done():

@@ -1,8 +1,8 @@
 """Functions for unpickling objects that zarr-python pickled.
 
-In zarr-python the classes of these objects have slots, so the form of the pickled state differs
-from the form in this package. The functions are used as ``__setstate__`` of the classes of this
-package. They accept both forms of the state.
+In zarr-python the classes of these objects have slots, so the pickled state has a different
+structure than in this package. The functions are used as ``__setstate__`` of the classes of this
+package. They accept both structures of the state.
 """
 
 from __future__ import annotations

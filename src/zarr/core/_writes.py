@@ -1,4 +1,4 @@
-"""A counter of the writes to stores in this process, with which reads detect stale bytes."""
+"""Count the writes to stores in this process, so that reads can detect stale bytes."""
 
 from __future__ import annotations
 

@@ -158,8 +158,9 @@ def write_order(grid_shape: tuple[int, ...], order: SubchunkWriteOrder) -> tuple
     Returns
     -------
     tuple of int
-        The position of each inner chunk in the shard index, with the inner chunks in the order of
-        storage. The index lists the inner chunks in C order.
+        One integer per inner chunk, in the order in which the shard stores the inner chunks. The
+        integer is the position of the inner chunk in the shard index, which lists the inner chunks
+        in C order.
     """
     numbers = np.arange(math.prod(grid_shape)).reshape(grid_shape)
     if order == "colexicographic":

@@ -82,7 +82,7 @@ async def read_shard(
 
 
 class _Selection:
-    """State that is shared by the steps that read one selection of a stored shard."""
+    """Reader for one selection of a stored shard."""
 
     def __init__(
         self, layout: ShardLayout, source: Source, plan: SelectionPlan, target: NDBuffer | None
@@ -127,7 +127,10 @@ class _Selection:
         return out
 
     def _plan_within(self, chunk: InnerChunk) -> SelectionPlan | None:
-        """Return the plan for reading a part of a nested shard; None to read all of the chunk."""
+        """Return the plan for reading a part of an inner chunk that is itself a shard.
+
+        Returns None if the inner chunk is not a shard, or if all its bytes have to be read.
+        """
         nested = self._layout.nested
         if nested is None or chunk.is_complete:
             return None
@@ -197,7 +200,10 @@ class _Selection:
             raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
 
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
-        """Yield batches as they arrive; an error names the first chunk that has not yet arrived."""
+        """Yield batches as they arrive.
+
+        If a read fails, the error message names the first chunk that has not yet arrived.
+        """
         try:
             async with closing(batches):
                 async for batch in batches:

@@ -62,9 +62,9 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # The method `get` of a byte getter that is not a `StorePath`, or of a subclass that
-            # overrides `get`, may do more than read the key. So this method is called for each
-            # range.
+            # The byte getter is not a `StorePath`, or its class is a subclass of `StorePath` that
+            # overrides `get`. Its method `get` may do more than read the key, so `get` is called
+            # for each range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}

@@ -48,7 +48,7 @@ async def rewrite_shard(
     Returns
     -------
     Buffer or None
-        The new shard; None if the shard would contain no inner chunk, so that it need not be
+        The new shard. None if the new shard would contain no inner chunk; such a shard need not be
         stored. Inner chunks that contain only the fill value are omitted, unless
         ``write_empty_chunks`` is on.
 
@@ -125,7 +125,7 @@ def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
 
 
 class _Rewriting:
-    """State that is shared by the steps that write new values into inner chunks."""
+    """Encoder for the inner chunks of one shard that get new values."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str

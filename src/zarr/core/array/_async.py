@@ -226,8 +226,9 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     ) -> NDArrayLikeOrScalar:
         """Read a selection.
 
-        An override of this method handles every read of elements, also the reads of the synchronous
-        API. The override may be defined in a subclass, or assigned to the class or to an instance.
+        An override of this method handles every read of elements, including the reads of the
+        synchronous API. The override may be defined in a subclass, or assigned to the class or to
+        an instance.
 
         Parameters
         ----------
@@ -236,7 +237,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         prototype : BufferPrototype
             Buffer classes for encoded and decoded data.
         out : NDBuffer or None
-            Buffer that receives the result; None for a new buffer.
+            Buffer that receives the result. If None, a new buffer is allocated.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
 
@@ -349,8 +350,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, list, array or tuple of them
             One item per dimension, as for `Array.get_orthogonal_selection`.
         out : NDBuffer or None
-            Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
-            array.
+            Buffer that receives the result; see `Array.get_basic_selection`. If None, a new array
+            is returned.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -381,8 +382,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Mask with the shape of the array. An element is read if the mask is True for that
             element.
         out : NDBuffer or None
-            Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
-            array.
+            Buffer that receives the result; see `Array.get_basic_selection`. If None, a new array
+            is returned.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -412,8 +413,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, array of int or tuple of them
             Coordinates, one item per dimension; see `Array.get_coordinate_selection`.
         out : NDBuffer or None
-            Buffer that receives the result, as for `Array.get_basic_selection`; None for a new
-            array.
+            Buffer that receives the result; see `Array.get_basic_selection`. If None, a new array
+            is returned.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -454,7 +455,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One item per dimension. Dimensions without an item are selected completely. Steps are
             positive.
         value : scalar or array-like
-            New values. They are converted to the data type of the array, and broadcast to the
+            New values, which are converted to the data type of the array, and broadcast to the
             selection.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None for the configured classes.
@@ -541,7 +542,11 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     # --- stored chunks and size ---------------------------------------------------------
 
     async def nchunks_initialized(self) -> int:
-        """Return the number of stored chunks; each stored shard counts as all its inner chunks."""
+        """Return the number of stored chunks.
+
+        In an array with shards, all inner chunks of a stored shard are counted, although some of
+        the inner chunks may be absent.
+        """
         return await nchunks_initialized(self)
 
     async def nbytes_stored(self) -> int:
@@ -565,6 +570,6 @@ async def converted(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 async def in_memory(value: Any) -> Any:
-    """Return `value`, or all its elements in memory if it is an array of this library."""
+    """Read and return all elements of an array of this library; return other values as they are."""
     inner = getattr(value, "async_array", value)
     return await inner.getitem(...) if isinstance(inner, AsyncArray) else value

@@ -22,8 +22,8 @@ async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
     """Return the grid positions of stored chunks, or of stored shards in a sharded array.
 
     If the store supports listing, the keys below the array are listed, so the cost depends on the
-    number of stored keys. Otherwise the store is asked for every grid position whether its key
-    exists.
+    number of stored keys. Otherwise the store is asked, once for each grid position, whether the
+    key of the chunk exists.
 
     Parameters
     ----------
@@ -116,7 +116,11 @@ def chunks_within(array: AsyncArray[Any], coords: Coords) -> int:
 
 
 async def nchunks_initialized(array: AsyncArray[Any]) -> int:
-    """Return the number of stored chunks; each stored shard counts as all its inner chunks."""
+    """Return the number of stored chunks.
+
+    In an array with shards, all inner chunks of a stored shard are counted, although some of the
+    inner chunks may be absent.
+    """
     return sum(chunks_within(array, coords) for coords in await initialized_chunks(array))
 
 
