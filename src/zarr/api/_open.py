@@ -47,7 +47,7 @@ async def open(
     Parameters
     ----------
     store : StoreLike or None
-        Location of the node; None for a new store in memory.
+        Location of the node; None means a new store in memory.
     mode : {"r", "r+", "a", "w", "w-"} or None
         ``"r"`` opens an existing node for reading, ``"r+"`` for reading and writing. ``"a"`` also
         creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` always
@@ -59,7 +59,7 @@ async def open(
         Format of the node; None to detect it. Format 3 is preferred if metadata of both formats
         exist.
     path : str or None
-        Path of the node below `store`; None for `store` itself.
+        Path of the node below `store`; None means `store` itself.
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     config : ArrayConfig, dict or None
@@ -145,14 +145,14 @@ async def open_array(
     Parameters
     ----------
     store : StoreLike or None
-        Location of the array; None for a new store in memory.
+        Location of the array; None means a new store in memory.
     zarr_format : {2, 3} or None
         Format of the array; None to detect it. Format 3 is preferred if metadata of both formats
         exist.
     path : str or None
-        Path of the array below `store`; None for `store` itself.
+        Path of the array below `store`; None means `store` itself.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     **kwargs
@@ -227,18 +227,18 @@ async def open_group(
     Parameters
     ----------
     store : StoreLike or None
-        Location of the group; None for a new store in memory.
+        Location of the group; None means a new store in memory.
     path : str or None
-        Path of the group below `store`; None for `store` itself.
+        Path of the group below `store`; None means `store` itself.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     zarr_format : {2, 3} or None
         Format of the group; None to detect it. Format 3 is preferred if metadata of both formats
         exist.
     mode : {"r", "r+", "a", "w", "w-"}
         Access mode; see `open`. If the mode creates a node, the node is a group.
     attributes : dict or None
-        User attributes with JSON values for a new group; None for no attributes.
+        User attributes with JSON values for a new group; None means no attributes.
     use_consolidated : bool, str or None
         True to require consolidated metadata, False to ignore them, None to use them if they exist.
         A string is allowed only for a format 2 group. Such a string is the key of the consolidated
@@ -363,7 +363,7 @@ async def open_like(
         Path of the array below the store.
     zarr_format : {2, 3} or None
         Format of the array. None means the format of `a` if `a` is an array of this library. For
-        any other `a`, None means that the format of an existing array is detected, and that a new
+        any other `a`, None for that the format of an existing array is detected, and that a new
         array is created in the configured ``default_zarr_format``.
     **kwargs
         Parameters of `open_array`; they override the parameters taken from `a`. The default of

@@ -33,16 +33,16 @@ async def save(
     store : StoreLike
         Location of the new array or group.
     path : str or None
-        Path of the array or group below `store`; None for `store` itself.
+        Path of the array or group below `store`; None means `store` itself.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     *args : NDArrayLike
         NumPy arrays or similar. `save_group` describes the names under which several arrays are
         stored.
     **kwargs
         NumPy arrays or similar. Each array is stored under the name of its keyword argument.
     zarr_format : {2, 3} or None
-        Format of the arrays and the group; None for the configured ``default_zarr_format``.
+        Format of the arrays and the group; None means the configured ``default_zarr_format``.
 
     Raises
     ------
@@ -83,11 +83,11 @@ async def save_array(
     store : StoreLike
         Location of the new array.
     path : str or None
-        Path of the array below `store`; None for `store` itself.
+        Path of the array below `store`; None means `store` itself.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
+        Format of the array; None means the configured ``default_zarr_format``.
     arr : NumPy array or similar
         The elements.
     **kwargs
@@ -131,11 +131,11 @@ async def save_group(
     store : StoreLike
         Location of the group.
     path : str or None
-        Path of the group below `store`; None for `store` itself.
+        Path of the group below `store`; None means `store` itself.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     zarr_format : {2, 3} or None
-        Format of the group; None for the configured ``default_zarr_format``.
+        Format of the group; None means the configured ``default_zarr_format``.
     *args : NumPy arrays or similar
         Arrays to store under the names ``arr_0``, ``arr_1``, ...
     **kwargs : NumPy arrays or similar

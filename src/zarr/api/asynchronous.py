@@ -119,18 +119,18 @@ async def group(
     Parameters
     ----------
     store : StoreLike or None
-        Location of the group; None for a new store in memory.
+        Location of the group; None means a new store in memory.
     path : str or None
-        Path of the group below `store`; None for `store` itself.
+        Path of the group below `store`; None means `store` itself.
     zarr_format : {2, 3} or None
         Format of the group; None to detect it. Format 3 is preferred if metadata of both formats
         exist.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     overwrite : bool
         Whether to delete everything stored at the location and always create a new group.
     attributes : dict or None
-        User attributes with JSON values for a new group; None for no attributes.
+        User attributes with JSON values for a new group; None means no attributes.
     chunk_store : StoreLike or None
         Parameter of zarr-python 2; it has no effect.
     cache_attrs : bool or None
@@ -180,13 +180,13 @@ async def create_group(
         Path of the group below `store`; None for `store` itself. Missing groups above the new group
         are also created.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
     overwrite : bool
         Whether to delete everything stored at the location before the group is created.
     zarr_format : {2, 3} or None
-        Format of the group; None for the configured ``default_zarr_format``.
+        Format of the group; None means the configured ``default_zarr_format``.
     attributes : dict or None
-        User attributes with JSON values; None for no attributes.
+        User attributes with JSON values; None means no attributes.
 
     Raises
     ------
@@ -215,7 +215,7 @@ async def consolidate_metadata(
     store : StoreLike
         Location of the group.
     path : str or None
-        Path of the group below `store`; None for `store` itself.
+        Path of the group below `store`; None means `store` itself.
     zarr_format : {2, 3} or None
         Format of the group; None to detect it. Format 3 is preferred if metadata of both formats
         exist.
@@ -310,7 +310,7 @@ async def load(
     store : StoreLike
         Location of the array.
     path : str or None
-        Path of the array below `store`; None for `store` itself.
+        Path of the array below `store`; None means `store` itself.
     zarr_format : {2, 3} or None
         Format of the array; None to detect it. Format 3 is preferred if metadata of both formats
         exist.

@@ -40,9 +40,9 @@ class V2Codec(ArrayBytesCodec):
     Parameters
     ----------
     filters : tuple of Numcodec or None
-        Filters, applied in order before the compressor; None for no filters.
+        Filters, applied in order before the compressor; None means no filters.
     compressor : Numcodec or None
-        Compressor, applied last; None for no compressor.
+        Compressor, applied last; None means no compressor.
     """
 
     is_fixed_size = False

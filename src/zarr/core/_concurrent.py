@@ -92,7 +92,7 @@ async def concurrent_results(
     func : callable
         A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
-        Maximum number of calls in flight; None for the configured ``async.concurrency``.
+        Maximum number of calls in flight; None means the configured ``async.concurrency``.
 
     Yields
     ------
@@ -209,7 +209,7 @@ async def concurrent_map(
     func : callable
         A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
-        Maximum number of calls in flight; None for the configured ``async.concurrency``.
+        Maximum number of calls in flight; None means the configured ``async.concurrency``.
 
     Returns
     -------
@@ -250,7 +250,7 @@ async def concurrent_foreach(
     func : callable
         A function that is called with the members of an item, and returns an awaitable.
     limit : int or None
-        Maximum number of calls in flight; None for the configured ``async.concurrency``.
+        Maximum number of calls in flight; None means the configured ``async.concurrency``.
 
     Raises
     ------

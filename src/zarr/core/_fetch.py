@@ -367,7 +367,7 @@ def cut(buffer: Buffer, byte_range: ByteRequest | None) -> Buffer:
     buffer : Buffer
         The result of the read.
     byte_range : ByteRequest or None
-        Range relative to the start of `buffer`; None for all bytes.
+        Range relative to the start of `buffer`; None means all bytes.
 
     Returns
     -------

@@ -100,7 +100,7 @@ class ArrayInfo:
     _shape : tuple of int
         Shape in elements.
     _shard_shape : tuple of int or None
-        Shape of the shards in elements; None for an array without shards, ``"<variable>"`` for
+        Shape of the shards in elements; None means an array without shards, ``"<variable>"`` for
         shards whose shapes differ.
     _chunk_shape : tuple of int or None
         Shape of the chunks in elements; None if the shapes of chunks differ.

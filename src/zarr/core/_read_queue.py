@@ -99,7 +99,7 @@ class ReadQueue:
         source : Source
             The object.
         byte_range : ByteRequest or None
-            The bytes to read; None for the whole object.
+            The bytes to read; None means the whole object.
         max_concurrency : int
             Current maximum number of reads in flight.
         caller : object or None

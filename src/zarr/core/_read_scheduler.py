@@ -69,7 +69,7 @@ class ReadScheduler:
         source : Source
             The object.
         byte_range : ByteRequest or None
-            The bytes to read; None for the whole object.
+            The bytes to read; None means the whole object.
         caller : object or None
             Identifies the operation that makes the read; compared by identity. Operations take
             turns. Neighbouring ranges of one operation are not merged, because the operation has

@@ -52,7 +52,7 @@ async def draw_tree(
         Label of the root.
     nodes : async iterator of tuple
         For each node, a pair of the path relative to the root, and the label to draw after the name
-        (None for no label). Parents come before their children.
+        (None means no label). Parents come before their children.
     bold : bool
         Whether names are bold in the HTML form.
     max_nodes : int

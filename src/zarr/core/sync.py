@@ -252,7 +252,7 @@ def sync(
         Event loop that runs the coroutine, in a thread other than the calling thread; None for the
         loop of the process.
     timeout : float or None
-        Maximum time to wait, in seconds; None for no timeout.
+        Maximum time to wait, in seconds; None means no timeout.
 
     Returns
     -------

@@ -76,7 +76,7 @@ class Cache:
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None for no limit. Values that were already in
+        Maximum total size of all copies, in bytes; None means no limit. Values that were already in
         the cache store when the cache was created are included in the total size once the cache has
         written a copy. From that time these values can be evicted.
     """

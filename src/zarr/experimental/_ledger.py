@@ -68,7 +68,7 @@ class Ledger:
     max_age : float
         Entries older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None for no limit.
+        Maximum total size of all copies, in bytes; None means no limit.
     """
 
     def __init__(self, max_age: float, max_size: int | None) -> None:

@@ -77,7 +77,7 @@ class CacheStore(WrapperStore[Store]):
         Maximum age of copies, in seconds since the values were read from the source. Older copies
         are not used.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None for no limit. The least recently used
+        Maximum total size of all copies, in bytes; None means no limit. The least recently used
         copies are evicted to make room for a new copy. A value larger than `max_size` is not
         cached.
     cache_set_data : bool

@@ -88,7 +88,7 @@ async def make_store(
         ``"r"`` makes a new store read-only. ``"r"`` and ``"r+"`` require that a local directory
         exists. For all other modes, and for None, a missing local directory is created.
     storage_options : dict or None
-        Arguments for the file system of an fsspec URL; None for no arguments.
+        Arguments for the file system of an fsspec URL; None means no arguments.
 
     Raises
     ------
@@ -172,7 +172,7 @@ async def make_store_path(
     mode : {"r", "r+", "a", "w", "w-"} or None
         Access mode, as for `make_store` and `StorePath.open`.
     storage_options : dict or None
-        Arguments for the file system if `store_like` is an fsspec URL; None for no arguments.
+        Arguments for the file system if `store_like` is an fsspec URL; None means no arguments.
     path : str or None
         Path relative to `store_like`; None or empty for `store_like` itself.
 
@@ -275,7 +275,7 @@ async def refuse_existing_nodes(store_path: StorePath, zarr_format: ZarrFormat |
     store_path : StorePath
         The store and the path in the store.
     zarr_format : {2, 3} or None
-        Format of the node to look for; None for both formats.
+        Format of the node to look for; None means both formats.
 
     Raises
     ------

@@ -212,7 +212,7 @@ class FsspecStore(Store):
         url : str
             A URL that fsspec supports. The URL can be chained (``simplecache::s3://bucket/key``).
         storage_options : dict or None
-            Arguments for the file system; None for no arguments.
+            Arguments for the file system; None means no arguments.
         read_only : bool
             Whether every attempt to change the store raises an error.
         allowed_exceptions : tuple of exception classes

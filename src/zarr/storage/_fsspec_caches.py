@@ -80,7 +80,7 @@ async def read_through_cache(
     path : str
         The path of the object.
     byte_range : ByteRequest or None
-        The byte range to read; None for the whole object.
+        The byte range to read; None means the whole object.
     read : callable
         Reads an object of the underlying file system.
 

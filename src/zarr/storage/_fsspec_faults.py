@@ -60,7 +60,7 @@ def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None
     data : bytes
         The bytes of the response.
     byte_range : ByteRequest or None
-        The byte range; None for the whole object.
+        The byte range; None means the whole object.
     nbytes : int or None
         Size of the object in bytes; None if unknown.
 

@@ -68,7 +68,7 @@ async def fetch_bytes(
     path : str
         The path of the key.
     byte_range : ByteRequest or None
-        The bytes to fetch from the object; None for all. If requests are merged, this is the byte
+        The bytes to fetch from the object; None means all. If requests are merged, this is the byte
         range of the merged read.
     """
     # An HTTP request cannot express an empty range; S3 would reply with the whole object. Therefore

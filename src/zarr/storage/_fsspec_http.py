@@ -48,7 +48,7 @@ class HttpReply:
     Parameters
     ----------
     byte_range : ByteRequest or None
-        A non-empty byte range; None for the whole object.
+        A non-empty byte range; None means the whole object.
     """
 
     def __init__(self, byte_range: ByteRequest | None) -> None:

@@ -78,7 +78,7 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     url : str
         A URL that fsspec supports. The URL can be chained.
     options : mapping or None
-        Arguments for the file system; None for no arguments.
+        Arguments for the file system; None means no arguments.
 
     Returns
     -------

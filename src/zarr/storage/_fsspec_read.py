@@ -33,7 +33,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
     path : str
         The path of the object in the file system.
     byte_range : ByteRequest or None
-        The byte range, not empty; None for all bytes.
+        The byte range, not empty; None means all bytes.
 
     Returns
     -------

@@ -27,7 +27,7 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     path : str
         Path of the file.
     byte_range : ByteRequest or None
-        The bytes to read; None for all.
+        The bytes to read; None means all.
     expected : int
         Expected size of the file in bytes. If the whole file is requested, and if it has fewer
         bytes than `expected`, it is read by a faster method.

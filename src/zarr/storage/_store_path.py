@@ -110,7 +110,7 @@ class StorePath:
             The result is an instance of the ``buffer`` class of this prototype. If None, the
             configured prototype is used.
         byte_range : ByteRequest or None
-            The bytes to read; None for all.
+            The bytes to read; None means all.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class StorePath:
         Parameters
         ----------
         byte_range : ByteRequest or None
-            The bytes of the document to read; None for all.
+            The bytes of the document to read; None means all.
 
         Returns
         -------
@@ -190,7 +190,7 @@ class StorePath:
             The result is an instance of the ``buffer`` class of this prototype. If None, the
             configured prototype is used.
         byte_range : ByteRequest or None
-            The bytes to read; None for all.
+            The bytes to read; None means all.
 
         Raises
         ------

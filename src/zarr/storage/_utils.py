@@ -264,7 +264,7 @@ def _normalize_byte_range_index(data: Buffer, byte_range: ByteRequest | None) ->
     data : Buffer
         The whole value.
     byte_range : ByteRequest or None
-        The byte range; None for all bytes.
+        The byte range; None means all bytes.
 
     Returns
     -------

@@ -287,7 +287,7 @@ class ZipStore(Store):
             The result is an instance of the ``buffer`` class of this prototype. If None, the
             configured prototype is used.
         byte_range : ByteRequest or None
-            The bytes to read; None for all.
+            The bytes to read; None means all.
 
         Returns
         -------

@@ -42,7 +42,7 @@ __all__ = [
     "transient_failure",
 ]
 
-# A function that takes an object and a byte range (None for all bytes), and returns the bytes, or
+# A function that takes an object and a byte range (None means all bytes), and returns the bytes, or
 # None if the object is absent.
 FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, Any, bytes | None]]
 
@@ -57,7 +57,7 @@ class ReadScheduler:
     ----------
     fetch : callable
         A coroutine function with two parameters: an object, as it appears in the requests, and a
-        byte range (None for all bytes). It returns the bytes, truncated at the end of the object,
+        byte range (None means all bytes). It returns the bytes, truncated at the end of the object,
         or None if the object is absent. If the read fails, it raises an exception.
     is_transient : callable or None
         A function that returns a `Transient` for a transient failure, and None for any other
@@ -102,7 +102,7 @@ class ReadScheduler:
         path : hashable
             The object to read, in the form that `fetch` expects.
         byte_range : ByteRequest or None
-            The bytes to read; None for all.
+            The bytes to read; None means all.
         prototype : BufferPrototype
             The result is an instance of the ``buffer`` class of the prototype.
 
@@ -133,7 +133,7 @@ class ReadScheduler:
         Parameters
         ----------
         requests : iterable of tuple or None
-            Pairs of an object and a byte range (None for all bytes). If a key is known to be
+            Pairs of an object and a byte range (None means all bytes). If a key is known to be
             absent, pass None in place of the pair; the result of this request is then None.
         prototype : BufferPrototype
             The results are instances of the ``buffer`` class of the prototype.

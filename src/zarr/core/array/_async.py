@@ -319,7 +319,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One item per dimension. Dimensions without an item are selected completely. Steps are
             positive.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Returns
         -------
@@ -343,7 +343,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields: Fields | None = None,
         prototype: BufferPrototype | None = None,
     ) -> NDArrayLikeOrScalar:
-        """Read an orthogonal selection: the product of one selection per dimension.
+        """Read an orthogonal selection: all combinations of the indices selected per dimension.
 
         Parameters
         ----------
@@ -355,7 +355,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -387,7 +387,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -418,7 +418,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -458,7 +458,7 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array, and broadcast to the
             selection.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------

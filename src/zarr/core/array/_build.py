@@ -30,7 +30,7 @@ def resolve_zarr_format(zarr_format: object) -> ZarrFormat:
     Parameters
     ----------
     zarr_format : {2, 3} or None
-        None for the configured ``default_zarr_format``.
+        None means the configured ``default_zarr_format``.
 
     Raises
     ------

@@ -122,10 +122,10 @@ async def init_array(
         instead of one length. `chunks` and `shards` also accept the metadata object of a chunk
         grid.
     shards : iterable of int, int, dict, "auto" or None
-        Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
+        Shape of the shards in elements, a multiple of `chunks`; None means no shards. A dictionary
         must contain ``shape`` and may contain ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
-        Array-to-array codecs (format 3) or numcodecs codecs (format 2); None for no filters.
+        Array-to-array codecs (format 3) or numcodecs codecs (format 2); None means no filters.
     compressors : iterable of codec, codec, "auto" or None
         Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None for no
         compression.
@@ -136,13 +136,13 @@ async def init_array(
         means an undefined fill value in format 2, and the default value of the data type in format
         3.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
+        Memory layout of encoded chunks, format 2 only; None means the configured ``array.order``.
     zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
+        Format of the array; None means the configured ``default_zarr_format``.
     attributes : mapping or None
-        User attributes with JSON values; None for no attributes.
+        User attributes with JSON values; None means no attributes.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        Encoding of the chunk keys; None for the default encoding of the format.
+        Encoding of the chunk keys; None means the default encoding of the format.
     dimension_names : iterable of str or None, or None
         One item per dimension: its name, or None for a dimension without a name. If the parameter
         itself is None, no dimension has a name. Format 3 only.
@@ -262,10 +262,10 @@ async def create_array(
         instead of one length. `chunks` and `shards` also accept the metadata object of a chunk
         grid.
     shards : iterable of int, int, dict, "auto" or None
-        Shape of the shards in elements, a multiple of `chunks`; None for no shards. A dictionary
+        Shape of the shards in elements, a multiple of `chunks`; None means no shards. A dictionary
         must contain ``shape`` and may contain ``index_location``. Format 3 only.
     filters : iterable of codec, codec, "auto" or None
-        Array-to-array codecs (format 3) or numcodecs codecs (format 2); None for no filters.
+        Array-to-array codecs (format 3) or numcodecs codecs (format 2); None means no filters.
     compressors : iterable of codec, codec, "auto" or None
         Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None for no
         compression.
@@ -276,13 +276,13 @@ async def create_array(
         means an undefined fill value in format 2, and the default value of the data type in format
         3.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for the configured ``array.order``.
+        Memory layout of encoded chunks, format 2 only; None means the configured ``array.order``.
     zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
+        Format of the array; None means the configured ``default_zarr_format``.
     attributes : mapping or None
-        User attributes with JSON values; None for no attributes.
+        User attributes with JSON values; None means no attributes.
     chunk_key_encoding : ChunkKeyEncoding, dict or None
-        Encoding of the chunk keys; None for the default encoding of the format.
+        Encoding of the chunk keys; None means the default encoding of the format.
     dimension_names : iterable of str or None, or None
         One item per dimension: its name, or None for a dimension without a name. If the parameter
         itself is None, no dimension has a name. Format 3 only.

@@ -60,11 +60,11 @@ async def find_place(
     Parameters
     ----------
     store : StoreLike or None
-        Location of the node; None for a new store in memory.
+        Location of the node; None means a new store in memory.
     path : str or None
         Path of the node relative to `store`; None if `store` is itself the location of the node.
     storage_options : dict or None
-        Options of the file system, if `store` is a URL; None for no options.
+        Options of the file system, if `store` is a URL; None means no options.
 
     Raises
     ------

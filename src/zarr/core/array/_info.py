@@ -141,7 +141,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Shape of the shards in elements; None for an array without shards.
+        """Shape of the shards in elements; None means an array without shards.
 
         Raises
         ------
@@ -237,7 +237,7 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
         origin : sequence of int or None
             Grid position of the first shard; None for the first shard of the array.
         selection_shape : sequence of int or None
-            Number of shards along each dimension; None for all shards from `origin` on.
+            Number of shards along each dimension; None means all shards from `origin` on.
 
         Raises
         ------

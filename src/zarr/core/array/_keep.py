@@ -43,7 +43,7 @@ def _parse_keep_array_attr(
     chunks : ChunksLike or {"auto", "keep"}
         Shape of the chunks in elements. ``"keep"`` uses the chunks of `data`.
     shards : ShardsLike, "keep" or None
-        Shape of the shards in elements; None for no shards. ``"keep"`` uses the shards of `data`.
+        Shape of the shards in elements; None means no shards. ``"keep"`` uses the shards of `data`.
     filters : FiltersLike or "keep"
         Array-to-array codecs. ``"keep"`` uses the codecs of `data`.
     compressors : CompressorsLike or "keep"
@@ -53,15 +53,15 @@ def _parse_keep_array_attr(
     fill_value : scalar or None
         Fill value. See `from_array` for details of this and the other parameters.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for the layout of `data`.
+        Memory layout of encoded chunks, format 2 only; None means the layout of `data`.
     zarr_format : {2, 3} or None
-        Format of the new array; None for the format of `data`.
+        Format of the new array; None means the format of `data`.
     chunk_key_encoding : ChunkKeyEncodingLike or None
         Encoding of the chunk keys of the new array.
     dimension_names : sequence of str or None, or None
         Names of the dimensions.
     attributes : dict or None
-        User attributes; None for the attributes of `data`.
+        User attributes; None means the attributes of `data`.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def merge_config(
     Parameters
     ----------
     config : ArrayConfig, dict or None
-        Options of the array; None for the configured defaults.
+        Options of the array; None means the configured defaults.
     write_empty_chunks : bool or None
         Value that overrides ``write_empty_chunks`` in `config`; None to use the value in `config`.
 
@@ -146,24 +146,24 @@ async def create(
         means an undefined fill value in format 2, and the default value of the data type in format
         3.
     zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
+        Format of the array; None means the configured ``default_zarr_format``.
     attributes : mapping or None
-        User attributes with JSON values; None for no attributes.
+        User attributes with JSON values; None means no attributes.
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     chunks : iterable of int, int, False or None
-        Shape of the chunks in elements. False means one chunk that covers the array, and None means
+        Shape of the chunks in elements. False means one chunk that covers the array, and None for
         that the shape is chosen automatically.
     chunk_shape : iterable of int, int, False or None
         Alias of `chunks`.
     dtype : dtype-like, ZDType or None
         Data type of the elements; None for ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
-        Codec for the last step of encoding, format 2 only; None for no compressor.
+        Codec for the last step of encoding, format 2 only; None means no compressor.
     order : {"C", "F"} or None
-        Memory layout of encoded chunks, format 2 only; None for the layout in `config`.
+        Memory layout of encoded chunks, format 2 only; None means the layout in `config`.
     store : StoreLike or None
-        Location of the new array; None for a new store in memory.
+        Location of the new array; None means a new store in memory.
     overwrite : bool
         Whether to delete everything stored at the location before the array is created.
     path : str or None
@@ -174,12 +174,12 @@ async def create(
     dimension_separator : {".", "/"} or None
         Character between the numbers of a chunk key, format 2 only; None for ``"."``.
     write_empty_chunks : bool or None
-        Deprecated way to set the option ``write_empty_chunks``; None for the value in `config`.
+        Deprecated way to set the option ``write_empty_chunks``; None means the value in `config`.
     chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None
         Encoding of the chunk keys, format 3 only; a tuple contains the name and the separator of
-        the encoding. None for the default encoding.
+        the encoding. None means the default encoding.
     codecs : iterable of codec or dict, or None
-        All codecs in encoding order, format 3 only; None for the default codecs.
+        All codecs in encoding order, format 3 only; None means the default codecs.
     dimension_names : iterable of str or None, or None
         One item per dimension, format 3 only: its name, or None for a dimension without a name. If
         the parameter itself is None, no dimension has a name.
@@ -187,7 +187,7 @@ async def create(
         Options of the file system, if `store` is a URL.
     mode : {"a", "w", "w-"} or None
         Access mode of the store. ``"w"`` overwrites a stored node, ``"w-"`` never overwrites a
-        stored node, and None means ``"a"``.
+        stored node, and None for ``"a"``.
     data : array-like or None
         Elements to write; None to write no elements.
     synchronizer : object
@@ -329,7 +329,7 @@ async def store_elements(
     arr : NumPy array or similar
         The elements.
     zarr_format : {2, 3} or None
-        Format of the array; None for the configured ``default_zarr_format``.
+        Format of the array; None means the configured ``default_zarr_format``.
     **kwargs
         Parameters of `create`.
 

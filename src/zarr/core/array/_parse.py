@@ -92,7 +92,7 @@ def parse_chunk_layout(
         Shape of the chunks in elements. ``"auto"`` chooses the shape from the size of the array.
         The chosen chunks are smaller if `shards` is also ``"auto"``.
     shards : None, "auto", mapping or what `normalize_chunks_nd` takes
-        Shape of the shards in elements; None for no shards.
+        Shape of the shards in elements; None means no shards.
     shape : tuple of int
         Shape of the array in elements.
     dtype : ZDType

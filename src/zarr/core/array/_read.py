@@ -140,13 +140,13 @@ def plan_read(
     indexer : Indexer
         The selection.
     out : NDBuffer or None
-        Buffer that receives the result; None for a new buffer. `out` must have the shape of the
+        Buffer that receives the result; None means a new buffer. `out` must have the shape of the
         result. NumPy must be able to cast the result to the data type of `out` with ``same_kind``
         casting. `out` need not be contiguous.
     fields : str, list of str or None
         Fields of a structured data type to return; None to return whole elements.
     prototype : BufferPrototype or None
-        Buffer classes for encoded and decoded data; None for the configured classes.
+        Buffer classes for encoded and decoded data; None means the configured classes.
 
     Raises
     ------

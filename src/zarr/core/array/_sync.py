@@ -258,7 +258,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             result. NumPy must be able to cast the result to the data type of `out` with
             ``same_kind`` casting. `out` need not be contiguous.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
 
@@ -294,11 +294,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         selection : int, slice, integer array, boolean array or tuple of them
             One item per dimension; a dimension without an item is selected completely.
         out : NDBuffer or None
-            Buffer that receives the result; see `get_basic_selection`. None for a new array.
+            Buffer that receives the result; see `get_basic_selection`. None means a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -323,11 +323,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         mask : boolean array
             Mask with the shape of the array; True selects an element.
         out : NDBuffer or None
-            Buffer that receives the result; see `get_basic_selection`. None for a new array.
+            Buffer that receives the result; see `get_basic_selection`. None means a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -359,7 +359,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -385,11 +385,11 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One item per dimension; a dimension without an item is selected completely. Slices must
             have the step 1.
         out : NDBuffer or None
-            Buffer that receives the result; see `get_basic_selection`. None for a new array.
+            Buffer that receives the result; see `get_basic_selection`. None means a new array.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -433,7 +433,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Field of a structured data type to write; None to write whole elements. Other fields do
             not change.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -467,7 +467,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Field of a structured data type to write; None to write whole elements. Other fields do
             not change.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -498,7 +498,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Field of a structured data type to write; None to write whole elements. Other fields do
             not change.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -529,7 +529,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Field of a structured data type to write; None to write whole elements. Other fields do
             not change.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------
@@ -560,7 +560,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             Field of a structured data type to write; None to write whole elements. Other fields do
             not change.
         prototype : BufferPrototype or None
-            Buffer classes for encoded and decoded data; None for the configured classes.
+            Buffer classes for encoded and decoded data; None means the configured classes.
 
         Raises
         ------

@@ -87,7 +87,7 @@ def plan_write(
     fields : str, list of str or None
         One field of a structured data type to write; None to write whole elements.
     prototype : BufferPrototype or None
-        Buffer classes for encoded and decoded data; None for the configured classes.
+        Buffer classes for encoded and decoded data; None means the configured classes.
 
     Raises
     ------

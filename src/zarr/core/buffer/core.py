@@ -288,7 +288,7 @@ class NDBuffer:
         order : {"C", "F"}
             Memory layout.
         fill_value : scalar or None
-            Value of every element; None for zeros.
+            Value of every element; None means zeros.
         """
         raise NotImplementedError
 

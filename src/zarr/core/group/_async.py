@@ -363,8 +363,8 @@ class AsyncGroup(ArrayCreation):
         Parameters
         ----------
         max_depth : int or None
-            Number of levels of nested groups to descend into; None for all levels, 0 for only the
-            children of this group.
+            Number of levels of nested groups to descend into. None means all levels; 0 means only
+            the children of this group.
         use_consolidated_for_children : bool
             Whether to use consolidated metadata of nested groups.
 
@@ -457,7 +457,7 @@ class AsyncGroup(ArrayCreation):
         expand : None
             Must be None; expanding is not implemented yet.
         level : int or None
-            Number of levels of nested groups to descend into; None for all levels.
+            Number of levels of nested groups to descend into; None means all levels.
         max_nodes : int
             Maximum number of nodes to draw.
         plain : bool

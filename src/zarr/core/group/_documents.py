@@ -73,7 +73,7 @@ def formats(zarr_format: object) -> tuple[ZarrFormat, ...]:
     Parameters
     ----------
     zarr_format : {2, 3} or None
-        Requested format; None for any stored format.
+        Requested format; None means any stored format.
 
     Raises
     ------
@@ -159,7 +159,7 @@ async def read_node_metadata(
     store_path : StorePath
         Location of the node.
     zarr_format : {2, 3} or None
-        Format of the node; None for any format. If format 2 documents of an array and of a group
+        Format of the node; None means any format. If format 2 documents of an array and of a group
         are stored, the array takes precedence.
     use_consolidated : bool, str or None
         See `read_group_metadata`.

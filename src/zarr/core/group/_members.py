@@ -112,7 +112,7 @@ async def walk(
     group : GroupMetadata
         Metadata of the group.
     max_depth : int or None
-        Number of levels of nested groups to descend into; None for all levels, 0 for only the
+        Number of levels of nested groups to descend into; None means all levels, 0 means only the
         children of this group.
     use_consolidated_for_children : bool
         Whether to also use the consolidated metadata of nested groups.

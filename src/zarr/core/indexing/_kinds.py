@@ -34,7 +34,7 @@ def is_integer_array(x: Any, ndim: int | None = None) -> TypeGuard[npt.NDArray[n
     x : object
         The object to test. NumPy scalars are not arrays.
     ndim : int or None
-        Required number of dimensions; None for any number.
+        Required number of dimensions; None means any number.
     """
     return _is_array(x, "iu", ndim)
 

@@ -137,17 +137,17 @@ class ArrayV3Metadata(Metadata):
     codecs : iterable of Codec or dict
         Codecs that encode a chunk, in order of encoding.
     attributes : mapping or None
-        User attributes, which are JSON values; None for no attributes.
+        User attributes, which are JSON values; None means no attributes.
     dimension_names : iterable of str or None
         For each dimension, its name, or None if it has no name. None instead of an iterable means
         that no dimension has a name. For an array of zero dimensions, an empty iterable is stored
         as an empty list.
     storage_transformers : iterable of dict or None
-        Storage transformers; None for no transformers. Metadata with storage transformers are
+        Storage transformers; None means no transformers. Metadata with storage transformers are
         valid, but an array with such metadata can be neither opened nor created; see
         `check_usable`.
     extra_fields : mapping or None
-        Unknown fields of the document, each with ``must_understand: false``; None for no unknown
+        Unknown fields of the document, each with ``must_understand: false``; None means no unknown
         fields.
 
     Raises
