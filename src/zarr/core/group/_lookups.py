@@ -1,4 +1,4 @@
-"""Find members of a group whose class overrides `getitem`.
+"""Find members of a group, if the class of the group overrides `getitem`.
 
 If a subclass overrides `AsyncGroup.getitem`, the override looks up every member. Without an
 override, the metadata of members are read in bulk.

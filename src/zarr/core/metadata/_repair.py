@@ -74,7 +74,7 @@ def _as_rectilinear(chunk_shape: Any, path: str | None) -> RectilinearChunkGridM
 
 
 def _inner_chunk_shape(codecs: JSON) -> list[int] | None:
-    """Return the inner chunk shape of the sharding codec in the JSON form of codecs.
+    """Find the sharding codec in a JSON list of codecs, and return its inner chunk shape.
 
     Returns None if there is no sharding codec whose ``chunk_shape`` is a list of integers.
     """
