@@ -377,8 +377,8 @@ class BatchedCodecPipeline(CodecPipeline):
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
         """Return whether chunks have to be read or written with coroutines that may wait.
 
-        This is the case if a subclass overrides the method whose name is `way`. It is also the case
-        if chunks are processed in parts and the array-to-bytes codec cannot process parts
+        The result is True if a subclass overrides the method whose name is `way`. The result is
+        also True if chunks are processed in parts and the array-to-bytes codec cannot process parts
         synchronously.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
@@ -477,11 +477,11 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        The result is None if the codec has no such method. The result is also None if a coroutine
-        for parts of chunks has to be called instead of the method. This is the case if a subclass
-        of the pipeline overrides `decode_partial_batch` or `encode_partial_batch`. It is also the
-        case if the class that defines the method, or a subclass of this class, overrides one of the
-        codec's coroutines for parts of chunks.
+        The result is None if the codec has no such method. The result is also None if coroutines
+        that process parts of chunks have been overridden and must be called instead: a subclass of
+        the pipeline overrides `decode_partial_batch` or `encode_partial_batch`, or the class of the
+        codec overrides such a coroutine in the class that defines the method, or in a subclass of
+        that class.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

@@ -131,7 +131,7 @@ class Ledger:
             return self.max_age == float("inf") and key not in self._entries
 
     def parts_of(self, key: str) -> list[Entry]:
-        """Return the entries of byte ranges of a value."""
+        """Return the entries whose copies contain a byte range of the value of a key."""
         with self._lock:
             return list(self._parts.get(key, {}).values())
 

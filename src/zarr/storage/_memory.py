@@ -1,4 +1,4 @@
-"""Stores in process memory."""
+"""Store classes that keep their values in the memory of the process."""
 
 from __future__ import annotations
 
