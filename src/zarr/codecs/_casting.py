@@ -47,7 +47,7 @@ def cast_numbers(
     rounding : str
         How to round a value that lies between two adjacent values of the target type.
     out_of_range : {"clamp", "wrap"} or None
-        Treatment of values that are out of range after rounding; None raises an error for them.
+        Treatment of values that are out of range after rounding; with None, they cause an error.
 
     Returns
     -------

@@ -54,8 +54,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     out_of_range : {"clamp", "wrap"} or None
         Treatment of values outside the range of the target type. ``"clamp"`` uses the nearest value
         of the target type, or an infinity if the target type is a floating-point type. ``"wrap"``
-        uses the value modulo 2**bits and is only valid for integer target types. None raises an
-        error for such values. In all cases, converting NaN or an infinity to an integer raises an
+        uses the value modulo 2**bits and is only valid for integer target types. With None, such
+        values cause an error. In all cases, converting NaN or an infinity to an integer raises an
         error.
     scalar_map : dict or None
         Replacements for single values, in the optional members ``encode`` and ``decode``. Each
