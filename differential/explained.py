@@ -911,7 +911,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
             "zc.BytesCodec" in d.case["steps"][0]["code"]
             and _ours(d, "TypeError")
             and _says(
-                d, "The bytes codec needs elements of a fixed size; those of object have none"
+                d,
+                "The bytes codec needs elements of a fixed size, but elements of dtype object have "
+                "no fixed size",
             )
             and d.step["op"] in ("create", "write", "append", "copy")
             and (_peer(d) or _fits(d) is True)

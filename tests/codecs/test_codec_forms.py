@@ -308,7 +308,7 @@ RANGE = "between 0 and the number of dimensions in the array. Got {}."
             zc.CastValue,
             {"data_type": "int8", "scalar_map": {"x": []}},
             ValueError,
-            "scalar_map has the members ['encode', 'decode']. Got ['x'] as well.",
+            "scalar_map must have no members except ['encode', 'decode']. Got ['x'].",
         ),
         (
             zc.CastValue,

@@ -216,7 +216,7 @@ def _sync_hook(codec: object, name: str) -> Callable[..., Any]:
     hook = getattr(codec, name, None)
     if hook is None:
         raise NotImplementedError(
-            f"{type(codec).__name__} gives neither {name} nor its coroutine or batch form."
+            f"{type(codec).__name__} must implement {name}, or its coroutine or batch form."
         )
     return hook  # type: ignore[no-any-return]
 
@@ -344,7 +344,8 @@ class CodecPipeline:
             If the class makes pipelines only with `from_codecs`.
         """
         raise NotImplementedError(
-            f"{cls.__name__} is made by from_codecs, not from metadata and a store."
+            f"{cls.__name__} cannot be created from metadata and a store. "
+            f"Use {cls.__name__}.from_codecs instead."
         )
 
     @property

@@ -264,9 +264,9 @@ class _Guarded:
                 "Refusing to decode data with the 'pickle' codec: unpickling data from an untrusted "
                 "source can execute arbitrary code. For data you trust, allow it with "
                 f"zarr.config.set({{'{_PICKLE_OPTION}': True}}) or the environment variable "
-                "ZARR_ARRAY__ALLOW_UNSAFE_PICKLE_DECODE=True. numcodecs has a switch of its own, "
-                "which has to be on as well: numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE = True, "
-                "or the environment variable NUMCODECS_ALLOW_UNSAFE_PICKLE_DECODE=1 before "
-                "numcodecs is imported."
+                "ZARR_ARRAY__ALLOW_UNSAFE_PICKLE_DECODE=True. You must also allow it in "
+                "numcodecs: set numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE = True, or set the "
+                "environment variable NUMCODECS_ALLOW_UNSAFE_PICKLE_DECODE=1 before numcodecs is "
+                "imported."
             )
         return self._codec.decode(data)

@@ -74,7 +74,10 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
         or not all(type(length) is int and length >= 0 for length in items[-1])
         or len(items) - 2 != (items[-1][0] if items[-1] else 1)
     ):
-        raise ValueError("The stored data are not elements followed by their dtype and shape.")
+        raise ValueError(
+            "The stored data are invalid: expected a list of the elements, followed by their dtype "
+            "and shape."
+        )
     lengths = tuple(items[-1])
     check_count(math.prod(lengths), shape)
     dtype = np.dtype(items[-2])
@@ -100,5 +103,5 @@ def check_count(count: int, shape: tuple[int, ...]) -> None:
     if count != expected:
         raise ValueError(
             f"A chunk of shape {shape} has {expected} elements, but decoding gave {count}. The "
-            "stored chunk is corrupt, or of another array."
+            "stored chunk is corrupt, or belongs to another array."
         )

@@ -36,7 +36,8 @@ def encoded_buffer(encoded: object, prototype: BufferPrototype) -> Buffer:
     buffer = prototype.buffer
     if flat.dtype.hasobject or flat.dtype.kind == "T":
         raise TypeError(
-            f"An array of {flat.dtype} cannot be stored as it is; a codec has to turn it into bytes."
+            f"An array of dtype {flat.dtype} cannot be stored as it is. A codec must convert its "
+            "elements to bytes first."
         )
     if flat.dtype.itemsize == 0:
         return buffer.create_zero_length()
@@ -125,5 +126,5 @@ def check_nbytes(nbytes: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> N
     if nbytes != expected:
         raise ValueError(
             f"A chunk of shape {shape} and dtype {dtype} has {expected} bytes, but decoding gave "
-            f"{nbytes}. The stored chunk is truncated, corrupt, or of another array."
+            f"{nbytes}. The stored chunk is truncated or corrupt, or belongs to another array."
         )

@@ -46,7 +46,7 @@ def decode_gzip(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     """
     view = byte_view(data)
     if view.nbytes == 0:
-        raise EOFError("0 bytes are not a gzip member; not even its header is there.")
+        raise EOFError("Expected gzip data, got 0 bytes.")
     most = limit.of(view.nbytes)
     # Fast path for data that are one complete gzip member, which is the usual case. It avoids the
     # copy and the file object that numcodecs makes. Decoding 16 kB takes 36 us instead of 62 us.

@@ -203,14 +203,15 @@ def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> n
     """Return decoded strings, byte strings or other objects as an array with the chunk shape."""
     if not isinstance(decoded, np.ndarray) or decoded.dtype.kind not in "OTUS":
         raise ValueError(
-            f"A chunk of {native} was decoded to bytes. One of the filters of the array has to be "
-            "a codec for objects, such as vlen-utf8, or the chunk belongs to another array."
+            f"A chunk of dtype {native} was decoded to bytes, expected an array of objects. Either "
+            "no filter of the array is a codec for objects, such as vlen-utf8, or the chunk "
+            "belongs to another array."
         )
     expected = math.prod(chunk_spec.shape)
     if decoded.size != expected:
         raise ValueError(
             f"A chunk of shape {chunk_spec.shape} has {expected} elements, but decoding gave "
-            f"{decoded.size}. The stored chunk is corrupt, or of another array."
+            f"{decoded.size}. The stored chunk is corrupt, or belongs to another array."
         )
     if decoded.shape != chunk_spec.shape:
         decoded = decoded.reshape(-1, order="A").reshape(chunk_spec.shape, order=chunk_spec.order)
@@ -218,7 +219,7 @@ def _objects(decoded: object, native: np.dtype[Any], chunk_spec: ArraySpec) -> n
         nbytes = decoded.astype(native.kind).itemsize
         if nbytes > native.itemsize:
             raise ValueError(
-                f"A chunk of {native} was decoded to elements of up to {nbytes} bytes. It belongs to "
-                "another array."
+                f"A chunk of dtype {native} was decoded to elements of up to {nbytes} bytes, "
+                f"expected at most {native.itemsize}. The chunk belongs to another array."
             )
     return decoded.astype(native, copy=False)

@@ -107,7 +107,8 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     def _stored_dtype(self, native: np.dtype[Any]) -> np.dtype[Any]:
         if native.hasobject or native.kind == "T":
             raise TypeError(
-                f"The bytes codec needs elements of a fixed size; those of {native} have none."
+                f"The bytes codec needs elements of a fixed size, but elements of dtype {native} "
+                "have no fixed size."
             )
         return native if self.endian is None else native.newbyteorder(_NUMPY_ORDER[self.endian])
 

@@ -228,7 +228,9 @@ def _parse_scalar_map(data: object) -> _ScalarMap | None:
         raise TypeError(f"scalar_map must be a mapping, got {data!r}.")
     unknown = [key for key in data if key not in _DIRECTIONS]
     if unknown:
-        raise ValueError(f"scalar_map has the members {list(_DIRECTIONS)}. Got {unknown} as well.")
+        raise ValueError(
+            f"scalar_map must have no members except {list(_DIRECTIONS)}. Got {unknown}."
+        )
     parsed: _ScalarMap = {}
     for direction in _DIRECTIONS:
         if direction not in data:

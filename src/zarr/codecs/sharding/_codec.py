@@ -334,8 +334,8 @@ class ShardingCodec(
         layout = self._layout(spec)
         if not layout.is_sync:
             raise TypeError(
-                "A codec of the inner chunks or of the index is given by coroutines only, so the "
-                "shard cannot be coded without an event loop."
+                "The shard cannot be encoded or decoded without an event loop, because a codec of "
+                "the inner chunks or of the index has only asynchronous methods."
             )
         return layout
 

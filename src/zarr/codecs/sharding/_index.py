@@ -83,12 +83,12 @@ class ShardIndex:
                 places.append(None)
                 continue
             if offset + nbytes > limit or (offset < self._before and nbytes):
-                size = "" if shard_nbytes is None else f", the shard has {shard_nbytes}"
+                size = "" if shard_nbytes is None else f" The shard has {shard_nbytes} bytes."
                 index = self._before + self._after
                 raise ValueError(
-                    f"The shard index is corrupt: inner chunk number {number} begins at byte "
-                    f"{offset} and has {nbytes} bytes{size}, of which the index takes {index} at "
-                    f"its {'start' if self._before else 'end'}."
+                    f"The shard index is corrupt: it declares that inner chunk number {number} "
+                    f"begins at byte {offset} and has {nbytes} bytes.{size} The index occupies "
+                    f"{index} bytes at the {'start' if self._before else 'end'} of the shard."
                 )
             places.append((offset, offset + nbytes))
         return places

@@ -197,7 +197,7 @@ class _Selection:
                 async for batch in batches:
                     await self._place_async(batch)
         if outstanding:
-            raise ValueError(f"The store did not answer for {self._name(min(outstanding))}.")
+            raise ValueError(f"The store returned no result for {self._name(min(outstanding))}.")
 
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
         """Yield batches as they arrive.

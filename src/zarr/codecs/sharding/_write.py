@@ -110,8 +110,8 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Execut
     if index is None or len(index) != layout.index.nbytes:
         size = 0 if index is None else len(index)
         raise ValueError(
-            f"The index codecs made {size} bytes, their compute_encoded_size says "
-            f"{layout.index.nbytes}. The shard could not be read back."
+            f"The index codecs encoded the index to {size} bytes, but their compute_encoded_size "
+            f"returned {layout.index.nbytes}. A shard with this index could not be read back."
         )
     parts = [stored[number] for number in numbers]
     parts = [index, *parts] if layout.index.location == "start" else [*parts, index]
