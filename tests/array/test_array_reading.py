@@ -359,7 +359,7 @@ def test_a_pipeline_that_does_not_tell_what_is_absent(new_array: NewArray) -> No
             return None
 
     object.__setattr__(array.async_array, "codec_pipeline", Silent())
-    with pytest.raises(RuntimeError, match="Silent does not tell"):
+    with pytest.raises(RuntimeError, match="Silent does not report"):
         array[:]
 
 

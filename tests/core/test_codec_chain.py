@@ -191,7 +191,7 @@ def test_a_codec_without_any_hook_says_so() -> None:
         is_fixed_size = True
 
     chain = CodecChain.from_codecs([BytesCodec(), Nothing()])
-    with pytest.raises(NotImplementedError, match="neither _encode_sync"):
+    with pytest.raises(NotImplementedError, match="Nothing must implement _encode_sync"):
         sync(chain.encode([(array(VALUES), SPEC)]))
     with pytest.raises(NotImplementedError, match="depends on the values"):
         chain.compute_encoded_size(12, SPEC)

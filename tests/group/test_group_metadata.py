@@ -323,5 +323,5 @@ def test_format_2_document_other_keys() -> None:
     [{"metadata": 5}, {}, {"zarr_consolidated_format": 2, "metadata": {}}],
 )
 def test_other_layouts_are_refused(document: dict[str, Any]) -> None:
-    with pytest.raises(MetadataValidationError, match="layout"):
+    with pytest.raises(MetadataValidationError, match="zarr_consolidated_format 1"):
         parse_consolidated_v2(document)

@@ -59,10 +59,10 @@ class CoalescePolicy:
 
     def __post_init__(self) -> None:
         if self.max_gap_bytes is not None and self.max_gap_bytes < 0:
-            raise ValueError(f"max_gap_bytes has to be 0 or more, got {self.max_gap_bytes}.")
+            raise ValueError(f"max_gap_bytes must be 0 or more, got {self.max_gap_bytes}.")
         if self.max_coalesced_bytes < 0:
             raise ValueError(
-                f"max_coalesced_bytes has to be 0 or more, got {self.max_coalesced_bytes}."
+                f"max_coalesced_bytes must be 0 or more, got {self.max_coalesced_bytes}."
             )
 
 

@@ -430,7 +430,9 @@ class CodecChain:
             except Exception as error:
                 raise told(error)  # noqa: B904
         if any(new is None and old is not None for new, (old, _) in zip(data, chunks)):
-            raise ValueError("The stored bytes of a chunk decode to nothing.")
+            raise ValueError(
+                "A codec returned None for the stored bytes of a chunk, expected a decoded chunk."
+            )
         return [
             None if chunk is None else chain.checked(chunk) for chunk, chain in zip(data, chains)
         ]

@@ -71,7 +71,7 @@ def concurrent_iter(
 
 def _parse_limit(limit: int) -> int:
     if operator.index(limit) < 1:
-        raise ValueError(f"At least 1 call has to run at a time. Got a limit of {limit}.")
+        raise ValueError(f"Expected at least 1 concurrent call, got a limit of {limit}.")
     return limit
 
 

@@ -72,6 +72,6 @@ def compressed_limit(nbytes: int | None) -> int | None:
 def too_large(limit: int) -> ValueError:
     """Return the error for data that decode to more than `limit` bytes."""
     return ValueError(
-        f"The stored data decode to more than the {limit} bytes that they can have here. They are "
-        "corrupt, or of another array."
+        f"The stored data decode to more than the limit of {limit} bytes. The data are corrupt, or "
+        "belong to another array."
     )

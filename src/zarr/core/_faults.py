@@ -61,7 +61,7 @@ def _clear(error: Exception) -> Exception:
     if isinstance(error, _UNCLEAR) or type(error) is Exception or _is_lzma(error):
         return ValueError(
             f"The stored bytes cannot be decoded: {type(error).__name__}: {said}. They are corrupt, "
-            "or of another array."
+            "or belong to another array."
         )
     return error
 

@@ -408,7 +408,9 @@ class Outstanding:
             If no request has the index `index`.
         """
         if not 0 <= index < self._count:
-            raise ValueError(f"The store answered for {index} of {self._count} requests.")
+            raise ValueError(
+                f"The store returned a result for request {index}, but got {self._count} requests."
+            )
         self._left.discard(index)
 
     def check(self, name: Callable[[int], object]) -> None:
@@ -425,7 +427,7 @@ class Outstanding:
             If a request has no answer. The message names the first such request.
         """
         if self._left:
-            raise ValueError(f"The store did not answer for {name(min(self._left))}.")
+            raise ValueError(f"The store returned no result for {name(min(self._left))}.")
 
 
 @dataclass(frozen=True)

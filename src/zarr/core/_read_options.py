@@ -105,9 +105,9 @@ def _check(name: str, value: Any, least: int, *, may_be_none: bool = False) -> N
         return
     kinds = (int, float) if name == "window_seconds" else (int,)
     if isinstance(value, bool) or not isinstance(value, kinds):
-        raise TypeError(f"{name} has to be a number, got {value!r}.")
+        raise TypeError(f"{name} must be a number, got {value!r}.")
     if not value >= least:
-        raise ValueError(f"{name} has to be at least {least}, got {value}.")
+        raise ValueError(f"{name} must be at least {least}, got {value}.")
 
 
 class BulkOptions(TypedDict, total=False):

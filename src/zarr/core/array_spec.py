@@ -90,7 +90,7 @@ class ArrayConfig:
             ("sharding_coalesce_max_bytes", sharding_coalesce_max_bytes),
         ):
             if parse_int(value) < 0:
-                raise ValueError(f"{name} has to be 0 or more bytes, got {value}.")
+                raise ValueError(f"{name} must be 0 or more bytes, got {value}.")
             object.__setattr__(self, name, value)
 
     @classmethod

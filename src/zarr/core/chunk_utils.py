@@ -49,8 +49,8 @@ class ChunkTransform:
                 if not (_is_sync(codec, "decode") and _is_sync(codec, "encode"))
             ]
             raise TypeError(
-                "Codecs of a ChunkTransform have `_decode_sync` and `_encode_sync`, which do not "
-                f"wait. These have not: {', '.join(names)}."
+                "All codecs of a ChunkTransform must have the synchronous methods `_decode_sync` "
+                f"and `_encode_sync`. These codecs do not have them: {', '.join(names)}."
             )
 
     @property

@@ -303,10 +303,10 @@ def parse_chunk_edge(size: object, axis: int | None = None) -> int:
     """
     where = "" if axis is None else f" in dimension {axis}"
     if not _is_index(size):
-        raise TypeError(f"Chunk edge lengths have to be integers. Got {size!r}{where}.")
+        raise TypeError(f"Chunk edge lengths must be integers. Got {size!r}{where}.")
     length = operator.index(cast("int", size))
     if length < 1:
-        raise ValueError(f"Chunk edge lengths have to be at least 1. Got {length}{where}.")
+        raise ValueError(f"Chunk edge lengths must be at least 1. Got {length}{where}.")
     return length
 
 
@@ -345,16 +345,16 @@ def expand_rle(data: Sequence[int | Sequence[int]], axis: int | None = None) -> 
             continue
         if len(item) != 2 or not _is_index(item[1]):
             raise ValueError(
-                f"A run of chunk edges is a pair [length, count]. Got {item!r}{where}."
+                f"A run of chunk edges must be a pair [length, count]. Got {item!r}{where}."
             )
         length, count = parse_chunk_edge(item[0], axis), item[1]
         if operator.index(count) < 1:
             raise ValueError(
-                f"The count of a run of chunk edges has to be at least 1. Got {count!r}{where}."
+                f"The count in a run of chunk edges must be at least 1. Got {count!r}{where}."
             )
         if len(edges) + operator.index(count) > _MOST_EDGES:
             raise ValueError(
-                f"A dimension of a rectilinear chunk grid has at most {_MOST_EDGES} chunks here. "
+                f"A dimension of a rectilinear chunk grid must have at most {_MOST_EDGES} chunks. "
                 f"Got a run of {count}{where}."
             )
         edges.extend([length] * operator.index(count))
@@ -412,5 +412,5 @@ def validate_rectilinear_edges(
         if isinstance(edges, Sequence) and sum(edges) < extent:
             raise ValueError(
                 f"The chunk edges of dimension {axis} add up to {sum(edges)}, "
-                f"which is less than the length of the array there, {extent}."
+                f"but the array has the length {extent} in this dimension."
             )

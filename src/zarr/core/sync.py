@@ -360,7 +360,7 @@ class _Running(Generic[T]):
             if self._loop.is_closed():
                 if self._task is None:
                     self._coro.close()
-                raise RuntimeError("The event loop was closed while a coroutine was waited for")
+                raise RuntimeError("The event loop was closed before the coroutine finished")
             if deadline is not None and time.monotonic() >= deadline:
                 return False
 
@@ -473,7 +473,9 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
         return cast("T", stop.value)
     finally:
         coroutine.close()
-    raise RuntimeError(f"{coroutine} waits for something, which no event loop will bring about.")
+    raise RuntimeError(
+        f"{coroutine} waits for something, but no event loop runs that could end the wait."
+    )
 
 
 async def _collect_aiterator(data: AsyncIterable[T]) -> tuple[T, ...]:

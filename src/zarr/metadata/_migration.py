@@ -260,7 +260,7 @@ async def _list(source: StorePath, group: str) -> list[str]:
     """Return the paths of possible nodes directly below a group."""
     place = source / group
     if not place.store.supports_listing:
-        raise ValueError(f"{place.store} does not support listing, which finding the nodes needs.")
+        raise ValueError(f"{place.store} must support listing, because nodes are found by listing.")
     names = {name async for name in place.store.list_dir(place.path)} - METADATA_NAMES
     return [f"{group}/{name}" if group else name for name in sorted(names)]
 

@@ -147,8 +147,8 @@ def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[An
         taken, encoded = (np.dtype(getattr(item, name)) for name in names)
         if not _is_taken(elements, taken):
             raise ValueError(
-                f"The filter {item} takes elements of {taken.str}, but gets {elements.str}: format 2 "
-                "reinterprets the bytes of elements, which format 3 does not."
+                f"The filter {item} takes elements of {taken.str}, but gets {elements.str}. Format "
+                "2 reinterprets the bytes of the elements in this case, but format 3 does not."
             )
         # In format 3, only the bytes codec defines a byte order. Zarr implementations interpret
         # big-endian data types in codec parameters in different ways, but all accept little-endian
@@ -219,7 +219,7 @@ def _byte_order(dtype: np.dtype[Any]) -> Literal["little", "big"] | None:
     found = set(_byte_orders(dtype))
     if len(found) > 1:
         raise ValueError(
-            f"The fields of {dtype} have different byte orders, which format 3 does not have."
+            f"The fields of {dtype} have different byte orders. Format 3 does not support this."
         )
     return found.pop() if found else None
 

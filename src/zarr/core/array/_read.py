@@ -94,8 +94,8 @@ class ReadPlan:
     def _check_present(self, results: Sequence[GetResult] | None) -> None:
         if results is None:
             raise RuntimeError(
-                f"{type(self.array.codec_pipeline).__name__} does not tell which chunks are absent. "
-                "Set the 'array.read_missing_chunks' config to True to read with it."
+                f"{type(self.array.codec_pipeline).__name__} does not report missing chunks. To "
+                "read with this codec pipeline, set the 'array.read_missing_chunks' config to True."
             )
         coords = [
             projection.chunk_coords
@@ -190,8 +190,8 @@ def _check_out(
         raise ValueError(f"shape of out argument doesn't match. Expected {shape}, got {out.shape}")
     if out.dtype != dtype and not np.can_cast(dtype, out.dtype, casting="same_kind"):
         raise TypeError(
-            f"dtype of out argument doesn't match. Expected {dtype} or one it converts to within "
-            f"its kind, got {out.dtype}"
+            f"dtype of out argument doesn't match. Expected {dtype}, or a dtype to which {dtype} "
+            f"can be cast with casting='same_kind', got {out.dtype}"
         )
 
 

@@ -95,7 +95,7 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
                     continue
                 if coords == deleted:
                     raise OSError(
-                        f"The chunk {coords} of {array} is still there after its deletion."
+                        f"The chunk {coords} of {array} was deleted, but the store still lists it."
                     )
                 outside.append((coords,))
                 if len(outside) >= _DELETED_AT_ONCE:

@@ -137,8 +137,8 @@ def refuse_missing_text(value: Any, dtype: object) -> None:
     """
     if is_pandas_text(dtype) and bool(np.any(value.isna())):
         raise ValueError(
-            "The data have missing values, and strings cannot be missing in Zarr. Replace them "
-            "first, as in data.fillna('')."
+            "The data contain missing values, but Zarr cannot store missing strings. Replace the "
+            "missing values first, for example with data.fillna('')."
         )
 
 

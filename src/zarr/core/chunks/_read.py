@@ -77,7 +77,7 @@ async def read_chunks(
                 await reading.place_by_coroutines(batch, batch_size)
     if None in reading.found:
         place = items[reading.found.index(None)][0]
-        raise ValueError(f"The store did not answer for the chunk {place}.")
+        raise ValueError(f"The store returned no result for the chunk {place}.")
     return cast("list[bool]", reading.found)
 
 
@@ -147,7 +147,7 @@ class _Reading:
         present: list[tuple[int, Buffer]] = []
         for index, encoded in batch:
             if not 0 <= index < len(self.items):
-                raise ValueError(f"The store answered for {index} of {len(self.items)} chunks.")
+                raise ValueError(f"The store returned result {index} for {len(self.items)} chunks.")
             self.found[index] = encoded is not None
             if encoded is None:
                 _, spec, _, out_selection, _ = self.items[index]

@@ -146,7 +146,7 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     chunk = await encode_filled()
     if chunk is None:
         raise NotImplementedError(
-            f"{place} cannot be deleted, and its codecs do not encode a chunk of fill value."
+            f"The store cannot delete {place}, and the codecs do not encode a chunk of fill values."
         )
     await place.set(chunk)
 

@@ -241,8 +241,8 @@ class Structured(
     def _from_bytes(self, data: bytes) -> np.void:
         if len(data) != self.item_size:
             raise ValueError(
-                f"Got {len(data)} bytes for a scalar of the data type {self}, which takes "
-                f"{self.item_size}."
+                f"Expected {self.item_size} bytes for a scalar of the data type {self}, got "
+                f"{len(data)}."
             )
         return cast("np.void", np.frombuffer(data, dtype=self._native)[0])
 

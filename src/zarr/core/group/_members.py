@@ -177,7 +177,7 @@ async def _children(
     if unknown and not store_path.store.supports_listing:
         raise ValueError(
             f"The store associated with this group ({type(store_path.store)}) does not support "
-            "listing, which finding the members of a group without consolidated metadata needs."
+            "listing. Without consolidated metadata, members of a group are found by listing."
         )
     places = [store_path / path if path else store_path for path in unknown]
     names = await concurrent_map([(place, zarr_format) for place in places], _list)

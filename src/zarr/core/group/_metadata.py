@@ -508,7 +508,8 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     layout, contents = document.get("zarr_consolidated_format", 1), document.get("metadata")
     if layout != 1 or not isinstance(contents, Mapping):
         raise MetadataValidationError(
-            f"Consolidated metadata of layout {layout!r} are not supported, only those of layout 1."
+            "Expected consolidated metadata with the zarr_consolidated_format 1 and a JSON object "
+            f"as 'metadata', got {layout!r} and {type(contents).__name__}."
         )
     nodes: dict[str, dict[str, JSON]] = {}
     for key, content in contents.items():

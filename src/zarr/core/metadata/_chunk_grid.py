@@ -89,7 +89,7 @@ class RegularChunkGridMetadata(Metadata):
     def __post_init__(self) -> None:
         if not isinstance(self.chunk_shape, Iterable):
             raise TypeError(
-                f"The shape of a chunk has to be a sequence of integers. Got {self.chunk_shape!r}."
+                f"The shape of a chunk must be a sequence of integers. Got {self.chunk_shape!r}."
             )
         object.__setattr__(self, "chunk_shape", parse_chunk_shape(self.chunk_shape))
 
@@ -174,7 +174,9 @@ class RectilinearChunkGridMetadata(Metadata):
         validate_rectilinear_kind(settings.get("kind"))
         shapes = settings["chunk_shapes"]
         if isinstance(shapes, str) or not isinstance(shapes, Sequence):
-            raise TypeError(f"chunk_shapes has to list the dimensions of the grid. Got {shapes!r}.")
+            raise TypeError(
+                f"chunk_shapes must be a list with one item per dimension. Got {shapes!r}."
+            )
         return cls(
             chunk_shapes=tuple(
                 edges if isinstance(edges, int) else _expand_dimension(edges, axis)
@@ -228,7 +230,7 @@ def _parse_dimension(edges: object, axis: int) -> int | tuple[int, ...]:
 def _expand_dimension(edges: object, axis: int) -> tuple[int, ...]:
     if isinstance(edges, str) or not isinstance(edges, Sequence):
         raise TypeError(
-            f"The chunks of dimension {axis} have to be an integer or a list. Got {edges!r}."
+            f"The chunks of dimension {axis} must be an integer or a list. Got {edges!r}."
         )
     return expand_rle(edges, axis)
 

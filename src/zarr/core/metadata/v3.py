@@ -505,4 +505,4 @@ def check_storable(metadata: object) -> None:
         return
     chunks = cast("Any", metadata).chunks
     if 0 in chunks:
-        raise ValueError(f"Chunk lengths have to be at least 1, got {chunks}.")
+        raise ValueError(f"Chunk lengths must be at least 1, got {chunks}.")
