@@ -548,7 +548,7 @@ def test_stores_that_cannot_be_a_cache(tmp_path: Path) -> None:
         (managed, managed.with_read_only(True)),
     ]
     for source, cache in same:
-        with pytest.raises(ValueError, match="has to be another one than the source"):
+        with pytest.raises(ValueError, match="must not be the source store itself"):
             CacheStore(source, cache_store=cache)
     CacheStore(LocalStore(tmp_path), cache_store=LocalStore(tmp_path / "cache"))
     CacheStore(managed, cache_store=ManagedMemoryStore("cache-test", path="b"))

@@ -453,7 +453,7 @@ def test_answer_longer_than_the_request_is_refused() -> None:
 
     fs._cat_file = whole  # type: ignore[method-assign, assignment]
     for byte_range in (RangeByteRequest(0, 3), SuffixByteRequest(3)):
-        with pytest.raises(OSError, match="answered 10 bytes, not at most 3"):
+        with pytest.raises(OSError, match="returned 10 bytes, expected at most 3"):
             read(store, "a", byte_range)
 
 

@@ -198,7 +198,7 @@ def test_references(range_server: RangeServer) -> None:
     assert isinstance(raised.value.__cause__, FileNotFoundError)
     with pytest.raises(ReferenceNotReachable) as raised:
         read(store, "past")
-    assert "answered 2 bytes, not 5" in str(raised.value.__cause__)
+    assert "returned 2 bytes, expected 5" in str(raised.value.__cause__)
     assert sync(listed(store)) == sorted(refs)
     range_server.inject("big", Fault(status=503))
     with pytest.raises(ReferenceNotReachable):

@@ -642,7 +642,10 @@ class Store(ABC):
             If the store is read-only.
         """
         if not self.supports_deletes or not self.supports_listing:
-            raise NotImplementedError(f"{type(self).__name__} cannot delete by prefix.")
+            raise NotImplementedError(
+                f"{type(self).__name__} cannot delete all keys below a prefix, because it does not "
+                "support both deletes and listing."
+            )
         self._check_writable()
         keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
         await concurrent_map(keys, self.delete)

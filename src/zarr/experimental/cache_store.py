@@ -106,7 +106,9 @@ class CacheStore(WrapperStore[Store]):
                 "The cache_store must support deletes for CacheStore to function properly."
             )
         if _is_same_place(store, cache_store):
-            raise ValueError(f"The cache store has to be another one than the source, {store}.")
+            raise ValueError(
+                f"The cache store must not be the source store itself, got {store} for both."
+            )
         self._cache_store = cache_store
         self.cache_set_data = cache_set_data
         self._shared = CacheState(cache_store, max_age_seconds, max_size)

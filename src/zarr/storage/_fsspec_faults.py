@@ -85,7 +85,7 @@ def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None
         if len(data) <= most:
             return
         wanted = f"at most {most}"
-    raise OSError(errno.EIO, f"the file system answered {len(data)} bytes, not {wanted}")
+    raise OSError(errno.EIO, f"the file system returned {len(data)} bytes, expected {wanted}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -76,18 +76,21 @@ class HttpReply:
         self._nbytes = None
         if self._byte_range is None:
             if status not in (200, 203):
-                raise _fault(f"the server replied with status {status}, not with the object")
+                raise _fault(f"expected the object, but the server replied with status {status}")
             return
         self._content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if status == 200:
             return
         if status != 206:
-            raise _fault(f"the server replied with status {status}, not with the range")
+            raise _fault(f"expected a byte range, but the server replied with status {status}")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
             # The server may have compressed the range, or it may have sent a range of the
             # compressed object. The response does not show which of the two is true.
-            raise _fault(f"the server sent a range with Content-Encoding {coding!r}")
+            raise _fault(
+                "expected a byte range without Content-Encoding, but the server sent "
+                f"Content-Encoding {coding!r}"
+            )
         self._nbytes = self._promised(headers.get("Content-Range", ""))
 
     def part(self, body: bytes) -> bytes:
@@ -108,10 +111,12 @@ class HttpReply:
             return body
         if self._nbytes is not None:
             if len(body) != self._nbytes:
-                raise _fault(f"the server sent {len(body)} bytes of a range of {self._nbytes}")
+                raise _fault(
+                    f"expected {self._nbytes} bytes, but the server sent {len(body)} bytes"
+                )
             return body
         if _is_page(self._content_type, body):
-            raise _fault("the server replied with an HTML page, not with the range")
+            raise _fault("expected a byte range, but the server replied with an HTML page")
         start, stop = resolve_byte_range(self._byte_range, len(body))
         return body[start:stop]
 
@@ -136,7 +141,9 @@ class HttpReply:
                 fits = start == first and stop <= last
             if fits and start < stop:
                 return stop - start
-        raise _fault(f"the server sent another range: Content-Range {described!r}")
+        raise _fault(
+            f"requested {self._byte_range}, but the server sent Content-Range {described!r}"
+        )
 
 
 def _is_page(content_type: str, body: bytes) -> bool:

@@ -46,7 +46,7 @@ async def refuse_links(fs: Any, root: str, path: str) -> None:
             if os.path.islink(folder) and os.path.lexists(place):
                 raise NotImplementedError(
                     f"{last!r} cannot be deleted: {part!r} on the way to it is a symbolic link, "
-                    f"and what lies behind it is left alone ({place!r})"
+                    f"and the store does not delete files through symbolic links ({place!r})"
                 )
 
     if between:

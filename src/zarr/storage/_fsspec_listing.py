@@ -250,7 +250,7 @@ async def _linked(fs: AsyncFileSystem, url: str) -> list[Child]:
         fs._raise_not_found_for_status(reply, directory)
         if reply.status not in (200, 203):
             raise OSError(
-                errno.EIO, f"the server replied with status {reply.status}, not with a listing"
+                errno.EIO, f"expected a listing, but the server replied with status {reply.status}"
             )
         kind = reply.headers.get("Content-Type", "text/html").partition(";")[0].strip().lower()
         if kind not in ("text/html", "application/xhtml+xml"):

@@ -148,7 +148,9 @@ class _Portion:
 
     def _deliver(self, found: Sequence[Any]) -> None:
         if len(found) != len(self._answers):
-            raise OSError(f"{len(found)} answers to {len(self._answers)} byte ranges.")
+            raise OSError(
+                f"Expected {len(self._answers)} results, one per byte range, got {len(found)}."
+            )
         for answer, data in zip(self._answers, found):
             if answer.done():
                 continue

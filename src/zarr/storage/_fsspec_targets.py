@@ -157,7 +157,7 @@ def _parse_reference(reference: object, path: str, target: str | None) -> Sequen
         if isinstance(url, str) and all(map(_is_size, region)):
             return [url, *map(int, region)]
     raise ValueError(
-        f"The reference {path!r} is neither bytes nor a file or part of one: "
+        f"The reference {path!r} must be bytes, [url] or [url, offset, size], got "
         f"{redact_urls_in(repr(reference))[:200]}"
     )
 

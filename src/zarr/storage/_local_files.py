@@ -425,8 +425,8 @@ def _is_any_link(path: str) -> bool:
 
 def _leads_out(part: str, path: str) -> NotImplementedError:
     return NotImplementedError(
-        f"{path!r} cannot be deleted: {part!r} is a symbolic link, and what lies behind it is left "
-        "alone."
+        f"{path!r} cannot be deleted: {part!r} is a symbolic link, and the store does not delete "
+        "files through symbolic links."
     )
 
 

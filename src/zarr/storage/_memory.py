@@ -382,9 +382,9 @@ class ManagedMemoryStore(MemoryStore):
         there = (state["created_pid"], state.get("process", _PROCESS))
         if there != (os.getpid(), _PROCESS):
             raise RuntimeError(
-                f"The ManagedMemoryStore {self._name!r} was pickled in process {there[0]}, whose "
-                f"memory holds its values, and cannot be used in process {os.getpid()}. "
-                "Processes can share a LocalStore or a ZipStore."
+                f"The ManagedMemoryStore {self._name!r} was pickled in process {there[0]} and "
+                f"cannot be used in process {os.getpid()}, because its values exist only in the "
+                "memory of the first process. Processes can share a LocalStore or a ZipStore."
             )
         self.path = normalize_path(state["path"])
         self._read_only = state["read_only"]

@@ -247,7 +247,11 @@ class ObjectStore(Store, Generic[T_Store]):
             # is an attribute that is stored with the object; it does not show that the server
             # compressed the response.
             if coding != "identity":
-                raise OSError(errno.EIO, f"the server applied Content-Encoding {coding!r}")
+                raise OSError(
+                    errno.EIO,
+                    "expected an object without Content-Encoding, but the server sent "
+                    f"Content-Encoding {coding!r}",
+                )
         data = await answer.bytes_async()
         start, stop = answer.range
         _check_length(data, stop - start)
@@ -488,7 +492,7 @@ def _is_not_found(error: BaseException) -> bool:
 
 def _check_length(data: Any, nbytes: int) -> None:
     if len(data) != nbytes:
-        raise OSError(errno.EIO, f"the server sent {len(data)} bytes, not {nbytes}")
+        raise OSError(errno.EIO, f"expected {nbytes} bytes, but the server sent {len(data)} bytes")
 
 
 def _option(byte_range: ByteRequest) -> Any:
@@ -515,8 +519,8 @@ def _check_runtime() -> None:
         _runtime_pid = pid
     elif _runtime_pid != pid:
         raise RuntimeError(
-            "obstore cannot be used in a process that was forked after its first use; start "
-            "processes with the 'spawn' or 'forkserver' method."
+            "obstore cannot be used in this process, because the process was forked after its "
+            "parent had used obstore. Start processes with the 'spawn' or 'forkserver' method."
         )
 
 

@@ -64,7 +64,7 @@ def check_key(key: str) -> str:
         key could refer to a file outside the store.
     """
     if not isinstance(key, str):
-        raise TypeError(f"A key is a string. Got {key!r}, of type {type(key).__name__}.")
+        raise TypeError(f"A key must be a string. Got {key!r}, of type {type(key).__name__}.")
     # Only keys with suspicious characters are matched against the pattern. This reduces the time of
     # the check to a third, which matters for small chunks.
     may_be = ".." in key or "\\" in key or "\0" in key or ":" in key or key.startswith("/")

@@ -195,8 +195,8 @@ class ZipStore(Store):
 
         if self._orphaned:
             raise RuntimeError(
-                f"{self!r} is a copy, in another process or from a pickle, of a store that is "
-                "open for writing; only the store that opened the archive can use it."
+                f"{self!r} was copied by a fork or a pickle while its archive was open for "
+                "writing; only the store that opened the archive can use it."
             )
         target = self.path if self._file is None else self._file
         assert target is not None
@@ -530,7 +530,7 @@ class ZipStore(Store):
         """
         self._check_writable()
         if self.path is None:
-            raise NotImplementedError(f"{self!r} uses an open file object, which is not cleared")
+            raise NotImplementedError(f"cannot clear {self!r}: it uses an open file object")
         await in_pool(self._truncate)
 
     def _truncate(self) -> None:
@@ -555,7 +555,7 @@ class ZipStore(Store):
             If the store uses a file object.
         """
         if self.path is None:
-            raise NotImplementedError(f"{self!r} uses an open file object, which cannot be moved")
+            raise NotImplementedError(f"cannot move {self!r}: it uses an open file object")
         await in_pool(lambda: self._move(Path(path)))
 
     def _move(self, path: Path) -> None:

@@ -83,11 +83,18 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
     if start < 0 or (start < getattr(archive, "_nbytes", 0) < end):
         from zipfile import BadZipFile
 
-        raise BadZipFile("The member is said to lie outside of the archive")
+        raise BadZipFile(
+            f"According to the directory of the archive, the member {member.filename!r} is outside "
+            "of the archive"
+        )
     if member.compress_type == _STORED and member.file_size != member.compress_size:
         from zipfile import BadZipFile
 
-        raise BadZipFile("The member is said to have another size than what is stored")
+        raise BadZipFile(
+            "According to the directory of the archive, the uncompressed member "
+            f"{member.filename!r} has {member.file_size} bytes, but {member.compress_size} bytes "
+            "are stored"
+        )
 
 
 class ForeignReader(io.RawIOBase):
@@ -123,7 +130,7 @@ class ForeignReader(io.RawIOBase):
         """
         data = memoryview(self.source.read(len(buffer))).cast("B")
         if len(data) > len(buffer):
-            message = f"{self.source!r} read {len(data)} bytes, and not {len(buffer)}"
+            message = f"{self.source!r} returned {len(data)} bytes, expected at most {len(buffer)}"
             raise OSError(errno.EIO, message)
         buffer[: len(data)] = data
         return len(data)
@@ -166,8 +173,8 @@ def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
         return None, path
     if mode != "r":
         raise TypeError(
-            f"{path!r} is no io.IOBase, and such a file object can only be read, in mode 'r'. "
-            f"Got mode {mode!r}."
+            f"{path!r} is not an instance of io.IOBase. Such a file object can only be read, so "
+            f"the mode must be 'r'. Got mode {mode!r}."
         )
     return None, io.BufferedReader(ForeignReader(path))
 
@@ -188,5 +195,5 @@ def of_size(nbytes: int, data: bytes) -> bytes:
     if len(data) != nbytes:
         from zipfile import BadZipFile
 
-        raise BadZipFile(f"Of the member {len(data)} bytes came, and not {nbytes}")
+        raise BadZipFile(f"Expected {nbytes} bytes of the member, got {len(data)} bytes")
     return data
