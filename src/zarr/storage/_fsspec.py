@@ -1,7 +1,4 @@
-"""`FsspecStore`: a store over an fsspec file system.
-
-The module fsspec is imported only when it is needed.
-"""
+"""`FsspecStore`: a store over an fsspec file system. fsspec is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -86,15 +83,14 @@ class FsspecStore(Store):
         default types. A `FileNotFoundError` means an absent key unless its cause is another
         failure. An `IsADirectoryError` means an absent key if the directory contains keys. A
         `NotADirectoryError` means an absent key if the key ends in the name of a metadata document.
-        If further types are given, their exceptions always mean an absent key. If the read of a
-        chunk fails with such an exception, the result is fill values.
+        If further types are given, their exceptions always mean an absent key. A read of a chunk
+        that fails with such an exception returns fill values.
     max_gap_bytes : int, None or "config"
         Maximum gap, in bytes, between the byte ranges of two requests that are merged into one read
         of an object; the read includes the gap. Requests of one `get_many` call are merged, and so
-        are requests of concurrent callers. With 0, only adjacent or overlapping byte ranges are
-        merged; with None, no requests are merged. ``"config"`` means the value of the setting
-        ``bulk_reads.max_gap_bytes`` when the store is created. For the options below, ``"config"``
-        means the setting of the same name, for example ``bulk_reads.max_retries``. The
+        are requests of concurrent callers. With 0, byte ranges are merged if they touch or overlap;
+        with None, if one contains the other. ``"config"`` means the value of the setting with the
+        name of the option, here ``bulk_reads.max_gap_bytes``, when the store is created. The
         configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
         Maximum size of a merged read, in bytes; a single request can be larger. If the limit is too
@@ -106,8 +102,7 @@ class FsspecStore(Store):
         ``async.concurrency`` if the user has set it, and 64 otherwise.
     window_seconds : float or "config"
         Time in seconds that a request waits for further requests that can be merged with it. The
-        configuration default is 0: a read starts immediately unless the maximum number of reads is
-        in flight.
+        configuration default is 0: a read starts at once if `max_concurrency` allows it.
     read_ahead_bytes : int or "config"
         Number of bytes to read ahead when an object is read sequentially. These bytes are cached
         for all callers, for at most 60 seconds. The size of the cache is four times this number,
@@ -336,7 +331,7 @@ class FsspecStore(Store):
 
     @property
     def max_concurrency(self) -> int | None:
-        """Maximum number of reads in flight; None for ``bulk_reads.max_concurrency``."""
+        """Maximum number of reads in flight; None means the configured number."""
         return self.read_options.max_concurrency
 
     # --- reading ------------------------------------------------------------------------
@@ -504,13 +499,11 @@ class FsspecStore(Store):
         if prefix.strip("/"):
             targets = [directory]
         else:
-            # Do not delete the root itself, because the store may be unable to create the bucket or
-            # directory again.
+            # Do not delete the root itself: the store may be unable to create the bucket again.
             targets = [child.path for child in await children(fs, directory)]
         keys = [key async for key in self.list_prefix(prefix)]
         if any(has_magic(name) for name in (directory, *keys)):
-            # fsspec would treat such a name as a glob pattern, and delete everything that matches
-            # the pattern.
+            # fsspec would treat such a name as a glob pattern, and delete all matching keys.
             await concurrent_map([(key,) for key in keys], self.delete)
             return
         for target in targets:

@@ -63,8 +63,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
     """An array whose chunks are in a store.
 
     Indexing reads elements into a new NumPy array, and assignment writes elements to the store. No
-    elements are cached. Chunks are decoded in the calling thread, so several threads can read in
-    parallel.
+    elements are cached. Each calling thread decodes chunks, so threads can read in parallel.
 
     Parameters
     ----------
@@ -178,7 +177,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            A scalar if every dimension is selected by an integer, otherwise an array.
+            An array; it is zero-dimensional if integers select a single element. If the array has
+            no dimensions, the result is a scalar.
 
         Raises
         ------
@@ -430,8 +430,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection.
         fields : str or None
-            Field of a structured data type to write; None to write whole elements. Other fields do
-            not change.
+            The only field that is written, for a structured data type; None for all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -464,8 +463,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection.
         fields : str or None
-            Field of a structured data type to write; None to write whole elements. Other fields do
-            not change.
+            The only field that is written, for a structured data type; None for all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -495,8 +493,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection. If `value` is an array, it must be one-dimensional.
         fields : str or None
-            Field of a structured data type to write; None to write whole elements. Other fields do
-            not change.
+            The only field that is written, for a structured data type; None for all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -526,8 +523,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             See `set_basic_selection`. If `value` is an array, it must be one-dimensional or have
             the shape of the coordinate arrays.
         fields : str or None
-            Field of a structured data type to write; None to write whole elements. Other fields do
-            not change.
+            The only field that is written, for a structured data type; None for all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -557,8 +553,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection.
         fields : str or None
-            Field of a structured data type to write; None to write whole elements. Other fields do
-            not change.
+            The only field that is written, for a structured data type; None for all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
