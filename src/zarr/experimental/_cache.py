@@ -76,9 +76,9 @@ class Cache:
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None means no limit. Values that were already in
-        the cache store when the cache was created are included in the total size once the cache has
-        written a copy. From that time these values can be evicted.
+        Maximum total size of all copies, in bytes; None means no limit. A value that was already in
+        the cache store when the cache was created counts from its first read, or at the latest from
+        the time immediately before the cache writes its first copy. From then on it can be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:

@@ -67,7 +67,7 @@ class CacheState:
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
         """Time at which each copy was read from the source, in seconds of `time.monotonic`.
 
-        The times can be set.
+        For a copy of a value that was written, this is the time of the write. The times can be set.
         """
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
@@ -79,7 +79,7 @@ def _name(entry: Entry) -> str | Request:
 class _Times(MutableMapping["str | Request", float]):
     """Maps names of copies to the times at which their values were read from the source.
 
-    The times can be set.
+    For a copy of a value that was written, this is the time of the write. The times can be set.
     """
 
     def __init__(self, entries: dict[str | Request, Entry]) -> None:

@@ -74,8 +74,8 @@ class CacheStore(WrapperStore[Store]):
     cache_store : Store
         The store that contains the copies.
     max_age_seconds : float or "infinity"
-        Maximum age of copies, in seconds since the values were read from the source. Older copies
-        are not used.
+        Maximum age of copies, in seconds since the values were read from the source or written to
+        the source. Older copies are not used.
     max_size : int or None
         Maximum total size of all copies, in bytes; None means no limit. The least recently used
         copies are evicted to make room for a new copy. A value larger than `max_size` is not
@@ -107,7 +107,8 @@ class CacheStore(WrapperStore[Store]):
             )
         if _is_same_place(store, cache_store):
             raise ValueError(
-                f"The cache store must not be the source store itself, got {store} for both."
+                f"The cache store must not be the source store itself, got the source {store} "
+                f"and the cache store {cache_store}."
             )
         self._cache_store = cache_store
         self.cache_set_data = cache_set_data
@@ -180,7 +181,7 @@ class CacheStore(WrapperStore[Store]):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Pickles made by zarr-python contain one more item, the cache state. This item is ignored.
+        # Pickles made by zarr-python also contain the cache state. The cache state is ignored.
         self._store = state["_store"]
         self._cache_store = state["_cache"]
         self.cache_set_data = state["cache_set_data"]

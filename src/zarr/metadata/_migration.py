@@ -173,7 +173,7 @@ async def _place(store_like: StoreLike, *, writes: bool, creates: bool = False) 
     """Return the location as a `StorePath`.
 
     If `writes` and `creates` are both True, a missing local directory is created. Otherwise a
-    missing local directory is an error.
+    missing local directory is an error, unless `store_like` is a `Store` or a `StorePath`.
     """
     mode: AccessModeLiteral | None = None
     if not isinstance(store_like, Store | StorePath) and not (writes and creates):

@@ -1,7 +1,8 @@
-"""Find members of a group, if the class of the group overrides `getitem`.
+"""Find members of a group whose method `getitem` is overridden.
 
-If a subclass overrides `AsyncGroup.getitem`, the override looks up every member. Without an
-override, the metadata of members are read in bulk.
+A subclass can override `AsyncGroup.getitem`, or the method can be replaced on a class or an object.
+In these cases `getitem` looks up each member. Iteration does not call `getitem` if consolidated
+metadata are known. Without an override, the metadata of members are read in bulk.
 """
 
 from __future__ import annotations

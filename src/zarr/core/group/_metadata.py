@@ -375,7 +375,7 @@ class GroupMetadata(Metadata):
         Raises
         ------
         NodeTypeValidationError
-            If `data` has a ``node_type`` other than ``"group"``.
+            If `data` has a ``node_type`` that is neither ``"group"`` nor None.
         MetadataValidationError, TypeError, ValueError
             If a field is not valid.
         """

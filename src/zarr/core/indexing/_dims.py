@@ -127,8 +127,8 @@ class SliceDimIndexer:
         """Return the projections as one iterable per field, each with one value per chunk.
 
         The iterables take constant memory, and `itertools` does all work that is needed per chunk.
-        The method returns None if the step is not 1, if the grid is not regular, or if no element
-        is selected.
+        The method returns None if the step is not 1, if `dim_grid` is not a `FixedDimension`, or if
+        no element is selected.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):

@@ -51,7 +51,9 @@ def made_arrays(selection: Any) -> Any:
 
 
 async def made_arrays_async(selection: Any) -> Any:
-    """Return the result of `made_arrays`, which runs in a separate thread if an item is lazy.
+    """Return the result of `made_arrays`, which runs in a separate thread if necessary.
+
+    A separate thread is used if an item is lazy and the calling thread runs an event loop.
 
     The thread is not taken from the worker pool. The conversion may read other arrays, and these
     reads need free workers.

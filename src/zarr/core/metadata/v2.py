@@ -479,7 +479,7 @@ class ArrayV2Metadata(Metadata):
 def _as_stored(fill_value: object, dtype: ZDType[TBaseDType, TBaseScalar]) -> Any:
     """Return a fill value as it would be read back from stored metadata.
 
-    A NaN is converted to JSON and back, because all NaNs have the same JSON form.
+    A NaN is converted to JSON and back, because different NaNs can have the same JSON form.
     """
     if fill_value is None:
         return None
