@@ -93,8 +93,8 @@ async def make_store(
     Raises
     ------
     TypeError
-        If `store_like` has an unsupported type, or if `storage_options` are given but `store_like`
-        is not an fsspec URL.
+        If `store_like` has an unsupported type, or if `storage_options` are given although
+        `store_like` is a ``memory://`` URL or is not an fsspec URL.
     ValueError
         If the mode is invalid, or if no file system is known for the URL.
     FileNotFoundError

@@ -102,12 +102,12 @@ class FsspecStore(Store):
         ``async.concurrency`` if the user has set it, and 64 otherwise.
     window_seconds : float or "config"
         Time in seconds that a request waits for further requests that can be merged with it. The
-        configuration default is 0: a read starts at once if `max_concurrency` allows it.
+        configuration default is 0: a request waits only if too many reads are in flight.
     read_ahead_bytes : int or "config"
         Number of bytes to read ahead when an object is read sequentially. These bytes are cached
         for all callers, for at most 60 seconds. The size of the cache is four times this number,
-        but at least 16 MiB. Use this option only for objects that no other process changes. The
-        configuration default is 0.
+        but at least 16 MiB. Use this option only for objects that nothing but this store changes.
+        The configuration default is 0.
     max_retries : int or "config"
         Maximum number of retries of a read after a reset or refused connection, a truncated body, a
         timeout, or an HTTP status of 408, 429, 500, 502, 503 or 504. The option is ignored for file
@@ -321,7 +321,7 @@ class FsspecStore(Store):
 
     @property
     def max_gap_bytes(self) -> int | None:
-        """Maximum gap within a merged read, in bytes; None if reads are not merged."""
+        """Maximum gap in a merged read, in bytes; None if only contained ranges are merged."""
         return self.read_options.policy.max_gap_bytes
 
     @property

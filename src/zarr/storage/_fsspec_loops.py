@@ -167,8 +167,8 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
 def _is_free(fs: AsyncFileSystem, loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether an instance can be used on the given event loop.
 
-    The instance must already be in use on this loop. Otherwise it must be an asynchronous instance
-    that was made in this process and has not been used on any loop.
+    An instance that is in use on a loop can be used only on this loop. An instance that is not in
+    use on any loop can be used if it is asynchronous and was made in this process.
     """
     home = fs.__dict__.get(_HOME)
     if home is not None:

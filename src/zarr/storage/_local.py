@@ -318,7 +318,7 @@ class LocalStore(Store):
         Raises
         ------
         NotImplementedError
-            If a directory between the root and the key is a symbolic link.
+            If the key exists, and a directory between the root and the key is a symbolic link.
         """
         self._check_writable()
         self._path(key)  # raises an error for an invalid key
@@ -474,7 +474,8 @@ class LocalStore(Store):
         Raises
         ------
         NotImplementedError
-            If a directory between the root and the prefix is a symbolic link.
+            If the prefix exists, and a directory between the root and the prefix is a symbolic
+            link.
         ValueError
             If the prefix names a file, or if the store is read-only.
         """

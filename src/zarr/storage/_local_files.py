@@ -1,8 +1,8 @@
 """Write, delete, list and move files and directories of a local file system.
 
-Deletion never follows a symbolic link below the root: it deletes the link itself, or it raises an
-error. The functions that create, delete and list directories are not recursive, because a key may
-have thousands of parts, more than the recursion limit of Python.
+Deletion never follows a symbolic link below the root: it deletes the link itself, or nothing. The
+functions that create, delete and list directories are not recursive, because a key may have
+thousands of parts, more than the recursion limit of Python.
 """
 
 from __future__ import annotations
@@ -232,8 +232,8 @@ def remove(root: str, parts: Sequence[str]) -> None:
     Raises
     ------
     NotImplementedError
-        If a part of the path, except the last part, is a symbolic link. The target of such a link
-        may be outside the store.
+        If the path exists, and a part of the path, except the last part, is a symbolic link. The
+        target of such a link may be outside the store.
     """
     path = os.sep.join((root, *parts))
     try:

@@ -225,7 +225,8 @@ class ObjectStore(Store, Generic[T_Store]):
         Raises
         ------
         OSError
-            If the body of the response has the wrong length or is compressed.
+            If the body of the response has the wrong length, or if an HTTP server has compressed
+            the body.
         """
         import obstore
 

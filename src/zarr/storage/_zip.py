@@ -195,8 +195,8 @@ class ZipStore(Store):
 
         if self._orphaned:
             raise RuntimeError(
-                f"{self!r} was copied by a fork or a pickle while its archive was open for "
-                "writing; only the store that opened the archive can use it."
+                f"{self!r} is a copy, made by a fork or a pickle, of a store that writes to the "
+                "archive; only the store that opened the archive can use it."
             )
         target = self.path if self._file is None else self._file
         assert target is not None

@@ -84,8 +84,8 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
         from zipfile import BadZipFile
 
         raise BadZipFile(
-            f"According to the directory of the archive, the member {member.filename!r} is outside "
-            "of the archive"
+            f"According to the directory of the archive, the member {member.filename!r} is not "
+            "completely inside the archive"
         )
     if member.compress_type == _STORED and member.file_size != member.compress_size:
         from zipfile import BadZipFile

@@ -114,7 +114,7 @@ class ReadScheduler:
         Raises
         ------
         Exception
-            Any exception that `fetch` raises.
+            Any exception that `fetch` raises and that is not retried.
         """
         check_byte_range(byte_range)
         data = await self._reads.read(

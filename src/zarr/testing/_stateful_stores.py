@@ -164,8 +164,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`, which
     calls the function for each run. The machine never uses the same path both as a key and as a
-    folder that contains keys. A file system cannot store a file and a folder under the same path,
-    and Zarr never uses a path in both ways.
+    folder that contains keys at the same time. A file system cannot store a file and a folder under
+    the same path, and Zarr never uses a path in both ways.
 
     Parameters
     ----------
@@ -189,8 +189,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         self.store = SyncStoreWrapper(store)
         self.model: dict[str, Buffer] = {}
         self.prototype = default_buffer_prototype()
-        # All folders so far; a file system may keep a folder after all keys in the folder are
-        # deleted.
+        # All folders since the store was last cleared; a file system may keep a folder after all
+        # keys in the folder are deleted.
         self._folders: set[str] = set()
 
     @initialize()

@@ -64,8 +64,8 @@ def _fixed_size_dtypes() -> st.SearchStrategy[AnyDType]:
 def _dtype(byte_order: str, code: str, suffix: int | str = "") -> AnyDType:
     """Return the data type with this byte order and type code (NumPy array protocol).
 
-    If `suffix` is a string, it is the unit of a ``datetime64`` or ``timedelta64`` data type. If
-    `suffix` is a number, it is the length of the data type.
+    If `suffix` is a non-empty string, it is the unit of a ``datetime64`` or ``timedelta64`` data
+    type. If `suffix` is a number, it is the length of the data type.
     """
     unit = f"[{suffix}]" if isinstance(suffix, str) and suffix else suffix
     return np.dtype(f"{byte_order}{code}{unit}")
