@@ -180,9 +180,9 @@ def remove_metadata(
 def _store(
     location: str, opened: ExitStack, *, writes: bool, creates: bool = False
 ) -> str | ZipStore:
-    """Return an open `ZipStore` for the path of a ZIP archive, and any other location unchanged.
+    """Return a `ZipStore` for the path of a ZIP archive, and any other location unchanged.
 
-    The exit stack `opened` closes the `ZipStore`.
+    The `ZipStore` opens the archive on first use. The exit stack `opened` closes the `ZipStore`.
     """
     path = Path(location)
     if path.suffix.lower() == ".zip" and (path.is_file() or (creates and not path.exists())):

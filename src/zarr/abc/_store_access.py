@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# Maps each primitive method to the methods that call it by default.
+# Maps each primitive method to the methods that are derived from it by default. These methods are
+# derived again if a more-derived class overrides the primitive method.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
@@ -28,7 +29,7 @@ _DERIVED = {
     "delete_dir": ("clear",),
 }
 
-# Maps each synchronous method to its asynchronous equivalents. A blocking caller uses the
+# Maps each synchronous method to its asynchronous equivalents. A blocking caller may use the
 # synchronous method, unless one of the equivalents is defined in a more-derived class in the MRO.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
@@ -57,10 +58,11 @@ class StoreAccess:
     Parameters
     ----------
     reads_in_thread : bool
-        Whether a blocking caller reads with `get_sync`, instead of a coroutine on the event loop.
+        Whether a blocking caller may read with `get_sync`, instead of a coroutine on the event
+        loop.
     writes_in_thread : bool
-        Whether a blocking caller uses `get_sync`, `set_sync` and `delete_sync` for every operation,
-        instead of coroutines on the event loop.
+        Whether a blocking caller may use `get_sync`, `set_sync` and `delete_sync` for reading,
+        writing and deleting values, instead of coroutines on the event loop.
     never_waits : bool
         Whether coroutines of the store can run in the calling thread, because they never depend on
         an event loop.

@@ -62,7 +62,8 @@ if TYPE_CHECKING:
 
 ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 
-# A policy that merges no byte ranges. Requests for the same bytes still share one read.
+# A policy that merges a byte range only with a range that contains it. Requests for the same bytes
+# share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
 # Maximum number of requests and of bytes per batch, for a store that reads in the calling thread.
@@ -300,8 +301,8 @@ class Store(ABC):
         ------
         sequence of tuple
             ``(index into requests, bytes)``. Every index occurs exactly once. The results are
-            yielded in the order in which the reads complete. Batches are yielded while other reads
-            are still in flight. The bytes are None only if the key is proven absent. Results may
+            yielded in the order in which the reads complete. A batch may be yielded before the
+            other reads complete. The bytes are None only if the key is proven absent. Results may
             share memory with each other.
 
         Raises

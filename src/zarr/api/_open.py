@@ -67,7 +67,8 @@ async def open(
         `zarr.config`. Must be None for a group, because groups have no options.
     **kwargs
         Parameters of `open_group` for a group, or parameters of `create` for an array. The
-        parameters of `create` are used only if the array is created.
+        parameters of `create`, except ``write_empty_chunks``, are used only if the array is
+        created.
 
     Raises
     ------
@@ -158,7 +159,7 @@ async def open_array(
     **kwargs
         The parameter ``mode`` has the meaning described in `open`, with one exception: if ``mode``
         is None or not given, no array is created. All other keyword arguments are parameters of
-        `create`; they are used only if the array is created.
+        `create`. Except for ``write_empty_chunks``, they are used only if the array is created.
 
     Raises
     ------
@@ -363,7 +364,7 @@ async def open_like(
         Path of the array below the store.
     zarr_format : {2, 3} or None
         Format of the array. None means the format of `a` if `a` is an array of this library. For
-        any other `a`, None for that the format of an existing array is detected, and that a new
+        any other `a`, None means that the format of an existing array is detected, and that a new
         array is created in the configured ``default_zarr_format``.
     **kwargs
         Parameters of `open_array`; they override the parameters taken from `a`. The default of

@@ -104,7 +104,8 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     try:
         if _contexts.content_size(data) > most:
             # Decoding stops here, before memory is allocated. The `except` clause below catches the
-            # error that is raised here. `_decode_frames` then raises an error with the same message.
+            # error that is raised here. `_decode_frames` then raises an error with the same message
+            # unless the frame is truncated or corrupt.
             raise too_large(most)
         # This call fails unless the data are exactly one frame with a content size. The call
         # returns no bytes if the first frame is empty. Without `allow_extra_data=False`, data after

@@ -46,9 +46,9 @@ def split_codecs(
         number of array-to-array codecs, one array-to-bytes codec, and any number of bytes-to-bytes
         codecs.
     check_order : bool
-        Whether to check the order of the codecs. If True, codecs in a wrong order raise an error.
-        If codecs before or after a sharding codec prevent partial reads of a shard, a warning is
-        given.
+        Whether to check the order of the codecs. If True, codecs in a wrong order raise an error,
+        and codecs before or after a sharding codec cause a warning, because they prevent partial
+        reads of a shard. If False, there is no such error and no warning.
 
     Returns
     -------
@@ -229,9 +229,9 @@ def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
     """Return a function that decodes or encodes one chunk; None if the codec has only coroutines.
 
     A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends
-    only on the spec, and return a function that takes a chunk. Neither method is used for a
-    subclass that overrides only `_decode_sync` or `_encode_sync`, because such a subclass expects
-    that its override is called.
+    only on the spec, and return a function that takes a chunk. `_decoder_for` is not used for a
+    subclass that overrides only `_decode_sync`, because such a subclass expects that its override
+    is called. The same applies to `_encoder_for` and `_encode_sync`.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)

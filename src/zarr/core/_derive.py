@@ -85,7 +85,7 @@ def in_two_steps(
     """Return a coroutine function that runs `first`, then the writes that `first` leaves pending.
 
     The returned function runs the writes on the event loop. Its synchronous twin runs the writes in
-    the calling thread. An assignment to elements of an array also runs in the calling thread.
+    the calling thread if possible; see `Begun.finish_sync`.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def sync_twin(
     callable
         Runs `function` and waits for the result. `function` runs on the event loop of the process,
         or in the calling thread if `in_thread` allows it. If `function` is decorated with
-        `in_two_steps`, the calling thread writes the elements.
+        `in_two_steps`, the elements are written in the calling thread if possible.
     """
 
     @wraps(function)

@@ -151,7 +151,7 @@ class BatchedCodecPipeline(CodecPipeline):
         The codecs that are applied last when a chunk is encoded.
     batch_size : int
         Number of chunks that are processed by one call of `decode_batch` or `encode_batch`. If a
-        codec has no synchronous methods, `read` also decodes chunks in batches of this size.
+        codec cannot decode synchronously, `read` also decodes chunks in batches of this size.
     """
 
     array_array_codecs: tuple[ArrayArrayCodec, ...]
@@ -310,7 +310,7 @@ class BatchedCodecPipeline(CodecPipeline):
         out : NDBuffer
             Array that receives the elements.
         drop_axes : tuple of int
-            Axes that are selected by an integer and therefore missing in `out`.
+            Dimensions that have length 1 in the chunk selections and are missing from `out`.
         max_workers : int or None
             Maximum number of threads that decode, including the calling thread. None means the
             configured ``codec_pipeline.max_workers``. If the configured value is also None, the
@@ -428,7 +428,7 @@ class BatchedCodecPipeline(CodecPipeline):
         value : NDBuffer
             The elements to write.
         drop_axes : tuple of int
-            Axes that are selected by an integer and therefore missing in `value`.
+            Dimensions that have length 1 in the chunk selections and are missing from `value`.
         max_workers : int or None
             Maximum number of threads that encode, including the calling thread. For the meaning of
             None, see `read_sync`.
@@ -478,10 +478,11 @@ class BatchedCodecPipeline(CodecPipeline):
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
         The result is None if the codec has no such method. The result is also None if coroutines
-        that process parts of chunks have been overridden and must be called instead: a subclass of
-        the pipeline overrides `decode_partial_batch` or `encode_partial_batch`, or the class of the
-        codec overrides such a coroutine in the class that defines the method, or in a subclass of
-        that class.
+        that process parts of chunks have been overridden and must be called instead. This is the
+        case if a subclass of the pipeline overrides the coroutine for `direction`, that is,
+        `decode_partial_batch` or `encode_partial_batch`. It is also the case if a coroutine of the
+        codec was overridden or replaced (see `is_overridden`), unless the method is defined in a
+        more-derived class than the coroutine.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

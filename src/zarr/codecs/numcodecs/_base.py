@@ -249,7 +249,8 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     # The names of two numcodecs parameters: the data type of decoded arrays, and the data type of
     # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. If
     # `_encoded_parameter` is None, or if the parameter for encoded arrays is not given, encoded
-    # arrays have the same data type as decoded arrays.
+    # arrays have the same data type as decoded arrays, unless a subclass overrides
+    # `_encoded_dtype`.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 

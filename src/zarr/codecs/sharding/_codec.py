@@ -467,12 +467,13 @@ _PARTIAL: Final = {
 
 
 def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]] | None:
-    """Return `decode_partial` or `encode_partial` of the inner codec, if the codec overrides it.
+    """Return `decode_partial` or `encode_partial` of the inner codec, if the codec has its own way.
 
-    An overriding method is called for every inner chunk, as it would be called for the chunks of an
-    unsharded array. The result is None if the codec does not override the method. The result is
-    also None if inner chunks have more than one codec, because only whole chunks can be decoded or
-    encoded in that case.
+    The codec has its own way if it overrides this method, or if it overrides the method for a
+    single chunk, `_decode_partial_single` or `_encode_partial_single`. In that case the returned
+    method is called for every inner chunk, as it would be called for the chunks of an unsharded
+    array. Otherwise the result is None. The result is also None if inner chunks have more than one
+    codec, because only whole chunks can be decoded or encoded in that case.
     """
     codec = chain.array_bytes_codec
     if len(chain.codecs) > 1 or not isinstance(codec, _PARTIAL[direction]):

@@ -63,8 +63,8 @@ class KeySource:
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
             # The byte getter is not a `StorePath`, or its class is a subclass of `StorePath` that
-            # overrides `get`. Its method `get` may do more than read the key, so `get` is called
-            # for each range.
+            # overrides `get` (`get_sync` for a key that is read in the calling thread). This method
+            # may do more than read the key, so it is called for each range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}

@@ -152,7 +152,7 @@ async def create(
     config : ArrayConfig, dict or None
         Runtime options, which are not stored. Missing options are taken from `zarr.config`.
     chunks : iterable of int, int, False or None
-        Shape of the chunks in elements. False means one chunk that covers the array, and None for
+        Shape of the chunks in elements. False means one chunk that covers the array, and None means
         that the shape is chosen automatically.
     chunk_shape : iterable of int, int, False or None
         Alias of `chunks`.

@@ -81,9 +81,10 @@ def plan_write(
     indexer : Indexer
         The selection.
     value : scalar, array-like or NDBuffer
-        New values, which are converted to the data type of the array and broadcast to the selection
-        as in a NumPy assignment. If the selection consists of coordinate arrays with several
-        dimensions, one-dimensional values are also accepted.
+        New values, which are converted to the data type of the array, or of the field if `fields`
+        names one, and broadcast to the selection as in a NumPy assignment. If the selection
+        consists of coordinate arrays with several dimensions, one-dimensional values are also
+        accepted.
     fields : str, list of str or None
         One field of a structured data type to write; None to write whole elements.
     prototype : BufferPrototype or None
@@ -93,8 +94,8 @@ def plan_write(
     ------
     ValueError
         If the store is read-only, or if `value` cannot be broadcast to the selection.
-    TypeError, OverflowError
-        If `value` cannot be converted to the data type of the array.
+    TypeError, ValueError, OverflowError
+        If `value` cannot be converted to the data type of the array or the field.
     IndexError
         If the data type lacks the field, or if several fields are given.
     """

@@ -76,7 +76,7 @@ def _repeats(array: Any, value: Any) -> bool:
     if array[(*(0,) * array.ndim, ...)].tobytes() != value.tobytes():
         return False
     # Compare the bytes of each element with the bytes of the next element. `ravel` copies the array
-    # only if there are gaps between the elements in memory.
+    # only if there are gaps between the elements in memory, or if a stride is negative or 0.
     unit = next(size for size in (8, 4, 2, 1) if nbytes % size == 0)
     flat: Any = np.ravel(array, order="K")
     flat = flat.view(_INTEGERS[unit])
@@ -84,7 +84,7 @@ def _repeats(array: Any, value: Any) -> bool:
 
 
 def _is_solid(dtype: np.dtype[Any]) -> bool:
-    """Return whether the fields of a dtype have fixed sizes and follow each other without gaps."""
+    """Return whether the fields of a dtype have fixed sizes and fill an element without gaps."""
     end = 0
     for field, offset, *_ in (dtype.fields or {}).values():
         base = field.base

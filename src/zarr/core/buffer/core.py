@@ -380,9 +380,10 @@ class NDBuffer:
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
         """Return whether every element equals `other`.
 
-        `other` is compared without conversion to the data type of the elements. The floating-point
-        zeros -0.0 and 0.0 are different in this comparison. The integer 0 equals both of these
-        zeros.
+        `other` is converted to the data type of the elements only if the elements are Python
+        objects, strings of variable length, or void elements (with or without fields). In arrays of
+        numbers, the floating-point zeros -0.0 and 0.0 are different. The integer 0 equals both of
+        these zeros.
 
         Parameters
         ----------

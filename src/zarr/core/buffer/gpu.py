@@ -35,7 +35,8 @@ def _cupy(wanted_by: type) -> Any:
     Raises
     ------
     ImportError
-        If CuPy is not installed. The message contains the name of the class `wanted_by`.
+        If CuPy is not installed. The message names `Buffer` or `NDBuffer`, also if `wanted_by` is a
+        subclass.
     """
     try:
         import cupy

@@ -87,7 +87,8 @@ def normalize_chunks_1d(chunks: ChunkSizes, span: int, unit: int = 1) -> Dimensi
         If `chunks` is neither an integer nor an iterable of integers.
     ValueError
         If an integer is neither positive nor -1. If an iterable is empty or contains a length that
-        is not positive. If `span` is not 0 and the sum of the lengths differs from `span`.
+        is not positive. If `span` is not 0 and the sum of an iterable differs from `span`. If the
+        sum of the lengths of a `VaryingDimension` is less than `span`.
     """
     if isinstance(chunks, VaryingDimension):
         return VaryingDimension(chunks.edges, span)

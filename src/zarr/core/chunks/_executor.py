@@ -318,9 +318,10 @@ _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
 def on_loop() -> OnLoop:
-    """Return the executor of the running operation.
+    """Return an executor with the share of the concurrency that belongs to the running job.
 
-    If no operation is running, return a new executor with the configured ``async.concurrency``.
+    If the caller does not run in a job of `OnLoop.each`, return a new executor with the configured
+    ``async.concurrency``.
     """
     return _SHARE.get() or OnLoop(int(config.get("async.concurrency")))
 

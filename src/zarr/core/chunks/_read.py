@@ -47,7 +47,7 @@ async def read_chunks(
     out : NDBuffer
         Array that receives the elements.
     drop_axes : tuple of int
-        Axes that are selected by an integer and therefore missing in `out`.
+        Dimensions that have length 1 in the chunk selections and are missing from `out`.
     executor : Executor
         Runs the codecs.
     chain : CodecChain
@@ -58,7 +58,7 @@ async def read_chunks(
         `source` is the function that reads such a selection.
     batch_size : int
         Number of chunks that are passed to the codecs in one call. This number is only used if a
-        codec has no synchronous methods.
+        codec cannot decode synchronously.
 
     Returns
     -------

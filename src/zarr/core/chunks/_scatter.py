@@ -73,7 +73,10 @@ def scatter_part(
 
 
 def place_of(out: NDBuffer, out_selection: SelectorTuple) -> NDBuffer | None:
-    """Return a view of the selected part of `out`; None if the selection is not made of slices."""
+    """Return a view of the selected part of `out`, for direct writes.
+
+    The result is None if `out_selection` is an empty tuple, or is not a tuple of slices.
+    """
     # If `out_selection` is an empty tuple, NumPy may return a scalar, which is not a view.
     if not isinstance(out_selection, tuple) or not out_selection:
         return None

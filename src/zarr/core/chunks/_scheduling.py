@@ -112,7 +112,10 @@ class FairSemaphore:
             self._far_until = time.monotonic() + _FAR_FOR_SECONDS
 
     def _acquire(self) -> bool:
-        """Wait for a permit, at most until the timeout; return whether a permit was acquired."""
+        """Wait for a permit, and return whether a permit was acquired.
+
+        The wait ends without a permit if no permit is released during the time `timeout`.
+        """
         with self._lock:
             if self._free:
                 self._free -= 1

@@ -49,7 +49,7 @@ async def write_chunks(
     value : NDBuffer
         The elements to write.
     drop_axes : tuple of int
-        Axes that are selected by an integer and therefore missing in `value`.
+        Dimensions that have length 1 in the chunk selections and are missing from `value`.
     executor : Executor
         Runs the codecs, and decides how many chunks are written at the same time.
     chain : CodecChain

@@ -48,7 +48,8 @@ class BaseInt(NamedDType[_TIntDType, _TInt]):
         """
         if not self._check_scalar(data):
             raise cannot_cast(self, data)
-        # `int` is called first, because NumPy would wrap an integer that is out of range.
+        # `int` is called first, because NumPy would wrap a NumPy integer that is out of
+        # range. For a Python integer, NumPy raises `OverflowError`.
         return cast("_TInt", self._scalar_cls(int(data)))
 
     def from_json_scalar(self, data: JSON, *, zarr_format: ZarrFormat) -> _TInt:
