@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,8 @@ CASES: dict[str, tuple[list[ByteRequest | None], int | None, int, list[object]]]
     "cap one past the limit": ([R(0, 5), R(5, 11)], 0, 10, [R(0, 5), R(5, 11)]),
     "a lone range may exceed the cap": ([R(0, 50)], 0, 10, [R(0, 50)]),
     "within another, over the cap": ([R(0, 50), R(10, 20)], 0, 10, [R(0, 50)]),
+    "at the start of another, over the cap": ([R(0, 5), R(0, 50)], 0, 10, [R(0, 50)]),
+    "at the start of another, without merging": ([R(0, 5), R(0, 50)], None, 10, [R(0, 50)]),
     "overlap over the cap is read twice": ([R(0, 8), R(4, 12)], 0, 10, [R(0, 8), R(4, 12)]),
     "overlap": ([R(0, 8), R(4, 12)], 0, 100, [R(0, 12)]),
     "None never merges": ([R(0, 2), R(2, 4)], None, 1000, [R(0, 2), R(2, 4)]),
@@ -145,6 +148,17 @@ def test_merged_reads_obey_the_policy(ranges: list[R], gap: int, cap: int) -> No
         assert low2 - high > gap or max(high, high2) - low > cap
 
 
+@given(
+    st.lists(bounded_only, max_size=30),
+    st.one_of(st.none(), st.integers(0, 10)),
+    st.integers(1, 40),
+)
+def test_no_read_lies_within_another(ranges: list[R], gap: int | None, cap: int) -> None:
+    spans = [cast("R", span) for span in reads_of(list(ranges), gap, cap)]
+    for one, other in itertools.permutations(spans, 2):
+        assert not (other.start <= one.start and one.end <= other.end)
+
+
 @given(st.lists(bounded_only, max_size=30))
 def test_order_of_requests_does_not_matter(ranges: list[R]) -> None:
     forward = {r.byte_range for r in plan_reads([("a", x) for x in ranges], CoalescePolicy(3, 20))}
@@ -174,6 +188,8 @@ def test_neighbours_leave_together() -> None:
     assert around(ranges, 2, 10, 8) == [(8, 10), (10, 12)]
     assert around([(0, 50), (10, 20)], 0, None) == [(0, 50), (10, 20)]
     assert around([(0, 50), (10, 20)], 1, None) == [(0, 50), (10, 20)]
+    assert around([(0, 10), (0, 50)], 0, None) == [(0, 10), (0, 50)]
+    assert around([(0, 10), (0, 50)], 1, None) == [(0, 10), (0, 50)]
     assert around([(0, 4), (4, 4 + 4)], 1, 0, 7) == [(4, 8)]
 
 
@@ -219,10 +235,10 @@ def test_what_leaves_together_obeys_the_policy(
     if last < len(ranges):
         low, high = ranges[last]
         near = gap is not None and low - end <= gap and max(high, end) - start <= cap
-        assert high > end
+        assert high > end and low > start
         assert not (near and last - 1 not in apart)
     if first > 0:
         low, high = ranges[first - 1]
         near = gap is not None and start - high <= gap and max(end, high) - low <= cap
-        assert not (low <= start and end <= high)
+        assert low < start and high < end
         assert not (near and first - 1 not in apart)

@@ -197,7 +197,7 @@ def _groups(
     for item in ranges:
         start, end, _ = item
         if group:
-            within = end <= last
+            within = end <= last or start == first  # one contains the other
             near = policy.max_gap_bytes is not None and start - last <= policy.max_gap_bytes
             fits = max(end, last) - first <= policy.max_coalesced_bytes
             if within or (near and fits):
@@ -262,12 +262,13 @@ def merge_around(
         grown = False
         while last + 1 < len(ranges):
             new_start, new_end = ranges[last + 1][:2]
-            if not (new_end <= end or may_merge(last, new_start, new_end, last + 1)):
+            within = new_end <= end or new_start == start
+            if not (within or may_merge(last, new_start, new_end, last + 1)):
                 break
             last, end, grown = last + 1, max(end, new_end), True
         while first > 0:
             new_start, new_end = ranges[first - 1][:2]
-            within = new_start <= start and end <= new_end
+            within = end <= new_end or new_start == start
             if not (within or may_merge(first, new_start, new_end, first - 1)):
                 break
             first, start, end, grown = first - 1, new_start, max(end, new_end), True
