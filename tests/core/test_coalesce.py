@@ -235,10 +235,12 @@ def test_what_leaves_together_obeys_the_policy(
     if last < len(ranges):
         low, high = ranges[last]
         near = gap is not None and low - end <= gap and max(high, end) - start <= cap
-        assert high > end and low > start
+        assert high > end
+        assert low > start
         assert not (near and last - 1 not in apart)
     if first > 0:
         low, high = ranges[first - 1]
         near = gap is not None and start - high <= gap and max(end, high) - low <= cap
-        assert low < start and high < end
+        assert low < start
+        assert high < end
         assert not (near and first - 1 not in apart)

@@ -34,8 +34,8 @@ T = TypeVar("T")
 # a merged read.
 MAX_PENDING_BYTES = 32 * MiB
 
-# Until the first answer has arrived, this size is assumed for each read of unknown size.
-# `MAX_PENDING_BYTES` allows four such reads at the same time.
+# Until the first answer has arrived, this size is assumed for each read of unknown size, unless the
+# caller sets an expected size. `MAX_PENDING_BYTES` allows four reads of this size at the same time.
 _UNKNOWN_NBYTES = 8 * MiB
 
 # Compressed values may differ in size. Once an answer has arrived, the size of each further value
@@ -409,7 +409,7 @@ class Outstanding:
         """
         if not 0 <= index < self._count:
             raise ValueError(
-                f"The store returned a result for request {index}, but got {self._count} requests."
+                f"The store returned a result for request {index} of requests 0 to {self._count - 1}."
             )
         self._left.discard(index)
 
@@ -441,8 +441,8 @@ class BulkReadReport:
     reads : int
         Number of physical reads that were made for the requests of the caller.
     nbytes_wanted : int
-        Number of bytes returned to the caller. Answers that were known without a read are not
-        counted.
+        Number of bytes returned to the caller, including bytes that had been read ahead. Answers
+        that the store knew before the bulk read began are not counted.
     nbytes_fetched : int
         Number of bytes read. If requests share bytes, this number can be smaller than
         `nbytes_wanted`; if gaps were read, it can be larger.

@@ -96,7 +96,7 @@ class ArrayInfo:
     _data_type : ZDType
         Data type of the elements.
     _fill_value : scalar or None
-        Value that reads return for elements that are not stored.
+        Fill value of the array; None if it is undefined (format 2 only).
     _shape : tuple of int
         Shape in elements.
     _shard_shape : tuple of int or None

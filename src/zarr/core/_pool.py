@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Nesting depth of the running code: 0 outside of worker pools, 1 in a job of a worker pool, 2 in a
-# job that such a job has submitted. If a worker waits for a coroutine, the coroutine inherits the
-# depth of the worker.
+# Nesting depth of the running code: 0 outside of the pools that `get_pool` returns, 1 in a job of
+# such a pool, 2 in a job that such a job has submitted to such a pool. A job of any other pool has
+# the depth of its submitter. If a worker waits for a coroutine, the coroutine inherits the depth of
+# the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 

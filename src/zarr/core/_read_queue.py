@@ -41,8 +41,9 @@ MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 # reads take minutes to fail, for example if a server does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
-# If the size of a read is unknown, `_UNKNOWN_NBYTES` is assumed until an answer arrives. The lower
-# bound of later estimates is the size that the caller expects, divided by `_LEAST_PART`.
+# If the size of a read is unknown, the size that the caller expects is assumed until an answer
+# arrives, or `_UNKNOWN_NBYTES` if the caller expects no size. The lower bound of later estimates is
+# the size that the caller expects, divided by `_LEAST_PART`.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
 
@@ -412,9 +413,10 @@ class ReadQueue:
     def _failed(self, flight: Flight, error: Exception) -> None:
         """Handle a failed read.
 
-        The read is retried if the failure is transient and retries remain. Otherwise, a merged or
-        extended read is replaced by a separate read for each of its requests. For any other read,
-        the error becomes the result of its request.
+        The read is retried if the failure is transient, retries remain, and the first failure was
+        less than `MAX_RETRYING_SECONDS` ago. Otherwise, a merged or extended read is replaced by a
+        separate read for each of its requests. For any other read, the error becomes the result of
+        its request.
         """
         if not flight.requests:
             return

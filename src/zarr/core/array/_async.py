@@ -172,7 +172,10 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ArrayNotFoundError
-            If no array is stored at the location, or if the stored array has another Zarr format.
+            If no ``zarr.json`` (format 3) or ``.zarray`` (format 2) is stored at the location. Only
+            the document of the requested format is read.
+        NodeTypeValidationError
+            If the ``zarr.json`` does not describe an array.
         TypeError, ValueError
             If the metadata are not valid.
         """

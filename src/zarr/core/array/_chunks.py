@@ -21,9 +21,9 @@ Coords = tuple[int, ...]
 async def initialized_chunks(array: AsyncArray[Any]) -> list[Coords]:
     """Return the grid positions of stored chunks, or of stored shards in a sharded array.
 
-    If the store supports listing, the keys below the array are listed, so the cost depends on the
-    number of stored keys. Otherwise the store is asked, once for each grid position, whether the
-    key of the chunk exists.
+    If the store supports listing and chunk keys can be decoded, the keys below the array are
+    listed, so the cost depends on the number of stored keys. Otherwise the store is asked, once for
+    each grid position, whether the key of the chunk exists.
 
     Parameters
     ----------

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     Coords = tuple[int, ...]
     Region = tuple[slice, ...]
 
-# Approximate maximum number of decoded bytes that are copied together; see `boxes`.
+# Chunks are copied together up to about this number of decoded bytes, or more if that is necessary
+# to use half of the requests in flight; see `boxes`.
 _TOGETHER_BYTES = 16 * 2**20
 
 # Number of encoded chunks that one bulk read requests. The store limits the number of reads in
@@ -197,11 +198,11 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     apply the codecs. The method that reads the source and the method that writes the target must
     not be overridden.
 
-    A chunk is empty if all its elements equal the fill value. If empty chunks are stored in the
-    source but not in the target, the result is False: chunks must be decoded, so that empty chunks
-    can be omitted from the target. If the arrays have shards, and empty chunks are stored in the
-    target but not in the source, the result is also False, because the shards of the source lack
-    the empty chunks.
+    A chunk is empty if all its elements equal the fill value. If ``array.write_empty_chunks`` is on
+    for the source and off for the target, the result is False: chunks must be decoded, so that
+    empty chunks can be omitted from the target. If the arrays have shards, and the option is off
+    for the source and on for the target, the result is also False, because the shards of the source
+    may lack empty chunks.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False

@@ -71,7 +71,10 @@ async def open_array_node(
     Raises
     ------
     ArrayNotFoundError
-        If no array of the requested format is stored at the location.
+        If no ``zarr.json`` (format 3) or ``.zarray`` (format 2) is stored at the location. Only the
+        document of the requested format is read.
+    NodeTypeValidationError
+        If the ``zarr.json`` does not describe an array.
     TypeError, ValueError
         If the metadata are not valid.
     """
@@ -254,8 +257,9 @@ async def create_array(
         Data type of the elements; None if `data` is given.
     data : array or None
         Source of the shape, data type and elements; None to write no elements. If `data` is an
-        array of this library, it also provides the fill value, attributes and dimension names,
-        unless these parameters are given.
+        array of this library, it also provides the fill value, attributes, dimension names and (in
+        format 2) `order`, unless these parameters are given. In the same way, it provides the chunk
+        key encoding if it has the format of the new array.
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
         ``array.rectilinear_chunks`` is on, a list of chunk lengths may be given for a dimension
@@ -433,13 +437,13 @@ async def from_array(
     Stored chunks whose elements all equal the fill value are normally copied as well. There is one
     exception: if ``write_empty_chunks`` is on for `data` and off for the new array, such chunks are
     omitted from the new array. If ``write_empty_chunks`` is on for the new array, every chunk of
-    the new array is stored, even if the chunk is absent in `data`.
+    the new array (or every shard, if it has shards) is stored, even if it is absent in `data`.
 
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. `ValueError` is also raised if overwriting the location would delete the
-        stored elements of `data`.
+        See `init_array`. If `write_data` is True, `ValueError` is also raised if overwriting the
+        location would delete the stored elements of `data`.
     """
     given = _without_place_and_data(locals())  # before other local variables exist
     source = array_of(data)

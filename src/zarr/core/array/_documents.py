@@ -395,9 +395,10 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node of the same format exists at `store_path` and `overwrite` is False. If several
-        callers create the node concurrently, and the store can create a key atomically, one call
-        succeeds and the others raise this error; see `create_documents`.
+        If a node of the same format exists at `store_path`, and `overwrite` is False or the store
+        cannot delete keys. If several callers concurrently create nodes with different metadata,
+        and the store can create a key atomically, one call succeeds and the others raise this
+        error; see `create_documents`.
     ValueError
         If the store is read-only, or if a parent of the node is an array.
     TypeError

@@ -2,7 +2,7 @@
 
 Each class implements the protocol `zarr.core._derive.Move`, which describes a pending write. The
 function that creates the array executes the pending write as its last step. A synchronous function
-writes in the calling thread if possible; an asynchronous function writes on the event loop.
+writes in the calling thread if possible; an asynchronous function does not block the event loop.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 class ArrayProperties(Generic[T_ArrayMetadata]):
     """Properties of an array, derived from its metadata, store path and options.
 
-    A chunk is the smallest part of the array that can be read. A shard contains several chunks and
-    is stored under one key. In an array without shards, each chunk is stored under a key of its
-    own. All shapes are in elements.
+    A chunk is the smallest part of the array that is encoded separately. A shard contains several
+    chunks and is stored under one key. In an array without shards, each chunk is stored under a key
+    of its own. All shapes are in elements.
     """
 
     if TYPE_CHECKING:

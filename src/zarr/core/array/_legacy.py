@@ -186,8 +186,8 @@ async def create(
     storage_options : dict or None
         Options of the file system, if `store` is a URL.
     mode : {"a", "w", "w-"} or None
-        Access mode of the store. ``"w"`` overwrites a stored node, ``"w-"`` never overwrites a
-        stored node, and None for ``"a"``.
+        Access mode of the store. ``"w"`` overwrites a stored node, and ``"w-"`` never overwrites a
+        stored node. None means ``"a"``.
     data : array-like or None
         Elements to write; None to write no elements.
     synchronizer : object
@@ -216,8 +216,10 @@ async def create(
         If a parameter is not valid, if it is not available for the format of the array, or if the
         store is read-only. If one of these errors is raised, nothing has been stored or deleted.
     ContainsArrayError, ContainsGroupError
-        If a node exists at the location, and neither `overwrite` nor `mode` requests to overwrite
-        it.
+        If a node exists at the location and is not overwritten. It is overwritten if `mode` is
+        ``"w"``, or if `overwrite` is True and `mode` is not ``"w-"``.
+    FileExistsError
+        If `mode` is ``"w-"``, `store` is not a `StorePath`, and the location contains data.
 
     Warns
     -----

@@ -210,7 +210,7 @@ async def read(plan: ReadPlan) -> NDBuffer:
 
 
 def read_sync(plan: ReadPlan) -> NDBuffer:
-    """Execute a planned read synchronously, in the calling thread if the pipeline has `read_sync`.
+    """Execute a planned read synchronously; the calling thread decodes if the pipeline can do that.
 
     Raises
     ------

@@ -98,7 +98,7 @@ class Reading:
         return sum(1 for _ in islice(iter(self.indexer), most))
 
     async def run(self) -> NDArrayLikeOrScalar:
-        """Read the selection on the event loop; `run_sync` reads in the calling thread."""
+        """Read the selection asynchronously; `run_sync` reads it synchronously."""
         return await get_selection(self.array, self.indexer, fields=self.fields)
 
     def run_sync(self) -> NDArrayLikeOrScalar:

@@ -1,8 +1,9 @@
 """Read or write a selection of an array.
 
-If a subclass overrides `AsyncArray._get_selection`, every read of elements calls the override. If a
-subclass overrides `AsyncArray._set_selection`, every write of elements calls the override. Without
-an override, the synchronous functions use the event loop only if necessary.
+If `AsyncArray._get_selection` is overridden, every read of elements calls the override. If
+`AsyncArray._set_selection` is overridden, every write of elements calls the override. An override
+may be defined in a subclass, or assigned to the class or to an instance. Without an override, the
+synchronous functions use the event loop only if necessary.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def taken(result: NDBuffer, indexer: Indexer) -> NDArrayLikeOrScalar:
-    """Return a scalar if a `BasicIndexer` selects a single element, otherwise an array."""
+    """Return a scalar if the result of a `BasicIndexer` has no dimensions, otherwise an array."""
     if result.shape == () and isinstance(indexer, BasicIndexer):
         return result.as_scalar()
     return result.as_ndarray_like()

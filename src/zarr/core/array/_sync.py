@@ -95,9 +95,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Raises
         ------
         ArrayNotFoundError
-            If no array of format 3 is stored at the location.
+            If no ``zarr.json`` is stored at the location.
         TypeError, ValueError
-            If the metadata are not valid.
+            If the metadata are not valid, or are the metadata of a group.
         """
         opened = AsyncArray.open(store, config=config)
         inner: Any = sync_opening(opened, in_thread=never_waits(store))
@@ -177,8 +177,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            An array; it is zero-dimensional if integers select a single element. If the array has
-            no dimensions, the result is a scalar.
+            Usually an array. If integers select one element, it is zero-dimensional, or a scalar if
+            an item is ``...`` or a NumPy integer. A scalar if the array has no dimensions.
 
         Raises
         ------

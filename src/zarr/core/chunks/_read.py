@@ -147,7 +147,7 @@ class _Reading:
         present: list[tuple[int, Buffer]] = []
         for index, encoded in batch:
             if not 0 <= index < len(self.items):
-                raise ValueError(f"The store returned result {index} for {len(self.items)} chunks.")
+                raise ValueError(f"The store returned chunk {index} of 0 to {len(self.items) - 1}.")
             self.found[index] = encoded is not None
             if encoded is None:
                 _, spec, _, out_selection, _ = self.items[index]
