@@ -139,7 +139,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         "--seconds",
         type=float,
         default=Limits.seconds,
-        help="start no round of a case after this time (8)",
+        help="start no round of a case after this time, except the first three (8)",
     )
     add(
         "--minutes",
