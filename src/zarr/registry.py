@@ -237,8 +237,8 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     UnknownCodecError
         If no implementation of the codec is registered, installed or configured.
     BadConfigError
-        If the configured class is not registered and cannot be imported, although other
-        implementations of the codec are registered.
+        If a class is configured for the codec but is neither registered nor importable, and at
+        least one other implementation of the codec is registered.
     """
     if reload_config:
         config.refresh()

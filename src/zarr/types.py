@@ -1,6 +1,7 @@
 """Type aliases for annotations: arrays, JSON values, and data types in metadata.
 
-There are aliases for `Array` and for `AsyncArray`, with metadata of Zarr format 2, 3 or either.
+`Array` and `AsyncArray` have three aliases each: for arrays of Zarr format 2, for arrays of format
+3, and for arrays of either format.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def common_options(
         ),
     ] = False,
 ) -> None:
-    """Save the option ``--verbose``, which all commands share."""
+    """Store the value of the option ``--verbose`` in the context that every command receives."""
     ctx.obj = verbose
 
 
@@ -194,7 +194,7 @@ def _store(
 def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
     """Context manager that shows log messages or progress on standard error.
 
-    Log messages are shown in verbose mode and in a dry run, and progress in all other cases.
+    Log messages are shown in verbose mode and in a dry run. In all other cases, progress is shown.
     """
     if not (ctx.obj or dry_run):
         with _progress("zarr.metadata.migrate_v3"):
@@ -206,7 +206,7 @@ def _report(ctx: typer.Context, dry_run: bool) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: logging.Handler, name: str, level: int) -> Iterator[None]:
-    """Context manager that sends the messages of a logger at or above a level to a handler."""
+    """Context manager that adds a handler to a logger and sets the level of the logger."""
     source = logging.getLogger(name)
     before = source.level
     source.addHandler(handler)

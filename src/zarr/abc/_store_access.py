@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# Maps each primitive method to the methods that are derived from it by default. These methods are
-# derived again if a more-derived class overrides the primitive method.
+# Maps each primitive method to the methods that are derived from it by default. A derived method is
+# derived again if the primitive method is defined in a more-derived class than the derived method.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
@@ -30,7 +30,8 @@ _DERIVED = {
 }
 
 # Maps each synchronous method to its asynchronous equivalents. A blocking caller may use the
-# synchronous method, unless one of the equivalents is defined in a more-derived class in the MRO.
+# synchronous method, unless one of the equivalents is defined in a more-derived class than the
+# synchronous method.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -139,7 +140,7 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
 def _judge(
     cls: type[Store], patched: Collection[str], of_the_object: Collection[str]
 ) -> StoreAccess:
-    """Compute the `StoreAccess` of a class, or of an instance with methods of its own."""
+    """Compute the `StoreAccess` of a class, or of an instance on which methods are set."""
 
     def distance(name: str) -> float:
         """Return the MRO distance of a method; the most-derived override has the smallest one."""
@@ -172,9 +173,10 @@ def _judge(
 
 
 def _is_default(cls: type[Store], name: str) -> bool:
-    """Return whether a method is the `delete_dir` or `clear` that `Store` defines.
+    """Return whether a method is the default implementation of `delete_dir` or `clear`.
 
-    The default implementations of these two methods call `delete`.
+    `Store` defines both implementations: `delete_dir` calls `delete`, and `clear` calls
+    `delete_dir`.
     """
     place = position(cls, name)
     return name in _DERIVED["delete"] and (
@@ -183,7 +185,7 @@ def _is_default(cls: type[Store], name: str) -> bool:
 
 
 def override_distance(store: Any, name: str) -> float:
-    """Return the distance between a store and the class that defines one of its methods.
+    """Return the distance between the class of a store and the class that defines a given method.
 
     The distance is counted in the method resolution order (MRO), so the most-derived override has
     the smallest distance. A patched method has a smaller distance than the other methods of its

@@ -336,7 +336,7 @@ class CodecPipeline:
 
     @classmethod
     def from_array_metadata_and_store(cls, array_metadata: ArrayMetadata, store: Store) -> Self:
-        """Make a pipeline that accesses the store of an array directly.
+        """Make a pipeline from the metadata of an array and the store that contains the array.
 
         Raises
         ------

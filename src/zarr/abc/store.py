@@ -62,11 +62,12 @@ if TYPE_CHECKING:
 
 ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 
-# A policy that merges a byte range only with a range that contains it. Requests for the same bytes
-# share one read.
+# A policy that merges two byte ranges only if one of them contains the other. Requests for the
+# same bytes share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
-# Maximum number of requests and of bytes per batch, for a store that reads in the calling thread.
+# A store that reads in the calling thread ends a batch as soon as the batch reaches this number of
+# requests or this number of bytes.
 _BATCH_COUNT = 256
 _BATCH_BYTES = 1 * MiB
 
@@ -481,7 +482,7 @@ class Store(ABC):
         Parameters
         ----------
         requests : iterable of ReadRequest
-            The requests. `get_many` describes the requests, the batches and the errors.
+            The requests. For the requests, the batches and the errors, see `get_many`.
         prototype : BufferPrototype
             The results are instances of ``prototype.buffer``.
         """
@@ -723,7 +724,7 @@ async def _partial_values(
 
 
 async def _delete_each(self: Store, prefix: str) -> None:
-    """Delete all keys below a prefix with `Store.delete`; see `Store.delete_dir`."""
+    """Call `Store.delete` for each key below a prefix; see `Store.delete_dir`."""
     self._check_writable()
     keys = [(key,) async for key in self.list_prefix(_as_directory(prefix))]
     await concurrent_map(keys, self.delete)
@@ -732,7 +733,7 @@ async def _delete_each(self: Store, prefix: str) -> None:
 
 
 async def _clear_directory(self: Store) -> None:
-    """Delete all keys with `Store.delete_dir`; see `Store.clear`."""
+    """Delete all keys by calling `Store.delete_dir`; see `Store.clear`."""
     self._check_writable()
     await read_method(self, "delete_dir")("")
 

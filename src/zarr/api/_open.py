@@ -52,7 +52,7 @@ async def open(
         ``"r"`` opens an existing node for reading, ``"r+"`` for reading and writing. ``"a"`` also
         creates a missing node: an array if a ``shape`` is given, otherwise a group. ``"w"`` always
         deletes existing data and creates the node. ``"w-"`` creates an array if nothing is stored
-        at its location, and raises an error otherwise. None means ``"r"`` for a read-only store and
+        at the location, and raises an error otherwise. None means ``"r"`` for a read-only store and
         ``"a"`` for other stores. If `store` is a read-only `StorePath`, the modes ``"r+"`` and
         ``"a"`` open an existing node as read-only. Mode ``"r"`` always gives a read-only node.
     zarr_format : {2, 3} or None

@@ -37,8 +37,8 @@ async def save(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None means no options.
     *args : NDArrayLike
-        NumPy arrays or similar. `save_group` describes the names under which several arrays are
-        stored.
+        NumPy arrays or similar. For the names under which several arrays are stored, see
+        `save_group`.
     **kwargs
         NumPy arrays or similar. Each array is stored under the name of its keyword argument.
     zarr_format : {2, 3} or None

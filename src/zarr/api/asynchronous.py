@@ -128,7 +128,8 @@ async def group(
     storage_options : dict or None
         Options of the file system, if `store` is a URL; None means no options.
     overwrite : bool
-        Whether to delete everything stored at the location and always create a new group.
+        If True, everything stored at the location is deleted, and a new group is created. If False,
+        an existing group is opened.
     attributes : dict or None
         User attributes with JSON values for a new group; None means no attributes.
     chunk_store : StoreLike or None
@@ -290,8 +291,8 @@ async def array(data: Any, **kwargs: Any) -> Begun[AsyncArray[Any]]:
         The elements. If `data` is an array of this library, the new array has by default the
         chunks, codecs, fill value and attributes of `data`; see `from_array`.
     **kwargs
-        Parameters of `create`; the parameter ``shape`` is ignored. If `data` is an array of this
-        library, the parameters are those of `from_array` instead.
+        Parameters of `from_array` if `data` is an array of this library, otherwise parameters of
+        `create`. The parameter ``shape`` of `create` is ignored.
     """
     if isinstance(data, Array | AsyncArray):
         return await begin(from_array, data=data, **kwargs)

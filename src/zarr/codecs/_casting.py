@@ -118,8 +118,8 @@ def _float_to_integer(
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
     # The upper bound is the largest integer of the target type, plus 1. A float cannot always
-    # represent the largest integer, but it represents both bounds exactly, because they are zero or
-    # powers of two.
+    # represent the largest integer, but it represents both bounds exactly, because each bound is
+    # zero, a power of two, or the negative of a power of two.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():

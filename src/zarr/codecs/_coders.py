@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer
 
-# The Blosc 1 header has one byte each for version, format version, flags and typesize. Three
-# little-endian sizes of 4 bytes each follow. The last of these sizes is the size of the whole
-# compressed buffer.
+# The Blosc 1 header has one byte each for version, format version, flags and typesize. After these
+# bytes, the header contains three sizes, each as a little-endian integer of 4 bytes. The last of
+# the three is the size of the whole compressed buffer.
 _BLOSC_HEADER_NBYTES = 16
 _BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
@@ -52,9 +52,9 @@ def many_decoder(
     Parameters
     ----------
     decompress : callable
-        A function of three arguments: one-dimensional byte arrays, the maximum decompressed size of
-        each array, and whether an event loop in another thread competes for the GIL. The function
-        returns one bytes-like object per array.
+        A function of three arguments: a sequence of one-dimensional byte arrays, the maximum
+        decompressed size of each array, and a flag that tells whether an event loop in another
+        thread competes for the GIL. The function returns one bytes-like object per array.
     chunk_spec : ArraySpec
         Spec of the decoded chunks.
     """

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from zarr.abc.numcodec import Numcodec
 
-# The stored form of variable-length elements begins with the number of elements. For each element,
-# its length in bytes and its data follow.
+# The stored form of variable-length elements begins with the number of elements. After this number,
+# each element is stored as its length in bytes, followed by its data.
 _COUNT_NBYTES = 4
 
 
@@ -51,8 +51,8 @@ def decode_items(items: Any, shape: tuple[int, ...], limit: int) -> npt.NDArray[
     Parameters
     ----------
     items : list
-        List that contains the elements, followed by the dtype and the shape. If there are several
-        dimensions, the elements are nested lists.
+        List whose last two items are the dtype and the shape. The other items are the elements. If
+        there are several dimensions, the elements are nested lists.
     shape : tuple of int
         Shape of the chunk in elements.
     limit : int

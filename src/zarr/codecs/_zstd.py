@@ -40,7 +40,8 @@ _LEAST_FRAME_NBYTES = 9
 _PIECE_NBYTES = 1024
 
 # Maximum total decoded size of the chunks that are decompressed in one call. Each thread keeps a
-# buffer of up to this size. For larger chunks, a joint call is no faster than separate calls.
+# buffer of up to this size. For larger chunks, one call for several chunks is no faster than one
+# call per chunk.
 _TOGETHER_NBYTES = 1 * MiB
 
 
@@ -104,8 +105,9 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
     try:
         if _contexts.content_size(data) > most:
             # Decoding stops here, before memory is allocated. The `except` clause below catches the
-            # error that is raised here. `_decode_frames` then raises an error with the same message
-            # unless the frame is truncated or corrupt.
+            # error that is raised here. `_decode_frames` then raises an error with the same
+            # message. If the frame is truncated or corrupt, `_decode_frames` can raise a
+            # `RuntimeError` instead.
             raise too_large(most)
         # This call fails unless the data are exactly one frame with a content size. The call
         # returns no bytes if the first frame is empty. Without `allow_extra_data=False`, data after
@@ -156,16 +158,17 @@ def _decode_in_order(data: Sequence[Any], limit: DecodedLimit) -> list[bytes]:
 
 
 def _decode_together(data: Sequence[Any]) -> list[Any] | None:
-    """Decompress chunks in one call; return None if a joint call is not possible.
+    """Decompress chunks in one call; return None if they cannot be decompressed in one call.
 
-    A joint call requires that each chunk is exactly one frame with a content size, and that the
+    One call is possible only if each chunk is exactly one frame with a content size, and if the
     total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
     output, in the order of the frames in the input.
 
-    A joint call takes 5 us more per chunk than separate calls. If an event loop runs in another
-    thread, a joint call saves more than these 5 us. Between two separate calls, this thread and the
-    loop would contend for the GIL, and one of them would wait. Without an event loop, a joint call
-    saves no time, even if several threads read concurrently.
+    One call for several chunks takes 5 us more per chunk than one call per chunk. If an event loop
+    runs in another thread, one call for several chunks saves more than these 5 us. With one call
+    per chunk, this thread and the loop would contend for the GIL between two calls, and one of them
+    would wait. Without an event loop, one call for several chunks saves no time, even if several
+    threads read concurrently.
     """
     from numcodecs.zstd import decompress
 

@@ -240,8 +240,8 @@ class BloscCodec(BytesBytesCodec, NamedCodec):
     def _blosc_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        If a subclass overrides this property, the codec that the override returns both encodes and
-        decodes chunks. Otherwise `decode_blosc` decodes chunks.
+        By default, chunks are decoded with `decode_blosc`. If a subclass overrides this property,
+        chunks are encoded and decoded with the codec that the subclass returns.
         """
         return blosc_library().Blosc(
             cname=self.cname,

@@ -179,7 +179,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
 def _in_order_of(dtype: np.dtype[Any], array: Any) -> Any:
     """Convert an array to a dtype that differs from the dtype of the array only in byte order."""
     if dtype.kind in "mM":
-        # NumPy does not swap the bytes when it converts datetimes without a unit.
+        # For datetime dtypes that have no unit, NumPy's `astype` does not swap the bytes.
         return array.byteswap().view(dtype)
     return array.astype(dtype)
 

@@ -60,8 +60,8 @@ class CastValue(ArrayArrayCodec, NamedCodec):
     scalar_map : dict or None
         Replacements for single values, in the optional members ``encode`` and ``decode``. Each
         member is a mapping from values to their replacements, or an iterable of pairs of value and
-        replacement. A value is a number, or a string in one of the forms of fill values in
-        metadata. NaN matches any NaN. None replaces nothing.
+        replacement. A value is a number, or a string that is written like a fill value in
+        metadata. NaN matches any NaN. If `scalar_map` is None, no value is replaced.
 
     Raises
     ------

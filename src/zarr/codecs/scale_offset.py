@@ -34,8 +34,8 @@ class ScaleOffset(ArrayArrayCodec, NamedCodec):
     Parameters
     ----------
     offset : int, float or str
-        Number subtracted by encoding and added by decoding. A string has one of the forms of fill
-        values in metadata, such as ``"NaN"`` or hexadecimal bits.
+        Number subtracted by encoding and added by decoding. A string is written like a fill value
+        in metadata, for example as ``"NaN"`` or as hexadecimal bits.
     scale : int, float or str
         Factor for encoding and divisor for decoding; not zero.
 

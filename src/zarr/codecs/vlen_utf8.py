@@ -30,7 +30,8 @@ class _VLenCodec(ArrayBytesCodec, NamedCodec):
     is_fixed_size = False
     _configuration_required = False
 
-    # The kinds of NumPy dtypes that the codec supports, and the element type for error messages.
+    # `_kinds` contains the kinds of NumPy dtypes that the codec supports. `_element` is the name of
+    # the element type in error messages.
     _kinds: ClassVar[str]
     _element: ClassVar[str]
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from zarr.core._read_scheduler import ReadScheduler
     from zarr.core.buffer import Buffer
 
-    # Either an object and a byte range (None for the whole object), or an answer that is already
-    # known and needs no read: the bytes, or None for an absent object.
+    # A tuple is an object and the byte range to read (None for the whole object). Any other value
+    # is an answer that is known without a read: bytes, or None if the object is absent.
     BulkRequest: TypeAlias = tuple[Hashable, ByteRequest | None] | bytes | None
 
 

@@ -21,8 +21,8 @@ from zarr.core._byte_ranges import (
 KiB = 1 << 10
 MiB = 1 << 20
 
-# Default limits for merging ranges of one value, for example the chunks of a shard. Later requests
-# are likely to ask for the bytes between such ranges.
+# Default limits for merging ranges of one value, for example the chunks of a shard. The bytes
+# between two ranges of one value are likely to be requested later.
 DEFAULT_MAX_GAP_BYTES: Final = 1 * MiB
 DEFAULT_MAX_COALESCED_BYTES: Final = 16 * MiB
 
@@ -92,7 +92,7 @@ class Read(NamedTuple):
     def nbytes(self) -> int | None:
         """Maximum number of bytes that the read returns.
 
-        None if `byte_range` sets no maximum: it is None or an open-ended range.
+        If `byte_range` is None or an open-ended range, there is no maximum, and the value is None.
         """
         if isinstance(self.byte_range, RangeByteRequest):
             return self.byte_range.end - self.byte_range.start
@@ -160,7 +160,8 @@ def _plan_object(
     path: Hashable, wanted: list[tuple[int, ByteRequest | None]], policy: CoalescePolicy
 ) -> list[Read]:
     if any(byte_range is None for _, byte_range in wanted):
-        # The whole object is read anyway. So the bytes of each request are a slice of this read.
+        # At least one request asks for the whole object, so one read of the whole object answers
+        # all requests for the object.
         return [Read(path, None, tuple(Slice(*request) for request in wanted))]
     bounded: list[tuple[int, int, int]] = []
     empty: list[int] = []
@@ -229,7 +230,7 @@ def merge_around(
     policy: CoalescePolicy,
     may_join: Callable[[int, int], bool] = lambda left, right: True,
 ) -> tuple[int, int]:
-    """Return which waiting ranges of an object to merge with the range that is read next.
+    """Find the waiting ranges of an object that can be merged with the range that is read next.
 
     Parameters
     ----------

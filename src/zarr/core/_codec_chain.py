@@ -110,11 +110,13 @@ def _check_follows(codec: Codec, role: int, previous: Codec, previous_role: int)
 def _is_sync(codec: Codec, direction: str) -> bool:
     """Return whether a codec can decode or encode synchronously.
 
-    `direction` is ``"decode"`` or ``"encode"``. The result depends on the most-derived class that
-    overrides a method that decodes (or encodes). A subclass that overrides only the coroutine or
-    the batch method expects that override to be called; such a codec is not synchronous. If the
-    most-derived class overrides the synchronous method, the codec is synchronous unless its
-    attribute `_is_sync` is False. Only codecs that run other codecs have this attribute.
+    `direction` is ``"decode"`` or ``"encode"``. Three methods can decode: `_decode_sync`,
+    `_decode_single` and `decode`. The result depends on the first class in the method resolution
+    order that defines at least one of these methods. If that class defines `_decode_sync`, the
+    codec is synchronous unless its attribute `_is_sync` is False; only codecs that run other codecs
+    have this attribute. Otherwise the codec is not synchronous, because the class expects that its
+    own method is called. For encoding, the same applies to `_encode_sync`, `_encode_single` and
+    `encode`.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -143,8 +145,8 @@ class ResolvedChain:
         self.stages = tuple(stages)
         self.spec = stages[0].spec
         self._shape = self.spec.shape
-        # The methods are looked up once. A look-up for every chunk would take as much time as
-        # decoding or encoding the chunk with a fast codec.
+        # The methods of the codecs are looked up once per chain. A look-up for every chunk would
+        # take as much time as decoding or encoding the chunk with a fast codec.
         self._decoders: list[Any] = [_bound(s, "decode") for s in reversed(self.stages)]
         self._many_decoders = [
             _bound_many_decoder(stage, decode)
@@ -231,7 +233,8 @@ def _bound(stage: _Stage, direction: str) -> Callable[[Any], Any] | None:
     A codec may define `_decoder_for` and `_encoder_for`. These methods do the work that depends
     only on the spec, and return a function that takes a chunk. `_decoder_for` is not used for a
     subclass that overrides only `_decode_sync`, because such a subclass expects that its override
-    is called. The same applies to `_encoder_for` and `_encode_sync`.
+    is called. Likewise, `_encoder_for` is not used for a subclass that overrides only
+    `_encode_sync`.
     """
     codec: Any = stage.codec
     code = getattr(codec, f"_{direction}_sync", None)

@@ -105,8 +105,8 @@ async def concurrent_results(
         The first failure, unchanged. If several calls fail in the same turn of the event loop, the
         failure of the call whose item comes first in `items` is raised. If other calls also fail,
         even during their cancellation, the cause of the raised exception is an exception group of
-        all failures. Calls that are still running are cancelled and awaited. The same happens when
-        the consumer closes the iterator.
+        all failures. After a failure, and when the consumer closes the iterator, calls that are
+        still running are cancelled and awaited.
     """
     most = int(zarr_config.get("async.concurrency")) if limit is None else _parse_limit(limit)
     if not has_event_loop():

@@ -34,8 +34,8 @@ class DecodedLimit:
     known : int or None
         Maximum decoded size in bytes; None if unknown.
     base : int
-        If `known` is None, the limit is computed from the encoded size, and this number of bytes is
-        added to the limit. Otherwise this number is not used.
+        If `known` is None, the limit is the sum of `base` and a number of bytes that is computed
+        from the encoded size. Otherwise `base` is not used.
     """
 
     known: int | None

@@ -1,8 +1,8 @@
 """Synchronous functions and methods made from asynchronous ones.
 
-Only the asynchronous function is written by hand. Its synchronous twin has the same name,
-parameters, defaults and docstring, but it waits for the result. `inspect.signature` shows the same
-parameters for both. The twin is not a coroutine function.
+Only the asynchronous function is written by hand. The synchronous function that is made from it
+has the same name, parameters, defaults and docstring, but waits for the result. For both functions,
+`inspect.signature` shows the same parameters. The synchronous function is not a coroutine function.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Begun(Generic[A]):
     result : object
         The result of the function.
     moves : tuple of Move
-        The pending writes. The second step runs these writes before the function returns.
+        The pending writes. The second step of the function runs these writes before the function
+        returns.
     """
 
     result: A
@@ -84,8 +85,9 @@ def in_two_steps(
 ) -> Callable[P, Coroutine[Any, Any, A]]:
     """Return a coroutine function that runs `first`, then the writes that `first` leaves pending.
 
-    The returned function runs the writes on the event loop. Its synchronous twin runs the writes in
-    the calling thread if possible; see `Begun.finish_sync`.
+    The returned function runs the writes on the event loop. A synchronous function that is made
+    from it, for example by `sync_twin`, runs the writes in the calling thread if possible; see
+    `Begun.finish_sync`.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ def sync_twin(
     wrap: Callable[[Any], Any] | None = None,
     in_thread: Callable[..., bool] | None = None,
 ) -> Callable[P, Any]:
-    """Return the synchronous twin of a coroutine function.
+    """Return a synchronous function made from a coroutine function.
 
     Parameters
     ----------
@@ -291,12 +293,12 @@ def _run(
 
 
 def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Set `__signature__` and `__module__` of a twin, and return the twin."""
+    """Set `__signature__` and `__module__` of a synchronous function, and return the function."""
     twin.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     # pickle looks a function up by its module and name. So `__module__` has to name the module in
-    # which the twin is assigned to a variable.
+    # which the synchronous function is assigned to a variable.
     twin.__module__ = sys._getframe(2).f_globals["__name__"]
-    # Without this deletion, `inspect` would follow `__wrapped__` to the coroutine function, and
-    # report that the twin is also a coroutine function.
+    # If `__wrapped__` were not deleted, `inspect` would follow it to the coroutine function, and
+    # report that the synchronous function is also a coroutine function.
     del twin.__wrapped__  # type: ignore[attr-defined]
     return twin

@@ -27,9 +27,9 @@ def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any]
     An entry point is removed only after `add` was called with its object, or after its import
     failed. So if a thread finds the list empty, `add` was called with all objects that can be
     imported. Two threads may load and add the same entry point, but Python imports its module only
-    once. No lock is held during an import, because the imported module may itself look up an
-    implementation. Such a lookup calls this function again in the same thread, and the inner call
-    skips the entry point whose module is being imported.
+    once. No lock is held during an import, because the imported module may itself look up an object
+    that an entry point refers to. Such a look-up calls this function again in the same thread, and
+    the inner call skips the entry point whose module is being imported.
 
     Parameters
     ----------

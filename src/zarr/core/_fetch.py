@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Maximum number of bytes of one bulk read that are in flight or not yet consumed. The value is
-# twice `DEFAULT_MAX_COALESCED_BYTES`, which is the larger of the two default limits on the size of
-# a merged read.
+# Maximum number of bytes of one bulk read that are in flight or not yet consumed. There are two
+# default limits on the size of a merged read. `MAX_PENDING_BYTES` is twice the larger of these
+# limits, which is `DEFAULT_MAX_COALESCED_BYTES`.
 MAX_PENDING_BYTES = 32 * MiB
 
 # Until the first answer has arrived, this size is assumed for each read of unknown size, unless the
@@ -441,8 +441,9 @@ class BulkReadReport:
     reads : int
         Number of physical reads that were made for the requests of the caller.
     nbytes_wanted : int
-        Number of bytes returned to the caller, including bytes that had been read ahead. Answers
-        that the store knew before the bulk read began are not counted.
+        Number of bytes returned to the caller, including bytes that had been read ahead. Values
+        that are known without any read, for example because a reference document contains them,
+        are not counted.
     nbytes_fetched : int
         Number of bytes read. If requests share bytes, this number can be smaller than
         `nbytes_wanted`; if gaps were read, it can be larger.

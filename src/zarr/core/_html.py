@@ -60,8 +60,8 @@ def node_html(
     attributes : mapping
         The user attributes, shown as JSON.
     members : iterable of tuple or None
-        One pair per member of a group: the name and the description of the member. None for an
-        array, or if the members are unknown. Only the pairs that are shown are consumed.
+        One pair per member of a group: the name and the description of the member. For an array, or
+        if the members are unknown, the value is None. Only the pairs that are shown are consumed.
     n_members : int
         Number of members.
 

@@ -100,8 +100,8 @@ class ArrayInfo:
     _shape : tuple of int
         Shape in elements.
     _shard_shape : tuple of int or None
-        Shape of the shards in elements; None means an array without shards, ``"<variable>"`` for
-        shards whose shapes differ.
+        Shape of the shards in elements; ``"<variable>"`` if the shapes of shards differ. None if
+        the array has no shards.
     _chunk_shape : tuple of int or None
         Shape of the chunks in elements; None if the shapes of chunks differ.
     _order : {"C", "F"}

@@ -9,7 +9,7 @@ from zarr.errors import MetadataValidationError
 
 
 class JSONDecodeError(MetadataValidationError, json.JSONDecodeError):
-    """The bytes of a metadata document are not JSON, or exceed a limit of the decoder.
+    """A metadata document is not JSON, or it exceeds a limit of the JSON decoder.
 
     The class has the name of its base class in `json`, because some packages compare the names of
     exception classes.
@@ -19,8 +19,8 @@ class JSONDecodeError(MetadataValidationError, json.JSONDecodeError):
     msg : str
         Description of the defect.
     doc : str
-        The document. Empty for a defect without a position, for example if the document is not
-        text.
+        The document. If the defect has no position, for example because the document is not text,
+        `doc` is an empty string.
     pos : int
         Position of the defect in `doc`, in characters.
     """

@@ -9,15 +9,15 @@ import threading
 class ProcessLock:
     """A reentrant lock that is free at the start of a forked child; used in a ``with`` statement.
 
-    If another thread of the parent holds a plain lock during a fork, the lock is never released in
-    the child. A `ProcessLock` is therefore replaced by a new lock in the child. The lock is
-    reentrant because the thread that holds the lock may run a garbage collection, which may call a
-    finalizer that acquires the same lock.
+    If one thread of a process forks while another thread holds a plain lock, the lock is never
+    released in the child. A `ProcessLock` is therefore replaced by a new lock in the child. The
+    lock is reentrant because the thread that holds the lock may run a garbage collection, which may
+    call a finalizer that acquires the same lock.
 
     An instance exists until the process ends, so create one per module, not one per object. Hold
-    the lock only for a few operations on dictionaries. Do not import modules while you hold it:
-    another thread may be importing such a module, and the code of that module may wait for this
-    lock. Both threads would then wait forever.
+    the lock only for a few operations on dictionaries. Do not import a module while you hold the
+    lock: another thread may be importing the same module, and the code of that module may wait for
+    the lock. Both threads would then wait forever.
     """
 
     def __init__(self) -> None:

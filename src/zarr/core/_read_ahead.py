@@ -22,9 +22,8 @@ _LEAST_BYTES: Final = 16 * MiB
 # search over the pieces of an object.
 _MOST_PIECES: Final = 256
 
-# Number of recent reads that are remembered per object, and number of objects whose reads are
-# remembered. Several reads are remembered because several threads may read parts of an object at
-# the same time.
+# At most `_OBJECTS` objects are remembered, with at most `_READS` recent reads per object. Several
+# reads are remembered because several threads may read parts of an object at the same time.
 _READS: Final = 64
 _OBJECTS: Final = 256
 

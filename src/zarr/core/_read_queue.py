@@ -1,11 +1,12 @@
-"""The read requests of one event loop: the requests that wait, and the reads that answer requests.
+"""The queue of the read requests of one event loop, and the reads that answer the requests.
 
-A slot permits one read in flight. A request waits for a free slot, usually at least until the end
-of the current turn of the event loop. When the request gets a slot, other waiting requests for the
-same object are merged with it as far as `merge_around` allows. These requests may come from other
-callers. Each caller gets only the bytes that it requested. If a merged read fails, a separate read
-is made for each of its requests. So a request of one caller cannot make a request of another caller
-fail. If a caller is cancelled, only the reads that no other caller waits for are cancelled.
+A slot permits one read in flight. A request waits until a slot is free, and usually at least until
+the end of the current turn of the event loop. When the request gets a slot, other waiting requests
+for the same object are merged with it as far as `merge_around` allows. These requests may come
+from other callers. Each caller gets only the bytes that it requested. If a merged read fails, a
+separate read is made for each of its requests. So a request of one caller cannot make a request of
+another caller fail. If a caller is cancelled, only the reads that no other caller waits for are
+cancelled.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ MAX_IN_FLIGHT_BYTES: Final = 128 * MiB
 # reads take minutes to fail, for example if a server does not answer.
 MAX_RETRYING_SECONDS: Final = 120.0
 
-# If the size of a read is unknown, the size that the caller expects is assumed until an answer
-# arrives, or `_UNKNOWN_NBYTES` if the caller expects no size. The lower bound of later estimates is
-# the size that the caller expects, divided by `_LEAST_PART`.
+# If the size of a read is unknown, it is estimated. Until an answer arrives, the estimate is the
+# size that the caller expects; if the caller expects no size, the estimate is `_UNKNOWN_NBYTES`.
+# Each later estimate is at least the size that the caller expects, divided by `_LEAST_PART`.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
 
@@ -283,7 +284,7 @@ class ReadQueue:
         wanted = None
         whole = next((other for other in entry.others if other.byte_range is None), None)
         if whole is not None:
-            # This read answers all other requests for the object.
+            # The read of the whole object answers all other requests for the object.
             request, byte_range = whole, None
             group = [*entry.others, *(item[3] for item in entry.bounded)]
         elif isinstance(byte_range, RangeByteRequest) and byte_range.start < byte_range.end:

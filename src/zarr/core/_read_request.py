@@ -26,7 +26,8 @@ class Source(NamedTuple):
     path : hashable
         Identifies the object. Requests with equal paths may be merged.
     fetch : callable
-        Reads the object. Raises errors of the types that the caller expects.
+        Reads the object. If the read fails, the function raises an error of a type that the caller
+        expects.
     transient : callable or None
         Takes an exception. Returns a `Transient` if the failure is transient, None otherwise. Pass
         None instead of a callable if the client library retries failed reads itself. In that case

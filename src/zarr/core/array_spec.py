@@ -119,7 +119,7 @@ def parse_array_config(data: ArrayConfig | ArrayConfigParams | None) -> ArrayCon
     Parameters
     ----------
     data : ArrayConfig, dict or None
-        A configuration, a dictionary with some or all options, or None for no options.
+        A configuration, or a dictionary with some or all options; None means no options.
         `zarr.config` supplies the options that are missing.
 
     Raises

@@ -43,7 +43,7 @@ async def replace_attributes(
         metadata = replace(old, attributes=dict(attributes))
     await node._save(metadata)
     # Change the dictionary in place, because the consolidated metadata of the parent group contain
-    # the same dictionary. If the node is opened from this group later, the node must have the new
+    # the same dictionary. If the node is opened from the parent group later, it must have the new
     # attributes.
     old.attributes.clear()
     old.attributes.update(metadata.attributes)

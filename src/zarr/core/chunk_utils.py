@@ -29,8 +29,8 @@ class ChunkTransform:
     Raises
     ------
     TypeError
-        If a codec cannot both decode and encode synchronously, or if a codec cannot take the output
-        of the previous codec.
+        If a codec cannot decode synchronously, if a codec cannot encode synchronously, or if a
+        codec cannot take the output of the previous codec.
     ValueError
         If there is no array-to-bytes codec, or more than one.
     """

@@ -205,7 +205,7 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._supports(pipeline_supports_partial_encode)
 
     def _supports(self, rule: Callable[..., bool]) -> bool:
-        """Apply a rule such as `pipeline_supports_partial_decode` to the codecs."""
+        """Call a function such as `pipeline_supports_partial_decode` with the codecs."""
         return rule(
             self.array_bytes_codec,
             array_array_codecs=self.array_array_codecs,
@@ -377,9 +377,9 @@ class BatchedCodecPipeline(CodecPipeline):
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
         """Return whether chunks have to be read or written with coroutines that may wait.
 
-        The result is True if a subclass overrides the method whose name is `way`. The result is
-        also True if chunks are processed in parts and the array-to-bytes codec cannot process parts
-        synchronously.
+        The parameter `way` contains the name of a method. The result is True if a subclass
+        overrides that method. The result is also True if chunks are processed in parts and the
+        array-to-bytes codec cannot process parts synchronously.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
@@ -477,12 +477,12 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        The result is None if the codec has no such method. The result is also None if coroutines
-        that process parts of chunks have been overridden and must be called instead. This is the
-        case if a subclass of the pipeline overrides the coroutine for `direction`, that is,
-        `decode_partial_batch` or `encode_partial_batch`. It is also the case if a coroutine of the
-        codec was overridden or replaced (see `is_overridden`), unless the method is defined in a
-        more-derived class than the coroutine.
+        The result is None if the codec has no such method. The result is also None if an overridden
+        coroutine that processes parts of chunks must be called instead of the method. A
+        subclass of the pipeline may override `decode_partial_batch` or `encode_partial_batch`; if
+        it overrides the coroutine for `direction`, that coroutine must be called. A coroutine of
+        the codec must be called if it was overridden or replaced (see `is_overridden`), unless the
+        method is defined in a more-derived class than the coroutine.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

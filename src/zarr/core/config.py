@@ -24,7 +24,7 @@ from zarr.core._coalesce import (
 
 
 class BadConfigError(ValueError):
-    """A value in the configuration cannot be used. The message names the key of the value."""
+    """The configuration contains an unusable value. The message names the key of the value."""
 
 
 _NUMCODECS_CLASSES = {

@@ -36,9 +36,9 @@ _MOMENT = 1.0
 _is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attributes at shutdown
 
 _lock = threading.Lock()
-# The event loop of the process, and the thread of the loop; None if there is no loop. Each list has
-# one item. The lists are never replaced, because other packages read the item, and set it to None
-# to get a new loop.
+# `loop` contains the event loop of the process, and `iothread` contains the thread of the loop.
+# Each is a list of one item, which is None if there is no event loop. The lists are never replaced,
+# because other packages read their items, and set the items to None to get a new event loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -249,8 +249,8 @@ def sync(
     coro : coroutine
         The coroutine.
     loop : asyncio.AbstractEventLoop or None
-        Event loop that runs the coroutine, in a thread other than the calling thread; None for the
-        loop of the process.
+        Event loop that runs the coroutine; None means the loop of the process. The loop must run in
+        a thread other than the calling thread.
     timeout : float or None
         Maximum time to wait, in seconds; None means no timeout.
 
@@ -265,8 +265,8 @@ def sync(
         If called in the thread of the loop that runs the coroutine, because waiting there would
         deadlock.
     TimeoutError
-        If the coroutine takes longer than `timeout`; the coroutine is then cancelled. It is also
-        cancelled if an exception such as `KeyboardInterrupt` interrupts the wait.
+        If the coroutine takes longer than `timeout`; the coroutine is then cancelled. The coroutine
+        is also cancelled if an exception such as `KeyboardInterrupt` interrupts the wait.
     RuntimeError
         If the interpreter is shutting down.
     """
@@ -417,8 +417,8 @@ def sync_in_time(coro: Coroutine[Any, Any, T]) -> T:
 def sync_opening(coro: Coroutine[Any, Any, T], *, in_thread: bool) -> T:
     """Run a coroutine that reads metadata, in the calling thread if possible.
 
-    In the calling thread it takes a tenth of a millisecond to open an array on a local disk. With
-    the event loop and the worker pool it takes three times as long.
+    Opening an array on a local disk takes a tenth of a millisecond in the calling thread, and three
+    times as long with the event loop and the worker pool.
 
     Parameters
     ----------

@@ -76,9 +76,11 @@ class Cache:
     max_age : float
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
-        Maximum total size of all copies, in bytes; None means no limit. A value that was already in
-        the cache store when the cache was created counts from its first read, or at the latest from
-        the time immediately before the cache writes its first copy. From then on it can be evicted.
+        Maximum total size of all copies, in bytes; None means no limit. The total size also
+        includes the values that were already in the cache store when the cache was created. Such a
+        value is included after its first read. If the value has not been read before, it is
+        included immediately before the cache writes a copy for the first time. A value that is
+        included in the total size can be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:
@@ -113,9 +115,10 @@ class Cache:
         Returns
         -------
         tuple
-            Three collections. The first is a dict that maps each request that has a copy to the
-            entry of the copy. The second is a dict that maps each request that may have a copy to
-            None. The third is a list of all other requests.
+            Three collections. The first is a dict with the requests that have a copy; the value for
+            each request is the entry of its copy. The second is a dict with the requests that
+            possibly have a copy; the value for each request is None. The third is a list of all
+            other requests.
         """
         held: dict[Request, Entry | None] = {}
         unknown: dict[Request, Entry | None] = {}

@@ -131,7 +131,7 @@ class Ledger:
             return self.max_age == float("inf") and key not in self._entries
 
     def parts_of(self, key: str) -> list[Entry]:
-        """Return the entries whose copies contain a byte range of the value of a key."""
+        """Return one entry for each cached byte range of the value of a key."""
         with self._lock:
             return list(self._parts.get(key, {}).values())
 
@@ -161,9 +161,9 @@ class Ledger:
     def unchanged(self, key: str, since: Since) -> bool:
         """Return whether the value of a key has certainly not changed since a point in time.
 
-        The result is False if a change of the value has started or ended since that time. The
-        result is also False while the values of all keys with a common prefix are being changed, if
-        this key has that prefix.
+        The result is False if a change of the value has started or ended since that time. One
+        change can affect the values of all keys that begin with a prefix. During such a change, the
+        result is False for each of these keys.
         """
         with self._lock:
             return self._unchanged(key, since)
@@ -261,7 +261,8 @@ class Ledger:
             Time at which the operation that found the entries started. An entry is skipped if the
             value of its key has changed since this time.
         held : callable
-            Returns whether the lock of a key is held. Entries of locked keys are skipped.
+            Function that returns whether the lock of a key is held. Entries of locked keys are
+            skipped.
         used : bool
             Whether the entries are added as the most recently used entries. If False, they are
             added as the least recently used entries.
@@ -297,7 +298,7 @@ class Ledger:
         key : str
             The key that the caller has locked; entries of this key can be evicted.
         held : callable
-            Returns whether the lock of a key is held.
+            Function that returns whether the lock of a key is held.
         """
         with self._lock:
             for entry in self._entries.values():

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class CacheState:
     """State shared by a store and its read-only views: the cache, and the reads in flight.
 
-    The properties of this class exist because users of `CacheStore` read them from its ``_state``.
-    In these properties, a copy of a whole value is named by the key of the value, and a copy of a
-    byte range by the pair of key and byte range.
+    The properties of this class exist because users of `CacheStore` read them through the attribute
+    ``_state`` of the store. In these properties, a copy of a whole value is named by the key of the
+    value, and a copy of a byte range by the pair of key and byte range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
@@ -67,7 +67,8 @@ class CacheState:
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
         """Time at which each copy was read from the source, in seconds of `time.monotonic`.
 
-        For a copy of a value that was written, this is the time of the write. The times can be set.
+        If a copy was made when its value was written to the source, the time of the copy is the
+        time of this write. The times can be set.
         """
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
@@ -79,7 +80,8 @@ def _name(entry: Entry) -> str | Request:
 class _Times(MutableMapping["str | Request", float]):
     """Maps names of copies to the times at which their values were read from the source.
 
-    For a copy of a value that was written, this is the time of the write. The times can be set.
+    If a copy was made when its value was written to the source, the time of the copy is the time of
+    this write. The times can be set.
     """
 
     def __init__(self, entries: dict[str | Request, Entry]) -> None:
@@ -92,7 +94,7 @@ class _Times(MutableMapping["str | Request", float]):
         self._entries[name].read_at = seconds
 
     def __delitem__(self, name: str | Request) -> None:
-        # Minus infinity as the time makes the copy older than any age limit.
+        # A copy whose time is minus infinity is older than any age limit.
         self._entries.pop(name).read_at = -math.inf
 
     def __iter__(self) -> Iterator[str | Request]:

@@ -132,8 +132,9 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def _state(self) -> CacheState:
-        # A forked process gets a new state. With the state of its parent, the process would wait
-        # forever for locks and reads of the parent.
+        # A forked child process gets a new state. In the state of the parent process, locks may be
+        # held and reads may be in flight. In the child, these locks would never be released, and
+        # these reads would never end.
         shared = self._shared
         if shared.process != os.getpid():
             with _renewing:

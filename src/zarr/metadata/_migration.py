@@ -75,7 +75,7 @@ async def migrate_v2_to_v3(
     ValueError
         If metadata of a node have no counterpart in format 3 (a note names the node), if a node
         below the root already has format 3 metadata that differ from the converted metadata, or if
-        the store for the documents is read-only.
+        the store to which the documents would be written is read-only.
 
     Warns
     -----
@@ -134,8 +134,8 @@ async def migrate(
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
         See `migrate_v2_to_v3`.
     ValueError
-        See `migrate_v2_to_v3`. The error is also raised if metadata must be deleted but the store
-        does not support deletes, or if a deletion would leave a node without valid metadata.
+        See `migrate_v2_to_v3`. A `ValueError` is also raised if metadata must be deleted but the
+        store does not support deletes, or if a deletion would leave a node without valid metadata.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)

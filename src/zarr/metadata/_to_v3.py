@@ -47,8 +47,8 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
     Raises
     ------
     NotImplementedError
-        If the metadata are consolidated, because the metadata of the members would still have
-        format 2.
+        If the metadata are consolidated. Consolidated metadata contain the metadata of the members
+        in format 2, which this function does not convert.
     """
     if metadata.consolidated_metadata is not None:
         error = NotImplementedError("Migration of consolidated metadata isn't supported.")
@@ -150,9 +150,9 @@ def _filter(item: Numcodec, elements: np.dtype[Any]) -> tuple[Codec, np.dtype[An
                 f"The filter {item} takes elements of {taken.str}, but gets {elements.str}. Format "
                 "2 reinterprets the bytes of the elements in this case, but format 3 does not."
             )
-        # In format 3, only the bytes codec defines a byte order. Zarr implementations interpret
-        # big-endian data types in codec parameters in different ways, but all accept little-endian
-        # ones.
+        # In format 3, only the bytes codec defines a byte order. If a codec parameter is a
+        # big-endian data type, Zarr implementations interpret it in different ways. All of them
+        # accept little-endian data types.
         config |= {name: np.dtype(config[name]).newbyteorder("<").str for name in names}
     return codec_class.from_dict(_json_of(codec_id, config)), encoded
 

@@ -93,8 +93,8 @@ async def make_store(
     Raises
     ------
     TypeError
-        If `store_like` has an unsupported type, or if `storage_options` are given although
-        `store_like` is a ``memory://`` URL or is not an fsspec URL.
+        If `store_like` has an unsupported type, or if `storage_options` are given but cannot be
+        used. They can be used only if `store_like` is an fsspec URL other than a ``memory://`` URL.
     ValueError
         If the mode is invalid, or if no file system is known for the URL.
     FileNotFoundError
@@ -165,10 +165,9 @@ async def make_store_path(
     Parameters
     ----------
     store_like : StoreLike or None
-        A store, or another argument that `make_store` accepts. If `store_like` is not a
-        `StorePath`, an error is raised if the store does not support `mode`. If `store_like` is a
-        `StorePath`, `mode` is not checked against the store, but the mode ``"r"`` makes the result
-        read-only.
+        A store, or another argument that `make_store` accepts. If `store_like` is a `StorePath`,
+        `mode` is not checked against the store, but the mode ``"r"`` makes the result read-only.
+        For all other arguments, an error is raised if the store does not support `mode`.
     mode : {"r", "r+", "a", "w", "w-"} or None
         Access mode, as for `make_store` and `StorePath.open`.
     storage_options : dict or None

@@ -83,15 +83,15 @@ class FsspecStore(Store):
         default types. A `FileNotFoundError` means an absent key unless its cause is another
         failure. An `IsADirectoryError` means an absent key if the directory contains keys. A
         `NotADirectoryError` means an absent key if the key ends in the name of a metadata document.
-        If further types are given, their exceptions always mean an absent key. A read of a chunk
-        that fails with such an exception returns fill values.
+        If further types are given, exceptions of these types always mean an absent key. If a read
+        of a chunk fails with such an exception, the read returns fill values.
     max_gap_bytes : int, None or "config"
         Maximum gap, in bytes, between the byte ranges of two requests that are merged into one read
         of an object; the read includes the gap. Requests of one `get_many` call are merged, and so
         are requests of concurrent callers. With 0, byte ranges are merged if they touch or overlap;
-        with None, if one contains the other. ``"config"`` means the value of the setting with the
-        name of the option, here ``bulk_reads.max_gap_bytes``, when the store is created. The
-        configuration default is 16 KiB.
+        with None, if one contains the other. ``"config"`` means that the option gets the value of
+        the setting of the same name (here ``bulk_reads.max_gap_bytes``) when the store is created.
+        The configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
         Maximum size of a merged read, in bytes; a single request can be larger. If the limit is too
         large, a few connections transfer all bytes and the others are idle. The configuration
@@ -321,7 +321,7 @@ class FsspecStore(Store):
 
     @property
     def max_gap_bytes(self) -> int | None:
-        """Maximum gap in a merged read, in bytes; None if only contained ranges are merged."""
+        """Maximum gap in a merged read, in bytes; if None, only ranges within others are merged."""
         return self.read_options.policy.max_gap_bytes
 
     @property
@@ -344,9 +344,9 @@ class FsspecStore(Store):
         Each key is first resolved to an object: the target of a reference if the file system is
         fsspec's reference file system, otherwise the object at the path of the key. The options of
         the store determine which requests for one object are merged. If the file system overrides
-        ``_cat_ranges``, this method receives the merged reads in batches. Otherwise each merged
-        read is a separate call, because fsspec's default ``_cat_ranges`` does not merge reads, and
-        does not stop its reads when the call is cancelled.
+        ``_cat_ranges``, ``_cat_ranges`` is called with batches of merged reads. Otherwise each
+        merged read is a separate call, because fsspec's default ``_cat_ranges`` does not merge
+        reads, and does not stop its reads when the call is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
@@ -591,7 +591,7 @@ class FsspecStore(Store):
     # --- failures -----------------------------------------------------------------------
 
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
-        """Raise a failure or its original cause, with an added note that names the request."""
+        """Raise `error` or its original cause, after adding a note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
         # If the bucket is missing, raise a `FileNotFoundError`, as code that opens arrays expects.
         failure = error if fault is None or is_missing_bucket(fault) else fault

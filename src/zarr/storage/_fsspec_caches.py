@@ -26,7 +26,9 @@ _INNER = "_zarr_inner"
 
 
 def whole_file_cache(fs: AsyncFileSystem) -> Any:
-    """Return the whole-file cache that `fs` wraps, if its files are not compressed; else None.
+    """Return the whole-file cache that `fs` wraps, or None.
+
+    The result is None if `fs` wraps no whole-file cache, or if the cache compresses its files.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ async def read_through_cache(
     byte_range : ByteRequest or None
         The byte range to read; None means the whole object.
     read : callable
-        Reads an object of the underlying file system.
+        Function that reads an object of the underlying file system.
 
     Raises
     ------

@@ -41,9 +41,9 @@ class HttpReply:
 
     A read of a whole object accepts the statuses 200 and 203. A read of a byte range accepts 206
     with exactly the requested range. It also accepts 200 with the whole object, from a server that
-    ignores ``Range`` (RFC 9110, section 14.2). Pass an instance as ``raise_for_status`` of a
-    request, so that it is called before the body is read. Then pass the body to `part`. The file
-    system handles statuses of 400 and above.
+    ignores ``Range`` (RFC 9110, section 14.2). Pass an instance of this class as the argument
+    ``raise_for_status`` of a request, so that the instance is called before the body is read. Then
+    pass the body to `part`. The file system handles statuses of 400 and above.
 
     Parameters
     ----------

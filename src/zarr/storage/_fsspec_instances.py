@@ -64,8 +64,8 @@ def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
     """Mark a file system instance as made for stores, and return it.
 
     The client of a marked instance is closed after the last store that uses the instance is freed.
-    An exception is an instance in the instance cache of fsspec: its client stays open until the
-    event loop closes.
+    This rule does not apply to an instance in the instance cache of fsspec: the client of such an
+    instance stays open until the event loop closes.
     """
     if is_async(fs):
         fs.__dict__[OWN] = True

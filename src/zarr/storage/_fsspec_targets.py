@@ -66,7 +66,7 @@ def are_in_memory(fs: Any) -> bool:
 def inline_answer(
     target: Target | bytes | None, byte_range: ByteRequest | None
 ) -> Target | bytes | None:
-    """Return the result of a request if it is known without a read.
+    """Return the result of a request if no read is needed to determine it; otherwise `target`.
 
     Parameters
     ----------

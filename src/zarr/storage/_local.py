@@ -57,7 +57,7 @@ _BYTES_A_HOP = 1 * MiB
 
 # A bulk read in the calling thread reads the files in portions; the caller decodes each portion.
 # Limits of one portion: number of files, and approximate number of bytes. If the files are small,
-# only one thread at a time reads a portion.
+# the threads of the process usually read their portions one after another, not concurrently.
 _FILES_A_TURN = 32
 _BYTES_A_TURN = 1 * MiB
 _SMALL_NBYTES = 64 * KiB
@@ -66,8 +66,8 @@ _SMALL_NBYTES = 64 * KiB
 # the sizes of the files that were read previously.
 _ROOM_NBYTES = 4 * KiB
 
-# Merge only adjacent or overlapping byte ranges of a file. Reads of gaps would not save time,
-# because a separate read takes only microseconds.
+# Merge only adjacent or overlapping byte ranges of a file. Merging two ranges with a gap between
+# them would not save time, because a separate read takes only microseconds.
 _TOUCHING = CoalescePolicy(max_gap_bytes=0, max_coalesced_bytes=DEFAULT_MAX_COALESCED_BYTES)
 
 # Whether a relative path can begin with the name of a drive, as "C:a" does.
@@ -189,8 +189,8 @@ class LocalStore(Store):
     def _path_of_value(self, key: str) -> str:
         path = self._path(key)
         if not _parts(key):
-            # The root directory cannot be replaced by a file. Raise the error here, before
-            # `replace` creates a temporary file beside the directory.
+            # The root is a directory, and a file cannot replace it. Raise `IsADirectoryError`
+            # before `replace` creates a temporary file beside the directory.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return path
 
@@ -199,8 +199,9 @@ class LocalStore(Store):
 
         If the root is a file, the store has no keys. The directory of a group may contain files
         such as README.md. A search for members requests keys such as README.md/zarr.json, which are
-        absent. For any other key, the store is damaged if a file is found in place of a directory.
-        The key then does not count as absent, because absent chunks are read as fill values.
+        absent. If a key does not name a metadata document, a file in place of one of its
+        directories means that the store is damaged. Such a key does not count as absent, because
+        absent chunks are read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -265,8 +266,8 @@ class LocalStore(Store):
     ) -> tuple[list[tuple[int, Buffer | None]], int]:
         """Read the next files in the calling thread; return the results and their size in bytes.
 
-        The list of results is empty if no requests remain. Other threads can be blocked while this
-        method runs, so the method makes few Python calls.
+        The list of results is empty if no requests remain. Other threads may wait until this method
+        returns, so the method makes few Python calls to save time.
         """
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0

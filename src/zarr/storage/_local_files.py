@@ -24,13 +24,14 @@ PARTIAL = ".__zarr_partial-"
 # Error numbers that file systems without hard links report for `os.link`.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
-# Error numbers that occur if a path is a symbolic link: those of `os.open` with O_NOFOLLOW, and
-# those of `os.stat` if the link is broken or leads to itself.
+# `_IS_LINK`: error numbers of `os.open` with O_NOFOLLOW if the path is a symbolic link.
+# `_LEADS_NOWHERE`: error numbers of `os.stat` if a link is broken or leads to itself.
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether system calls accept names relative to an open directory. If the names are relative,
-# another process cannot redirect a deletion by replacing a directory with a link after the check.
+# Whether system calls accept names relative to an open directory. Such names prevent another
+# process from redirecting a deletion by replacing a directory with a link after this module has
+# checked that the directory is not a link.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -232,8 +233,8 @@ def remove(root: str, parts: Sequence[str]) -> None:
     Raises
     ------
     NotImplementedError
-        If the path exists, and a part of the path, except the last part, is a symbolic link. The
-        target of such a link may be outside the store.
+        If the path exists, and any part of the path other than the last part is a symbolic link.
+        The target of such a link may be outside the store.
     """
     path = os.sep.join((root, *parts))
     try:
@@ -461,8 +462,8 @@ def walk(top: str, base: str) -> Iterator[str]:
     base : str
         Prefix of each yielded key; the path relative to `top` follows it.
     """
-    # The device and inode numbers of the parent directories are recorded only below links, because
-    # only a link can lead to an endless loop.
+    # The device and inode numbers of the parent directories are recorded only for directories that
+    # are reached through a link, because only a link can lead to an endless loop.
     pending: list[tuple[str, str, frozenset[tuple[int, int]] | None]] = [(top, base, None)]
     while pending:
         path, base, above = pending.pop()

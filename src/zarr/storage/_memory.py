@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["GpuMemoryStore", "ManagedMemoryStore", "MemoryStore"]
 
 
-# A random name that this process shares with its forks, but with no other process.
+# Random identifier of this process. Forked child processes keep the identifier; all other processes
+# have different identifiers.
 _PROCESS = os.urandom(16).hex()
 
 # Number of keys per batch of a bulk read. A batch takes a few hundred microseconds. Other tasks can
@@ -410,9 +411,9 @@ class ManagedMemoryStore(MemoryStore):
         # docstring inherited
         super().delete_sync(self._full(key))
 
-    # `delete_dir` and `clear` of `MemoryStore` call `delete_sync` of this class for each key.
-    # Without these assignments, `settle_access` would replace the two methods with the defaults of
-    # `Store`.
+    # For each key, `MemoryStore.delete_dir` and `MemoryStore.clear` call `self.delete_sync`, so
+    # both methods also work in `ManagedMemoryStore`. If `ManagedMemoryStore` did not define them
+    # here, `settle_access` would replace both methods with the defaults of `Store`.
     delete_dir = MemoryStore.delete_dir
     clear = MemoryStore.clear
 

@@ -165,7 +165,7 @@ class ObjectStore(Store, Generic[T_Store]):
                 yield batch
 
     def _source(self, key: str, wanted: ByteRequest | None) -> Source:
-        """Return the `Source` that reads the object of a request."""
+        """Return the `Source` that reads the object with the given key."""
         return Source(key, partial(self._fetch, key, wanted))
 
     async def _fetch(
@@ -453,8 +453,8 @@ class ObjectStore(Store, Generic[T_Store]):
     def _has_folders(self) -> bool:
         """Whether the store may contain folder markers: empty objects whose names end with a slash.
 
-        obstore omits the slash from the listed name of a folder marker. No object has the name
-        without the slash, so `exists` returns False for the listed name.
+        For example, obstore lists the folder marker ``a/`` as ``a``. If the store contains no
+        object with the name ``a``, `exists` returns False for the key ``a``.
         """
         from obstore.store import LocalStore, MemoryStore
 

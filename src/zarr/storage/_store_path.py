@@ -269,7 +269,7 @@ class StorePath:
 
 
 class _About:
-    """Context manager that adds a note with the key, byte range and store to exceptions."""
+    """Context manager that adds a note to exceptions; the note names key, byte range and store."""
 
     __slots__ = ("_byte_range", "_place")
 

@@ -236,8 +236,8 @@ def _goes_away(error: BaseException) -> bool | None:
         return goes_away
     if isinstance(error, OSError) and error.errno in _ERRNOS:
         return True
-    # If a `ClientConnectorError` has no errno, connections to several addresses failed for
-    # different reasons, or the reason is unknown.
+    # A `ClientConnectorError` without an errno means one of two things: either connections to
+    # several addresses failed for different reasons, or the reason is unknown.
     unknown = name == "ClientConnectorError" and getattr(error, "errno", None) is None
     return True if unknown else None
 
@@ -315,7 +315,8 @@ def _date(value: str) -> datetime | None:
 
 # Packages whose clients retry by default after connection failures and status 503.
 _RETRYING = frozenset({"s3fs", "gcsfs", "adlfs", "ocifs", "tosfs", "huggingface_hub", "obstore"})
-# Module of the pyarrow file systems, whose clients (of AWS, Google, Azure and Hadoop) also retry.
+# Module of the fsspec file systems that use pyarrow. The clients of AWS, Google, Azure and Hadoop
+# that pyarrow uses also retry failed requests.
 _ARROW = "fsspec.implementations.arrow"
 
 

@@ -214,9 +214,8 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    A method that keeps a value after it returns, for example to store the value, must call this
-    function. The caller of the method may modify the memory of the value after the method has
-    returned.
+    Every method that keeps a value, for example to store the value, must call this function: when
+    such a method has returned, its caller may modify the memory of the value.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])

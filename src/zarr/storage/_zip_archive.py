@@ -59,8 +59,8 @@ class Archive(ZipFile):
         self._target = target
         nbytes = nbytes_of(target)
         if mode == "a" and nbytes and not is_zipfile(target):
-            # `ZipFile` appends to any file, even if the file is not an archive. If the file is a
-            # damaged archive, the members of the archive would be lost silently.
+            # `ZipFile` appends to any file, even if the file is not an archive. If `ZipFile`
+            # appended to a damaged archive, the old members would be lost without an error.
             raise BadZipFile(f"File is not a zip file, and cannot be appended to: {target}")
         try:
             super().__init__(target, mode, **options)
@@ -87,9 +87,9 @@ class Archive(ZipFile):
         if mode == "a" and nbytes:
             self._nbytes_before = self.start_dir = nbytes
 
-    # `zipfile` counts the open members, and closes the file when the count reaches zero. `zipfile`
-    # changes this count without acquiring a lock, so the methods `open` and `_fpclose` acquire the
-    # lock.
+    # `zipfile` counts the open members, and closes the file when the count reaches zero.
+    # `ZipFile.open` and `ZipFile._fpclose` change this count without acquiring a lock. `Archive`
+    # overrides both methods, so that the lock of the archive is held while either method runs.
 
     def open(self, *args: Any, **kwargs: Any) -> IO[bytes]:
         # docstring inherited
@@ -186,7 +186,7 @@ def _truncate(target: Path | IO[bytes], nbytes: int) -> None:
     try:
         target.truncate(nbytes)
     except OSError:
-        # `truncate` could not flush the buffer of the file object, for example because the disk is
-        # full. Truncate the file by its descriptor, without a flush.
+        # `truncate` first flushes the buffer of the file object, which fails if the disk is full,
+        # for example. Truncate the file by its descriptor instead, without a flush.
         os.ftruncate(target.fileno(), nbytes)
     target.seek(0, os.SEEK_END)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# Held during a fork, so that two threads never fork at the same time. Otherwise, the thread that
-# forks first could release locks in `_held` that the other thread has acquired.
+# This lock is held during a fork, so that two threads never fork at the same time. Otherwise, the
+# first thread to end its fork could release locks of stores in `_held` that the other thread has
+# acquired for its own fork.
 _forking = threading.Lock()
 
 

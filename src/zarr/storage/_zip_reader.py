@@ -33,9 +33,9 @@ class PositionalReader:
         self._fd = os.open(path, os.O_RDONLY)
         self._starts: dict[int, int] = {}
         # The file is closed only when the last reference to this reader is gone, because other
-        # threads may still be reading while the store is being closed. If `ZipStore.close` closed
-        # the file, a file that is opened later could get the same descriptor number, and these
-        # threads would read that file.
+        # threads may still be reading the archive while `ZipStore.close` runs. If `ZipStore.close`
+        # closed the archive file, another file could then be opened with the same descriptor
+        # number, and the threads would read the other file instead of the archive.
         weakref.finalize(self, os.close, self._fd)
 
     def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:

@@ -48,7 +48,7 @@ FetchObject: TypeAlias = Callable[[Any, "ByteRequest | None"], Coroutine[Any, An
 
 
 class ReadScheduler:
-    """Reads byte ranges of objects for many callers: merges, shares, limits and retries the reads.
+    """Reads byte ranges of objects; merges requests of many callers; limits and retries reads.
 
     A store needs only one scheduler, even if it is used on several event loops. A scheduler can be
     pickled if `fetch` can be pickled.
@@ -114,7 +114,7 @@ class ReadScheduler:
         Raises
         ------
         Exception
-            Any exception that `fetch` raises and that is not retried.
+            Any exception of `fetch` after which the read is not retried.
         """
         check_byte_range(byte_range)
         data = await self._reads.read(
@@ -148,7 +148,7 @@ class ReadScheduler:
         Raises
         ------
         Exception
-            The first exception that `fetch` raises and that is not retried.
+            The first exception of `fetch` after which the read is not retried.
         """
         wanted = list(requests)
 

@@ -114,7 +114,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         return folded(self.store, path) not in taken and self.all_arrays.isdisjoint(above(path))
 
     def draw_new_path(self, data: st.DataObject, name: str) -> str:
-        """Draw a path for a new node; check with `can_add` whether the path can be used."""
+        """Draw a path for a new node; the caller must check the path with `can_add`."""
         parents = st.sampled_from(["", *sorted(self.all_groups)])
         return f"{data.draw(parents, label='parent')}/{name}".lstrip("/")
 
@@ -386,7 +386,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
 
 def _without_repeats(index: Any, length: int) -> Any:
-    """Remove repeated positions from an integer array; return other indices unchanged."""
+    """Remove repeated positions if an index is an integer array; else return it unchanged."""
     if not isinstance(index, np.ndarray) or index.dtype == np.bool_:
         return index
     return np.array(list(dict.fromkeys((index % length).tolist())), index.dtype)

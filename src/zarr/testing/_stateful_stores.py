@@ -26,9 +26,10 @@ MAX_BINARY_SIZE: Final = 100
 
 _VALUES: Final = st.binary(max_size=MAX_BINARY_SIZE)
 
-# Only a few different names are used, so that keys repeat. The name of the folder ``a`` is a string
-# prefix of ``ab``, but the folder ``a`` does not contain the folder ``ab``. The last name of a key
-# is never the name of a folder, so that keys can always be created in folders.
+# Only a few different names are used, so that the same key is drawn more than once. The name of
+# the folder ``a`` is a string prefix of ``ab``, but the folder ``a`` does not contain the folder
+# ``ab``. The last name of a key is never the name of a folder, so that keys can always be created
+# in folders.
 _FOLDERS: Final = ("a", "ab")
 _NEIGHBOURS: Final = st.builds(
     lambda folders, name: "/".join((*folders, name)),
@@ -229,7 +230,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return whether the store distinguishes a path and its parents from other existing paths.
+        """Return False if the store could confuse a path or its parents with other existing paths.
 
         For stores that ignore case, the result is False if the path or one of its parents differs
         from an existing path only in upper and lower case. For other stores it is always True.

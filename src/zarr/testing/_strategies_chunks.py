@@ -130,8 +130,8 @@ def rectilinear_dim_edges(draw: st.DrawFn, *, extent: int, max_chunks: int = 20)
     Returns
     -------
     list of int
-        Lengths of at least 1 whose sum is `extent`. For a dimension of length 0, up to five lengths
-        are drawn, for chunks that become part of the array only when the array grows.
+        Lengths of at least 1 whose sum is `extent`. If `extent` is 0, up to five lengths are drawn
+        instead; chunks of these lengths become part of the array only when the array grows.
     """
     if extent == 0:
         return draw(st.lists(st.integers(1, 10), min_size=1, max_size=min(5, max_chunks)))
@@ -222,7 +222,7 @@ def rectilinear_chunk_shape_declarations(
     Returns
     -------
     tuple
-        The field in its JSON form, and the lengths. In the field, equal lengths in a row may be
+        The field in its JSON form, and the lengths. In the field, consecutive equal lengths may be
         written as a pair ``[length, count]``. The second item contains, for each dimension, one
         length for all chunks, or the length of each chunk.
     """

@@ -178,8 +178,8 @@ def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
     Returns
     -------
     ZDType
-        A data type of `v2_dtypes`, a void type, a time in multiples of a unit, a time delta without
-        a unit, or a structure.
+        A data type of `v2_dtypes`, a void type, a `DateTime64` or `TimeDelta64` that counts
+        multiples of a unit, a `TimeDelta64` without a unit, or a structure.
     """
     return draw(_zdtypes(max_leaves))
 

@@ -361,7 +361,7 @@ class StoreTests(Generic[S, B]):
             assert await self._read_many(store, [request]) == {0: expected[index]}
 
     async def test_get_many_of_keys(self, store: S) -> None:
-        """A key without a byte range requests the whole value."""
+        """A request that consists of a key without a byte range reads the whole value."""
         values = {f"c/{i}": bytes([i]) * i for i in range(30)}
         for key, value in values.items():
             await self.set(store, key, self._buffer(value))

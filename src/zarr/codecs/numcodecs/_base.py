@@ -158,7 +158,7 @@ class _NumcodecsCodec(Metadata):
         return {key: value for key, value in self.__dict__.items() if key != "_settled"}
 
     def _with_defaults(self, **parameters: Any) -> Self:
-        """Add the given parameters that are missing in the configuration, and check all parameters.
+        """Return the codec with the given defaults for missing parameters; check all parameters.
 
         Raises
         ------
@@ -247,10 +247,10 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     is_fixed_size = False
 
     # The names of two numcodecs parameters: the data type of decoded arrays, and the data type of
-    # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. If
-    # `_encoded_parameter` is None, or if the parameter for encoded arrays is not given, encoded
-    # arrays have the same data type as decoded arrays, unless a subclass overrides
-    # `_encoded_dtype`.
+    # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. The
+    # method `_encoded_dtype`, which a subclass can override, returns the data type of encoded
+    # arrays. By default, this is the data type of decoded arrays if `_encoded_parameter` is None or
+    # if the parameter for encoded arrays is not given.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 

@@ -233,7 +233,7 @@ class ShardingCodec(
         )
 
     def compute_encoded_size(self, input_byte_length: int, shard_spec: ArraySpec) -> int:
-        """Return the size of a shard if all inner chunks are stored and none is compressed.
+        """Return the size that a shard has if all inner chunks are stored and none is compressed.
 
         Parameters
         ----------
@@ -467,13 +467,13 @@ _PARTIAL: Final = {
 
 
 def _own_part(chain: CodecChain, direction: str) -> Callable[..., Awaitable[Any]] | None:
-    """Return `decode_partial` or `encode_partial` of the inner codec, if the codec has its own way.
+    """Return `decode_partial` or `encode_partial` of the inner codec if overridden, otherwise None.
 
-    The codec has its own way if it overrides this method, or if it overrides the method for a
-    single chunk, `_decode_partial_single` or `_encode_partial_single`. In that case the returned
-    method is called for every inner chunk, as it would be called for the chunks of an unsharded
-    array. Otherwise the result is None. The result is also None if inner chunks have more than one
-    codec, because only whole chunks can be decoded or encoded in that case.
+    The method also counts as overridden if the codec overrides the method for a single chunk,
+    `_decode_partial_single` or `_encode_partial_single`. The returned method is called for every
+    inner chunk, in the same way as for every chunk of an unsharded array. If inner chunks have more
+    than one codec, the result is always None, because then only whole inner chunks can be decoded
+    or encoded.
     """
     codec = chain.array_bytes_codec
     if len(chain.codecs) > 1 or not isinstance(codec, _PARTIAL[direction]):

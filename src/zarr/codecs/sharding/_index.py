@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ShardingIndexLocation = Literal["start", "end"]
 
-# The value of both offset and length in the index entry of an inner chunk that is not stored.
+# If an inner chunk is not stored, both the offset and the length in its index entry have this
+# value.
 MAX_UINT_64: Final = 2**64 - 1
 
 

@@ -26,9 +26,9 @@ class ShardLayout:
     Parameters
     ----------
     spec : ArraySpec
-        Describes the shard.
+        Spec of the shard.
     inner_spec : ArraySpec
-        Describes an inner chunk.
+        Spec of an inner chunk.
     chain : CodecChain
         The codecs of an inner chunk, adapted to `inner_spec`.
     index : IndexFormat

@@ -214,7 +214,7 @@ class _Selection:
             self._explain(error, outstanding)
 
     def _explain(self, error: Exception, outstanding: set[int]) -> NoReturn:
-        # `Store.get_ranges` raises its first failure inside an `ExceptionGroup`.
+        # `Store.get_ranges` wraps its first failure in an `ExceptionGroup`.
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         waited_for = self._name(min(outstanding, default=0))

@@ -62,9 +62,9 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # The byte getter is not a `StorePath`, or its class is a subclass of `StorePath` that
-            # overrides `get` (`get_sync` for a key that is read in the calling thread). This method
-            # may do more than read the key, so it is called for each range.
+            # Each range is read by one call of a method of the byte getter: `get_sync` if the key
+            # is read in the calling thread, otherwise `get`. The byte getter does not inherit this
+            # method from `StorePath`, so the method may do more than read the key.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}
@@ -125,8 +125,9 @@ class MemorySource:
 class WindowSource:
     """A stored inner chunk, whose bytes are a byte range of the outer shard.
 
-    Either the inner chunk is itself a shard, or its codec overrides the method that decodes parts
-    of chunks. In the second case the method receives this object as a byte getter.
+    This class is used if the inner chunk is itself a shard, or if the codec of the inner chunk
+    overrides the method that decodes parts of chunks. Such a method receives the `WindowSource` as
+    a byte getter.
 
     Parameters
     ----------

@@ -119,13 +119,13 @@ async def _join(layout: ShardLayout, stored: dict[int, Buffer], executor: Execut
 
 
 def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
-    # `combine` allocates the shard once. Appending the parts one by one would copy the same bytes
-    # repeatedly.
+    # `combine` allocates the buffer of the shard only once. If the parts were appended one by one,
+    # the same bytes would be copied repeatedly.
     return layout.spec.prototype.buffer.create_zero_length().combine(parts)
 
 
 class _Rewriting:
-    """Encoder for the inner chunks of one shard that get new values."""
+    """Encoder for those inner chunks of one shard to which new values are written."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str
@@ -136,7 +136,7 @@ class _Rewriting:
         self._name = name
 
     def encode(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an inner chunk, encoded with its new values; None if it need not be stored."""
+        """Encode an inner chunk with its new values; return None if it need not be stored."""
         layout, spec = self._layout, self._layout.inner_spec
         encoded = None if chunk.is_complete else self._stored.get(chunk.number)
         if layout.nested is not None and not chunk.is_complete:
@@ -154,7 +154,7 @@ class _Rewriting:
             raise
 
     async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
-        """Return inner chunks, encoded with their new values by async codecs; see `encode`."""
+        """Encode inner chunks with their new values by async codecs; see `encode`."""
         if self._layout.write_part is not None:
             return await concurrent_map([(chunk,) for chunk in chunks], self._encode_own)
         if self._layout.nested is not None:
@@ -185,7 +185,7 @@ class _Rewriting:
         return await key.get(spec.prototype)
 
     async def _encode_nested(self, chunk: InnerChunk) -> Buffer | None:
-        """Return an inner chunk that is a shard, encoded with its new values; see `encode`."""
+        """Encode an inner chunk that is itself a shard, with its new values; see `encode`."""
         nested = cast("ShardLayout", self._layout.nested)
         existing = None if chunk.is_complete else self._stored.get(chunk.number)
         plan = plan_selection(chunk.chunk_selection, nested.spec.shape, nested.inner_spec.shape)

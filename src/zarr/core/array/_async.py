@@ -247,7 +247,8 @@ class AsyncArray(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            A scalar if a `BasicIndexer` selects one element.
+            A scalar if `indexer` is a `BasicIndexer` and the result has no dimensions; otherwise an
+            array.
         """
         plan = plan_read(self, indexer, out=out, fields=fields, prototype=prototype)
         return taken(await read(plan), indexer)

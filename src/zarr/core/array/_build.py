@@ -72,7 +72,11 @@ def join_codecs(
     layout: ChunkLayout,
     shards: object,
 ) -> tuple[Codec, ...]:
-    """Return the codecs in encoding order; with shards, one sharding codec that contains them."""
+    """Return the codecs of an array in encoding order.
+
+    For an array with shards, the result is a single sharding codec, which contains the codecs of
+    `chain`.
+    """
     filters, serializer, compressors = chain
     codecs: tuple[Codec, ...] = (*filters, serializer, *compressors)
     if layout.inner is None:

@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     Coords = tuple[int, ...]
     Region = tuple[slice, ...]
 
-# Chunks are copied together up to about this number of decoded bytes, or more if that is necessary
-# to use half of the requests in flight; see `boxes`.
+# Approximate maximum size, in decoded bytes, of a region that is copied in one step. A region
+# exceeds this size if a smaller region would use less than half of the maximum number of requests
+# in flight; see `boxes`.
 _TOGETHER_BYTES = 16 * 2**20
 
 # Number of encoded chunks that one bulk read requests. The store limits the number of reads in
@@ -200,9 +201,9 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
     A chunk is empty if all its elements equal the fill value. If ``array.write_empty_chunks`` is on
     for the source and off for the target, the result is False: chunks must be decoded, so that
-    empty chunks can be omitted from the target. If the arrays have shards, and the option is off
-    for the source and on for the target, the result is also False, because the shards of the source
-    may lack empty chunks.
+    empty chunks can be omitted from the target. If the arrays have shards, and
+    ``array.write_empty_chunks`` is off for the source and on for the target, the result is also
+    False, because the shards of the source may lack empty chunks.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
@@ -267,8 +268,8 @@ def boxes(array: AsyncArray[Any]) -> Iterator[Region]:
     """Yield regions that consist of whole stored chunks and together cover the array.
 
     The number of chunks in a region is approximately the larger of two numbers: the number of
-    decoded chunks that fit into 16 MiB, and half of the maximum number of requests in flight. Two
-    regions share the requests in flight: one region is read while the other region is written.
+    decoded chunks that fit into 16 MiB, and half of the maximum number of requests in flight. The
+    maximum is halved because one region can be read while another region is written.
 
     Parameters
     ----------

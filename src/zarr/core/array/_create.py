@@ -130,7 +130,7 @@ async def init_array(
     filters : iterable of codec, codec, "auto" or None
         Array-to-array codecs (format 3) or numcodecs codecs (format 2); None means no filters.
     compressors : iterable of codec, codec, "auto" or None
-        Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None for no
+        Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None means no
         compression.
     serializer : ArrayBytesCodec, dict or "auto"
         Array-to-bytes codec. Format 3 only.
@@ -258,8 +258,9 @@ async def create_array(
     data : array or None
         Source of the shape, data type and elements; None to write no elements. If `data` is an
         array of this library, it also provides the fill value, attributes, dimension names and (in
-        format 2) `order`, unless these parameters are given. In the same way, it provides the chunk
-        key encoding if it has the format of the new array.
+        format 2) `order`, unless these parameters are given. If such an array has the same Zarr
+        format as the new array, it also provides the chunk key encoding, unless
+        `chunk_key_encoding` is given.
     chunks : iterable of int, int or "auto"
         Shape of the chunks in elements; -1 stands for the whole length of a dimension. If
         ``array.rectilinear_chunks`` is on, a list of chunk lengths may be given for a dimension
@@ -271,7 +272,7 @@ async def create_array(
     filters : iterable of codec, codec, "auto" or None
         Array-to-array codecs (format 3) or numcodecs codecs (format 2); None means no filters.
     compressors : iterable of codec, codec, "auto" or None
-        Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None for no
+        Bytes-to-bytes codecs (format 3) or a single numcodecs codec (format 2); None means no
         compression.
     serializer : ArrayBytesCodec, dict or "auto"
         Array-to-bytes codec. Format 3 only.
@@ -387,8 +388,8 @@ async def from_array(
         Shape of the chunks in elements. ``"keep"`` uses the chunks of `data` if `data` is an array
         of this library, and means ``"auto"`` otherwise.
     shards : iterable of int, int, dict, "auto", "keep" or None
-        Shape of the shards in elements, a multiple of `chunks`; None for no shards. ``"keep"`` uses
-        the shards of `data` if `data` is an array of this library, and means None otherwise.
+        Shape of the shards in elements, a multiple of `chunks`; None means no shards. ``"keep"``
+        uses the shards of `data` if `data` is an array of this library, and means None otherwise.
     filters : iterable of codec, codec, "auto", "keep" or None
         Filters, as for `create_array`. ``"keep"`` uses the filters of `data` if `data` is an array
         of this library and of the same format, and means ``"auto"`` otherwise.

@@ -60,8 +60,8 @@ def default_serializer_v3(dtype: ZDType[TBaseDType, TBaseScalar]) -> ArrayBytesC
     -------
     ArrayBytesCodec
         The codec ``vlen-utf8`` or ``vlen-bytes`` for a data type of variable length, and the codec
-        ``bytes`` for other data types. The codec ``bytes`` is little-endian, or has no byte order
-        if the data type has none.
+        ``bytes`` for other data types. If the data type has a byte order, the codec ``bytes`` is
+        little-endian; otherwise the codec has no byte order.
     """
     if isinstance(dtype, HasObjectCodec):
         return cast("type[ArrayBytesCodec]", get_codec_class(dtype.object_codec_id))()

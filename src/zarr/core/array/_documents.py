@@ -447,8 +447,8 @@ async def create_documents(
     zarr_format : {2, 3}
         Format of the documents.
     before : mapping or None
-        Result of `leftovers`, which the caller called before it checked that no node exists. None
-        to call `leftovers` in this function.
+        Result of `leftovers`, which the caller called before it checked that no node exists. If
+        `before` is None, this function calls `leftovers` if it needs the result.
 
     Raises
     ------
@@ -541,7 +541,7 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
 async def missing_parents(
     store_path: StorePath, zarr_format: ZarrFormat, *, every: bool = False
 ) -> list[tuple[StorePath, dict[str, Buffer]]]:
-    """Return the missing groups above a new node, or all groups above it if `every` is True.
+    """Return the missing groups above a new node; if `every` is True, also return the stored ones.
 
     For each group, the result contains the location of the group, and a mapping from document names
     to encoded bytes. These groups are implied by the nodes below them, and have no attributes (Zarr
@@ -561,8 +561,8 @@ async def missing_parents(
     names = [ZARR_JSON] if zarr_format == 3 else [ZARR_JSON, ZARRAY_JSON, *group]
     found = await concurrent_map([(parent, names) for parent in parents], read_documents)
     if zarr_format == 3:
-        # If a parent has a ``zarr.json``, readers ignore its format 2 documents. So documents of
-        # format 2 are read only for parents that have no ``zarr.json``.
+        # If a parent has a ``zarr.json``, readers ignore its format 2 documents. So only parents
+        # without a ``zarr.json`` are checked for format 2 documents.
         without = [p for p, v in zip(parents, found, strict=True) if v[ZARR_JSON] is None]
         more = await concurrent_map([(p, [ZARRAY_JSON]) for p in without], read_documents)
         format_2 = {p.path: v for p, v in zip(without, more, strict=True)}

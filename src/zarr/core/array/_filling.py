@@ -45,8 +45,8 @@ def filling(array: AsyncArray[Any], data: Any) -> Move:
     data : array-like
         A NumPy array is written in one operation. A stored array is copied; see
         `zarr.core.array._copy`. Any other object must have the attributes ``shape`` and ``dtype``.
-        Such an object is indexed once for each shard of `array`, or once for each chunk if `array`
-        has no shards. Only a limited number of the indexed regions is in memory at a time.
+        If `array` has shards, such an object is indexed once per shard, otherwise once per chunk.
+        Only a limited number of the indexed regions is in memory at a time.
     """
     if isinstance(data, np.ndarray):
         return FromMemory(array, data)

@@ -230,12 +230,12 @@ class ArrayProperties(Generic[T_ArrayMetadata]):
     def _iter_shard_regions(
         self, origin: Sequence[int] | None = None, selection_shape: Sequence[int] | None = None
     ) -> Iterator[tuple[slice, ...]]:
-        """Yield the region of each shard, or of each chunk if there are no shards, in elements.
+        """Yield the region of each shard (of each chunk if the array has no shards), in elements.
 
         Parameters
         ----------
         origin : sequence of int or None
-            Grid position of the first shard; None for the first shard of the array.
+            Grid position of the first shard; None means the first shard of the array.
         selection_shape : sequence of int or None
             Number of shards along each dimension; None means all shards from `origin` on.
 

@@ -1,4 +1,4 @@
-"""Parameters of an array that keeps properties of another array.
+"""Parameters of a new array that keeps properties of an existing array.
 
 The function in this module exists only for compatibility; this library does not call it.
 """
@@ -34,7 +34,7 @@ def _parse_keep_array_attr(
     dimension_names: DimensionNames,
     attributes: dict[str, JSON] | None,
 ) -> tuple[Any, ...]:
-    """Return the parameters of `create_array` for an array that keeps properties of `data`.
+    """Return the parameters of `create_array` for a new array that keeps properties of `data`.
 
     Parameters
     ----------

@@ -157,7 +157,7 @@ async def create(
     chunk_shape : iterable of int, int, False or None
         Alias of `chunks`.
     dtype : dtype-like, ZDType or None
-        Data type of the elements; None for ``float64``.
+        Data type of the elements; None means ``float64``.
     compressor : numcodecs codec, dict, "auto" or None
         Codec for the last step of encoding, format 2 only; None means no compressor.
     order : {"C", "F"} or None
@@ -169,10 +169,10 @@ async def create(
     path : str or None
         Path of the array relative to `store`; None if `store` is itself the location of the array.
     filters : iterable of numcodecs codec or dict, or None
-        Codecs that are applied before the compressor, format 2 only; None for the filters that the
-        data type requires.
+        Codecs that are applied before the compressor, format 2 only; None means the filters that
+        the data type requires.
     dimension_separator : {".", "/"} or None
-        Character between the numbers of a chunk key, format 2 only; None for ``"."``.
+        Character between the numbers of a chunk key, format 2 only; None means ``"."``.
     write_empty_chunks : bool or None
         Deprecated way to set the option ``write_empty_chunks``; None means the value in `config`.
     chunk_key_encoding : ChunkKeyEncoding, dict, tuple of str or None

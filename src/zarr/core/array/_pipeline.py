@@ -68,7 +68,7 @@ def chunk_spec(
         Buffer classes for encoded and decoded data.
     """
     if isinstance(metadata, ArrayV2Metadata) and metadata.order != config.order:
-        # In format 2 the layout is stored in the metadata and is not a runtime option.
+        # In format 2 the memory layout is stored in the metadata and is not a runtime option.
         config = replace(config, order=metadata.order)
     return ArraySpec(shape, metadata.dtype, metadata.fill_value, config, prototype)
 

@@ -41,9 +41,9 @@ R = TypeVar("R")
 # read together.
 _AT_ONCE: Final = 256
 
-# Size of one unit of the memory budget, in bytes. All reads of one call share `_AT_ONCE` units. A
-# read that needs more memory than one unit takes several units, so all reads together need at most
-# about `_AT_ONCE` times this size.
+# Size of one unit of the memory budget, in bytes. All reads of one call share `_AT_ONCE` units. If
+# the size of one unit is not enough for a read, the read acquires several units. So all reads
+# together need at most about `_AT_ONCE` times this size.
 _PART_NBYTES: Final = 4 * MiB
 # Maximum number of chunks that are counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
@@ -80,8 +80,8 @@ class Reading:
         grid = self.array._chunk_grid
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
-        # Whole chunks are fetched even for a small selection. Only large chunks affect the
-        # estimate.
+        # Whole chunks are fetched even for a small selection. Chunks are not counted if
+        # `_MOST_COUNTED` of them need less than one unit of memory.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
@@ -94,7 +94,7 @@ class Reading:
         )
 
     def count_chunks(self, most: int) -> int:
-        """Count the chunks or shards to read; stop counting at `most`."""
+        """Count the chunks or shards to read, up to the maximum count `most`."""
         return sum(1 for _ in islice(iter(self.indexer), most))
 
     async def run(self) -> NDArrayLikeOrScalar:
@@ -263,12 +263,12 @@ class _Budget:
     def __init__(self, size: int) -> None:
         self._size = size
         self._left = asyncio.Semaphore(size)
-        # Only the task that holds this lock acquires units. Otherwise two tasks that each hold half
-        # of their units could deadlock.
+        # Only the task that holds this lock acquires units. Otherwise two tasks could deadlock:
+        # each of them could hold a part of its units and wait for the rest.
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine while holding `share` units, or all units if there are fewer."""
+        """Run a coroutine while holding `share` units, but at most the total number of units."""
         taken = 0
         try:
             async with self._turn:

@@ -135,7 +135,7 @@ def refuse_overlap(source: AsyncArray[Any], target: StorePath) -> None:
 
 
 def _location(place: StorePath) -> tuple[object, tuple[str, ...]]:
-    """Return a value that identifies the storage of a location, and the path in that storage.
+    """Return a pair for a location: an identifier of its storage, and its path in that storage.
 
     Two memory stores may compare equal although their storage is distinct. Two local stores with
     different roots may contain the same directory.

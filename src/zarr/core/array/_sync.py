@@ -177,8 +177,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            Usually an array. If integers select one element, it is zero-dimensional, or a scalar if
-            an item is ``...`` or a NumPy integer. A scalar if the array has no dimensions.
+            A scalar if the array has no dimensions, or if integers select one element and an item
+            is ``...`` or a NumPy integer. Otherwise an array, which may be zero-dimensional.
 
         Raises
         ------
@@ -254,8 +254,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One item per dimension; a dimension without an item is selected completely. Steps are
             positive.
         out : NDBuffer or None
-            Buffer that receives the result; None for a new array. `out` must have the shape of the
-            result. NumPy must be able to cast the result to the data type of `out` with
+            Buffer that receives the result; None means a new array. `out` must have the shape of
+            the result. NumPy must be able to cast the result to the data type of `out` with
             ``same_kind`` casting. `out` need not be contiguous.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
@@ -353,9 +353,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             One array of indices per dimension. The arrays are broadcast to a common shape, which is
             the shape of the result.
         out : NDBuffer or None
-            Buffer that receives the result; see `get_basic_selection`. None for a new array. If the
-            result has several dimensions, `out` may also be one-dimensional, with one element for
-            each element of the result.
+            Buffer that receives the result; see `get_basic_selection`. None means a new array. If
+            the result has several dimensions, `out` may also be one-dimensional, with one element
+            for each element of the result.
         fields : str, list of str or None
             Fields of a structured data type to return; None to return whole elements.
         prototype : BufferPrototype or None
@@ -430,7 +430,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection.
         fields : str or None
-            The only field that is written, for a structured data type; None for all fields.
+            One field of a structured data type to write; None means all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -463,7 +463,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection.
         fields : str or None
-            The only field that is written, for a structured data type; None for all fields.
+            One field of a structured data type to write; None means all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -493,7 +493,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection. If `value` is an array, it must be one-dimensional.
         fields : str or None
-            The only field that is written, for a structured data type; None for all fields.
+            One field of a structured data type to write; None means all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -523,7 +523,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             See `set_basic_selection`. If `value` is an array, it must be one-dimensional or have
             the shape of the coordinate arrays.
         fields : str or None
-            The only field that is written, for a structured data type; None for all fields.
+            One field of a structured data type to write; None means all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 
@@ -553,7 +553,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
             New values, which are converted to the data type of the array and broadcast to the
             selection.
         fields : str or None
-            The only field that is written, for a structured data type; None for all fields.
+            One field of a structured data type to write; None means all fields.
         prototype : BufferPrototype or None
             Buffer classes for encoded and decoded data; None means the configured classes.
 

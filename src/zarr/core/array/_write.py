@@ -38,13 +38,14 @@ class WritePlan:
         The chunks of the selection, as items for the codec pipeline. The iterator can be consumed
         only once.
     value : NDBuffer
-        Values to write, in the data type of `field`, or of the array if `field` is None. The values
-        have the shape of the indexer, or the shape ``()`` if one value replaces all elements.
+        Values to write. They have the data type of `field`; if `field` is None, they have the data
+        type of the array. They have the shape of the indexer, or the shape ``()`` if one value
+        replaces all elements.
     drop_axes : tuple of int
         Dimensions that have length 1 in the chunk selections and are missing from `value`.
     current : ReadPlan or None
-        Plan to read the current elements if only one field is replaced; None if whole elements are
-        replaced.
+        Planned read of the current elements, for a write that replaces only one field; None if
+        whole elements are replaced.
     field : str or None
         The field that is replaced; None if whole elements are replaced.
     """
@@ -81,8 +82,8 @@ def plan_write(
     indexer : Indexer
         The selection.
     value : scalar, array-like or NDBuffer
-        New values, which are converted to the data type of the array, or of the field if `fields`
-        names one, and broadcast to the selection as in a NumPy assignment. If the selection
+        New values. They are converted to the data type of the array (or of the field, if `fields`
+        names one), and broadcast to the selection as in a NumPy assignment. If the selection
         consists of coordinate arrays with several dimensions, one-dimensional values are also
         accepted.
     fields : str, list of str or None
@@ -113,7 +114,7 @@ def plan_write(
     )
     if field is None:
         return plan
-    # The other fields keep their stored values, or the fill value if the chunk is absent.
+    # The other fields keep their stored values; if the chunk is absent, they get the fill value.
     lenient = (
         array
         if array.config.read_missing_chunks

@@ -100,8 +100,8 @@ def _objects_only(array: npt.NDArray[Any], value: Any) -> bool:
         # A str or bytes object equals only objects of the same type, so `==` is sufficient.
         return bool(np.all(array == value))
     wanted = repr(value)
-    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently. The
-    # same is true if such values are items of a container.
+    # Compare by `repr`, because 0, 0.0, -0.0 and False are equal but are stored differently.
+    # Containers of such values can also be equal although they are stored differently.
     return all(type(item) is cls and repr(item) == wanted for item in array.flat)
 
 

@@ -35,8 +35,8 @@ def _cupy(wanted_by: type) -> Any:
     Raises
     ------
     ImportError
-        If CuPy is not installed. The message names `Buffer` or `NDBuffer`, also if `wanted_by` is a
-        subclass.
+        If CuPy is not installed. The message names `Buffer` or `NDBuffer`, even if `wanted_by` is a
+        subclass of that class.
     """
     try:
         import cupy

@@ -47,7 +47,7 @@ __all__ = [
     "resolve_outer_and_inner_chunks",
 ]
 
-# Pickles refer to classes and functions by `__module__`, so set it to the path of this package.
+# Pickles store the `__module__` of a class or function, so set it to the name of this package.
 for _public in (
     ChunkGrid,
     ChunkLayout,

@@ -62,20 +62,21 @@ class DimensionGrid(Protocol):
         ...
 
     def with_extent(self, new_extent: int) -> DimensionGrid:
-        """Return a grid with the same chunks for an array of length `new_extent`.
+        """Return a grid with the same chunk lengths, for an array of length `new_extent`.
 
         Raises
         ------
         ValueError
-            If `new_extent` is negative, or if the chunks have given lengths whose sum is less than
-            `new_extent`.
+            If `new_extent` is negative, or if the grid was created from a sequence of chunk lengths
+            and their sum is less than `new_extent`.
         """
         ...
 
     def resize(self, new_extent: int) -> DimensionGrid:
         """Return the grid for the array after it is resized to the length `new_extent`.
 
-        If the chunks have given lengths and do not cover `new_extent`, one chunk is added.
+        If the grid was created from a sequence of chunk lengths and their sum is less than
+        `new_extent`, one chunk is added.
 
         Raises
         ------

@@ -70,7 +70,7 @@ class ChunkGrid:
     _dimensions: tuple[DimensionGrid, ...]
     _is_regular: bool
 
-    # Whether array metadata describe this grid as rectilinear, even if the grid is regular.
+    # If True, array metadata describe this grid as rectilinear even if the grid is regular.
     _is_stored_rectilinear: ClassVar[bool] = False
 
     def __init__(self, *, dimensions: Iterable[DimensionGrid]) -> None:
@@ -80,7 +80,7 @@ class ChunkGrid:
         object.__setattr__(self, "_is_regular", regular)
 
     def _as_rectilinear(self) -> Self:
-        """Return a copy of this grid that array metadata must describe as a rectilinear grid."""
+        """Return a copy of this grid; array metadata describe the copy as a rectilinear grid."""
         grid = type(self)(dimensions=self._dimensions)
         object.__setattr__(grid, "_is_stored_rectilinear", True)
         return grid
@@ -246,9 +246,10 @@ class ChunkGrid:
         Parameters
         ----------
         origin : sequence of int or None
-            Position of the first chunk of the box; None for the first chunk of the grid.
+            Position of the first chunk of the box; None means the first chunk of the grid.
         selection_shape : sequence of int or None
-            Number of chunks of the box along each dimension; None for all chunks from `origin` on.
+            Number of chunks of the box along each dimension. None means that the box extends from
+            `origin` to the end of the grid.
 
         Raises
         ------

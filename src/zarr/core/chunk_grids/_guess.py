@@ -32,8 +32,8 @@ def guess_chunks(shape: ShapeLike, typesize: int, *, max_bytes: int | None = Non
         Size of an element in bytes.
     max_bytes : int or None
         Upper bound (exclusive) of the chunk size in bytes. If `max_bytes` is None, the bound is
-        64 MiB. The bound must be greater than 128 KiB. A larger chunk is chosen only if a single
-        element exceeds the bound.
+        64 MiB. The bound must be greater than 128 KiB. A chunk is larger than the bound only if a
+        single element is larger than the bound.
 
     Raises
     ------

@@ -171,8 +171,8 @@ def normalize_chunks_nd(
     elif isinstance(chunks, Iterable):
         per_dimension = tuple(chunks)
     else:
-        # Raise the error here, because `normalize_chunks_1d` is not called for zero-dimensional
-        # arrays.
+        # This function must reject an unsupported type itself, because `normalize_chunks_1d` is
+        # not called for zero-dimensional arrays.
         raise TypeError(_NO_CHUNKS.format(chunks, type(chunks).__name__))
     if len(per_dimension) != len(spans):
         raise ValueError(

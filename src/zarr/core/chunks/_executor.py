@@ -33,23 +33,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # Minimum number of bytes for which it is worthwhile to pass work to another thread. Passing a job
-# to another thread takes about 20 us. Decoding this number of bytes with zstd takes 200 us.
+# to another thread takes about 20 us. Decoding 256 KiB with zstd takes 200 us.
 PORTION_BYTES = 256 * KiB
 
 # The number of processors is cached, because `os.cpu_count` takes microseconds.
 _CPUS = os.cpu_count() or 1
 
-# If decoding a small chunk takes longer than this time, in seconds, it is worthwhile to decode some
-# chunks in another thread, despite GIL contention. In this time, zstd decodes 64 KiB, and gzip
+# A time in seconds. If decoding a small chunk takes longer, it is worthwhile to decode some chunks
+# in another thread, despite GIL contention. In 100 us, zstd decodes 64 KiB, and gzip
 # decodes 16 KiB.
 _SLOW_SECONDS = 100e-6
 
 # A function that takes an item and an executor. The concurrency of the operation is divided among
-# the items. The executor that is passed with an item has the share of that item.
+# the items, so the executor may use only the part of the concurrency that belongs to the item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
-# A function that takes some encoded chunks and a bool: whether an event loop is busy while the
-# function runs. If the bool is True, the function should release the GIL as rarely as possible.
+# A function that takes some encoded chunks and a bool. The bool is True if an event loop is busy
+# while the function runs. In this case, the function should release the GIL as rarely as possible.
 Work: TypeAlias = Callable[["Batch", bool], None]
 
 
@@ -162,7 +162,7 @@ class Inline(_Operation):
         Raises
         ------
         Exception
-            The first failure. The failure is raised after all calls have ended.
+            The first failure. The exception is raised after all calls of `work` have ended.
         """
         held = self._contends
         async with closing(batches):
@@ -312,13 +312,13 @@ async def _until_at_most(count: int, running: set[asyncio.Task[None]]) -> None:
                 raise failure
 
 
-# The coroutine methods of a codec have no parameter for an executor. If such a coroutine reads or
-# writes a store, it finds its share of the concurrency in this variable.
+# The coroutine methods of a codec have no parameter for an executor. If a coroutine method of a
+# codec reads or writes a store, the method gets an executor from this variable.
 _SHARE: ContextVar[OnLoop | None] = ContextVar("zarr_share", default=None)
 
 
 def on_loop() -> OnLoop:
-    """Return an executor with the share of the concurrency that belongs to the running job.
+    """Return the executor that `OnLoop.each` passed to the job in which the caller runs.
 
     If the caller does not run in a job of `OnLoop.each`, return a new executor with the configured
     ``async.concurrency``.
@@ -335,9 +335,10 @@ def _nbytes(buffer: Buffer | None) -> int:
 
 
 def _portions(items: Sequence[T], nbytes: int) -> list[Sequence[T]]:
-    """Split items of `nbytes` bytes each into portions of about equal size, one per thread.
+    """Divide a sequence of items into portions of about equal length, one portion per thread.
 
-    If there are several portions, each one has at least about `PORTION_BYTES` bytes.
+    Each item has `nbytes` bytes. If there are several portions, each portion has at least about
+    `PORTION_BYTES` bytes.
     """
     count = max(1, min(_CPUS, len(items) * nbytes // PORTION_BYTES))
     size = -(-len(items) // count) or 1

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     ReadItem: TypeAlias = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
     WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
 
-    # A sequence of pairs: the index of a request, and the value that was read. The value is None if
-    # the key is absent.
+    # A sequence of pairs. Each pair contains the index of a request, and the value that was read.
+    # The value is None if the key is absent.
     Batch: TypeAlias = Sequence[tuple[int, Buffer | None]]
 
 _T = TypeVar("_T")

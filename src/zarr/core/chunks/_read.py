@@ -96,7 +96,7 @@ class _Reading:
         self.contends = True  # becomes False if no permit is available
 
     async def read_part(self, read_part: ReadPart, index: int, executor: Executor) -> None:
-        """Read a selection of a chunk with the parameter `read_part`, and scatter the selection."""
+        """Read a selection of a chunk by calling `read_part`, and scatter the selection."""
         byte_getter, spec, chunk_selection, out_selection, _ = self.items[index]
         target = None if self.drop_axes else place_of(self.out, out_selection)
         key = key_for(byte_getter, executor)

@@ -58,7 +58,8 @@ def scatter(
         Axes of the chunk selection that have length 1 and are missing in `out`.
     """
     if not drop_axes and type(out) is type(chunk) is CPUNDBuffer:
-        # Avoid two intermediate buffers: creating them takes as long as copying a small chunk.
+        # This special case avoids the creation of two intermediate buffers, which would take as
+        # much time as copying a small chunk.
         data: Any = out.as_ndarray_like()
         data[out_selection] = chunk.as_ndarray_like()[chunk_selection]
         return

@@ -33,9 +33,9 @@ _FAR_FOR_SECONDS = 10.0
 class FairSemaphore:
     """A semaphore that gives permits to threads in the order of arrival, and has a timeout.
 
-    The semaphore is for work that contends only for the GIL. A plain lock would cause starvation:
-    if a thread releases the lock and soon acquires it again, no other thread wakes up in time to
-    get the lock.
+    The semaphore is meant for threads that compete for the GIL, but for no other resource. A plain
+    lock would cause starvation: if a thread releases the lock and soon acquires it again, no other
+    thread wakes up in time to get the lock.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class FairSemaphore:
         Maximum number of threads that hold a permit.
     timeout : float
         Time in seconds. If no permit is released during this time, a waiting thread continues
-        without a permit. In that case the work of the other threads is not short, so it is faster
-        to work in parallel.
+        without a permit. The threads that hold the permits are then doing long work, so it is
+        faster if the waiting thread works in parallel with them.
     """
 
     def __init__(self, permits: int, timeout: float) -> None:
@@ -104,7 +104,7 @@ class FairSemaphore:
         return getattr(self._of_thread, "is_holder", False)
 
     def _note(self, began: float, worked: float) -> None:
-        """Record whether the work waited for something other than the GIL."""
+        """Record whether a thread with a permit waited for something other than the GIL."""
         seconds = time.monotonic() - began
         is_far = seconds > _FAR_SECONDS and time.process_time() - worked < seconds * _BUSY_SHARE
         self._far_times = self._far_times + 1 if is_far else 0

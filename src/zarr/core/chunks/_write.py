@@ -129,13 +129,13 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
         The key of the chunk.
     encode_filled : callable
         Returns an awaitable. The result of the awaitable is an encoded chunk that contains only the
-        fill value, or None if the codecs do not encode such a chunk.
+        fill value. If the codecs do not encode such a chunk, the result is None.
 
     Raises
     ------
     NotImplementedError
-        If the key is present, the store cannot delete keys, and `encode_filled` provides None
-        instead of a chunk.
+        If a present key has to be deleted, but the store cannot delete keys, and `encode_filled`
+        provides None instead of a chunk.
     """
     if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):

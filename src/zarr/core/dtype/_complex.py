@@ -60,8 +60,8 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
         if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 2:
             parts = [decode_float(part, self._part_cls, zarr_format=zarr_format) for part in data]
             if None not in parts:
-                # The memory of the pair is viewed as a complex number. Computing the number from
-                # the two parts would change the pair (inf, nan), and the bits of NaN.
+                # View the memory of the pair as a complex number. Arithmetic on the two parts would
+                # change the pair (inf, nan), and the bits of NaN.
                 pair = np.array(parts, dtype=self._part_cls)
                 return cast("_TComplex", pair.view(self._scalar_cls)[0])
         raise TypeError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TFloat = TypeVar("_TFloat", bound="np.floating[Any]")
 
-# For each number of hexadecimal digits, the NumPy type string of a float with that many digits.
+# Maps the number of hexadecimal digits of a float to the NumPy type string of the float.
 _HEX_TYPES = {4: ">f2", 8: ">f4", 16: ">f8"}
 _HEX_DIGITS = re.compile("[0-9a-fA-F]+")
 

@@ -57,9 +57,9 @@ def get_data_type_from_json(
 ) -> ZDType[TBaseDType, TBaseScalar]:
     """Return the data type that a JSON form in a metadata document describes.
 
-    For format 3, the function accepts all forms that the specification allows. This package never
-    writes two of these forms: the names ``r8``, ``r16`` … of raw types, and objects without a
-    configuration.
+    For format 3, the function accepts all forms that the specification allows. Two of these forms
+    are only read by this package, never written: the names ``r8``, ``r16`` … of raw types, and
+    objects without a configuration.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zarr.core.common import ZarrFormat
     from zarr.core.dtype.common import DTypeJSON
 
-# The type is a string, so that numpy.typing does not need to be imported at run time.
+# The type alias is written as a string, so that numpy.typing is not imported at run time.
 ZDTypeLike = TypeAliasType(
     "ZDTypeLike", "npt.DTypeLike | ZDType[TBaseDType, TBaseScalar] | Mapping[str, JSON] | str"
 )

@@ -315,8 +315,8 @@ class AsyncGroup(ArrayCreation):
         TypeError, ValueError
             If a name is not a valid path, or if the metadata of a member are not valid.
         IndexError
-            If a selection is invalid or out of bounds. The errors listed up to here are raised
-            before any chunk is read.
+            If a selection is invalid or out of bounds. This error and the errors listed above it
+            are raised before any chunk is read.
         Exception
             See `zarr.read_many`.
         """
@@ -372,9 +372,10 @@ class AsyncGroup(ArrayCreation):
         ------
         tuple
             Path of the member relative to this group, and the array or group. The children of a
-            group are in the order in which the store or the consolidated metadata list them. A
-            group precedes its members. If a group has consolidated metadata, its members follow
-            directly after it. The members of other groups follow after all nodes of smaller depth.
+            group are in the order of the store's listing, or in the order of the consolidated
+            metadata. A group precedes its members. Members of a nested group that are known from
+            the consolidated metadata of a group above it can follow directly after the nested
+            group. All other members follow after all nodes of smaller depth.
 
         Raises
         ------
@@ -595,7 +596,7 @@ class AsyncGroup(ArrayCreation):
         Raises
         ------
         TypeError
-            If `value` is not a NumPy array or similar.
+            If `value` does not have the interface of a NumPy array.
         ValueError
             If `key` is the path of the group itself, or the store is read-only.
         """

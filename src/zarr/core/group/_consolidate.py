@@ -43,8 +43,8 @@ async def consolidate(store_path: StorePath, zarr_format: ZarrFormat | None) -> 
     Warns
     -----
     ZarrUserWarning
-        If a format 3 group that is not empty is consolidated. The warning says that the Zarr v3
-        specification does not define consolidated metadata.
+        If the group has format 3 and has members. The warning says that the Zarr v3 specification
+        does not define consolidated metadata.
     """
     store = store_path.store
     if not store.supports_consolidated_metadata:

@@ -62,8 +62,8 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
 # trip for groups, but saves a third of the requests for arrays.
 _FEW = 10
 
-# Estimated size of a metadata document in bytes. If the size of the values is known, a bulk read
-# can start more reads before the first value arrives.
+# Estimated size of a metadata document in bytes. Without this estimate, a bulk read would assume
+# larger values, and would start fewer reads before the first value arrives.
 _DOCUMENT_NBYTES = 64 * KiB
 
 
@@ -192,7 +192,7 @@ async def read_node_metadata(
 
 
 def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | None:
-    """Return the metadata of the array that documents describe; None if they describe no array."""
+    """Return the array metadata in the given documents; None if they describe no array."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if v3.get("node_type") != "array":
@@ -210,7 +210,7 @@ def _array_of(documents: Documents, store_path: StorePath) -> ArrayMetadata | No
 def _group_of(
     documents: Documents, store_path: StorePath, consolidated: _Consolidated
 ) -> GroupMetadata | None:
-    """Return the metadata of the group that documents describe; None if they describe no group."""
+    """Return the group metadata in the given documents; None if they describe no group."""
     v3 = documents.get(ZARR_JSON)
     if v3 is not None:
         if documents.seems_stored(ZGROUP_JSON):
@@ -235,7 +235,7 @@ def _warn_of_both(name: str, store_path: StorePath, used: str) -> None:
 def parse_group_v2(
     zgroup: Document, zattrs: Document | None, store_path: StorePath
 ) -> GroupMetadata:
-    """Return the group metadata of a ``.zgroup`` and a ``.zattrs`` document.
+    """Return the metadata of a group from its ``.zgroup`` document and its ``.zattrs`` document.
 
     For compatibility with zarr-python, a ``.zgroup`` document with ``zarr_format`` 3 describes a
     format 3 group, and the members of that group are looked up in format 3. A ``.zgroup`` document
@@ -294,7 +294,7 @@ class _Consolidated:
         self.key = wanted if isinstance(wanted, str) else ZMETADATA_V2_JSON
 
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
-        """Return `names`, followed by the key of format 2 consolidated metadata if it is needed.
+        """Return `names`, plus the key of format 2 consolidated metadata if that key is needed.
 
         The key is needed if consolidated metadata are not ignored and `chosen` contains format 2.
         """
@@ -377,7 +377,7 @@ async def read_many(
     -------
     list
         Metadata of the nodes, in the order of `paths`; None for a path without a node of the given
-        format. The metadata of format 2 groups do not include consolidated metadata, which are in a
+        format. Consolidated metadata of format 2 groups are not read, because they are stored in a
         separate document.
 
     Raises
@@ -441,8 +441,9 @@ def parse_node(
     Parameters
     ----------
     documents : mapping
-        For each document name that `NODE_KEYS` lists for the format, the parsed document; None for
-        an absent document. Only the documents that are needed are accessed.
+        The parsed documents by document name; None for an absent document. The keys include all
+        document names in ``NODE_KEYS[zarr_format]``. The function accesses only the documents that
+        it needs.
     zarr_format : {2, 3}
         Format of the documents.
     store_path : StorePath

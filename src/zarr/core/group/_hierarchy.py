@@ -101,7 +101,7 @@ def complete_below(
     Raises
     ------
     ValueError
-        See `complete`. The error is also raised if the group itself is among the nodes, or if a
+        See `complete`. `ValueError` is also raised if the group itself is among the nodes, or if a
         node does not have the given format.
     """
     given = normalize_paths(nodes)

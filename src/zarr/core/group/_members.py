@@ -121,7 +121,7 @@ async def walk(
     ------
     tuple
         Path of the node relative to this group, and metadata of the node. The children of a group
-        are in the order in which the store or the consolidated metadata list them.
+        are in the order of the store's listing, or in the order of the consolidated metadata.
 
     Raises
     ------
@@ -218,7 +218,7 @@ async def _list(place: StorePath, zarr_format: ZarrFormat) -> list[str]:
     names = dict.fromkeys([name async for name in place.store.list_dir(place.path)])
     own = _OWN_KEYS[zarr_format]
     # Ignore invalid names in the listing. Such a name could lead back to the group itself or to a
-    # node outside the group, so that the iteration would not end.
+    # node outside the group, and then the iteration could continue without end.
     return [name for name in names if name not in own and can_be_child(name)]
 
 

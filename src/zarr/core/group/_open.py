@@ -147,7 +147,7 @@ async def create_rooted_hierarchy(
     ContainsArrayError, ContainsGroupError
         See `create_hierarchy`.
     ValueError
-        See `create_hierarchy`. The error is also raised if no node is above all the other nodes.
+        See `create_hierarchy`. `ValueError` is also raised if no node is above all other nodes.
     """
     normalized = _hierarchy.normalize_paths(nodes)
     root = _hierarchy.root_of(normalized)

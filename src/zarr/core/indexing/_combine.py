@@ -55,16 +55,16 @@ def combine(
         chunk_sels.append(list(sels))
         complete.append(list(completes))
         dim_outs = list(outs)
-        # A dropped dimension has exactly one projection. The product of the output selections below
-        # omits this dimension. The items of all products still belong to the same sequence of
-        # chunks.
+        # A dropped dimension has exactly one projection. Although `out_sels` omits this dimension,
+        # the product of `out_sels` therefore has one item for each selected chunk, like the
+        # products of the other lists.
         if dim_outs[0] is not None:
             out_sels.append(dim_outs)
     if keep_dims:
         chunk_sels = _open_mesh([[_keep_dim(sel) for sel in column] for column in chunk_sels])
         out_sels = _open_mesh(out_sels)
-    # The n-th items of the four products belong to the same chunk. Using `map` on the products is
-    # much faster than a Python loop that creates one projection at a time.
+    # In each of the four products, the n-th item belongs to the n-th selected chunk. Using `map` on
+    # the products is much faster than a Python loop that creates one projection at a time.
     return map(
         ChunkProjection,
         product(*coords),

@@ -171,7 +171,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         if not self._distinct:
             # A chunk is selected completely only if the number of distinct points in the chunk
             # equals its number of elements. Counting distinct points is slow, so count them only in
-            # the few chunks with enough points.
+            # chunks in which the number of points, including duplicates, is not less than the
+            # number of elements.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

@@ -126,9 +126,9 @@ class SliceDimIndexer:
     def columns(self) -> Columns | None:
         """Return the projections as one iterable per field, each with one value per chunk.
 
-        The iterables take constant memory, and `itertools` does all work that is needed per chunk.
-        The method returns None if the step is not 1, if `dim_grid` is not a `FixedDimension`, or if
-        no element is selected.
+        The iterables take constant memory. Built-in types and `itertools` produce their values,
+        without a Python loop over the chunks. The method returns None if the step is not 1, if
+        `dim_grid` is not a `FixedDimension`, or if no element is selected.
         """
         grid = self.dim_grid
         if not (self.nitems and self.step == 1 and isinstance(grid, FixedDimension)):
@@ -237,8 +237,8 @@ def project_sorted(
 ) -> Iterator[ChunkDimProjection]:
     """Return the chunk projections of a selection that is given by sorted indices.
 
-    The arithmetic is vectorized over all chunks. Only the offset and the size of each chunk are
-    looked up separately.
+    The offsets and the sizes of the chunks are looked up one chunk at a time; the arithmetic is
+    vectorized over all chunks.
 
     Parameters
     ----------

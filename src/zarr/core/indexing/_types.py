@@ -46,7 +46,7 @@ class ChunkDimProjection(NamedTuple):
     dim_out_sel : slice, array or None
         Position of the selected elements in the output; None if the dimension is dropped.
     is_complete_chunk : bool
-        Whether all elements of the chunk that are within the array are selected.
+        Whether all elements of the chunk are selected, except those past the end of the array.
     """
 
     dim_chunk_ix: int
@@ -72,8 +72,8 @@ class ChunkProjection(NamedTuple):
     out_selection : tuple of slice or array
         Position of the selected elements in the output.
     is_complete_chunk : bool
-        Whether all elements of the chunk that are within the array are selected. If True, a write
-        does not need to read the chunk first.
+        Whether all elements of the chunk are selected, except those past the end of the array. If
+        True, a write does not need to read the chunk first.
     """
 
     chunk_coords: tuple[int, ...]

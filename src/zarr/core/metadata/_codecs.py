@@ -132,7 +132,10 @@ def settle_codecs(
     fill_value: object,
     chunk_grid: ChunkGridMetadata,
 ) -> tuple[Codec, ...]:
-    """Evolve each codec for the output of the previous codecs, and validate the evolved codec.
+    """Adapt each codec to the array that results from the array-to-array codecs before it.
+
+    The adapted array-to-array and array-to-bytes codecs are also validated. Bytes-to-bytes codecs
+    are not validated.
 
     Parameters
     ----------
@@ -150,7 +153,7 @@ def settle_codecs(
     Returns
     -------
     tuple of Codec
-        The evolved codecs, in which all parameters that depend on the array are set.
+        The adapted codecs, in which all parameters that depend on the array are set.
 
     Raises
     ------

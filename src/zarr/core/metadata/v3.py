@@ -174,10 +174,10 @@ class ArrayV3Metadata(Metadata):
     storage_transformers: tuple[dict[str, JSON], ...]
     extra_fields: dict[str, AllowedExtraField]
 
-    # If the stored document was repaired on reading, this is the document before the repair.
-    # Otherwise the attribute is None. Other packages use this attribute, so its name must not
-    # change. Saving the metadata stores the repaired document. In modified copies of the metadata,
-    # the attribute is None.
+    # If the stored document was repaired when it was read, `_stored_document` is the document
+    # before the repair. Otherwise the attribute is None. Other packages use this attribute, so its
+    # name must not change. Saving the metadata stores the repaired document. In modified copies of
+    # the metadata, the attribute is None.
     _stored_document: ClassVar[dict[str, JSON] | None] = None
 
     def __init__(
@@ -277,7 +277,7 @@ class ArrayV3Metadata(Metadata):
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of the smallest readable unit in elements: an inner chunk, or an unsharded chunk.
+        """Shape, in elements, of the smallest readable unit: an inner chunk or an unsharded chunk.
 
         Raises
         ------
@@ -485,7 +485,7 @@ def check_usable(metadata: object, place: object = None) -> None:
 
 
 def check_storable(metadata: object) -> None:
-    """Raise an error if metadata must not be stored although they are valid in memory.
+    """Raise an error for metadata that are valid in memory but must not be stored.
 
     Parameters
     ----------
