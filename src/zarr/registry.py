@@ -235,7 +235,8 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     Raises
     ------
     UnknownCodecError
-        If no implementation of the codec is registered, installed or configured.
+        If no implementation of the codec is registered or installed, and no importable class is
+        configured for the codec.
     BadConfigError
         If a class is configured for the codec but is neither registered nor importable, and at
         least one other implementation of the codec is registered.

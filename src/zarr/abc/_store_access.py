@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Maps each primitive method to the methods that are derived from it by default. A derived method is
 # derived again if the primitive method is defined in a more-derived class than the derived method.
+# The methods `delete_dir` and `clear` that `Store` defines are not derived again.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),

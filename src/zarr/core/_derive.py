@@ -298,7 +298,8 @@ def _dress(twin: Callable[..., Any], function: Callable[..., Any]) -> Callable[.
     # pickle looks a function up by its module and name. So `__module__` has to name the module in
     # which the synchronous function is assigned to a variable.
     twin.__module__ = sys._getframe(2).f_globals["__name__"]
-    # If `__wrapped__` were not deleted, `inspect` would follow it to the coroutine function, and
-    # report that the synchronous function is also a coroutine function.
+    # If `__wrapped__` were not deleted, `inspect.unwrap` would return the coroutine function. A
+    # tool that unwraps functions could then report that the synchronous function is a
+    # coroutine function.
     del twin.__wrapped__  # type: ignore[attr-defined]
     return twin

@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 # Nesting depth of the running code. The depth is 0 outside of the pools that `get_pool` returns.
 # A job that code of depth 0 submits to such a pool has depth 1. A job that code of depth 1 submits
-# to such a pool has depth 2. A job of any other pool has the depth of its submitter. If a worker
-# waits for a coroutine, the coroutine inherits the depth of the worker.
+# to such a pool has depth 2. A job of any other `Pool` has the depth of its submitter. If a
+# worker waits for a coroutine, the coroutine inherits the depth of the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 

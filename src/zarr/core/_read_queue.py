@@ -1,12 +1,12 @@
 """The queue of the read requests of one event loop, and the reads that answer the requests.
 
-A slot permits one read in flight. A request waits until a slot is free, and usually at least until
-the end of the current turn of the event loop. When the request gets a slot, other waiting requests
-for the same object are merged with it as far as `merge_around` allows. These requests may come
-from other callers. Each caller gets only the bytes that it requested. If a merged read fails, a
-separate read is made for each of its requests. So a request of one caller cannot make a request of
-another caller fail. If a caller is cancelled, only the reads that no other caller waits for are
-cancelled.
+A slot permits one read in flight. A request that needs a new read waits until a slot is free, and
+usually at least until the end of the current turn of the event loop. When the request gets a slot,
+other waiting requests for the same object are merged with it as far as `merge_around` allows. These
+requests may come from other callers. Each caller gets only the bytes that it requested. If a merged
+read fails, a separate read is made for each of its requests. So a request of one caller cannot make
+a request of another caller fail. If a caller is cancelled, only the reads that no other caller
+waits for are cancelled.
 """
 
 from __future__ import annotations

@@ -77,10 +77,11 @@ class Cache:
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
         Maximum total size of all copies, in bytes; None means no limit. The total size also
-        includes the values that were already in the cache store when the cache was created. Such a
-        value is included after its first read. If the value has not been read before, it is
-        included immediately before the cache writes a copy for the first time. A value that is
-        included in the total size can be evicted.
+        includes the values that were already in the cache store when the cache was created. If
+        `max_size` is not None and the cache store supports listing, these values are included
+        immediately before the cache writes its first copy. If `max_age` is infinity, such a value
+        is also included when it is read as a whole. Values that are included in the total size can
+        be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:

@@ -75,7 +75,7 @@ async def migrate_v2_to_v3(
     ValueError
         If metadata of a node have no counterpart in format 3 (a note names the node), if a node
         below the root already has format 3 metadata that differ from the converted metadata, or if
-        the store to which the documents would be written is read-only.
+        `dry_run` is False and the store to which the documents are written is read-only.
 
     Warns
     -----

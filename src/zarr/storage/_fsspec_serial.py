@@ -22,8 +22,8 @@ R = TypeVar("R")
 # Protocols of file systems that use one connection, or one file position, for all calls.
 _SERIAL_PROTOCOLS = frozenset({"ftp", "sftp", "ssh", "zip", "tar", "libarchive"})
 
-# The caching file systems that this fsspec module defines keep a list of their cached blocks in a
-# file, and do not lock this file.
+# The caching file systems that this fsspec module defines, except `SimpleCacheFileSystem`, keep a
+# list of their cached data in a file, and do not lock this file.
 _CACHES = "fsspec.implementations.cached"
 _CACHE_CALLS = ("_cat", "_get", "_open", "_pipe", "_put", "_read", "_head", "_tail")
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
 # This lock is held during a fork, so that two threads never fork at the same time. Otherwise, the
-# first thread to end its fork could release locks of stores in `_held` that the other thread has
-# acquired for its own fork.
+# first thread to end its fork could remove stores from `_held` whose locks the other thread has
+# acquired for its own fork. These locks would then never be released.
 _forking = threading.Lock()
 
 

@@ -125,9 +125,9 @@ class MemorySource:
 class WindowSource:
     """A stored inner chunk, whose bytes are a byte range of the outer shard.
 
-    This class is used if the inner chunk is itself a shard, or if the codec of the inner chunk
-    overrides the method that decodes parts of chunks. Such a method receives the `WindowSource` as
-    a byte getter.
+    This class is used to read a part of an inner chunk that is itself a shard, and to read inner
+    chunks whose codec overrides the method that decodes parts of chunks. Such a method receives
+    the `WindowSource` as a byte getter.
 
     Parameters
     ----------

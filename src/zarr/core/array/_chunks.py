@@ -72,7 +72,8 @@ async def _keys_below(array: AsyncArray[Any]) -> AsyncIterator[str]:
 def _key_decoder(array: AsyncArray[Any]) -> Callable[[str], Coords | None] | None:
     """Return a function that converts a chunk key to a grid position, and any other key to None.
 
-    If the chunk key encoding cannot decode keys, return None instead of a function.
+    If the array has dimensions and the chunk key encoding cannot decode keys, return None instead
+    of a function.
     """
     metadata, grid_shape = array.metadata, array._chunk_grid.grid_shape
     if isinstance(metadata, ArrayV3Metadata):
