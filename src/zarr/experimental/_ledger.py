@@ -214,7 +214,7 @@ class Ledger:
             )
 
     def end_change_below(self, base: str) -> None:
-        """Record that a change of the values of all keys that begin with `base` has ended."""
+        """Record the end of an operation that changes all keys with the prefix `base`."""
         with self._lock:
             self._changing_below.remove(base)
             self._note_change_below(base)

@@ -247,10 +247,9 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     is_fixed_size = False
 
     # The names of two numcodecs parameters: the data type of decoded arrays, and the data type of
-    # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. The
-    # method `_encoded_dtype`, which a subclass can override, returns the data type of encoded
-    # arrays. By default, this is the data type of decoded arrays if `_encoded_parameter` is None or
-    # if the parameter for encoded arrays is not given.
+    # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. If
+    # `_encoded_parameter` is None, or if its parameter is not given, encoded arrays have the same
+    # data type as decoded arrays. A subclass can change this rule with `_encoded_dtype`.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 

@@ -154,7 +154,7 @@ class _Rewriting:
             raise
 
     async def encode_async(self, chunks: tuple[InnerChunk, ...]) -> list[Buffer | None]:
-        """Encode inner chunks with their new values by async codecs; see `encode`."""
+        """Encode inner chunks that have new values, with asynchronous codecs; see `encode`."""
         if self._layout.write_part is not None:
             return await concurrent_map([(chunk,) for chunk in chunks], self._encode_own)
         if self._layout.nested is not None:
