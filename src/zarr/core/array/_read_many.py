@@ -81,7 +81,7 @@ class Reading:
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
         # Whole chunks are fetched even for a small selection. Counting is skipped if even the
-        # maximum number of counted chunks, `_MOST_COUNTED`, would need less than one unit of memory.
+        # maximum number of counted chunks (`_MOST_COUNTED`) needs less than one unit of memory.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
