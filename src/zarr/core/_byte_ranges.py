@@ -113,6 +113,11 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
     """
     if byte_range is None:
         return 0, nbytes
+    if (
+        isinstance(byte_range, RangeByteRequest)
+        and 0 <= byte_range.start <= byte_range.end <= nbytes
+    ):
+        return byte_range.start, byte_range.end  # the common case, which needs no further checks
     check_byte_range(byte_range)
     if isinstance(byte_range, RangeByteRequest):
         start = min(byte_range.start, nbytes)

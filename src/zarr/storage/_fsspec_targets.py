@@ -8,7 +8,8 @@ merged only if their target object is known.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -43,6 +44,8 @@ class Target(NamedTuple):
         """Convert a byte range of the region to a byte range of the object."""
         if self.nbytes is None:
             return byte_range
+        if byte_range is None:
+            return RangeByteRequest(self.start, self.start + self.nbytes)
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return RangeByteRequest(self.start + start, self.start + stop)
 
@@ -110,19 +113,19 @@ def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | E
         reference, a `ValueError` if the reference is malformed, or a `ReferenceNotReachable` if no
         file system is known for the protocol of the target.
     """
+    find_fs = cache(partial(_target_fs, fs))  # many references share one URL
     resolved: list[Target | bytes | Exception | None] = []
     for path in paths:
         try:
-            resolved.append(_resolve(fs, path))
+            resolved.append(_resolve(fs, path, find_fs))
         except Exception as error:
             resolved.append(error)
     return resolved
 
 
-def _resolve(fs: Any, path: str) -> Target | bytes | None:
-    from fsspec.core import split_protocol
-    from fsspec.implementations.reference import ReferenceNotReachable
-
+def _resolve(
+    fs: Any, path: str, find_fs: Callable[[str], AsyncFileSystem | str]
+) -> Target | bytes | None:
     try:
         reference = fs.references[fs._strip_protocol(path)]
     except KeyError:
@@ -135,14 +138,21 @@ def _resolve(fs: Any, path: str) -> Target | bytes | None:
         inline = reference.startswith(b"base64:")
         return base64.b64decode(reference[7:], validate=True) if inline else reference
     url, *region = _parse_reference(reference, path, fs.target)
-    protocol = split_protocol(url)[0]
-    try:
-        target_fs = fs.fss[protocol]
-    except KeyError:
-        failure = ReferenceNotReachable(path, redact_url(url))
-        reason = f"There is no file system for the protocol {protocol!r}."
-        raise failure from ValueError(reason)
+    target_fs = find_fs(url)
+    if isinstance(target_fs, str):
+        from fsspec.implementations.reference import ReferenceNotReachable
+
+        raise ReferenceNotReachable(path, redact_url(url)) from ValueError(target_fs)
     return Target(target_fs, url, *region)
+
+
+def _target_fs(fs: Any, url: str) -> AsyncFileSystem | str:
+    """Return the file system of the target of a reference, or the reason why there is none."""
+    from fsspec.core import split_protocol
+
+    protocol = split_protocol(url)[0]
+    found: AsyncFileSystem | None = fs.fss.get(protocol)
+    return f"There is no file system for the protocol {protocol!r}." if found is None else found
 
 
 def _parse_reference(reference: object, path: str, target: str | None) -> Sequence[Any]:
@@ -163,5 +173,7 @@ def _parse_reference(reference: object, path: str, target: str | None) -> Sequen
 
 
 def _is_size(value: object) -> bool:
+    if type(value) is int:  # the common case
+        return value >= 0
     is_number = isinstance(value, Integral) and not isinstance(value, bool)
     return is_number and int(cast("Any", value)) >= 0
