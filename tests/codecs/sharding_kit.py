@@ -174,10 +174,8 @@ def decode_async(codec: ShardingCodec, data: bytes, spec: ArraySpec) -> npt.NDAr
     return decoded.as_numpy_array()
 
 
-def read(
-    how: str, codec: ShardingCodec, key: Any, selection: Any, spec: ArraySpec
-) -> npt.NDArray[Any] | None:
-    """Read a selection with, or without, an event loop."""
+def read(how: str, codec: ShardingCodec, key: Any, selection: Any, spec: ArraySpec) -> Any:
+    """Read a selection with, or without, an event loop; None means only fill values."""
     if how == "sync":
         part = codec._decode_partial_sync(key, selection, spec)
     else:

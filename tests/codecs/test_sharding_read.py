@@ -96,7 +96,7 @@ def test_the_index_is_read_once_and_neighbours_together(
 ) -> None:
     key = stored()
     part = read(how, CODEC, key, selection, make_spec(SHAPE, **options))
-    assert np.array_equal(part, counting(SHAPE)[selection])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[selection])
     asked = key.store.requests
     assert asked[:1] == requests[:1]
     assert sorted(asked[1:], key=repr) == sorted(requests[1:], key=repr)
@@ -109,7 +109,7 @@ def test_an_index_at_the_start_is_read_as_a_range(how: str) -> None:
     )
     key = stored(codec)
     part = read(how, codec, key, (slice(0, 2), slice(2, 4)), make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[0:2, 2:4])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[0:2, 2:4])
     first = INDEX_NBYTES + 16
     assert key.store.requests == [
         RangeByteRequest(0, INDEX_NBYTES),
@@ -144,7 +144,7 @@ def test_inner_chunks_that_are_not_stored_are_not_asked_for(how: str) -> None:
     assert (part == -1).all()
     assert key.store.requests == [INDEX]
     mixed = read(how, CODEC, key, (slice(0, 4), slice(0, 1)), spec)
-    assert np.array_equal(mixed, array[0:4, 0:1])  # type: ignore[arg-type]
+    assert np.array_equal(mixed, array[0:4, 0:1])
     assert key.store.requests == [INDEX, span(0, 0)]
 
 
@@ -152,7 +152,7 @@ def test_inner_chunks_that_are_not_stored_are_not_asked_for(how: str) -> None:
 def test_foreign_byte_getters_are_read_range_by_range(how: str) -> None:
     key = stored()
     part = read(how, CODEC, ForeignKey(key), (slice(0, 2), slice(0, 8)), make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[0:2])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[0:2])
     asked = key.store.requests
     assert asked[0] == INDEX
     assert sorted(asked[1:], key=repr) == sorted((span(i, i) for i in range(4)), key=repr)
@@ -207,7 +207,7 @@ INNER_NBYTES = 4 * 16 + INNER_INDEX_NBYTES
 def test_a_nested_shard_is_read_through_its_own_index(how: str) -> None:
     key = stored(NESTED)
     part = read(how, NESTED, key, (slice(6, 8), slice(4, 6)), make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[6:8, 4:6])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[6:8, 4:6])
     start, stop = 3 * INNER_NBYTES, 4 * INNER_NBYTES  # the last inner shard, of it the third chunk
     assert key.store.requests == [
         SuffixByteRequest(4 * 16),
@@ -220,7 +220,7 @@ def test_a_nested_shard_is_read_through_its_own_index(how: str) -> None:
 def test_inner_shards_needed_in_every_part_are_read_like_inner_chunks(how: str) -> None:
     key = stored(NESTED)
     part = read(how, NESTED, key, (slice(1, 3), slice(0, 8)), make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[1:3])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[1:3])
     assert key.store.requests == [SuffixByteRequest(4 * 16), RangeByteRequest(0, 2 * INNER_NBYTES)]
 
 
@@ -231,7 +231,7 @@ def test_shards_behind_other_codecs_are_read_whole(how: str, codecs: list[Codec]
     key = stored(codec)
     selection = (slice(6, 8), slice(4, 6))
     assert np.array_equal(
-        read(how, codec, key, selection, make_spec(SHAPE)),  # type: ignore[arg-type]
+        read(how, codec, key, selection, make_spec(SHAPE)),
         counting(SHAPE)[selection],
     )
     assert len(key.store.requests) == 2
@@ -299,7 +299,7 @@ REPEATED: list[Any] = [
 @pytest.mark.parametrize("selection", REPEATED)
 def test_all_elements_of_an_inner_chunk_in_another_order(how: str, selection: Any) -> None:
     part = read(how, CODEC, stored(), selection, make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[selection])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[selection])
 
 
 # --- who runs what ----------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_async_only_codecs_work(selection: Any) -> None:
         assert data is not None
         key = Key(OneValueStore(**{"c/0": data}))
         part = read("async", codec, key, selection, make_spec(SHAPE))
-        assert np.array_equal(part, counting(SHAPE)[selection])  # type: ignore[arg-type]
+        assert np.array_equal(part, counting(SHAPE)[selection])
         with pytest.raises(TypeError, match="has only asynchronous methods"):
             read("sync", codec, key, selection, make_spec(SHAPE))
 
@@ -391,7 +391,7 @@ class Shuffling(OneValueStore):
 def test_results_arrive_in_any_order() -> None:
     key = Key(Shuffling(**{"c/0": stored().value}))  # type: ignore[arg-type]
     part = read("async", CODEC, key, (slice(0, 6), slice(1, 7)), make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[0:6, 1:7])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[0:6, 1:7])
 
 
 def test_what_arrives_while_another_thread_decodes_is_decoded_too() -> None:
@@ -405,7 +405,7 @@ def test_what_arrives_while_another_thread_decodes_is_decoded_too() -> None:
     codec = ShardingCodec(chunk_shape=(2, 2), codecs=[BytesCodec(), SlowAtFirst(threads=[])])
     key = Key(Shuffling(**{"c/0": stored().value}))  # type: ignore[arg-type]
     part = read("async", codec, key, (slice(0, 6), slice(0, 8)), make_spec(SHAPE))
-    assert np.array_equal(part, counting(SHAPE)[0:6])  # type: ignore[arg-type]
+    assert np.array_equal(part, counting(SHAPE)[0:6])
 
 
 # --- faults -----------------------------------------------------------------------------

@@ -58,7 +58,8 @@ def flat_array(data: object) -> npt.NDArray[Any]:
 
 def byte_view(data: object) -> memoryview:
     """Return an array or bytes-like object as a contiguous view of bytes, in memory order."""
-    return memoryview(flat_array(data).view("B"))  # type: ignore[arg-type]
+    flat: Any = flat_array(data).view("B")
+    return memoryview(flat)
 
 
 def writeable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

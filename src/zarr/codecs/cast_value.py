@@ -197,7 +197,7 @@ class CastValue(ArrayArrayCodec, NamedCodec):
         if not pairs:
             return cast_numbers(array, target, self.rounding, self.out_of_range)
         replaced = [(matches(array, key), value) for key, value in pairs]
-        rest = ~np.logical_or.reduce([mask for mask, _ in replaced])
+        rest = ~np.any([mask for mask, _ in replaced], axis=0)
         result = np.empty(array.shape, dtype=target)
         result[rest] = cast_numbers(array[rest], target, self.rounding, self.out_of_range)
         for mask, value in replaced:

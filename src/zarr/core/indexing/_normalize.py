@@ -132,7 +132,7 @@ def boundscheck_indices(x: npt.NDArray[np.intp], dim_len: int) -> None:
     BoundsCheckError
         If an index is out of bounds.
     """
-    if x.size and (x.min() < 0 or x.max() >= dim_len):
+    if x.size and (np.min(x) < 0 or np.max(x) >= dim_len):
         _out_of_bounds(dim_len)
 
 
@@ -150,10 +150,10 @@ def normalize_indices(
     """
     # Check the bounds before the conversion to a signed type, because large unsigned numbers could
     # become negative.
-    if boundscheck and x.dtype.kind == "u" and x.size and int(x.max()) >= dim_len:
+    if boundscheck and x.dtype.kind == "u" and x.size and int(np.max(x)) >= dim_len:
         _out_of_bounds(dim_len)
     indices = x.astype(np.intp, copy=False)
-    if wraparound and indices.size and indices.min() < 0:
+    if wraparound and indices.size and np.min(indices) < 0:
         indices = wraparound_indices(indices, dim_len)
     if boundscheck:
         boundscheck_indices(indices, dim_len)
