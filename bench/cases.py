@@ -10,7 +10,8 @@ from bench import formats, scale
 from bench.datasets import Dataset
 
 V2 = "-v2"
-# The pipeline of zarrs takes 20 s for 1000 keys over HTTP; one case shows this.
+# The pipeline of zarrs takes 20 s for 1000 keys over HTTP. The case ``keys-http`` shows this. The
+# cases with several readers over HTTP omit this pipeline.
 WITHOUT_ZARRS = ("ours", "main", "zarr", "fused", "tensorstore", "limit")
 IN_FLOWS = ("ours", "main", "zarr", "tensorstore")
 SECONDS, MEBIBYTES, RATIO = "s", "MiB", "ratio"
@@ -76,13 +77,15 @@ class Sizes:
     shard : int
         Elements along each side of a shard.
     chunks_in_memory, keys, children : int
-        Number of chunks in memory, of keys, and of children of a group.
+        Number of chunks of an array in memory; number of keys on a server; number of children of a
+        group.
     readers : tuple of int
         Numbers of concurrent readers.
     reader_side : int
         Elements along each side of the array of one reader.
     callers, variables : int
-        Number of concurrent callers that read parts of one array, and number of small arrays.
+        Number of threads that concurrently read parts of one array; number of small arrays in one
+        object.
     memory_side : int
         Elements along each side of the array whose memory is measured.
     scales : tuple of int

@@ -55,7 +55,7 @@ def chosen(names: str | None, main: str | None = None) -> list[Peer]:
 def starters(
     peers: Sequence[Peer], environments: Environments, log: Path
 ) -> tuple[dict[str, Callable[[], Worker]], dict[str, str]]:
-    """Build the environments of peers; return their starters, and reasons why peers are missing."""
+    """Build environments; return functions that start workers, and reasons for missing peers."""
     found: dict[str, Callable[[], Worker]] = {}
     absent: dict[str, str] = {}
     for peer in peers:

@@ -73,10 +73,11 @@ OBJECT = "object.bin"
 def make(dataset: Dataset, root: Path) -> Path:
     """Return the directory of a dataset below `root`; write the dataset if it does not exist.
 
-    The directory contains the copies, and the expected values in ``expected.npy``, except those of
-    kind ``pattern``, which are computed when they are needed. For an uncompressed one-dimensional
-    array it also contains ``object.bin`` with all chunks one after the other, and
-    ``references.json`` with the offset and length of each chunk.
+    The directory contains the copies of the array or group. For an array, it also contains the
+    expected values in ``expected.npy``. Values of the kind ``pattern`` are not stored, but computed
+    when they are needed. For an uncompressed one-dimensional array, the directory also contains
+    ``object.bin`` with all chunks one after the other, and ``references.json`` with the offset and
+    length of each chunk.
     """
     folder = root / dataset.name
     if folder.exists():

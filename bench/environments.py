@@ -1,4 +1,4 @@
-"""The peers, and the virtual environments in which they run, which are kept between runs."""
+"""The peers and their virtual environments; the environments are kept between runs."""
 
 from __future__ import annotations
 

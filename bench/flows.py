@@ -1,4 +1,4 @@
-"""Typical workloads on a server: reads by dask, of many variables, and by many callers."""
+"""Typical reads from a server: reads with dask, reads of many variables, concurrent reads."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from bench.task import Task
 from bench.values import AnyValues, check_equal
 from bench.workload import Unsupported, Workload
 
-# Keys in the options of a case: the name of a flow, and the configuration that it sets.
+# Keys in the options of a case: the name of its flow, and the zarr settings for this flow.
 FLOW, SETTINGS = "flow", "settings"
-# Only every second chunk of the object is a variable, so that merged reads contain unused bytes.
+# If a flow reads many variables, each of them is one chunk, and every second chunk is left out, so
+# merged reads contain unused bytes.
 STRIDE = 2
 VARIABLE = "a"
 
@@ -83,7 +84,7 @@ def references(task: Task, *, obstore: bool = False) -> Workload:
 
 
 def dask(task: Task) -> Workload:
-    """Open references by xarray, and compute an array by dask threads, with one task per chunk."""
+    """Open references with xarray, and compute an array in dask threads, one task per chunk."""
     try:
         import dask.array  # noqa: F401
         import xarray
@@ -175,5 +176,5 @@ FLOWS: dict[str, Callable[[Task], Workload]] = {
 
 
 def workload(task: Task) -> Workload:
-    """Return the workload of the flow that a case names."""
+    """Return the workload for the flow that `task.options` names."""
     return FLOWS[task.options[FLOW]](task)

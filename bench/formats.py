@@ -1,8 +1,8 @@
 """Format 2 compared with format 3: the same operation on the same values, in one process.
 
-Between two cases, the speed of the machine changes more than the formats differ. Therefore the two
-formats alternate here, and which one goes first alternates too. The figure is the median of the
-ratios.
+From one case to the next, the speed of the machine can change by more than the difference between
+the formats. Therefore each turn measures both formats. The format that is measured first changes
+from turn to turn. The figure is the median of the ratios of all turns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from bench.task import Task
 from bench.workload import Workload, repetitions, timed
 
 TURNS = 11
-# Seconds of one turn, in which short operations are repeated, and maximum for all turns together.
+# Seconds for which one turn repeats an operation in each format, and seconds for all turns. If an
+# operation is slow, `FEWEST_TURNS` turns may take longer.
 TURN_SECONDS, SECONDS = 0.03, 1.5
 FEWEST_TURNS = 3
 TWIN, DOES = "twin", "does"
@@ -26,7 +27,8 @@ def workload(task: Task, operations: Mapping[str, Callable[[Task], Workload]]) -
     Parameters
     ----------
     task : Task
-        Task of format 3; its options contain the task of format 2 and the name of the operation.
+        Task for format 3. Its options contain the task for format 2, and the name of the operation
+        that is measured in both formats.
     operations : mapping
         Operations of the peer, by name.
     """

@@ -1,7 +1,7 @@
 """How long it takes to import a package, minus the time to import numpy.
 
-A package may delay its imports until one of its names is used. Therefore a second figure includes
-the first use of a name.
+A package may delay its imports until one of its names is used. Therefore a second case,
+`import-use`, also gets the function that opens an array.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def seconds(code: str) -> float:
 
 
 def workload(task: Task) -> Workload:
-    """Measure, in turns, interpreters that import only numpy, and numpy and the package."""
+    """Return a workload: the import time of numpy and the package, minus that of numpy alone."""
     module, settings = task.worker
     chosen = json.loads(settings)
     if chosen.get("config") and not chosen.get("imports"):
@@ -39,7 +39,8 @@ def workload(task: Task) -> Workload:
 
     def run() -> float:
         pairs = [(seconds(code), seconds("import numpy")) for _ in range(PAIRS)]
-        # The minimum of each, because other activity of the machine only adds time.
+        # Take the minimum time with the package, and the minimum time without it, because other
+        # activity of the machine only adds time.
         return min(first for first, _ in pairs) - min(second for _, second in pairs)
 
     return Workload(run, is_measure=True)

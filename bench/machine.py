@@ -40,7 +40,7 @@ def load() -> float | None:
 
 
 def calibrate() -> float:
-    """Return the seconds that a fixed loop takes; the variation of this time is noise."""
+    """Return the time of a fixed loop in seconds, which shows how fast the machine is."""
     started = time.perf_counter()
     total = 0
     for number in range(200_000):

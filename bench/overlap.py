@@ -1,12 +1,12 @@
 """Whether fetching and decoding overlap.
 
 Chunks are read from a store of limited throughput. The limit is set so that fetching all chunks
-takes as long as decoding them takes without any waiting. The figure is the duration of the read,
-divided by the longer one of these two times: 1 if they overlap completely, 2 if one waits for the
-other.
+takes as long as decoding them. The figure is the duration of the read, divided by the time for
+fetching or by the time for decoding, whichever is longer. It is 1 if fetching and decoding overlap
+completely, and 2 if they do not overlap.
 
-The values are in memory. Files would be read by threads, which need processor time as decoding
-does, so that the overlap would be limited by the number of processors.
+The store keeps the values in memory. If the values were in files, threads would read them, and
+would compete with decoding for the processors. The number of processors would limit the overlap.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Channel(zarr.storage.WrapperStore[Any]):
         return type(self)(store, self.seconds)
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        """Read a value after waiting for its turn."""
+        """Read a value; if it is a chunk, wait until its interval has passed."""
         if self.seconds and not key.endswith(METADATA):
             now = time.perf_counter()
             self._free_at = max(now, self._free_at) + self.seconds
@@ -57,7 +57,7 @@ class Channel(zarr.storage.WrapperStore[Any]):
 
 
 def fetch(channel: Channel, keys: list[str]) -> float:
-    """Return the seconds to get all values, with the same concurrency as the read."""
+    """Get all values with `AT_ONCE` concurrent requests; return the duration in seconds."""
     prototype = zarr.core.buffer.default_buffer_prototype()
     remaining = iter(keys)
 

@@ -57,8 +57,8 @@ def over_references(task: Task, references: Mapping[str, Any], *, obstore: bool 
     references : mapping
         References in the form of kerchunk.
     obstore : bool
-        Whether obstore reads the targets of the references, instead of an fsspec file system. Only
-        for S3.
+        If True, obstore reads the targets of the references; only for S3. If False, s3fs or the
+        HTTP file system of fsspec reads the targets.
     """
     import fsspec
 

@@ -54,12 +54,14 @@ class Limits:
     rounds : int
         Maximum number of rounds of a case.
     seconds : float
-        Seconds of a case after which no further round begins, except the first few rounds. Also the
-        seconds of work after which a peer takes no part in further rounds.
+        Time limit of a case in seconds. After this time, a new round begins only if the case has
+        had fewer than `FEWEST_ROUNDS` rounds. A peer whose own runs have taken this time takes no
+        part in further rounds.
     fill : float
         Minimum seconds of a run; shorter operations are repeated.
     minutes : float
-        Minutes planned for all cases. If the cases are late, they are run with fewer rounds.
+        Minutes planned for all cases. While the measurement is behind this plan, a case has at most
+        `ROUNDS_IN_HASTE` rounds.
     """
 
     rounds: int = 7
@@ -74,7 +76,7 @@ class Peers:
     Parameters
     ----------
     starters : mapping
-        Functions that start the worker of a peer, by name.
+        For the name of each peer, the function that starts the worker of this peer.
     """
 
     def __init__(self, starters: Mapping[str, Callable[[], Worker]]) -> None:
@@ -120,7 +122,7 @@ class Runner:
     limits : Limits
         Limits on the time for measurements.
     loops : list of float
-        List to which the seconds of the calibration loop before each round are added.
+        Before each round, the duration of the calibration loop in seconds is added to this list.
     """
 
     def __init__(
@@ -240,6 +242,6 @@ class Runner:
 
 
 def told(answer: Mapping[str, Any]) -> str | None:
-    """Return the reason in an answer why a peer cannot run a case; None if it can."""
+    """Return why a peer cannot run a case, as its answer says; None if the peer can run it."""
     reason = answer.get("unsupported", answer.get("error"))
     return None if reason is None else str(reason)

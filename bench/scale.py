@@ -17,12 +17,15 @@ KINDS = ("basic", "orthogonal", "coordinate")
 
 
 def dataset(nchunks: int) -> Dataset:
-    """Return the description of an array of `nchunks` 2 x 2 chunks, a multiple of `COLUMNS`."""
+    """Return the description of an array with `nchunks` chunks of 2 x 2 elements.
+
+    The number of chunks must be a multiple of `COLUMNS`.
+    """
     return Dataset((2 * (nchunks // COLUMNS), 2 * COLUMNS), (2, 2), zstd=False, values="ramp")
 
 
 def index(kind: str, of: Dataset) -> Any:
-    """Return an index that touches each chunk: all elements, or the first element of each."""
+    """Return an index that selects all elements, or the first element of each chunk."""
     rows, columns = (np.arange(0, n, 2) for n in of.shape)
     if kind == "basic":
         return ...

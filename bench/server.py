@@ -3,14 +3,16 @@
     python -P -m bench.server DIRECTORY DELAY http
     python -P -m bench.server DIRECTORY DELAY s3
 
-prints its port. The second form supports the S3 operations of clients that read without signing:
-GET with a range, HEAD and ListObjectsV2, with path-style URLs. Each directory in DIRECTORY is a
-bucket. The server runs in its own process, so that it shares nothing but the processors with its
-clients. ``GET /-/counts`` returns, as JSON, the number of requests and bytes so far, and the
-maximum number of concurrent requests since the previous such call; this request is neither delayed
-nor counted. In the first form, the response for a directory contains links to its entries. Paths
-below ``/-/busy/`` give the same files as paths below ``/``, but one request of 20 is answered by
-status 503 and Retry-After.
+prints its port. In the first form, the response for a directory contains links to its entries. The
+second form supports the S3 operations that clients need for reading without signatures: GET with a
+range, HEAD and ListObjectsV2, with path-style URLs. Each directory in DIRECTORY is a bucket. The
+server runs in its own process. Therefore it shares only the processors with its clients.
+
+``GET /-/counts`` returns a JSON object with the number of requests so far, the number of bytes so
+far, and the maximum number of concurrent requests since the previous ``GET /-/counts``. A request
+for ``/-/counts`` is neither delayed nor counted. Paths below ``/-/busy/`` give the same files as
+paths below ``/``, but every 20th request below ``/-/busy/`` is answered by status 503 and
+Retry-After.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ KINDS = {"http": "http", "references": "http", "s3": "s3", "s3-references": "s3"
 
 @dataclass(frozen=True)
 class Counts:
-    """Answered requests, bytes of the response bodies, and the maximum of concurrent requests.
+    """Answered requests, bytes of the response bodies, and maximum number of concurrent requests.
 
-    The maximum is that since the previous query; 0 if the server does not report it.
+    `peak` is the maximum since the previous query, or 0 if the server does not report a maximum.
     """
 
     requests: int = 0

@@ -15,8 +15,8 @@ def median(figures: Sequence[float]) -> float:
 def relative_iqr(figures: Sequence[float]) -> float:
     """Return the interquartile range (IQR), divided by the median.
 
-    For fewer than four figures, it is the whole range divided by the median. It is 0 if the median
-    is 0, and for a single figure.
+    For two or three figures, the result is the whole range divided by the median. The result is 0
+    if there is only one figure, or if the median is 0.
     """
     center = statistics.median(figures)
     if len(figures) < 2 or not center:
@@ -29,7 +29,7 @@ def relative_iqr(figures: Sequence[float]) -> float:
 
 
 def ratio(figures: Sequence[float], to: Sequence[float]) -> float:
-    """Return the median of the ratios of figures taken in the same rounds.
+    """Return the median of the ratios of `figures` to `to`, taken round by round.
 
     A disturbance that slows down a whole round cancels in the ratio. NaN if a ratio has no meaning,
     for example if a figure is not positive.

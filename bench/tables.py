@@ -112,7 +112,7 @@ def ratios(results: Sequence[Result], peers: Sequence[str]) -> Iterator[str]:
 def requests(
     results: Sequence[Result], peers: Sequence[str], *, with_peak: bool = False
 ) -> Iterator[str]:
-    """Yield a table of the requests of one run, optionally with the maximum of concurrent ones."""
+    """Yield a table of the requests of one run, optionally with the peak concurrency."""
 
     def cell(result: Result, peer: str) -> str:
         counts = result.outcomes.get(peer, Outcome()).counts

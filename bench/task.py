@@ -1,4 +1,4 @@
-"""The description of a case for a worker: the operation, and the data with their location."""
+"""A case in the form that is sent to a worker: the operation, the data and their location."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ AnyValues = npt.NDArray[Any]
 def make(kind: str, shape: tuple[int, ...], start: int = 0, stop: int | None = None) -> AnyValues:
     """Return the rows `start` to `stop` (None for the end) of a float32 array of a given shape.
 
-    The kinds are ``smooth``, a field with a little noise, only for two dimensions and all rows;
-    ``ramp``, the running number of each element; and ``pattern``, which compresses well.
+    The kinds are ``smooth``, a smooth function with a little noise, for two dimensions only;
+    ``ramp``, the position of each element in C order; and ``pattern``, which compresses well.
     """
     rows = range(shape[0])[start:stop]
     if kind == "smooth":

@@ -3,10 +3,10 @@
     python -P -m bench.worker MODULE SETTINGS
 
 reads one request per line and writes one answer per line, both as JSON. ``{"prepare": task}``
-prepares an operation, runs it once, and checks the result. ``{"run": null}`` repeats the operation
-to fill some time, and answers with the figure. ``{"run": "at once"}`` does the same without
-collecting garbage first. An answer with ``unsupported`` or ``error`` gives the reason why there is
-no figure.
+prepares an operation, runs it once, and checks the result. ``{"run": null}`` collects garbage, runs
+the operation one or more times, and answers with the mean figure. ``{"run": "at once"}`` does the
+same without collecting garbage first. An answer with ``unsupported`` or ``error`` gives the reason
+why there is no figure.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages used; for zarr, that of the imported package."""
+    """Return the versions of installed packages; for zarr, the version that is imported."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

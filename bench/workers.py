@@ -61,7 +61,7 @@ class Worker:
     def prepare(self, task: Task, *, fill: float, timeout: float) -> dict[str, Any]:
         """Let the worker prepare and check a task, within `timeout` seconds.
 
-        Each run repeats the operation to fill `fill` seconds.
+        If the operation takes less than `fill` seconds, each run repeats it for about this time.
         """
         self.send({"prepare": task.to_json(), "fill": fill})
         return self.receive(timeout)
@@ -119,6 +119,6 @@ class Worker:
 
 
 def environment(path: Sequence[str]) -> dict[str, str]:
-    """Return variables for a worker that searches the directories of `path` first for modules."""
+    """Return environment variables with which a worker imports modules from `path` first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONHASHSEED": "0"}

@@ -58,7 +58,7 @@ def timed(work: Workload, number: int) -> float:
 
 
 def repetitions(work: Workload, seconds: float, wanted: float) -> int:
-    """Return the number of runs of `seconds` that fill the `wanted` seconds, at least 1."""
+    """Return how many runs of `seconds` seconds fit into `wanted` seconds, but at least 1."""
     if work.is_measure:
         return 1
     return max(1, min(10_000, int(wanted / max(seconds, 1e-6))))

@@ -82,7 +82,7 @@ def kerchunk_references(url: str, local: str | None) -> dict[str, Any]:
     say("Making kerchunk references: where each chunk lies in the file.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # A local file has the same layout as the served file, and reading it needs no requests.
+        # If the source is a local file, read it directly, which needs no requests.
         with fsspec.open(local or url, "rb") as file:
             references: dict[str, Any] = SingleHdf5ToZarr(file, url, inline_threshold=0).translate()
     return references

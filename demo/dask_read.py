@@ -1,4 +1,4 @@
-"""Reading a variable as most users do: by xarray over references, with dask threads."""
+"""Reading a variable as most users do: with xarray, through references, in dask threads."""
 
 from __future__ import annotations
 

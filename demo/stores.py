@@ -1,4 +1,4 @@
-"""Stores of the demo: over references, and one that reads each chunk separately."""
+"""Stores of the demo: a store over references, and a store that reads each chunk separately."""
 
 from __future__ import annotations
 

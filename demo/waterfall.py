@@ -22,7 +22,7 @@ def draw(recordings: Mapping[str, Recording], title: str, path: Path) -> None:
     Parameters
     ----------
     recordings : mapping
-        Requests of each read, by the title of its panel.
+        Mapping from the title of each panel to the requests of one read.
     title : str
         Title of the picture.
     path : Path

@@ -4,7 +4,7 @@
 
 The released package runs in its own environment: the hatch environment ``differential-peer``, or
 the environment of the interpreter that is given by ``--peer``. The exit status is 1 if
-`differential.explained` does not explain all differences.
+there is a difference that `differential.explained` does not explain.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class ArrayBuilder:
         # Expression for the `data` argument, and codecs.
         self.data: str | None = None
         self.chain = Chain()
-        # At most one argument is invalid: for several, each side may report another one first.
+        # At most one argument is invalid. If several were, the sides might report different ones.
         self.fault: str = ""
         if self.elements not in SPELLINGS:
             self.fault = choices.weighted(
@@ -222,7 +222,7 @@ class ArrayBuilder:
             setattr(self.chain, parameter, code)
 
     def _chunks(self, *, or_else: bool) -> list[str]:
-        """Draw the ``chunks`` argument: a shape, or with `or_else` sometimes another form."""
+        """Draw the ``chunks`` argument: a shape, or sometimes another form if `or_else` is True."""
         choices = self.choices
         self.inner = self.chunk
         if self.fault == "chunks":
@@ -529,7 +529,7 @@ def _accessor(selection: Selection) -> str:
 
 
 def _brackets(selection: Selection, fields: str | None) -> str:
-    """Return the expression for a selection of the array, restricted to fields unless None."""
+    """Return the expression for a selection of the array; None in `fields` means all fields."""
     named = "" if fields in (None, "()") else f"{str(fields).strip('[]')}, "
     code = f"{named}{selection.code}"
     return f"a{_accessor(selection)}[{code}]"

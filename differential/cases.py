@@ -1,12 +1,23 @@
 """Cases that hypothesis draws; a case is determined by a seed and a number.
 
-A case is a dictionary with a JSON form. It contains the `seed` and the `number`; the `kind`, which
-is `array-v2`, `array-v3`, `group-v2` or `group-v3`; the `config` that is set while it runs; and
-the `steps`. Each step has a line of Python as its `code`, and the type of operation as its `op`.
-Further entries help to recognize deliberate differences: the way of indexing (`via`), the shapes of
-the selection (`selected`) and of the assigned value (`value`), the selected elements (`place`, an
-expression that follows the array, and `fields`), and the assigned expression (`assigned`). If a
-`needed` step fails, the case ends. The `final` steps read the stored data.
+A case is a dictionary with a JSON form. It has these entries:
+
+- `seed` and `number`
+- `kind`: `array-v2`, `array-v3`, `group-v2` or `group-v3`
+- `config`: the zarr settings for the steps
+- `steps`: one dictionary per step
+
+Each step has a line of Python as its `code`, and the type of operation as its `op`. If a `needed`
+step fails, the case ends. The `final` steps read the stored data. Further entries help to recognize
+deliberate differences:
+
+- `via`: the way of indexing
+- `place`: the selection, as an expression that follows the name of the array
+- `fields`: the selected fields
+- `selected`: the shape of the selection
+- `value`: the shape of the assigned value
+- `assigned`: the assigned value, as an expression
+- `repeats`: whether elements are selected more than once
 
 The same seed and number give the same case if the revision of this package and the release of
 hypothesis are the same.
@@ -49,12 +60,12 @@ def cases(draw: Any) -> Case:
 def _visit(
     seed_: int, number: int, visit: Callable[[Case], None], phases: tuple[Phase, ...]
 ) -> None:
-    """Visit the simplest case, then the case of a seed and a number, as hypothesis draws them."""
+    """Visit the simplest case, and then the case that a seed and a number determine."""
 
     @seed(f"{seed_}/{number}")
     @settings(
-        # Each case has its own seed, because further examples of one test are often mutations of
-        # earlier examples.
+        # Each case has its own seed. If several cases had the same seed, hypothesis would often
+        # make a case by changing an earlier one.
         max_examples=2,
         database=None,
         deadline=None,

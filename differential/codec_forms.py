@@ -108,7 +108,7 @@ def draw_filters(choices: Choices, elements: Elements, ndim: int) -> list[str]:
     """Draw a sequence of array-to-array codecs of format 3."""
     filters: list[str] = []
     for _ in range(choices.weighted(((80, 1), (15, 2), (5, 0)))):
-        # Filters of numcodecs declare the data type of their input, which is that of the array.
+        # The numcodecs filters declare the data type of the array as the data type of their input.
         is_converted = any("CastValue" in code or "type=" in code for code in filters)
         filters.append(draw_filter(choices, elements, ndim, is_converted))
     return filters
@@ -126,7 +126,7 @@ def draw_filter(choices: Choices, elements: Elements, ndim: int, is_converted: b
     ndim : int
         Number of dimensions of the array.
     is_converted : bool
-        Whether the input of the codec may have another data type than the array.
+        Whether the data type of the codec's input may differ from the data type of the array.
     """
     kinds = [(50, "transpose")]
     if _number(elements):

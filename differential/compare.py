@@ -25,17 +25,18 @@ class Difference:
     number : int
         Number of the step.
     what : str
-        ``outcome`` (result or exception), ``stored`` (what the step wrote), ``other's store``
-        (reading what the other side stored) or ``process`` (a worker hung or died).
+        What differs: ``outcome`` (the result or the exception), ``stored`` (the values that the
+        step wrote), ``other's store`` (the outcome of reading the store that the other side wrote)
+        or ``process`` (a worker hung or died).
     ours, peer : dict
         Answers of the two sides to the step.
     keys : tuple of str
-        Keys whose values differ, for ``stored``.
+        Keys whose stored values differ; empty unless `what` is ``stored``.
     values : dict
-        Stored values of these keys, as pairs of the value of ours and that of the peer: JSON,
-        base64, or None if absent.
+        Stored values of these keys, as pairs: first the value that our side stored, then the value
+        that the peer stored. A value is JSON or base64, or None if the key is absent.
     refuted : bool
-        Whether the matching explanation requires a proof that failed.
+        Whether an explanation matches the difference, but the proof of the explanation failed.
     """
 
     case: dict[str, Any]
@@ -130,9 +131,10 @@ def _equal(ours: Any, peer: Any) -> bool:
 
 
 def same_outcome(ours: Answer, peer: Answer) -> bool:
-    """Return whether two outcomes agree: equal results, or an exception of the peer's class.
+    """Return whether two outcomes agree: equal results, or exceptions of matching classes.
 
-    The exception of ours may also be of a subclass of that class.
+    Two exceptions match if the class of our exception is the class of the peer's exception, or a
+    subclass of this class.
     """
     if "raises" in peer or "raises" in ours:
         return peer.get("raises") in ours.get("mro", ())
@@ -165,7 +167,8 @@ class Comparison:
     def must_swap(self) -> bool:
         """Whether each side must still read the store of the other side.
 
-        If all bytes are equal, reading its own store was already the same.
+        If both stores contain the same bytes, each side has already read these bytes in its own
+        store.
         """
         return not self.ended_early and self.ours != self.peer
 
@@ -178,8 +181,8 @@ def compare(
 ) -> Comparison:
     """Compare the answers to a case, step by step.
 
-    The comparison ends at the first unexplained difference. It also ends at the first difference
-    between the stores, because later steps would differ for that reason.
+    The comparison ends at the first unexplained difference. It also ends at the first step that
+    stores different values, because these values can cause further differences in later steps.
     """
     found = Comparison()
     for number, (our, their) in enumerate(zip(ours, peer)):
@@ -211,17 +214,17 @@ def compare(
 def compare_swapped(
     case: dict[str, Any], own: list[Answer], swapped: list[Answer], side: str
 ) -> list[Difference]:
-    """Compare what one side reads from the store of the other with what the other read itself.
+    """Compare how both sides read the same store, which one of them wrote.
 
     Parameters
     ----------
     case : dict
         The case.
     own, swapped : list of dict
-        Answers to the final steps of the case: `own` from the side that wrote the store, `swapped`
-        from `side`.
+        Answers to the final steps of the case. `own` contains the answers of the side that wrote
+        the store, and `swapped` contains the answers of `side`.
     side : {"ours", "peer"}
-        Side that read the store of the other.
+        Side that read the store, but did not write it.
     """
     numbers = [number for number, step in enumerate(case["steps"]) if step.get("final")]
     differences = []

@@ -192,7 +192,8 @@ def draw_value(choices: Choices, elements: Elements) -> str:
 def draw_array(choices: Choices, elements: Elements, shape: Shape) -> str:
     """Draw an array: a short row of elements, repeated to fill the shape.
 
-    Many of these arrays contain almost only the default fill value, so that chunks are omitted.
+    In many of these arrays, almost all elements equal the default fill value. Some of their chunks
+    are therefore not stored.
     """
     values = elements.values
     kind = choices.weighted(((60, "mixed"), (15, "default"), (25, "sparse")))

@@ -47,12 +47,12 @@ class Explanation:
 
 
 def _ours(difference: Difference, *classes: str) -> bool:
-    """Return whether ours raised one of the exceptions; without names, whether it returned."""
+    """Return whether this package raised one of `classes`; if empty, whether it returned."""
     return difference.ours.get("raises") in (classes or (None,))
 
 
 def _peer(difference: Difference, *classes: str) -> bool:
-    """Return whether the peer raised one of the exceptions; without names, whether it returned."""
+    """Return whether the peer raised one of `classes`; if empty, whether it returned."""
     return difference.peer.get("raises") in (classes or (None,))
 
 
@@ -76,7 +76,7 @@ def _fits(difference: Difference) -> bool | None:
 
 
 def _too_large(d: Difference) -> bool:
-    # If the array ends within a block, the case does not contain the number of its elements.
+    # For unusual selections of blocks, the shape of the selected elements is unknown.
     of_blocks = ".blocks[" in d.step["code"] and _says(d, "could not broadcast input array")
     return (_fits(d) is False or of_blocks) and _ours(d, "ValueError")
 
@@ -292,7 +292,7 @@ def _ellipsis(d: Difference) -> bool:
         and _peer_says(d, "The truth value of an array with more than one element is ambiguous")
         and (
             _ours(d)
-            # The selection has a mistake other than the ellipsis.
+            # The selection also has an error that does not concern the ellipsis.
             or (
                 _ours(d, "IndexError", "BoundsCheckError")
                 and re.search(
@@ -317,7 +317,7 @@ def _outside(d: Difference) -> bool:
         return False
     created = d.case["steps"][0]["code"]
     resized = any(step["op"] == "resize" for step in d.case["steps"][: d.number])
-    # Decoding differences of floats gives NaN there; NaN and NaT do not equal themselves.
+    # Delta decodes by cumulative sum, which spreads a NaN. NaN and NaT do not equal themselves.
     spread = d.case["elements"] == "float" and "Delta" in created
     unequal = d.case["elements"] == "struct" and re.search("NaT|nan", created) is not None
     return resized or spread or unequal
@@ -393,7 +393,7 @@ def _kept_members(d: Difference) -> bool:
     def plain(document: Any) -> Any:
         return {**document, "attributes": None, "consolidated_metadata": None}
 
-    # Keys that only ours keeps, or the document of a group that keeps its attributes.
+    # Allowed: keys that only this package keeps, and documents of groups that keep attributes.
     return all(
         peer is None
         or key.endswith(".zattrs")

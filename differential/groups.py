@@ -137,7 +137,7 @@ class GroupBuilder:
         if kind == "attributes":
             node = choices.pick(("g", f"g[{self._path()!r}]"))
             step = draw_attribute_step(choices, node)
-            # A member is an expression, so that the updated node cannot be assigned to it.
+            # Assign the updated node to a variable: an assignment to ``g[path]`` creates an array.
             step["code"] = (
                 str(step["code"]).replace(f"{node} = ", "node = ") if node != "g" else step["code"]
             )

@@ -1,9 +1,13 @@
-"""Proofs: further conditions before a difference counts as deliberate.
+"""Proofs: additional checks that a difference must pass to count as deliberate.
 
 If the sides store different data, or one of them fails, later steps of the case cannot be compared.
-A proof runs the case again in another form and checks the elements of the array. Either both sides
-read the same elements from both stores, or the array of ours equals the result of the same step in
-numpy, or it equals the array in a form of the case that both sides treat alike.
+A proof runs the case again in another form, and checks one statement about the array:
+
+- `reads_alike`: both sides read the same elements from both stores.
+- `as_numpy`: a step of this package has the same result as the same step in NumPy.
+- `same_as`: this package gives the same elements, or the same error, in another form of the case.
+  In that form, the peer gives this result too, or fails.
+- `lost`: the released package cannot read the data that it stored.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ _ELEMENTS = (
 
 
 def _with(difference: Difference, lines: list[str], last: int) -> dict[str, Any]:
-    """Return the case up to a step, exclusive, followed by lines that must succeed."""
+    """Return the case with only its first `last` steps, followed by lines that must succeed."""
     steps = [*difference.case["steps"][:last]]
     steps += [{"op": "proof", "code": line, "needed": True} for line in lines]
     config = difference.case["config"]
@@ -67,11 +71,14 @@ def reads_alike(difference: Difference, run: Run) -> bool:
 
 
 def as_numpy(difference: Difference, run: Run) -> bool:
-    """Return whether a step of ours has the same result as in numpy, or fails in both.
+    """Return whether a step has the same result in this package and in NumPy.
 
-    The positions of the selected elements are read by the same selection from an array of running
-    numbers. The elements that numpy computes are also written to an array and read again, so that
-    they pass the codecs too.
+    If a read or a write raises an error in this package, the step must also raise an error in
+    NumPy, or reading the whole array must have the same outcome as the step.
+
+    To find the positions of the selected elements, the selection is read from an array that
+    contains the numbers 0, 1, 2 and so on. For a write or an append, the elements that NumPy
+    computes are written to an array and read again, so that they are also encoded and decoded.
     """
     case, step = difference.case, difference.step
     if step["op"] == "create" and "assigned" in step:
@@ -80,11 +87,11 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         lines = [f"[{', '.join(pair)}]"]
         return _equals(difference, lines, difference.number + 1, run)
     if step["op"] == "copy" and "write_data=False" not in step["code"]:
-        # In the same memory layout, as below.
+        # Convert to C order, because memory layouts are compared elsewhere.
         both = ("copy[...]", "a[...]")
         pair = [f"np.array({each}, order='C')" for each in both]
         return _equals(difference, [f"[{', '.join(pair)}]"], difference.number + 1, run)
-    # A single text would get a data type that truncates longer ones.
+    # If `before` is a single text, NumPy would choose a data type that truncates longer texts.
     lines = [
         "before = a[...]",
         "kept = a.dtype if a.dtype.kind in 'OT' else None",
@@ -114,7 +121,7 @@ def as_numpy(difference: Difference, run: Run) -> bool:
         if step["op"] == "read":
             lines += [
                 f"result = np.asarray({step['code']}).copy()",
-                # In the same memory layout; layouts are compared elsewhere.
+                # Convert to C order, because memory layouts are compared elsewhere.
                 f"[result, np.asarray({place}).astype(result.dtype, order='C')]",
             ]
             return _equals(difference, lines, difference.number, run)
@@ -142,14 +149,20 @@ def _chunks(difference: Difference) -> str:
 
 
 def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bool:
-    """Return whether the last of some lines after the steps of a case gives two equal results."""
+    """Return whether the last of `lines` gives two equal results.
+
+    This package runs the first `last` steps of the case, and then the lines.
+    """
     tried = _with(difference, lines, last)
     answer = _last(tried, run("ours", tried))
     return answer is not None and same(*answer["result"])
 
 
 def where_ours_returns(proof: Proof) -> Proof:
-    """Return a proof that is only required in array cases, and only if ours returns."""
+    """Return a proof that applies `proof` only to array cases whose step succeeds in this package.
+
+    In all other cases the proof succeeds.
+    """
 
     def asked(difference: Difference, run: Run) -> bool:
         is_array = difference.case["kind"].startswith("array")
@@ -188,7 +201,7 @@ def same_as(change: Callable[[str], str], **config: object) -> Proof:
     Parameters
     ----------
     change : callable
-        Returns a line of the case in the other form, which the peer supports.
+        Returns a line of the case in the other form. The peer supports the other form.
     **config : object
         Settings of the other form; ``__`` stands for a dot in their names.
     """

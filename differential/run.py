@@ -49,7 +49,7 @@ def attempt(side: Side, case: Case, store: Mapping[str, str] | None = None) -> A
 
 
 def _told(answers: Answers | str) -> Answer:
-    """Return the outcome of a side as an answer, if the worker of either side failed."""
+    """Convert the outcome of a side to an answer; used if at least one worker failed."""
     return {"fault": answers} if isinstance(answers, str) else {"result": None}
 
 
@@ -143,7 +143,7 @@ def run(
     first: int = 0,
     visit: Callable[[Report], None] = lambda _: None,
 ) -> Report:
-    """Run `count` cases of a seed from number `first`; call `visit` after each batch."""
+    """Run cases `first` to `first + count - 1` of a seed; call `visit` after each batch."""
     report = Report()
     begun: list[Future[list[Answers | str]]] | None = None
     cases: list[Case] = []
@@ -159,7 +159,7 @@ def run(
 
 
 def shrink(pair: Pair, difference: Difference, seconds: float) -> Difference:
-    """Return a difference of the same kind in the simplest case that is found in `seconds`."""
+    """Return a difference of the same kind in the simplest case found within `seconds` seconds."""
     best = difference
     deadline = time.monotonic() + seconds
 

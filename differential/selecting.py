@@ -64,7 +64,7 @@ def _integer(choices: Choices, length: int) -> _Part:
 
 
 def _joined(parts: list[_Part], rest: Shape = ()) -> tuple[str, Shape]:
-    """Join parts to one index; `rest` are the lengths of dimensions without a part."""
+    """Join parts into one index; `rest` contains the lengths of dimensions without a part."""
     code = ", ".join(code for code, _ in parts)
     return code or "()", sum((shape for _, shape in parts), ()) + rest
 

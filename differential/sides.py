@@ -1,4 +1,4 @@
-"""The two sides, each with a monitored worker process."""
+"""The two sides of a comparison; each side runs cases in a monitored worker process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Side:
     Parameters
     ----------
     python : str
-        Interpreter of the side.
+        Path of the Python interpreter that runs the cases.
     path : str or None
         Directory that is searched first for modules; None for installed modules.
     timeout : float
@@ -89,7 +89,8 @@ class Side:
         case : mapping
             Case to run.
         store : mapping or None
-            Store that the final steps read: base64 by key. None to run all steps.
+            Content of the store that the final steps read: values in base64, by key. None to run
+            all steps.
 
         Raises
         ------

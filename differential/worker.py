@@ -3,15 +3,26 @@
     python -P worker.py
 
 reads one request per line of standard input and writes one answer per line of standard output,
-both as JSON. It needs only zarr, numpy and numcodecs, and is started once for each side.
+both as JSON. It needs only zarr, numpy and numcodecs. Each of the two compared packages has its own
+worker.
 
-A request contains ``steps``, lines of Python that share one namespace; ``preamble``, the lines
-before them, which create the dictionary ``store``; ``config``, the zarr settings for the steps; and
-``store``, the initial content of the store, base64 by key. The answer contains for each step its
-``result``, or the exception as ``raises``, ``mro`` and ``message``. It also contains ``stored``,
-the values that the step wrote, by key, with None for deleted keys. Tracebacks are not returned, as
-they would show source lines of either side. If a step listed in ``needed`` fails, the case ends. If
-a step listed in ``settle`` fails, the worker waits for the tasks that the step has left running.
+A request has these entries:
+
+- ``preamble``: lines of Python that run first and create the dictionary ``store``
+- ``steps``: lines of Python that run in the namespace of the preamble
+- ``config``: the zarr settings for the steps
+- ``store``: the initial content of the store, a dictionary from keys to values in base64
+- ``needed``: numbers of steps; if one of them fails, the case ends
+- ``settle``: numbers of steps; if one of them fails, the worker waits for the tasks that the step
+  has left running
+
+The answer has one dictionary per step that ran, with these entries:
+
+- ``result``, or for an exception ``raises``, ``mro`` and ``message``
+- ``warnings``: the names of the warning classes of zarr
+- ``stored``: the values that the step wrote, by key; the value of a deleted key is None
+
+Tracebacks are not returned, because they would show source lines of the compared packages.
 """
 
 from __future__ import annotations
@@ -72,7 +83,7 @@ def encode(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """Replace memory addresses, and names that contain them, which differ between runs."""
+    """Replace memory addresses and URLs of memory stores, because both differ between runs."""
     return re.sub(r"\b0x[0-9a-f]{6,}|memory://\d+", "ID", text)
 
 

@@ -2,9 +2,9 @@
 
     python -m series.cat_ranges
 
-The results are the reason why merged reads are requested one by one if a file system has no
-`_cat_ranges` of its own. The file system is that of fsspec for HTTP. The server counts requests and
-delays each response by 20 ms.
+Because of the results, zarr requests merged reads in separate calls if a file system does not
+override `_cat_ranges`. The file system of the measurement is that of fsspec for HTTP. The server
+counts requests and delays each response by 20 ms.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Found:
     requests : int
         Number of requests that the server answered for adjacent ranges.
     running, finished : int
-        Number of reads that were still running after the cancellation, and number of these that
-        were finished.
+        `running` is the number of reads that were still running after the cancellation, and
+        `finished` is the number of these reads that ran to their end.
     """
 
     requests: int

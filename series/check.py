@@ -68,9 +68,9 @@ class Commit:
     complaint : str
         Last lines of the output of the tests, if some failed.
     shards : dict of str to list of str
-        Requests of the reads of sharded arrays, by name of the read.
+        Maps the name of each read of a sharded array to the requests of this read.
     whole : dict of str to list of str
-        Requests of the reads of whole arrays without shards, by name of the read.
+        The same for reads of whole arrays without shards.
     """
 
     name: str
@@ -237,7 +237,7 @@ def ask(commit: Commit, python: Path, tree: Path) -> None:
     Failed
         If a read fails, or returns wrong values.
     """
-    # The script is passed as text: run as a file, it would import `tests` of this checkout.
+    # The script is passed as text: if it ran as a file, it would import `tests` of this checkout.
     done = subprocess.run(
         [python, "-c", (Path(__file__).parent / "probe.py").read_text()],
         cwd=tree,

@@ -1,4 +1,4 @@
-"""Run the suites of released packages with the released zarr and with this one.
+"""Run the test suites of other packages, with the released zarr and with this checkout.
 
     python -m suites --only xarray virtualizarr
 

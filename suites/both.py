@@ -67,7 +67,7 @@ class Workshop:
 
 
 class Both:
-    """The suite of a package, with the released zarr ("there") and with this one ("here").
+    """The suite of a package, run with the released zarr ("there") and with this zarr ("here").
 
     Parameters
     ----------

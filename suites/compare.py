@@ -85,7 +85,7 @@ def differing(there: Mapping[str, Outcome], here: Mapping[str, Outcome]) -> list
 
 
 def best(first: Mapping[str, Outcome], again: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """Combine the outcomes of two runs: a test passes if it passes in one of them."""
+    """Combine the outcomes of two runs: a test passes if it passes in at least one run."""
     better = {test: outcome for test, outcome in again.items() if outcome.what == "passed"}
     return {**first, **{test: better[test] for test in first if test in better}}
 

@@ -20,8 +20,8 @@ class Outcome:
     what : str
         One of `OUTCOMES`.
     message : str
-        First line of the message of pytest, or for a collection error the last line of the error;
-        empty if the test passed.
+        First line of pytest's message; for a collection error, the last line of the error. Empty
+        if the test passed.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Running the suite of a package with one version of zarr."""
+"""Run the test suite of a package with a given version of zarr."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Row:
 
     @property
     def unexplained(self) -> int:
-        """Number of tests that pass only with the released package, without a known reason."""
+        """Number of tests that pass only with the released package, and have no known reason."""
         return sum(not one.why for one in self.comparison.lost) if self.comparison else 0
 
 
@@ -59,7 +59,11 @@ SOME = 3  # maximum number of cases of a test that are listed individually
 
 
 def _named(differences: Iterable[Difference]) -> Iterator[tuple[str, int, str]]:
-    """Yield tests, or groups of many tests of one function or module, with number and reason."""
+    """Yield a name, the number of tests and the reason, for each test or group of tests.
+
+    More than `SOME` tests of one function with the same reason form a group. Tests that were not
+    collected with one of the packages are grouped by module instead.
+    """
 
     def key(one: Difference) -> tuple[str, str]:
         if GONE in (one.there, one.here):  # for example, a module that cannot be imported

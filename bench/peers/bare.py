@@ -1,7 +1,8 @@
 """The operations without a Zarr package: loops over files, with numcodecs and numpy.
 
-All work is done in one thread, without checks, and for only those features of the formats that the
-cases use. The time is a lower bound for a package that does the same in one thread, and more.
+All work is done in one thread, without checks. Only the features of the formats that the cases use
+are supported. The time is a lower bound for packages that do the same work, and additional work, in
+one thread.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def key(dataset: Dataset, position: tuple[int, ...]) -> str:
 
 
 def touched(bounds: Bounds, shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the grid positions of the chunks of a given shape that bounds touch."""
+    """Yield the grid positions of the chunks that overlap `bounds`; `shape` is the chunk shape."""
     return itertools.product(
         *(range(start // n, -(-stop // n)) for (start, stop), n in zip(bounds, shape))
     )
@@ -68,14 +69,14 @@ def decoded(dataset: Dataset, data: Any) -> AnyValues:
 def read_chunks(
     dataset: Dataset, bounds: Bounds, fetch: Callable[[str], Any], out: AnyValues
 ) -> None:
-    """Read the chunks that the bounds touch, one after the other."""
+    """Read the chunks that overlap the bounds, one after the other."""
     for position in touched(bounds, dataset.chunks):
         inside, outside = places(position, dataset.chunks, bounds)
         out[outside] = decoded(dataset, fetch(key(dataset, position)))[inside]
 
 
 def read_shards(dataset: Dataset, bounds: Bounds, folder: str, out: AnyValues) -> None:
-    """Read the chunks that the bounds touch, from shards with the index at the end."""
+    """Read the chunks that overlap the bounds, from shards with the index at the end."""
     assert dataset.shards is not None
     grid = tuple(s // c for s, c in zip(dataset.shards, dataset.chunks))
     index_nbytes = 16 * int(np.prod(grid)) + 4

@@ -1,4 +1,4 @@
-"""The operations with a package that has the API of zarr: this one, its parent, and releases."""
+"""Operations of the cases for `zarr`: this checkout, the commit before `get_many`, and releases."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store_of(task: Task, copy: int | None = None) -> Any:
 
 
 def reference_store(task: Task) -> Any:
-    """Return a store over the references of a dataset, whose object is on a server."""
+    """Return a store for the references of a dataset, which point into an object on a server."""
     import fsspec
 
     references = json.loads((Path(task.folder) / datasets.REFERENCES).read_text())
@@ -126,7 +126,7 @@ def read_in_threads(task: Task) -> Workload:
 
 
 def select(task: Task) -> Workload:
-    """Read one element of every chunk, or all elements, of an array without stored chunks."""
+    """Read an array without stored chunks: all elements, or one element of every chunk."""
     array = datasets.create({}, task.dataset, fill_value=1)
     kind = task.options["kind"]
     index = scale.index(kind, task.dataset)

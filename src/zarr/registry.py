@@ -103,8 +103,8 @@ def _collect_entrypoints() -> None:
     global _entry_points_collected
     if _entry_points_collected:
         return
-    # This import is here and not at the top of the module, because it takes a tenth of the time of
-    # `import zarr`, and few programs need more than the built-in implementations.
+    # `importlib.metadata` is imported only here, because its import takes a tenth of the time of
+    # `import zarr`. Few programs need more than the built-in implementations.
     from importlib.metadata import entry_points
 
     with _collecting:

@@ -1,4 +1,4 @@
-"""Import each module of a package: the suite of a package whose sdist has no tests."""
+"""Test suite for a package whose sdist has no tests: import each module of the package."""
 
 from __future__ import annotations
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from zarr.abc.store import Store
 
-# Maps each primitive method to the methods that are derived from it by default. A derived method is
-# derived again if the primitive method is defined in a more-derived class than the derived method.
-# The methods `delete_dir` and `clear` that `Store` defines are not derived again.
+# Maps each primitive method to the methods that are derived from it by default. If a subclass
+# overrides the primitive method but not the derived method, the derived method is derived again
+# from the override. The methods `delete_dir` and `clear` that `Store` defines are not derived
+# again.
 _DERIVED = {
     "get": ("get_many", "get_ranges", "get_partial_values"),
     "get_sync": ("get_ranges_sync", "_get_many_in_thread"),
@@ -31,8 +32,7 @@ _DERIVED = {
 }
 
 # Maps each synchronous method to its asynchronous equivalents. A blocking caller may use the
-# synchronous method, unless one of the equivalents is defined in a more-derived class than the
-# synchronous method.
+# synchronous method, unless a more-derived class defines one of the asynchronous equivalents.
 _REPLACED_BY = {
     "get_sync": ("get", "get_many", "get_ranges", "get_partial_values"),
     "set_sync": ("set",),
@@ -69,9 +69,8 @@ class StoreAccess:
         Whether coroutines of the store can run in the calling thread, because they never depend on
         an event loop.
     overridden : frozenset of str
-        Names of outdated methods. A method is outdated if it was derived from another method, and
-        that other method was patched afterwards. An outdated method is derived again before it is
-        used.
+        Names of outdated methods. A method is outdated if it was derived from a method that was
+        patched afterwards. An outdated method is derived again before it is used.
     """
 
     reads_in_thread: bool
@@ -99,8 +98,8 @@ def settle_access(cls: type[Store]) -> None:
 def access_of(store: Store) -> StoreAccess:
     """Return the `StoreAccess` of a store.
 
-    The `StoreAccess` is memoized on the class, and computed again if a method was patched after the
-    class was created, or was set on the instance.
+    The result is memoized on the class. It is computed again if a method was patched after class
+    creation, or if a method was set on the instance.
     """
     cls = type(store)
     members = getattr(store, "__dict__", {})
@@ -117,9 +116,10 @@ def access_of(store: Store) -> StoreAccess:
 def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Callable[..., Any]:
     """Return the method of a store that has the given name.
 
-    A method that was derived from another method is derived again if the other method was patched
-    afterwards. A patched `get` or `get_sync` therefore applies to every read, and a patched
-    `delete` to every deletion. An override in a subclass has the same effect.
+    If a primitive method such as `get` was patched after class creation, the methods that are
+    derived from the primitive method are derived again. A patched `get` or `get_sync` therefore
+    applies to every read, and a patched `delete` to every deletion. An override in a subclass has
+    the same effect.
 
     Parameters
     ----------

@@ -66,8 +66,8 @@ ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 # same bytes share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
-# A store that reads in the calling thread ends a batch as soon as the batch reaches this number of
-# requests or this number of bytes.
+# If a store reads in the calling thread, a batch ends when it contains this number of requests, or
+# at least this number of bytes.
 _BATCH_COUNT = 256
 _BATCH_BYTES = 1 * MiB
 
@@ -90,10 +90,10 @@ class Store(ABC):
 
     A key is a relative path whose parts are separated by ``/``. A prefix can be empty. A store must
     implement one reading method, `get`. All other reading methods are derived from `get`; a store
-    can override them with faster implementations. If a subclass overrides only `get`, for example
-    to retry or to log, every read uses the new `get`: inherited methods that would bypass the
-    override are derived again from the new `get`. The same applies to `get_sync` for reads in the
-    calling thread.
+    can override them with faster implementations. A subclass may override only `get`, for example
+    to retry or to log. Inherited methods that would bypass this `get` are then derived from it
+    again, so that every read uses it. The same applies to `get_sync` for reads in the calling
+    thread.
 
     Parameters
     ----------

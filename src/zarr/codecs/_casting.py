@@ -181,7 +181,7 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
         return array.astype(target)
     nearest = array.astype(target)
     # `lower` and `upper` are the nearest values of the target type below and above each element.
-    # Both equal the element if the target type represents it exactly.
+    # If the target type represents an element exactly, both values are equal to the element.
     lower = np.where(nearest > array, np.nextafter(nearest, -np.inf, dtype=nearest.dtype), nearest)
     upper = np.where(nearest < array, np.nextafter(nearest, np.inf, dtype=nearest.dtype), nearest)
     negative = np.signbit(array)

@@ -40,8 +40,8 @@ _LEAST_FRAME_NBYTES = 9
 _PIECE_NBYTES = 1024
 
 # Maximum total decoded size of the chunks that are decompressed in one call. Each thread keeps a
-# buffer of up to this size. For larger chunks, one call for several chunks is no faster than one
-# call per chunk.
+# buffer of up to this size. For larger chunks, one call for all chunks is no faster than a separate
+# call for each chunk.
 _TOGETHER_NBYTES = 1 * MiB
 
 
@@ -164,11 +164,10 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
     total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
     output, in the order of the frames in the input.
 
-    One call for several chunks takes 5 us more per chunk than one call per chunk. If an event loop
-    runs in another thread, one call for several chunks saves more than these 5 us. With one call
-    per chunk, this thread and the loop would contend for the GIL between two calls, and one of them
-    would wait. Without an event loop, one call for several chunks saves no time, even if several
-    threads read concurrently.
+    Per chunk, one call for all chunks takes 5 us longer than a separate call for each chunk. If an
+    event loop runs in another thread, the single call nevertheless saves time: between separate
+    calls, this thread and the loop would contend for the GIL, and one of them would wait. Without
+    an event loop, the single call saves no time, even if several threads read concurrently.
     """
     from numcodecs.zstd import decompress
 

@@ -30,7 +30,8 @@ class RangeByteRequest:
     __setstate__ = set_fields
 
     def __post_init__(self) -> None:
-        if type(self.start) is not int or type(self.end) is not int:  # saves two calls for ints
+        # If both bounds have the type int, skip the two calls to save time.
+        if type(self.start) is not int or type(self.end) is not int:
             _make_plain(self, "start", self.start)
             _make_plain(self, "end", self.end)
 
@@ -85,7 +86,8 @@ class ByteRangeError(TypeError, ValueError):
     """An argument has a wrong type: it must be a byte request.
 
     Some stores of other packages raise a `TypeError` in this case, others raise a `ValueError`.
-    This error is both, so that handlers of either type catch it.
+    This class inherits from `TypeError` and `ValueError`, so that handlers of either type catch the
+    error.
     """
 
 

@@ -45,8 +45,8 @@ class CoalescePolicy:
         the other.
     max_coalesced_bytes : int
         Maximum size of a merged read, in bytes. A read of exactly this size is allowed. A request
-        for more bytes gets a read of its own. Other requests share that read only if their ranges
-        are within its range.
+        for more bytes is not split. It is merged with another request only if one range contains
+        the other.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def plan_reads(
     - Requests for the same bytes of the same object share one read.
     - If a whole object is requested, its read answers all other requests for that object.
     - Bounded ranges are merged with neighbouring ranges if `policy` allows it. A range within
-      another range always shares the read of the other range.
+      another range never gets a separate read.
     - Suffix and open-ended requests are not merged with other ranges, because their position
       depends on the size of the object.
     - A request for an empty range is answered by any other read of its object. If there is no other
@@ -198,7 +198,7 @@ def _groups(
     for item in ranges:
         start, end, _ = item
         if group:
-            within = end <= last or start == first  # one contains the other
+            within = end <= last or start == first  # one range contains the other
             near = policy.max_gap_bytes is not None and start - last <= policy.max_gap_bytes
             fits = max(end, last) - first <= policy.max_coalesced_bytes
             if within or (near and fits):
@@ -240,7 +240,8 @@ def merge_around(
     index : int
         Index of the range that is read next.
     policy : CoalescePolicy
-        The merging policy. A range within the merged read always shares that read.
+        The merging policy. A neighbouring range that contains the merged range, or lies within the
+        merged range, is always merged.
     may_join : callable
         Takes the indices of two neighbouring ranges, and returns whether the ranges may be merged.
 

@@ -46,8 +46,8 @@ def split_codecs(
         number of array-to-array codecs, one array-to-bytes codec, and any number of bytes-to-bytes
         codecs.
     check_order : bool
-        Whether to check the order of the codecs. If True, codecs in a wrong order raise an error,
-        and codecs before or after a sharding codec cause a warning, because they prevent partial
+        Whether to check the order of the codecs. If True, a wrong order raises an error. Codecs
+        before or after a sharding codec then cause a warning, because such codecs prevent partial
         reads of a shard. If False, there is no such error and no warning.
 
     Returns
@@ -111,12 +111,12 @@ def _is_sync(codec: Codec, direction: str) -> bool:
     """Return whether a codec can decode or encode synchronously.
 
     `direction` is ``"decode"`` or ``"encode"``. Three methods can decode: `_decode_sync`,
-    `_decode_single` and `decode`. The result depends on the first class in the method resolution
-    order that defines at least one of these methods. If that class defines `_decode_sync`, the
-    codec is synchronous unless its attribute `_is_sync` is False; only codecs that run other codecs
-    have this attribute. Otherwise the codec is not synchronous, because the class expects that its
-    own method is called. For encoding, the same applies to `_encode_sync`, `_encode_single` and
-    `encode`.
+    `_decode_single` and `decode`. The first class in the method resolution order with at least one
+    of these methods determines the result. If that class does not define `_decode_sync`, the result
+    is False, because the class expects that its own method is called. If that class defines
+    `_decode_sync`, the result is the attribute `_is_sync` of the codec; True if the codec has no
+    such attribute. Only codecs that run other codecs have this attribute. For encoding, the same
+    applies to `_encode_sync`, `_encode_single` and `encode`.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):

@@ -102,8 +102,8 @@ async def concurrent_results(
     Raises
     ------
     Exception
-        The first failure, unchanged. If several calls fail in the same turn of the event loop, the
-        failure of the call whose item comes first in `items` is raised. If other calls also fail,
+        The first failure, unchanged. If several calls fail in the same iteration of the event loop,
+        the failure of the item that comes first in `items` is raised. If other calls also fail,
         even during their cancellation, the cause of the raised exception is an exception group of
         all failures. After a failure, and when the consumer closes the iterator, calls that are
         still running are cancelled and awaited.
@@ -128,7 +128,7 @@ async def concurrent_results(
             if not running:
                 return
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            # Raise a failure before yielding results that arrived in the same turn of the loop.
+            # Raise a failure before yielding results of the same iteration of the event loop.
             if any(task.cancelled() or task.exception() is not None for task in done):
                 await _raise_first(done, running)
             for task in done:

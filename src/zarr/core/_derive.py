@@ -41,7 +41,7 @@ class Move(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Begun(Generic[A]):
-    """The result of the first step of a two-step function, and the writes that are pending.
+    """The result and the pending writes of a two-step function, after its first step.
 
     The first step does all the work except writing elements.
 

@@ -25,7 +25,7 @@ def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any]
     """Load the entry points of a list, and remove each entry point from the list.
 
     An entry point is removed only after `add` was called with its object, or after its import
-    failed. So if a thread finds the list empty, `add` was called with all objects that can be
+    failed. So if a thread finds the list empty, `add` has been called with every object that can be
     imported. Two threads may load and add the same entry point, but Python imports its module only
     once. No lock is held during an import, because the imported module may itself look up an object
     that an entry point refers to. Such a look-up calls this function again in the same thread, and

@@ -30,8 +30,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 # Maximum number of bytes of one bulk read that are in flight or not yet consumed. There are two
-# default limits on the size of a merged read. `MAX_PENDING_BYTES` is twice the larger of these
-# limits, which is `DEFAULT_MAX_COALESCED_BYTES`.
+# default limits on the size of a merged read. The larger limit is `DEFAULT_MAX_COALESCED_BYTES`,
+# and `MAX_PENDING_BYTES` is twice this limit.
 MAX_PENDING_BYTES = 32 * MiB
 
 # Until the first answer has arrived, this size is assumed for each read of unknown size, unless the
@@ -98,8 +98,9 @@ def expected_nbytes() -> int | None:
     return _expected_nbytes.get()
 
 
-# A slice is a view of its read, and a view keeps the whole read in memory. So a slice is copied
-# if its read has more than `_MAX_PINNED` times as many bytes as the slice.
+# A slice is a view of the bytes that a read returned, and a view keeps all these bytes in memory.
+# So a slice is copied if the read returned more than `_MAX_PINNED` times as many bytes as the slice
+# has.
 _MAX_PINNED = 2
 
 
@@ -107,8 +108,9 @@ class _Stream(Generic[R, T]):
     """Run reads in the background while a consumer processes the answers that have arrived.
 
     A new read starts when an earlier read finishes, even if the consumer has not asked for more
-    answers. So fetching and decoding overlap. No read starts while `max_pending_bytes` bytes are in
-    flight or have arrived but are not yet consumed.
+    answers. So fetching and decoding overlap. Bytes are pending from the start of their read until
+    they are consumed. A read starts only if no bytes are pending, or if the pending bytes and the
+    expected size of the read are together at most `max_pending_bytes`.
     """
 
     def __init__(
@@ -181,7 +183,7 @@ class _Stream(Generic[R, T]):
         self._wake.set()
 
     def consumed(self, nbytes: int) -> None:
-        """Record that the consumer has processed answers of `nbytes` bytes, and start reads."""
+        """Record that the consumer has processed answers of `nbytes` bytes; start further reads."""
         self._pending_bytes -= nbytes
         self.start()
 
@@ -237,9 +239,9 @@ async def stream(
     max_concurrency : int
         Maximum number of reads in flight.
     max_pending_bytes : int
-        Maximum number of bytes that are in flight, or have arrived but are not yet consumed. A
-        single read may be larger. The bytes of a yielded batch count as not yet consumed until the
-        next batch is requested.
+        Maximum number of pending bytes: bytes in flight, and bytes that have arrived but are not
+        yet consumed. A single read may be larger. The bytes of a yielded batch count as not yet
+        consumed until the next batch is requested.
 
     Yields
     ------
@@ -489,7 +491,7 @@ class BulkReadCounter:
         self._fetched += nbytes
 
     def shared(self) -> None:
-        """Count a read that was made for another caller, but answers requests of this caller."""
+        """Count a read that was made for another caller and also answers this caller."""
         self._shared += 1
 
     def retried(self) -> None:

@@ -14,9 +14,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # Nesting depth of the running code. The depth is 0 outside of the pools that `get_pool` returns.
-# A job that code of depth 0 submits to such a pool has depth 1. A job that code of depth 1 submits
-# to such a pool has depth 2. A job of any other `Pool` has the depth of its submitter. If a
-# worker waits for a coroutine, the coroutine inherits the depth of the worker.
+# For each depth, `get_pool` returns a different pool. If code at depth n submits a job to its pool,
+# the job runs at depth n + 1. The jobs of any other `Pool` run at the depth of the code that
+# submits them. If a worker waits for a coroutine, the coroutine inherits the depth of the worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 
@@ -35,7 +35,7 @@ class Pool(ThreadPoolExecutor):
     max_workers : int or None
         Maximum number of threads; None for the default of `concurrent.futures.ThreadPoolExecutor`.
     depth : int or None
-        Nesting depth (see `pool_depth`) in which jobs run; None for the depth of the submitter.
+        Nesting depth (see `pool_depth`) at which jobs run; None for the depth of the submitter.
     """
 
     def __init__(self, name: str, max_workers: int | None = None, depth: int | None = None) -> None:

@@ -11,8 +11,8 @@ class ProcessLock:
 
     If one thread of a process forks while another thread holds a plain lock, the lock is never
     released in the child. A `ProcessLock` is therefore replaced by a new lock in the child. The
-    lock is reentrant because the thread that holds the lock may run a garbage collection, which may
-    call a finalizer that acquires the same lock.
+    lock is reentrant: a garbage collection in the thread that holds the lock may call a finalizer
+    that acquires the same lock.
 
     An instance exists until the process ends, so create one per module, not one per object. Hold
     the lock only for a few operations on dictionaries. Do not import a module while you hold the

@@ -44,7 +44,7 @@ MAX_RETRYING_SECONDS: Final = 120.0
 
 # If the size of a read is unknown, it is estimated. Until an answer arrives, the estimate is the
 # size that the caller expects; if the caller expects no size, the estimate is `_UNKNOWN_NBYTES`.
-# Each later estimate is at least the size that the caller expects, divided by `_LEAST_PART`.
+# Each later estimate is at least `1 / _LEAST_PART` of the size that the caller expects.
 _UNKNOWN_NBYTES: Final = 1 * MiB
 _LEAST_PART: Final = 8
 
@@ -160,7 +160,7 @@ class ReadQueue:
         self._wake(self._options.window_seconds)
 
     def _has_slot(self) -> bool:
-        """Return whether a slot is free and a request need not wait for other requests."""
+        """Return whether a new request can get a slot now, without waiting for other requests."""
         return (
             not self._callers
             and not self._again
@@ -340,7 +340,7 @@ class ReadQueue:
 
     def _start(self, flight: Flight) -> None:
         lead, requests = flight.lead, flight.requests
-        if lead is not requests[0] and lead not in requests:  # the lead has been cancelled
+        if lead is not requests[0] and lead not in requests:  # `lead` has been cancelled
             lead = flight.lead = requests[0]
         for request in requests:
             request.flight = flight
@@ -359,10 +359,10 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: Flight) -> None:
-        """Perform a read; deliver its bytes and free the slot in the turn in which they arrive."""
+        """Perform a read; in the turn in which its bytes arrive, deliver them and free the slot."""
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
-        if task is not None and on_done is not None:  # the callback would take one more turn
+        if task is not None and on_done is not None:  # the callback would run one turn later
             task.remove_done_callback(on_done)
             self._ending.discard(task)
         self._end(flight)
@@ -408,7 +408,7 @@ class ReadQueue:
         flights.remove(flight)
         if not flights:
             del self._in_flight[path]
-        if self._lacks_slot:  # do not wait for `window_seconds` of newer requests
+        if self._lacks_slot:  # do not wait until `window_seconds` of newer requests have passed
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
@@ -459,7 +459,7 @@ class ReadQueue:
         self._come_back(flight)
 
     def _deliver(self, flight: Flight, data: bytes | None) -> None:
-        """Set the result of each request of a read that succeeded."""
+        """Pass the bytes of a successful read to its requests."""
         nbytes = 0 if data is None else len(data)
         if flight.byte_range is None:  # after small values, the estimate becomes smaller again
             self._largest = max(nbytes, self._largest // 2)

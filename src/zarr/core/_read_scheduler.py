@@ -42,7 +42,8 @@ class ReadScheduler:
         queue = self._queues.get(loop)
         if queue is None:
             with self._lock:
-                for other in list(self._queues):  # drop closed loops: a queue keeps its loop alive
+                # A queue references its loop, so closed loops have to be removed explicitly.
+                for other in list(self._queues):
                     if other.is_closed():
                         del self._queues[other]
                 queue = self._queues[loop] = ReadQueue(self.options)

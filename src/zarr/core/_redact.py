@@ -1,8 +1,8 @@
 """Redaction of the parts of URLs that may contain secrets.
 
-Passwords are in the part before an ``@``; signatures and tokens are in the query. Both parts are
-replaced completely. The whole query is replaced because only the server knows which query
-parameters are secret.
+Passwords are in the part before an ``@``; signatures and tokens are in the query. The part before
+the ``@`` and the query are replaced completely. The whole query is replaced because only the server
+knows which query parameters are secret.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _IS_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _SCHEME_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 )
-# In URLs with these schemes, the part before ``@`` is not secret if it has no password. For
-# example, it is the name of a container in ``abfs://container@account``.
+# In URLs with these schemes, a part before ``@`` without a password is not secret. For example, in
+# ``abfs://container@account`` this part is the name of a container.
 _NAMES_USERS: Final = frozenset(
     {"abfs", "abfss", "adl", "az", "wasb", "wasbs", "ssh", "sftp", "scp", "hdfs", "webhdfs"}
 )

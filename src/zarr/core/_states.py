@@ -2,7 +2,7 @@
 
 In zarr-python the classes of these objects have slots, so the pickled state has a different
 structure than in this package. The functions are used as ``__setstate__`` of the classes of this
-package. They accept both structures of the state.
+package. They accept the structure of zarr-python and the structure of this package.
 """
 
 from __future__ import annotations

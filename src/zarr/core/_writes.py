@@ -23,9 +23,9 @@ def epoch() -> int:
 def note_write() -> None:
     """Mark as stale all reads in flight, and all bytes that were read ahead.
 
-    Call this function when a write or a deletion has ended. Every read that starts later returns
-    the written value: it does not share a read that started before the call, and it does not use
-    bytes that were read ahead before the call.
+    Call this function when a write or a deletion has ended. A read that starts after this call
+    returns the written value. Such a read does not share a read that started before this call. It
+    does not use bytes that were read ahead before this call either.
     """
     global _epoch
     with _lock:  # without the GIL, two simultaneous writes could otherwise be counted as one

@@ -95,9 +95,9 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether filters or compressors in the chain make partial decoding impossible. This is
-        normally True: the bytes of a selection cannot be located in compressed data, and a
-        selection has a different meaning in transposed data.
+        Whether filters or compressors in the chain make partial decoding impossible. Normally, they
+        do: the bytes of a selection cannot be located in compressed data, and a selection has a
+        different meaning in transposed data.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -377,9 +377,9 @@ class BatchedCodecPipeline(CodecPipeline):
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
         """Return whether chunks have to be read or written with coroutines that may wait.
 
-        The parameter `way` contains the name of a method. The result is True if a subclass
-        overrides that method. The result is also True if chunks are processed in parts and the
-        array-to-bytes codec cannot process parts synchronously.
+        The result is True if a subclass overrides the method with the name `way`. The result is
+        also True if chunks are processed in parts and the array-to-bytes codec cannot process parts
+        synchronously.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
@@ -477,12 +477,14 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the codec's method that reads or writes parts of chunks with an executor.
 
-        The result is None if the codec has no such method. The result is also None if an overridden
-        coroutine that processes parts of chunks must be called instead of the method. A
-        subclass of the pipeline may override `decode_partial_batch` or `encode_partial_batch`; if
-        it overrides the coroutine for `direction`, that coroutine must be called. A coroutine of
-        the codec must be called if it was overridden or replaced (see `is_overridden`), unless the
-        method is defined in a more-derived class than the coroutine.
+        The result is None if the codec has no such method. The result is also None in two cases, in
+        which a coroutine must be called instead of the method:
+
+        - A subclass of the pipeline overrides `decode_partial_batch` (to read) or
+          `encode_partial_batch` (to write).
+        - A coroutine of the codec that processes parts of chunks is overridden or replaced (see
+          `is_overridden`), and the class that defines the coroutine is the class that defines the
+          method, or precedes that class in the MRO.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

@@ -38,7 +38,7 @@ _is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attri
 _lock = threading.Lock()
 # `loop` contains the event loop of the process, and `iothread` contains the thread of the loop.
 # Each is a list of one item, which is None if there is no event loop. The lists are never replaced,
-# because other packages read their items, and set the items to None to get a new event loop.
+# because other packages read the items. They also set the items to None to get a new event loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -126,8 +126,8 @@ def get_pool() -> ThreadPoolExecutor:
 
     The size of the pool is the value of ``threading.max_workers`` at first use; None means the
     default of `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for
-    example if a codec reads an array. The jobs that a worker waits for run in a second pool of the
-    same size. In the first pool, these jobs would never start if all workers were waiting.
+    example if a codec reads an array. If a worker submits jobs, they run in another pool of the
+    same size. In the same pool, these jobs would never start if all workers were waiting for jobs.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)

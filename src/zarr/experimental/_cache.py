@@ -30,8 +30,8 @@ Request: TypeAlias = tuple[str, ByteRequest | None]
 # Key prefix of copies of byte ranges. Values whose keys begin with this prefix are not cached.
 _PARTS = "__ranges__/"
 
-# Name of the lock for listing the cache store. No other lock has this name: all others are named by
-# keys, and the empty string is not a valid key.
+# Name of the lock for listing the cache store. No other lock has this name: the names of the
+# other locks are keys, and the empty string is not a valid key.
 _STOCK = ""
 
 
@@ -63,8 +63,8 @@ class Cache:
     """Copies of values, and of byte ranges of values, in a store that only the cache uses.
 
     If the cache store fails, the failure is logged and the value is read from the source. This rule
-    has one exception: before a value of the source changes, its copy is deleted; if the deletion
-    fails, the error is raised and the source is not changed.
+    has one exception: the copy of a source value is deleted before the value changes. If this
+    deletion fails, the error is raised and the source is not changed.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class Cache:
     # --- filling ------------------------------------------------------------------------
 
     async def offer(self, request: Request, value: Buffer, since: Since) -> None:
-        """Store a copy of a value that was read, unless the value has changed since `since`."""
+        """Store a copy of a value that was read, unless the value has changed after `since`."""
         key, byte_range = request
         if byte_range is not None and not len(value):
             return

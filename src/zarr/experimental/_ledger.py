@@ -115,7 +115,8 @@ class Ledger:
     def is_fresh(self, key: str) -> bool:
         """Return whether the copy of the value of a key is young enough to use.
 
-        If there is no age limit, the result is True. Otherwise, it is False if the age is unknown.
+        If there is no age limit, the result is True. If there is an age limit and the age of the
+        copy is unknown, the result is False.
         """
         with self._lock:
             entry = self._entries.get(key)
@@ -125,7 +126,7 @@ class Ledger:
         """Return whether the cache store may contain a usable copy of a value that has no entry.
 
         Such a copy was written before the cache object was created, so its age is unknown. The copy
-        is usable only if the age is not limited.
+        is usable only if there is no age limit.
         """
         with self._lock:
             return self.max_age == float("inf") and key not in self._entries
@@ -240,7 +241,7 @@ class Ledger:
             return True
 
     def commit(self, entry: Entry, since: Since) -> bool:
-        """Mark a written copy as valid unless the value of its key has changed since `since`.
+        """Mark a written copy as valid, unless its value may have changed after the time `since`.
 
         Returns whether the copy is valid.
         """

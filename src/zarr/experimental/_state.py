@@ -23,8 +23,8 @@ class CacheState:
     """State shared by a store and its read-only views: the cache, and the reads in flight.
 
     The properties of this class exist because users of `CacheStore` read them through the attribute
-    ``_state`` of the store. In these properties, a copy of a whole value is named by the key of the
-    value, and a copy of a byte range by the pair of key and byte range.
+    ``_state`` of the store. In these properties, the name of a copy of a whole value is the key of
+    the value. The name of a copy of a byte range is the pair of the key and the byte range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
@@ -67,8 +67,7 @@ class CacheState:
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
         """Time at which each copy was read from the source, in seconds of `time.monotonic`.
 
-        If a copy was made when its value was written to the source, the time of the copy is the
-        time of this write. The times can be set.
+        If a write to the source made the copy, this is the time of the write. The times can be set.
         """
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
@@ -80,8 +79,7 @@ def _name(entry: Entry) -> str | Request:
 class _Times(MutableMapping["str | Request", float]):
     """Maps names of copies to the times at which their values were read from the source.
 
-    If a copy was made when its value was written to the source, the time of the copy is the time of
-    this write. The times can be set.
+    If a write to the source made the copy, this is the time of the write. The times can be set.
     """
 
     def __init__(self, entries: dict[str | Request, Entry]) -> None:

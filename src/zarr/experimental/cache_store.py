@@ -437,7 +437,7 @@ class CacheStore(WrapperStore[Store]):
     async def _changing(self, key: str) -> AsyncIterator[tuple[Cache, Since] | None]:
         """Context manager for changing the value of a key in the source.
 
-        If the key can be cached, yields a pair: the cache, and the start time of the change.
+        If the key can be cached, yields the cache and the time at which the change starts.
         Otherwise yields None.
         """
         self._check_writable()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.abc.numcodec import Numcodec
 
-# Maps the ids of numcodecs filters to two attribute names. The attributes contain the data types of
-# the input and of the output of the filter.
+# Maps the id of a numcodecs filter to the names of two attributes. The first attribute contains the
+# input data type of the filter, the second attribute the output data type.
 _FILTER_DTYPES: Final[Mapping[str, tuple[str, str]]] = {
     "astype": ("decode_dtype", "encode_dtype"),
     "delta": ("dtype", "astype"),
@@ -81,9 +81,8 @@ def convert_array(metadata: ArrayV2Metadata) -> ArrayV3Metadata:
         must be array-to-array codecs, except the filter that encodes elements of variable length. A
         compressor must be a bytes-to-bytes codec.
     ValueError
-        If a codec or the data type has no counterpart in format 3, if a filter is applied to
-        elements of a data type that it does not accept, or if the fields of a structured data type
-        differ in byte order.
+        If a codec or the data type has no counterpart in format 3. If a filter does not accept the
+        data type of its input. If the fields of a structured data type differ in byte order.
     """
     dtype = metadata.dtype
     codecs = _codecs(metadata)

@@ -129,7 +129,7 @@ async def make_store(
         store_like = _local_path(store_like)
     if isinstance(store_like, Path):
         # Modes other than "r" and "r+" apply only to the node at the path, so they are not passed
-        # to the store: with mode "w", `LocalStore.open` would empty the whole directory.
+        # to the store. With mode "w", `LocalStore.open` would empty the whole directory.
         has_to_exist: AccessModeLiteral | None = "r+" if mode in ("r", "r+") else None
         return await LocalStore.open(store_like, mode=has_to_exist, read_only=read_only)
     raise TypeError(f"Unsupported type for store_like: '{type(store_like).__name__}'")

@@ -73,7 +73,7 @@ class FsspecStore(Store):
     ----------
     fs : fsspec.asyn.AsyncFileSystem
         The file system, made with ``asynchronous=True``. If `fs` was made without this argument,
-        the store makes a new instance from the other arguments, and calls only the new instance.
+        the store makes a new instance with this argument, and calls only the new instance.
     read_only : bool
         Whether every attempt to change the store raises an error.
     path : str
@@ -88,8 +88,8 @@ class FsspecStore(Store):
     max_gap_bytes : int, None or "config"
         Maximum gap, in bytes, between the byte ranges of two requests that are merged into one read
         of an object; the read includes the gap. Requests of one `get_many` call are merged, and so
-        are requests of concurrent callers. With 0, byte ranges are merged if they touch or overlap;
-        with None, if one contains the other. ``"config"`` means that the option gets the value of
+        are requests of concurrent callers. If 0, ranges must touch or overlap to be merged. If
+        None, one range must contain the other. ``"config"`` means that the option gets the value of
         the setting of the same name (here ``bulk_reads.max_gap_bytes``) when the store is created.
         The configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
@@ -98,8 +98,8 @@ class FsspecStore(Store):
         default is 4 MiB.
     max_concurrency : int or None
         Maximum number of reads of the store in flight, per event loop. None means the configured
-        ``bulk_reads.max_concurrency``. If this setting is None too, the maximum is
-        ``async.concurrency`` if the user has set it, and 64 otherwise.
+        ``bulk_reads.max_concurrency``. If this setting is also None, the maximum is
+        ``async.concurrency`` if the user has set that key, and 64 otherwise.
     window_seconds : float or "config"
         Time in seconds that a request waits for further requests that can be merged with it. The
         configuration default is 0: a request waits only if too many reads are in flight.
@@ -321,7 +321,7 @@ class FsspecStore(Store):
 
     @property
     def max_gap_bytes(self) -> int | None:
-        """Maximum gap in a merged read, in bytes; if None, only ranges within others are merged."""
+        """Maximum gap in a merged read, in bytes; None merges only nested ranges."""
         return self.read_options.policy.max_gap_bytes
 
     @property
@@ -341,12 +341,12 @@ class FsspecStore(Store):
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Read many values, or byte ranges of values, with merged reads; see `Store.get_many`.
 
-        Each key is first resolved to an object: the target of a reference if the file system is
-        fsspec's reference file system, otherwise the object at the path of the key. The options of
+        Each key is first resolved to an object. With fsspec's reference file system, this is the
+        target of a reference; otherwise, it is the object at the path of the key. The options of
         the store determine which requests for one object are merged. If the file system overrides
         ``_cat_ranges``, ``_cat_ranges`` is called with batches of merged reads. Otherwise each
-        merged read is a separate call, because fsspec's default ``_cat_ranges`` does not merge
-        reads, and does not stop its reads when the call is cancelled.
+        merged read is a separate call: fsspec's default ``_cat_ranges`` does not merge reads, and
+        its reads continue after the call is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]

@@ -46,11 +46,10 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache that `fs` wraps, unless `whole_file_cache` returns this cache.
+    """Return the cache that `fs` wraps; None if `whole_file_cache` returns this cache.
 
-    Returns None if `fs` wraps no cache, or if `whole_file_cache` returns the cache. A returned
-    cache is read through its own methods, which raise a `FileNotFoundError` for any failure to
-    fetch an object.
+    The result is also None if `fs` wraps no cache. A returned cache is read through its own
+    methods, which raise a `FileNotFoundError` for any failure to fetch an object.
     """
     cache = fs.__dict__.get("sync_fs")
     is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None

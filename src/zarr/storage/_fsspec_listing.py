@@ -121,8 +121,8 @@ async def below(fs: AsyncFileSystem, path: str) -> list[str] | None:
     """Find all objects below a path with a single call, and return their names.
 
     Folder markers are included. The call lists the parent directory, and returns only the names
-    that begin with the path. If the path itself were listed and nothing were found, the file system
-    would send further requests, to find out whether the path is a file and whether it exists.
+    that begin with the path. Listing the path itself can take more requests: if nothing is found,
+    the file system also asks whether the path is a file, and whether the path exists.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ async def has_children(fs: AsyncFileSystem, path: str) -> bool:
     """Return whether a path is certainly a directory with children."""
     try:
         return bool(await children(fs, path))
-    except Exception:  # nothing is proven; the caller raises its own, earlier failure
+    except Exception:  # nothing is proven; the caller then raises its earlier error
         return False
 
 

@@ -222,10 +222,11 @@ def _is_cached(fs: AsyncFileSystem) -> bool:
 
 
 def _close_soon(fs: AsyncFileSystem) -> None:
-    """Schedule closing the client of a file system on its event loop, if the loop still runs.
+    """Schedule closing the client of a file system on the event loop that uses the client.
 
-    An inner instance in the cache of fsspec may be used by other file systems. The client of such
-    an instance is closed when the loop closes.
+    The clients of inner file systems are also closed, with one exception: an inner instance in the
+    cache of fsspec may be used by other file systems. The client of such an instance is closed when
+    the loop closes.
     """
     for part in list(_with_inner(fs)):
         home = part.__dict__.get(_HOME)
@@ -269,7 +270,7 @@ def _close_all() -> None:
 
 
 def _with_inner(fs: AsyncFileSystem) -> Iterator[AsyncFileSystem]:
-    """Yield a file system, and those of its inner file systems that are bound to an event loop."""
+    """Yield a file system, and recursively each inner file system that is bound to a loop."""
     yield fs
     state = fs.__dict__
     for inner in (state.get("fs"), *(state.get("fss") or {}).values()):

@@ -30,8 +30,9 @@ _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
     """Return whether `fs`, or the file system to which `fs` delegates, overrides ``_cat_ranges``.
 
-    The result is False for caching file systems. Caches of whole, uncompressed files are read by
-    the module `_fsspec_caches`, because fsspec does not write their cache files safely.
+    The result is False for caching file systems. If such a file system caches whole files without
+    compression, the module `_fsspec_caches` reads them, because fsspec does not write cache files
+    safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):

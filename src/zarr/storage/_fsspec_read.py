@@ -111,9 +111,9 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the HTTP file system among `fs` and the file systems to which `fs` delegates.
+    """Return the file system inside all `DirFileSystem` layers if it is an HTTP file system.
 
-    The result is None if none of these is an HTTP file system.
+    Otherwise the result is None.
     """
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs

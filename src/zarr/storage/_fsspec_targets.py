@@ -109,9 +109,10 @@ def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | E
     Returns
     -------
     list of Target, bytes, None or Exception
-        For each path: the target of its reference, the inline bytes, None if the path has no
-        reference, a `ValueError` if the reference is malformed, or a `ReferenceNotReachable` if no
-        file system is known for the protocol of the target.
+        One item for each path: the target of its reference, or the inline bytes, or None if the
+        path has no reference. If looking up the path fails, the item is the exception: for example
+        a `ValueError` if the reference is malformed, or a `ReferenceNotReachable` if no file system
+        is known for the protocol of the target.
     """
     find_fs = cache(partial(_target_fs, fs))  # many references share one URL
     resolved: list[Target | bytes | Exception | None] = []

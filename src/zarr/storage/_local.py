@@ -199,9 +199,8 @@ class LocalStore(Store):
 
         If the root is a file, the store has no keys. The directory of a group may contain files
         such as README.md. A search for members requests keys such as README.md/zarr.json, which are
-        absent. If a key does not name a metadata document, a file in place of one of its
-        directories means that the store is damaged. Such a key does not count as absent, because
-        absent chunks are read as fill values.
+        absent. For keys of chunks, a file in place of a directory means that the store is damaged.
+        Such a key does not count as absent, because absent chunks are read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -267,7 +266,7 @@ class LocalStore(Store):
         """Read the next files in the calling thread; return the results and their size in bytes.
 
         The list of results is empty if no requests remain. Other threads may wait until this method
-        returns, so the method makes few Python calls to save time.
+        returns. The method makes few Python calls, so that the wait is short.
         """
         portion: list[tuple[int, Buffer | None]] = []
         nbytes = 0
@@ -588,5 +587,5 @@ def _parts(key: str) -> list[str]:
 def _remove_directory(path: str) -> None:
     try:
         os.rmdir(path)
-    except (FileNotFoundError, NotADirectoryError):  # the latter for a link to a directory
+    except (FileNotFoundError, NotADirectoryError):  # NotADirectoryError: a link to a directory
         pass

@@ -29,9 +29,9 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.E
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether system calls accept names relative to an open directory. Such names prevent another
-# process from redirecting a deletion by replacing a directory with a link after this module has
-# checked that the directory is not a link.
+# Whether system calls accept names relative to an open directory. With such names, a deletion
+# cannot be redirected. With full paths, another process could replace a directory with a link after
+# this module has checked the directory.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -462,8 +462,8 @@ def walk(top: str, base: str) -> Iterator[str]:
     base : str
         Prefix of each yielded key; the path relative to `top` follows it.
     """
-    # The device and inode numbers of the parent directories are recorded only for directories that
-    # are reached through a link, because only a link can lead to an endless loop.
+    # Only a link can lead to an endless loop. Therefore the device and inode numbers of a directory
+    # and its parents are recorded only if the directory is reached through a link.
     pending: list[tuple[str, str, frozenset[tuple[int, int]] | None]] = [(top, base, None)]
     while pending:
         path, base, above = pending.pop()

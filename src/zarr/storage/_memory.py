@@ -281,8 +281,8 @@ class ManagedMemoryStore(MemoryStore):
     Parameters
     ----------
     name : str or None
-        The name, without ``/``. If None, the name is a number that no other store in the process
-        has as its name.
+        The name, without ``/``. If None, the store chooses a number that is not yet the name of a
+        store in the process.
     path : str
         Path below which the store finds its values: with a path ``p``, the key ``k`` of this store
         refers to the shared value ``p/k``.

@@ -214,8 +214,8 @@ def check_write(store: Store, key: str, value: object, name: str) -> None:
 def frozen(value: Buffer) -> Buffer:
     """Return a value in immutable memory: the value itself if it is immutable, else a copy.
 
-    Every method that keeps a value, for example to store the value, must call this function: when
-    such a method has returned, its caller may modify the memory of the value.
+    A method must call this function before it keeps a value, for example in a dictionary. After the
+    method has returned, its caller may modify the memory of the original value.
     """
     if not isinstance(value, cpu.Buffer):
         return value.combine([])

@@ -186,7 +186,7 @@ def _truncate(target: Path | IO[bytes], nbytes: int) -> None:
     try:
         target.truncate(nbytes)
     except OSError:
-        # `truncate` first flushes the buffer of the file object, which fails if the disk is full,
-        # for example. Truncate the file by its descriptor instead, without a flush.
+        # `truncate` first flushes the buffer of the file object. The flush fails if the disk is
+        # full, for example. Truncate the file by its descriptor instead, without a flush.
         os.ftruncate(target.fileno(), nbytes)
     target.seek(0, os.SEEK_END)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# This lock is held during a fork, so that two threads never fork at the same time. Otherwise, the
-# first thread to end its fork could remove stores from `_held` whose locks the other thread has
-# acquired for its own fork. These locks would then never be released.
+# This lock is held during a fork, so that two threads never fork at the same time. Otherwise, both
+# threads would add stores to `_held`. The thread that ends its fork first could then remove the
+# stores of the other thread, and the locks of these stores would never be released.
 _forking = threading.Lock()
 
 

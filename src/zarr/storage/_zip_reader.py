@@ -34,8 +34,8 @@ class PositionalReader:
         self._starts: dict[int, int] = {}
         # The file is closed only when the last reference to this reader is gone, because other
         # threads may still be reading the archive while `ZipStore.close` runs. If `ZipStore.close`
-        # closed the archive file, another file could then be opened with the same descriptor
-        # number, and the threads would read the other file instead of the archive.
+        # closed the file, the system could reuse the descriptor number for another file. These
+        # threads would then read from that file.
         weakref.finalize(self, os.close, self._fd)
 
     def read_stored(self, member: ZipInfo, start: int, stop: int) -> bytes:
@@ -74,8 +74,8 @@ def check_member(archive: ZipFile, member: ZipInfo) -> None:
     Raises
     ------
     zipfile.BadZipFile
-        If the member does not lie within the archive file, or if it is not compressed but its
-        recorded compressed and uncompressed sizes differ.
+        If the entry has a negative offset, if the member begins within the archive file and ends
+        after it, or if an uncompressed member has unequal `file_size` and `compress_size`.
     """
     start, end = member.header_offset, member.header_offset + member.compress_size
     # `_nbytes` is the size of the archive file. A `ZipFile` that is not an `Archive` lacks this
@@ -157,8 +157,8 @@ def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
     Raises
     ------
     TypeError
-        If `path` is neither a path nor a file object, or if `mode` is not ``"r"`` and the file
-        object can only be read.
+        If `path` is neither a path nor a binary file object, or if `mode` is not ``"r"`` and the
+        file object does not derive from `io.IOBase`.
     """
     if isinstance(path, (str, os.PathLike)):
         return Path(os.fspath(path)), None

@@ -90,7 +90,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
     @initialize(_=st.random_module())
     def init_run(self, _: object) -> None:
-        """Draw the random seed of a run, which determines when rules of low frequency may run."""
+        """Draw the random seed, which determines when rules of low frequency may run."""
 
     # --- helpers ------------------------------------------------------------------------
 

@@ -69,8 +69,8 @@ def check_names(
     Raises
     ------
     AssertionError
-        If an expected name is missing, if a name appears twice, or if an unexpected name is not the
-        name of a folder without keys.
+        If an expected name is missing, if a name appears twice, or if `is_empty` returns False for
+        an additional name.
     """
     assert len(found) == len(set(found)), (prefix, found)
     assert set(expected) <= set(found), (prefix, set(expected) - set(found))

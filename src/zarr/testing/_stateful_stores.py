@@ -163,10 +163,10 @@ class SyncStoreWrapper(SyncMixin):
 class ZarrStoreStateMachine(RuleBasedStateMachine):
     """Makes random calls to a store, and compares the results with those of a dictionary.
 
-    Pass a function that returns a machine to `hypothesis.stateful.run_state_machine_as_test`, which
-    calls the function for each run. The machine never uses the same path both as a key and as a
-    folder that contains keys at the same time. A file system cannot store a file and a folder under
-    the same path, and Zarr never uses a path in both ways.
+    Define a function that returns a machine, and pass the function to
+    `hypothesis.stateful.run_state_machine_as_test`, which calls the function for each run. The
+    machine never creates a key at the path of a folder, and never creates a key below another key.
+    A file system cannot store a file and a folder under the same path, and Zarr never does this.
 
     Parameters
     ----------

@@ -162,7 +162,7 @@ def array_metadata(
     zarr_formats: st.SearchStrategy[ZarrFormat] = zarr_formats,
     attributes: st.SearchStrategy[Attributes] = attrs,
 ) -> ArrayV2Metadata | ArrayV3Metadata:
-    """Draw the metadata of an array: any data type, any chunks, and codecs that support both.
+    """Draw the metadata of an array; the codecs support the drawn data type and chunks.
 
     Parameters
     ----------
@@ -357,7 +357,7 @@ def arrays(
         Name of the array in its group.
     arrays : strategy for numpy.ndarray, or None
         Elements of the array; the elements of object arrays must be `bytes`. If None,
-        `numpy_arrays` draws the elements, which may also be variable-length bytes.
+        `numpy_arrays` draws the elements, and their data type may be variable-length bytes.
     attrs : strategy for a mapping or None
         User attributes of the array.
     zarr_formats : strategy for 2 or 3
@@ -435,7 +435,7 @@ def sharded_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves. If None, True or False is drawn.
+        Whether the chunks in a shard are shards themselves. None means that this is drawn.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape

@@ -153,7 +153,8 @@ def rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int |
     -------
     list of (list of int, or int)
         For each dimension, the length of each chunk; the lengths add up to the length of the array.
-        For a dimension of length 0, the entry is 1, because positive lengths cannot add up to 0.
+        For a dimension of length 0, the item is the integer 1 in place of a list, because positive
+        lengths cannot add up to 0.
     """
     chunks: list[int | list[int]] = []
     left = _MOST_CHUNKS

@@ -101,7 +101,7 @@ def v3_dtypes() -> st.SearchStrategy[AnyDType]:
 
 
 def dtypes() -> st.SearchStrategy[AnyDType]:
-    """Return a strategy for NumPy data types of arrays of either format.
+    """Return a strategy for NumPy data types that arrays of both formats can store.
 
     Returns
     -------

@@ -13,8 +13,8 @@ __all__ = ["assert_bytes_equal", "gpu_test", "has_cupy"]
 if TYPE_CHECKING:
     import pytest
 
-    # Test suites outside this package use these two marks. `__getattr__` creates them when they are
-    # used, because creating them requires an import of pytest.
+    # Test suites outside this package use these two marks. `__getattr__` creates a mark when it is
+    # used, because creating a mark requires an import of pytest.
     gpu_mark: pytest.MarkDecorator
     skip_if_no_gpu: pytest.MarkDecorator
 

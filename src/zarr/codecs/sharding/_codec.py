@@ -298,7 +298,7 @@ class ShardingCodec(
 
     @cached_property
     def _is_sync(self) -> bool:
-        """Whether all codecs of the inner chunks and the index have synchronous methods."""
+        """Whether all codecs of inner chunks, and all of the index, have synchronous methods."""
         # The value is cached, because nested shards use this property several times per level.
         return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
 

@@ -125,9 +125,9 @@ class MemorySource:
 class WindowSource:
     """A stored inner chunk, whose bytes are a byte range of the outer shard.
 
-    This class is used to read a part of an inner chunk that is itself a shard, and to read inner
-    chunks whose codec overrides the method that decodes parts of chunks. Such a method receives
-    the `WindowSource` as a byte getter.
+    If an inner chunk is itself a shard, a part of the inner chunk is read through this class. If
+    the codec of the inner chunks overrides the method that decodes parts of chunks, this method
+    receives a `WindowSource` as its byte getter.
 
     Parameters
     ----------

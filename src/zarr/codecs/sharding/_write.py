@@ -125,7 +125,7 @@ def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
 
 
 class _Rewriting:
-    """Encoder for those inner chunks of one shard to which new values are written."""
+    """Encoder for the inner chunks of one shard that overlap the written selection."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str

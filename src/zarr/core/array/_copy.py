@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     Coords = tuple[int, ...]
     Region = tuple[slice, ...]
 
-# Approximate maximum size, in decoded bytes, of a region that is copied in one step. A region
-# exceeds this size if a smaller region would use less than half of the maximum number of requests
-# in flight; see `boxes`.
+# Approximate maximum size, in decoded bytes, of a region that is copied in one step. If chunks
+# are large, a region exceeds this size: it contains about half as many chunks as the maximum number
+# of requests in flight; see `boxes`.
 _TOGETHER_BYTES = 16 * 2**20
 
 # Number of encoded chunks that one bulk read requests. The store limits the number of reads in
@@ -199,11 +199,11 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     apply the codecs. The method that reads the source and the method that writes the target must
     not be overridden.
 
-    A chunk is empty if all its elements equal the fill value. If ``array.write_empty_chunks`` is on
-    for the source and off for the target, the result is False: chunks must be decoded, so that
-    empty chunks can be omitted from the target. If the arrays have shards, and
-    ``array.write_empty_chunks`` is off for the source and on for the target, the result is also
-    False, because the shards of the source may lack empty chunks.
+    A chunk is empty if all its elements equal the fill value. The setting
+    ``array.write_empty_chunks`` decides whether empty chunks are stored. If this setting is on for
+    the source and off for the target, the result is False, because empty chunks are found only by
+    decoding. If it is off for the source and on for the target, the result is False for arrays with
+    shards, because the shards of the source may lack empty chunks.
     """
     if is_overridden(source, "_get_selection") or is_overridden(target, "_set_selection"):
         return False
@@ -221,17 +221,17 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return as text the metadata that affect encoded chunks; -0.0 and 0.0 give different text."""
+    """Return the metadata that affect encoded chunks, as JSON text; -0.0 and 0.0 differ in it."""
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Return whether chunks that are absent in the source need handling.
+    """Return whether absent chunks of the source must be written, or must raise an error.
 
-    If ``array.write_empty_chunks`` of the target is on, such chunks must be written to the target.
-    If ``array.read_missing_chunks`` of the source is off, such chunks must cause an error.
-    Otherwise such chunks can be skipped.
+    If ``array.write_empty_chunks`` of the target is on, absent chunks must be written to it.
+    If ``array.read_missing_chunks`` of the source is off, absent chunks must raise an error.
+    Otherwise absent chunks can be skipped.
     """
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 

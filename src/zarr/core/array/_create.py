@@ -308,8 +308,8 @@ async def create_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. `ValueError` is also raised if `shape` or `dtype` is None although `data`
-        is not given, or if `shape` or `dtype` is given together with `data`.
+        See `init_array`. `ValueError` is also raised if `data` is None and `shape` or `dtype` is
+        None. If `data` is given, `ValueError` is also raised if `shape` or `dtype` is given.
     """
     given = dict(locals())  # all parameters, before other local variables exist
     given["zarr_format"] = resolve_zarr_format(zarr_format)
@@ -413,8 +413,8 @@ async def from_array(
         library and of the same format, and the default encoding of the format otherwise.
     dimension_names : iterable of str or None, or None
         One item per dimension: its name, or None for a dimension without a name. If the parameter
-        itself is None, the names of `data` are used if `data` is an array of this library with
-        dimension names.
+        itself is None and `data` is an array of this library, the new array has the dimension names
+        of `data`.
     zarr_format : {2, 3} or None
         Format of the new array. None means the format of `data` if `data` is an array of this
         library, and format 3 otherwise.
@@ -437,8 +437,9 @@ async def from_array(
     copied, a damaged chunk stays unchanged, and reading the chunk from the copy raises an error.
     Stored chunks whose elements all equal the fill value are normally copied as well. There is one
     exception: if ``write_empty_chunks`` is on for `data` and off for the new array, such chunks are
-    omitted from the new array. If ``write_empty_chunks`` is on for the new array, every chunk of
-    the new array (or every shard, if it has shards) is stored, even if it is absent in `data`.
+    omitted from the new array. If ``write_empty_chunks`` is on for the new array, all chunks of the
+    new array are stored, even those that are absent in `data`. If the new array has shards, all
+    shards are stored.
 
     Raises
     ------

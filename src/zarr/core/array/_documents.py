@@ -395,10 +395,10 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If a node of the same format exists at `store_path`, and `overwrite` is False or the store
-        cannot delete keys. If several callers concurrently create nodes with different metadata,
-        and the store can create a key atomically, one call succeeds and the others raise this
-        error; see `create_documents`.
+        Not raised if `overwrite` is True and the store can delete keys. Otherwise raised if a node
+        of the same format exists at `store_path`. If the store can create a key atomically, also
+        raised if another caller concurrently creates a node with different metadata; see
+        `create_documents`.
     ValueError
         If the store is read-only, or if a parent of the node is an array.
     TypeError
@@ -472,7 +472,7 @@ async def create_documents(
         old = before.get(name)
         if old is None or stored.to_bytes() != old.to_bytes():
             await ensure_no_existing_node(store_path, zarr_format)
-        await place.set(value)  # the value is a leftover, or the other node was deleted since
+        await place.set(value)  # `stored` is a leftover, or its node has been deleted
 
 
 async def leftovers(
@@ -483,7 +483,7 @@ async def leftovers(
     The first document defines the node. In format 2, the attributes of a deleted node may still be
     stored. `create_documents` uses the result to distinguish such attributes from the attributes of
     a node that another writer creates. The result is empty for format 3, and for stores that cannot
-    create a key atomically, because `create_documents` does not need the result in these cases.
+    create a key atomically. In these cases, `create_documents` does not need the result.
     """
     names = list(documents)[1:]
     if not names or not creates_in_one_step(store_path.store):
@@ -522,7 +522,7 @@ def _is_overridden_by_others(store: Store, name: str) -> bool:
 
 
 def _depth(kind: type, name: str) -> int:
-    """Return the position, in the MRO of `kind`, of the class that defines the method `name`."""
+    """Return the index in `kind.__mro__` of the first class that defines the method `name`."""
     return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))
 
 
@@ -530,7 +530,7 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
     """Store the groups that `missing_parents` returned, unless other writers have stored them."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # Store the document that defines the group first: without this document, the others would
+        # First store the document that defines the group: without this document, the others would
         # look like leftovers of a deleted group.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)

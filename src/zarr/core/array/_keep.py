@@ -67,10 +67,10 @@ def _parse_keep_array_attr(
     -------
     tuple
         The values of the parameters from `chunks` to `attributes`, in the order of the signature.
-        If `data` has no filters to keep, the value of `filters` is None; the same holds for
-        `compressors`. If the shards of `data` are kept, the value of `shards` is their shape, or a
-        dictionary with ``shape`` and ``index_location`` if the shard index is stored at the start
-        of a shard.
+        If filters are kept and `data` has none, the value of `filters` is None. If compressors are
+        kept and `data` has none, the value of `compressors` is None. If the shards of `data` are
+        kept, the value of `shards` is their shape, or a dictionary with ``shape`` and
+        ``index_location`` if the shard index is stored at the start of a shard.
 
     Raises
     ------

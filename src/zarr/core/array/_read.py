@@ -210,7 +210,10 @@ async def read(plan: ReadPlan) -> NDBuffer:
 
 
 def read_sync(plan: ReadPlan) -> NDBuffer:
-    """Execute a planned read synchronously; the calling thread decodes if the pipeline can do that.
+    """Execute a planned read synchronously.
+
+    If the pipeline has a method `read_sync`, the calling thread runs this method. Otherwise the
+    calling thread waits for the coroutine `read` of the pipeline.
 
     Raises
     ------

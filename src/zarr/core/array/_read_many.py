@@ -80,8 +80,8 @@ class Reading:
         grid = self.array._chunk_grid
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
-        # Whole chunks are fetched even for a small selection. Counting is skipped if even the
-        # maximum number of counted chunks (`_MOST_COUNTED`) needs less than one unit of memory.
+        # Whole chunks are fetched even for a small selection. At most `_MOST_COUNTED` chunks are
+        # counted. If that many chunks need less than one unit of memory, counting is skipped.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
@@ -128,7 +128,7 @@ def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
     TypeError
         If `selections` is not an iterable of arrays, or of pairs of an array and a selection.
     """
-    # Reject an array or a group. Both are iterable, but the iteration would read data.
+    # Reject an array or a group: they are iterable, but iterating over them would read data.
     if hasattr(selections, "store_path") or not isinstance(selections, Iterable):
         raise TypeError(
             "Expected an iterable of arrays, or of pairs of an array and a selection. "
@@ -268,7 +268,7 @@ class _Budget:
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine while holding `share` units, but at most the total number of units."""
+        """Run a coroutine while holding `share` units; hold all units if `share` is larger."""
         taken = 0
         try:
             async with self._turn:

@@ -42,9 +42,9 @@ async def resize(
     array : AsyncArray
         The array.
     new_shape : iterable of int or int
-        New shape in elements, with as many dimensions as the array has. New elements have the fill
-        value, with one exception: a stored chunk that extends beyond the old shape may contain
-        other values for new elements, and these values are kept.
+        New shape in elements, with as many dimensions as the array has. If a stored chunk extends
+        beyond the old shape, new elements in this chunk have the values that the chunk contains.
+        All other new elements have the fill value.
     delete_outside_chunks : bool
         Whether to delete chunks that are completely outside the new shape. If the store cannot
         delete keys, these chunks are overwritten with the fill value instead.

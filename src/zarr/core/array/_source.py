@@ -31,9 +31,10 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
         Array of this library that provides the elements; None if the elements come from other data.
     given : mapping
         Parameters of `from_array` that describe the new array; ``zarr_format`` must be 2 or 3. The
-        value ``"keep"`` is replaced with the parameter of the source. If a parameter does not
-        accept ``"keep"``, the value None or `DEFAULT_FILL_VALUE` is replaced in the same way.
-        Codecs and chunk key encoding are kept only if the source has the format ``zarr_format``.
+        value ``"keep"`` is replaced with the parameter of the source. Some parameters do not accept
+        ``"keep"``. For these, the value None is replaced in the same way; for ``fill_value``, the
+        value `DEFAULT_FILL_VALUE`. Codecs and chunk key encoding are kept only if the source has
+        the format ``zarr_format``.
 
     Warns
     -----

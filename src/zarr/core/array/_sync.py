@@ -177,8 +177,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            A scalar if the array has no dimensions, or if integers select one element and an item
-            is ``...`` or a NumPy integer. Otherwise an array, which may be zero-dimensional.
+            A scalar if the array has no dimensions. Also a scalar if integers select one element
+            and an item is ``...`` or a NumPy integer. Otherwise an array, possibly of 0 dimensions.
 
         Raises
         ------
@@ -579,9 +579,9 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Parameters
         ----------
         new_shape : iterable of int or int
-            New shape in elements, with as many dimensions as the array has. New elements have the
-            fill value, with one exception: a stored chunk that extends beyond the old shape may
-            contain other values for new elements, and these values are kept.
+            New shape in elements, with as many dimensions as the array has. New elements usually
+            have the fill value. If a stored chunk extends beyond the old shape, it may already
+            contain other values for new elements. These values are kept.
 
         Raises
         ------

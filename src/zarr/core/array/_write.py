@@ -209,7 +209,7 @@ async def write(plan: WritePlan) -> None:
 
 
 def write_sync(plan: WritePlan) -> None:
-    """Execute a planned write synchronously, in the calling thread if the pipeline can do that."""
+    """Execute a planned write synchronously; use `write_sync` of the pipeline if it exists."""
     if plan.is_empty:
         return
     value = plan.value if plan.current is None else plan.with_field(read_sync(plan.current))

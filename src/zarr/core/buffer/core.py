@@ -214,7 +214,8 @@ class Buffer(ABC):
 
     def as_buffer_like(self) -> BytesLike:
         """Return the bytes as a `memoryview`; copy them only if they are not in host memory."""
-        return memoryview(self.as_numpy_array())  # type: ignore[arg-type]
+        data: Any = self.as_numpy_array()
+        return memoryview(data)
 
     def to_bytes(self) -> bytes:
         """Return a copy of the bytes."""
@@ -382,8 +383,8 @@ class NDBuffer:
 
         `other` is converted to the data type of the elements only if the elements are Python
         objects, strings of variable length, or void elements (with or without fields). In arrays of
-        numbers, the floating-point zeros -0.0 and 0.0 are different. The integer 0 equals both of
-        these zeros.
+        numbers, the floating-point zeros -0.0 and 0.0 are different. The integer 0 equals -0.0 and
+        0.0.
 
         Parameters
         ----------

@@ -4,7 +4,7 @@ A grid consists of one `DimensionGrid` for each dimension. A dimension is divide
 equal length (Zarr v3 core specification, "Regular grids"; Zarr v2, "chunks") or of given lengths
 (rectilinear chunk grid, zarr-extensions). All lengths and offsets are in elements.
 
-Along a dimension, a chunk has two lengths. `chunk_size` is the length of the encoded chunk, and
+Two lengths describe a chunk along a dimension. `chunk_size` is the length of the encoded chunk, and
 `data_size` is the length of the part within the array. The two lengths differ only if the array
 ends within the chunk.
 """

@@ -93,9 +93,9 @@ class ChunkGrid:
         ----------
         metadata : object
             The metadata, with the attributes ``shape`` and ``chunk_grid``. The object
-            ``chunk_grid`` has one of two attributes: ``chunk_shape`` contains one length per
-            dimension; ``chunk_shapes`` contains, for each dimension, either one length for all
-            chunks or the length of each chunk.
+            ``chunk_grid`` has an attribute ``chunk_shape`` or ``chunk_shapes``. ``chunk_shape``
+            contains one length per dimension. ``chunk_shapes`` contains one item per dimension:
+            either one length for all chunks, or a sequence with the length of each chunk.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class ChunkGrid:
     def from_sizes(
         cls, array_shape: Sequence[int], chunk_sizes: Sequence[int | Sequence[int]]
     ) -> Self:
-        """Return the grid of an array with given chunk lengths.
+        """Return the grid that divides an array into chunks of given lengths.
 
         Parameters
         ----------

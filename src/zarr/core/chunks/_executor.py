@@ -1,7 +1,7 @@
 """Executors, which run codecs either in the calling thread or in the worker pool.
 
-The coroutines that read and write chunks and shards take an executor. With the executor `Inline`
-and a source that does not wait, these coroutines never suspend, so that `run_now` can run them
+The coroutines that read and write chunks and shards take an executor. If the executor is `Inline`
+and the source does not wait, these coroutines never suspend. In this case `run_now` can run them
 without an event loop.
 """
 
@@ -45,7 +45,7 @@ _CPUS = os.cpu_count() or 1
 _SLOW_SECONDS = 100e-6
 
 # A function that takes an item and an executor. The concurrency of the operation is divided among
-# the items, so the executor may use only the part of the concurrency that belongs to the item.
+# the items. The executor of an item uses only the share of this item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
 # A function that takes some encoded chunks and a bool. The bool is True if an event loop is busy

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from zarr.core.chunks._executor import Executor
     from zarr.core.indexing import SelectorTuple
 
-    # An item is a tuple of the key of a chunk, the spec of the chunk, the selection within the
-    # chunk, the selection within the output or input array, and a bool: whether the whole chunk is
-    # selected.
+    # An item is a tuple with five members: the key of a chunk; the spec of the chunk; the selection
+    # within the chunk; the selection within the output or input array; and whether the whole chunk
+    # is selected.
     ReadItem: TypeAlias = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
     WriteItem: TypeAlias = tuple[ByteSetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
 

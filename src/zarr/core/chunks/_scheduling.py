@@ -1,4 +1,4 @@
-"""Fair semaphores against GIL contention between threads that read small chunks.
+"""Fair semaphores that reduce GIL contention between threads that read small chunks.
 
 Even a system call of one microsecond releases the GIL, and getting the GIL back from another thread
 takes a context switch. If several threads open, read and close many small files at the same time,
@@ -20,10 +20,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 # Python 3.13 and later can run without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-# If a thread holds a permit for longer than `_FAR_SECONDS`, and this process meanwhile uses less
-# than `_BUSY_SHARE` of a processor, the thread waited for a slow disk or network, or it was
-# preempted. After `_FAR_TIMES` such cases in a row, all threads run in parallel without permits for
-# `_FAR_FOR_SECONDS` seconds.
+# A thread has waited for a slow disk or network, or was preempted, if it held a permit for longer
+# than `_FAR_SECONDS` and the process meanwhile used less than `_BUSY_SHARE` of a processor. After
+# `_FAR_TIMES` such cases in a row, no permits are needed for `_FAR_FOR_SECONDS` seconds: all
+# threads run in parallel.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -59,7 +59,8 @@ class FairSemaphore:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._free = self._permits
-        self._waiting: deque[threading.Lock] = deque()  # a released lock gives its thread a permit
+        # One lock for each waiting thread. Releasing the lock gives a permit to the thread.
+        self._waiting: deque[threading.Lock] = deque()
         self._given_back = 0
         self._far_times = 0
         self._far_until = -math.inf

@@ -134,8 +134,8 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     Raises
     ------
     NotImplementedError
-        If a present key has to be deleted, but the store cannot delete keys, and `encode_filled`
-        provides None instead of a chunk.
+        If the key is present, the store cannot delete keys, and the result of `encode_filled` is
+        None.
     """
     if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):

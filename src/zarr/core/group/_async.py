@@ -373,9 +373,9 @@ class AsyncGroup(ArrayCreation):
         tuple
             Path of the member relative to this group, and the array or group. The children of a
             group are in the order of the store's listing, or in the order of the consolidated
-            metadata. A group precedes its members. Members of a nested group that are known from
-            the consolidated metadata of a group above it can follow directly after the nested
-            group. All other members follow after all nodes of smaller depth.
+            metadata. A group precedes its members. Members are yielded level by level, except below
+            a group with consolidated metadata: there, each nested group is followed directly by its
+            members.
 
         Raises
         ------
@@ -629,8 +629,8 @@ class AsyncGroup(ArrayCreation):
         """
         await self._member_path(key).delete_dir()
         known = self.metadata.consolidated_metadata
-        # Update in place, because related groups in memory share the same metadata objects, and the
-        # deletion applies to all of them.
+        # Update in place: related groups in memory share the same metadata objects, so the member
+        # disappears from all of these groups.
         if known is not None and known.discard(normalize_path(key)):
             await self._save(self.metadata)
 

@@ -57,9 +57,9 @@ _GROUP_KEYS: Final[Mapping[ZarrFormat, tuple[str, ...]]] = {
 }
 
 # Maximum number of format 2 nodes for which all documents are requested in one bulk read. If there
-# are more nodes, most of them are usually arrays, so the group documents are requested in a second
-# bulk read, and only for the nodes that are not arrays. The second bulk read takes one more round
-# trip for groups, but saves a third of the requests for arrays.
+# are more nodes, the group documents are requested in a second bulk read, and only for the nodes
+# that are not arrays. The second bulk read takes one more round trip for groups, but saves a third
+# of the requests for arrays. If there are many nodes, most of them are usually arrays.
 _FEW = 10
 
 # Estimated size of a metadata document in bytes. Without this estimate, a bulk read would assume
@@ -115,9 +115,9 @@ async def read_group_metadata(
     Raises
     ------
     GroupNotFoundError
-        If no group of the requested format is stored at the location. `MissingParentError` is
-        raised if the consolidated metadata describe a node but lack a group above that node, unless
-        `use_consolidated` is False.
+        If no group of the requested format is stored at the location. Unless `use_consolidated` is
+        False, `MissingParentError` is raised if the consolidated metadata describe a node but not
+        the group above that node.
     ContainsArrayError
         If the ``zarr.json`` document describes an array.
     MetadataValidationError, TypeError, ValueError
@@ -128,9 +128,8 @@ async def read_group_metadata(
     -----
     ZarrUserWarning
         If metadata of both formats are stored and `zarr_format` is None, or if `use_consolidated`
-        is None and the consolidated metadata are not valid. If the consolidated metadata describe a
-        node but not the group above that node, `MissingParentError` is raised, and there is no
-        warning about invalid consolidated metadata.
+        is None and the consolidated metadata are not valid. If `MissingParentError` is raised,
+        there is no warning about invalid consolidated metadata.
     """
     wanted = _Consolidated(store_path, use_consolidated)
     chosen = formats(zarr_format)

@@ -172,8 +172,8 @@ async def store_hierarchy(
     overwrite : bool
         Whether to first delete everything stored at and below the paths of nodes that are not
         implicit groups. If False, an error is raised if a node is already stored at one of these
-        paths. Groups that already exist at the paths of implicit groups are not deleted, except if
-        they are below a path that is deleted because `overwrite` is True.
+        paths. If a group is already stored at the path of an implicit group, it is kept, unless the
+        path is below a path that is deleted.
 
     Yields
     ------
@@ -183,9 +183,9 @@ async def store_hierarchy(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If `overwrite` is False and a node is already stored at the path of a node that is not an
-        implicit group, or if an array is stored at the path of an implicit group. If this error is
-        raised, nothing is stored or deleted.
+        If an array is stored at the path of an implicit group, unless the path is below a path that
+        is deleted. If `overwrite` is False, also if a node is stored at the path of a node that is
+        not an implicit group. If this error is raised, nothing is stored or deleted.
     ValueError
         If the store is read-only.
     TypeError

@@ -1,4 +1,4 @@
-"""Find members of a group whose method `getitem` is overridden.
+"""Find the members of a group that overrides the method `getitem`.
 
 A subclass can override `AsyncGroup.getitem`, or the method can be replaced on a class or an object.
 In these cases `getitem` looks up each member. Iteration does not call `getitem` if consolidated

@@ -171,7 +171,7 @@ async def _children(
     """Return paths and known metadata of the children of several groups.
 
     Nodes below the children are included if consolidated metadata describe these nodes. The
-    metadata of a child are None if they are not known and must be read.
+    metadata of a child are None if they must still be read.
     """
     unknown = [path for path, group in level.items() if group.consolidated_metadata is None]
     if unknown and not store_path.store.supports_listing:

@@ -195,8 +195,9 @@ class ConsolidatedMetadata:
             If the parent of a node is an array.
         """
         top: dict[str, NodeMetadata] = {}
-        # For each group, the metadata of its children by name. The metadata of each group refer to
-        # one of these dictionaries, and the second loop adds the children to the dictionaries.
+        # Maps the path of each group to a dictionary with the metadata of its children, by name.
+        # The first loop puts this dictionary into the metadata of the group. The second loop adds
+        # the children to the dictionary.
         children = {"": top}
         hung = dict(nodes)
         for path, node in nodes.items():

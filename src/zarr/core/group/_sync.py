@@ -289,15 +289,15 @@ class Group(GroupProperties, SyncMixin):
         return Array(finished(begin(self._async_group.empty_like, name=name, data=data, **kwargs)))
 
     def zeros_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
-        """Create an array like `data` with the fill value 0; see `AsyncGroup.empty_like`."""
+        """Create an array like `data`, with the fill value 0; see `AsyncGroup.empty_like`."""
         return Array(finished(begin(self._async_group.zeros_like, name=name, data=data, **kwargs)))
 
     def ones_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
-        """Create an array like `data` with the fill value 1; see `AsyncGroup.empty_like`."""
+        """Create an array like `data`, with the fill value 1; see `AsyncGroup.empty_like`."""
         return Array(finished(begin(self._async_group.ones_like, name=name, data=data, **kwargs)))
 
     def full_like(self, *, name: str, data: Any, **kwargs: Any) -> Array[Any]:
-        """Create an array like `data` with a given fill value; see `AsyncGroup.empty_like`."""
+        """Create an array like `data`, with a given fill value; see `AsyncGroup.empty_like`."""
         return Array(finished(begin(self._async_group.full_like, name=name, data=data, **kwargs)))
 
 

@@ -55,9 +55,9 @@ def combine(
         chunk_sels.append(list(sels))
         complete.append(list(completes))
         dim_outs = list(outs)
-        # A dropped dimension has exactly one projection. Although `out_sels` omits this dimension,
-        # the product of `out_sels` therefore has one item for each selected chunk, like the
-        # products of the other lists.
+        # `out_sels` omits dropped dimensions. A dropped dimension has exactly one projection, so
+        # omitting it does not change the number of items in a product: each product has one item
+        # for each selected chunk.
         if dim_outs[0] is not None:
             out_sels.append(dim_outs)
     if keep_dims:

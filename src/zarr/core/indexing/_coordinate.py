@@ -136,8 +136,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
         """Number of selected points up to the end of each chunk.
 
-        For each chunk of the grid in C order, the number is the sum of the numbers of selected
-        points in this chunk and in all previous chunks.
+        The chunks of the grid are in C order. Each number counts the selected points in one chunk
+        and in all previous chunks.
         """
         counts = np.zeros(int(np.prod(self.cdata_shape, dtype=np.intp)), dtype=np.intp)
         counts[self.chunk_rixs] = np.diff(self.chunk_run_ends, prepend=0)
@@ -170,9 +170,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
             # A chunk is selected completely only if the number of distinct points in the chunk
-            # equals its number of elements. Counting distinct points is slow, so count them only in
-            # chunks in which the number of points, including duplicates, is not less than the
-            # number of elements.
+            # equals its number of elements. Counting distinct points is slow. Therefore skip a
+            # chunk if it has fewer points, including duplicates, than elements.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(
@@ -198,5 +197,5 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
 
 def _count_points(points: tuple[npt.NDArray[np.intp], ...]) -> int:
     """Return the number of distinct points."""
-    sides = tuple(int(coords.max()) + 1 for coords in points)
+    sides = tuple(int(np.max(coords)) + 1 for coords in points)
     return int(np.unique(np.ravel_multi_index(points, sides)).size)

@@ -201,8 +201,8 @@ class _ArrayDimIndexer(ComparedByIdentity):
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
         """Number of selected elements up to the end of each chunk.
 
-        For each chunk along the dimension, the number is the sum of the numbers of selected
-        elements in this chunk and in all previous chunks.
+        Each number counts the selected elements in one chunk along the dimension and in all
+        previous chunks.
         """
         return np.cumsum(self.chunk_nitems)
 

@@ -19,8 +19,8 @@ def _morton_bits(chunk_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     """For each bit of a Morton code, beginning with the lowest, yield an axis and a bit number.
 
     A Morton code interleaves the bits of the coordinates of a grid position, so each bit of the
-    code is a copy of one bit of one coordinate. The axis says which coordinate, and the bit number
-    says which bit of this coordinate; the lowest bit has the number 0.
+    code is a copy of one bit of one coordinate. The axis is the index of this coordinate. The bit
+    number is the position of the bit in the coordinate; the lowest bit has the number 0.
 
     The axes alternate, beginning with the first axis. Each axis has only as many bits as its
     largest coordinate needs, so that the codes of elongated grids have fewer gaps.

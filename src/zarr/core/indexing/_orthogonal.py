@@ -38,10 +38,10 @@ class OrthogonalIndexer(Indexer):
     Parameters
     ----------
     selection : int, slice, list, array, Ellipsis or tuple of these
-        One item per dimension. An item is an integer, which drops the dimension; or a slice with a
-        step of at least 1; or a one-dimensional list or array of integers in any order; or a list
-        or array of bools, one for each index of the dimension. Dimensions without an item are
-        selected completely.
+        One item per dimension. An item can be an integer, a slice with a step of at least 1, a
+        one-dimensional list or array of integers in any order, or a list or array of bools. A list
+        or array of bools contains one bool for each index of the dimension. An integer drops the
+        dimension. Dimensions without an item are selected completely.
     shape : tuple of int
         Shape of the array in elements.
     chunk_grid : ChunkGrid

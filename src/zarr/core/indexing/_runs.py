@@ -105,7 +105,8 @@ def _uniform_steps(
 ) -> npt.NDArray[np.intp]:
     """Return the step of each run of indices.
 
-    The step is 1 for a run of one index, and 0 if the step is not constant or not positive.
+    The result is 1 for a run of one index. It is 0 for a run in which the difference between
+    neighbouring indices is not constant or not positive.
     """
     steps = np.ones(starts.size, dtype=np.intp)
     longer = np.flatnonzero(ends - starts > 1)
@@ -113,8 +114,8 @@ def _uniform_steps(
         return steps
     between = np.diff(values)
     # ``changes[i]`` is the number of times that the step changes within ``between[: i + 1]``. The
-    # step of a run is constant if this number is the same for the first and the last step of the
-    # run.
+    # step of a run is constant if `changes` has the same value at the first and the last step of
+    # the run.
     changes = np.zeros(between.size, dtype=np.intp)
     np.cumsum(between[1:] != between[:-1], out=changes[1:])
     head, tail = starts[longer], ends[longer] - 2

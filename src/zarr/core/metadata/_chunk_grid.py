@@ -276,8 +276,8 @@ def create_chunk_grid_metadata(
     Returns
     -------
     RegularChunkGridMetadata or RectilinearChunkGridMetadata
-        Metadata of a regular grid if every dimension has a single chunk length and the grid was not
-        stored as rectilinear; metadata of a rectilinear grid otherwise.
+        Metadata of a rectilinear grid if a dimension has a list of chunk lengths, or if the grid
+        was stored as rectilinear. Otherwise, metadata of a regular grid.
     """
     dimensions = getattr(chunks, "dimensions", None)
     if dimensions is None:
