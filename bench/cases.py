@@ -295,7 +295,7 @@ def readers(sizes: Sizes) -> Iterator[Case]:
 
 
 def flows(sizes: Sizes) -> Iterator[Case]:
-    """Yield typical workloads of users with arrays on a server."""
+    """Yield cases that model how users typically read arrays from a server."""
     keys = Dataset((1750 * sizes.keys,), (1750,), zstd=False, values="ramp")
     callers = sizes.callers
     of_callers = Dataset((100 * sizes.keys * callers,), (100,), zstd=False, values="ramp")

@@ -55,7 +55,11 @@ def chosen(names: str | None, main: str | None = None) -> list[Peer]:
 def starters(
     peers: Sequence[Peer], environments: Environments, log: Path
 ) -> tuple[dict[str, Callable[[], Worker]], dict[str, str]]:
-    """Build environments; return functions that start workers, and reasons for missing peers."""
+    """Build the environments of the peers.
+
+    Returns two dicts by name of a peer. The first contains a function that starts a worker for each
+    available peer. The second contains the reason for each missing peer.
+    """
     found: dict[str, Callable[[], Worker]] = {}
     absent: dict[str, str] = {}
     for peer in peers:
@@ -76,7 +80,7 @@ def starters(
 
 
 def aws() -> dict[str, str]:
-    """Return variables for S3 clients, so that they do not request their settings elsewhere."""
+    """Return environment variables that keep S3 clients from requesting their settings."""
     return {"AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
 
 

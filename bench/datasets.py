@@ -129,7 +129,11 @@ def create(store: Any, dataset: Dataset, **kwargs: Any) -> Any:
 
 
 def write_array(dataset: Dataset, path: Path) -> None:
-    """Create an array and write its values, some rows of chunks or shards at a time."""
+    """Create an array and write its values.
+
+    Values of the kind ``smooth`` are written in one operation. Other values are written in several
+    operations, each for some rows of chunks or shards.
+    """
     array = create(path, dataset)
     if dataset.values == "smooth":
         array[...] = values.make(dataset.values, dataset.shape)
@@ -151,7 +155,7 @@ def write_group(dataset: Dataset, path: Path) -> None:
 
 
 def write_references(array: Path, folder: Path) -> None:
-    """Write all chunks of a one-dimensional array into one object, and the references to them."""
+    """Write an object with all chunks of a one-dimensional array, and a file of references."""
     is_format_2 = (array / ".zarray").exists()
     references: dict[str, Any] = {}
     metadata = [".zarray", ".zattrs"] if is_format_2 else ["zarr.json"]

@@ -46,7 +46,7 @@ class Peer:
     module : str
         Module of `bench.peers` that implements the operations.
     requirements : tuple of str or None
-        Packages in its environment; None for those of `own_requirements`.
+        Packages in the environment of the peer; None means the result of `own_requirements`.
     source : str
         ``checkout`` or ``parent``, the source tree from which `zarr` is imported. Empty for the
         installed package.
@@ -162,7 +162,8 @@ class Environments:
     python : str or None
         Interpreter from which the environments are made; None to search for one.
     main : str or None
-        Commit of the peer ``main``; None for the commit before the series.
+        Commit from which the source of the peer ``main`` is taken. None means the parent of the
+        newest commit whose message matches `SERIES`.
     """
 
     def __init__(self, folder: Path, python: str | None = None, *, main: str | None = None) -> None:

@@ -19,8 +19,8 @@ from bench.workload import Unsupported, Workload
 
 # Keys in the options of a case: the name of its flow, and the zarr settings for this flow.
 FLOW, SETTINGS = "flow", "settings"
-# If a flow reads many variables, each of them is one chunk, and every second chunk is left out, so
-# merged reads contain unused bytes.
+# In flows that read many variables, each variable consists of one chunk. Only every second chunk of
+# the data is used as a variable, so merged reads contain unused bytes.
 STRIDE = 2
 VARIABLE = "a"
 

@@ -1,8 +1,8 @@
 """Format 2 compared with format 3: the same operation on the same values, in one process.
 
 From one case to the next, the speed of the machine can change by more than the difference between
-the formats. Therefore each turn measures both formats. The format that is measured first changes
-from turn to turn. The figure is the median of the ratios of all turns.
+the formats. Therefore each turn measures both formats. The order of these two measurements
+alternates from turn to turn. The figure is the median of the ratios of all turns.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from bench.task import Task
 from bench.workload import Workload, repetitions, timed
 
 TURNS = 11
-# Seconds for which one turn repeats an operation in each format, and seconds for all turns. If an
-# operation is slow, `FEWEST_TURNS` turns may take longer.
+# In each turn, the operation is repeated for about `TURN_SECONDS` seconds per format, but runs at
+# least once. All turns together take at most about `SECONDS` seconds. If the operation is slow, they
+# may take longer, because at least `FEWEST_TURNS` turns are made.
 TURN_SECONDS, SECONDS = 0.03, 1.5
 FEWEST_TURNS = 3
 TWIN, DOES = "twin", "does"

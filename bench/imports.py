@@ -26,7 +26,7 @@ def seconds(code: str) -> float:
 
 
 def workload(task: Task) -> Workload:
-    """Return a workload: the import time of numpy and the package, minus that of numpy alone."""
+    """Return a workload: the time to import numpy and the package, minus the time for numpy."""
     module, settings = task.worker
     chosen = json.loads(settings)
     if chosen.get("config") and not chosen.get("imports"):

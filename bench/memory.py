@@ -1,9 +1,10 @@
-"""How much memory a read needs in addition to its result.
+"""Measure the memory that a read needs, not counting its result.
 
-    python -P -m bench.memory MODULE SETTINGS PATH
+    python -P -m bench.memory MODULE SETTINGS PATH KIND
 
-reads an array in its own process, so that no earlier work affects the peak. It prints a number of
-bytes: the peak of the process, minus the size of the result and the memory used before the read.
+This command reads an array in a new process, so that no earlier work affects the peak. It prints a
+number of bytes: the peak of the process, minus the size of the result and the memory used before
+the read.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def resident(name: str) -> int:
 
 
 def measure(path: str, kind: str) -> int:
-    """Return the bytes that reading an array needed in addition to its result."""
+    """Return the number of bytes that reading an array needs, not counting its result."""
     import zarr
 
     array = zarr.open_array(path, mode="r")

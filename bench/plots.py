@@ -58,7 +58,7 @@ def style(peer: str) -> dict[str, Any]:
 
 
 def ratios(report: Report) -> Any:
-    """Draw one row per case: the time of each other peer relative to this checkout."""
+    """Draw one row per case: the times of the other peers, divided by the time of this checkout."""
     timed = report.group(*tables.TIMED)
     others = [peer for peer in report.peers if peer != REFERENCE]
     rows = list(dict.fromkeys(result.name.removesuffix(V2) for result in timed))
@@ -148,7 +148,7 @@ def scales(report: Report) -> Any:
 def requests(report: Report) -> Any:
     """Draw one bar per case and peer: the number of requests that a server answered.
 
-    A case in format 2 is omitted if it makes the same number of requests as format 3.
+    A case in format 2 is omitted if its request counts equal those of the same case in format 3.
     """
     counted: dict[str, dict[str, int]] = {}
     for result in report.group("remote"):

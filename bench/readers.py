@@ -54,7 +54,7 @@ def parts_in_threads(task: Task, read: Callable[[slice], Any]) -> Workload:
 
 
 def in_processes(task: Task) -> Workload:
-    """Read several arrays, each in its own process, which opens the array in advance."""
+    """Read several arrays, each in a separate process that has already opened the array."""
     command = [sys.executable, "-P", "-m", "bench.worker", *task.worker]
     children = [Worker(command) for _ in range(task.options["readers"])]
 

@@ -94,7 +94,7 @@ class Report:
         return [result for result in self.results if result.group in names]
 
     def twins(self) -> list[tuple[Result, Result]]:
-        """Return pairs of results: a case in format 3, and the same case in format 2."""
+        """Return pairs of results for the same case, first in format 3 and then in format 2."""
         by_name = {result.name: result for result in self.results}
         return [
             (by_name[name.removesuffix(V2)], result)

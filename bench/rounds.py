@@ -55,8 +55,8 @@ class Limits:
         Maximum number of rounds of a case.
     seconds : float
         Time limit of a case in seconds. After this time, a new round begins only if the case has
-        had fewer than `FEWEST_ROUNDS` rounds. A peer whose own runs have taken this time takes no
-        part in further rounds.
+        had fewer than `FEWEST_ROUNDS` rounds. If the rounds of one peer alone have taken this
+        time, this peer takes no part in further rounds.
     fill : float
         Minimum seconds of a run; shorter operations are repeated.
     minutes : float
@@ -242,6 +242,6 @@ class Runner:
 
 
 def told(answer: Mapping[str, Any]) -> str | None:
-    """Return why a peer cannot run a case, as its answer says; None if the peer can run it."""
+    """Return the reason that an answer gives for a missing figure; None if it gives none."""
     reason = answer.get("unsupported", answer.get("error"))
     return None if reason is None else str(reason)

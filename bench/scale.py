@@ -25,7 +25,7 @@ def dataset(nchunks: int) -> Dataset:
 
 
 def index(kind: str, of: Dataset) -> Any:
-    """Return an index that selects all elements, or the first element of each chunk."""
+    """Return an index for all elements (kind ``basic``), or for the first element of each chunk."""
     rows, columns = (np.arange(0, n, 2) for n in of.shape)
     if kind == "basic":
         return ...

@@ -2,7 +2,7 @@
 
 Nothing is deleted before the last measurement. For some time, ext4 does not reuse the inodes of
 deleted files, and it checks all these inodes each time it creates a file. Writing 4096 chunks takes
-0.4 s. If 4096 chunks were deleted shortly before, it takes 2 s, whichever package writes them.
+0.4 s. If 4096 other chunks were deleted shortly before, writing takes 2 s with every package.
 """
 
 from __future__ import annotations

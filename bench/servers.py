@@ -47,7 +47,7 @@ class HTTP:
     delay : float
         Seconds by which each response is delayed.
     kind : str
-        ``http``, or ``s3`` for an S3 server, for which each directory in `root` is a bucket.
+        ``http`` or ``s3``. An S3 server serves each directory in `root` as a bucket.
     """
 
     def __init__(self, root: Path, delay: float, kind: str = "http") -> None:

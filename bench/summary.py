@@ -29,10 +29,10 @@ def relative_iqr(figures: Sequence[float]) -> float:
 
 
 def ratio(figures: Sequence[float], to: Sequence[float]) -> float:
-    """Return the median of the ratios of `figures` to `to`, taken round by round.
+    """Return the median, over the rounds, of the ratio of a figure to the figure in `to`.
 
-    A disturbance that slows down a whole round cancels in the ratio. NaN if a ratio has no meaning,
-    for example if a figure is not positive.
+    A disturbance that slows down a whole round cancels out in the ratio. Rounds in which one of the
+    two figures is not positive are left out. The result is NaN if no round remains.
     """
     pairs = [(a, b) for a, b in zip(figures, to) if a > 0 and b > 0]
     return statistics.median(a / b for a, b in pairs) if pairs else math.nan

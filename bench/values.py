@@ -1,4 +1,4 @@
-"""The stored and expected values: functions of the position, computed only by numpy."""
+"""The stored and expected values: functions of the position, computed with numpy alone."""
 
 from __future__ import annotations
 

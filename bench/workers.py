@@ -1,4 +1,4 @@
-"""The processes of the peers, as seen from the controlling process."""
+"""The worker processes of the peers: starting them, and exchanging messages with them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Worker:
     def prepare(self, task: Task, *, fill: float, timeout: float) -> dict[str, Any]:
         """Let the worker prepare and check a task, within `timeout` seconds.
 
-        If the operation takes less than `fill` seconds, each run repeats it for about this time.
+        If the operation takes less than `fill` seconds, each run repeats it for about `fill`
+        seconds.
         """
         self.send({"prepare": task.to_json(), "fill": fill})
         return self.receive(timeout)

@@ -111,7 +111,10 @@ def open_stores(
 
 
 def choose_variable(root: AnyArray | zarr.Group, variable: str | None) -> str | None:
-    """Return the path of the array to read: `variable`, or if None the array with most chunks."""
+    """Return the path of the array to read; None if the root is this array.
+
+    If `variable` is None, the array with most chunks is chosen.
+    """
     if isinstance(root, zarr.Array):
         return None
     arrays = dict(root.arrays())

@@ -26,7 +26,7 @@ def progress(
     stream : file or None
         Stream for the line; None for standard error. If it is not a terminal, nothing is written.
     first_after : float
-        Seconds before the line first appears, so that short operations show no line.
+        Seconds until the line first appears. No line is shown for a block that ends earlier.
     """
     shown_on = sys.stderr if stream is None else stream
     if not shown_on.isatty():

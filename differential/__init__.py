@@ -1,1 +1,1 @@
-"""Running the same operations with the released zarr and with this one, and comparing results."""
+"""Run operations with the released zarr and with this checkout, and compare the results."""

@@ -115,7 +115,8 @@ class ArrayBuilder:
         # Expression for the `data` argument, and codecs.
         self.data: str | None = None
         self.chain = Chain()
-        # At most one argument is invalid. If several were, the sides might report different ones.
+        # At most one argument is invalid. If two arguments were invalid, one side might report the
+        # first argument, and the other side the second argument.
         self.fault: str = ""
         if self.elements not in SPELLINGS:
             self.fault = choices.weighted(
@@ -216,7 +217,7 @@ class ArrayBuilder:
         else:
             self.chain = draw_chain_v2(choices, self.elements)
         if self.fault == "fill_value":
-            self.chain.filters = None  # Filters might not accept the default fill value either.
+            self.chain.filters = None  # Filters might reject even the default fill value.
         if self.fault == "codec":
             parameter, code = draw_bad_codec(choices, self.zarr_format)
             setattr(self.chain, parameter, code)
@@ -386,7 +387,7 @@ class ArrayBuilder:
     def _fields(self, selection: Selection) -> str | None:
         """Draw the fields of a structured type to which a selection is restricted, or None."""
         if self.elements.fields and selection.code == "'a'":
-            return "()"  # The selection itself is a field.
+            return "()"  # The selection is already the name of a field.
         if not self.elements.fields or not self.choices.chance(12):
             return None
         if self.choices.chance(40):

@@ -228,7 +228,7 @@ def draw_serializer(choices: Choices, elements: Elements, chunk: Shape) -> str |
 
 
 def inner_shape(choices: Choices, chunk: Shape) -> Shape:
-    """Draw a chunk shape that divides another chunk shape into at most some tens of chunks."""
+    """Draw an inner chunk shape that divides a chunk into at most 48 inner chunks."""
     inner = []
     left = 48
     for length in chunk:

@@ -36,7 +36,7 @@ class Difference:
         Stored values of these keys, as pairs: first the value that our side stored, then the value
         that the peer stored. A value is JSON or base64, or None if the key is absent.
     refuted : bool
-        Whether an explanation matches the difference, but the proof of the explanation failed.
+        Whether the difference has an explanation, and the proof of this explanation failed.
     """
 
     case: dict[str, Any]
@@ -56,7 +56,7 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """Description that similar differences share; the key of the summary."""
+        """Text by which the summary groups similar differences."""
         place = "/".join(str(self.step[name]) for name in ("op", "via") if name in self.step)
         told = f"ours {outcome(self.ours)}, released {outcome(self.peer)}"
         where = "not proved, " * self.refuted + self.case["kind"].split("-")[0]
@@ -142,7 +142,7 @@ def same_outcome(ours: Answer, peer: Answer) -> bool:
 
 
 def document(key: str, value: str | None) -> Any:
-    """Return a stored value in the compared form: JSON for metadata, base64 otherwise."""
+    """Return a stored value in the form for comparison: JSON for metadata, else base64."""
     if value is None or not is_metadata(key):
         return value
     return json.loads(base64.b64decode(value))
@@ -165,7 +165,7 @@ class Comparison:
 
     @property
     def must_swap(self) -> bool:
-        """Whether each side must still read the store of the other side.
+        """Whether each side has to read the store that the other side wrote.
 
         If both stores contain the same bytes, each side has already read these bytes in its own
         store.
@@ -214,7 +214,7 @@ def compare(
 def compare_swapped(
     case: dict[str, Any], own: list[Answer], swapped: list[Answer], side: str
 ) -> list[Difference]:
-    """Compare how both sides read the same store, which one of them wrote.
+    """Compare the results of the two sides for a store that one of the sides wrote.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class Elements:
         ``fixed`` (bytes, text and raw of a fixed length), ``text``, ``bytes`` (of any length) or
         ``struct``.
     numpy : str
-        Expression for the data type of numpy arrays of such elements.
+        Expression for the data type of a numpy array that contains such elements.
     values : tuple of str
         Expressions for elements; the first is the default fill value.
     fields : tuple of str
@@ -95,7 +95,7 @@ def _times() -> list[Elements]:
 
 
 def unit(code: str) -> str:
-    """Return the unit of a time type as a further argument, such as ``, 's'``; else empty."""
+    """Return a comma and the quoted unit of a time type, as in ``, 's'``; else an empty string."""
     return f", {code[code.index('[') + 1 : -1]!r}" if "[" in code else ""
 
 

@@ -35,8 +35,8 @@ class Explanation:
     proof : callable or None
         Further condition on the case; see `differential.proofs`.
     stored : bool
-        Whether the stored data may differ too, and not only a result or an exception. If the stored
-        elements of an array differ, a proof is required.
+        Whether stored data may differ; if False, only results and exceptions may differ. If the
+        stored elements of an array differ, a proof is required.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Explanation:
 
 
 def _ours(difference: Difference, *classes: str) -> bool:
-    """Return whether this package raised one of `classes`; if empty, whether it returned."""
+    """Return whether this package raised one of `classes`, or nothing if `classes` is empty."""
     return difference.ours.get("raises") in (classes or (None,))
 
 
 def _peer(difference: Difference, *classes: str) -> bool:
-    """Return whether the peer raised one of `classes`; if empty, whether it returned."""
+    """Return whether the peer raised one of `classes`, or nothing if `classes` is empty."""
     return difference.peer.get("raises") in (classes or (None,))
 
 
@@ -109,7 +109,7 @@ def _field(d: Difference) -> bool:
     return bool(d.step["op"] == "write")
 
 
-# Error message of a filter for a chunk that it cannot encode. An omitted chunk is not encoded.
+# Error message of a filter that cannot encode a chunk. An omitted chunk is not encoded.
 _REFUSED = "Shuffle buffer is not an integer multiple of elementsize"
 
 
@@ -292,7 +292,7 @@ def _ellipsis(d: Difference) -> bool:
         and _peer_says(d, "The truth value of an array with more than one element is ambiguous")
         and (
             _ours(d)
-            # The selection also has an error that does not concern the ellipsis.
+            # Apart from the ellipsis, the selection is not valid, and this package raised an error.
             or (
                 _ours(d, "IndexError", "BoundsCheckError")
                 and re.search(
@@ -393,7 +393,7 @@ def _kept_members(d: Difference) -> bool:
     def plain(document: Any) -> Any:
         return {**document, "attributes": None, "consolidated_metadata": None}
 
-    # Allowed: keys that only this package keeps, and documents of groups that keep attributes.
+    # Allowed: keys that only this package keeps, and differences in attributes (see `plain`).
     return all(
         peer is None
         or key.endswith(".zattrs")

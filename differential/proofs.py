@@ -3,10 +3,11 @@
 If the sides store different data, or one of them fails, later steps of the case cannot be compared.
 A proof runs the case again in another form, and checks one statement about the array:
 
-- `reads_alike`: both sides read the same elements from both stores.
+- `reads_alike`: each side reads its own store and the other store, and all reads are equal.
 - `as_numpy`: a step of this package has the same result as the same step in NumPy.
 - `same_as`: this package gives the same elements, or the same error, in another form of the case.
-  In that form, the peer gives this result too, or fails.
+  In that form, the peer must give these elements or this error too. If this package gives
+  elements, the peer may also fail.
 - `lost`: the released package cannot read the data that it stored.
 """
 
@@ -38,7 +39,10 @@ _ELEMENTS = (
 
 
 def _with(difference: Difference, lines: list[str], last: int) -> dict[str, Any]:
-    """Return the case with only its first `last` steps, followed by lines that must succeed."""
+    """Return the case with only the steps before index `last`, followed by `lines`.
+
+    The case ends if one of `lines` fails.
+    """
     steps = [*difference.case["steps"][:last]]
     steps += [{"op": "proof", "code": line, "needed": True} for line in lines]
     config = difference.case["config"]
@@ -56,7 +60,7 @@ def _last(case: Mapping[str, Any], answers: list[Answer] | None) -> Answer | Non
 
 
 def reads_alike(difference: Difference, run: Run) -> bool:
-    """Return whether both sides read the same elements from both stores."""
+    """Return whether all reads are equal: each side reads its own store and the other store."""
     final = next(step for step in difference.case["steps"] if step.get("final"))
     if path := difference.step.get("path"):
         final = final | {"code": f"zarr.open_array(store, path={path!r}, mode='r')[...]"}
@@ -73,8 +77,8 @@ def reads_alike(difference: Difference, run: Run) -> bool:
 def as_numpy(difference: Difference, run: Run) -> bool:
     """Return whether a step has the same result in this package and in NumPy.
 
-    If a read or a write raises an error in this package, the step must also raise an error in
-    NumPy, or reading the whole array must have the same outcome as the step.
+    If a read or a write raises an error in this package, one of two conditions is sufficient: NumPy
+    also raises an error, or reading the whole array before the step raises the same error.
 
     To find the positions of the selected elements, the selection is read from an array that
     contains the numbers 0, 1, 2 and so on. For a write or an append, the elements that NumPy
@@ -149,9 +153,9 @@ def _chunks(difference: Difference) -> str:
 
 
 def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bool:
-    """Return whether the last of `lines` gives two equal results.
+    """Return whether the last of `lines` returns a list of two equal items.
 
-    This package runs the first `last` steps of the case, and then the lines.
+    This package runs the steps of the case before index `last`, and then `lines`.
     """
     tried = _with(difference, lines, last)
     answer = _last(tried, run("ours", tried))
@@ -172,7 +176,7 @@ def where_ours_returns(proof: Proof) -> Proof:
 
 
 def in_form(change: Callable[[str], str], proof: Proof) -> Proof:
-    """Return a proof for another form of the case, for example one that every codec accepts.
+    """Return a proof that applies `proof` to another form of the case.
 
     Parameters
     ----------
@@ -196,7 +200,7 @@ def lost(difference: Difference, run: Run) -> bool:
 
 
 def same_as(change: Callable[[str], str], **config: object) -> Proof:
-    """Return the proof that a case ends with the same elements as another form of the case.
+    """Return the proof that a case and another form of it end with the same elements or error.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ BATCH = 50
 
 @dataclass
 class Report:
-    """Counts and differences of a run so far."""
+    """Number of cases, number of comparisons, and differences of a run so far."""
 
     cases: int = 0
     comparisons: int = 0
@@ -159,7 +159,10 @@ def run(
 
 
 def shrink(pair: Pair, difference: Difference, seconds: float) -> Difference:
-    """Return a difference of the same kind in the simplest case found within `seconds` seconds."""
+    """Simplify the case of a difference for at most about `seconds` seconds.
+
+    Return a difference of the same kind, in the simplest case that was found.
+    """
     best = difference
     deadline = time.monotonic() + seconds
 

@@ -30,7 +30,7 @@ class Selection:
         Shape of the selected elements; None if it is unknown, for example for an invalid
         selection.
     repeats : bool
-        Whether elements are selected more than once.
+        Whether any element is selected more than once.
     """
 
     via: str
@@ -79,7 +79,7 @@ def _basic_parts(choices: Choices, shape: Shape, steps: tuple[int, ...]) -> list
 
 
 def _shortened(choices: Choices, parts: list[_Part], shape: Shape) -> tuple[str, Shape]:
-    """Join parts; some may be omitted at the end or replaced by an ellipsis."""
+    """Join parts; sometimes omit the last parts, or replace adjacent parts by an ellipsis."""
     form = choices.weighted(((70, "all"), (15, "ellipsis"), (15, "start")))
     if form == "ellipsis":
         first = choices.below(len(parts) + 1)

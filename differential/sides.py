@@ -89,8 +89,8 @@ class Side:
         case : mapping
             Case to run.
         store : mapping or None
-            Content of the store that the final steps read: values in base64, by key. None to run
-            all steps.
+            Content of the store that the final steps read, as a mapping from keys to values in
+            base64. None to run all steps.
 
         Raises
         ------

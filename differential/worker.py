@@ -90,7 +90,8 @@ def clean(text: str) -> str:
 def encode_array(array: Any) -> Any:
     """Encode an array by its data type, shape, memory order and elements.
 
-    Elements of a fixed size are encoded together as bytes in C order, others one by one.
+    Elements of a fixed size are encoded together as bytes in C order. Other elements are encoded
+    one by one.
     """
     encoded: dict[str, Any] = {"dtype": repr(array.dtype), "shape": list(array.shape)}
     if array.dtype.hasobject or array.dtype.kind == "T":
@@ -143,7 +144,7 @@ def run_step(line: str, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def contents(store: dict[str, Any]) -> dict[str, str]:
-    """Return the content of a store, base64 by key."""
+    """Return the content of a store: for each key, the value in base64."""
     return {key: base64.b64encode(value.to_bytes()).decode() for key, value in store.items()}
 
 
@@ -165,7 +166,7 @@ def settle(loops: list[asyncio.AbstractEventLoop]) -> None:
 def run_case(
     request: Mapping[str, Any], loops: list[asyncio.AbstractEventLoop]
 ) -> list[dict[str, Any]]:
-    """Run the steps of a case, up to the first needed step that fails."""
+    """Run the steps of a case; stop as soon as a step that ``needed`` lists fails."""
     namespace: dict[str, Any] = {}
     exec("\n".join(request["preamble"]), namespace)
     store = namespace["store"]
@@ -218,7 +219,7 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 if __name__ == "__main__":
     # The header of a gzip stream contains the time of writing, which would differ in each run.
     vars(gzip)["time"] = SimpleNamespace(time=lambda: 0.0)
-    # Blosc threads write the blocks of a chunk in the order in which they finish.
+    # Blosc threads write the blocks of a chunk in the order in which the threads finish.
     numcodecs.blosc.use_threads = False
     # Output of a library must not be mistaken for an answer.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")

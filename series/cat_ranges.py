@@ -2,9 +2,9 @@
 
     python -m series.cat_ranges
 
-Because of the results, zarr requests merged reads in separate calls if a file system does not
-override `_cat_ranges`. The file system of the measurement is that of fsspec for HTTP. The server
-counts requests and delays each response by 20 ms.
+Because of the results, zarr makes a separate call for each merged read if a file system does not
+override `_cat_ranges`. The measurement uses fsspec's file system for HTTP. The server counts
+requests and delays each response by 20 ms.
 """
 
 from __future__ import annotations

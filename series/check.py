@@ -4,8 +4,9 @@
     python -m series.check --all     all tests of each commit
 
 Each commit is checked out by ``git worktree`` in a temporary directory. It gets its own
-environment, with the dependencies that the commit declares. The exit status is 1 if a test fails,
-or if a read of a sharded array makes other requests than at the parent commit.
+environment, with the dependencies that the commit declares. The exit status is 1 if a step or a
+test fails, or if the reads make unexpected requests. In particular, a read of a sharded array must
+make the same requests at all three commits.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from xml.etree import ElementTree
 from demo.progress import progress
 
 ROOT = Path(__file__).parents[1]
-# Tests of the code that the series changes: bulk reads, the stores that implement or forward them,
-# the codec pipeline, and the reads that use it. A pattern may match no file of a commit.
+# Tests of the code that the series changes: bulk reads, the stores that implement or forward bulk
+# reads, the codec pipeline, and the array reads that use the pipeline. If a commit has no file that
+# matches a pattern, the pattern is ignored.
 RELEVANT = (
     "tests/stores/test_get_many*.py",
     "tests/stores/test_fsspec*.py",
@@ -70,7 +72,7 @@ class Commit:
     shards : dict of str to list of str
         Maps the name of each read of a sharded array to the requests of this read.
     whole : dict of str to list of str
-        The same for reads of whole arrays without shards.
+        Maps the name of each read of a whole array without shards to the requests of this read.
     """
 
     name: str

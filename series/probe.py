@@ -2,9 +2,9 @@
 
     python probe.py
 
-The script runs in the environment of the commit, with the test servers of the commit. So it uses
-only features that each commit of the series has. The requests of one read are sorted, because
-concurrent requests arrive in any order.
+The script runs in the environment of the commit, with the test servers of the commit. The script
+therefore uses only features that exist in every commit of the series. The requests of one read are
+sorted, because concurrent requests arrive in any order.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def requests_of(server: RangeServer, read: Any) -> list[str]:
 
 
 def shards(server: RangeServer, folder: Path) -> dict[str, list[str]]:
-    """Return the requests of reads of sharded arrays."""
+    """Return the requests that reads of sharded arrays send."""
     found = {}
     for name, options in SHARDED.items():
         place = name.replace(" ", "-")
@@ -104,7 +104,7 @@ def shards(server: RangeServer, folder: Path) -> dict[str, list[str]]:
 
 
 def whole_chunks(server: RangeServer, folder: Path) -> dict[str, list[str]]:
-    """Return the requests of reads of whole arrays without shards."""
+    """Return the requests that a read of a whole array without shards sends."""
     values = np.arange(NCHUNKS * CHUNK, dtype="f4")
     chunks = [values[i * CHUNK : (i + 1) * CHUNK].tobytes() for i in range(NCHUNKS)]
     zarr.create_array(

@@ -1,4 +1,4 @@
-"""Comparing the outcomes of the tests of a suite with the two versions of zarr."""
+"""Comparing two outcomes of each test of a suite, one per version of zarr."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Difference:
     test : str
         Node id of the test.
     there, here : Outcome
-        Outcome with the released package and with this one.
+        Outcomes with the released package (`there`) and with this package (`here`).
     why : str
         Reason from `packages.toml`; empty if it gives none.
     """
@@ -41,7 +41,8 @@ class Comparison:
     there, here : int
         Number of tests that passed.
     lost, gained : tuple of Difference
-        Tests that pass only with the released package, and only with this one.
+        Tests that pass only with the released package (`lost`) or only with this package
+        (`gained`).
     """
 
     there: int

@@ -30,7 +30,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Edit:
-    """A change without which the suite does not run; it is made for both versions of zarr.
+    """A change that the suite needs in order to run; it is made for both versions of zarr.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Package:
     seconds : float
         Maximum duration of a run of the suite.
     override : bool
-        Whether zarr is installed although the requirements of the package exclude its version.
+        Whether to install the released zarr even if the requirements of the package exclude it.
     edits : tuple of Edit
         Changes of files of the suite.
     deselect, differs : tuple of Known

@@ -25,13 +25,13 @@ def digest(paths: Iterable[Path], root: Path) -> str:
 
 
 def save_text(path: Path, key: str, text: str) -> None:
-    """Store requirements together with the key of their inputs."""
+    """Store the text of a requirements file, together with the key of its inputs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# {key}\n{text}", encoding="utf-8")
 
 
 def load_text(path: Path, key: str) -> str | None:
-    """Return stored requirements; None if there are none with this key."""
+    """Return the stored text of a requirements file; None if there is no text with this key."""
     if not path.exists():
         return None
     first, _, text = path.read_text(encoding="utf-8").partition("\n")

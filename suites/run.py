@@ -24,7 +24,7 @@ NOTHING_LISTENS = "http://127.0.0.1:9"
 
 
 class Stop(Exception):
-    """A run must end; the message gives the reason."""
+    """Raised to end a run early; the message gives the reason."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ def command(
     if tests is None:
         tests = [IMPORTS] if package.imports else package.arguments
     else:
-        # Options are kept. Paths are dropped, because they would add all tests below them.
+        # Options are kept. Paths are dropped, because pytest would run all tests below these paths.
         chosen = [one for one in package.arguments if one.startswith("-")]
         tests = [*chosen, *tests]
     # The configuration in the sdist may require plugins for tests that the sdist does not contain.
@@ -82,7 +82,8 @@ def environment(package: Package, python: Path | str, home: Path) -> dict[str, s
         "TMPDIR": str(home),
         "MPLBACKEND": "Agg",
         "SUITES_IMPORT": " ".join(package.imports),
-        # For clients that are not written in Python: the plugin cannot block their sockets.
+        # The plugin cannot block the sockets of clients that are not written in Python. These
+        # variables name a proxy that does not exist, so that the requests of such clients fail.
         **dict.fromkeys(
             ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOTHING_LISTENS
         ),
@@ -126,7 +127,8 @@ def run_suite(
     place : Path
         Folder of the tests, which is also their working directory.
     report : Path
-        Path of the report of pytest. Its output is written beside it, to a ``.log`` file.
+        Path of the report of pytest. The output of pytest is written to a ``.log`` file in the
+        same folder.
     tests : sequence of str or None
         Node ids; None for the whole suite.
     visit : callable

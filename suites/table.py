@@ -1,4 +1,4 @@
-"""The table of tests that pass with the released package, with this one, and the differences."""
+"""The table of passed tests: with the released package, with this package, and differences."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ SOME = 3  # maximum number of cases of a test that are listed individually
 
 
 def _named(differences: Iterable[Difference]) -> Iterator[tuple[str, int, str]]:
-    """Yield a name, the number of tests and the reason, for each test or group of tests.
+    """Yield the name, the number of tests and the reason of each test or group of tests.
 
-    More than `SOME` tests of one function with the same reason form a group. Tests that were not
-    collected with one of the packages are grouped by module instead.
+    More than `SOME` tests of one function with the same reason form a group. Tests that were
+    collected with only one of the two packages are grouped by module, not by function.
     """
 
     def key(one: Difference) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """The operations without a Zarr package: loops over files, with numcodecs and numpy.
 
-All work is done in one thread, without checks. Only the features of the formats that the cases use
-are supported. The time is a lower bound for packages that do the same work, and additional work, in
-one thread.
+All work is done in one thread, without checks. Only the format features that the cases use are
+supported. The time is a lower bound for a package that works in one thread, because such a package
+does the same work and additional work.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def touched(bounds: Bounds, shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]
 
 
 def places(position: tuple[int, ...], shape: tuple[int, ...], bounds: Bounds) -> tuple[Any, Any]:
-    """Return the selection in the chunk at a position, and the selection in the result."""
+    """Return two selections: one in the chunk at `position`, and one in the result."""
     inside, outside = [], []
     for i, n, (start, stop) in zip(position, shape, bounds):
         first, last = max(start, i * n), min(stop, (i + 1) * n)

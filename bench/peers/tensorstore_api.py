@@ -137,7 +137,7 @@ def read_in_threads(task: Task) -> Workload:
 
 
 def select(task: Task) -> Workload:
-    """Read one element of every chunk, or all elements, of an array without stored chunks."""
+    """Read an array without stored chunks: one element of every chunk, or all elements."""
     array = create({"driver": "memory"}, task.dataset, fill_value=1)
     kind = task.options["kind"]
     index = scale.index(kind, task.dataset)

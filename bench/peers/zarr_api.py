@@ -35,7 +35,7 @@ def store_of(task: Task, copy: int | None = None) -> Any:
 
 
 def reference_store(task: Task) -> Any:
-    """Return a store for the references of a dataset, which point into an object on a server."""
+    """Return a store for a dataset whose chunks are references into an object on a server."""
     import fsspec
 
     references = json.loads((Path(task.folder) / datasets.REFERENCES).read_text())
@@ -106,7 +106,7 @@ def open_array(task: Task) -> Workload:
 
 
 def members(task: Task) -> Workload:
-    """Open a group and list its children; on a server, the group is opened in advance."""
+    """List the children of a group; if the group is local, the workload also opens it."""
     store, count = store_of(task), task.dataset.children
 
     def check(found: Any) -> None:

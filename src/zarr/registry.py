@@ -243,7 +243,6 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
     """
     if reload_config:
         config.refresh()
-    registry = _codecs.get(key)
     path = config.get("codecs", {}).get(key)
     if path is not None:
         cls = _configured(_codecs_of(key), path)

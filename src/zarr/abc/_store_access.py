@@ -176,8 +176,8 @@ def _judge(
 def _is_default(cls: type[Store], name: str) -> bool:
     """Return whether a method is the default implementation of `delete_dir` or `clear`.
 
-    `Store` defines both implementations: `delete_dir` calls `delete`, and `clear` calls
-    `delete_dir`.
+    `Store` defines these default implementations: its `delete_dir` calls `delete`, and its `clear`
+    calls `delete_dir`.
     """
     place = position(cls, name)
     return name in _DERIVED["delete"] and (

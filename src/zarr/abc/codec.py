@@ -277,8 +277,8 @@ class ArrayBytesCodecPartialDecodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: a `ByteGetter` for its key, the selection within the chunk, and the spec
-            of the whole chunk.
+            For each chunk, a tuple of these items: the `ByteGetter` of its key; the selection
+            within the chunk; the spec of the whole chunk.
 
         Returns
         -------
@@ -310,8 +310,8 @@ class ArrayBytesCodecPartialEncodeMixin:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: a `ByteSetter` for its key, the new values, the selection to replace
-            within the chunk, and the spec of the whole chunk.
+            For each chunk, a tuple of these items: the `ByteSetter` of its key; the new values; the
+            selection to replace within the chunk; the spec of the whole chunk.
         """
         await concurrent_map(batch_info, self._encode_partial_single)
 
@@ -400,9 +400,9 @@ class CodecPipeline:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: a `ByteGetter` for the key, the spec, the selection within the chunk,
-            the region of `out` that receives the selected elements, and whether the whole chunk is
-            selected.
+            For each chunk, a tuple of these items: the `ByteGetter` of its key; its spec; the
+            selection within the chunk; the region of `out` that receives the selected elements;
+            whether the whole chunk is selected.
         out : NDBuffer
             Buffer that receives the selected elements. Elements of absent chunks are set to the
             fill value.
@@ -427,9 +427,10 @@ class CodecPipeline:
         Parameters
         ----------
         batch_info : iterable of tuple
-            For each chunk: a `ByteSetter` for the key, the spec, the selection within the chunk,
-            the region of `value` that contains the new values, and whether the whole chunk is
-            selected. If only a part of a chunk is replaced, the stored chunk is read first.
+            For each chunk, a tuple of these items: the `ByteSetter` of its key; its spec; the
+            selection within the chunk; the region of `value` that contains the new values; whether
+            the whole chunk is selected. If only a part of a chunk is replaced, the stored chunk is
+            read first.
         value : NDBuffer
             The new values; an array of shape ``()`` contains one value for all elements.
         drop_axes : tuple of int

@@ -91,9 +91,8 @@ class Store(ABC):
     A key is a relative path whose parts are separated by ``/``. A prefix can be empty. A store must
     implement one reading method, `get`. All other reading methods are derived from `get`; a store
     can override them with faster implementations. A subclass may override only `get`, for example
-    to retry or to log. Inherited methods that would bypass this `get` are then derived from it
-    again, so that every read uses it. The same applies to `get_sync` for reads in the calling
-    thread.
+    to retry or to log. Inherited methods that would bypass the new `get` are then replaced with
+    methods that call the new `get`. The same applies to `get_sync` for reads in the calling thread.
 
     Parameters
     ----------
@@ -160,7 +159,7 @@ class Store(ABC):
         try:
             await self._open()
         except ValueError:
-            if not self._is_open:  # otherwise another task opened it first
+            if not self._is_open:  # if open, another task opened the store
                 raise
 
     def close(self) -> None:

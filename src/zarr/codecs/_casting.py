@@ -117,9 +117,9 @@ def _float_to_integer(
         raise ValueError(f"Cannot cast {named} to integer type without scalar_map")
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
-    # The upper bound is the largest integer of the target type, plus 1. A float cannot always
-    # represent the largest integer, but it represents both bounds exactly, because each bound is
-    # zero, a power of two, or the negative of a power of two.
+    # The lower bound is the smallest integer of the target type. The upper bound is the largest
+    # integer, plus 1, because a float cannot always represent the largest integer itself. A float
+    # represents the two bounds exactly: each is zero, or plus or minus a power of two.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():
@@ -181,7 +181,7 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
         return array.astype(target)
     nearest = array.astype(target)
     # `lower` and `upper` are the nearest values of the target type below and above each element.
-    # If the target type represents an element exactly, both values are equal to the element.
+    # If the target type represents an element exactly, `lower` and `upper` equal the element.
     lower = np.where(nearest > array, np.nextafter(nearest, -np.inf, dtype=nearest.dtype), nearest)
     upper = np.where(nearest < array, np.nextafter(nearest, np.inf, dtype=nearest.dtype), nearest)
     negative = np.signbit(array)
@@ -193,8 +193,8 @@ def _float_to_float(array: _Array, target: np.dtype[Any], rounding: Rounding) ->
         result = np.where(negative, upper, lower)
         if rounding == "nearest-away":
             outer = np.where(negative, lower, upper)
-            # "nearest-away" differs from `nearest` only for elements halfway between two values of
-            # the target type. Such a midpoint is exactly representable in float64.
+            # The result of "nearest-away" differs from `nearest` only for elements halfway between
+            # two values of the target type. Such a midpoint is exactly representable in float64.
             with np.errstate(invalid="ignore"):
                 tie = (array - result.astype("f8")) == (outer.astype("f8") - array)
             result = np.where(tie, outer, nearest)

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
 # The keys of both dictionaries are numcodecs codec ids. `_CONVERSIONS` is for codecs that convert
-# elements. Its values are the names of two codec parameters: the data type of decoded elements, and
-# the data type of encoded elements. `_SIZES` is for other codecs. Its values are functions that
-# return the maximum encoded size for a decoded size.
+# elements. Each of its values names two codec parameters: the data type of decoded elements, and
+# the data type of encoded elements. `_SIZES` is for codecs without such parameters. Its values are
+# functions that return the maximum encoded size for a decoded size.
 _CONVERSIONS = {
     "astype": ("decode_dtype", "encode_dtype"),
-    "categorize": ("dtype", "astype"),
     "delta": ("dtype", "astype"),
     "fixedscaleoffset": ("dtype", "astype"),
     "quantize": ("dtype", "astype"),

@@ -2,8 +2,8 @@
 
 numcodecs creates a context of about 100 kB for each chunk. Creating a context takes as long as
 decompressing 10 kB. Besides, numcodecs hangs when it decompresses certain truncated streams of
-several frames. Compression still uses numcodecs, because the two packages bundle different versions
-of the Zstandard library, which do not always produce the same bytes.
+several frames. Compression still uses numcodecs, because numcodecs and `zstandard` bundle different
+versions of the Zstandard library, which do not always produce the same bytes.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def decode_zstd(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
         # the frame would be ignored.
         decoded = context.decompress(data, allow_extra_data=False)
     except Exception:
-        # The context is dropped, because after a damaged frame it may keep as much memory as the
-        # frame header requested.
+        # Drop the context. After a damaged frame, a context may keep as much memory as the header
+        # of the frame requested.
         _contexts.decompressor = None
         decoded = b""
     return decoded or _decode_frames(bytes(data), most)
@@ -164,10 +164,10 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
     total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
     output, in the order of the frames in the input.
 
-    Per chunk, one call for all chunks takes 5 us longer than a separate call for each chunk. If an
-    event loop runs in another thread, the single call nevertheless saves time: between separate
-    calls, this thread and the loop would contend for the GIL, and one of them would wait. Without
-    an event loop, the single call saves no time, even if several threads read concurrently.
+    A single call for all chunks takes 5 us more per chunk than separate calls. If an event loop
+    runs in another thread, the single call nevertheless saves time: between separate calls, the
+    calling thread and the thread of the loop would contend for the GIL. Without an event loop, the
+    single call saves no time, even if several threads read concurrently.
     """
     from numcodecs.zstd import decompress
 

@@ -67,7 +67,8 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         # docstring inherited
         _, found = parse_named_configuration(data, cls._name, require_configuration=False)
-        # If the metadata contain no byte order, `endian` is None, not the constructor default.
+        # If the metadata contain no byte order, `endian` is None. The default of the constructor
+        # is not used.
         members: dict[str, Any] = {"endian": None, **(found or {})}
         return cls(**members)
 
@@ -120,7 +121,7 @@ class BytesCodec(ArrayBytesCodec, NamedCodec):
         nd_buffer = chunk_spec.prototype.nd_buffer
         if native.itemsize == 0:
             return nd_buffer.from_numpy_array(np.zeros(shape, dtype=native))
-        # The data are not converted to NumPy, so that GPU memory stays on the device.
+        # The data are not converted to NumPy, so that data in GPU memory stay in GPU memory.
         array: Any = chunk_data.as_array_like()
         if not hasattr(array, "reshape"):
             array = chunk_data.as_numpy_array()

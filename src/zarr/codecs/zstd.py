@@ -84,8 +84,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _zstd_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        If a subclass overrides this property, the numcodecs codec also decodes the chunks.
-        Otherwise `decode_zstd` decodes the chunks.
+        `decode_zstd` decodes the chunks, unless a subclass overrides this property. In that case,
+        the numcodecs codec of the subclass encodes and decodes the chunks.
         """
         from numcodecs.zstd import Zstd
 

@@ -133,7 +133,7 @@ class _Stage:
 
 
 class ResolvedChain:
-    """A codec chain for chunks of one spec, with the input spec of each codec.
+    """The codecs for chunks of one spec, and the input spec of each codec.
 
     Parameters
     ----------
@@ -335,9 +335,9 @@ class CodecChain:
         return {}
 
     def for_spec(self, spec: ArraySpec) -> ResolvedChain:
-        """Return the chain for chunks of one spec, with the input spec of each codec.
+        """Return the chain for chunks of one spec.
 
-        The chain is cached.
+        The result contains the input spec of each codec, and is cached.
 
         Parameters
         ----------

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SLACK_FACTOR = 2
 _SLACK_NBYTES = 1 << 20
 
-# If the decoded size is unknown, for example for strings of variable length, the limit is the
-# larger of two numbers: `_UNKNOWN_NBYTES`, and `_UNKNOWN_RATIO` times the encoded size.
+# If the decoded size is unknown, for example for strings of variable length, the larger of
+# `_UNKNOWN_NBYTES` and `_UNKNOWN_RATIO * encoded_nbytes` is added to `DecodedLimit.base`.
 _UNKNOWN_NBYTES = 256 << 20
 _UNKNOWN_RATIO = 1000
 
@@ -59,8 +59,8 @@ def limit_of(spec: ArraySpec) -> DecodedLimit:
 
 def unknown(spec: ArraySpec) -> DecodedLimit:
     """Return the limit for data whose decoded size depends on the values of the elements."""
-    # Some codecs write the length of each element, in four bytes. Allow four bytes per
-    # element, or twice the item size, whichever is larger.
+    # Some codecs write the length of each element, in four bytes. For each element, allow
+    # four bytes or twice the item size, whichever is larger.
     return DecodedLimit(None, 4 + math.prod(spec.shape) * max(4, 2 * (spec._itemsize or 0)))
 
 

@@ -286,7 +286,7 @@ def _run(
     *,
     in_thread: bool,
 ) -> A:
-    """Run a coroutine function and wait; a second step, if any, runs in the calling thread."""
+    """Run a coroutine function and wait; run a second step, if any, in the calling thread."""
     if hasattr(function, "_first_step"):
         return finished(begin(function, *args, **kwargs), in_thread=in_thread)
     return sync_opening(function(*args, **kwargs), in_thread=in_thread)

@@ -99,8 +99,7 @@ def expected_nbytes() -> int | None:
 
 
 # A slice is a view of the bytes that a read returned, and a view keeps all these bytes in memory.
-# So a slice is copied if the read returned more than `_MAX_PINNED` times as many bytes as the slice
-# has.
+# So a slice is copied if the read is more than `_MAX_PINNED` times as large as the slice.
 _MAX_PINNED = 2
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final
 
 # Maximum number of attributes, and of members, that are listed. If there are more, a line states
-# how many.
+# how many are not listed.
 MAX_ROWS: Final = 40
 # Maximum length of each displayed text, in characters.
 MAX_TEXT: Final = 200
@@ -61,7 +61,7 @@ def node_html(
         The user attributes, shown as JSON.
     members : iterable of tuple or None
         One pair per member of a group: the name and the description of the member. For an array, or
-        if the members are unknown, the value is None. Only the pairs that are shown are consumed.
+        if the members are unknown, the value is None. At most `MAX_ROWS` pairs are consumed.
     n_members : int
         Number of members.
 

@@ -18,8 +18,8 @@ _TIMES: Final = 4
 _LEAST_BYTES: Final = 16 * MiB
 
 # Maximum number of kept pieces. A piece is a byte range of an object that was read ahead. The limit
-# exists because each piece takes memory in addition to its bytes, and because a look-up is a linear
-# search over the pieces of an object.
+# exists because each piece has a memory overhead, and because a look-up is a linear search over the
+# pieces of an object.
 _MOST_PIECES: Final = 256
 
 # At most `_OBJECTS` objects are remembered, with at most `_READS` recent reads per object. Several

@@ -36,7 +36,7 @@ class ReadOptions:
     max_concurrency : int or None
         Maximum number of reads of the store in flight, for all callers together. None means the
         configured ``bulk_reads.max_concurrency``. If the configured value is also None, the maximum
-        is ``async.concurrency`` if a user has set this option, and 64 otherwise.
+        is 64, or the value of ``async.concurrency`` if a user has set ``async.concurrency``.
     max_gap_bytes : int or None
         Maximum gap, in bytes, between two requests that are merged into one read. With 0, only
         touching and overlapping requests are merged. With None, two requests are merged only if the
@@ -49,7 +49,8 @@ class ReadOptions:
         Number of additional bytes to read if the reads of an object are sequential. Use this option
         only for objects that do not change.
     max_retries : int
-        Maximum number of retries of a read after transient failures.
+        Maximum number of retries of a read after transient failures. It has no effect with
+        obstore, or with a file system that has its own retries.
 
     Raises
     ------
@@ -70,7 +71,8 @@ class ReadOptions:
     def configured(cls, **options: Any) -> ReadOptions:
         """Return options. An option that is missing or ``"config"`` gets its configured value.
 
-        `max_concurrency` is an exception: its configured value is looked up when a read starts.
+        This does not apply to `max_concurrency`. If it is None, `concurrency` looks up the
+        configured value when a read starts.
         """
         for field in fields(cls):
             if field.name != "max_concurrency" and options.get(field.name, "config") == "config":

@@ -5,8 +5,8 @@ usually at least until the end of the current turn of the event loop. When the r
 other waiting requests for the same object are merged with it as far as `merge_around` allows. These
 requests may come from other callers. Each caller gets only the bytes that it requested. If a merged
 read fails, a separate read is made for each of its requests. So a request of one caller cannot make
-a request of another caller fail. If a caller is cancelled, only the reads that no other caller
-waits for are cancelled.
+a request of another caller fail. If a caller is cancelled, each of its reads is cancelled, unless
+another caller waits for the read.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ class ReadQueue:
     def _take(self, request: Request) -> None:
         """Remove a request from the queue."""
         request.is_waiting = False
-        # If no request of the caller waits any more, remove the entry of the caller, because the
-        # entry would keep the store of the caller alive.
+        # Remove requests that no longer wait from the front of the queue of the caller, because
+        # they would keep the store alive. Remove the queue if it is empty.
         requests = self._callers[id(request.caller)]
         while requests and not requests[0].is_waiting:
             requests.popleft()
@@ -359,7 +359,10 @@ class ReadQueue:
     # --- reads in flight ----------------------------------------------------------------
 
     async def _run(self, flight: Flight) -> None:
-        """Perform a read; in the turn in which its bytes arrive, deliver them and free the slot."""
+        """Perform a read, free its slot, and deliver the bytes.
+
+        The last two steps happen in the turn of the event loop in which the bytes arrive.
+        """
         data = await flight.lead.source.fetch(flight.byte_range)
         task, on_done = flight.task, flight.on_done
         if task is not None and on_done is not None:  # the callback would run one turn later

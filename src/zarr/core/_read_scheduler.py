@@ -72,9 +72,10 @@ class ReadScheduler:
         byte_range : ByteRequest or None
             The bytes to read; None means the whole object.
         caller : object or None
-            Identifies the operation that makes the read; compared by identity. Operations take
-            turns. Neighbouring ranges of one operation are not merged, because the operation has
-            already planned its reads. None if the operation makes only this read.
+            Object that represents the operation that makes the read. Two reads with the same object
+            belong to one operation. Operations take turns. Neighbouring ranges of one operation are
+            not merged, because the operation has already planned its reads. None if the operation
+            makes only this read.
         counter : BulkReadCounter or None
             Counts reads and bytes.
         nbytes : int or None

@@ -17,8 +17,8 @@ _IS_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _SCHEME_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 )
-# In URLs with these schemes, a part before ``@`` without a password is not secret. For example, in
-# ``abfs://container@account`` this part is the name of a container.
+# In URLs with these schemes, the part before ``@`` is secret only if it contains a password. For
+# example, in ``abfs://container@account`` this part is the name of a container.
 _NAMES_USERS: Final = frozenset(
     {"abfs", "abfss", "adl", "az", "wasb", "wasbs", "ssh", "sftp", "scp", "hdfs", "webhdfs"}
 )
@@ -42,9 +42,9 @@ def redact_url(url: str, *, relative: bool = False) -> str:
         The URL, which may be a chain of URLs joined by ``::``. A string without a scheme, such as a
         path, is returned unchanged.
     relative : bool
-        Whether a string without a scheme may be the end of a URL, such as
-        ``bucket/key?signature=...``. If so, its query is redacted. An absolute path is never
-        redacted.
+        Whether a string without a scheme can be the last part of a URL, such as
+        ``bucket/key?signature=...``. If True, a query that contains ``=`` is redacted. An absolute
+        path is never redacted.
 
     Returns
     -------

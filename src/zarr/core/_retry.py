@@ -80,9 +80,9 @@ class RetryPolicy:
         """Return the delay before a retry, in seconds.
 
         The delay is a uniform random number between 0 and a bound that grows exponentially
-        ("exponential backoff with full jitter"). So clients whose requests failed at the same time
-        do not retry at the same time. If the server sends ``Retry-After``, the random delay is
-        added to the ``Retry-After`` time, for the same reason.
+        ("exponential backoff with full jitter"). Therefore, if the requests of several clients
+        fail at the same time, the clients retry at different times. If the server sends
+        ``Retry-After``, the delay is the sum of the ``Retry-After`` time and the random number.
 
         Parameters
         ----------

@@ -95,9 +95,9 @@ def pipeline_supports_partial_decode(
     bytes_bytes_codecs : sequence of codec
         The compressors of the chain.
     require_no_aa_bb : bool
-        Whether filters or compressors in the chain make partial decoding impossible. Normally, they
-        do: the bytes of a selection cannot be located in compressed data, and a selection has a
-        different meaning in transposed data.
+        Whether filters or compressors in the chain make partial decoding impossible. This is
+        normally True. The bytes of a selection cannot be located in compressed data, and in
+        transposed data the same selection contains other elements.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -475,16 +475,16 @@ class BatchedCodecPipeline(CodecPipeline):
         await self.encode_partial_batch([(place, part, selection, spec)])
 
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
-        """Return the codec's method that reads or writes parts of chunks with an executor.
+        """Return the method of the codec that uses an executor to read or write parts of chunks.
 
-        The result is None if the codec has no such method. The result is also None in two cases, in
-        which a coroutine must be called instead of the method:
+        The result is None if the codec has no such method. It is also None if a coroutine must be
+        called instead of the method. There are two such cases:
 
         - A subclass of the pipeline overrides `decode_partial_batch` (to read) or
           `encode_partial_batch` (to write).
-        - A coroutine of the codec that processes parts of chunks is overridden or replaced (see
-          `is_overridden`), and the class that defines the coroutine is the class that defines the
-          method, or precedes that class in the MRO.
+        - The codec has an overridden or replaced coroutine for parts of chunks (see
+          `is_overridden`). The class that defines this coroutine also defines the method, or
+          precedes in the MRO the class that defines the method.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"
@@ -506,8 +506,9 @@ class FusedCodecPipeline(BatchedCodecPipeline):
     """`BatchedCodecPipeline` under a second name, with one thread by default.
 
     The class exists because existing configurations may contain its name. In both classes, the
-    calling thread fetches and decodes chunks itself if the store and the codecs allow it. Only the
-    default of `max_workers` differs: in this class `read_sync` and `write_sync` use one thread.
+    calling thread fetches and decodes chunks itself if the store and the codecs allow it. By
+    default, `read_sync` and `write_sync` of this class use one thread. This is the only difference
+    in behaviour.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ _is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attri
 _lock = threading.Lock()
 # `loop` contains the event loop of the process, and `iothread` contains the thread of the loop.
 # Each is a list of one item, which is None if there is no event loop. The lists are never replaced,
-# because other packages read the items. They also set the items to None to get a new event loop.
+# because other packages read the items, and set the items to None to get a new event loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -127,7 +127,7 @@ def get_pool() -> ThreadPoolExecutor:
     The size of the pool is the value of ``threading.max_workers`` at first use; None means the
     default of `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for
     example if a codec reads an array. If a worker submits jobs, they run in another pool of the
-    same size. In the same pool, these jobs would never start if all workers were waiting for jobs.
+    same size. In the same pool, all workers could wait for jobs that never start (a deadlock).
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)
@@ -165,7 +165,7 @@ async def in_pool_to_its_end(
     """Call a function in the worker pool; wait for its end even if this coroutine is cancelled.
 
     A thread cannot be interrupted. If this coroutine is cancelled after the function has started,
-    the coroutine calls `stop`, if given, and waits until the function has ended. The result and the
+    the coroutine calls `stop` (if given) and waits until the function has ended. The result and the
     exceptions are those of `in_pool`.
     """
     job = get_pool().submit(_called, function)
@@ -367,7 +367,7 @@ class _Running(Generic[T]):
     def stay_if_over(self) -> None:
         """Block the calling thread forever if it is a daemon thread and the process is ending.
 
-        The process is ending if `end_all_running` has run since the coroutine was created.
+        The process is ending if `end_all_running` was called after the coroutine was created.
         """
         if self._began_before != _endings and threading.current_thread().daemon:
             threading.Event().wait()

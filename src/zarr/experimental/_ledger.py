@@ -259,8 +259,8 @@ class Ledger:
         found : iterable of Entry
             The entries. An entry is skipped if the ledger already has an entry with the same name.
         since : Since
-            Time at which the operation that found the entries started. An entry is skipped if the
-            value of its key has changed since this time.
+            Start time of the operation that found the entries. An entry is skipped if the value of
+            its key has changed since this time.
         held : callable
             Function that returns whether the lock of a key is held. Entries of locked keys are
             skipped.

@@ -40,7 +40,7 @@ _Batches = AsyncIterator[Sequence[tuple[int, "Buffer | None"]]]
 
 
 class _CacheState:
-    """Lets pickles made by zarr-python be loaded; the cache state in these pickles is ignored."""
+    """Class of the cache state in pickles made by zarr-python; the pickled state is ignored."""
 
     def __setstate__(self, state: object) -> None:
         pass
@@ -63,9 +63,9 @@ class CacheStore(WrapperStore[Store]):
     source.
 
     Failures of the source are raised. Failures of the cache store are logged, and the value is read
-    from the source. This rule has one exception: if the copy of a value that is about to change
-    cannot be deleted, the error is raised and the value is not changed. The cache does not detect
-    changes of the source that other stores or programs make.
+    from the source. There is one exception: before a value is changed, its copy is deleted. If the
+    copy cannot be deleted, the error is raised and the value is not changed. The cache does not
+    detect changes of the source that other stores or programs make.
 
     Parameters
     ----------

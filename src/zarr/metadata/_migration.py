@@ -74,8 +74,8 @@ async def migrate_v2_to_v3(
         If anything is stored at `output_store`.
     ValueError
         If the metadata of a node have no counterpart in format 3; a note names the node. If a node
-        below the root already has format 3 metadata that differ from the converted metadata. If the
-        store to which the documents are written is read-only, unless `dry_run` is True.
+        below the root already has format 3 metadata that differ from the converted metadata. If
+        `dry_run` is False, and the store to which the documents are written is read-only.
 
     Warns
     -----
@@ -134,9 +134,9 @@ async def migrate(
     TypeError, GroupNotFoundError, NotImplementedError, FileExistsError
         See `migrate_v2_to_v3`.
     ValueError
-        See `migrate_v2_to_v3`. If metadata must be deleted, `ValueError` is also raised in two
-        cases: the store does not support deletes, or the deletion would leave a node without valid
-        metadata and `force` does not permit the deletion.
+        See `migrate_v2_to_v3`. The error is also raised if metadata are to be deleted, but the
+        store does not support deletes. It is also raised if a deletion would leave a node without
+        valid metadata, unless `force` permits this deletion.
     """
     in_place = output_store is None
     source = await _place(input_store, writes=in_place and not dry_run)

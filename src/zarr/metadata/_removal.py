@@ -63,8 +63,8 @@ async def remove_metadata(
         ``.zattrs`` and ``.zmetadata``. The document of format 3 is ``zarr.json``.
     force : bool
         Whether to delete documents even if a node would be lost. A node is lost if it has no valid
-        metadata of the other format, or if the metadata of the other format describe a different
-        type of node.
+        metadata of the other format. It is also lost if it is an array in one format and a group in
+        the other format.
     dry_run : bool
         Whether to only log the documents, without deleting them.
 
@@ -140,14 +140,14 @@ async def check_alternatives(
     zarr_format : {2, 3}
         Zarr format of the documents.
     planned : collection of str
-        Paths of nodes whose metadata of the other format will be written before the deletion.
+        Paths of nodes that are not checked, because metadata of the other format will be written
+        for these nodes before the deletion.
 
     Raises
     ------
     ValueError
-        If the node of a document has no valid metadata of the other format, or if the metadata of
-        the other format describe a different type of node. The message names the first such
-        document.
+        If a node would be lost; see the parameter `force` of `remove_metadata`. The message names
+        the first document of the first such node.
     """
     names: dict[str, list[str]] = {}
     for path, name in documents:

@@ -47,8 +47,8 @@ def convert_group(metadata: GroupMetadata) -> GroupMetadata:
     Raises
     ------
     NotImplementedError
-        If the metadata are consolidated. Consolidated metadata contain the metadata of the members
-        in format 2, which this function does not convert.
+        If the metadata are consolidated. Consolidated metadata contain format 2 metadata of the
+        members. This function does not convert the metadata of members.
     """
     if metadata.consolidated_metadata is not None:
         error = NotImplementedError("Migration of consolidated metadata isn't supported.")

@@ -88,8 +88,8 @@ class FsspecStore(Store):
     max_gap_bytes : int, None or "config"
         Maximum gap, in bytes, between the byte ranges of two requests that are merged into one read
         of an object; the read includes the gap. Requests of one `get_many` call are merged, and so
-        are requests of concurrent callers. If 0, ranges must touch or overlap to be merged. If
-        None, one range must contain the other. ``"config"`` means that the option gets the value of
+        are requests of concurrent callers. If 0, only ranges that touch or overlap are merged. If
+        None, only nested ranges are merged. ``"config"`` means that the option gets the value of
         the setting of the same name (here ``bulk_reads.max_gap_bytes``) when the store is created.
         The configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
@@ -106,7 +106,7 @@ class FsspecStore(Store):
     read_ahead_bytes : int or "config"
         Number of bytes to read ahead when an object is read sequentially. These bytes are cached
         for all callers, for at most 60 seconds. The size of the cache is four times this number,
-        but at least 16 MiB. Use this option only for objects that nothing but this store changes.
+        but at least 16 MiB. Use this option only if no other program or store changes the objects.
         The configuration default is 0.
     max_retries : int or "config"
         Maximum number of retries of a read after a reset or refused connection, a truncated body, a

@@ -46,10 +46,10 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache that `fs` wraps; None if `whole_file_cache` returns this cache.
+    """Return the cache that `fs` wraps, if `whole_file_cache` returns None for `fs`.
 
-    The result is also None if `fs` wraps no cache. A returned cache is read through its own
-    methods, which raise a `FileNotFoundError` for any failure to fetch an object.
+    In all other cases, the result is None. The returned cache is read through its own methods,
+    which raise a `FileNotFoundError` for any failure to fetch an object.
     """
     cache = fs.__dict__.get("sync_fs")
     is_one = cache is not None and is_cache(cache) and whole_file_cache(fs) is None

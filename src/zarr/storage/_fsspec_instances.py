@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Options: TypeAlias = dict[str, Any]
 
-OWN = "_zarr_made_it"  # marks instances that only stores use
+OWN = "_zarr_made_it"  # marks instances that were made for stores
 
 
 def is_async(fs: AbstractFileSystem) -> bool:

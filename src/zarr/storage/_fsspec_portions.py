@@ -30,9 +30,9 @@ _open: dict[tuple[asyncio.AbstractEventLoop, int], _Portion] = {}
 def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
     """Return whether `fs`, or the file system to which `fs` delegates, overrides ``_cat_ranges``.
 
-    The result is False for caching file systems. If such a file system caches whole files without
-    compression, the module `_fsspec_caches` reads them, because fsspec does not write cache files
-    safely.
+    The result is False for caching file systems. If a file system caches whole files without
+    compression, the module `_fsspec_caches` reads and caches the files instead of fsspec, because
+    fsspec does not write cache files safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -47,8 +47,8 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
 def _is_directory(cls: type) -> bool:
     from fsspec.implementations.dirfs import DirFileSystem
 
-    # A subclass of `DirFileSystem` that overrides `_cat_ranges` possibly does not delegate the call
-    # to the inner file system.
+    # If a subclass of `DirFileSystem` overrides `_cat_ranges`, the override might not delegate the
+    # call to the inner file system.
     return issubclass(cls, DirFileSystem) and not _differs(cls, DirFileSystem, "_cat_ranges")
 
 
@@ -81,8 +81,8 @@ async def read_in_portion(fs: AsyncFileSystem, path: str, start: int, end: int) 
     Raises
     ------
     Exception
-        If this range cannot be read. If the whole call fails, each of its ranges is read
-        separately, so that no caller receives the failure of a range that it did not request.
+        If this range cannot be read. If a call for several ranges fails, each range is read
+        separately, so that a caller only receives failures of the range that it requested.
     """
     loop = asyncio.get_running_loop()
     key = loop, id(fs)
@@ -107,7 +107,7 @@ class _Portion:
         self._call: asyncio.Task[None] | None = None
 
     async def read(self, path: str, start: int, end: int) -> bytes | None:
-        """Add a range and wait for its bytes; return None if the call for all ranges failed."""
+        """Add a range and wait for its bytes; return None if a call for several ranges failed."""
         answer: asyncio.Future[bytes | None] = self._loop.create_future()
         self.ranges.append((path, start, end))
         self._answers.append(answer)

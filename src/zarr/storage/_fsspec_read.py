@@ -111,9 +111,9 @@ def _limits(byte_range: ByteRequest) -> dict[str, Any]:
 
 
 def _http_behind(fs: AsyncFileSystem) -> Any:
-    """Return the file system inside all `DirFileSystem` layers if it is an HTTP file system.
+    """Return the HTTP file system inside all `DirFileSystem` layers.
 
-    Otherwise the result is None.
+    The result is None if the innermost file system is not an HTTP file system.
     """
     while _is_from(_class(fs), "fsspec.implementations.dirfs"):
         fs = fs.fs

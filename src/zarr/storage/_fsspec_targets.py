@@ -50,7 +50,10 @@ class Target(NamedTuple):
         return RangeByteRequest(self.start + start, self.start + stop)
 
     def wants_nothing(self, byte_range: ByteRequest | None) -> bool:
-        """Return whether a byte range contains no byte of the region, whose size must be known."""
+        """Return whether a byte range contains no byte of the region.
+
+        The size of the region must be known.
+        """
         assert self.nbytes is not None
         start, stop = resolve_byte_range(byte_range, self.nbytes)
         return start == stop
@@ -69,7 +72,7 @@ def are_in_memory(fs: Any) -> bool:
 def inline_answer(
     target: Target | bytes | None, byte_range: ByteRequest | None
 ) -> Target | bytes | None:
-    """Return the result of a request if no read is needed to determine it; otherwise `target`.
+    """Return the result of a request if this is possible without a read; otherwise `target`.
 
     Parameters
     ----------
@@ -96,8 +99,8 @@ def inline_answer(
 def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | Exception | None]:
     """Look up the targets of references.
 
-    If the reference document is loaded lazily, this function may read parts of it. In that case do
-    not call it on an event loop; see `are_in_memory`.
+    If the reference document is loaded lazily, this function may read parts of the document. In
+    that case, do not call this function on an event loop; see `are_in_memory`.
 
     Parameters
     ----------

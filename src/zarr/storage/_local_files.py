@@ -29,9 +29,9 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.E
 _IS_LINK = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 _LEADS_NOWHERE = {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
-# Whether system calls accept names relative to an open directory. With such names, a deletion
-# cannot be redirected. With full paths, another process could replace a directory with a link after
-# this module has checked the directory.
+# Whether system calls accept names relative to an open directory. If such names are used, a link
+# cannot redirect a deletion. If full paths are used, another process could replace a directory with
+# a link after this module has checked the directory.
 _HAS_RELATIVE_NAMES = (
     {os.open, os.unlink, os.rmdir, os.stat} <= os.supports_dir_fd
     and os.scandir in os.supports_fd
@@ -238,8 +238,8 @@ def remove(root: str, parts: Sequence[str]) -> None:
     """
     path = os.sep.join((root, *parts))
     try:
-        # Usually, the path to delete does not exist. For example, writing only the fill value to a
-        # chunk deletes the key of the chunk, and most such chunks were never stored.
+        # Usually, the path to delete does not exist. For example, if only the fill value is written
+        # to a chunk, the key of the chunk is deleted. Most such keys were never stored.
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return

@@ -25,7 +25,7 @@ __all__ = ["LoggingStore"]
 
 T_Store = TypeVar("T_Store", bound=Store)
 
-_lock = ProcessLock()  # held while counters or handlers of loggers are changed
+_lock = ProcessLock()  # held while a counter or the handlers of a logger are changed
 
 
 class LoggingStore(WrapperStore[T_Store]):

@@ -412,8 +412,8 @@ class ManagedMemoryStore(MemoryStore):
         super().delete_sync(self._full(key))
 
     # For each key, `MemoryStore.delete_dir` and `MemoryStore.clear` call `self.delete_sync`, so
-    # both methods also work in `ManagedMemoryStore`. If `ManagedMemoryStore` did not define them
-    # here, `settle_access` would replace both methods with the defaults of `Store`.
+    # both methods also work in `ManagedMemoryStore`. If the two methods were not defined in this
+    # class, `settle_access` would replace them with the defaults of `Store`.
     delete_dir = MemoryStore.delete_dir
     clear = MemoryStore.clear
 

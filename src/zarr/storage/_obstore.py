@@ -271,7 +271,7 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as other:
             if _is_not_found(other):
                 raise
-            raise error from None  # the first failure, not the failed request for the size
+            raise error from None  # the failure of the read is reported, `other` is not
         start, stop = resolve_byte_range(byte_range, nbytes)
         if start == stop:
             return b""

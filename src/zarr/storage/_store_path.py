@@ -213,7 +213,7 @@ class StorePath:
             If the store does not support writes in the calling thread.
         """
         write = self._sync_method("set_sync")
-        try:  # faster than `_About`, which matters because this runs for each written chunk
+        try:  # `_About` would be slower, and this method is called for each written chunk
             write(self.path, value)
         except Exception as error:
             note_once(error, self.store, self.path)

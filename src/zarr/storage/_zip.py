@@ -395,7 +395,7 @@ class ZipStore(Store):
             return of_size(stop - start, file.read(stop - start))
 
     def _exclusive(self) -> AbstractContextManager[object]:
-        """Return the lock; return a null context if a path was given and the archive is only read.
+        """Return a null context if the archive was given as a path and is only read, else the lock.
 
         `zipfile` synchronizes the readers of an archive, but it does not synchronize readers with a
         writer. `zipfile` also cannot prevent other code from moving the position of a file object.

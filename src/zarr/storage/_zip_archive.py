@@ -89,7 +89,7 @@ class Archive(ZipFile):
 
     # `zipfile` counts the open members, and closes the file when the count reaches zero.
     # `ZipFile.open` and `ZipFile._fpclose` change this count without acquiring a lock. `Archive`
-    # overrides both methods, so that the lock of the archive is held while either method runs.
+    # overrides `open` and `_fpclose`, so that each of them holds the lock of the archive.
 
     def open(self, *args: Any, **kwargs: Any) -> IO[bytes]:
         # docstring inherited
@@ -106,8 +106,9 @@ class Archive(ZipFile):
         Raises
         ------
         OSError
-            If the central directory cannot be written. An archive that was opened for appending
-            keeps the content that it had when it was opened.
+            If the central directory cannot be written. If members were appended to an existing
+            archive, the file is first truncated to its old size, which restores its old content. A
+            note of the error says whether this succeeded.
         """
         try:
             super().close()
@@ -150,8 +151,8 @@ def add_member(archive: ZipFile, member: ZipInfo, data: bytes) -> None:
 
 def as_damage(error: Exception) -> Exception:
     """Convert an error caused by damaged bytes to a `BadZipFile`; return other errors unchanged."""
-    # `UnsupportedOperation` means that the file object is not readable, not that the archive is
-    # damaged.
+    # A file object that is not readable, for example, raises `UnsupportedOperation`. This error is
+    # no sign of damage.
     if isinstance(error, (BadZipFile, UnsupportedOperation)):
         return error
     is_damage = isinstance(error, _DAMAGED) or (

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
 # This lock is held during a fork, so that two threads never fork at the same time. Otherwise, both
-# threads would add stores to `_held`. The thread that ends its fork first could then remove the
-# stores of the other thread, and the locks of these stores would never be released.
+# threads would add stores to `_held`. After its fork, one thread could then remove stores that the
+# other thread has added. The locks of these stores would never be released.
 _forking = threading.Lock()
 
 

@@ -9,7 +9,7 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
     """Convert the state of a store pickled by zarr-python to the state of a `ZipStore`."""
     mode = state["_zmode"]
     next_mode = mode
-    # In pickles of versions before 3.4, the state does not record whether the store had already
+    # Pickles made by zarr-python before version 3.4 do not record whether the store had already
     # created the archive. If the archive exists, open it for appending, so that it is not
     # truncated.
     if mode == "w" and "_was_opened" not in state and state["path"].exists():

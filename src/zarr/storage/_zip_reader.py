@@ -157,8 +157,8 @@ def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
     Raises
     ------
     TypeError
-        If `path` is neither a path nor a binary file object, or if `mode` is not ``"r"`` and the
-        file object does not derive from `io.IOBase`.
+        If `path` is neither a path nor a binary file object. If the file object does not derive
+        from `io.IOBase`, the error is raised for every `mode` except ``"r"``.
     """
     if isinstance(path, (str, os.PathLike)):
         return Path(os.fspath(path)), None
@@ -180,7 +180,7 @@ def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
 
 
 def is_directory(member: ZipInfo) -> bool:
-    """Return whether a member is an entry for a directory, not a value."""
+    """Return whether a member represents a directory: its name ends in ``/``, and it is empty."""
     return member.filename.endswith("/") and member.file_size == 0
 
 

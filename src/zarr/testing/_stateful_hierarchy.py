@@ -44,9 +44,9 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     """Makes random changes to nodes in a store, and compares the store with a model in memory.
 
     After every step the store and the model must have the same keys. Elements read from arrays are
-    also compared with NumPy arrays that receive the same changes. Pass a function that returns a
-    machine to `hypothesis.stateful.run_state_machine_as_test`, which calls the function for each
-    run.
+    also compared with NumPy arrays that receive the same changes. To run the test, define a
+    function that returns a machine. `hypothesis.stateful.run_state_machine_as_test` takes this
+    function as its argument, and calls it for each run.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     store : Store
         Store under test.
     model : MemoryStore
-        Store in memory with the expected content of the store under test.
+        In-memory store that contains what the store under test should contain.
     all_groups : set of str
         Paths of the groups below the root.
     all_arrays : set of str
@@ -232,8 +232,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         arrays = self.open_arrays(path)
         elements = np.array(arrays[1][...])
         drawn, _ = data.draw(orthogonal_indices(shape=elements.shape), label="selection")
-        # If a selection contained a position twice, it would be undefined which of the two values
-        # is stored.
+        # If a selection contained a position twice, two values would be assigned to the position,
+        # and it would be undefined which of them is stored.
         selection = tuple(map(_without_repeats, drawn, elements.shape))
         positions = spread_out(selection, elements.shape)
         new = data.draw(arrays_of(elements.dtype, part_of(elements, positions).shape), label="new")
@@ -386,7 +386,7 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
 
 
 def _without_repeats(index: Any, length: int) -> Any:
-    """Remove repeated positions if an index is an integer array; else return it unchanged."""
+    """Remove repeated positions from an integer array; return any other index unchanged."""
     if not isinstance(index, np.ndarray) or index.dtype == np.bool_:
         return index
     return np.array(list(dict.fromkeys((index % length).tolist())), index.dtype)

@@ -190,8 +190,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         self.store = SyncStoreWrapper(store)
         self.model: dict[str, Buffer] = {}
         self.prototype = default_buffer_prototype()
-        # All folders since the store was last cleared; a file system may keep a folder after all
-        # keys in the folder are deleted.
+        # All folders that were created since the store was last cleared. A file system may keep a
+        # folder after all keys in the folder are deleted.
         self._folders: set[str] = set()
 
     @initialize()
@@ -452,7 +452,7 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
 
     @invariant()
     def check_vals_equal(self) -> None:
-        """Check that every key has the value written last."""
+        """Check that the value of every key is the last value that was written."""
         for key, value in self.model.items():
             assert as_bytes(self.store.get(key, self.prototype)) == value.to_bytes(), key
 

@@ -435,7 +435,7 @@ def sharded_arrays(
     shapes : strategy for tuple of int
         Shape in elements.
     nested : bool or None
-        Whether the chunks in a shard are shards themselves. None means that this is drawn.
+        Whether the chunks in a shard are shards themselves. If None, the choice is drawn.
     """
     values = draw(_fixed_size_values(shapes))
     shape = values[0].shape

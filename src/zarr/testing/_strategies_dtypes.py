@@ -178,8 +178,8 @@ def zdtypes(draw: st.DrawFn, *, max_leaves: int = 6) -> AnyZDType:
     Returns
     -------
     ZDType
-        A data type of `v2_dtypes`, a void type, a `DateTime64` or `TimeDelta64` that counts
-        multiples of a unit, a `TimeDelta64` without a unit, or a structure.
+        A data type of `v2_dtypes`, a void type, a `DateTime64` that counts multiples of a unit, a
+        `TimeDelta64` with or without a unit, or a structure.
     """
     return draw(_zdtypes(max_leaves))
 
@@ -279,8 +279,8 @@ def arrays_of(
         # Hypothesis does not support arrays of variable-length text.
         text = npst.arrays(np.dtype(object), shape, elements=elements, fill=elements)
         return text.map(lambda array: array.astype(dtype))
-    # With `fill`, hypothesis draws only a few elements separately, and one value for all others, so
-    # that large arrays are drawn quickly.
+    # With `fill`, hypothesis draws only a few elements separately, and uses one value for all other
+    # elements. Large arrays are therefore drawn quickly.
     return npst.arrays(dtype, shape, elements=elements, fill=elements)
 
 

@@ -174,9 +174,9 @@ def block_indices(
     Returns
     -------
     tuple
-        Two indices that select the same elements. The first index is for indexing with
-        `Array.blocks`, and contains a slice or an integer, which may be negative, for each
-        dimension. The second index is for a NumPy array, and contains a slice for each dimension.
+        Two indices that select the same elements. The first index is for `Array.blocks`. For each
+        dimension it contains a slice or an integer; integers and slice bounds may be negative. The
+        second index is for a NumPy array, and contains a slice for each dimension.
     """
     blocks: list[int | slice] = []
     elements = []

@@ -239,9 +239,9 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
     """A numcodecs codec that encodes an array as an array.
 
     Most wrapped codecs of this kind have parameters for the data types of decoded and encoded
-    arrays. If the data type of an array differs from the parameter, the wrapped codec reinterprets
-    the memory of the array. Therefore, if only the byte order differs, this class converts the
-    array before it calls the wrapped codec.
+    arrays. If an array has a different data type, the wrapped codec reinterprets the memory of the
+    array. Therefore, if only the byte order differs, this class converts the array before it calls
+    the wrapped codec.
     """
 
     is_fixed_size = False

@@ -298,7 +298,7 @@ class ShardingCodec(
 
     @cached_property
     def _is_sync(self) -> bool:
-        """Whether all codecs of inner chunks, and all of the index, have synchronous methods."""
+        """Whether every codec of the inner chunks and of the index has synchronous methods."""
         # The value is cached, because nested shards use this property several times per level.
         return _codes_sync(_chain(self.codecs)) and _codes_sync(_chain(self.index_codecs))
 
@@ -429,7 +429,7 @@ class ShardingCodec(
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Return whether a codec uses the encoding and decoding methods of `ShardingCodec` unchanged."""
+    """Return whether a codec encodes and decodes with the unchanged methods of `ShardingCodec`."""
     return all(getattr(type(codec), name) is getattr(ShardingCodec, name) for name in _CODING)
 
 

@@ -28,9 +28,10 @@ class KeySource:
     Parameters
     ----------
     key : ByteGetter
-        Reads the shard. For a `StorePath`, byte ranges are read by `Store.get_ranges`, which merges
-        neighbouring ranges, or by `Store.get_ranges_sync` if the key is read in the calling thread.
-        For any other byte getter, each range is read by one call of its `get` method.
+        Reads the shard. For a `StorePath`, `Store.get_ranges` reads byte ranges and merges
+        neighbouring ranges. If the key is read in the calling thread, `Store.get_ranges_sync` is
+        called instead. For any other byte getter, one call of `get` reads one range. In the calling
+        thread, `get_sync` is called instead of `get`.
     """
 
     def __init__(self, key: ByteGetter | InThread) -> None:
@@ -62,9 +63,9 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # Each range is read by one call of a method of the byte getter: `get_sync` if the key
-            # is read in the calling thread, otherwise `get`. The byte getter does not inherit this
-            # method from `StorePath`, so the method may do more than read the key.
+            # One call of a method of the byte getter reads one range. The method is `get_sync` if
+            # the key is read in the calling thread, and otherwise `get`. The byte getter does not
+            # inherit this method from `StorePath`, so the method may do more than read the key.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}

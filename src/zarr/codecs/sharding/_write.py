@@ -125,7 +125,7 @@ def _concatenate(layout: ShardLayout, parts: list[Buffer]) -> Buffer:
 
 
 class _Rewriting:
-    """Encoder for the inner chunks of one shard that overlap the written selection."""
+    """Encoder for a write to one shard; it encodes the inner chunks that the write changes."""
 
     def __init__(
         self, layout: ShardLayout, stored: dict[int, Buffer], value: NDBuffer, name: str

@@ -25,7 +25,7 @@ def make_batch(
 ) -> Iterator[BatchItem]:
     """Yield one item per chunk of a selection, as input for methods of a codec pipeline.
 
-    Chunks of the same shape share one spec, because codecs are prepared once per spec.
+    Chunks of the same shape share one spec, so that codecs are not prepared again for each chunk.
 
     Parameters
     ----------

@@ -227,7 +227,7 @@ def _encoding(metadata: ArrayMetadata) -> str:
 
 
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
-    """Return whether absent chunks of the source must be written, or must raise an error.
+    """Return whether absent chunks of the source require an action: a write or an error.
 
     If ``array.write_empty_chunks`` of the target is on, absent chunks must be written to it.
     If ``array.read_missing_chunks`` of the source is off, absent chunks must raise an error.

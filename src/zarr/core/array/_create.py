@@ -308,8 +308,8 @@ async def create_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. `ValueError` is also raised if `data` is None and `shape` or `dtype` is
-        None. If `data` is given, `ValueError` is also raised if `shape` or `dtype` is given.
+        See `init_array`. `ValueError` is also raised if `data` and one of `shape` and `dtype` are
+        given, or if `data` is None and one of `shape` and `dtype` is None.
     """
     given = dict(locals())  # all parameters, before other local variables exist
     given["zarr_format"] = resolve_zarr_format(zarr_format)
@@ -444,7 +444,7 @@ async def from_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. If `write_data` is True, `ValueError` is also raised if overwriting the
+        See `init_array`. `ValueError` is also raised if `write_data` is True and overwriting the
         location would delete the stored elements of `data`.
     """
     given = _without_place_and_data(locals())  # before other local variables exist

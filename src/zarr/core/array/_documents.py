@@ -396,8 +396,8 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     ------
     ContainsArrayError, ContainsGroupError
         Not raised if `overwrite` is True and the store can delete keys. Otherwise raised if a node
-        of the same format exists at `store_path`. If the store can create a key atomically, also
-        raised if another caller concurrently creates a node with different metadata; see
+        of the same format exists at `store_path`. With a store that can create a key atomically,
+        also raised if another caller concurrently creates a node with different metadata; see
         `create_documents`.
     ValueError
         If the store is read-only, or if a parent of the node is an array.
@@ -447,8 +447,8 @@ async def create_documents(
     zarr_format : {2, 3}
         Format of the documents.
     before : mapping or None
-        Result of `leftovers`, which the caller called before it checked that no node exists. If
-        `before` is None, this function calls `leftovers` if it needs the result.
+        Result of `leftovers`. The caller must have called `leftovers` before it checked that no
+        node exists. If `before` is None, this function calls `leftovers` itself.
 
     Raises
     ------

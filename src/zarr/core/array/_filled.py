@@ -71,9 +71,10 @@ async def empty_like(
     Parameters
     ----------
     a : Array, AsyncArray or array-like
-        Array whose shape and data type are used. The chunks of `a` are also used if `a` has the
-        attribute ``chunks``. If `a` is an array of this library, its fill value is also used, and
-        its codecs are also used if the new array has the same format and `dtype` is not given.
+        Array whose shape and data type are used. If `a` has the attribute ``chunks``, the chunks
+        of `a` are also used. If `a` is an array of this library, the fill value of `a` is also
+        used. If, in addition, the new array has the same format and `dtype` is not given, the
+        codecs of `a` are also used.
     zarr_format : {2, 3} or None
         Format of the new array. None means the format of `a` if `a` is an array of this library,
         and the configured ``default_zarr_format`` otherwise.

@@ -69,8 +69,8 @@ def _parse_keep_array_attr(
         The values of the parameters from `chunks` to `attributes`, in the order of the signature.
         If filters are kept and `data` has none, the value of `filters` is None. If compressors are
         kept and `data` has none, the value of `compressors` is None. If the shards of `data` are
-        kept, the value of `shards` is their shape, or a dictionary with ``shape`` and
-        ``index_location`` if the shard index is stored at the start of a shard.
+        kept, the value of `shards` is their shape. If the shard index is stored at the start of a
+        shard, the value is instead a dictionary with ``shape`` and ``index_location``.
 
     Raises
     ------

@@ -37,8 +37,8 @@ R = TypeVar("R")
 
 # Maximum number of arrays that are read concurrently. This maximum limits the number of tasks, and
 # the amount of data that is fetched but not yet decoded. `async.concurrency` is a separate limit,
-# for the requests of a store. A store merges concurrent requests, so many small arrays should be
-# read together.
+# for the requests of a store. The maximum is large, because a store can merge the requests for many
+# small arrays only if these arrays are read concurrently.
 _AT_ONCE: Final = 256
 
 # Size of one unit of the memory budget, in bytes. All reads of one call share `_AT_ONCE` units. If
@@ -81,7 +81,7 @@ class Reading:
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
         # Whole chunks are fetched even for a small selection. At most `_MOST_COUNTED` chunks are
-        # counted. If that many chunks need less than one unit of memory, counting is skipped.
+        # counted. If `_MOST_COUNTED` chunks need less than one unit of memory, none are counted.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
@@ -128,7 +128,7 @@ def parse_selections(selections: object) -> list[tuple[AsyncArray[Any], Any]]:
     TypeError
         If `selections` is not an iterable of arrays, or of pairs of an array and a selection.
     """
-    # Reject an array or a group: they are iterable, but iterating over them would read data.
+    # Arrays and groups are iterable. They are rejected, because iterating over them reads data.
     if hasattr(selections, "store_path") or not isinstance(selections, Iterable):
         raise TypeError(
             "Expected an iterable of arrays, or of pairs of an array and a selection. "
@@ -234,9 +234,9 @@ async def read_all(readings: Iterable[Reading]) -> list[NDArrayLikeOrScalar]:
 def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     """Read selections of arrays synchronously.
 
-    If the store of an array can read in the calling thread, the array is read in the calling
-    thread, in the same way as when it is indexed. Such arrays are read one after another. After
-    that, all other arrays are read concurrently.
+    Arrays that can be read in the calling thread are read there, one after another; see
+    `Reading.runs_here`. Each of these reads works like ``array[selection]``. If there are at least
+    two other arrays, they are read concurrently after that.
 
     See `read_all` for parameters, results and errors.
     """
@@ -268,7 +268,7 @@ class _Budget:
         self._turn = asyncio.Lock()
 
     async def run(self, share: int, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine while holding `share` units; hold all units if `share` is larger."""
+        """Run a coroutine while holding `share` units, or all units if there are fewer."""
         taken = 0
         try:
             async with self._turn:

@@ -81,8 +81,8 @@ async def _drop_chunks_outside(array: AsyncArray[Any], new: tuple[int, ...]) -> 
         await concurrent_foreach(((coords,) for coords in _difference(old, new)), drop, None)
         return
     # On some file systems, and on servers that list page by page, a deletion during a listing can
-    # hide other keys. Therefore the store is listed again and again, until no chunk has been
-    # deleted during a listing.
+    # hide other keys. Therefore, if chunks were deleted during a listing, the store is listed
+    # again.
     is_whole = False
     deleted: tuple[int, ...] | None = None  # first chunk deleted during the previous listing
     while not is_whole:

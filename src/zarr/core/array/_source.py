@@ -31,10 +31,11 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
         Array of this library that provides the elements; None if the elements come from other data.
     given : mapping
         Parameters of `from_array` that describe the new array; ``zarr_format`` must be 2 or 3. The
-        value ``"keep"`` is replaced with the parameter of the source. Some parameters do not accept
-        ``"keep"``. For these, the value None is replaced in the same way; for ``fill_value``, the
-        value `DEFAULT_FILL_VALUE`. Codecs and chunk key encoding are kept only if the source has
-        the format ``zarr_format``.
+        value ``"keep"`` is replaced with the parameter of the source. The same parameter replaces
+        the value None of ``attributes``, ``dimension_names``, ``chunk_key_encoding`` and ``order``,
+        and the value `DEFAULT_FILL_VALUE` of ``fill_value``. Codecs and chunk key encoding are kept
+        only if the source has the format ``zarr_format``, and the order only if ``zarr_format`` is
+        2. If `source` is None, only ``"keep"`` is replaced, with the default of the parameter.
 
     Warns
     -----

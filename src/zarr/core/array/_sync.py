@@ -178,7 +178,7 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         -------
         array or scalar
             A scalar if the array has no dimensions. Also a scalar if integers select one element
-            and an item is ``...`` or a NumPy integer. Otherwise an array, possibly of 0 dimensions.
+            and one item is ``...`` or a NumPy integer. Otherwise an array, maybe of 0 dimensions.
 
         Raises
         ------

@@ -189,8 +189,8 @@ class Inline(_Operation):
         if not small:
             return
         # Small chunks that decode slowly are passed to the pool if the decoded chunks are large, or
-        # if no other thread reads chunks. If several threads read chunks, passing work between them
-        # does not make them faster.
+        # if no other reader competes for the GIL. If several readers compete for the GIL, passing
+        # work to other threads does not make the readers faster.
         may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return

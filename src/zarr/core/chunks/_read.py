@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     # the chunk is absent.
     ReadPart: TypeAlias = Callable[..., Awaitable[NDBuffer | None]]
 
-# Maximum total size, in bytes after decoding, of small chunks that are decoded together before they
-# are scattered. The chunks should still be in the processor cache when they are scattered.
+# Several small chunks are decoded together, and then scattered. This is the maximum of their total
+# decoded size in bytes. The chunks should still be in the processor cache when they are scattered.
 RUN_BYTES = 512 * 1024
 
 

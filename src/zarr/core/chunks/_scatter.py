@@ -58,8 +58,8 @@ def scatter(
         Axes of the chunk selection that have length 1 and are missing in `out`.
     """
     if not drop_axes and type(out) is type(chunk) is CPUNDBuffer:
-        # This special case avoids the creation of two intermediate buffers, which would take as
-        # much time as copying a small chunk.
+        # This special case avoids two intermediate buffers. To create them would take as much time
+        # as to copy a small chunk.
         data: Any = out.as_ndarray_like()
         data[out_selection] = chunk.as_ndarray_like()[chunk_selection]
         return
@@ -132,7 +132,7 @@ def merge(
     part : NDBuffer
         The new values. If the shape is ``()``, the value is used for all elements.
     chunk_selection : tuple
-        The elements of the chunk that the new values replace.
+        The selection within the chunk. The new values replace the selected elements.
     spec : ArraySpec
         The spec of the chunk.
     is_complete_chunk : bool
@@ -169,8 +169,8 @@ def _in_order(selection: SelectorTuple) -> bool:
 def sticks_out(chunk_selection: Any, spec: ArraySpec) -> bool:
     """Return whether a selection is contiguous and smaller than the chunk.
 
-    Such a selection can still contain all elements of the chunk that are within the array, if the
-    chunk extends past the end of the array.
+    If the chunk extends past the end of the array, such a selection can still contain all elements
+    of the chunk that are within the array.
     """
     if not isinstance(chunk_selection, tuple):
         return False

@@ -20,10 +20,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 # Python 3.13 and later can run without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-# A thread has waited for a slow disk or network, or was preempted, if it held a permit for longer
-# than `_FAR_SECONDS` and the process meanwhile used less than `_BUSY_SHARE` of a processor. After
-# `_FAR_TIMES` such cases in a row, no permits are needed for `_FAR_FOR_SECONDS` seconds: all
-# threads run in parallel.
+# If a thread held a permit for longer than `_FAR_SECONDS`, and the process meanwhile used less than
+# `_BUSY_SHARE` of a processor, the thread probably waited for a slow disk or network, or was
+# preempted. After `_FAR_TIMES` such cases in a row, no permits are needed for `_FAR_FOR_SECONDS`
+# seconds: all threads run in parallel.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -52,8 +52,8 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # After a fork, the child process needs a new lock and new permits, because the threads
-            # that hold the old ones do not exist in the child process.
+            # After a fork, threads that hold the lock or a permit do not exist in the child.
+            # Therefore the child needs a new lock and new permits.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
@@ -68,7 +68,7 @@ class FairSemaphore:
 
     @property
     def is_uncontended(self) -> bool:
-        """Whether there is no GIL, or the calling thread is the only one that holds a permit."""
+        """True if there is no GIL, or if only the calling thread holds a permit."""
         return not has_gil() or (self._is_mine() and self._free == self._permits - 1)
 
     def held(self, is_wanted: bool = True) -> AbstractContextManager[bool]:

@@ -65,8 +65,9 @@ def get_data_type_from_json(
     ----------
     dtype_spec : str or Mapping
         For format 3, the ``data_type`` member of the document. For format 2, an object with two
-        members: ``name`` is the ``dtype`` member of the document, and ``object_codec_id`` is the id
-        of the filter that is an object codec. The id is None if there is no such filter.
+        members. The member ``name`` is the ``dtype`` member of the document. The member
+        ``object_codec_id`` is the id of the filter that is an object codec, or None if there is no
+        such filter.
     zarr_format : {2, 3}
         Format of the document.
 

@@ -160,7 +160,7 @@ class Structured(
         return self._native.itemsize
 
     def has_multi_byte_fields(self) -> bool:
-        """Return whether any field has several bytes per element, and so may have a byte order."""
+        """Return whether a field has elements of several bytes, which may have a byte order."""
         return any(
             isinstance(field, HasItemSize) and field.item_size > 1 for _, field in self.fields
         )

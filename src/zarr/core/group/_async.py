@@ -612,8 +612,8 @@ class AsyncGroup(ArrayCreation):
         """Delete a member and everything below it; do nothing if it does not exist.
 
         Consolidated metadata of this group are updated, in the store and in memory. The update also
-        applies to group objects that share these metadata in memory: objects that were obtained
-        from this group, and the object from which this group was obtained.
+        applies to group objects that share these metadata in memory. These are the objects that
+        were obtained from this group, and the object from which this group was obtained.
 
         Parameters
         ----------

@@ -115,9 +115,9 @@ async def read_group_metadata(
     Raises
     ------
     GroupNotFoundError
-        If no group of the requested format is stored at the location. Unless `use_consolidated` is
-        False, `MissingParentError` is raised if the consolidated metadata describe a node but not
-        the group above that node.
+        If no group of the requested format is stored at the location. If consolidated metadata are
+        used, and describe a node but not the group above that node, the error is a
+        `MissingParentError`.
     ContainsArrayError
         If the ``zarr.json`` document describes an array.
     MetadataValidationError, TypeError, ValueError
@@ -295,7 +295,7 @@ class _Consolidated:
     def add_key(self, names: list[str], chosen: Iterable[ZarrFormat]) -> list[str]:
         """Return `names`, plus the key of format 2 consolidated metadata if that key is needed.
 
-        The key is needed if consolidated metadata are not ignored and `chosen` contains format 2.
+        The key is needed if consolidated metadata may be used and `chosen` contains format 2.
         """
         return names if self.wanted is False or 2 not in chosen else [*names, self.key]
 

@@ -172,8 +172,9 @@ async def store_hierarchy(
     overwrite : bool
         Whether to first delete everything stored at and below the paths of nodes that are not
         implicit groups. If False, an error is raised if a node is already stored at one of these
-        paths. If a group is already stored at the path of an implicit group, it is kept, unless the
-        path is below a path that is deleted.
+        paths. If the store does not support deletes, True has the same effect as False. A group
+        that is already stored at the path of an implicit group is kept, unless this path is below a
+        path that is deleted.
 
     Yields
     ------
@@ -183,9 +184,10 @@ async def store_hierarchy(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If an array is stored at the path of an implicit group, unless the path is below a path that
-        is deleted. If `overwrite` is False, also if a node is stored at the path of a node that is
-        not an implicit group. If this error is raised, nothing is stored or deleted.
+        If an array is stored at the path of an implicit group, unless this path is below a path
+        that is deleted. Also if `overwrite` is False and a node is already stored at the path of an
+        array or of a group that is not implicit. If one of these errors is raised, nothing is
+        stored or deleted.
     ValueError
         If the store is read-only.
     TypeError

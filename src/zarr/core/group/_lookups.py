@@ -1,4 +1,4 @@
-"""Find the members of a group that overrides the method `getitem`.
+"""Find the members of groups whose method `getitem` is overridden.
 
 A subclass can override `AsyncGroup.getitem`, or the method can be replaced on a class or an object.
 In these cases `getitem` looks up each member. Iteration does not call `getitem` if consolidated

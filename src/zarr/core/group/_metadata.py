@@ -36,8 +36,8 @@ class MissingParentError(MetadataValidationError, GroupNotFoundError):
     """Raised if consolidated metadata describe a node, but not the group above that node.
 
     For compatibility with zarr-python, this error is a `GroupNotFoundError`, although the group
-    that stores the consolidated metadata exists. Functions that create a missing group do not
-    create a group after this error.
+    that stores the consolidated metadata exists. A function that creates a group if none is found
+    raises this error instead of creating a group.
     """
 
 
@@ -100,8 +100,8 @@ class ConsolidatedMetadata:
     Parameters
     ----------
     metadata : dict
-        Metadata of the children of the group, by name. The metadata of a child group contain the
-        metadata of the children of that group, in `consolidated_metadata`.
+        Metadata of the children of the group, by name. If a child is a group, its metadata
+        contain the metadata of its own children, in `consolidated_metadata`.
     kind : "inline"
         Where consolidated metadata are stored: inline, within the metadata of the group.
     must_understand : bool

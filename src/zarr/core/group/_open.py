@@ -50,8 +50,8 @@ async def create_nodes(
 ) -> AsyncGenerator[tuple[str, AsyncArray[Any] | AsyncGroup], None]:
     """Store the metadata of many nodes, overwriting existing metadata.
 
-    Groups above the nodes are not created, and it is not checked whether a node is below an array.
-    `create_hierarchy` creates the groups and makes this check.
+    This function does not create groups above the nodes, and does not check whether a node is below
+    an array. `create_hierarchy` creates the groups and makes this check.
 
     Parameters
     ----------

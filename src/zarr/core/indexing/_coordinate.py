@@ -50,7 +50,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     chunk_mixs : tuple of array
         Positions of the selected chunks in the grid, one array per dimension.
     chunk_run_ends : array of int
-        For each selected chunk, one past the position of its last point in `selection`.
+        For each selected chunk, the index in `selection` that follows the last point of the chunk.
     cdata_shape : tuple of int
         Number of chunks along each dimension.
 
@@ -170,8 +170,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
             # A chunk is selected completely only if the number of distinct points in the chunk
-            # equals its number of elements. Counting distinct points is slow. Therefore skip a
-            # chunk if it has fewer points, including duplicates, than elements.
+            # equals its number of elements. Counting distinct points is slow. Therefore they
+            # are counted only if the number of all points is at least the number of elements.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

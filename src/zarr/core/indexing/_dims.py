@@ -126,7 +126,7 @@ class SliceDimIndexer:
     def columns(self) -> Columns | None:
         """Return the projections as one iterable per field, each with one value per chunk.
 
-        The iterables take constant memory. Built-in types and `itertools` produce their values,
+        The iterables take constant memory. Their values come from built-in types and `itertools`,
         without a Python loop over the chunks. The method returns None if the step is not 1, if
         `dim_grid` is not a `FixedDimension`, or if no element is selected.
         """

@@ -151,9 +151,9 @@ def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        True if the selection consists of integers, slices and at most one list or array, or if the
-        selection consists of one list or array per dimension. False if the selection has more items
-        than the indexed array has dimensions, or if that array is zero-dimensional.
+        True if the items are integers of Python, slices and at most one list or array. Also True if
+        the items are one list or array per dimension. False if the selection has more items than
+        the indexed array has dimensions, or if the indexed array is zero-dimensional.
     """
     if ndim == 0:
         return False

@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-# Maximum number of grids in each cache of chunk orders. Writing shards needs the orders of the same
-# few grids again and again.
+# Maximum number of grids in each cache of chunk orders. A few grids are enough, because the shards
+# of an array usually have the same grid of inner chunks.
 _GRIDS_REMEMBERED = 16
 
 

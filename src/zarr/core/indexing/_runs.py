@@ -13,15 +13,15 @@ from zarr.core.indexing._types import DimSelection
 
 
 class Order(Enum):
-    """Sorting of an index array: increasing, decreasing, unordered or not known."""
+    """Sort order of an index array: increasing, decreasing, unordered or not known."""
 
     UNKNOWN = 0
     INCREASING = 1
     DECREASING = 2
     UNORDERED = 3
 
-    # Before Python 3.12, `inspect` shows the signature of the functional API of `enum` for this
-    # class. Set the signature that `inspect` shows in later versions of Python.
+    # Before Python 3.12, `inspect` would show a signature with parameters for creating a new enum
+    # class. Set the signature that `inspect` shows since Python 3.12.
     __signature__ = inspect.Signature(
         [inspect.Parameter("values", inspect.Parameter.VAR_POSITIONAL)]
     )

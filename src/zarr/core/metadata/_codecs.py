@@ -74,10 +74,10 @@ def validate_codecs(codecs: tuple[Codec, ...], dtype: ZDType[TBaseDType, TBaseSc
     Raises
     ------
     ValueError
-        If there is not exactly one array-to-bytes codec, if shards are nested more than 32 levels
-        deep, or if `dtype` is ``string`` and the array-to-bytes codec that encodes the elements is
-        not ``vlen-utf8``. If the array has shards, the codec that encodes the elements is one of
-        the codecs of the innermost chunks.
+        If there is not exactly one array-to-bytes codec, or if shards are nested more than 32
+        levels deep. If `dtype` is ``string``, the error is also raised unless the elements are
+        encoded with ``vlen-utf8``. In an array with shards, the elements are encoded with the
+        array-to-bytes codec of the innermost chunks.
     TypeError
         If the codecs are in a wrong order.
     """

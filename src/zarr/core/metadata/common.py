@@ -208,8 +208,8 @@ def repair_chunk_shape(
         Location of the document, for the warning; None if unknown.
     inner_chunk_shape : sequence of int or None
         Shape of the inner chunks in elements if the chunks are shards; None otherwise. A chunk
-        length of 0 is replaced by the length of the inner chunks, or by 1 if this parameter is
-        None.
+        length of 0 is replaced by the length of the inner chunks, or by 1 if
+        `inner_chunk_shape` is None.
 
     Returns
     -------

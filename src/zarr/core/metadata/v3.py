@@ -139,9 +139,9 @@ class ArrayV3Metadata(Metadata):
     attributes : mapping or None
         User attributes, which are JSON values; None means no attributes.
     dimension_names : iterable of str or None
-        For each dimension, its name, or None if it has no name. None instead of an iterable means
-        that no dimension has a name. For an array of zero dimensions, an empty iterable is stored
-        as an empty list.
+        For each dimension, its name, or None if it has no name. If `dimension_names` is None, no
+        dimension has a name. For an array of zero dimensions, an empty iterable is stored as an
+        empty list.
     storage_transformers : iterable of dict or None
         Storage transformers; None means no transformers. Metadata with storage transformers are
         valid, but an array with such metadata can be neither opened nor created; see
