@@ -300,6 +300,15 @@ def test_memory_is_used_again_when_it_is_free() -> None:
     assert [len(memory.take(nbytes)) for nbytes in (0, 1, 1000, 2000)] == [0, 1, 1000, 2000]
 
 
+def test_memory_does_not_grow_with_the_number_of_calls() -> None:
+    memory = _zstd._Memory()
+    sizes = []
+    for nbytes in (1000, 10, 1000, 0, 999) * 20:
+        memory.take(nbytes)
+        sizes.append(len(memory._memory))
+    assert set(sizes) == {1000}
+
+
 def test_what_was_decoded_stays_as_it_is() -> None:
     before = [
         np.frombuffer(one, "B")

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 # The message with which numcodecs rejects invalid data.
 _FAULT = "Zstd decompression error: invalid input data"
 
-# Constants of RFC 8878, section 3.1.1: the magic number of a frame; the size in bytes of the
-# content size field, indexed by the two highest bits of the frame descriptor; the type of a block
-# that repeats a byte; and the size in bytes of the smallest frame.
+# Constants of RFC 8878, section 3.1.1. `_MAGIC` is the magic number of a frame. `_SIZE_NBYTES`
+# contains the size of the content size field in bytes, indexed by the two highest bits of the frame
+# descriptor. `_RLE_BLOCK` is the type of a block that repeats a byte. `_LEAST_FRAME_NBYTES` is the
+# size of the smallest frame in bytes.
 _MAGIC = bytes.fromhex("28b52ffd")
 _SIZE_NBYTES = (0, 2, 4, 8)
 _RLE_BLOCK = 1
@@ -58,9 +59,11 @@ class _Memory:
     def take(self, nbytes: int) -> memoryview:
         """Return a view of `nbytes` bytes with arbitrary content."""
         try:
-            # Adding bytes raises BufferError if a view of the buffer exists. At least one byte is
-            # always added, so that an existing view is detected.
+            # Resizing raises BufferError if a view of the buffer exists. To detect such a view, a
+            # buffer that is large enough is resized by one byte, and then resized back.
             self._memory.extend(bytes(max(1, nbytes - len(self._memory))))
+            if len(self._memory) > nbytes:
+                self._memory.pop()
         except BufferError:
             self._memory = bytearray(nbytes)
         return memoryview(self._memory)[:nbytes]
@@ -164,10 +167,10 @@ def _decode_together(data: Sequence[Any]) -> list[Any] | None:
     total size of the decoded chunks is at most 1 MiB. The decoded chunks are contiguous in the
     output, in the order of the frames in the input.
 
-    A single call for all chunks takes 5 us more per chunk than separate calls. If an event loop
-    runs in another thread, the single call nevertheless saves time: between separate calls, the
-    calling thread and the thread of the loop would contend for the GIL. Without an event loop, the
-    single call saves no time, even if several threads read concurrently.
+    A single call for all chunks takes 5 us more per chunk than separate calls. It nevertheless
+    saves time if an event loop runs in another thread. Between separate calls, the calling thread
+    and the thread of the loop would contend for the GIL. Without an event loop, the single call
+    saves no time, even if several threads read concurrently.
     """
     from numcodecs.zstd import decompress
 
@@ -197,12 +200,12 @@ def _places(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
 def _content_size(frame: memoryview) -> int:
     """Return the decoded size of a chunk that is exactly one frame with a content size.
 
-    For any other chunk, return 0.
+    The result is 0 if the chunk is not such a frame, or if the frame uses a dictionary.
     """
     if len(frame) < _LEAST_FRAME_NBYTES or frame[:4] != _MAGIC:
         return 0
     descriptor = frame[4]
-    if descriptor & 0b1011:  # a reserved bit, or a dictionary
+    if descriptor & 0b1011:  # the reserved bit is set, or the frame uses a dictionary
         return 0
     is_single_segment = descriptor >> 5 & 1
     nbytes = _SIZE_NBYTES[descriptor >> 6] or is_single_segment
