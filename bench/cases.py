@@ -38,7 +38,7 @@ class Case:
     peers : tuple of str or None
         Names of the peers that perform the case; None for all peers.
     rounds : int or None
-        Maximum number of rounds; None for the same number as other cases.
+        Maximum number of rounds; None for the limit that applies to all cases.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Sizes:
     Parameters
     ----------
     side : int
-        Elements along each side of the array of small chunks.
+        Elements along each side of the array with small chunks.
     large_side : int
-        Elements along each side of the array of large chunks.
+        Elements along each side of the array with large chunks.
     shard : int
         Elements along each side of a shard.
     chunks_in_memory, keys, children : int
@@ -89,7 +89,7 @@ class Sizes:
     memory_side : int
         Elements along each side of the array whose memory is measured.
     scales : tuple of int
-        Numbers of chunks of the arrays with very many chunks.
+        Numbers of chunks of the arrays in the group of cases ``scale``.
     delay : float
         Seconds that the HTTP server waits before each response.
     """
@@ -157,7 +157,7 @@ def has_twin(case: Case) -> bool:
 
 
 def both_formats(cases: Sequence[Case]) -> Iterator[Case]:
-    """Yield cases that run both formats in one process, which gives a reliable ratio."""
+    """Yield cases that measure the ratio of the times with both formats, in one process."""
     for case in cases:
         if not has_twin(case) or case.is_format_2:
             continue
@@ -386,7 +386,7 @@ def flows(sizes: Sizes) -> Iterator[Case]:
 
 
 def properties(sizes: Sizes) -> Iterator[Case]:
-    """Yield cases with other figures: memory, overlap, and cost against number of chunks."""
+    """Yield cases that measure memory, overlap, or the time for arrays with very many chunks."""
     side = (sizes.memory_side, sizes.memory_side)
     chunks = (min(512, side[0]), min(1024, side[0]))
     described = f"{4 * side[0] * side[1] / 1e9:.2g} GB"

@@ -39,7 +39,10 @@ def say(text: str) -> None:
 
 
 def chosen(names: str | None, main: str | None = None) -> list[Peer]:
-    """Return the named peers, or all peers for None; `main` is the commit for the peer ``main``."""
+    """Return the peers with the given names; all peers if `names` is None.
+
+    If `main` is given, the title of the peer ``main`` names this commit.
+    """
     known = {peer.name: peer for peer in PEERS}
     if main is not None:
         known["main"] = replace(known["main"], title=f"the commit {main}")
@@ -57,8 +60,9 @@ def starters(
 ) -> tuple[dict[str, Callable[[], Worker]], dict[str, str]]:
     """Build the environments of the peers.
 
-    Returns two dicts by name of a peer. The first contains a function that starts a worker for each
-    available peer. The second contains the reason for each missing peer.
+    Returns two dictionaries whose keys are names of peers. For each available peer, the first
+    dictionary contains a function that starts a worker. For each other peer, the second dictionary
+    contains the reason why the peer is not available.
     """
     found: dict[str, Callable[[], Worker]] = {}
     absent: dict[str, str] = {}

@@ -37,7 +37,8 @@ class Dataset:
     copies : int
         Number of copies of the array that are stored.
     children : int
-        If greater than 0, the dataset is a group with this number of such arrays.
+        Number of arrays if the dataset is a group; each has the given `shape` and `chunks`. 0 if
+        the dataset is an array.
     """
 
     shape: tuple[int, ...]
@@ -61,7 +62,7 @@ class Dataset:
         return 4 * int(np.prod(self.shape, dtype=int))
 
     def array(self, copy: int = 0) -> str:
-        """Return the path of a copy of the array or group, below the directory of the dataset."""
+        """Return the path of a copy, relative to the directory of the dataset."""
         return f"data-{copy}.zarr"
 
 
@@ -75,9 +76,9 @@ def make(dataset: Dataset, root: Path) -> Path:
 
     The directory contains the copies of the array or group. For an array, it also contains the
     expected values in ``expected.npy``. Values of the kind ``pattern`` are not stored, but computed
-    when they are needed. For an uncompressed one-dimensional array, the directory also contains
-    ``object.bin`` with all chunks one after the other, and ``references.json`` with the offset and
-    length of each chunk.
+    when they are needed. If a one-dimensional array is uncompressed, the directory also contains
+    ``object.bin`` and ``references.json``. The first file contains all chunks, one after the other.
+    The second file contains the metadata documents, and the offset and length of each chunk.
     """
     folder = root / dataset.name
     if folder.exists():

@@ -35,7 +35,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Peer:
-    """A package, or a bare loop, that performs the cases.
+    """A participant in the benchmarks: a package, or a loop that does the work without one.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def uv() -> list[str] | None:
 
 
 def own_requirements() -> tuple[str, ...]:
-    """Return the dependencies of this package and of its remote stores, and the clients."""
+    """Return the dependencies of this package, of its extra ``remote``, and `CLIENTS`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return (*project["dependencies"], *project["optional-dependencies"]["remote"], *CLIENTS)
 
@@ -206,7 +206,7 @@ class Environments:
         return python
 
     def _parent(self) -> Path:
-        """Return a directory with the source of the commit that this checkout is compared with."""
+        """Return a directory with the source of the peer ``main``; create it if needed."""
         git = ["git", "-C", str(ROOT)]
         wanted = self._main
         if wanted is None:

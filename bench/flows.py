@@ -17,7 +17,8 @@ from bench.task import Task
 from bench.values import AnyValues, check_equal
 from bench.workload import Unsupported, Workload
 
-# Keys in the options of a case: the name of its flow, and the zarr settings for this flow.
+# The options of a case contain the name of its flow, and the zarr settings for this flow, under
+# these keys.
 FLOW, SETTINGS = "flow", "settings"
 # In flows that read many variables, each variable consists of one chunk. Only every second chunk of
 # the data is used as a variable, so merged reads contain unused bytes.
@@ -54,7 +55,7 @@ def chunks_of_object(task: Task) -> tuple[dict[str, Any], list[list[Any]]]:
 
 
 def group_of(task: Task, arrays: Mapping[str, tuple[dict[str, Any], Sequence[list[Any]]]]) -> Any:
-    """Return a reference file system for a group of arrays, given by metadata and chunks."""
+    """Return a reference file system with a group that contains the given arrays."""
     references: dict[str, Any] = {
         "zarr.json": json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}})
     }
@@ -111,7 +112,7 @@ def dask(task: Task) -> Workload:
 
 
 def variables(task: Task) -> tuple[Any, list[str], AnyValues]:
-    """Return a reference file system for small arrays, their names, and all their elements."""
+    """Return a reference file system with small arrays, their names, and their elements."""
     metadata, places = chunks_of_object(task)
     count = min(task.options["variables"], len(places) // STRIDE)
     size = task.dataset.chunks[0]

@@ -15,8 +15,8 @@ from bench.workload import Workload, repetitions, timed
 
 TURNS = 11
 # In each turn, the operation is repeated for about `TURN_SECONDS` seconds per format, but runs at
-# least once. All turns together take at most about `SECONDS` seconds. If the operation is slow, they
-# may take longer, because at least `FEWEST_TURNS` turns are made.
+# least once. All turns together take at most about `SECONDS` seconds, unless `FEWEST_TURNS` turns
+# take longer.
 TURN_SECONDS, SECONDS = 0.03, 1.5
 FEWEST_TURNS = 3
 TWIN, DOES = "twin", "does"

@@ -1,7 +1,7 @@
 """How long it takes to import a package, minus the time to import numpy.
 
 A package may delay its imports until one of its names is used. Therefore a second case,
-`import-use`, also gets the function that opens an array.
+`import-use`, also looks up the function that opens an array, but does not call it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def seconds(code: str) -> float:
 
 
 def workload(task: Task) -> Workload:
-    """Return a workload: the time to import numpy and the package, minus the time for numpy."""
+    """Return a workload that measures the import time of a package, minus that of numpy."""
     module, settings = task.worker
     chosen = json.loads(settings)
     if chosen.get("config") and not chosen.get("imports"):

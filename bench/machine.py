@@ -11,7 +11,7 @@ from typing import Any
 
 
 def describe() -> dict[str, Any]:
-    """Return processor, number of cores, system and Python; no name of the machine."""
+    """Return processor, number of cores, system, Python version and date, but no host name."""
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0))
@@ -40,7 +40,7 @@ def load() -> float | None:
 
 
 def calibrate() -> float:
-    """Return the time of a fixed loop in seconds, which shows how fast the machine is."""
+    """Return the run time of a fixed loop in seconds, as a measure of the machine's speed."""
     started = time.perf_counter()
     total = 0
     for number in range(200_000):

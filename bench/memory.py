@@ -1,10 +1,10 @@
-"""Measure the memory that a read needs, not counting its result.
+"""Measure the peak memory of a read, excluding its result.
 
     python -P -m bench.memory MODULE SETTINGS PATH KIND
 
-This command reads an array in a new process, so that no earlier work affects the peak. It prints a
-number of bytes: the peak of the process, minus the size of the result and the memory used before
-the read.
+This command reads an array in a new process, so that no earlier work affects the peak. It
+subtracts two numbers from the peak memory of the process, and prints the difference in bytes. The
+two numbers are the memory in use before the read, and the size of the result.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def resident(name: str) -> int:
             return 1024 * int(found[1])
     import resource  # not available on all platforms
 
-    # In kB, but in bytes on macOS. Without /proc, the peak so far replaces the current value.
+    # In kB, but in bytes on macOS. Without /proc, the peak is returned for both names.
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def measure(path: str, kind: str) -> int:
-    """Return the number of bytes that reading an array needs, not counting its result."""
+    """Return the peak memory of reading an array, in bytes, excluding the result."""
     import zarr
 
     array = zarr.open_array(path, mode="r")

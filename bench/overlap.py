@@ -1,12 +1,13 @@
 """Whether fetching and decoding overlap.
 
 Chunks are read from a store of limited throughput. The limit is set so that fetching all chunks
-takes as long as decoding them. The figure is the duration of the read, divided by the time for
-fetching or by the time for decoding, whichever is longer. It is 1 if fetching and decoding overlap
+takes as long as decoding them. The figure is the duration of the read, divided by the maximum of
+the time for fetching and the time for decoding. The figure is 1 if fetching and decoding overlap
 completely, and 2 if they do not overlap.
 
 The store keeps the values in memory. If the values were in files, threads would read them, and
-would compete with decoding for the processors. The number of processors would limit the overlap.
+would compete with decoding for the processors. Then the number of processors would limit the
+overlap.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Channel(zarr.storage.WrapperStore[Any]):
         return type(self)(store, self.seconds)
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        """Read a value; if it is a chunk, wait until its interval has passed."""
+        """Read a value; for a chunk, first wait until the interval of this chunk has ended."""
         if self.seconds and not key.endswith(METADATA):
             now = time.perf_counter()
             self._free_at = max(now, self._free_at) + self.seconds

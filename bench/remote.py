@@ -1,4 +1,4 @@
-"""Stores at the servers of a comparison, over fsspec and over obstore."""
+"""Stores that read from the servers of a comparison, through fsspec or through obstore."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Result:
         return outcome.figures if outcome.missing is None else []
 
     def ratio(self, peer: str, to: str = REFERENCE) -> float:
-        """Return the figure of a peer relative to that of another peer; NaN if unknown."""
+        """Return the median ratio of a peer's figures to those of the peer `to`; NaN if unknown."""
         return summary.ratio(self.figures(peer), self.figures(to))
 
 
@@ -63,9 +63,10 @@ class Report:
         See `bench.machine.describe`.
     noise : mapping
         ``iqr`` and ``range`` of the durations of the calibration loop, divided by their median;
-        ``rounds``, the number of these durations; ``load`` of the machine before and after.
+        ``rounds``, the number of these durations; ``load``, the load of the machine before and
+        after the run.
     sizes : str
-        Name of the sizes of the cases, ``quick`` or ``full``.
+        Which sizes the cases have: ``quick`` or ``full``.
     titles : mapping
         Description of each peer, by name, including the peers in `absent`.
     versions : mapping

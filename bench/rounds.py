@@ -34,7 +34,7 @@ class Outcome:
     counts : Counts or None
         Requests that the server answered for one run; None for a case without a server.
     missing : str or None
-        Reason why there are no figures; None if there are.
+        Reason why the peer has no valid figures; None if the figures are valid.
     """
 
     figures: list[float] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Limits:
         Maximum number of rounds of a case.
     seconds : float
         Time limit of a case in seconds. After this time, a new round begins only if the case has
-        had fewer than `FEWEST_ROUNDS` rounds. If the rounds of one peer alone have taken this
+        had fewer than `FEWEST_ROUNDS` rounds. If the rounds of one peer have together taken this
         time, this peer takes no part in further rounds.
     fill : float
         Minimum seconds of a run; shorter operations are repeated.
@@ -199,7 +199,7 @@ class Runner:
         )
 
     def _prepare(self, case: Case, task: Task, name: str) -> str | None:
-        """Let a peer prepare a case; return the reason if it cannot, else None."""
+        """Let a peer prepare a case; return None, or the reason why the peer cannot run it."""
         expected = self._expected_seconds(case, name)
         if expected > LONGEST_SECONDS:
             return f"{TOO_LONG} {expected:.0f} s"
@@ -242,6 +242,6 @@ class Runner:
 
 
 def told(answer: Mapping[str, Any]) -> str | None:
-    """Return the reason that an answer gives for a missing figure; None if it gives none."""
+    """Return the reason why an answer has no figure; None if the answer contains no reason."""
     reason = answer.get("unsupported", answer.get("error"))
     return None if reason is None else str(reason)

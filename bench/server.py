@@ -1,4 +1,4 @@
-"""An HTTP file server that delays each response and counts requests, fast for Python.
+"""An HTTP file server with low overhead, which delays each response and counts requests.
 
     python -P -m bench.server DIRECTORY DELAY http
     python -P -m bench.server DIRECTORY DELAY s3
@@ -6,13 +6,13 @@
 prints its port. In the first form, the response for a directory contains links to its entries. The
 second form supports the S3 operations that clients need for reading without signatures: GET with a
 range, HEAD and ListObjectsV2, with path-style URLs. Each directory in DIRECTORY is a bucket. The
-server runs in its own process. Therefore it shares only the processors with its clients.
+server runs in its own process, so it competes with its clients only for the processors.
 
 ``GET /-/counts`` returns a JSON object with the number of requests so far, the number of bytes so
 far, and the maximum number of concurrent requests since the previous ``GET /-/counts``. A request
-for ``/-/counts`` is neither delayed nor counted. Paths below ``/-/busy/`` give the same files as
-paths below ``/``, but every 20th request below ``/-/busy/`` is answered by status 503 and
-Retry-After.
+for ``/-/counts`` is neither delayed nor counted. A path below ``/-/busy/`` gives the same file as
+the same path below ``/``. However, the response to every 20th request below ``/-/busy/`` has the
+status 503 and the header Retry-After.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Files:
         return self.asked_while_busy % BUSY_EVERY == 0
 
     def get(self, path: str, query: str) -> bytes | None:
-        """Return the body for a request: a file, or links for a directory; None if absent."""
+        """Return a file, or links to the entries of a directory; None if neither exists."""
         data = self.file(path)
         place = self._root / path
         if data is None and ".." not in path.split("/") and place.is_dir():
@@ -108,7 +108,7 @@ class Buckets(Files):
         self._sizes: dict[str, dict[str, int]] = {}
 
     def get(self, path: str, query: str) -> bytes | None:
-        """Return the body for a request: an object, or a listing; None if absent."""
+        """Return an object, or the list of objects in a bucket; None if it does not exist."""
         bucket, _, key = path.partition("/")
         if s3_dialect.asks_for_listing(query):
             sizes = self.sizes(bucket)

@@ -123,6 +123,6 @@ class Servers:
         return f"{url}/{folder.name}", {}
 
     def counts(self, case: Case) -> Counts | None:
-        """Return the counts of the server of a case; None for a case without a server."""
+        """Return the counts of the server that a case uses; None if the case uses no server."""
         server = self._started.get(KINDS.get(case.transport, ""))
         return None if server is None else server.counts()

@@ -29,10 +29,10 @@ def relative_iqr(figures: Sequence[float]) -> float:
 
 
 def ratio(figures: Sequence[float], to: Sequence[float]) -> float:
-    """Return the median, over the rounds, of the ratio of a figure to the figure in `to`.
+    """Return the median of the ratios of `figures` to `to`, with one ratio per round.
 
-    A disturbance that slows down a whole round cancels out in the ratio. Rounds in which one of the
-    two figures is not positive are left out. The result is NaN if no round remains.
+    A disturbance that slows down a whole round cancels out in the ratio. If a figure of a round is
+    not positive, the round is ignored. The result is NaN if no round remains.
     """
     pairs = [(a, b) for a, b in zip(figures, to) if a > 0 and b > 0]
     return statistics.median(a / b for a, b in pairs) if pairs else math.nan

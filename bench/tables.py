@@ -37,13 +37,13 @@ def quantity(value: float, unit: str) -> str:
 
 
 def significant(value: float) -> str:
-    """Return a number with three significant digits, or all digits before the decimal point."""
+    """Return a number as text: two decimals below 10, one decimal below 100, otherwise none."""
     digits = 2 - math.floor(math.log10(abs(value))) if value else 2
     return f"{value:.{min(max(digits, 0), 2)}f}"
 
 
 def times(ratio: float) -> str:
-    """Return a ratio as text; a dash for a ratio without meaning."""
+    """Return a ratio as text, or a dash if the ratio is NaN."""
     return DASH if math.isnan(ratio) else f"{significant(ratio)}x"
 
 
@@ -202,7 +202,7 @@ def versions(report: Report) -> Iterator[str]:
 
 
 def noise(report: Report) -> str:
-    """Return a sentence about how steady the speed of the machine was."""
+    """Return text that tells how much the speed of the machine varied."""
     told = report.noise
     loads = " and ".join(str(load) for load in told["load"])
     return (

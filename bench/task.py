@@ -12,7 +12,7 @@ import numpy as np
 from bench import values
 from bench.datasets import EXPECTED, Dataset
 
-# Key in the options of an S3 case: the URL of the server.
+# The options of an S3 case contain the URL of the server under this key.
 ENDPOINT = "endpoint"
 
 

@@ -1,4 +1,4 @@
-"""The stored and expected values: functions of the position, computed with numpy alone."""
+"""The elements that are stored, and with which results are compared; made with numpy alone."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Worker:
     command : sequence of str
         Command that starts the process.
     environment : mapping or None
-        Environment variables of the process; None for those of this process.
+        Environment variables of the new process; None to copy the variables of this process.
     log : file or None
         File for the standard error of the process; None to discard it.
     """

@@ -5,9 +5,9 @@
     python -m demo.bulk_read URL_OF_A_ZARR_STORE      your own Zarr store
 
 A local file is served over HTTP from this machine, with a latency that simulates a network. The
-server counts the requests. An HDF5 file is read through kerchunk references: by one
-``array[...]``, and by xarray with dask, with one task per chunk. The results are compared with the
-values that h5py reads. The exit status is 0 only if all reads return the expected values.
+server counts the requests. An HDF5 file is read through kerchunk references, first by
+``array[...]``, and then by xarray and dask. Dask runs one task per chunk. The results are compared
+with the values that h5py reads. The exit status is 0 only if all reads return the expected values.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def kerchunk_references(url: str, local: str | None) -> dict[str, Any]:
 def open_stores(
     url: str, references: dict[str, Any] | None, recording: Recording
 ) -> tuple[dict[str, Store], list[Any]]:
-    """Open the same data twice: one store reads each chunk separately, the other in bulk.
+    """Open the same data in two stores: the first reads chunk by chunk, the second in bulk.
 
     Returns the stores, and the file systems that send the requests.
     """
@@ -111,7 +111,7 @@ def open_stores(
 
 
 def choose_variable(root: AnyArray | zarr.Group, variable: str | None) -> str | None:
-    """Return the path of the array to read; None if the root is this array.
+    """Return the path of the array to read; None if `root` itself is an array.
 
     If `variable` is None, the array with most chunks is chosen.
     """

@@ -1,10 +1,10 @@
-"""Run generated operations with the released zarr and with this one, and report differences.
+"""Run generated operations with the released zarr and with this package; report differences.
 
     python -m differential --cases 20000 --seed 0
 
-The released package runs in its own environment: the hatch environment ``differential-peer``, or
-the environment of the interpreter that is given by ``--peer``. The exit status is 1 if
-there is a difference that `differential.explained` does not explain.
+The released package runs in the hatch environment ``differential-peer``. The option ``--peer`` sets
+an interpreter of another environment. The exit status is 1 if there is a difference that
+`differential.explained` does not explain.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def brief(answer: dict[str, object]) -> str:
 
 
 def show(difference: Difference) -> str:
-    """Return a difference as a program, followed by the outcome of its last line on each side."""
+    """Return a program that shows a difference, with the outcomes on both sides as comments."""
     lines = [
         snippet(difference.case, difference.number),
         f"# {difference.what}",

@@ -385,7 +385,7 @@ class ArrayBuilder:
             getattr(self, f"_{kind}")()
 
     def _fields(self, selection: Selection) -> str | None:
-        """Draw the fields of a structured type to which a selection is restricted, or None."""
+        """Draw the field or fields to which a selection is restricted; None for all fields."""
         if self.elements.fields and selection.code == "'a'":
             return "()"  # The selection is already the name of a field.
         if not self.elements.fields or not self.choices.chance(12):
@@ -537,7 +537,7 @@ def _brackets(selection: Selection, fields: str | None) -> str:
 
 
 def _oracle(selection: Selection, fields: str | None) -> Step:
-    """Return the selected elements (`place`) and the selected `fields` as separate entries."""
+    """Return entries of a step: expressions for the selection (``place``) and its `fields`."""
     if fields is None:
         return {"place": f"{_accessor(selection)}[{selection.code}]"}
     if fields == "()":

@@ -81,7 +81,7 @@ def draw_attribute_step(choices: Choices, node: str) -> dict[str, object]:
 
 
 def draw_failing_step(choices: Choices, node: str) -> dict[str, object]:
-    """Draw a step that writes an attribute without a JSON form.
+    """Draw a step that sets an attribute to a value that has no JSON form.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def _visit(
 
 
 def draw_case(seed_: int, number: int) -> Case:
-    """Return the case of a seed and a number."""
+    """Return the case that a seed and a number determine."""
     drawn: list[Case] = []
     _visit(seed_, number, drawn.append, (Phase.generate,))
     return drawn[-1]
@@ -99,7 +99,7 @@ def simplify(case: Case, shows: Callable[[Case], bool]) -> None:
     """
 
     class Shown(Exception):
-        """The tried case shows the behaviour."""
+        """Raised if a tried case shows the behaviour."""
 
     def visit(tried: Case) -> None:
         if shows(tried):
@@ -112,14 +112,14 @@ def simplify(case: Case, shows: Callable[[Case], bool]) -> None:
 
 
 def snippet(case: Case, last: int | None = None) -> str:
-    """Return a case as a program, up to a step.
+    """Return a program that runs the steps of a case, up to and including step `last`.
 
     Parameters
     ----------
     case : dict
         Case to show.
     last : int or None
-        Number of the last step; None for all.
+        Index of the last step, counted from 0; None for all steps.
     """
     lines = [f"# Case {case.get('number')} of seed {case.get('seed')}: {case['kind']}.", *PREAMBLE]
     if case["config"]:

@@ -1,4 +1,4 @@
-"""Random choices by hypothesis, in the form that the builders of cases use.
+"""Random choices for the modules that build cases; hypothesis draws them.
 
 All choices are draws of an integer from a small range. Such draws are cheap. A smaller integer
 always means a simpler case, so that hypothesis shrinks a case towards the first alternative of each

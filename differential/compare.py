@@ -36,7 +36,7 @@ class Difference:
         Stored values of these keys, as pairs: first the value that our side stored, then the value
         that the peer stored. A value is JSON or base64, or None if the key is absent.
     refuted : bool
-        Whether the difference has an explanation, and the proof of this explanation failed.
+        Whether the difference has an explanation whose proof failed.
     """
 
     case: dict[str, Any]
@@ -133,8 +133,8 @@ def _equal(ours: Any, peer: Any) -> bool:
 def same_outcome(ours: Answer, peer: Answer) -> bool:
     """Return whether two outcomes agree: equal results, or exceptions of matching classes.
 
-    Two exceptions match if the class of our exception is the class of the peer's exception, or a
-    subclass of this class.
+    Two exceptions match if our exception is an instance of the peer's exception class. Classes are
+    compared by name.
     """
     if "raises" in peer or "raises" in ours:
         return peer.get("raises") in ours.get("mro", ())
@@ -149,7 +149,7 @@ def document(key: str, value: str | None) -> Any:
 
 
 def _same_document(ours: Any, peer: Any) -> bool:
-    # As text, NaN equals NaN, and 1 does not equal 1.0 or true.
+    # Compare JSON text: then NaN equals NaN, and 1 differs from 1.0 and from true.
     return json.dumps(ours, sort_keys=True) == json.dumps(peer, sort_keys=True)
 
 
@@ -167,8 +167,8 @@ class Comparison:
     def must_swap(self) -> bool:
         """Whether each side has to read the store that the other side wrote.
 
-        If both stores contain the same bytes, each side has already read these bytes in its own
-        store.
+        This is not necessary if both stores contain the same bytes, because each side has already
+        read its own store. The result is also False if the comparison has ended early.
         """
         return not self.ended_early and self.ours != self.peer
 
@@ -214,7 +214,7 @@ def compare(
 def compare_swapped(
     case: dict[str, Any], own: list[Answer], swapped: list[Answer], side: str
 ) -> list[Difference]:
-    """Compare the results of the two sides for a store that one of the sides wrote.
+    """Compare the results of the two sides when both read a store that one side wrote.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def compare_swapped(
         Answers to the final steps of the case. `own` contains the answers of the side that wrote
         the store, and `swapped` contains the answers of `side`.
     side : {"ours", "peer"}
-        Side that read the store, but did not write it.
+        Side that read the store. The opposite side wrote it.
     """
     numbers = [number for number, step in enumerate(case["steps"]) if step.get("final")]
     differences = []

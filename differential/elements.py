@@ -224,7 +224,7 @@ def draw_fill_value(choices: Choices, elements: Elements) -> str | None:
 
 
 def draw_bad_fill_value(choices: Choices) -> str:
-    """Draw a fill value that is not valid for many data types."""
+    """Draw a fill value that is invalid for many data types."""
     return choices.pick(
         (
             "0",

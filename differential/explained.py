@@ -47,12 +47,12 @@ class Explanation:
 
 
 def _ours(difference: Difference, *classes: str) -> bool:
-    """Return whether this package raised one of `classes`, or nothing if `classes` is empty."""
+    """Return whether this package raised one of `classes`; if empty, whether it raised nothing."""
     return difference.ours.get("raises") in (classes or (None,))
 
 
 def _peer(difference: Difference, *classes: str) -> bool:
-    """Return whether the peer raised one of `classes`, or nothing if `classes` is empty."""
+    """Return whether the peer raised one of `classes`; if empty, whether it raised nothing."""
     return difference.peer.get("raises") in (classes or (None,))
 
 
@@ -292,7 +292,7 @@ def _ellipsis(d: Difference) -> bool:
         and _peer_says(d, "The truth value of an array with more than one element is ambiguous")
         and (
             _ours(d)
-            # Apart from the ellipsis, the selection is not valid, and this package raised an error.
+            # The selection is invalid even without the ellipsis; this package raised an error.
             or (
                 _ours(d, "IndexError", "BoundsCheckError")
                 and re.search(
@@ -317,7 +317,7 @@ def _outside(d: Difference) -> bool:
         return False
     created = d.case["steps"][0]["code"]
     resized = any(step["op"] == "resize" for step in d.case["steps"][: d.number])
-    # Delta decodes by cumulative sum, which spreads a NaN. NaN and NaT do not equal themselves.
+    # Delta decodes by cumulative sum, so a NaN spreads to later elements. NaN != NaN, NaT != NaT.
     spread = d.case["elements"] == "float" and "Delta" in created
     unequal = d.case["elements"] == "struct" and re.search("NaT|nan", created) is not None
     return resized or spread or unequal
@@ -393,7 +393,7 @@ def _kept_members(d: Difference) -> bool:
     def plain(document: Any) -> Any:
         return {**document, "attributes": None, "consolidated_metadata": None}
 
-    # Allowed: keys that only this package keeps, and differences in attributes (see `plain`).
+    # Allowed: keys that only this package keeps; other attributes or consolidated metadata.
     return all(
         peer is None
         or key.endswith(".zattrs")

@@ -137,7 +137,8 @@ class GroupBuilder:
         if kind == "attributes":
             node = choices.pick(("g", f"g[{self._path()!r}]"))
             step = draw_attribute_step(choices, node)
-            # Assign the updated node to a variable: an assignment to ``g[path]`` creates an array.
+            # Assign the updated node to a variable, not to ``g[path]``, because an assignment to
+            # ``g[path]`` creates an array.
             step["code"] = (
                 str(step["code"]).replace(f"{node} = ", "node = ") if node != "g" else step["code"]
             )

@@ -1,13 +1,14 @@
 """Proofs: additional checks that a difference must pass to count as deliberate.
 
-If the sides store different data, or one of them fails, later steps of the case cannot be compared.
-A proof runs the case again in another form, and checks one statement about the array:
+If the two sides store different data, or if one side fails, later steps of the case cannot be
+compared. A proof runs the case again with changes, and checks one statement about the array:
 
-- `reads_alike`: each side reads its own store and the other store, and all reads are equal.
+- `reads_alike`: each side reads its own store and the store of the other side, and all four reads
+  are equal.
 - `as_numpy`: a step of this package has the same result as the same step in NumPy.
-- `same_as`: this package gives the same elements, or the same error, in another form of the case.
-  In that form, the peer must give these elements or this error too. If this package gives
-  elements, the peer may also fail.
+- `same_as`: for the case and for a changed case, this package gives the same elements or the same
+  error. For the changed case, the peer must give the same elements or the same error. If this
+  package gives elements, the peer may fail instead.
 - `lost`: the released package cannot read the data that it stored.
 """
 
@@ -60,7 +61,7 @@ def _last(case: Mapping[str, Any], answers: list[Answer] | None) -> Answer | Non
 
 
 def reads_alike(difference: Difference, run: Run) -> bool:
-    """Return whether all reads are equal: each side reads its own store and the other store."""
+    """Return whether all four reads are equal: each of the two sides reads both stores."""
     final = next(step for step in difference.case["steps"] if step.get("final"))
     if path := difference.step.get("path"):
         final = final | {"code": f"zarr.open_array(store, path={path!r}, mode='r')[...]"}
@@ -77,12 +78,13 @@ def reads_alike(difference: Difference, run: Run) -> bool:
 def as_numpy(difference: Difference, run: Run) -> bool:
     """Return whether a step has the same result in this package and in NumPy.
 
-    If a read or a write raises an error in this package, one of two conditions is sufficient: NumPy
-    also raises an error, or reading the whole array before the step raises the same error.
+    A read or a write may raise an error in this package. The proof then succeeds if NumPy also
+    raises an error, or if reading the whole array before the step raises the same error.
 
     To find the positions of the selected elements, the selection is read from an array that
     contains the numbers 0, 1, 2 and so on. For a write or an append, the elements that NumPy
-    computes are written to an array and read again, so that they are also encoded and decoded.
+    computes are written to a new array and read again. The elements on both sides of the comparison
+    are then encoded and decoded.
     """
     case, step = difference.case, difference.step
     if step["op"] == "create" and "assigned" in step:
@@ -165,7 +167,7 @@ def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bo
 def where_ours_returns(proof: Proof) -> Proof:
     """Return a proof that applies `proof` only to array cases whose step succeeds in this package.
 
-    In all other cases the proof succeeds.
+    For all other cases, the returned proof succeeds.
     """
 
     def asked(difference: Difference, run: Run) -> bool:
@@ -176,14 +178,14 @@ def where_ours_returns(proof: Proof) -> Proof:
 
 
 def in_form(change: Callable[[str], str], proof: Proof) -> Proof:
-    """Return a proof that applies `proof` to another form of the case.
+    """Return a proof that applies `proof` to a changed case.
 
     Parameters
     ----------
     change : callable
-        Returns a line of the case in the other form.
+        Takes a line of the case, and returns the changed line.
     proof : callable
-        Proof to apply to the other form.
+        Proof to apply to the changed case.
     """
 
     def proved(difference: Difference, run: Run) -> bool:
@@ -200,14 +202,14 @@ def lost(difference: Difference, run: Run) -> bool:
 
 
 def same_as(change: Callable[[str], str], **config: object) -> Proof:
-    """Return the proof that a case and another form of it end with the same elements or error.
+    """Return a proof that a case and a changed case give the same elements or the same error.
 
     Parameters
     ----------
     change : callable
-        Returns a line of the case in the other form. The peer supports the other form.
+        Takes a line of the case, and returns the changed line, which the peer must support.
     **config : object
-        Settings of the other form; ``__`` stands for a dot in their names.
+        Settings to change; ``__`` in a name stands for a dot.
     """
     settings = {name.replace("__", "."): value for name, value in config.items()}
 
@@ -237,6 +239,6 @@ def same_as(change: Callable[[str], str], **config: object) -> Proof:
 def _changed(
     case: dict[str, Any], change: Callable[[str], str], settings: dict[str, object]
 ) -> dict[str, Any]:
-    """Return a case in another form."""
+    """Return a case with changed lines of code and changed settings."""
     steps = [step | {"code": change(step["code"])} for step in case["steps"]]
     return case | {"config": case["config"] | settings, "steps": steps}

@@ -52,7 +52,7 @@ class Side:
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Output of libraries is discarded, tracebacks in particular.
+            # Standard error is discarded, because libraries write output such as tracebacks to it.
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",

@@ -12,9 +12,9 @@ A request has these entries:
 - ``steps``: lines of Python that run in the namespace of the preamble
 - ``config``: the zarr settings for the steps
 - ``store``: the initial content of the store, a dictionary from keys to values in base64
-- ``needed``: numbers of steps; if one of them fails, the case ends
-- ``settle``: numbers of steps; if one of them fails, the worker waits for the tasks that the step
-  has left running
+- ``needed``: indices of steps, counted from 0; if one of these steps fails, the case ends
+- ``settle``: indices of steps, counted from 0; if one of these steps fails, the worker waits at
+  most `SETTLE_SECONDS` seconds for the tasks that are still running
 
 The answer has one dictionary per step that ran, with these entries:
 
@@ -166,7 +166,7 @@ def settle(loops: list[asyncio.AbstractEventLoop]) -> None:
 def run_case(
     request: Mapping[str, Any], loops: list[asyncio.AbstractEventLoop]
 ) -> list[dict[str, Any]]:
-    """Run the steps of a case; stop as soon as a step that ``needed`` lists fails."""
+    """Run the steps of a case; stop if a step fails whose index is in ``needed``."""
     namespace: dict[str, Any] = {}
     exec("\n".join(request["preamble"]), namespace)
     store = namespace["store"]
@@ -221,7 +221,7 @@ if __name__ == "__main__":
     vars(gzip)["time"] = SimpleNamespace(time=lambda: 0.0)
     # Blosc threads write the blocks of a chunk in the order in which the threads finish.
     numcodecs.blosc.use_threads = False
-    # Output of a library must not be mistaken for an answer.
+    # Redirect standard output to standard error, so that only answers are written to `channel`.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, channel)

@@ -2,9 +2,9 @@
 
     python -m series.cat_ranges
 
-Because of the results, zarr makes a separate call for each merged read if a file system does not
-override `_cat_ranges`. The measurement uses fsspec's file system for HTTP. The server counts
-requests and delays each response by 20 ms.
+If a file system does not override `_cat_ranges`, zarr makes a separate call for each merged read.
+This measurement shows why. It uses fsspec's file system for HTTP. The server counts requests and
+delays each response by 20 ms.
 """
 
 from __future__ import annotations

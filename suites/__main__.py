@@ -3,8 +3,8 @@
     python -m suites --only xarray virtualizarr
 
 Each package is downloaded and installed twice, with the same versions of all other packages. Its
-tests run without a network. The exit status is 1 if a test passes only with the released zarr and
-`packages.toml` gives no reason for it.
+tests run without a network. If a test passes only with the released zarr, and
+`packages.toml` gives no reason for this difference, the exit status is 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suites.pins import load
 
 
 def say(text: str, *, progress: bool = False) -> None:
-    """Print a message; progress messages share one line of a terminal, and appear only there."""
+    """Print a message; progress messages share one line, and appear only on a terminal."""
     terminal = sys.stderr.isatty()
     if progress and not terminal:
         return
@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--folder has to be outside of the checkout, whose files tests would find."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    # A suite runs in its own session; without this handler it would outlive this process.
+    # Each suite runs in its own session. Without this handler, a running suite would continue
+    # after this process is terminated.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         workshop = Workshop(pins, folder, options.python, keep=options.keep, reuse=options.reuse)

@@ -1,4 +1,4 @@
-"""Comparing two outcomes of each test of a suite, one per version of zarr."""
+"""Compare the outcomes of a test suite with two versions of zarr."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Outcomes of a suite with both versions.
+    """Outcomes of a test suite with the released package and with this package.
 
     Parameters
     ----------

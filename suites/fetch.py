@@ -69,7 +69,7 @@ def fetch(package: Package, python: str, folder: Path) -> Path:
     return place
 
 
-# Files in the start folder from which pytest reads its configuration.
+# pytest reads its configuration from these files in the folder in which it is started.
 CONFIGURATION = ("pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg", "conftest.py")
 
 

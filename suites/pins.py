@@ -73,7 +73,7 @@ class Package:
     override : bool
         Whether to install the released zarr even if the requirements of the package exclude it.
     edits : tuple of Edit
-        Changes of files of the suite.
+        Changes to files of the suite.
     deselect, differs : tuple of Known
         Tests that are deselected, and known differences.
     note : str
@@ -107,7 +107,7 @@ class Package:
         return f"{self.name}{extras}=={self.version}"
 
     def reason(self, test: str) -> str:
-        """Return the reason why a test is known to differ; empty if there is none."""
+        """Return the reason for the known difference of a test; empty if none is known."""
         return next((known.why for known in self.differs if fnmatchcase(test, known.test)), "")
 
 

@@ -17,7 +17,7 @@ def fingerprint(*parts: object) -> str:
 
 
 def digest(paths: Iterable[Path], root: Path) -> str:
-    """Return a hash of the contents of files and of their paths below a folder."""
+    """Return a hash of the contents of files, and of the paths of the files relative to `root`."""
     found = hashlib.sha256()
     for path in sorted(paths):
         found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")

@@ -56,7 +56,7 @@ def command(
         # Options are kept. Paths are dropped, because pytest would run all tests below these paths.
         chosen = [one for one in package.arguments if one.startswith("-")]
         tests = [*chosen, *tests]
-    # The configuration in the sdist may require plugins for tests that the sdist does not contain.
+    # Ignore the configuration in the sdist: it may require plugins, and the sdist has no tests.
     ours = ("-c", os.devnull, "--rootdir=.") if package.imports else ()
     return [
         *(str(python), "-m", "pytest", *ours, *tests),

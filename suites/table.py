@@ -37,7 +37,7 @@ class Row:
 
     @property
     def unexplained(self) -> int:
-        """Number of tests that pass only with the released package, and have no known reason."""
+        """Number of tests that, for an unknown reason, pass only with the released package."""
         return sum(not one.why for one in self.comparison.lost) if self.comparison else 0
 
 
@@ -61,8 +61,8 @@ SOME = 3  # maximum number of cases of a test that are listed individually
 def _named(differences: Iterable[Difference]) -> Iterator[tuple[str, int, str]]:
     """Yield the name, the number of tests and the reason of each test or group of tests.
 
-    More than `SOME` tests of one function with the same reason form a group. Tests that were
-    collected with only one of the two packages are grouped by module, not by function.
+    If more than `SOME` tests of one function have the same reason, they form a group. Tests that
+    were collected with only one of the two packages are grouped by module, not by function.
     """
 
     def key(one: Difference) -> tuple[str, str]:
@@ -113,7 +113,10 @@ def share(lost: int, there: int) -> str:
 
 
 def names(found: Sequence[Row]) -> Iterator[str]:
-    """Yield the names of tests that pass with only one of the two versions, with reasons."""
+    """Yield a Markdown line for each test or group of tests that passes with only one package.
+
+    The line includes the reason if there is one.
+    """
     for row in found:
         if row.comparison is None:
             continue

@@ -1,4 +1,4 @@
-"""The operations of the cases for each package; imported in the environment of the package."""
+"""The operations of the cases. A worker imports them in the environment of its peer."""
 
 from __future__ import annotations
 

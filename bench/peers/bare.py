@@ -1,8 +1,8 @@
 """The operations without a Zarr package: loops over files, with numcodecs and numpy.
 
 All work is done in one thread, without checks. Only the format features that the cases use are
-supported. The time is a lower bound for a package that works in one thread, because such a package
-does the same work and additional work.
+supported. The time is a lower bound for single-threaded packages, because they do this work and
+additional work.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def read(task: Task) -> Workload:
 def over_http(
     task: Task, copy: int | None = None
 ) -> tuple[Callable[[], AnyValues], Callable[[], None]]:
-    """Return a function that reads an array from a server, and one that closes the connections."""
+    """Return two functions: the first reads an array, and the second closes the connections."""
     dataset, bounds = task.dataset, bounds_of(task)
     keys = [key(dataset, position) for position in touched(bounds, dataset.chunks)]
     base = task.array_url(copy)

@@ -1,4 +1,4 @@
-"""Operations of the cases for `zarr`: this checkout, the commit before `get_many`, and releases."""
+"""Case operations with `zarr` (this checkout, the commit before `get_many`, or a release)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def open_array(task: Task) -> Workload:
 
 
 def members(task: Task) -> Workload:
-    """List the children of a group; if the group is local, the workload also opens it."""
+    """List the children of a group; a workload with a local group also opens the group."""
     store, count = store_of(task), task.dataset.children
 
     def check(found: Any) -> None:

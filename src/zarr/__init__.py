@@ -30,8 +30,9 @@ else:
     def __getattr__(name: str) -> Any:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # The statement `from zarr import _names` would call `__getattr__` recursively. If this
-        # thread is importing `_names` already, `import_module` returns the partially loaded module.
+        # The statement `from zarr import _names` would call `__getattr__` recursively. If the
+        # current thread is already importing `_names`, `import_module` returns the partially loaded
+        # module.
         _names = import_module("zarr._names")
         if name in vars(_names):
             globals()[name] = getattr(_names, name)

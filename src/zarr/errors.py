@@ -127,7 +127,7 @@ class DataTypeValidationError(ValueError):
 
 
 class ArrayIndexError(IndexError):
-    """An integer array in a selection must have exactly one element, but does not."""
+    """An integer array is used as a single index, but does not have exactly one element."""
 
 
 class BoundsCheckError(IndexError):

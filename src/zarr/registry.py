@@ -93,8 +93,8 @@ _collecting = ProcessLock()
 def _codecs_of(key: str) -> Registry[Codec]:
     """Return the registry of classes for a codec name; create the registry if it does not exist."""
     found = _codecs.get(key)
-    # `setdefault` is atomic. With `_codecs[key]`, two threads could each create a registry. Only
-    # one registry would be kept, and a class registered in the other would be lost.
+    # `setdefault` is atomic. With `_codecs[key]`, two threads could each create a registry. The
+    # second registry would replace the first, and a class in the first registry would be lost.
     return _codecs.setdefault(key, Registry()) if found is None else found
 
 
@@ -238,8 +238,8 @@ def get_codec_class(key: str, reload_config: bool = False) -> type[Codec]:
         If no implementation of the codec is registered or installed, and no importable class is
         configured for the codec.
     BadConfigError
-        If a class is configured for the codec but is neither registered nor importable, and at
-        least one other implementation of the codec is registered.
+        If the class configured for the codec is neither registered nor importable, but another
+        implementation of the codec is registered or installed.
     """
     if reload_config:
         config.refresh()

@@ -16,7 +16,7 @@ class NetworkIsBlocked(OSError):
 
 
 def is_local(host: object) -> bool:
-    """Return whether a host name or address is this machine."""
+    """Return whether a host name or address refers to this machine."""
     if isinstance(host, bytes):
         host = host.decode(errors="replace")
     return host is None or (isinstance(host, str) and (host in LOCAL or host.startswith("127.")))
@@ -57,7 +57,7 @@ def block() -> None:
 
 
 def pytest_configure() -> None:
-    """Block the network before the collection of tests, and enable interrupts."""
+    """Enable interrupts, and block the network, before pytest collects the tests."""
     # A process that a shell starts in the background ignores SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     block()
@@ -65,6 +65,6 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Add the node id of each test to the report, in the form of the command line."""
+    """Add the node id of each test to the report, in the form that pytest accepts as argument."""
     for item in items:
         item.user_properties.append(("nodeid", item.nodeid))

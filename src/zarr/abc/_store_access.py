@@ -117,9 +117,9 @@ def read_method(store: Any, name: str, access: StoreAccess | None = None) -> Cal
     """Return the method of a store that has the given name.
 
     If a primitive method such as `get` was patched after class creation, the methods that are
-    derived from the primitive method are derived again. A patched `get` or `get_sync` therefore
-    applies to every read, and a patched `delete` to every deletion. An override in a subclass has
-    the same effect.
+    derived from the primitive method are derived again. Therefore a patched `get` applies to every
+    read, a patched `get_sync` applies to every read in the calling thread, and a patched `delete`
+    applies to every deletion. An override in a subclass has the same effect.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ CodecJSON: TypeAlias = str | CodecJSON_V2[str] | NamedConfig[str, Mapping[str, o
 
 
 class GetResult(TypedDict):
-    """Result of reading one chunk: the chunk is present, or it is proven to be absent."""
+    """Result of reading one chunk: the chunk is either present or absent."""
 
     status: Literal["present", "missing"]
 

@@ -66,8 +66,8 @@ ReadRequest: TypeAlias = str | tuple[str, ByteRequest | None]
 # same bytes share one read.
 NEVER_MERGE = CoalescePolicy(max_gap_bytes=None, max_coalesced_bytes=0)
 
-# If a store reads in the calling thread, a batch ends when it contains this number of requests, or
-# at least this number of bytes.
+# If a store reads in the calling thread, a batch ends when it contains `_BATCH_COUNT` requests, or
+# at least `_BATCH_BYTES` bytes.
 _BATCH_COUNT = 256
 _BATCH_BYTES = 1 * MiB
 

@@ -364,8 +364,8 @@ async def open_like(
         Path of the array below the store.
     zarr_format : {2, 3} or None
         Format of the array. None means the format of `a` if `a` is an array of this library. For
-        any other `a`, None means that the format of an existing array is detected, and that a new
-        array is created in the configured ``default_zarr_format``.
+        any other `a`, None means that the format of an existing array is detected. A new array then
+        has the configured ``default_zarr_format``.
     **kwargs
         Parameters of `open_array`; they override the parameters taken from `a`. The default of
         ``mode`` is ``"a"``, and None also means ``"a"``.

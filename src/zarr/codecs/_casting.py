@@ -117,9 +117,9 @@ def _float_to_integer(
         raise ValueError(f"Cannot cast {named} to integer type without scalar_map")
     rounded = _ROUND_TO_INTEGER[rounding](array)
     limits = np.iinfo(target)
-    # The lower bound is the smallest integer of the target type. The upper bound is the largest
-    # integer, plus 1, because a float cannot always represent the largest integer itself. A float
-    # represents the two bounds exactly: each is zero, or plus or minus a power of two.
+    # The lower bound L is the smallest integer of the target type. The upper bound U is the largest
+    # integer plus 1, because float64 cannot represent the largest 64-bit integers. L is zero or
+    # minus a power of two, and U is a power of two. Therefore float64 represents L and U exactly.
     below, above = rounded < float(limits.min), rounded >= float(limits.max + 1)
     outside = below | above
     if not outside.any():

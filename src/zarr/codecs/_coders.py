@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 # The Blosc 1 header has one byte each for version, format version, flags and typesize. After these
-# bytes, the header contains three sizes, each as a little-endian integer of 4 bytes. The last of
-# the three is the size of the whole compressed buffer.
+# bytes, the header contains three sizes, each as a little-endian integer of 4 bytes. The last
+# size is the size of the whole compressed buffer.
 _BLOSC_HEADER_NBYTES = 16
 _BLOSC_SIZE = slice(4, 8)
 _BLOSC_COMPRESSED_SIZE = slice(12, 16)
@@ -150,8 +150,9 @@ def decoder_of(codec: Numcodec, spec: ArraySpec, limit: DecodedLimit) -> Callabl
     Parameters
     ----------
     codec : Numcodec
-        The codec. If the codec or one of its base classes has the id of `numcodecs.Pickle`, each
-        call of the returned function raises an error unless the configuration allows unpickling.
+        The codec. It counts as a pickle codec if it or one of its base classes has the id of
+        `numcodecs.Pickle`. For a pickle codec, each call of the returned function raises an error
+        if the configuration does not allow unpickling.
     spec : ArraySpec
         Describes the chunk.
     limit : DecodedLimit

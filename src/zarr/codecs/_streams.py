@@ -49,8 +49,8 @@ def decode_gzip(data: Any, limit: DecodedLimit = NO_LIMIT) -> bytes:
         raise EOFError("Expected gzip data, got 0 bytes.")
     most = limit.of(view.nbytes)
     # Fast path for data that are one complete gzip member, which is the usual case. Unlike
-    # numcodecs, it makes no copy and no file object. Decoding 16 kB takes 36 us instead of 62 us.
-    # `GzipFile` handles all other input.
+    # numcodecs, it makes no copy and no file object. Decoding 16 kB takes 36 us; with
+    # numcodecs, it takes 62 us. `GzipFile` handles all other input.
     member = zlib.decompressobj(_GZIP_WINDOW_BITS)
     try:
         decoded = member.decompress(view, _one_more(most))

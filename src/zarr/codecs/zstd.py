@@ -84,8 +84,8 @@ class ZstdCodec(BytesBytesCodec, NamedCodec):
     def _zstd_codec(self) -> Any:
         """The numcodecs codec that encodes chunks.
 
-        `decode_zstd` decodes the chunks, unless a subclass overrides this property. In that case,
-        the numcodecs codec of the subclass encodes and decodes the chunks.
+        By default, chunks are decoded with `decode_zstd`. If a subclass overrides this property,
+        chunks are encoded and decoded with the codec that the subclass returns.
         """
         from numcodecs.zstd import Zstd
 

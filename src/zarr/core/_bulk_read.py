@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from zarr.core._read_scheduler import ReadScheduler
     from zarr.core.buffer import Buffer
 
-    # A tuple is an object and the byte range to read (None for the whole object). Any other value
-    # is an answer that is known without a read: bytes, or None if the object is absent.
+    # A tuple contains an object and the byte range to read (None for the whole object). A value
+    # that is not a tuple is an answer that is known without a read: bytes, or None if the object
+    # is absent.
     BulkRequest: TypeAlias = tuple[Hashable, ByteRequest | None] | bytes | None
 
 

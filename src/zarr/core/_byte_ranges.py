@@ -130,7 +130,7 @@ def resolve_byte_range(byte_range: ByteRequest | None, nbytes: int) -> tuple[int
 
 
 def is_empty_request(byte_range: ByteRequest | None) -> bool:
-    """Return whether a byte request is empty, whatever the size of the value is."""
+    """Return whether a byte request is empty for values of every size."""
     if isinstance(byte_range, RangeByteRequest):
         return byte_range.end <= byte_range.start
     return isinstance(byte_range, SuffixByteRequest) and byte_range.suffix == 0

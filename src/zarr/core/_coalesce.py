@@ -240,8 +240,8 @@ def merge_around(
     index : int
         Index of the range that is read next.
     policy : CoalescePolicy
-        The merging policy. It does not apply to a neighbouring range that contains the bytes merged
-        so far, or lies within these bytes: such a range is always merged.
+        The merging policy. A neighbouring range that contains the bytes merged so far, or lies
+        within these bytes, is always merged, regardless of `policy` and `may_join`.
     may_join : callable
         Takes the indices of two neighbouring ranges, and returns whether the ranges may be merged.
 

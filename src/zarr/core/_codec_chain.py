@@ -112,11 +112,11 @@ def _is_sync(codec: Codec, direction: str) -> bool:
 
     `direction` is ``"decode"`` or ``"encode"``. Three methods can decode: `_decode_sync`,
     `_decode_single` and `decode`. The first class in the method resolution order with at least one
-    of these methods determines the result. If that class does not define `_decode_sync`, the result
-    is False, because the class expects that its own method is called. If that class defines
-    `_decode_sync`, the result is the attribute `_is_sync` of the codec; True if the codec has no
-    such attribute. Only codecs that run other codecs have this attribute. For encoding, the same
-    applies to `_encode_sync`, `_encode_single` and `encode`.
+    of these methods determines the result. If that class defines only `_decode_single` or `decode`,
+    the result is False, because an inherited `_decode_sync` would not call the method of the class.
+    If that class defines `_decode_sync`, the result is the attribute `_is_sync` of the codec; True
+    if the codec has no such attribute. Only codecs that run other codecs have this attribute. For
+    encoding, the same applies to `_encode_sync`, `_encode_single` and `encode`.
     """
     for cls in type(codec).__mro__:
         if f"_{direction}_sync" in vars(cls):
@@ -257,9 +257,9 @@ def _bound_many_decoder(
 
     By default, that function calls `decode` for each chunk. A codec may define `_many_decoder_for`.
     Like `_decoder_for`, this method does the work that depends only on the spec, and returns a
-    function. That function takes the chunks and a flag: whether an event loop contends for the GIL.
-    Between two chunks the function should do as little as possible, because it holds the GIL while
-    other threads wait. `_many_decoder_for` is not used for a subclass that overrides only
+    function. That function takes the chunks, and a bool that is True if an event loop contends for
+    the GIL. Between two chunks the function should do as little as possible, because it holds the
+    GIL while other threads wait. `_many_decoder_for` is not used for a subclass that overrides only
     `_decode_sync`, because such a subclass expects that its override is called.
     """
     for cls in type(stage.codec).__mro__:

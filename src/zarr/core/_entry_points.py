@@ -25,7 +25,7 @@ def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any]
     """Load the entry points of a list, and remove each entry point from the list.
 
     An entry point is removed only after `add` was called with its object, or after its import
-    failed. So if a thread finds the list empty, `add` has been called with every object that can be
+    failed. Therefore, if the list is empty, `add` has been called with every object that can be
     imported. Two threads may load and add the same entry point, but Python imports its module only
     once. No lock is held during an import, because the imported module may itself look up an object
     that an entry point refers to. Such a look-up calls this function again in the same thread, and
@@ -43,7 +43,7 @@ def load_entry_points(waiting: list[EntryPoint], add: Callable[[EntryPoint, Any]
     ------
     Exception
         If the import of a module fails. The entry point of that module is removed from the list.
-        The entry points that follow stay in the list.
+        All later entry points stay in the list.
     """
     for entry in waiting.copy():
         if entry in _loading.entries:

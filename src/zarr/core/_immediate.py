@@ -19,8 +19,8 @@ class ImmediateFuture(asyncio.Future[T]):
     """A future with a callback that is called immediately.
 
     asyncio runs the done callbacks of a future in the next turn of the event loop, and creates a
-    handle for each callback. A bulk read creates one future for each of its reads. With futures of
-    asyncio, the handles took a twentieth of the time of a bulk read.
+    handle for each callback. A bulk read creates one future for each of its reads. When these
+    futures were of the class `asyncio.Future`, the handles took 5 % of the time of a bulk read.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def parse_json(data: bytes) -> Any:
         raise JSONDecodeError(error.msg, error.doc, error.pos) from None
     except RecursionError:
         raise JSONDecodeError("Nested too deeply", "", 0) from None
-    except ValueError as error:  # not text, or an integer of thousands of digits
+    except ValueError as error:  # undecodable bytes, or an integer with too many digits
         raise JSONDecodeError(str(error), "", 0) from None
 
 

@@ -15,8 +15,9 @@ T = TypeVar("T")
 
 # Nesting depth of the running code. The depth is 0 outside of the pools that `get_pool` returns.
 # For each depth, `get_pool` returns a different pool. If code at depth n submits a job to its pool,
-# the job runs at depth n + 1. The jobs of any other `Pool` run at the depth of the code that
-# submits them. If a worker waits for a coroutine, the coroutine inherits the depth of the worker.
+# the job runs at depth n + 1. A `Pool` with `depth=None` runs its jobs at the depth of the code
+# that submits them. If a worker waits for a coroutine, the coroutine inherits the depth of the
+# worker.
 pool_depth: ContextVar[int] = ContextVar("zarr_pool_depth", default=0)
 
 

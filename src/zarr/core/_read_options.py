@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from zarr.core._fetch import BulkReadReport
 
-# An option with this string as its value gets the value that is configured under ``bulk_reads``.
+# If an option has this value, the value that is configured under ``bulk_reads`` is used.
 Configured: TypeAlias = Literal["config"]
 
 # Default maximum number of reads in flight. With 64 reads in flight, 1000 small reads of 20 ms each
@@ -34,9 +34,10 @@ class ReadOptions:
     Parameters
     ----------
     max_concurrency : int or None
-        Maximum number of reads of the store in flight, for all callers together. None means the
-        configured ``bulk_reads.max_concurrency``. If the configured value is also None, the maximum
-        is 64, or the value of ``async.concurrency`` if a user has set ``async.concurrency``.
+        Maximum number of reads of the store in flight, for all callers on one event loop together.
+        None means the configured ``bulk_reads.max_concurrency``. If the configured value is also
+        None, the maximum is the value of ``async.concurrency`` if a user has set this key, and 64
+        otherwise.
     max_gap_bytes : int or None
         Maximum gap, in bytes, between two requests that are merged into one read. With 0, only
         touching and overlapping requests are merged. With None, two requests are merged only if the
@@ -44,7 +45,7 @@ class ReadOptions:
     max_coalesced_bytes : int
         Maximum size of a merged read, in bytes; a single request may be larger.
     window_seconds : float
-        Time that a request waits, in seconds, so that other requests can be merged with it.
+        Number of seconds that a request waits, so that later requests can be merged with it.
     read_ahead_bytes : int
         Number of additional bytes to read if the reads of an object are sequential. Use this option
         only for objects that do not change.
@@ -69,10 +70,10 @@ class ReadOptions:
 
     @classmethod
     def configured(cls, **options: Any) -> ReadOptions:
-        """Return options. An option that is missing or ``"config"`` gets its configured value.
+        """Return options; use the configured value if an option is missing or ``"config"``.
 
-        This does not apply to `max_concurrency`. If it is None, `concurrency` looks up the
-        configured value when a read starts.
+        This does not apply to `max_concurrency`. If `max_concurrency` is missing or None,
+        `concurrency` looks up the configured value when a read starts.
         """
         for field in fields(cls):
             if field.name != "max_concurrency" and options.get(field.name, "config") == "config":

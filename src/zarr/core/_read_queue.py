@@ -1,12 +1,12 @@
 """The queue of the read requests of one event loop, and the reads that answer the requests.
 
-A slot permits one read in flight. A request that needs a new read waits until a slot is free, and
-usually at least until the end of the current turn of the event loop. When the request gets a slot,
-other waiting requests for the same object are merged with it as far as `merge_around` allows. These
-requests may come from other callers. Each caller gets only the bytes that it requested. If a merged
-read fails, a separate read is made for each of its requests. So a request of one caller cannot make
-a request of another caller fail. If a caller is cancelled, each of its reads is cancelled, unless
-another caller waits for the read.
+A slot permits one read in flight. A request that needs a new read waits until a slot is free. Most
+of these requests also wait until the current turn of the event loop ends. When the request gets a
+slot, other waiting requests for the same object are merged with it as far as `merge_around` allows.
+These requests may come from other callers. Each caller gets only the bytes that it requested. If a
+merged read fails, a separate read is made for each of its requests. So a request of one caller
+cannot make a request of another caller fail. If a caller is cancelled, each of its reads is
+cancelled, unless another caller waits for the read.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class ReadQueue:
                 request.set_result(data)
                 return
         for flight in self._in_flight.get(path, ()):
-            # A read that has no requests left has been cancelled and is about to end.
+            # Skip a read without requests: it has been cancelled, and is about to end.
             if flight.requests and flight.epoch == epoch() and covers(flight.byte_range, wanted):
                 flight.requests.append(request)
                 request.flight = flight
@@ -196,8 +196,8 @@ class ReadQueue:
     def _take(self, request: Request) -> None:
         """Remove a request from the queue."""
         request.is_waiting = False
-        # Remove requests that no longer wait from the front of the queue of the caller, because
-        # they would keep the store alive. Remove the queue if it is empty.
+        # Requests at the front of the caller's queue may no longer be waiting. Remove them, because
+        # they would keep the store alive. If the queue is then empty, remove the queue.
         requests = self._callers[id(request.caller)]
         while requests and not requests[0].is_waiting:
             requests.popleft()
@@ -223,7 +223,7 @@ class ReadQueue:
     # --- starting reads -----------------------------------------------------------------
 
     def _wake(self, seconds: float = 0) -> None:
-        """Schedule the start of reads, at the end of this turn of the loop or after `seconds`."""
+        """Start reads after `seconds`; 0 means at the end of this turn of the event loop."""
         if self._handle is not None:
             if seconds or not isinstance(self._handle, asyncio.TimerHandle):
                 return
@@ -411,7 +411,7 @@ class ReadQueue:
         flights.remove(flight)
         if not flights:
             del self._in_flight[path]
-        if self._lacks_slot:  # do not wait until `window_seconds` of newer requests have passed
+        if self._lacks_slot:  # do not wait for the timer of newer requests
             self._wake()
 
     def _failed(self, flight: Flight, error: Exception) -> None:
@@ -454,7 +454,7 @@ class ReadQueue:
         self._wake()
 
     def _read_alone(self, request: Request, before: Flight) -> None:
-        """Make a separate read for one request, so that it gets its own answer or its own error."""
+        """Make a separate read for one request; it gives the request its own answer or error."""
         flight = Flight(request, request.byte_range, [request], self._size(request))
         flight.tries, flight.since = before.tries, before.since
         flight.attempts = before.attempts

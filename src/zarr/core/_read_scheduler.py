@@ -14,9 +14,9 @@ from zarr.core._read_request import Source
 
 
 class ReadScheduler:
-    """Make the reads of a store for all callers, under common limits.
+    """Makes all reads of a store, with one limit for all callers on the same event loop.
 
-    Requests of different callers may share a read.
+    Requests of different callers on the same event loop may share a read.
 
     Parameters
     ----------

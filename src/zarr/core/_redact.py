@@ -89,7 +89,7 @@ def redact_failure(error: BaseException) -> None:
             if isinstance(value := getattr(error, name, None), str):
                 setattr(error, name, redact_urls_in(value))
         request = getattr(error, "request_info", None)
-        if request is not None:  # the exception is one of aiohttp
+        if request is not None:  # an exception class of aiohttp
             url = type(request.url)
             shown = {
                 name: url(redact_url(str(getattr(request, name)))) for name in ("url", "real_url")

@@ -28,7 +28,7 @@ def set_fields(self: Any, state: dict[str, Any] | list[Any]) -> None:
 
 
 def set_codecs(self: Any, state: dict[str, Any] | tuple[None, dict[str, Any]]) -> None:
-    """Initialize an object from a pickled state; `codecs` is the only parameter of its class.
+    """Initialize an object from a pickled state; its class must have only the parameter `codecs`.
 
     Parameters
     ----------

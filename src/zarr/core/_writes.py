@@ -21,11 +21,11 @@ def epoch() -> int:
 
 
 def note_write() -> None:
-    """Mark as stale all reads in flight, and all bytes that were read ahead.
+    """Mark all reads in flight, and all bytes read ahead so far, as stale.
 
     Call this function when a write or a deletion has ended. A read that starts after this call
-    returns the written value. Such a read does not share a read that started before this call. It
-    does not use bytes that were read ahead before this call either.
+    returns the written value: it shares no read that started before this call, and uses no bytes
+    that were read ahead before this call.
     """
     global _epoch
     with _lock:  # without the GIL, two simultaneous writes could otherwise be counted as one

@@ -184,7 +184,7 @@ class ArraySpec:
         object.__setattr__(self, "prototype", prototype)
 
     def _limited(self, limit: DecodedLimit) -> ArraySpec:
-        """Return a copy of this spec that limits the number of bytes that decoding may return."""
+        """Return a copy of this spec with a limit on the number of decoded bytes."""
         limited = copy(self)
         object.__setattr__(limited, "_decoded_limit", limit)
         return limited
@@ -230,7 +230,7 @@ class ArraySpec:
             if not native.hasobject and native.kind != "T":
                 return np.asarray(value, dtype=native).tobytes()
         except (TypeError, ValueError, OverflowError):
-            pass  # the value does not fit the data type; an error is raised when it is used
+            pass  # the value does not fit the data type; code that uses the value raises an error
         return repr(value)
 
     @property

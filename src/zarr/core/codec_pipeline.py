@@ -96,8 +96,8 @@ def pipeline_supports_partial_decode(
         The compressors of the chain.
     require_no_aa_bb : bool
         Whether filters or compressors in the chain make partial decoding impossible. This is
-        normally True. The bytes of a selection cannot be located in compressed data, and in
-        transposed data the same selection contains other elements.
+        normally True. In compressed data, the bytes of a selection cannot be located. In
+        transposed data, the same selection contains other elements.
     """
     others = (*array_array_codecs, *bytes_bytes_codecs) if require_no_aa_bb else ()
     return isinstance(array_bytes_codec, ArrayBytesCodecPartialDecodeMixin) and not others
@@ -375,11 +375,10 @@ class BatchedCodecPipeline(CodecPipeline):
         return self._chain.decodes_sync and not own_way
 
     def _waits(self, way: str, direction: str, in_parts: bool) -> bool:
-        """Return whether chunks have to be read or written with coroutines that may wait.
+        """Return whether reading or writing chunks needs coroutines that may wait.
 
         The result is True if a subclass overrides the method with the name `way`. The result is
-        also True if chunks are processed in parts and the array-to-bytes codec cannot process parts
-        synchronously.
+        also True if `in_parts` is True and `_part_hook` returns None.
         """
         return self._overrides(way) or (in_parts and self._part_hook(direction) is None)
 
@@ -477,14 +476,14 @@ class BatchedCodecPipeline(CodecPipeline):
     def _part_hook(self, direction: str) -> Callable[..., Any] | None:
         """Return the method of the codec that uses an executor to read or write parts of chunks.
 
-        The result is None if the codec has no such method. It is also None if a coroutine must be
-        called instead of the method. There are two such cases:
+        The result is None if the codec has no such method. The result is also None if the pipeline
+        has to call a coroutine instead of the method. There are two such cases:
 
         - A subclass of the pipeline overrides `decode_partial_batch` (to read) or
           `encode_partial_batch` (to write).
-        - The codec has an overridden or replaced coroutine for parts of chunks (see
-          `is_overridden`). The class that defines this coroutine also defines the method, or
-          precedes in the MRO the class that defines the method.
+        - A coroutine of the codec that reads or writes parts of chunks is overridden or replaced
+          (see `is_overridden`), and the class that defines this coroutine does not follow, in the
+          MRO, the class that defines the method.
         """
         codec = self.array_bytes_codec
         hook = f"_{direction}_partial_by"

@@ -38,7 +38,7 @@ _is_finalizing = sys.is_finalizing  # a reference, because `sys` loses its attri
 _lock = threading.Lock()
 # `loop` contains the event loop of the process, and `iothread` contains the thread of the loop.
 # Each is a list of one item, which is None if there is no event loop. The lists are never replaced,
-# because other packages read the items, and set the items to None to get a new event loop.
+# because other packages access the items. They set the items to None to get a new event loop.
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -100,7 +100,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
             try:
                 loop.run_forever()
             except (KeyboardInterrupt, SystemExit):
-                continue  # a coroutine raised this; its caller gets it, the others continue
+                continue  # a coroutine raised this; its caller gets it, other coroutines continue
             break
         loop.run_until_complete(_end_others())
         loop.run_until_complete(loop.shutdown_asyncgens())
@@ -127,7 +127,7 @@ def get_pool() -> ThreadPoolExecutor:
     The size of the pool is the value of ``threading.max_workers`` at first use; None means the
     default of `concurrent.futures.ThreadPoolExecutor`. A worker may itself wait for other jobs, for
     example if a codec reads an array. If a worker submits jobs, they run in another pool of the
-    same size. In the same pool, all workers could wait for jobs that never start (a deadlock).
+    same size. If they ran in the same pool, all workers could wait for jobs that never start.
     """
     depth = pool_depth.get()
     pool = _pools.get(depth)
@@ -146,9 +146,9 @@ async def in_pool(function: Callable[[], T]) -> T:
 
     The worker returns the exception as a value, and does not raise it. Otherwise asyncio would
     replace a `TimeoutError` from a thread with a new `TimeoutError`, and the notes of the original
-    exception would be lost. If this coroutine is cancelled, the function still runs to its end. If
-    `run_now` runs this coroutine, there is no event loop; in that case the calling thread calls the
-    function.
+    exception would be lost. If this coroutine is cancelled after the function has started, the
+    function still runs to its end. If there is no event loop (see `run_now`), the calling thread
+    calls the function.
     """
     if not has_event_loop():
         return function()

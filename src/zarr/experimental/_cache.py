@@ -77,11 +77,11 @@ class Cache:
         Copies older than this many seconds are not used; infinity for no limit.
     max_size : int or None
         Maximum total size of all copies, in bytes; None means no limit. The total size also
-        includes the values that were already in the cache store when the cache was created. If
-        `max_size` is not None and the cache store supports listing, these values are included
-        immediately before the cache writes its first copy. If `max_age` is infinity, such a value
-        is also included when it is read as a whole. Values that are included in the total size can
-        be evicted.
+        includes values that were already in the cache store when the cache was created. If
+        `max_size` is not None and the cache store supports listing, the cache adds the sizes of all
+        these values immediately before it writes its first copy. If `max_age` is infinity, the
+        cache also adds the size of such a value when it reads the whole value. Values that are
+        included in the total size can be evicted.
     """
 
     def __init__(self, store: Store, max_age: float, max_size: int | None) -> None:

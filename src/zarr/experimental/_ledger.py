@@ -34,8 +34,8 @@ class Entry:
         Time at which the read from the source started, in seconds of the monotonic clock; minus
         infinity if unknown.
     valid : bool
-        Whether the cached bytes equal those of the source. False while the copy is being written,
-        and after the copy has become stale.
+        Whether the copy may be used. False while the copy is being written, and after the entry has
+        been invalidated, for example because the value is about to change.
     """
 
     name: str
@@ -123,10 +123,10 @@ class Ledger:
             return self.max_age == float("inf") or (entry is not None and self._is_fresh(entry))
 
     def knows_nothing_of(self, key: str) -> bool:
-        """Return whether the cache store may contain a usable copy of a value that has no entry.
+        """Return whether a value has no entry, and a copy of unknown age may be used.
 
-        Such a copy was written before the cache object was created, so its age is unknown. The copy
-        is usable only if there is no age limit.
+        If the result is True, the cache store may contain such a copy, which was not written by
+        this cache object. A copy of unknown age may be used only if there is no age limit.
         """
         with self._lock:
             return self.max_age == float("inf") and key not in self._entries
@@ -228,7 +228,7 @@ class Ledger:
     # --- entries ------------------------------------------------------------------------
 
     def reserve(self, entry: Entry) -> bool:
-        """Add an entry for a copy that will be written, unless this would exceed the size limit.
+        """Add an entry for a copy that will be written, if the size limit allows the copy.
 
         Returns whether the entry was added.
         """

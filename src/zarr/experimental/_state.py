@@ -23,9 +23,9 @@ class CacheState:
     """State shared by a store and its read-only views: the cache, and the reads in flight.
 
     The properties of this class exist because users of `CacheStore` read them through the attribute
-    ``_state`` of the store. In these properties, each copy has a name. If the copy contains a whole
-    value, its name is the key. If it contains a byte range, its name is the pair of the key and the
-    byte range.
+    ``_state`` of the store. These properties refer to each copy by a name. The name of a copy of a
+    whole value is the key. The name of a copy of a byte range is the pair of the key and the byte
+    range.
     """
 
     def __init__(self, cache_store: Store, max_age: object, max_size: object) -> None:
@@ -66,9 +66,9 @@ class CacheState:
 
     @property
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
-        """Start time of the read that created each copy, in seconds of `time.monotonic`.
+        """Start time of the read or write that created each copy, in seconds of `time.monotonic`.
 
-        If a write created the copy, this is the start time of the write. The times can be set.
+        The times can be set.
         """
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 
@@ -78,9 +78,9 @@ def _name(entry: Entry) -> str | Request:
 
 
 class _Times(MutableMapping["str | Request", float]):
-    """Maps the name of each copy to the start time of the read that created the copy.
+    """Maps the name of each copy to the start time of the read or write that created the copy.
 
-    If a write created the copy, this is the start time of the write. The times can be set.
+    The times can be set.
     """
 
     def __init__(self, entries: dict[str | Request, Entry]) -> None:

@@ -64,8 +64,8 @@ class CacheStore(WrapperStore[Store]):
 
     Failures of the source are raised. Failures of the cache store are logged, and the value is read
     from the source. There is one exception: before a value is changed, its copy is deleted. If the
-    copy cannot be deleted, the error is raised and the value is not changed. The cache does not
-    detect changes of the source that other stores or programs make.
+    copy cannot be deleted, the error is raised and the value is not changed. If another store or
+    program changes the source, the cache does not detect this change.
 
     Parameters
     ----------
@@ -132,9 +132,9 @@ class CacheStore(WrapperStore[Store]):
 
     @property
     def _state(self) -> CacheState:
-        # A forked child process gets a new state. In the state of the parent process, locks may be
-        # held and reads may be in flight. In the child, these locks would never be released, and
-        # these reads would never end.
+        # A forked child process gets a new state. When the parent process forks, its threads may
+        # hold locks of the old state, and reads may be in flight. In the child, these locks would
+        # never be released, and these reads would never end.
         shared = self._shared
         if shared.process != os.getpid():
             with _renewing:
@@ -219,8 +219,8 @@ class CacheStore(WrapperStore[Store]):
         -------
         dict
             The class name of the cache store, the parameters, the total size of all copies in bytes
-            (``current_size``), and the number of copies (``tracked_keys`` and ``cached_keys``,
-            which are equal).
+            (``current_size``), and the number of copies. The number of copies is stored twice, as
+            ``tracked_keys`` and as ``cached_keys``.
         """
         ledger = self._state.cache.ledger
         return {

@@ -114,7 +114,7 @@ async def migrate(
     input_store : StoreLike
         Location of the format 2 metadata.
     output_store : StoreLike or None
-        Location for the format 3 metadata; None for `input_store`.
+        Location for the format 3 metadata; None means `input_store`.
     dry_run : bool
         Whether to only log the documents that would be written or deleted, without changing the
         stores.

@@ -77,8 +77,8 @@ async def make_store(
     Parameters
     ----------
     store_like : Store, StorePath, str, pathlib.Path, upath.UPath, fsspec.FSMap, dict or None
-        A store is returned unchanged, whatever the mode. A string is a local path or a URL. For a
-        plain path, a ``file:`` URL or a ``local:`` URL, the result is a `LocalStore`. For a
+        A store is returned unchanged, even if `mode` is ``"r"``. A string is a local path or a URL.
+        For a plain path, a ``file:`` URL or a ``local:`` URL, the result is a `LocalStore`. For a
         ``memory://`` URL, the result is a `ManagedMemoryStore` if a store with the name in the URL
         exists, otherwise an `FsspecStore`. For all other URLs, including chained URLs
         (``simplecache::``), the result is an `FsspecStore`. For a dict, the result is a

@@ -86,10 +86,10 @@ class FsspecStore(Store):
         If further types are given, exceptions of these types always mean an absent key. If a read
         of a chunk fails with such an exception, the read returns fill values.
     max_gap_bytes : int, None or "config"
-        Maximum gap, in bytes, between the byte ranges of two requests that are merged into one read
-        of an object; the read includes the gap. Requests of one `get_many` call are merged, and so
-        are requests of concurrent callers. If 0, only ranges that touch or overlap are merged. If
-        None, only nested ranges are merged. ``"config"`` means that the option gets the value of
+        Requests for two byte ranges of an object are merged into one read if the gap between them
+        has at most this number of bytes. The read includes the gap. Requests of one `get_many` call
+        are merged, and so are requests of concurrent callers. If 0, only ranges that touch or
+        overlap are merged. If None, only nested ranges are merged. ``"config"`` means the value of
         the setting of the same name (here ``bulk_reads.max_gap_bytes``) when the store is created.
         The configuration default is 16 KiB.
     max_coalesced_bytes : int or "config"
@@ -344,9 +344,9 @@ class FsspecStore(Store):
         Each key is first resolved to an object. With fsspec's reference file system, this is the
         target of a reference; otherwise, it is the object at the path of the key. The options of
         the store determine which requests for one object are merged. If the file system overrides
-        ``_cat_ranges``, ``_cat_ranges`` is called with batches of merged reads. Otherwise each
-        merged read is a separate call: fsspec's default ``_cat_ranges`` does not merge reads, and
-        its reads continue after the call is cancelled.
+        ``_cat_ranges``, this override receives batches of merged reads. Otherwise each merged read
+        is a separate call. fsspec's default ``_cat_ranges`` is not called, because it does not
+        merge reads. Moreover, its reads continue after the call is cancelled.
         """
         wanted = parse_requests(requests)
         paths = [self._path_of(key) for key, _ in wanted]
@@ -593,7 +593,7 @@ class FsspecStore(Store):
     def _fail(self, error: Exception, key: str, byte_range: ByteRequest | None = None) -> NoReturn:
         """Raise `error` or its original cause, after adding a note that names the request."""
         fault = fault_behind(error) if isinstance(error, FileNotFoundError) else None
-        # If the bucket is missing, raise a `FileNotFoundError`, as code that opens arrays expects.
+        # Code that opens arrays expects a `FileNotFoundError` if the bucket is missing.
         failure = error if fault is None or is_missing_bucket(fault) else fault
         redact_failure(error)
         note_failure(failure, self, key, byte_range)

@@ -46,7 +46,7 @@ def whole_file_cache(fs: AsyncFileSystem) -> Any:
 
 
 def unsure_cache(fs: AsyncFileSystem) -> Any:
-    """Return the cache that `fs` wraps, if `whole_file_cache` returns None for `fs`.
+    """Return the cache that `fs` wraps if it compresses its files or does not cache whole files.
 
     In all other cases, the result is None. The returned cache is read through its own methods,
     which raise a `FileNotFoundError` for any failure to fetch an object.
@@ -142,7 +142,7 @@ def _keep(cache: Any, path: str, data: bytes) -> None:
 
 
 def _is_simple(cache: Any) -> bool:
-    """Return whether a cache finds its files by name alone, and stores no metadata about them."""
+    """Return whether a cache is a ``simplecache``, which stores no metadata about its files."""
     from fsspec.implementations.cached import SimpleCacheFileSystem
 
     return issubclass(type(cache), SimpleCacheFileSystem)

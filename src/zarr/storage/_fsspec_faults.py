@@ -67,8 +67,8 @@ def check_length(data: bytes, byte_range: ByteRequest | None, nbytes: int | None
     Raises
     ------
     OSError
-        If the response is longer than the byte range, or if the size of the object is known and the
-        response is shorter than expected.
+        If `nbytes` is known and the response is shorter or longer than expected. If `nbytes` is
+        None and the response is longer than the byte range.
     """
     if nbytes is not None:
         start, stop = resolve_byte_range(byte_range, nbytes)

@@ -128,7 +128,7 @@ async def _fetch_referenced(
             and await means_past_the_end(fs, target.path, byte_range, error)
         ):
             return b""
-        # A reference to an absent object is a failure, not an absent key.
+        # If the target object is absent, the read fails: the key itself exists as a reference.
         failure = ReferenceNotReachable(path, redact_url(target.path))
         failure.__cause__ = error
         store._fail(failure, key, part)
@@ -158,9 +158,9 @@ async def means_absent(
             store._fail(other, key)
         return False
     if isinstance(error, IsADirectoryError):
-        # The path is a directory. If the directory contains other keys, this key is absent. An
-        # empty directory is an error: this package never creates empty directories, so another
-        # program has put the directory in place of a value.
+        # The path is a directory. If the directory has children, the path holds no value, so
+        # the key is absent. An empty directory is an error: this package never creates empty
+        # directories, so another program has put the directory in place of a value.
         return await has_children(fs, path)
     if isinstance(error, NotADirectoryError):
         # The directory of a group may contain files such as README.md. A search for the members of

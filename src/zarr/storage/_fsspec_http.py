@@ -29,7 +29,7 @@ _begins_as_html = re.compile(
 ).match
 
 # Finds bytes that do not occur in text (WHATWG MIME Sniffing Standard, section 7.2). Only the first
-# 1445 bytes of a body are examined, as in this standard.
+# 1445 bytes of a body are examined, the size of the resource header in this standard.
 _has_binary_data = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]").search
 _SNIFFED_NBYTES = 1445
 
@@ -86,7 +86,7 @@ class HttpReply:
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
             # The server may have compressed the range, or it may have sent a range of the
-            # compressed object. The response does not show which of the two is true.
+            # compressed object. The status and the headers do not distinguish these two cases.
             raise _fault(
                 "expected a byte range without Content-Encoding, but the server sent "
                 f"Content-Encoding {coding!r}"

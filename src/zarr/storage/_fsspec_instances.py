@@ -63,9 +63,9 @@ def as_async(fs: AbstractFileSystem) -> AsyncFileSystem:
 def as_own(fs: AsyncFileSystem) -> AsyncFileSystem:
     """Mark a file system instance as made for stores, and return it.
 
-    The client of a marked instance is closed after the last store that uses the instance is freed.
-    This rule does not apply to an instance in the instance cache of fsspec: the client of such an
-    instance stays open until the event loop closes.
+    When the last store that uses a marked instance has been freed, the client of the instance is
+    closed. This rule does not apply to an instance in the instance cache of fsspec. The client of
+    such an instance stays open until the event loop closes.
     """
     if is_async(fs):
         fs.__dict__[OWN] = True
@@ -102,7 +102,7 @@ def open_url(url: str, options: Mapping[str, Any] | None) -> tuple[AsyncFileSyst
     fs, path = url_to_fs(url, **kwargs)
     as_own(fs)
     if is_async(fs) and kwargs.get("asynchronous") is False:
-        return fs, path  # as the user requested; the store itself calls an asynchronous copy
+        return fs, path  # the user chose this mode; the store calls an asynchronous copy
     return as_async(fs), path
 
 

@@ -31,8 +31,8 @@ _HOME = "_zarr_home_loop"
 _CLIENTS = ("_session", "_s3")
 
 # This lock guards the variables below, and the marks that `_claim` sets. The lock is reentrant,
-# because garbage collection can run in a thread that holds the lock. If the collection finalizes a
-# store, the thread acquires the lock again.
+# because garbage collection can run in a thread that holds the lock. If a store is finalized during
+# this garbage collection, the thread acquires the lock again.
 _lock = threading.RLock()
 _states: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
 _of_parents: list[object] = []
@@ -156,7 +156,7 @@ def for_running_loop(fs: AsyncFileSystem) -> AsyncFileSystem:
             return fs
         found = state.clones.get(fs._fs_token)
     if found is None:
-        made = clone(fs)  # no race: only the thread of this event loop makes this instance
+        made = clone(fs)  # no race: only this thread makes clones for this loop
         with _lock:
             found = state.clones[fs._fs_token] = made
             _claim(list(_with_inner(made)), loop, state)
@@ -238,7 +238,7 @@ def _close_soon(fs: AsyncFileSystem) -> None:
             continue
         try:
             loop.call_soon_threadsafe(_finish, state, part)
-        except RuntimeError:  # the loop is already closed, and the client was closed before it
+        except RuntimeError:  # the loop is closed; it closed the client while shutting down
             return
 
 
@@ -270,7 +270,7 @@ def _close_all() -> None:
 
 
 def _with_inner(fs: AsyncFileSystem) -> Iterator[AsyncFileSystem]:
-    """Yield a file system, and recursively each inner file system that is bound to a loop."""
+    """Yield a file system, and recursively its inner file systems that run on an event loop."""
     yield fs
     state = fs.__dict__
     for inner in (state.get("fs"), *(state.get("fss") or {}).values()):

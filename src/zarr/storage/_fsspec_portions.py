@@ -31,8 +31,8 @@ def has_own_cat_ranges(fs: AsyncFileSystem) -> bool:
     """Return whether `fs`, or the file system to which `fs` delegates, overrides ``_cat_ranges``.
 
     The result is False for caching file systems. If a file system caches whole files without
-    compression, the module `_fsspec_caches` reads and caches the files instead of fsspec, because
-    fsspec does not write cache files safely.
+    compression, the files are read and cached by the module `_fsspec_caches`. The methods of fsspec
+    are not used in this case, because they do not write cache files safely.
     """
     layer: Any = fs
     while _is_directory(layer.__class__):
@@ -107,7 +107,7 @@ class _Portion:
         self._call: asyncio.Task[None] | None = None
 
     async def read(self, path: str, start: int, end: int) -> bytes | None:
-        """Add a range and wait for its bytes; return None if a call for several ranges failed."""
+        """Add a range and wait for its bytes; None if a call with several ranges failed."""
         answer: asyncio.Future[bytes | None] = self._loop.create_future()
         self.ranges.append((path, start, end))
         self._answers.append(answer)

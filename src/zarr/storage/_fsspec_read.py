@@ -72,8 +72,7 @@ async def read_object(fs: AsyncFileSystem, path: str, byte_range: ByteRequest | 
         reply = HttpReply(byte_range if limits else None)
         if limits:
             # Request the range uncompressed. Otherwise the server could compress the range, or send
-            # a range of the compressed object, and the response would not show which of the two
-            # happened.
+            # a range of the compressed object. The response does not distinguish these two cases.
             headers = {**http.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
             limits["headers"] = headers
         return reply.part(await fs._cat_file(path, raise_for_status=reply, **limits))
@@ -91,7 +90,7 @@ async def means_past_the_end(
 ) -> bool:
     """Return whether a byte range was rejected because it is past the end of the object.
 
-    The size of the object is looked up, because a server may reject a range for another reason.
+    The size of the object is looked up, because a server may also reject a range for other reasons.
     """
     if not is_range_error(error):
         return False

@@ -33,7 +33,7 @@ _QUEUE = "_zarr_queue"
 class Queue:
     """Runs functions one after the other, for callers on any event loop and in any thread.
 
-    If a caller is cancelled, its running call continues. The next call starts when that call ends.
+    If a caller is cancelled during its call, the call continues. The next call waits for its end.
     """
 
     def __init__(self) -> None:

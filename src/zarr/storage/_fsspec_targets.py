@@ -1,8 +1,8 @@
 """Resolve keys of an fsspec file system to objects, following references.
 
-On fsspec's reference file system the value of a key is a region of another object, or bytes stored
-inline in the reference document (kerchunk reference specification, version 1). Requests can be
-merged only if their target object is known.
+In a reference file system of fsspec, each key has a reference. The reference contains the value
+itself, or points to another object or a region of this object (kerchunk reference specification,
+version 1). Requests can be merged only if their target object is known.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def resolve_references(fs: Any, paths: Iterable[str]) -> list[Target | bytes | E
     -------
     list of Target, bytes, None or Exception
         One item for each path: the target of its reference, or the inline bytes, or None if the
-        path has no reference. If looking up the path fails, the item is the exception: for example
-        a `ValueError` if the reference is malformed, or a `ReferenceNotReachable` if no file system
-        is known for the protocol of the target.
+        path has no reference. If looking up the path fails, the item is the exception. Examples are
+        a `ValueError` for a malformed reference, and a `ReferenceNotReachable` if no file system is
+        known for the protocol of the target.
     """
     find_fs = cache(partial(_target_fs, fs))  # many references share one URL
     resolved: list[Target | bytes | Exception | None] = []
@@ -151,7 +151,7 @@ def _resolve(
 
 
 def _target_fs(fs: Any, url: str) -> AsyncFileSystem | str:
-    """Return the file system of the target of a reference, or the reason why there is none."""
+    """Return the file system for a URL, or a message if no file system is known for it."""
     from fsspec.core import split_protocol
 
     protocol = split_protocol(url)[0]

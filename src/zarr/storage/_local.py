@@ -200,7 +200,7 @@ class LocalStore(Store):
         If the root is a file, the store has no keys. The directory of a group may contain files
         such as README.md. A search for members requests keys such as README.md/zarr.json, which are
         absent. For keys of chunks, a file in place of a directory means that the store is damaged.
-        Such a key does not count as absent, because absent chunks are read as fill values.
+        Such a key must not count as absent; otherwise the chunk would be read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)
@@ -368,7 +368,7 @@ class LocalStore(Store):
             while count < at_once and nbytes < _BYTES_A_HOP:
                 try:
                     read = remaining.popleft()
-                except IndexError:  # not checked before, because other threads remove items too
+                except IndexError:  # a check before `popleft` would be a race condition
                     break
                 try:
                     answered = self._answer(read, prototype)

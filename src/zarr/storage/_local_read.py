@@ -29,8 +29,8 @@ def read_file(path: str, byte_range: ByteRequest | None, expected: int) -> bytes
     byte_range : ByteRequest or None
         The bytes to read; None means all.
     expected : int
-        Expected size of the file in bytes. If the whole file is requested and has fewer bytes than
-        `expected`, a faster method reads the file.
+        Expected size of the file in bytes. If the whole file is requested, is not empty, and has
+        fewer bytes than `expected`, the file is read without `fstat`, which is faster.
     """
     descriptor = _open(path)
     try:

@@ -271,7 +271,7 @@ class ObjectStore(Store, Generic[T_Store]):
         except Exception as other:
             if _is_not_found(other):
                 raise
-            raise error from None  # the failure of the read is reported, `other` is not
+            raise error from None  # report the failure of the read instead of `other`
         start, stop = resolve_byte_range(byte_range, nbytes)
         if start == stop:
             return b""
@@ -476,9 +476,9 @@ class ObjectStore(Store, Generic[T_Store]):
                 yield name
 
 
-# Error codes of S3 and Google for a missing bucket, and of Azure for a missing container. obstore
-# raises the same exception for a missing bucket and for a missing key, but a missing bucket does
-# not prove that a key is absent.
+# Error codes for a missing bucket (S3, Google) or a missing container (Azure). For these codes,
+# obstore raises the same exception as for a missing key. The codes tell the cases apart: only a
+# missing key may be read as a fill value.
 _NO_BUCKET = ("<Code>NoSuchBucket</Code>", "<Code>ContainerNotFound</Code>")
 
 

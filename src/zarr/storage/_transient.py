@@ -141,9 +141,9 @@ def transient(error: BaseException) -> Transient | None:
     Returns
     -------
     Transient or None
-        For a transient failure, whether the server is overloaded, and how long it asks the client
-        to wait. None for all other failures, such as wrong responses, refused access, untrusted
-        certificates, and failures that cannot be classified.
+        For a transient failure, an object that tells whether the server is overloaded, and how
+        long the server asks the client to wait. None for all other failures, such as wrong
+        responses, refused access, untrusted certificates, and failures that cannot be classified.
     """
     if not isinstance(error, Exception):
         return None

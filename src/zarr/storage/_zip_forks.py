@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 _stores: weakref.WeakValueDictionary[int, ZipStore] = weakref.WeakValueDictionary()
 _held: list[ZipStore] = []
-# This lock is held during a fork, so that two threads never fork at the same time. Otherwise, both
-# threads would add stores to `_held`. After its fork, one thread could then remove stores that the
-# other thread has added. The locks of these stores would never be released.
+# A thread holds this lock while it forks, so that no other thread forks at the same time. Without
+# this lock, two forking threads would both add stores to `_held`. After its fork, a thread could
+# then remove stores that only the other thread has locked. It cannot release the locks of these
+# stores, so these locks would never be released.
 _forking = threading.Lock()
 
 

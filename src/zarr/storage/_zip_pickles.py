@@ -21,7 +21,7 @@ def state_of_zarr_python(state: dict[str, Any]) -> dict[str, Any]:
         "_mode": mode,
         "_next_mode": next_mode,
         "_is_open": False,
-        # An archive that was open for writing has no central directory yet. The process that opened
-        # the archive may still write to it.
+        # If the archive was open for writing when the store was pickled, the central directory may
+        # be missing, and the process that opened the archive may still write to it.
         "_orphaned": state["_is_open"] and mode != "r",
     }

@@ -1,4 +1,4 @@
-"""Read ZIP archives: by offset, or through file objects that do not derive from `io.IOBase`."""
+"""Read ZIP archives by offset, and adapt file objects that do not derive from `io.IOBase`."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def path_or_file(path: object, mode: str) -> tuple[Path | None, Any]:
 
 
 def is_directory(member: ZipInfo) -> bool:
-    """Return whether a member represents a directory: its name ends in ``/``, and it is empty."""
+    """Return whether the name of a member ends in ``/`` and the member has no content."""
     return member.filename.endswith("/") and member.file_size == 0
 
 

@@ -114,7 +114,7 @@ class ReadScheduler:
         Raises
         ------
         Exception
-            Any exception of `fetch` after which the read is not retried.
+            An exception that `fetch` raises, unless the read is retried.
         """
         check_byte_range(byte_range)
         data = await self._reads.read(
@@ -148,7 +148,7 @@ class ReadScheduler:
         Raises
         ------
         Exception
-            The first exception of `fetch` after which the read is not retried.
+            The first exception that `fetch` raises for a read that is not retried any more.
         """
         wanted = list(requests)
 

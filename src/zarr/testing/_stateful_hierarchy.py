@@ -43,10 +43,11 @@ if TYPE_CHECKING:
 class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     """Makes random changes to nodes in a store, and compares the store with a model in memory.
 
-    After every step the store and the model must have the same keys. Elements read from arrays are
-    also compared with NumPy arrays that receive the same changes. To run the test, define a
-    function that returns a machine. `hypothesis.stateful.run_state_machine_as_test` takes this
-    function as its argument, and calls it for each run.
+    After every step the store and the model must have the same keys. Each change of elements is
+    also made in a NumPy array, and the elements read from the store and the model are compared with
+    this NumPy array. To run the test, define a function that returns a machine.
+    `hypothesis.stateful.run_state_machine_as_test` takes this function as its argument, and calls
+    it for each run.
 
     Parameters
     ----------
@@ -232,8 +233,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
         arrays = self.open_arrays(path)
         elements = np.array(arrays[1][...])
         drawn, _ = data.draw(orthogonal_indices(shape=elements.shape), label="selection")
-        # If a selection contained a position twice, two values would be assigned to the position,
-        # and it would be undefined which of them is stored.
+        # Repeated positions are removed. If several values were assigned to one position, it would
+        # be undefined which value is stored.
         selection = tuple(map(_without_repeats, drawn, elements.shape))
         positions = spread_out(selection, elements.shape)
         new = data.draw(arrays_of(elements.dtype, part_of(elements, positions).shape), label="new")

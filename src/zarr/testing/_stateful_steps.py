@@ -83,7 +83,7 @@ def with_frequency(frequency: float) -> Callable[[F], F]:
 
     Each time a step is chosen, a random draw decides whether the rule is a candidate. Hypothesis
     seeds `random` for each run, so that the run can be repeated. The seed is always the same unless
-    the machine draws from `hypothesis.strategies.random_module` when it is initialized.
+    an `initialize` rule of the machine draws from `hypothesis.strategies.random_module`.
 
     Parameters
     ----------

@@ -166,7 +166,8 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     Define a function that returns a machine, and pass the function to
     `hypothesis.stateful.run_state_machine_as_test`, which calls the function for each run. The
     machine never creates a key at the path of a folder, and never creates a key below another key.
-    A file system cannot store a file and a folder under the same path, and Zarr never does this.
+    A file system cannot store a file and a folder at the same path, and Zarr never uses one path
+    for both.
 
     Parameters
     ----------
@@ -215,25 +216,30 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
     # --- queries of the model -----------------------------------------------------------
 
     def is_key(self, key: str) -> bool:
-        """Return whether a key exists or may be created.
+        """Return whether the machine may use a key.
 
-        The result is False if the key is the path of a folder, or if it is below an existing key.
-        Stores treat such keys differently: for some stores the key is absent, other stores raise an
-        error.
+        A key that may be used can be present or absent. The result is False if the key is the path
+        of a folder, or if the key is below an existing key. Stores treat such keys differently:
+        some report that the key is absent, and others raise an error. The result is also False if
+        `is_one_spelling` returns False for the key.
         """
         lies_below = any(folder in self.model for folder in above(key))
         return key not in self._folders and not lies_below and self.is_one_spelling(key)
 
     def is_folder(self, prefix: str) -> bool:
-        """Return whether a prefix may be a folder: the prefix and its parents are not keys."""
+        """Return whether the machine may use a prefix as a folder.
+
+        The result is False if the prefix or one of its parents is a key, or if `is_one_spelling`
+        returns False for the prefix.
+        """
         is_below = any(folder in self.model for folder in (*above(prefix), prefix))
         return not is_below and self.is_one_spelling(prefix)
 
     def is_one_spelling(self, path: str) -> bool:
-        """Return False if the store could confuse a path or its parents with other existing paths.
+        """Return whether a path agrees with the existing paths in upper and lower case.
 
         For stores that ignore case, the result is False if the path or one of its parents differs
-        from an existing path only in upper and lower case. For other stores it is always True.
+        from an existing path only in upper and lower case. For other stores the result is True.
         """
         taken = {folded(self.store.store, other): other for other in (*self.model, *self._folders)}
         parts = (*above(path), path)
@@ -269,8 +275,9 @@ class ZarrStoreStateMachine(RuleBasedStateMachine):
         """Draw a folder, which may be the root or a folder without keys."""
         folders = [*filter(self.is_folder, sorted({"", *_FOLDERS, *self.folders()}))]
         drawn = st.sampled_from(folders)
-        # Folders whose path is a string prefix of keys outside the folder. A store might mistake
-        # such keys for keys in the folder.
+        # Folders whose path is a string prefix of a key that is not in the folder; for example, the
+        # folder ``a`` if there is a key ``ab``. A store might mistake such a key for a key in the
+        # folder.
         with_neighbours = [
             folder
             for folder in folders

@@ -532,7 +532,7 @@ def complex_rectilinear_arrays(
 
 @st.composite
 def block_test_arrays(draw: st.DrawFn) -> tuple[AnyArray, np.ndarray[Any, Any]]:
-    """Draw an array for tests of `block_indices`, and its elements.
+    """Draw an array and its elements, for tests of `block_indices`.
 
     Returns
     -------

@@ -105,8 +105,8 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
         Number of chunks along each dimension. If a dimension has no chunks, the index 0 is drawn
         for this dimension, although no chunk has this index.
     subset : bool
-        Whether some or all trailing numbers may be omitted. If all numbers are omitted, the path is
-        the empty string. With the default chunk keys, such a shortened path is the path of a
+        Whether the path may consist of only the first few numbers, or of no number. A path without
+        numbers is the empty string. With the default chunk keys, a shortened path is the path of a
         directory that contains chunks.
     """
     kept = draw(st.integers(0, ndim)) if subset else ndim
@@ -174,7 +174,7 @@ def _rectilinear_dimensions(
 ) -> tuple[int | tuple[int, ...], ...]:
     """Draw one chunk length, or a list of chunk lengths, for each dimension.
 
-    If the lengths are listed, the chunks reach the end of the array, or extend past the end.
+    The sum of the listed lengths is at least the length of the array.
     """
     dimensions: list[int | tuple[int, ...]] = []
     for extent in shape:
@@ -202,9 +202,8 @@ def rectilinear_chunk_grids(
     Returns
     -------
     RectilinearChunkGridMetadata
-        Each dimension has one length for all chunks, or a list of lengths. If the lengths are
-        listed, the chunks may extend past the end of the array, as they do after an array has been
-        made smaller.
+        Each dimension has one length for all chunks, or a list of lengths. The sum of the listed
+        lengths may exceed the length of the array, for example after the array has shrunk.
     """
     return RectilinearChunkGridMetadata(chunk_shapes=draw(_rectilinear_dimensions(shape)))
 

@@ -144,8 +144,8 @@ def key_ranges(
     keys : strategy for str
         Keys to request.
     max_size : int
-        Maximum of all offsets and lengths in byte ranges, in bytes. Byte ranges may be empty, may
-        extend past the end of a value, or may start past the end.
+        Maximum start, end, offset and suffix length of a byte range, in bytes. A byte range can be
+        empty. Its start and its end can lie past the end of the value.
 
     Returns
     -------

@@ -119,9 +119,9 @@ def orthogonal_indices(
     tuple
         Two indices that select the same elements. The first index is for ``oindex`` of a Zarr
         array. For each dimension it contains an integer, a slice, a boolean mask, or an array of
-        integers, which may be unordered, negative or repeated. The second index is for a NumPy
-        array. For each dimension it contains an array of integers, which has the shape of the
-        result.
+        integers. Integers may be negative; the integers of an array may be unordered or repeated.
+        The second index is for a NumPy array. For each dimension it contains an array of integers,
+        which has the shape of the result.
     """
     index = tuple(draw(_along(length)) for length in shape)
     return index, spread_out(index, shape)

@@ -1,4 +1,4 @@
-"""Buffers and a store with which tests can check which buffer classes are used."""
+"""Buffer classes for tests, and a memory store that checks the buffer class of chunks."""
 
 from __future__ import annotations
 

@@ -248,8 +248,9 @@ class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayCodec):
 
     # The names of two numcodecs parameters: the data type of decoded arrays, and the data type of
     # encoded arrays. The parameter for decoded arrays defaults to the data type of the array. If
-    # `_encoded_parameter` is None, or if its parameter is not given, encoded arrays have the same
-    # data type as decoded arrays. A subclass can change this rule with `_encoded_dtype`.
+    # `_encoded_parameter` is None, or if the configuration lacks the parameter of this name,
+    # encoded arrays have the same data type as decoded arrays. A subclass can change this rule
+    # with `_encoded_dtype`.
     _decoded_parameter: ClassVar[str | None] = None
     _encoded_parameter: ClassVar[str | None] = None
 
@@ -317,7 +318,7 @@ def _swapped(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
 
 @cache
 def _data_type(name: str) -> ZDType[TBaseDType, TBaseScalar]:
-    """Return the data type for a NumPy dtype string from the numcodecs parameters."""
+    """Return the data type for a NumPy dtype string, the value of a numcodecs parameter."""
     return get_data_type_from_native_dtype(np.dtype(name))
 
 

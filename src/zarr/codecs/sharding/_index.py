@@ -74,8 +74,10 @@ class ShardIndex:
         Raises
         ------
         ValueError
-            If the byte range of an inner chunk reaches past the end of the shard or overlaps the
-            index, or if only one of offset and length has the value for "not stored".
+            If the byte range of an inner chunk overlaps an index at the start of the shard. If
+            `shard_nbytes` is known, also if the byte range overlaps an index at the end, or reaches
+            past the end of the shard. Also if only one of offset and length has the value for
+            "not stored".
         """
         limit = MAX_UINT_64 >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []
@@ -102,7 +104,7 @@ class ShardIndex:
 
 @dataclass(frozen=True)
 class IndexFormat:
-    """The storage format of the index for shards that have the same grid of inner chunks.
+    """The storage format of the index; the same for all shards with equal grids of inner chunks.
 
     Parameters
     ----------
@@ -136,7 +138,7 @@ class IndexFormat:
         return self.nbytes if self.location == "start" else 0
 
     def cut(self, shard: Buffer) -> Buffer:
-        """Return the part of a whole shard that contains the index."""
+        """Return the bytes of the index, cut out of the bytes of a whole shard."""
         if self.location == "start":
             return shard[: self.nbytes]
         return shard[max(0, len(shard) - self.nbytes) :]

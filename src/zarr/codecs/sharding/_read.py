@@ -202,8 +202,8 @@ class _Selection:
     async def _arriving(self, batches: Any, outstanding: set[int]) -> Any:
         """Yield batches as they arrive.
 
-        If a read fails, the message of the error, or a note on the error, names the first chunk
-        that has not yet arrived.
+        If a read fails, the error names the first chunk that has not yet arrived. The name is in
+        the message of the error or in a note.
         """
         try:
             async with closing(batches):

@@ -28,10 +28,10 @@ class KeySource:
     Parameters
     ----------
     key : ByteGetter
-        Reads the shard. For a `StorePath`, `Store.get_ranges` reads byte ranges and merges
-        neighbouring ranges. If the key is read in the calling thread, `Store.get_ranges_sync` is
-        called instead. For any other byte getter, one call of `get` reads one range. In the calling
-        thread, `get_sync` is called instead of `get`.
+        Reads the shard. To read several ranges of a `StorePath`, `Store.get_ranges` is called once;
+        it merges neighbouring ranges. For any other byte getter, `get` is called once for each
+        range. If the key is read in the calling thread, `Store.get_ranges_sync` is called instead
+        of `Store.get_ranges`, and `get_sync` instead of `get`.
     """
 
     def __init__(self, key: ByteGetter | InThread) -> None:
@@ -63,9 +63,9 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # One call of a method of the byte getter reads one range. The method is `get_sync` if
-            # the key is read in the calling thread, and otherwise `get`. The byte getter does not
-            # inherit this method from `StorePath`, so the method may do more than read the key.
+            # The byte getter has its own `get` (or `get_sync`, if the key is read in the calling
+            # thread), which may do something else than read the key from a store. Therefore this
+            # method is called once for each range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}
@@ -126,8 +126,8 @@ class MemorySource:
 class WindowSource:
     """A stored inner chunk, whose bytes are a byte range of the outer shard.
 
-    If an inner chunk is itself a shard, a part of the inner chunk is read through this class. If
-    the codec of the inner chunks overrides the method that decodes parts of chunks, this method
+    A part of an inner chunk is read through this class if the inner chunk is itself a shard, or if
+    the codec of the inner chunks overrides partial decoding. In the second case, the codec
     receives a `WindowSource` as its byte getter.
 
     Parameters

@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     Coords = tuple[int, ...]
     Region = tuple[slice, ...]
 
-# Approximate maximum size, in decoded bytes, of a region that is copied in one step. If chunks
-# are large, a region exceeds this size: it contains about half as many chunks as the maximum number
-# of requests in flight; see `boxes`.
+# Approximate maximum size, in decoded bytes, of a region that is copied in one step. A region of
+# large chunks may exceed this size, so that it contains about half as many chunks as the maximum
+# number of requests in flight; see `boxes`.
 _TOGETHER_BYTES = 16 * 2**20
 
 # Number of encoded chunks that one bulk read requests. The store limits the number of reads in
@@ -66,8 +66,8 @@ def concurrency() -> int:
 async def copy(source: AsyncArray[Any], target: AsyncArray[Any]) -> None:
     """Copy all elements; see `copy_sync`.
 
-    While one part is read, the previous part is written. For each store, the maximum number of
-    requests in flight is the same as for a single read or write.
+    While one part is read, the previous part is written. The copy has at most as many reads in
+    flight as a single read operation, and at most as many writes as a single write operation.
     """
     if not encodes_alike(source, target):
         await _copy_decoded(source, target, boxes(target))
@@ -221,7 +221,10 @@ def encodes_alike(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
 
 
 def _encoding(metadata: ArrayMetadata) -> str:
-    """Return the metadata that affect encoded chunks, as JSON text; -0.0 and 0.0 differ in it."""
+    """Return the metadata that affect encoded chunks, as JSON text.
+
+    The text of -0.0 differs from the text of 0.0, although the two numbers are equal in Python.
+    """
     document = {key: item for key, item in metadata.to_dict().items() if key not in _NOT_ENCODED}
     return json.dumps(document, sort_keys=True, default=repr)
 

@@ -308,8 +308,8 @@ async def create_array(
     Raises
     ------
     TypeError, ValueError, ContainsArrayError, ContainsGroupError
-        See `init_array`. `ValueError` is also raised if `data` and one of `shape` and `dtype` are
-        given, or if `data` is None and one of `shape` and `dtype` is None.
+        See `init_array`. `ValueError` is also raised if `data` is given together with `shape` or
+        `dtype`, or if `data` is None and `shape` or `dtype` is None too.
     """
     given = dict(locals())  # all parameters, before other local variables exist
     given["zarr_format"] = resolve_zarr_format(zarr_format)

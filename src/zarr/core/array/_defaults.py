@@ -43,7 +43,7 @@ def default_compressor_v2(dtype: ZDType[Any, Any]) -> Numcodec:
     Parameters
     ----------
     dtype : ZDType
-        Data type of the array, which has no effect on the result.
+        Data type of the array; not used.
     """
     return get_numcodec({"id": "zstd", "level": 0})
 
@@ -87,6 +87,6 @@ def default_compressors_v3(dtype: ZDType[Any, Any]) -> tuple[BytesBytesCodec, ..
     Parameters
     ----------
     dtype : ZDType
-        Data type of the array, which has no effect on the result.
+        Data type of the array; not used.
     """
     return (ZstdCodec(),)

@@ -395,10 +395,10 @@ async def store_new_array(store_path: StorePath, metadata: Storable, *, overwrit
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        Not raised if `overwrite` is True and the store can delete keys. Otherwise raised if a node
-        of the same format exists at `store_path`. With a store that can create a key atomically,
-        also raised if another caller concurrently creates a node with different metadata; see
-        `create_documents`.
+        If a node of the same format exists at `store_path`, or if another writer creates a node
+        with different metadata at the same moment. The second case is only detected if the store
+        can create a key atomically; see `create_documents`. These errors are not raised if
+        `overwrite` is True and the store can delete keys.
     ValueError
         If the store is read-only, or if a parent of the node is an array.
     TypeError
@@ -530,8 +530,8 @@ async def store_parents(missing: Iterable[tuple[StorePath, Mapping[str, Buffer]]
     """Store the groups that `missing_parents` returned, unless other writers have stored them."""
 
     async def put(parent: StorePath, group: Mapping[str, Buffer]) -> None:
-        # First store the document that defines the group: without this document, the others would
-        # look like leftovers of a deleted group.
+        # First store the document that defines the group. Without this document, the other
+        # documents would look like leftovers of a deleted group.
         for name, buffer in group.items():
             await (parent / name).set_if_not_exists(buffer)
 

@@ -113,8 +113,8 @@ async def full_like(
     zarr_format : {2, 3} or None
         Format of the new array; see `empty_like`.
     **kwargs
-        Parameters of `create`. ``fill_value`` is required, unless `a` is an array of this library:
-        in that case the fill value of `a` is the default.
+        Parameters of `create`. If `a` is an array of this library, the default of ``fill_value`` is
+        the fill value of `a`. Otherwise, ``fill_value`` is required.
     """
     if "fill_value" not in kwargs and isinstance(a, Array | AsyncArray):
         kwargs["fill_value"] = a.metadata.fill_value

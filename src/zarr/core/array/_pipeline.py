@@ -42,7 +42,7 @@ def create_codec_pipeline(metadata: ArrayMetadata, *, store: Store | None = None
         try:
             return pipeline.from_array_metadata_and_store(array_metadata=metadata, store=store)
         except NotImplementedError:
-            pass  # most pipelines are made from codecs only
+            pass  # most pipeline classes only implement `from_codecs`
     if isinstance(metadata, ArrayV3Metadata):
         return pipeline.from_codecs(metadata.codecs)
     return pipeline.from_codecs([V2Codec(metadata.filters, metadata.compressor)])

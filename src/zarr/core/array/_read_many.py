@@ -42,8 +42,8 @@ R = TypeVar("R")
 _AT_ONCE: Final = 256
 
 # Size of one unit of the memory budget, in bytes. All reads of one call share `_AT_ONCE` units. If
-# the size of one unit is not enough for a read, the read acquires several units. So all reads
-# together need at most about `_AT_ONCE` times this size.
+# the size of one unit is not enough for a read, the read acquires several units. Therefore
+# all reads of one call together need at most about `_AT_ONCE` times this size.
 _PART_NBYTES: Final = 4 * MiB
 # Maximum number of chunks that are counted to estimate the size of a read.
 _MOST_COUNTED: Final = 32
@@ -81,7 +81,7 @@ class Reading:
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
         # Whole chunks are fetched even for a small selection. At most `_MOST_COUNTED` chunks are
-        # counted. If `_MOST_COUNTED` chunks need less than one unit of memory, none are counted.
+        # counted. If `_MOST_COUNTED` chunks fit into one unit of memory, chunks are not counted.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))
@@ -235,8 +235,8 @@ def read_all_sync(readings: list[Reading]) -> list[NDArrayLikeOrScalar]:
     """Read selections of arrays synchronously.
 
     Arrays that can be read in the calling thread are read there, one after another; see
-    `Reading.runs_here`. Each of these reads works like ``array[selection]``. If there are at least
-    two other arrays, they are read concurrently after that.
+    `Reading.runs_here`. Each of these reads works like ``array[selection]``. If at least two
+    arrays cannot be read in the calling thread, those arrays are then read concurrently.
 
     See `read_all` for parameters, results and errors.
     """

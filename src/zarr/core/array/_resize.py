@@ -43,7 +43,7 @@ async def resize(
         The array.
     new_shape : iterable of int or int
         New shape in elements, with as many dimensions as the array has. If a stored chunk extends
-        beyond the old shape, new elements in this chunk have the values that the chunk contains.
+        beyond the old shape, new elements in this chunk keep the values stored in the chunk.
         All other new elements have the fill value.
     delete_outside_chunks : bool
         Whether to delete chunks that are completely outside the new shape. If the store cannot

@@ -3,7 +3,8 @@
 If `AsyncArray._get_selection` is overridden, every read of elements calls the override. If
 `AsyncArray._set_selection` is overridden, every write of elements calls the override. An override
 may be defined in a subclass, or assigned to the class or to an instance. Without an override, the
-synchronous functions use the event loop only if necessary.
+synchronous functions use the event loop only if the store, a codec or the codec pipeline cannot
+work synchronously.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _KEPT = ("chunks", "shards", "filters", "compressors", "serializer")
 
 
 def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a new array, some of which are taken from the source.
+    """Return the parameters of a new array, with some values copied from the source.
 
     Parameters
     ----------
@@ -31,11 +31,12 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
         Array of this library that provides the elements; None if the elements come from other data.
     given : mapping
         Parameters of `from_array` that describe the new array; ``zarr_format`` must be 2 or 3. The
-        value ``"keep"`` is replaced with the parameter of the source. The same parameter replaces
-        the value None of ``attributes``, ``dimension_names``, ``chunk_key_encoding`` and ``order``,
-        and the value `DEFAULT_FILL_VALUE` of ``fill_value``. Codecs and chunk key encoding are kept
-        only if the source has the format ``zarr_format``, and the order only if ``zarr_format`` is
-        2. If `source` is None, only ``"keep"`` is replaced, with the default of the parameter.
+        following values are replaced with the same parameter of the source: the value ``"keep"``;
+        the value None of ``attributes``, ``dimension_names``, ``chunk_key_encoding`` and ``order``;
+        the value `DEFAULT_FILL_VALUE` of ``fill_value``. There are two exceptions. Codecs and chunk
+        key encoding are copied only if the source has the format ``zarr_format``. The order is
+        copied only if ``zarr_format`` is 2. If ``"keep"`` cannot be replaced in this way, it is
+        replaced with the default of the parameter. If `source` is None, no other value is replaced.
 
     Warns
     -----

@@ -177,8 +177,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         Returns
         -------
         array or scalar
-            A scalar if the array has no dimensions. Also a scalar if integers select one element
-            and one item is ``...`` or a NumPy integer. Otherwise an array, maybe of 0 dimensions.
+            A scalar if the array has no dimensions. If integers select one element: a scalar if any
+            item is ``...`` or a NumPy integer, else a zero-dimensional array. Otherwise an array.
 
         Raises
         ------
@@ -580,8 +580,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         new_shape : iterable of int or int
             New shape in elements, with as many dimensions as the array has. New elements usually
-            have the fill value. If a stored chunk extends beyond the old shape, it may already
-            contain other values for new elements. These values are kept.
+            have the fill value. If a stored chunk extends beyond the old shape, it may contain
+            other values outside the old shape. The new elements then have these values.
 
         Raises
         ------

@@ -160,8 +160,9 @@ def convert(value: object, dtype: np.dtype[Any]) -> Any:
     kind: Any = getattr(value, "dtype", None)
     if kind is not None and not isinstance(kind, np.dtype):
         refuse_missing_text(value, kind)
-    # As in a NumPy assignment, arrays are cast without checks, but other objects are checked. For
-    # example, a Python integer that is out of range raises `OverflowError`.
+    # As in a NumPy assignment, arrays are cast without checks of their values. The values of other
+    # objects are checked: for example, a Python integer that is out of range raises
+    # `OverflowError`.
     return np.asarray(value, dtype=dtype)
 
 

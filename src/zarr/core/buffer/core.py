@@ -381,10 +381,10 @@ class NDBuffer:
     def all_equal(self, other: Any, equal_nan: bool = True) -> bool:
         """Return whether every element equals `other`.
 
-        `other` is converted to the data type of the elements only if the elements are Python
-        objects, strings of variable length, or void elements (with or without fields). In arrays of
-        numbers, the floating-point zeros -0.0 and 0.0 are different. The integer 0 equals -0.0 and
-        0.0.
+        If the elements are Python objects, strings of variable length, or void elements (with or
+        without fields), `other` is converted to their data type. Otherwise `other` is compared
+        without conversion. In arrays of numbers, the floating-point zeros -0.0 and 0.0 are
+        different. The integer 0 equals -0.0 and 0.0.
 
         Parameters
         ----------

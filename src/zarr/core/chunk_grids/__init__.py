@@ -47,7 +47,8 @@ __all__ = [
     "resolve_outer_and_inner_chunks",
 ]
 
-# Pickles store the `__module__` of a class or function, so set it to the name of this package.
+# A pickle stores the `__module__` of a class or function. Set `__module__` to the name of this
+# package, so that pickles do not contain names of private modules.
 for _public in (
     ChunkGrid,
     ChunkLayout,

@@ -73,7 +73,7 @@ class DimensionGrid(Protocol):
         ...
 
     def resize(self, new_extent: int) -> DimensionGrid:
-        """Return the grid for the array after it is resized to the length `new_extent`.
+        """Return the grid after a resize of the array to the length `new_extent`.
 
         If the grid was created from a sequence of chunk lengths and their sum is less than
         `new_extent`, one chunk is added.

@@ -280,7 +280,7 @@ class ChunkGrid:
         origin: Sequence[int] | None = None,
         selection_shape: Sequence[int] | None = None,
     ) -> Iterator[tuple[slice, ...]]:
-        """Iterate over the regions of the array that the chunks in a box cover, in elements.
+        """Iterate over the regions of the array, in elements, for all chunks in a box.
 
         The parameters, the order and the errors are those of `all_chunk_coords`.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from zarr.core.chunk_grids._grid import ChunkGrid
 from zarr.core.chunk_grids._normalize import normalize_chunks_nd
@@ -48,14 +48,15 @@ def resolve_outer_and_inner_chunks(
     chunks : ChunkGrid
         The grid of the chunks. With sharding, it is the grid of the inner chunks.
     shard_shape : None, "auto", mapping or what `normalize_chunks_nd` takes
-        If `shard_shape` is None, the array has no shards. With ``"auto"``, a shard contains the
-        same number of chunks along each dimension. This number is the largest for which a shard
-        fits into the array and is not larger than the configured
-        ``array.target_shard_size_bytes``. The number is at least 1, even if a shard of one chunk
-        exceeds these limits. If the configured value is None, a shard contains two chunks along
-        each dimension that has more than eight chunks, and one chunk along the other dimensions. In
-        a mapping, the value of the key ``"shape"`` is the shape of a shard. In a shape, -1 stands
-        for the smallest multiple of the chunk length that covers the dimension.
+        If `shard_shape` is None, the array has no shards. With ``"auto"``, the shape depends on the
+        setting ``array.target_shard_size_bytes``. If the setting is None, a shard contains two
+        chunks along each dimension that has more than eight whole chunks, and one chunk along each
+        other dimension. If the setting is a size, a shard contains the same number of chunks along
+        each dimension. This number is the largest for which the shard fits into the array and its
+        decoded size does not exceed the setting. The number is at least 1, even if a shard of one
+        chunk exceeds these limits. In a mapping, the value of the key ``"shape"`` is the shape of a
+        shard. In a shape, -1 stands for the smallest multiple of the chunk length that covers the
+        dimension.
     item_size : int
         Size of an element in bytes.
 
@@ -93,7 +94,7 @@ def _guess_shards(
     array_shape: tuple[int, ...], chunk_shape: tuple[int, ...], item_size: int
 ) -> tuple[int, ...]:
     whole_chunks = [extent // size for extent, size in zip(array_shape, chunk_shape, strict=True)]
-    target: int | Literal["auto"] | None = config.get("array.target_shard_size_bytes")
+    target: int | None = config.get("array.target_shard_size_bytes")
     if target is None:
         return tuple(
             2 * size if count > 8 else size

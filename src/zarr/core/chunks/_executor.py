@@ -39,13 +39,13 @@ PORTION_BYTES = 256 * KiB
 # The number of processors is cached, because `os.cpu_count` takes microseconds.
 _CPUS = os.cpu_count() or 1
 
-# A time in seconds. If decoding a small chunk takes longer, it is worthwhile to decode some chunks
-# in another thread, despite GIL contention. In 100 us, zstd decodes 64 KiB, and gzip
+# If decoding a small chunk takes longer than this time in seconds, it is worthwhile to decode some
+# chunks in another thread, despite GIL contention. In 100 us, zstd decodes 64 KiB, and gzip
 # decodes 16 KiB.
 _SLOW_SECONDS = 100e-6
 
 # A function that takes an item and an executor. The concurrency of the operation is divided among
-# the items. The executor of an item uses only the share of this item.
+# the items. The executor that the function takes is limited to the share of this item.
 Job: TypeAlias = Callable[[T, "Executor"], Awaitable[object]]
 
 # A function that takes some encoded chunks and a bool. The bool is True if an event loop is busy
@@ -188,9 +188,9 @@ class Inline(_Operation):
                 work([answer], beside_loop)
         if not small:
             return
-        # Small chunks that decode slowly are passed to the pool if the decoded chunks are large, or
-        # if no other reader competes for the GIL. If several readers compete for the GIL, passing
-        # work to other threads does not make the readers faster.
+        # Encoded chunks that are small but decode slowly are passed to the pool if the decoded
+        # chunks are large, or if no other reader competes for the GIL. If several readers compete
+        # for the GIL, passing work to other threads does not make the readers faster.
         may_share = self._are_slow and (self._are_large or SCHEDULING.readers.is_uncontended)
         if may_share and helpers.take(work, small, beside_loop):
             return
@@ -354,4 +354,4 @@ async def run_in_worker(coroutine: Coroutine[Any, Any, R], executor: Inline) -> 
     try:
         return await in_pool_to_its_end(partial(run_now, coroutine), executor.stop)
     finally:
-        coroutine.close()  # if the pool takes no more jobs, the coroutine was never started
+        coroutine.close()  # if the pool refused the job, the coroutine was never started

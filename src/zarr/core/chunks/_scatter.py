@@ -58,8 +58,8 @@ def scatter(
         Axes of the chunk selection that have length 1 and are missing in `out`.
     """
     if not drop_axes and type(out) is type(chunk) is CPUNDBuffer:
-        # This special case avoids two intermediate buffers. To create them would take as much time
-        # as to copy a small chunk.
+        # This special case avoids two intermediate buffers. Creating these buffers would take as
+        # long as copying a small chunk.
         data: Any = out.as_ndarray_like()
         data[out_selection] = chunk.as_ndarray_like()[chunk_selection]
         return

@@ -20,10 +20,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 # Python 3.13 and later can run without the GIL.
 has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-# If a thread held a permit for longer than `_FAR_SECONDS`, and the process meanwhile used less than
-# `_BUSY_SHARE` of a processor, the thread probably waited for a slow disk or network, or was
-# preempted. After `_FAR_TIMES` such cases in a row, no permits are needed for `_FAR_FOR_SECONDS`
-# seconds: all threads run in parallel.
+# A use of a permit is "far" if it takes longer than `_FAR_SECONDS`, and the process uses less than
+# `_BUSY_SHARE` of a processor during this time. The thread probably waited for a slow disk or
+# network, or was preempted. After `_FAR_TIMES` such uses in a row, no permits are needed for
+# `_FAR_FOR_SECONDS` seconds: all threads run in parallel.
 _FAR_SECONDS = 0.002
 _BUSY_SHARE = 0.5
 _FAR_TIMES = 4
@@ -43,8 +43,8 @@ class FairSemaphore:
         Maximum number of threads that hold a permit.
     timeout : float
         Time in seconds. If no permit is released during this time, a waiting thread continues
-        without a permit. The threads that hold the permits are then doing long work, so it is
-        faster if the waiting thread works in parallel with them.
+        without a permit. In this case, the threads that hold the permits are doing long work, and
+        running in parallel with them is faster than waiting.
     """
 
     def __init__(self, permits: int, timeout: float) -> None:

@@ -75,7 +75,7 @@ async def answers(
             return
         batches = aiter(read_method(store, "get_many")(keys, prototype=first_spec.prototype))
     async with closing(batches):
-        with expecting(first_spec._nbytes):  # the bulk read uses the size when it begins
+        with expecting(first_spec._nbytes):  # the bulk read takes the size in its first step
             batch = await anext(batches, None)
         while batch is not None:
             yield list(batch)

@@ -134,8 +134,8 @@ async def delete_chunk(place: Any, encode_filled: Callable[[], Awaitable[Buffer 
     Raises
     ------
     NotImplementedError
-        If the key is present, the store cannot delete keys, and the result of `encode_filled` is
-        None.
+        If the store cannot delete keys, the key is present, and the codecs do not encode a chunk
+        that contains only the fill value.
     """
     if getattr(getattr(place, "store", None), "supports_deletes", True):  # assume True if unknown
         with suppress(NotImplementedError):

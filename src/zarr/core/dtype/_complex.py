@@ -61,7 +61,7 @@ class BaseComplex(WideNamedDType[_TComplexDType, _TComplex]):
             parts = [decode_float(part, self._part_cls, zarr_format=zarr_format) for part in data]
             if None not in parts:
                 # View the memory of the pair as a complex number. Arithmetic on the two parts would
-                # change the pair (inf, nan), and the bits of NaN.
+                # change the pair (inf, nan). It would also change the bits of NaN.
                 pair = np.array(parts, dtype=self._part_cls)
                 return cast("_TComplex", pair.view(self._scalar_cls)[0])
         raise TypeError(

@@ -160,7 +160,7 @@ class Structured(
         return self._native.itemsize
 
     def has_multi_byte_fields(self) -> bool:
-        """Return whether a field has elements of several bytes, which may have a byte order."""
+        """Return whether any field has a multi-byte data type, which may have a byte order."""
         return any(
             isinstance(field, HasItemSize) and field.item_size > 1 for _, field in self.fields
         )
@@ -374,9 +374,9 @@ def _fields_of_v2(names: DTypeName_V2) -> Fields:
 
 
 def _field_pairs(fields: object) -> list[tuple[str, DTypeJSON]] | None:
-    """Return the name and the data type of each field of a format 3 form.
+    """Return the name and the data type of each field in the list of fields of a format 3 form.
 
-    The result is None if `fields` is not the list of fields of such a form.
+    The result is None if `fields` is not a valid list of fields.
     """
     if not isinstance(fields, Sequence) or isinstance(fields, str):
         return None

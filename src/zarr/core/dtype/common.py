@@ -122,7 +122,7 @@ def _is_list(data: object) -> TypeGuard[Sequence[object]]:
 
 
 def check_dtype_name_v2(data: object) -> TypeGuard[DTypeName_V2]:
-    """Return whether `data` is a format 2 type name: either a string, or a list of fields."""
+    """Return whether `data` is a format 2 type name: a string, or a list of fields."""
     return isinstance(data, str) or check_structured_dtype_name_v2(data)
 
 
@@ -142,7 +142,10 @@ def check_structured_dtype_v2_inner(data: object) -> TypeGuard[StructuredName_V2
 
 
 def check_dtype_spec_v2(data: object) -> TypeGuard[DTypeSpec_V2]:
-    """Return whether `data` has a format 2 type name and an object codec id, which may be None."""
+    """Return whether `data` is the format 2 JSON form of a data type.
+
+    This form has two members: the type name, and the id of the object codec (a string or None).
+    """
     return (
         isinstance(data, Mapping)
         and len(data) == 2

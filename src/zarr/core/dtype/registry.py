@@ -251,9 +251,9 @@ class DataTypeRegistry:
         """Register the data type of an entry point, unless the name is already registered."""
         with _changing:
             if entry.name not in self.contents:
-                # `_offered` is changed before `contents`. In the opposite order, a lookup in
-                # another thread could find the data type in `contents` and treat it as a data
-                # type that the user registered.
+                # `_offered` is changed before `contents`. If `contents` were changed first, a
+                # lookup in another thread could find the data type in `contents` and treat it as
+                # a data type that the user registered.
                 self._offered[entry.name] = cls
                 self.contents[entry.name] = cls
                 self._forget()

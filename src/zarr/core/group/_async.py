@@ -195,7 +195,7 @@ class AsyncGroup(ArrayCreation):
             await store_metadata(self.store_path, metadata)
             return
         before = self.metadata
-        object.__setattr__(self, "metadata", metadata)  # an override stores `self.metadata`
+        object.__setattr__(self, "metadata", metadata)  # the override stores `self.metadata`
         try:
             await self._save_metadata()
         finally:
@@ -611,9 +611,9 @@ class AsyncGroup(ArrayCreation):
     async def delitem(self, key: str) -> None:
         """Delete a member and everything below it; do nothing if it does not exist.
 
-        Consolidated metadata of this group are updated, in the store and in memory. The update also
-        applies to group objects that share these metadata in memory. These are the objects that
-        were obtained from this group, and the object from which this group was obtained.
+        Consolidated metadata of this group are updated, in the store and in memory. Some other
+        group objects share these metadata in memory, so they are updated too: groups that were
+        obtained from this group, and the group from which this group was obtained.
 
         Parameters
         ----------

@@ -265,7 +265,7 @@ def parse_group_v2(
 
 
 class _Consolidated:
-    """The caller's choice whether and how to use the consolidated metadata of a group.
+    """The caller's choice to ignore, use or require the consolidated metadata of a group.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def complete(nodes: Mapping[str, NodeMetadata]) -> dict[str, NodeMetadata]:
 def complete_below(
     nodes: Mapping[str, NodeMetadata], zarr_format: ZarrFormat
 ) -> dict[str, NodeMetadata]:
-    """Return all nodes of a hierarchy below an existing group, without the group itself.
+    """Return all nodes below an existing group, including missing intermediate groups.
 
     Parameters
     ----------
@@ -170,11 +170,10 @@ async def store_hierarchy(
     nodes : mapping
         Result of `complete`.
     overwrite : bool
-        Whether to first delete everything stored at and below the paths of nodes that are not
-        implicit groups. If False, an error is raised if a node is already stored at one of these
-        paths. If the store does not support deletes, True has the same effect as False. A group
-        that is already stored at the path of an implicit group is kept, unless this path is below a
-        path that is deleted.
+        If True, all content at and below the path of each array and each non-implicit group is
+        deleted first. If False, an error is raised if one of these paths already has a node. If the
+        store does not support deletes, True has the same effect as False. A group that is stored at
+        the path of an implicit group is kept, unless the path is below a deleted path.
 
     Yields
     ------
@@ -184,10 +183,9 @@ async def store_hierarchy(
     Raises
     ------
     ContainsArrayError, ContainsGroupError
-        If an array is stored at the path of an implicit group, unless this path is below a path
-        that is deleted. Also if `overwrite` is False and a node is already stored at the path of an
-        array or of a group that is not implicit. If one of these errors is raised, nothing is
-        stored or deleted.
+        If an array is stored at the path of an implicit group, and this path is not below a deleted
+        path. If `overwrite` is False, also if a node is stored at the path of an array or a
+        non-implicit group. If one of these errors is raised, nothing is stored or deleted.
     ValueError
         If the store is read-only.
     TypeError

@@ -36,8 +36,8 @@ class MissingParentError(MetadataValidationError, GroupNotFoundError):
     """Raised if consolidated metadata describe a node, but not the group above that node.
 
     For compatibility with zarr-python, this error is a `GroupNotFoundError`, although the group
-    that stores the consolidated metadata exists. A function that creates a group if none is found
-    raises this error instead of creating a group.
+    that stores the consolidated metadata exists. Functions that normally create a missing group
+    raise this error instead.
     """
 
 
@@ -105,8 +105,8 @@ class ConsolidatedMetadata:
     kind : "inline"
         Where consolidated metadata are stored: inline, within the metadata of the group.
     must_understand : bool
-        Always False: readers without support for consolidated metadata are allowed to ignore them
-        and list the store.
+        Always False: a reader that does not support consolidated metadata is allowed to ignore
+        them. Such a reader has to list the store.
     """
 
     metadata: dict[str, NodeMetadata]
@@ -449,9 +449,9 @@ class GroupMetadata(Metadata):
 
 @dataclass(frozen=True)
 class ImplicitGroupMarker(GroupMetadata):
-    """Metadata of a group that is created only because nodes below it are created.
+    """Metadata of a group that is needed only as a parent of nodes that are created.
 
-    If a group is already stored at the location of this group, the stored group is kept.
+    If a group is already stored at this location, the stored group is kept.
     """
 
 
@@ -472,8 +472,8 @@ def consolidated_document_v2(group: GroupMetadata) -> dict[str, JSON]:
     Returns
     -------
     dict
-        The document in the layout of zarr-python 2. Its member ``metadata`` contains all
-        ``.zgroup``, ``.zarray`` and ``.zattrs`` documents by key relative to the group.
+        The document in the layout of zarr-python 2. Its member ``metadata`` maps keys relative to
+        the group to all ``.zgroup``, ``.zarray`` and ``.zattrs`` documents.
     """
     documents: dict[str, JSON] = {
         ZGROUP_JSON: {"zarr_format": 2},
@@ -497,7 +497,7 @@ def parse_consolidated_v2(document: Mapping[str, JSON]) -> ConsolidatedMetadata:
     ----------
     document : mapping
         The parsed document. Keys that are not names of metadata documents are ignored. A
-        ``.zattrs`` document of a path without a node is also ignored.
+        ``.zattrs`` document is also ignored if there is no node at the same path.
 
     Raises
     ------

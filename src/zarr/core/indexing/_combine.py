@@ -56,8 +56,8 @@ def combine(
         complete.append(list(completes))
         dim_outs = list(outs)
         # `out_sels` omits dropped dimensions. A dropped dimension has exactly one projection, so
-        # omitting it does not change the number of items in a product: each product has one item
-        # for each selected chunk.
+        # its omission does not change the number of items in the product. Each of the four products
+        # below has one item for each selected chunk.
         if dim_outs[0] is not None:
             out_sels.append(dim_outs)
     if keep_dims:

@@ -39,8 +39,8 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     sel_shape : tuple of int
         Shape of the result: the broadcast shape of the coordinates, with at least one dimension.
     shape : tuple of int
-        Shape of the one-dimensional output that the projections refer to: a tuple that contains
-        only the number of points. The caller reshapes this output to `sel_shape`.
+        Shape of the output that the projections refer to. The output is one-dimensional, and has
+        one element per point. The caller reshapes the output to `sel_shape`.
     selection : tuple of array
         Coordinates of the points, sorted by chunk.
     sel_sort : array of int or None
@@ -50,7 +50,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     chunk_mixs : tuple of array
         Positions of the selected chunks in the grid, one array per dimension.
     chunk_run_ends : array of int
-        For each selected chunk, the index in `selection` that follows the last point of the chunk.
+        For each selected chunk, the end (exclusive) of its points in `selection`.
     cdata_shape : tuple of int
         Number of chunks along each dimension.
 
@@ -136,8 +136,7 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
         """Number of selected points up to the end of each chunk.
 
-        The chunks of the grid are in C order. Each number counts the selected points in one chunk
-        and in all previous chunks.
+        This is the cumulative sum over all chunks of the grid, in C order.
         """
         counts = np.zeros(int(np.prod(self.cdata_shape, dtype=np.intp)), dtype=np.intp)
         counts[self.chunk_rixs] = np.diff(self.chunk_run_ends, prepend=0)
@@ -170,8 +169,9 @@ class CoordinateIndexer(ComparedByIdentity, Indexer):
         complete: list[bool] = (counts >= volumes).tolist()
         if not self._distinct:
             # A chunk is selected completely only if the number of distinct points in the chunk
-            # equals its number of elements. Counting distinct points is slow. Therefore they
-            # are counted only if the number of all points is at least the number of elements.
+            # equals its number of elements. Counting distinct points is slow. Therefore they are
+            # counted only if the number of points, including duplicates, is at least the number of
+            # elements.
             complete = [
                 enough and _count_points(points) == volume
                 for enough, points, volume in zip(

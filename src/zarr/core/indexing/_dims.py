@@ -126,8 +126,8 @@ class SliceDimIndexer:
     def columns(self) -> Columns | None:
         """Return the projections as one iterable per field, each with one value per chunk.
 
-        The iterables take constant memory. Their values come from built-in types and `itertools`,
-        without a Python loop over the chunks. The method returns None if the step is not 1, if
+        The iterables take constant memory. Built-in types and `itertools` compute the values, so no
+        Python loop over the chunks is needed. The method returns None if the step is not 1, if
         `dim_grid` is not a `FixedDimension`, or if no element is selected.
         """
         grid = self.dim_grid
@@ -201,8 +201,7 @@ class _ArrayDimIndexer(ComparedByIdentity):
     def chunk_nitems_cumsum(self) -> npt.NDArray[np.intp]:
         """Number of selected elements up to the end of each chunk.
 
-        Each number counts the selected elements in one chunk along the dimension and in all
-        previous chunks.
+        This is the cumulative sum of `chunk_nitems`.
         """
         return np.cumsum(self.chunk_nitems)
 
@@ -251,7 +250,7 @@ def project_sorted(
     chunk_ixs : array of int
         Indices of the selected chunks along the dimension.
     run_ends : array of int
-        For each selected chunk, one past the position of its last index in `indices`.
+        For each selected chunk, the end (exclusive) of the chunk's run of indices in `indices`.
     """
     if indices.size == 0:
         return iter(())
@@ -302,7 +301,7 @@ class IntArrayDimIndexer(_ArrayDimIndexer):
     dim_chunk_ixs : array of int
         Indices of the selected chunks along the dimension.
     chunk_run_ends : array of int
-        For each selected chunk, one past the position of its last index in `dim_sel`.
+        For each selected chunk, the end (exclusive) of the chunk's run of indices in `dim_sel`.
     nitems : int
         Number of selected elements.
     nchunks : int

@@ -111,8 +111,9 @@ def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     """Return whether NumPy treats a selection as a selection of points.
 
-    A bool array selects points. One integer array or list per dimension also selects points. Single
-    integers can replace some of these arrays or lists, but not all of them.
+    A bool array selects points. A list of bools selects points of a one-dimensional array. A tuple
+    with one item per dimension selects points if each item is an integer, an integer array or a
+    list of integers, and if at least one item is an array or a list.
 
     Parameters
     ----------
@@ -151,9 +152,10 @@ def is_pure_orthogonal_indexing(selection: Any, ndim: int) -> bool:
     Returns
     -------
     bool
-        True if the items are integers of Python, slices and at most one list or array. Also True if
-        the items are one list or array per dimension. False if the selection has more items than
-        the indexed array has dimensions, or if the indexed array is zero-dimensional.
+        True if the items are Python integers, slices and at most one list or array. Also True if
+        there is exactly one item per dimension, and each item is a list or an array. False if the
+        selection has more items than the indexed array has dimensions, or if the indexed array is
+        zero-dimensional.
     """
     if ndim == 0:
         return False

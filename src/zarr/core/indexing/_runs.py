@@ -59,7 +59,7 @@ def sorted_run_ends(
     values : array of int
         The distinct values in sorted order.
     run_ends : array of int
-        For each value, one past the index of its last occurrence.
+        For each value, the position after its last occurrence in `a`.
     """
     if a.size == 0:
         return a, np.zeros(0, dtype=np.intp)
@@ -87,7 +87,8 @@ def select_runs(
     values : array of int
         Non-negative indices.
     run_ends : array of int
-        For each run, one past the position of its last index in `values`. No run may be empty.
+        End of each run: the position in `values` after the last index of the run. No run may be
+        empty.
     """
     starts = run_starts(run_ends)
     steps = _uniform_steps(values, starts, run_ends).tolist()
@@ -105,17 +106,17 @@ def _uniform_steps(
 ) -> npt.NDArray[np.intp]:
     """Return the step of each run of indices.
 
-    The result is 1 for a run of one index. It is 0 for a run in which the difference between
-    neighbouring indices is not constant or not positive.
+    The result is 1 for a run of one index. It is 0 if the differences between neighbouring indices
+    of the run are unequal, zero or negative.
     """
     steps = np.ones(starts.size, dtype=np.intp)
     longer = np.flatnonzero(ends - starts > 1)
     if longer.size == 0:
         return steps
     between = np.diff(values)
-    # ``changes[i]`` is the number of times that the step changes within ``between[: i + 1]``. The
-    # step of a run is constant if `changes` has the same value at the first and the last step of
-    # the run.
+    # ``changes[i]`` is a cumulative count: the number of steps up to ``between[i]`` that differ
+    # from the previous step. If the count is the same at the first and the last step of a run, the
+    # step of the run is constant.
     changes = np.zeros(between.size, dtype=np.intp)
     np.cumsum(between[1:] != between[:-1], out=changes[1:])
     head, tail = starts[longer], ends[longer] - 2

@@ -204,10 +204,10 @@ class RectilinearChunkGridMetadata(Metadata):
         Returns
         -------
         RectilinearChunkGridMetadata
-            The new grid. If the listed chunk lengths of a dimension add up to less than the new
-            length of the dimension, the grid gets one additional chunk in that dimension. Existing
-            chunks are never removed or shortened. If an array is shrunk and then extended to its
-            old shape, the grid is therefore the same as before.
+            The new grid. If the sum of the listed chunk lengths of a dimension is less than the new
+            length of the dimension, one chunk is appended to the list. Existing chunks are never
+            removed or shortened. If an array is shrunk and then extended to its old shape, the grid
+            is therefore the same as before.
         """
         dimensions = tuple(
             edges

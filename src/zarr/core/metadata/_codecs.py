@@ -106,7 +106,7 @@ def _validate(
 
 def _check_successor(before: Codec, codec: Codec) -> None:
     # Bytes-to-bytes codecs are not checked here. If such a codec is in a wrong place, the check of
-    # the codec after it fails.
+    # a later codec fails.
     if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
         problem = f"ArrayArrayCodec {codec} must be preceded by another ArrayArrayCodec."
     elif isinstance(codec, ArrayBytesCodec) and not isinstance(before, ArrayArrayCodec):

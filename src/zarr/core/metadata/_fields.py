@@ -1,4 +1,4 @@
-"""Validation of those fields of a ``zarr.json`` document that are plain JSON values."""
+"""Validation of the fields of ``zarr.json`` whose values are plain JSON."""
 
 from __future__ import annotations
 

@@ -219,8 +219,8 @@ def repair_chunk_shape(
     Warns
     -----
     ZarrUserWarning
-        If the length of the array is above 0 in a dimension with a chunk length of 0. In all other
-        cases the shape is repaired without a warning.
+        If the length of the array is above 0 in a dimension with a chunk length of 0. If its length
+        is 0 in all such dimensions, the shape is repaired without a warning.
     """
     extents, lengths = _int_list(shape), _int_list(chunk_shape)
     if extents is None or lengths is None or len(extents) != len(lengths) or 0 not in lengths:

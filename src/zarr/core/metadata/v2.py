@@ -498,7 +498,7 @@ def _compressor_json(compressor: Numcodec) -> dict[str, Any]:
 
 
 def _configs(codecs: object) -> list[JSON]:
-    """Return the configurations of codecs that are given as configurations or instances."""
+    """Return the configurations of codecs; items that are not numcodecs codecs are kept."""
     if codecs is None or not isinstance(codecs, Iterable):
         return []
     return [item.get_config() if _is_numcodec(item) else item for item in codecs]

@@ -2,7 +2,7 @@
 
 The modules re-export names from `zarr.core.dtype`. No other part of this package uses the modules.
 The names of the modules are the same as in zarr-python. Pickles made with zarr-python contain these
-import paths, so the modules make it possible to load such pickles.
+import paths; such pickles can be loaded because the modules exist.
 """
 
 from zarr.core.dtype.npy import bool as bool

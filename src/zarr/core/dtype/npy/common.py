@@ -188,7 +188,7 @@ def float_to_json_v3(data: float | np.floating[Any]) -> JSONFloatV3:
 def _scalar(data: float | np.floating[Any]) -> np.floating[Any]:
     if isinstance(data, np.floating):
         return data
-    math.isnan(data)  # raises for strings, which NumPy would parse
+    math.isnan(data)  # raises an error for a string; `np.float64` would parse it
     return np.float64(data)
 
 
