@@ -108,7 +108,7 @@ class Buckets(Files):
         self._sizes: dict[str, dict[str, int]] = {}
 
     def get(self, path: str, query: str) -> bytes | None:
-        """Return an object, or the list of objects in a bucket; None if it does not exist."""
+        """Return an object or a listing of a bucket; None if the object or bucket is missing."""
         bucket, _, key = path.partition("/")
         if s3_dialect.asks_for_listing(query):
             sizes = self.sizes(bucket)

@@ -236,7 +236,7 @@ def compare_swapped(
 
 
 def contents(answers: list[Answer]) -> dict[str, str]:
-    """Return the store of a side after its steps: base64 by key."""
+    """Return the final store of a side: a mapping from each key to its value in base64."""
     store: dict[str, str] = {}
     for answer in answers:
         _apply(store, answer["stored"])

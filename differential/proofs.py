@@ -157,7 +157,7 @@ def _chunks(difference: Difference) -> str:
 def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bool:
     """Return whether the last of `lines` returns a list of two equal items.
 
-    This package runs the steps of the case before index `last`, and then `lines`.
+    This package first runs the first `last` steps of the case. Then it runs `lines`.
     """
     tried = _with(difference, lines, last)
     answer = _last(tried, run("ours", tried))

@@ -111,9 +111,9 @@ class ArrayInfo:
     _store_type : str
         Name of the class of the store.
     _filters : tuple of codec
-        Codecs that encoding applies before the serializer.
+        Codecs that are applied before the serializer when a chunk is encoded.
     _compressors : tuple of codec
-        Codecs that encoding applies after the serializer.
+        Codecs that are applied after the serializer when a chunk is encoded.
     _serializer : ArrayBytesCodec or None
         The array-to-bytes codec; None in format 2.
     _count_bytes : int or None

@@ -44,8 +44,8 @@ class ZarrHierarchyStateMachine(SyncMixin, RuleBasedStateMachine):
     """Makes random changes to nodes in a store, and compares the store with a model in memory.
 
     After every step the store and the model must have the same keys. Each change of elements is
-    also made in a NumPy array, and the elements read from the store and the model are compared with
-    this NumPy array. To run the test, define a function that returns a machine.
+    also made in a NumPy array. Elements are read from the store and from the model, and both are
+    compared with the NumPy array. To run the test, define a function that returns a machine.
     `hypothesis.stateful.run_state_machine_as_test` takes this function as its argument, and calls
     it for each run.
 

@@ -63,9 +63,8 @@ class KeySource:
         place = self._place
         method = "get" if place is key else "get_sync"
         if getattr(type(place), method, None) is not getattr(StorePath, method):
-            # The byte getter has its own `get` (or `get_sync`, if the key is read in the calling
-            # thread), which may do something else than read the key from a store. Therefore this
-            # method is called once for each range.
+            # The byte getter defines this method itself, so the method may not simply read the key
+            # from a store. Therefore the method is called once for each range.
             batches = _get_one_by_one(key, prototype, ranges, concurrency)
         else:
             options: dict[str, Any] = {"prototype": prototype, **vars(policy)}

@@ -232,9 +232,9 @@ def _encoding(metadata: ArrayMetadata) -> str:
 def _absence_matters(source: AsyncArray[Any], target: AsyncArray[Any]) -> bool:
     """Return whether absent chunks of the source require an action: a write or an error.
 
-    If ``array.write_empty_chunks`` of the target is on, absent chunks must be written to it.
-    If ``array.read_missing_chunks`` of the source is off, absent chunks must raise an error.
-    Otherwise absent chunks can be skipped.
+    If ``array.write_empty_chunks`` of the target is on, chunks of fill values must be written to
+    the target. If ``array.read_missing_chunks`` of the source is off, an absent chunk must raise an
+    error. Otherwise absent chunks can be skipped.
     """
     return target.config.write_empty_chunks or not source.config.read_missing_chunks
 

@@ -43,7 +43,7 @@ class Storable(Protocol):
         """Zarr format of the metadata."""
 
     def to_buffer_dict(self, prototype: BufferPrototype) -> dict[str, Buffer]:
-        """Return a mapping from the name of each document, relative to the node, to its bytes."""
+        """Return the bytes of each document, by the name of the document below the node."""
 
 
 # --- reading ----------------------------------------------------------------------------

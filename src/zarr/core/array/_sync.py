@@ -580,8 +580,8 @@ class Array(ArrayProperties[T_ArrayMetadata], Generic[T_ArrayMetadata]):
         ----------
         new_shape : iterable of int or int
             New shape in elements, with as many dimensions as the array has. New elements usually
-            have the fill value. If a stored chunk extends beyond the old shape, it may contain
-            other values outside the old shape. The new elements then have these values.
+            have the fill value. If a stored chunk extends beyond the old shape, new elements in this
+            chunk have the values that the chunk contains.
 
         Raises
         ------

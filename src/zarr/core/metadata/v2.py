@@ -65,7 +65,7 @@ class ArrayV2MetadataDict(TypedDict):
 
 
 def parse_zarr_format(data: object) -> Literal[2]:
-    """Return `data` if it is 2.
+    """Return the number 2, after checking that `data` is this number.
 
     Raises
     ------
