@@ -47,12 +47,12 @@ class Explanation:
 
 
 def _ours(difference: Difference, *classes: str) -> bool:
-    """Return whether this package raised one of `classes`; if empty, whether it raised nothing."""
+    """Return whether this package raised one of `classes`, or nothing if `classes` is empty."""
     return difference.ours.get("raises") in (classes or (None,))
 
 
 def _peer(difference: Difference, *classes: str) -> bool:
-    """Return whether the peer raised one of `classes`; if empty, whether it raised nothing."""
+    """Return whether the peer raised one of `classes`, or nothing if `classes` is empty."""
     return difference.peer.get("raises") in (classes or (None,))
 
 

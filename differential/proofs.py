@@ -165,7 +165,7 @@ def _equals(difference: Difference, lines: list[str], last: int, run: Run) -> bo
 
 
 def where_ours_returns(proof: Proof) -> Proof:
-    """Return a proof that applies `proof` only to array cases whose step succeeds in this package.
+    """Return a proof that runs `proof` only for array cases whose step succeeds in this package.
 
     For all other cases, the returned proof succeeds.
     """

@@ -50,6 +50,9 @@ def waits():
 def began():
     until(lambda: store.started)
     until(waits)
+    # A signal does not end a system call that begins just after the signal has arrived. Give the
+    # main thread the time to enter the call: on a busy machine, a test hung without this pause.
+    time.sleep(0.5)
     print("began", flush=True)
 
 def usable():

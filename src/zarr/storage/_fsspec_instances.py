@@ -158,7 +158,7 @@ def _async_options(cls: type[AbstractFileSystem], options: Mapping[str, Any]) ->
 
 
 def _reference_targets(targets: Mapping[Any, Any]) -> dict[Any, AsyncFileSystem]:
-    """Return the asynchronous form of each file system in a dict.
+    """Make each file system of a mapping asynchronous, and return the new mapping.
 
     If file systems are passed in a dict, fsspec does not make them asynchronous.
     """

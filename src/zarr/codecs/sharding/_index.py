@@ -74,10 +74,9 @@ class ShardIndex:
         Raises
         ------
         ValueError
-            If the byte range of an inner chunk overlaps an index at the start of the shard. If
-            `shard_nbytes` is known, also if the byte range overlaps an index at the end, or reaches
-            past the end of the shard. Also if only one of offset and length has the value for
-            "not stored".
+            If only one of offset and length has the value for "not stored". If the byte range of an
+            inner chunk overlaps an index at the start of the shard. If `shard_nbytes` is known and
+            the byte range overlaps an index at the end, or reaches past the end of the shard.
         """
         limit = MAX_UINT_64 >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []
