@@ -206,6 +206,15 @@ def test_nobody_waits_where_threads_share_no_lock(monkeypatch: pytest.MonkeyPatc
     assert semaphore._free == 0
 
 
+@pytest.mark.parametrize("permits", [1, 2])
+def test_a_permit_that_was_held_at_a_fork_is_not_released_in_the_child(permits: int) -> None:
+    semaphore = FairSemaphore(permits, timeout=1)
+    with semaphore.held():
+        semaphore._renew()  # what a fork runs in the child; a real fork would copy other threads
+        assert not semaphore._is_mine()
+    assert semaphore._free == permits
+
+
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="cannot fork")
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:

@@ -52,8 +52,8 @@ class FairSemaphore:
         self._timeout = timeout
         self._renew()
         if hasattr(os, "register_at_fork"):
-            # After a fork, threads that hold the lock or a permit do not exist in the child.
-            # Therefore the child needs a new lock and new permits.
+            # After a fork, the other threads do not exist in the child, so they cannot release the
+            # lock or a permit there. Therefore the child needs a new lock and new permits.
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
@@ -96,8 +96,8 @@ class FairSemaphore:
         try:
             yield is_holder
         finally:
-            self._of_thread.is_holder = False
-            if is_holder:
+            if self._is_mine():  # False in a child that was forked meanwhile: its permits are new
+                self._of_thread.is_holder = False
                 self._release()
                 self._note(*began)
 
