@@ -75,10 +75,11 @@ def make(dataset: Dataset, root: Path) -> Path:
     """Return the directory of a dataset below `root`; write the dataset if it does not exist.
 
     The directory contains the copies of the array or group. For an array, it also contains the
-    expected values in ``expected.npy``. Values of the kind ``pattern`` are not stored, but computed
-    when they are needed. If a one-dimensional array is uncompressed, the directory also contains
-    ``object.bin`` and ``references.json``. The first file contains all chunks, one after the other.
-    The second file contains the metadata documents, and the offset and length of each chunk.
+    expected values in ``expected.npy``. For values of the kind ``pattern`` this file is missing,
+    because the expected values are computed when they are needed. If a one-dimensional array is
+    uncompressed, the directory also contains ``object.bin`` and ``references.json``. The first file
+    contains all chunks, one after the other. The second file contains the metadata documents, and
+    the offset and length of each chunk.
     """
     folder = root / dataset.name
     if folder.exists():
@@ -132,8 +133,8 @@ def create(store: Any, dataset: Dataset, **kwargs: Any) -> Any:
 def write_array(dataset: Dataset, path: Path) -> None:
     """Create an array and write its values.
 
-    Values of the kind ``smooth`` are written in one operation. Other values are written in several
-    operations, each for some rows of chunks or shards.
+    Values of the kind ``smooth`` are written in one operation. Other values are written in one or
+    more operations, each for some rows of chunks or shards.
     """
     array = create(path, dataset)
     if dataset.values == "smooth":

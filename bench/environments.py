@@ -35,7 +35,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Peer:
-    """A participant in the benchmarks: a package, or a loop that does the work without one.
+    """A participant in the benchmarks: a package, or a loop over files without zarr.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ from bench.task import Task
 from bench.values import AnyValues, check_equal
 from bench.workload import Unsupported, Workload
 
-# The options of a case contain the name of its flow, and the zarr settings for this flow, under
-# these keys.
+# The options of a case contain the name of its flow, and may contain zarr settings for this flow,
+# under these keys.
 FLOW, SETTINGS = "flow", "settings"
 # In flows that read many variables, each variable consists of one chunk. Only every second chunk of
 # the data is used as a variable, so merged reads contain unused bytes.

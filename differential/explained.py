@@ -76,7 +76,7 @@ def _fits(difference: Difference) -> bool | None:
 
 
 def _too_large(d: Difference) -> bool:
-    # For unusual selections of blocks, the shape of the selected elements is unknown.
+    # For unusual selections of blocks, or irregular chunks, the shape of the selection is unknown.
     of_blocks = ".blocks[" in d.step["code"] and _says(d, "could not broadcast input array")
     return (_fits(d) is False or of_blocks) and _ours(d, "ValueError")
 

@@ -207,7 +207,7 @@ def same_as(change: Callable[[str], str], **config: object) -> Proof:
     Parameters
     ----------
     change : callable
-        Takes a line of the case, and returns the changed line, which the peer must support.
+        Takes a line of the case, and returns the changed line. The peer should support this line.
     **config : object
         Settings to change; ``__`` in a name stands for a dot.
     """

@@ -13,14 +13,14 @@ A request has these entries:
 - ``config``: the zarr settings for the steps
 - ``store``: the initial content of the store, a dictionary from keys to values in base64
 - ``needed``: indices of steps, counted from 0; if one of these steps fails, the case ends
-- ``settle``: indices of steps, counted from 0; if one of these steps fails, the worker waits at
-  most `SETTLE_SECONDS` seconds for the tasks that are still running
+- ``settle``: indices of steps, counted from 0; if one of these steps fails, the worker waits for
+  the tasks that are still running, at most `SETTLE_SECONDS` seconds per event loop
 
 The answer has one dictionary per step that ran, with these entries:
 
 - ``result``, or for an exception ``raises``, ``mro`` and ``message``
-- ``warnings``: the names of the warning classes of zarr
-- ``stored``: the values that the step wrote, by key; the value of a deleted key is None
+- ``warnings``: the class names of the warnings that the step caused, if zarr defines the class
+- ``stored``: the values that the step wrote, in base64 by key; the value of a deleted key is None
 
 Tracebacks are not returned, because they would show source lines of the compared packages.
 """

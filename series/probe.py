@@ -104,7 +104,7 @@ def shards(server: RangeServer, folder: Path) -> dict[str, list[str]]:
 
 
 def whole_chunks(server: RangeServer, folder: Path) -> dict[str, list[str]]:
-    """Return the requests that a read of a whole array without shards sends."""
+    """Return the requests that reads of whole arrays without shards send."""
     values = np.arange(NCHUNKS * CHUNK, dtype="f4")
     chunks = [values[i * CHUNK : (i + 1) * CHUNK].tobytes() for i in range(NCHUNKS)]
     zarr.create_array(

@@ -69,8 +69,9 @@ class StoreAccess:
         Whether coroutines of the store can run in the calling thread, because they never depend on
         an event loop.
     overridden : frozenset of str
-        Names of outdated methods. A method is outdated if it was derived from a method that was
-        patched afterwards. An outdated method is derived again before it is used.
+        Names of outdated methods. A method is outdated if the primitive method from which it is
+        derived by default was patched after class creation, or was set on the instance. An outdated
+        method is derived again before it is used.
     """
 
     reads_in_thread: bool

@@ -144,7 +144,7 @@ async def _whole(coro: Coroutine[Any, Any, A]) -> Begun[A]:
 
 
 def finished(begun: Coroutine[Any, Any, Begun[A]], *, in_thread: bool = False) -> A:
-    """Run the first step of a function, and then the second step in the calling thread.
+    """Run the first step of a function, then the second step, in the calling thread if possible.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def _run(
     *,
     in_thread: bool,
 ) -> A:
-    """Run a coroutine function and wait; run a second step, if any, in the calling thread."""
+    """Run a coroutine function and wait. A second step uses the calling thread if possible."""
     if hasattr(function, "_first_step"):
         return finished(begin(function, *args, **kwargs), in_thread=in_thread)
     return sync_opening(function(*args, **kwargs), in_thread=in_thread)

@@ -1,12 +1,13 @@
 """The queue of the read requests of one event loop, and the reads that answer the requests.
 
-A slot permits one read in flight. A request that needs a new read waits until a slot is free. Most
-of these requests also wait until the current turn of the event loop ends. When the request gets a
-slot, other waiting requests for the same object are merged with it as far as `merge_around` allows.
-These requests may come from other callers. Each caller gets only the bytes that it requested. If a
-merged read fails, a separate read is made for each of its requests. So a request of one caller
-cannot make a request of another caller fail. If a caller is cancelled, each of its reads is
-cancelled, unless another caller waits for the read.
+A slot permits one read in flight. A request that needs a new read waits until a slot is free. If a
+slot is free, the read of a whole object may start at once. All other requests also wait at least
+until the current turn of the event loop ends. When a request gets a slot, other waiting requests
+for the same object are merged with it as far as `merge_around` allows. These requests may come from
+other callers. Each caller gets only the bytes that it requested. If a merged read fails, a separate
+read is made for each of its requests. So a request of one caller cannot make a request of another
+caller fail. If a caller is cancelled, each of its reads is cancelled, unless another caller waits
+for the read.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class CacheState:
     def key_insert_times(self) -> MutableMapping[str | Request, float]:
         """Start time of the read or write that created each copy, in seconds of `time.monotonic`.
 
-        The times can be set.
+        A time that is not known is minus infinity. The times can be set.
         """
         return _Times({_name(entry): entry for entry in self.cache.ledger.entries()})
 

@@ -86,9 +86,9 @@ class FsspecStore(Store):
         If further types are given, exceptions of these types always mean an absent key. If a read
         of a chunk fails with such an exception, the read returns fill values.
     max_gap_bytes : int, None or "config"
-        Requests for two byte ranges of an object are merged into one read if the gap between them
-        has at most this number of bytes. The read includes the gap. Requests of one `get_many` call
-        are merged, and so are requests of concurrent callers. If 0, only ranges that touch or
+        Requests for two byte ranges of an object are merged into one read only if the gap between
+        them has at most this number of bytes. The read includes the gap. Requests of one `get_many`
+        call are merged, and so are requests of concurrent callers. If 0, only ranges that touch or
         overlap are merged. If None, only nested ranges are merged. ``"config"`` means the value of
         the setting of the same name (here ``bulk_reads.max_gap_bytes``) when the store is created.
         The configuration default is 16 KiB.

@@ -199,8 +199,9 @@ class LocalStore(Store):
 
         If the root is a file, the store has no keys. The directory of a group may contain files
         such as README.md. A search for members requests keys such as README.md/zarr.json, which are
-        absent. For keys of chunks, a file in place of a directory means that the store is damaged.
-        Such a key must not count as absent; otherwise the chunk would be read as fill values.
+        absent. For keys that do not name a metadata document, such as keys of chunks, a file in
+        place of a directory means that the store is damaged. Such a key must not count as absent;
+        otherwise the chunk would be read as fill values.
         """
         if isinstance(error, NotADirectoryError):
             return key.rpartition("/")[2] in METADATA_NAMES or not os.path.isdir(self.root)

@@ -452,8 +452,8 @@ def names_in(path: str, base: str) -> Iterator[str]:
 def walk(top: str, base: str) -> Iterator[str]:
     """Yield the keys of all files below a directory.
 
-    Symbolic links are followed, except a link to one of its own parent directories, because
-    otherwise the listing would never end.
+    Symbolic links are followed. If a link leads to a directory that contains the link, no directory
+    is listed again inside itself, because otherwise the listing would never end.
 
     Parameters
     ----------

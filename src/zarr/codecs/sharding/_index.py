@@ -76,7 +76,8 @@ class ShardIndex:
         ValueError
             If only one of offset and length has the value for "not stored". If the byte range of an
             inner chunk overlaps an index at the start of the shard. If `shard_nbytes` is known and
-            the byte range overlaps an index at the end, or reaches past the end of the shard.
+            the byte range overlaps an index at the end, or reaches past the end of the shard. If
+            `shard_nbytes` is None and the byte range reaches past position ``2**63 - 1``.
         """
         limit = MAX_UINT_64 >> 1 if shard_nbytes is None else shard_nbytes - self._after
         places: list[tuple[int, int] | None] = []

@@ -448,7 +448,7 @@ async def create_documents(
         Format of the documents.
     before : mapping or None
         Result of `leftovers`. The caller must have called `leftovers` before it checked that no
-        node exists. If `before` is None, this function calls `leftovers` itself.
+        node exists. If `before` is None, this function calls `leftovers` if it needs the result.
 
     Raises
     ------

@@ -81,7 +81,8 @@ class Reading:
         chunk = math.prod([dimension.chunk_size(0) for dimension in grid.dimensions]) * itemsize
         chunks = 0
         # Whole chunks are fetched even for a small selection. At most `_MOST_COUNTED` chunks are
-        # counted. If `_MOST_COUNTED` chunks fit into one unit of memory, chunks are not counted.
+        # counted. If `_MOST_COUNTED` chunks need less than one unit of memory, or if `result` is at
+        # least `MAX_PENDING_BYTES`, chunks are not counted.
         if result < MAX_PENDING_BYTES and chunk * _MOST_COUNTED >= _PART_NBYTES:
             chunks = chunk * self.count_chunks(_MOST_COUNTED)
         return min(max(result, chunks), max(chunk, MAX_PENDING_BYTES))

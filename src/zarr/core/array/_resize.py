@@ -44,7 +44,8 @@ async def resize(
     new_shape : iterable of int or int
         New shape in elements, with as many dimensions as the array has. If a stored chunk extends
         beyond the old shape, new elements in this chunk keep the values stored in the chunk.
-        All other new elements have the fill value.
+        Stored chunks that are completely outside the old shape also keep their values; see
+        `delete_outside_chunks`. All other new elements have the fill value.
     delete_outside_chunks : bool
         Whether to delete chunks that are completely outside the new shape. If the store cannot
         delete keys, these chunks are overwritten with the fill value instead.

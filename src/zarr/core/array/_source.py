@@ -36,7 +36,8 @@ def settle_parameters(source: AsyncArray[Any] | None, given: Mapping[str, Any]) 
         the value `DEFAULT_FILL_VALUE` of ``fill_value``. There are two exceptions. Codecs and chunk
         key encoding are copied only if the source has the format ``zarr_format``. The order is
         copied only if ``zarr_format`` is 2. If ``"keep"`` cannot be replaced in this way, it is
-        replaced with the default of the parameter. If `source` is None, no other value is replaced.
+        replaced with the default of `create_array`. If `source` is None, no other value is
+        replaced.
 
     Warns
     -----

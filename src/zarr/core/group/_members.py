@@ -102,7 +102,8 @@ async def walk(
 
     The metadata of one level are read with one or two bulk reads per 500 nodes. If the consolidated
     metadata of a group are known, the metadata of the nodes below that group are not read. The
-    nodes below that group are yielded in depth-first order, without other nodes between them.
+    nodes below that group are yielded in depth-first order, without other nodes between them. Each
+    nested group is yielded before the nodes below it.
 
     Parameters
     ----------

@@ -111,9 +111,10 @@ def is_mask_selection(selection: Any, shape: tuple[int, ...]) -> bool:
 def is_pure_fancy_indexing(selection: Any, ndim: int) -> bool:
     """Return whether NumPy treats a selection as a selection of points.
 
-    A bool array selects points. A list of bools selects points of a one-dimensional array. A tuple
-    with one item per dimension selects points if each item is an integer, an integer array or a
-    list of integers, and if at least one item is an array or a list.
+    A bool array selects points. A list of bools, a list of integers or an integer array selects
+    points of a one-dimensional array. A tuple with one item per dimension selects points if each
+    item is an integer, an integer array or a list of integers, and if at least one item is an array
+    or a list.
 
     Parameters
     ----------

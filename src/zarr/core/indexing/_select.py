@@ -58,8 +58,8 @@ def get_indexer(selection: Any, shape: tuple[int, ...], chunk_grid: ChunkGrid) -
     ----------
     selection : object
         A selection without field names. A single array or list among integers and slices selects
-        along its dimension. If every dimension has an array, the arrays are the coordinates of
-        points. But if these arrays have the shapes that `numpy.ix_` returns, each array selects
+        along its dimension. If every dimension has an integer array, the arrays are the coordinates
+        of points. But if these arrays have the shapes that `numpy.ix_` returns, each array selects
         along its own dimension.
     shape : tuple of int
         Shape of the array in elements.
